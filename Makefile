@@ -1,0 +1,60 @@
+# HOST, PORT, DATA_DIR and DATABASE_URL count from the environment and from the command line: make run PORT=9000
+
+PYTHON ?= python3
+VIEWER ?= staff
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.from-lock
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint format token migrate lock clean
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(READY) ## set up the database and the demo data, then serve http://HOST:PORT (8000)
+	@exec $(RUN) -m app dev
+
+test: $(READY) ## run the tests; ARGS="-k shipment -x" goes to pytest
+	@exec $(RUN) -m pytest -n auto $(ARGS)
+
+check: lint test ## what CI runs: lint, types, import contracts, tests
+
+lint: $(READY) ## lint, format check, types, import contracts
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+	@$(RUN) -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-logo --no-cache
+
+format: $(READY) ## put the code into its one form
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+token: $(READY) ## print a token: make -s token VIEWER=staff|partner|contact
+	@exec $(RUN) -m app token $(VIEWER)
+
+migrate: $(READY) ## bring the database at DATABASE_URL to the newest schema
+	@exec $(RUN) -m app migrate
+
+lock: $(READY) ## resolve pyproject.toml anew into requirements.lock, for every platform
+	@$(RUN) -m pip install --quiet 'uv>=0.9'
+	@$(RUN) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --custom-compile-command 'make lock' --extra embedded --extra dev \
+		--output-file requirements.lock pyproject.toml
+
+clean: ## delete the environment, the caches and the demo database
+	@$(PYTHON) -c 'import os, pathlib; from app.embedded import remove; \
+		remove(pathlib.Path(os.environ.get("DATA_DIR") or ".data"))'
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What is said here goes to stderr: `make -s token` prints a token and nothing else.
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Waybill needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@echo "Creating $(VENV) from requirements.lock ..." >&2
+	@$(PYTHON) -m venv --clear $(VENV) >&2 || { \
+		echo "$(PYTHON) cannot create environments: install its venv module (Debian: apt install python3-venv)." >&2; \
+		exit 1; }
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock >&2
+	@touch $@

@@ -1,0 +1,168 @@
+"""The command line: `python -m app dev | serve | migrate | import | generate | token`.
+
+Modules are imported by the commands that need them: `token` answers at once.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+from app import dev
+from app.embedded import EmbeddedError
+from app.settings import Settings, SettingsError
+
+T = TypeVar("T")
+
+# Open requests may take this long after Ctrl-C or SIGTERM.
+GRACE_SECONDS = 10
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 0 done (an interrupted server, too), 1 could not, 2 wrong usage, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return int(options.command(options) or 0)
+    except KeyboardInterrupt:
+        return 0 if options.serves else 130
+    except (EmbeddedError, SettingsError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m app", description=(__doc__ or "").partition("\n")[0])
+    parser.set_defaults(serves=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    dev_command = commands.add_parser("dev", help="set up database and demo data, then serve on this machine")
+    dev_command.set_defaults(command=_dev, serves=True)
+
+    serve = commands.add_parser("serve", help="serve the database at DATABASE_URL")
+    serve.set_defaults(command=_serve, serves=True)
+
+    migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
+    migrate.set_defaults(command=_migrate)
+
+    import_ = commands.add_parser("import", help="read orders and shipments from files of NDJSON")
+    import_.add_argument("files", nargs="+", metavar="FILE", help="- is standard input")
+    import_.add_argument("--strict", action="store_true", help="load nothing if any record is bad")
+    import_.set_defaults(command=_import)
+
+    generate = commands.add_parser("generate", help="add made-up orders that look real")
+    generate.add_argument("--orders", type=_count, default=dev.GENERATED_ORDERS, metavar="N")
+    generate.add_argument("--seed", type=int, default=dev.GENERATOR_SEED, metavar="S", help="same seed, same orders")
+    generate.set_defaults(command=_generate)
+
+    token = commands.add_parser("token", help="print a token of the demo that a running `dev` accepts")
+    token.add_argument("viewer", choices=dev.SUBJECTS)
+    token.set_defaults(command=_token)
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:12]) <= 10_000_000:
+        raise argparse.ArgumentTypeError("must be a whole number from 1 to 10000000")
+    return int(text)
+
+
+def _dev(_options: argparse.Namespace) -> None:
+    # The address first: what is wrong with it should not wait for the database.
+    listener = _listen(dev.settings(os.environ))
+    with dev.database(os.environ, join=False) as dsn:
+        settings = dev.settings(os.environ, dsn)
+        _run(dev.prepare(settings), "The database holds other data: use `serve` for it, or an empty one for the demo.")
+        print(dev.welcome(settings), flush=True)
+        _answer(settings, listener)
+
+
+def _serve(_options: argparse.Namespace) -> None:
+    settings = Settings.from_env(os.environ)
+    _answer(settings, _listen(settings))
+
+
+def _migrate(_options: argparse.Namespace) -> None:
+    from app.migrate import migrate
+
+    with dev.database(os.environ) as dsn:
+        applied = _run(migrate(dsn))
+    print("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+
+
+def _import(options: argparse.Namespace) -> int:
+    from app.data.ingest import ingest
+    from app.migrate import migrate
+
+    with dev.database(os.environ) as dsn:
+        _run(migrate(dsn))
+        return _run(ingest(dsn, options.files, strict=options.strict))
+
+
+def _generate(options: argparse.Namespace) -> None:
+    from app.data.generate import generate
+    from app.migrate import migrate
+
+    with dev.database(os.environ) as dsn:
+        _run(migrate(dsn))
+        taken = f"Orders of seed {options.seed} are there already: choose another --seed."
+        _run(generate(dsn, orders=options.orders, seed=options.seed, progress=_show), taken)
+
+
+def _show(written: int, wanted: int) -> None:
+    """One line that overwrites itself on a terminal, one line each in a log."""
+    ending = "\r" if sys.stderr.isatty() and written < wanted else "\n"
+    print(f"{written:,} of {wanted:,} orders", end=ending, file=sys.stderr, flush=True)
+
+
+def _token(options: argparse.Namespace) -> None:
+    print(dev.token(dev.settings(os.environ), options.viewer))
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The bound socket; it accepts once the application is ready. Raises OSError that names the address."""
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise OSError(f"{settings.host}, port {settings.port}: {error.strerror}. Set HOST or PORT.") from error
+    return listener
+
+
+def _answer(settings: Settings, listener: socket.socket) -> None:
+    """Serves until SIGINT or SIGTERM; KeyboardInterrupt then, after the open requests are answered."""
+    import uvicorn
+
+    from app.asgi import create_app
+
+    config = uvicorn.Config(
+        create_app(settings),
+        lifespan="on",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
+        access_log=False,  # the application writes its own, with request ids
+    )
+    uvicorn.Server(config).run([listener])
+
+
+def _run(work: Coroutine[Any, Any, T], taken: str = "") -> T:
+    """Works on the database. A failure ends the command; `taken` is what it says where a row is there already."""
+    import asyncpg
+
+    from app.migrate import MigrationError
+
+    try:
+        return asyncio.run(work)
+    except (MigrationError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        clash = taken and isinstance(error, asyncpg.UniqueViolationError)
+        raise SystemExit(taken if clash else f"The database: {error}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""The composition root: settings in, application out. Nothing else knows all the parts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from graphql import GraphQLSchema
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from app.auth.token import Tokens
+from app.auth.viewer import authenticate
+from app.context import Context
+from app.database import Database
+from app.errors import NotAuthenticated, RequestRefused
+from app.execution.execute import Engine
+from app.execution.schema import build
+from app.http import health
+from app.http.graphql import GraphQLEndpoint
+from app.http.middleware import Exchange
+from app.http.reply import refusal, reply
+from app.migrate import migrations
+from app.resolvers import bindables
+from app.resolvers.names import snake_case
+from app.settings import Settings
+from app.telemetry import Telemetry, log_to_stderr
+
+# Beside the sources in a checkout and in an installed wheel alike.
+SCHEMA = Path(__file__).parent.parent / "schema.graphql"
+
+_CONNECT_SECONDS = 10
+_RETRY_SECONDS = 0.5
+
+
+@cache
+def executable_schema() -> GraphQLSchema:
+    """Built once: it takes longer than all the rest of the start. Raises `SchemaError` where resolvers do not fit."""
+    return build(SCHEMA.read_text("utf-8"), bindables, snake_case)
+
+
+class Waybill:
+    """What the requests of one process share. `db` is there while the application runs."""
+
+    db: Database
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises `SettingsError` for unusable keys and `SchemaError` for a schema that its resolvers do not fit."""
+        self.settings = settings
+        self.tokens = Tokens(settings)
+        self.telemetry = Telemetry()
+        self.engine = Engine(executable_schema(), settings.limits, suggest=settings.development)
+        self.migrations = frozenset(migrations())
+
+    @asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        self.db = app.state.db = await _connect(self.settings)
+        try:
+            yield
+        finally:
+            await self.db.close()
+
+    async def open_context(self, headers: Headers, request_id: str) -> Context:
+        """A credential that is not accepted is a matter of the fields that need one, so introspection needs none."""
+        viewer, refused = None, None
+        try:
+            viewer = await authenticate(headers, self.db, self.tokens)
+        except NotAuthenticated as error:
+            refused = error
+        return Context(
+            db=self.db,
+            request_id=request_id,
+            viewer=viewer,
+            refusal=refused,
+            largest_page=self.settings.limits.page,
+        )
+
+    async def ready(self, _request: Request) -> Response:
+        ready = await health.is_ready(self.db, self.migrations)
+        return reply({"status": "ready"}) if ready else reply({"status": "not ready"}, 503)
+
+    async def metrics(self, _request: Request) -> Response:
+        return PlainTextResponse(health.metrics(self.telemetry, self.db, self.engine.documents))
+
+
+def create_app(settings: Settings) -> Starlette:
+    log_to_stderr()
+    waybill = Waybill(settings)
+    graphql = GraphQLEndpoint(
+        waybill.engine, waybill.open_context, waybill.telemetry, body_bytes=settings.limits.body_bytes
+    )
+    app = Starlette(
+        routes=[
+            Route("/", health.index),
+            # The second path is where the B2B SDK points by itself (B-2).
+            Route("/graphql", graphql),
+            Route("/v2/graphql", graphql),
+            Route("/healthz", health.live),
+            Route("/readyz", waybill.ready),
+            Route("/metrics", waybill.metrics),
+        ],
+        middleware=[Middleware(Exchange)],
+        exception_handlers={HTTPException: _refuse},
+        lifespan=waybill.lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _connect(settings: Settings) -> Database:
+    """Waits a little for a database that starts at the same time. Raises what the last attempt raised."""
+    deadline = asyncio.get_running_loop().time() + _CONNECT_SECONDS
+    while True:
+        try:
+            return await Database.connect(settings)
+        except Exception:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _refuse(_request: Request, error: Any) -> Response:
+    """Starlette's own refusals, such as an unknown path, in the shape of all others."""
+    code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "BAD_REQUEST")
+    return refusal(RequestRefused(error.detail, status=error.status_code, code=code), error.headers)

@@ -1,0 +1,1 @@
+"""Who is asking: a request's credential becomes a viewer."""

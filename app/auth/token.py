@@ -1,0 +1,256 @@
+"""Access tokens: signed JWTs, checked far beyond what python-jose checks. The only module that imports jose.
+
+python-jose verifies the signature and nothing else here: its own check of claims takes `true` for a time, leaves out
+what a token leaves out, and lets TypeError, OverflowError, RecursionError and UnicodeEncodeError escape.
+
+A token is believed when (decision 11, RFC 8725)
+
+- it has at most 4,096 characters: three segments of base64url, header and payload strict JSON objects;
+- its `kid` names one of our keys, its `alg` is the one algorithm of that key, and `crit` and `b64` are absent;
+- `exp`, `iat`, `aud`, `iss` and `sub` are there, of the right type, ours, and in force now.
+"""
+
+import hashlib
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from jose import jwk, jws
+from jose.backends.base import Key
+from jose.utils import base64url_decode, base64url_encode
+
+from app.errors import NotAuthenticated
+from app.settings import MINIMUM_SECRET_BYTES, Settings, SettingsError
+
+OWN_KEY = "waybill"
+MAXIMUM_LENGTH = 4_096
+MAXIMUM_CACHED = 10_000
+CLOCK_SKEW = 30
+
+_SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_NAME = re.compile(r"[!-~]{1,255}")
+_TYPES = ("jwt", "at+jwt", "application/at+jwt")
+_YEAR_9999 = 253_402_300_799
+
+_KEY_TYPES = {"HS256": ("oct", None), "RS256": ("RSA", None), "ES256": ("EC", "P-256"), "EdDSA": ("OKP", "Ed25519")}
+_PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth"}
+_MINIMUM_RSA_BITS = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified token says. `expires_at` is in seconds since 1970; `scope` is None where the token has none."""
+
+    subject: str
+    expires_at: int
+    jti: str | None
+    scope: frozenset[str] | None
+    roles: frozenset[str]
+
+
+class Tokens:
+    """Issues and verifies tokens with the keys of the settings."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        """Raises `SettingsError` that names every unusable key of the JWKS file."""
+        self._issuer = settings.token_issuer
+        self._audience = settings.token_audience
+        self._keys = _keys(settings)
+        self._clock = clock
+        self._verified: dict[bytes, Claims] = {}
+
+    def verify(self, token: str) -> Claims:
+        """Raises `NotAuthenticated`, whatever is wrong; its cause is for the log."""
+        try:
+            return self._cached(token)
+        except Exception as fault:
+            raise NotAuthenticated from fault
+
+    def forget(self, jti: str) -> None:
+        """Drops a verified token, so that its next use is looked at anew."""
+        self._verified = {key: claims for key, claims in self._verified.items() if claims.jti != jti}
+
+    def issue(self, subject: str, lifetime: timedelta = timedelta(hours=8), **claims: Any) -> str:
+        """A token of our own for `subject` (`staff:1`), with further claims such as `scope="orders:read"`."""
+        issued_at = int(self._clock())
+        registered = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": subject,
+            "iat": issued_at,
+            "exp": issued_at + int(lifetime.total_seconds()),
+            "jti": secrets.token_urlsafe(16),
+        }
+        algorithm, key = self._keys[OWN_KEY]
+        return jws.sign(claims | registered, key, headers={"kid": OWN_KEY}, algorithm=algorithm)
+
+    def _cached(self, token: str) -> Claims:
+        _require(len(token) <= MAXIMUM_LENGTH and _SHAPE.fullmatch(token), "shape")
+        # The whole text is the key: a lookup by what an unverified token says of itself (its jti, its signature)
+        # would accept a forged payload that borrows them.
+        key = hashlib.sha256(token.encode()).digest()
+        claims = self._verified.get(key)
+        if claims is None:
+            claims = self._read(token)
+            if len(self._verified) >= MAXIMUM_CACHED:
+                del self._verified[next(iter(self._verified))]
+            self._verified[key] = claims
+        elif claims.expires_at <= self._clock():
+            del self._verified[key]
+            raise ValueError("exp")
+        return claims
+
+    def _read(self, token: str) -> Claims:
+        segments = token.split(".")
+        header, signature = _json_object(_decode(segments[0])), segments[2]
+        _decode(signature)
+        _require("crit" not in header and "b64" not in header, "extension of JWS")
+        _require(str(header.get("typ", "jwt")).lower() in _TYPES, "typ")
+        _require(isinstance(header.get("kid"), str), "kid")
+        algorithm, key = self._keys[header["kid"]]
+        _require(header.get("alg") == algorithm, "alg")
+        return self._claims(_json_object(jws.verify(token, key, [algorithm])))
+
+    def _claims(self, payload: dict[str, Any]) -> Claims:
+        now = self._clock()
+        expires_at, issued_at = _instant(payload["exp"]), _instant(payload["iat"])
+        _require(now < expires_at and issued_at < expires_at, "exp")
+        _require(issued_at <= now + CLOCK_SKEW, "iat")
+        _require(_instant(payload.get("nbf", 0)) <= now + CLOCK_SKEW, "nbf")
+        _require(payload["iss"] == self._issuer, "iss")
+        audience = payload["aud"]
+        _require(self._audience in _texts([audience] if isinstance(audience, str) else audience), "aud")
+        jti, scope = payload.get("jti"), payload.get("scope")
+        return Claims(
+            subject=_name(payload["sub"]),
+            expires_at=expires_at,
+            jti=None if jti is None else _name(jti),
+            scope=None if scope is None else _texts(scope.split(" ")),
+            roles=_texts(payload.get("roles", [])),
+        )
+
+
+class _Ed25519Key(Key):
+    """EdDSA, which python-jose lacks, as one of its keys."""
+
+    def __init__(self, public: bytes) -> None:
+        self._key = Ed25519PublicKey.from_public_bytes(public)
+
+    def verify(self, msg: bytes, sig: bytes) -> bool:
+        """Raises `InvalidSignature`, which jose takes for a no."""
+        self._key.verify(sig, msg)
+        return True
+
+
+def _keys(settings: Settings) -> dict[str, tuple[str, Key]]:
+    """Our keys by `kid`, each with its one algorithm."""
+    try:
+        keys = {OWN_KEY: ("HS256", _hmac_key(settings.token_secret.encode()))}
+    except Exception as fault:
+        raise SettingsError(f"TOKEN_SECRET {fault}") from None
+    if settings.jwks_file is None:
+        return keys
+    faults: list[str] = []
+    for place, entry in enumerate(_jwks(settings.jwks_file)):
+        try:
+            kid = _name(entry["kid"])
+            _require(kid not in keys, "has the kid of another key")
+            keys[kid] = (entry["alg"], _public_key(entry))
+        except Exception as fault:
+            faults.append(f"JWKS_FILE key {place} {_reason(fault)}")
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return keys
+
+
+def _jwks(path: Path) -> list[dict[str, Any]]:
+    try:
+        entries = _json_object(path.read_bytes())["keys"]
+        _require(isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries), "")
+    except Exception:
+        raise SettingsError('JWKS_FILE must hold {"keys": [...]}') from None
+    return list(entries)
+
+
+def _public_key(entry: dict[str, Any]) -> Key:
+    """The key of a JWK (RFC 7517). Raises ValueError, KeyError or an error of jose that says what is wrong with it."""
+    algorithm = entry["alg"]
+    _require(algorithm in _KEY_TYPES, f"must have an alg among {', '.join(_KEY_TYPES)}")
+    kind, curve = _KEY_TYPES[algorithm]
+    _require(entry["kty"] == kind and entry.get("crv") == curve, f"is not of the type that {algorithm} needs")
+    _require(entry.get("use", "sig") == "sig", "is not for signatures")
+    _require("verify" in entry.get("key_ops", ["verify"]), "is not for verification")
+    _require(not _PRIVATE_MEMBERS & entry.keys(), "holds its private part: only the public one belongs here")
+    if algorithm == "HS256":
+        return _hmac_key(_decode(entry["k"]))
+    _require("k" not in entry, "holds a secret")
+    if algorithm == "EdDSA":
+        return _Ed25519Key(_decode(entry["x"]))
+    if algorithm == "RS256":
+        bits = int.from_bytes(_decode(entry["n"])).bit_length()
+        _require(bits >= _MINIMUM_RSA_BITS, f"has fewer than {_MINIMUM_RSA_BITS} bits")
+    return jwk.construct(entry, algorithm)
+
+
+def _hmac_key(secret: bytes) -> Key:
+    _require(len(secret) >= MINIMUM_SECRET_BYTES, f"must have at least {MINIMUM_SECRET_BYTES} bytes")
+    return jwk.construct(secret, "HS256")
+
+
+def _reason(fault: Exception) -> str:
+    return f"lacks {fault}" if isinstance(fault, KeyError) else str(fault) or "cannot be read"
+
+
+def _require(condition: object, fault: str) -> None:
+    if not condition:
+        raise ValueError(fault)
+
+
+def _decode(segment: str) -> bytes:
+    """base64url in its one canonical form: a signature has one spelling only."""
+    data = base64url_decode(segment.encode("ascii"))
+    _require(base64url_encode(data).decode() == segment, "base64url")
+    return data
+
+
+def _json_object(data: bytes) -> dict[str, Any]:
+    """Strict JSON: no member twice, of which two readers may choose differently, and no NaN."""
+    value = json.loads(data.decode("utf-8"), object_pairs_hook=_members, parse_constant=_no_constant)
+    _require(isinstance(value, dict), "object")
+    return dict(value)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    _require(len(members) == len(pairs), "member twice")
+    return members
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _instant(value: object) -> int:
+    """Whole seconds since 1970. A bool is no time, though Python counts it among the integers."""
+    if type(value) is not int or not 0 <= value <= _YEAR_9999:
+        raise ValueError("time")
+    return value
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError("name")
+    return value
+
+
+def _texts(value: object) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValueError("list of strings")
+    return frozenset(value)

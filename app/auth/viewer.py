@@ -1,0 +1,157 @@
+"""Who is asking, and what they may see and do.
+
+A request brings an access token (`Authorization: Bearer …`) or an API key (`apikey: …`); the B2B SDK sends the first in
+its proxy mode and the second in its direct mode (B-3). A portal in between may add its key to the token of its visitor:
+then both must be good, the token says who is asking, and no more may be done than the key may do too. A bad token is
+never replaced by a good key, or a visitor would see what the portal sees.
+
+A token's `sub` is `staff:<id>`, `partner:<id of an API key>` or `contact:<id>`.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+import asyncpg
+
+from app.auth import api_key
+from app.auth.token import Claims, Tokens
+from app.database import Database
+from app.errors import NotAuthenticated
+from sql import Scope, Statement, load
+
+SCOPES = {
+    "orders:read": "read orders, their lines and addresses",
+    "shipments:read": "read shipments, their items and codes",
+    "orders:write": "set the status of orders",
+    "shipments:write": "create, change and delete shipments, their items and codes",
+    "carriers:update": "change carriers",
+    "carriers:write": "create, change and delete carriers; includes carriers:update",
+}
+_READING = frozenset({"orders:read", "shipments:read"})
+_ORDER_EDITING = _READING | {"orders:write", "shipments:write"}
+
+# The vendor's roles (B-7), which a token may carry as `roles`.
+ROLES: Mapping[str, frozenset[str]] = {
+    "order.OWNER": _ORDER_EDITING,
+    "order.EDITOR": _ORDER_EDITING,
+    "order.VIEWER": _READING,
+    "logistics.OWNER": frozenset({"carriers:write"}),
+    "logistics.EDITOR": frozenset({"carriers:update"}),
+}
+
+_SUBJECT = re.compile(r"([a-z]+):([1-9][0-9]{0,9})")
+_LARGEST_ID = 2**31 - 1
+
+
+class Kind(Enum):
+    """Decision 8."""
+
+    STAFF = "staff"
+    PARTNER = "partner"
+    CONTACT = "contact"
+    CUSTOMER = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """`scope` says which rows exist for the viewer, `scopes` what may be done with them (names of `SCOPES`)."""
+
+    kind: Kind
+    subject: str
+    scope: Scope
+    scopes: frozenset[str]
+
+    def may(self, scope: str) -> bool:
+        return scope in self.scopes
+
+
+async def authenticate(headers: Mapping[str, str], db: Database, tokens: Tokens) -> Viewer | None:
+    """The viewer of a request, None where it brings no credential.
+
+    Keys, contacts and companies are read anew each time, so that a revocation holds at once. Raises `NotAuthenticated`
+    for a credential that is not good, always in the same words.
+    """
+    key, authorization = _single(headers, "apikey"), _single(headers, "authorization")
+    application = None if key is None else await _of_key(api_key.digest(key), db)
+    if authorization is None:
+        return application
+    viewer = await _of_token(tokens.verify(_bearer(authorization)), db)
+    return viewer if application is None else replace(viewer, scopes=viewer.scopes & application.scopes)
+
+
+def _single(headers: Mapping[str, str], name: str) -> str | None:
+    """A header that comes twice is refused: whoever stands before us may have checked the other one."""
+    values = [value for key, value in headers.items() if key.lower() == name]
+    if len(values) > 1:
+        raise NotAuthenticated
+    return values[0] if values else None
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise NotAuthenticated
+    return token.strip(" ")
+
+
+def _known(names: Iterable[str]) -> frozenset[str]:
+    known = SCOPES.keys() & names
+    return frozenset(known | {"carriers:update"} if "carriers:write" in known else known)
+
+
+async def _of_key(key_hash: bytes, db: Database) -> Viewer:
+    return await _partner(db, load("viewer").partner_by_key_hash, key_hash=key_hash)
+
+
+async def _of_token(claims: Claims, db: Database) -> Viewer:
+    subject = _SUBJECT.fullmatch(claims.subject)
+    if not subject or subject[1] not in _BY_KIND or int(subject[2]) > _LARGEST_ID:
+        raise NotAuthenticated
+    return await _BY_KIND[subject[1]](int(subject[2]), claims, db)
+
+
+async def _staff(_id: int, claims: Claims, _db: Database) -> Viewer:
+    """Staff are whoever our keys say, and may do what the token says: nothing where it says nothing."""
+    granted = (claims.scope or frozenset()).union(*(ROLES.get(role, ()) for role in claims.roles))
+    return Viewer(Kind.STAFF, claims.subject, Scope.everything(), _known(granted))
+
+
+async def _partner_of_token(partner_id: int, claims: Claims, db: Database) -> Viewer:
+    return _narrowed(await _partner(db, load("viewer").partner_by_id, partner_id=partner_id), claims)
+
+
+async def _contact(contact_id: int, claims: Claims, db: Database) -> Viewer:
+    """A contact reads; no role makes it write."""
+    row = await _only_row(db, load("viewer").contact_by_id, contact_id=contact_id)
+    scope = Scope.of_contact((row["channel_id"],), tuple(row["company_ids"]))
+    return _narrowed(Viewer(Kind.CONTACT, claims.subject, scope, _READING), claims)
+
+
+_BY_KIND: Mapping[str, Callable[[int, Claims, Database], Awaitable[Viewer]]] = {
+    Kind.STAFF.value: _staff,
+    Kind.PARTNER.value: _partner_of_token,
+    Kind.CONTACT.value: _contact,
+}
+
+
+async def _partner(db: Database, statement: Statement, **key: Any) -> Viewer:
+    row = await _only_row(db, statement, **key)
+    channel_ids, company_ids = tuple(row["channel_ids"]), tuple(row["company_ids"])
+    scope = Scope.of_companies(channel_ids, company_ids) if row["is_limited"] else Scope.of_channels(channel_ids)
+    return Viewer(Kind.PARTNER, f"partner:{row['id']}", scope, _known(row["scopes"]))
+
+
+def _narrowed(viewer: Viewer, claims: Claims) -> Viewer:
+    """A token's `scope` may ask for less than its subject may do, never for more."""
+    return viewer if claims.scope is None else replace(viewer, scopes=viewer.scopes & _known(claims.scope))
+
+
+async def _only_row(db: Database, statement: Statement, **key: Any) -> asyncpg.Record:
+    """Ids are unique within a channel; one that two channels share names nobody."""
+    rows = await db.fetch(statement, Scope.everything(), **key)
+    if len(rows) != 1:
+        raise NotAuthenticated
+    return rows[0]

@@ -1,0 +1,359 @@
+"""One line of an import: what a record may say, and why a line is refused.
+
+The shapes are the tables of the import format; whatever they do not know is refused rather than ignored. `read` checks
+a line against the shapes, `Order.check` against itself and against the codes and names that the store knows.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+# A price has 12 digits before the point, as in the store, and few enough after it for 28 digits to compute exactly.
+_AMOUNT = r"\A[0-9]{1,12}(\.[0-9]{1,6})?\Z"
+_FRACTION = r"\A(0(\.[0-9]{1,6})?|1(\.0{1,6})?)\Z"
+_EMAIL = r"\A[^@\s\x00-\x1f\x7f]+@[^@\s.\x00-\x1f\x7f]+(\.[^@\s.\x00-\x1f\x7f]+)+\Z"
+_CURRENCY = r"\A[A-Z]{3}\Z"  # no list: order books reach back to currencies that are no more
+_LANGUAGE = r"\A[A-Z]{2}\Z"
+_TEMPLATE = r"\Ahttps://[^\s/]"
+_URL = r"\Ahttps?://[^\s/]"
+
+_EXPECTED = {
+    _AMOUNT: 'a decimal such as "12.50", not negative, at most 12 digits before the point and 6 after it',
+    _FRACTION: 'a fraction from "0" to "1" such as "0.15"',
+    _EMAIL: "an e-mail address",
+    _CURRENCY: "an ISO 4217 currency code of three capitals",
+    _LANGUAGE: "a language of two capitals",
+    _TEMPLATE: "an https URL",
+    _URL: "an http or https URL",
+}
+
+# ISO 3166-1 alpha-2, and XK, which the European Union and the carriers use for Kosovo.
+_COUNTRIES_TEXT = """
+    AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC
+    CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD
+    GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH
+    KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW
+    MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC
+    SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY
+    UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW
+    """
+_COUNTRIES = frozenset(_COUNTRIES_TEXT.split())
+_YEARS = range(1900, 9999)  # an offset may still move a date across a year's end, and the store ends with 9999
+
+Amount = Annotated[str, Meta(pattern=_AMOUNT)]
+Fraction = Annotated[str, Meta(pattern=_FRACTION)] | Annotated[float, Meta(ge=0, le=1)]
+Postage = Amount | Annotated[float, Meta(ge=0, lt=10**12)]
+Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Currency = Annotated[str, Meta(pattern=_CURRENCY)]
+Language = Annotated[str, Meta(pattern=_LANGUAGE)]
+Moment = Annotated[datetime, Meta(tz=True)]
+Text = Annotated[str, Meta(min_length=1, max_length=255)]
+Words = Annotated[str, Meta(max_length=255)]
+ShortText = Annotated[str, Meta(min_length=1, max_length=64)]
+ShipmentStatus = Literal[
+    "CREATED",
+    "PROCESSING",
+    "IN_TRANSIT",
+    "OUT_FOR_DELIVERY",
+    "DELIVERED",
+    "CANCELED",
+    "PARTIALLY_DELIVERED",
+    "FAILED_DELIVERY",
+    "EXCEPTION",
+]
+
+
+class Refused(Exception):
+    """A line that is not applied: `path` is the place in the record (`$.items[2].price`), `reason` is for people."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{_printable(path)}: {_printable(reason)}")
+        self.path = path
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Known:
+    """The codes and names that records may refer to: the store's, and those of the records before."""
+
+    statuses: set[str] = field(default_factory=set)
+    channels: set[str] = field(default_factory=set)
+    carriers: set[str] = field(default_factory=set)
+
+
+class _Shape(Struct, forbid_unknown_fields=True, rename="camel"):
+    pass
+
+
+class Channel(_Shape, tag_field="kind", tag="channel"):
+    code: ShortText
+    name: Text
+    currency: Currency
+    language: Language | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return "channel", self.code
+
+    def check(self, known: Known) -> None:
+        known.channels.add(self.code)
+
+
+class Description(_Shape):
+    language: Language
+    value: Words | None = None
+
+
+class Carrier(_Shape, tag_field="kind", tag="carrier"):
+    """B-55."""
+
+    name: ShortText
+    type: Literal["DELIVERY", "PICKUP"] | None = None
+    template: Annotated[str, Meta(pattern=_TEMPLATE, max_length=255)] | None = msgspec.field(
+        default=None, name="trackAndTraceURL"
+    )
+    logo: Annotated[str, Meta(pattern=_URL, max_length=255)] | None = None
+    descriptions: tuple[Description, ...] | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return "carrier", self.name
+
+    def check(self, known: Known) -> None:
+        """Raises Refused."""
+        _refuse_repeated("$.descriptions[{}].language", [d.language for d in self.descriptions or ()])
+        known.carriers.add(self.name)
+
+
+class Company(_Shape):
+    external_id: Text
+    name: Text
+    parent_external_id: Text | None = None
+
+
+class Customer(_Shape):
+    email: Annotated[str, Meta(pattern=_EMAIL, max_length=254)]
+    first_name: Words
+    last_name: Words
+    phone: Words | None = None
+
+
+class Address(_Shape):
+    type: Literal["delivery", "invoice"]
+    street: Text
+    postal_code: Words
+    city: Text
+    country: str
+    company: Words | None = None
+    first_name: Words | None = None
+    last_name: Words | None = None
+    number: Words | None = None
+    region: Words | None = None
+    phone: Words | None = None
+
+
+class Line(_Shape):
+    line: Count
+    sku: Text
+    name: Text
+    quantity: Count
+    price: Amount
+    tax_percentage: Annotated[int, Meta(ge=0, le=100)] | None = None
+    discount: Fraction | None = None
+    product_id: Count | None = None
+    additional: Any = None
+
+
+class ShippedLine(_Shape):
+    line: Count
+    quantity: Count
+
+
+class Code(_Shape):
+    code: Text
+    carrier: ShortText | None = None
+
+
+class Shipment(_Shape):
+    external_id: Text
+    status: ShipmentStatus | None = None
+    created_at: Moment | None = None
+    expected_delivery_at: Moment | None = None
+    items: tuple[ShippedLine, ...] | None = None
+    track_and_traces: tuple[Code, ...] | None = None
+
+
+class Order(_Shape, tag_field="kind", tag="order"):
+    external_id: Text
+    channel: ShortText
+    status: ShortText
+    currency: Currency
+    created_at: Moment
+    items: Annotated[tuple[Line, ...], Meta(min_length=1)]
+    type: Literal["dropshipment", "purchase", "quotation", "stock"] | None = None
+    company: Company | None = None
+    customer: Customer | None = None
+    last_modified_at: Moment | None = None
+    requested_delivery_at: Moment | None = None
+    shipping_method: Words | None = None
+    shipping_amount: Postage | None = None
+    addresses: tuple[Address, ...] | None = None
+    shipments: tuple[Shipment, ...] | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return "order", self.channel, self.external_id
+
+    @property
+    def postage(self) -> Decimal:
+        return Decimal(str(self.shipping_amount or 0))
+
+    def check(self, known: Known) -> None:
+        """What the shapes cannot say. Raises Refused."""
+        _refuse_unknown("$.channel", self.channel, known.channels, "channel")
+        _refuse_unknown("$.status", self.status, known.statuses, "order status")
+        for name in ("created_at", "last_modified_at", "requested_delivery_at"):
+            _refuse_strange_date(f"$.{_camel(name)}", getattr(self, name))
+        if self.company and self.company.external_id == self.company.parent_external_id:
+            raise Refused("$.company.parentExternalId", "a company is not its own parent")
+        for n, address in enumerate(self.addresses or ()):
+            _refuse_unknown(f"$.addresses[{n}].country", address.country, _COUNTRIES, "ISO 3166-1 alpha-2 country")
+        _refuse_repeated("$.items[{}].line", [item.line for item in self.items])
+        _refuse_repeated("$.shipments[{}].externalId", [shipment.external_id for shipment in self.shipments or ()])
+        self._check_shipments(known)
+
+    def _check_shipments(self, known: Known) -> None:
+        unshipped = Counter({item.line: item.quantity for item in self.items})
+        codes: list[tuple[str | None, str]] = []
+        places: list[str] = []
+        for n, shipment in enumerate(self.shipments or ()):
+            path = f"$.shipments[{n}]"
+            _refuse_strange_date(f"{path}.createdAt", shipment.created_at)
+            _refuse_strange_date(f"{path}.expectedDeliveryAt", shipment.expected_delivery_at)
+            items = shipment.items or ()
+            _refuse_repeated(path + ".items[{}].line", [item.line for item in items])
+            for m, item in enumerate(items):
+                if item.line not in unshipped:
+                    raise Refused(f"{path}.items[{m}].line", f"{item.line} is no line of the order")
+                if shipment.status != "CANCELED":  # B-51: canceled shipments do not count
+                    unshipped[item.line] -= item.quantity
+                if unshipped[item.line] < 0:
+                    raise Refused(f"{path}.items[{m}].quantity", f"more of line {item.line} is shipped than ordered")
+            for m, code in enumerate(shipment.track_and_traces or ()):
+                place = f"{path}.trackAndTraces[{m}]"
+                if code.carrier is not None:
+                    _refuse_unknown(f"{place}.carrier", code.carrier, known.carriers, "carrier")
+                codes.append((code.carrier, code.code))
+                places.append(f"{place}.code")
+        if len(set(codes)) < len(codes):  # B-54
+            again = next(n for n, code in enumerate(codes) if code in codes[:n])
+            raise Refused(places[again], f"{_quoted(codes[again][1])} stands here twice")
+
+
+Record = Channel | Carrier | Order
+
+_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+_PATTERN = re.compile(r"Expected `str` matching regex (.*)", re.DOTALL)
+_REGEXES = {repr(pattern): expected for pattern, expected in _EXPECTED.items()}
+
+
+def read(line: bytes) -> Record:
+    """The record of a line, of the right shape but not yet checked. Raises Refused."""
+    try:
+        if b"\\u0000" in line:
+            _refuse_bad_text(line)
+        return _decoder.decode(line)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).rpartition(" - at `")
+        raise Refused(place.rstrip("`") if reason else "$", _explained(reason or str(error))) from None
+    except UnicodeDecodeError:
+        raise Refused("$", f"not UTF-8 (byte {_first_bad_byte(line)})") from None
+    except msgspec.DecodeError as error:
+        _refuse_bad_text(line)
+        raise Refused("$", f"not JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
+    except RecursionError:
+        raise Refused("$", "nested too deeply") from None
+
+
+def _explained(reason: str) -> str:
+    if match := _PATTERN.match(reason):
+        return f"expected {_REGEXES[match[1]]}"
+    return reason[0].lower() + reason[1:]
+
+
+def _first_bad_byte(line: bytes) -> int | str:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return "unknown"
+
+
+def _refuse_bad_text(line: bytes) -> None:
+    """Names the place of a text that no database can hold; the decoder lets NUL through and says nothing of places."""
+    if b"\0" in line:
+        raise Refused("$", f"holds a NUL character (byte {line.index(0)})")
+    try:
+        value = json.loads(line)
+    except UnicodeDecodeError as error:
+        raise Refused("$", f"not UTF-8 (byte {error.start})") from None
+    except RecursionError:
+        raise Refused("$", "nested too deeply") from None
+    except ValueError:
+        return
+    for path, text in _texts("$", value):
+        if "\0" in text:
+            raise Refused(path, "holds a NUL character")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise Refused(path, "holds half of a surrogate pair")
+
+
+def _texts(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, list):
+        for n, member in enumerate(value):
+            yield from _texts(f"{path}[{n}]", member)
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            yield path, name
+            yield from _texts(f"{path}.{name}", member)
+
+
+def _refuse_unknown(path: str, value: str, known: set[str] | frozenset[str], noun: str) -> None:
+    if value not in known:
+        raise Refused(path, f"unknown {noun} {_quoted(value)}")
+
+
+def _refuse_repeated(path: str, values: list[Any]) -> None:
+    if len(set(values)) < len(values):
+        again = next(n for n, value in enumerate(values) if value in values[:n])
+        raise Refused(path.format(again), f"{_quoted(values[again])} stands here twice")
+
+
+def _refuse_strange_date(path: str, moment: datetime | None) -> None:
+    if moment is not None and moment.year not in _YEARS:
+        raise Refused(path, f"the year is not between {_YEARS.start} and {_YEARS.stop - 1}")
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def _quoted(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _printable(text: str, limit: int = 200) -> str:
+    """The text on one line: a record's own words must not reach into the report or the terminal."""
+    shown = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text[:limit])
+    return shown + "…" if len(text) > limit else shown

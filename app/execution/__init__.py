@@ -1,0 +1,1 @@
+"""GraphQL itself, for any schema: this package knows nothing of orders."""

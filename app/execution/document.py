@@ -1,0 +1,116 @@
+"""From text to a document that may run: parsed, measured, validated; and remembered."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    parse,
+    validate,
+)
+
+from app.execution.limits import LimitExceeded, Limits, check_document
+
+# A document takes some 500 bytes a token, so the cache is bounded by tokens too: 1,000 documents hold at most 125 MB.
+_TOKENS_PER_DOCUMENT = 250
+_CHARACTERS_PER_TOKEN = 100
+_MAX_ERRORS = 20
+
+
+class RequestErrors(Exception):
+    """The request cannot run at all; there is no `data` in its answer."""
+
+    def __init__(self, *errors: GraphQLError) -> None:
+        super().__init__(errors[0].message)
+        self.errors = errors
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A valid document, and the operation of it that the caller chose."""
+
+    document: DocumentNode
+    node: OperationDefinitionNode
+
+    @property
+    def kind(self) -> OperationType:
+        return self.node.operation
+
+    @property
+    def name(self) -> str | None:
+        return self.node.name.value if self.node.name else None
+
+
+class Documents:
+    """The documents of one schema, the most recently used ones ready at hand.
+
+    `hits` and `misses` count since the start. Refused documents are not remembered.
+    """
+
+    def __init__(self, schema: GraphQLSchema, limits: Limits, *, suggest: bool = False) -> None:
+        self.hits = 0
+        self.misses = 0
+        self._schema = schema
+        self._limits = limits
+        self._suggest = suggest
+        self._known: OrderedDict[str, DocumentNode] = OrderedDict()
+        self._weight = 0
+
+    def read(self, text: str) -> DocumentNode:
+        """Raises `RequestErrors` for a document that cannot be parsed, exceeds a limit or is invalid."""
+        document = self._known.get(text)
+        if document is not None:
+            self.hits += 1
+            self._known.move_to_end(text)
+            return document
+        self.misses += 1
+        document = self._read(text)
+        self._remember(text, document)
+        return document
+
+    def _read(self, text: str) -> DocumentNode:
+        try:
+            document = parse(text, max_tokens=self._limits.tokens)
+            check_document(document, self._limits)
+        except LimitExceeded as error:
+            raise RequestErrors(error) from None
+        except GraphQLSyntaxError as error:  # too many tokens and too deep a nesting among them
+            error.extensions = {"code": "GRAPHQL_PARSE_FAILED"}
+            raise RequestErrors(error) from None
+        errors = validate(self._schema, document, max_errors=_MAX_ERRORS, hide_suggestions=not self._suggest)
+        for fault in errors:
+            fault.extensions = {"code": "GRAPHQL_VALIDATION_FAILED"}
+        if errors:
+            raise RequestErrors(*errors)
+        return document
+
+    def _remember(self, text: str, document: DocumentNode) -> None:
+        self._known[text] = document
+        self._weight += _weight(text, document)
+        limit = self._limits.documents
+        while len(self._known) > limit or self._weight > limit * _TOKENS_PER_DOCUMENT:
+            self._weight -= _weight(*self._known.popitem(last=False))
+
+
+def _weight(text: str, document: DocumentNode) -> int:
+    return document.token_count + len(text) // _CHARACTERS_PER_TOKEN
+
+
+def choose(document: DocumentNode, name: str | None) -> Operation:
+    """The operation of that name, or the only one. Raises `RequestErrors` where the choice is not clear."""
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    chosen = [node for node in operations if name is None or (node.name and node.name.value == name)]
+    if len(chosen) == 1:
+        return Operation(document, chosen[0])
+    if name is not None:
+        message = f"Unknown operation named '{name}'."
+    elif operations:
+        message = "Must provide operation name if query contains multiple operations."
+    else:
+        message = "Must provide an operation."
+    raise RequestErrors(GraphQLError(message, extensions={"code": "OPERATION_RESOLUTION_FAILURE"}))

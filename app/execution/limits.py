@@ -1,0 +1,194 @@
+"""What a request may ask for, measured before anything is validated or run.
+
+Fragments count as if they were written out wherever they are spread. Each is measured once, so fragments that spread
+one another twice a level deep cost nothing; one that spreads itself counts once and is left to validation.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    InlineFragmentNode,
+    Node,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+)
+from graphql.language import ListValueNode, StringValueNode
+
+# The standard introspection query is 15 levels deep, nine of them `ofType`. Validation bounds its nested lists.
+INTROSPECTION_DEPTH = 15
+_INTROSPECTION = frozenset({"__schema", "__type"})
+
+
+class Limits(Protocol):
+    """The part of the settings that bounds a document and its variables."""
+
+    @property
+    def tokens(self) -> int: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def aliases(self) -> int: ...
+    @property
+    def root_fields(self) -> int: ...
+    @property
+    def list_items(self) -> int: ...
+    @property
+    def documents(self) -> int: ...
+
+
+class LimitExceeded(GraphQLError):
+    """The request asks for too much, or for what cannot be."""
+
+    def __init__(self, message: str, node: Node | None = None, *, code: str = "LIMIT_EXCEEDED") -> None:
+        super().__init__(message, node, extensions={"code": code})
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The size of a selection. `roots` are the fields of its top level, `schemas` how often it asks for `__schema`."""
+
+    depth: int = 0
+    introspection_depth: int = 0
+    aliases: int = 0
+    fields: int = 0
+    roots: int = 0
+    schemas: int = 0
+
+    def beside(self, other: "Measure") -> "Measure":
+        return Measure(
+            max(self.depth, other.depth),
+            max(self.introspection_depth, other.introspection_depth),
+            self.aliases + other.aliases,
+            self.fields + other.fields,
+            self.roots + other.roots,
+            self.schemas + other.schemas,
+        )
+
+
+class _Ruler:
+    def __init__(self, document: DocumentNode) -> None:
+        self._fragments = {
+            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        self._measured: dict[str, Measure] = {}
+
+    def measure(self, selection_set: SelectionSetNode) -> Measure:
+        total = Measure()
+        for selection in selection_set.selections:
+            if isinstance(selection, FieldNode):
+                total = total.beside(self._field(selection))
+            elif isinstance(selection, InlineFragmentNode):
+                total = total.beside(self.measure(selection.selection_set))
+            elif isinstance(selection, FragmentSpreadNode):
+                total = total.beside(self._fragment(selection.name.value))
+        return total
+
+    def _field(self, field: FieldNode) -> Measure:
+        inner = self.measure(field.selection_set) if field.selection_set else Measure()
+        depth, introspection_depth = inner.depth + 1, inner.introspection_depth
+        if field.name.value in _INTROSPECTION:
+            depth, introspection_depth = 1, depth
+        return Measure(
+            depth,
+            introspection_depth,
+            inner.aliases + (field.alias is not None),
+            inner.fields + 1,
+            1,
+            inner.schemas + (field.name.value == "__schema"),
+        )
+
+    def _fragment(self, name: str) -> Measure:
+        if name not in self._measured:
+            self._measured[name] = Measure()  # what a cycle meets
+            if name in self._fragments:
+                self._measured[name] = self.measure(self._fragments[name].selection_set)
+        return self._measured[name]
+
+
+def check_document(document: DocumentNode, limits: Limits) -> None:
+    """Raises `LimitExceeded` for the first limit that an operation or a literal of the document exceeds."""
+    ruler = _Ruler(document)
+    try:
+        for node in document.definitions:
+            if isinstance(node, OperationDefinitionNode):
+                _check_operation(node, ruler.measure(node.selection_set), limits)
+    except RecursionError:
+        raise LimitExceeded("The document is nested too deeply.") from None
+    for literal in _literals(document):
+        _check_literal(literal, limits)
+
+
+def _check_operation(node: OperationDefinitionNode, size: Measure, limits: Limits) -> None:
+    mutation = node.operation is OperationType.MUTATION
+    bounds: Iterable[tuple[int, int, str]] = (
+        (size.depth, limits.depth, "is nested {} levels deep"),
+        (size.introspection_depth, INTROSPECTION_DEPTH, "nests introspection {} levels deep"),
+        (size.schemas, 1, "asks for __schema {} times"),
+        (size.aliases, limits.aliases, "has {} aliases"),
+        (size.roots, 1 if mutation else limits.root_fields, "has {} root fields"),
+        # Written out, a document of the permitted tokens could not select more fields than that.
+        (size.fields, limits.tokens, "selects {} fields"),
+    )
+    for value, limit, phrase in bounds:
+        if value > limit:
+            kind = node.operation.value
+            shown = value if value < 10**9 else "over 1000000000"
+            raise LimitExceeded(f"The {kind} {phrase.format(shown)}, and {limit} is the limit.", node)
+
+
+def _literals(document: DocumentNode) -> Iterator[Node]:
+    """Every list and string literal, wherever it stands."""
+    stack: list[Node] = [document]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ListValueNode | StringValueNode):
+            yield node
+        for key in node.keys:
+            value = getattr(node, key, None)
+            if isinstance(value, Node):
+                stack.append(value)
+            elif isinstance(value, list | tuple):
+                stack.extend(value)
+
+
+def _check_literal(node: Node, limits: Limits) -> None:
+    if isinstance(node, ListValueNode) and len(node.values) > limits.list_items:
+        raise _list_too_long(len(node.values), limits, node)
+    if isinstance(node, StringValueNode) and "\0" in node.value:
+        raise _nul(node)
+
+
+def check_variables(variables: Mapping[str, Any], limits: Limits) -> None:
+    """Raises `LimitExceeded` for a list with too many items, too deep a value or a NUL character, at any depth."""
+    stack: list[tuple[Any, int]] = [(variables, 0)]
+    while stack:
+        value, depth = stack.pop()
+        if isinstance(value, str):
+            if "\0" in value:
+                raise _nul()
+        elif isinstance(value, dict | list):
+            if depth > limits.depth:
+                raise LimitExceeded(f"The variables are nested over {limits.depth} levels deep.")
+            if isinstance(value, list):
+                if len(value) > limits.list_items:
+                    raise _list_too_long(len(value), limits)
+                stack.extend((item, depth + 1) for item in value)
+            else:
+                stack.extend((item, depth + 1) for item in value.values())
+
+
+def _list_too_long(length: int, limits: Limits, node: Node | None = None) -> LimitExceeded:
+    return LimitExceeded(f"A list has {length} items, and {limits.list_items} is the limit.", node)
+
+
+def _nul(node: Node | None = None) -> LimitExceeded:
+    # No stored text can hold one, so no answer could ever depend on it.
+    return LimitExceeded("A text holds the character U+0000.", node, code="BAD_USER_INPUT")

@@ -1,0 +1,41 @@
+"""The executable schema: SDL and resolvers, and a column of the row for every field that has no resolver."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ariadne import SchemaBindable, make_executable_schema
+from graphql import GraphQLObjectType, GraphQLSchema
+
+
+class SchemaError(Exception):
+    """The SDL and the resolvers do not fit together; names every fault."""
+
+
+def build(sdl: str, bindables: Sequence[SchemaBindable], column_of: Callable[[str], str]) -> GraphQLSchema:
+    """`column_of` turns a field's name into the name of the column that answers it.
+
+    Raises `SchemaError` for root fields without a resolver: no row stands behind them.
+    """
+    schema = make_executable_schema(sdl, list(bindables), convert_names_case=False)
+    roots = {schema.query_type, schema.mutation_type, schema.subscription_type}
+    orphans: list[str] = []
+    for type_ in schema.type_map.values():
+        if not isinstance(type_, GraphQLObjectType) or type_.name.startswith("__"):
+            continue
+        for name, field in type_.fields.items():
+            if field.resolve is None and type_ in roots:
+                orphans.append(f"{type_.name}.{name}")
+            elif field.resolve is None:
+                field.resolve = column_resolver(column_of(name))
+    if orphans:
+        raise SchemaError(f"no resolver for {', '.join(orphans)}")
+    return schema
+
+
+def column_resolver(column: str) -> Callable[..., Any]:
+    """Reads `column` of a mapping or asyncpg Record. A missing column is a defect and raises KeyError, never null."""
+
+    def resolve(row: Any, _info: Any, **_arguments: Any) -> Any:
+        return row[column]
+
+    return resolve

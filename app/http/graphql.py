@@ -1,0 +1,198 @@
+"""GraphQL over HTTP: https://graphql.github.io/graphql-over-http/draft/
+
+A request error (malformed document, invalid, over a limit) is 400 for a caller that accepts
+`application/graphql-response+json` and 200 for one that only knows `application/json`. What never was a GraphQL request
+has its HTTP status for both.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from graphql import OperationType
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.errors import RequestRefused
+from app.execution.document import RequestErrors
+from app.execution.execute import Answer, Engine, refuse
+from app.http.negotiation import GRAPHQL_RESPONSE, is_json, negotiate
+from app.http.reply import refusal, reply
+from app.telemetry import Telemetry
+
+# A browser sends none of these to another origin unless that origin allowed it in a preflight, which we never do.
+# Without one, any page could make its visitor's browser run a query by GET. `Content-Type: application/json` does too.
+PREFLIGHT_HEADERS = ("graphql-require-preflight", "x-requested-with", "apollo-require-preflight", "apikey")
+
+_BODY_SECONDS = 15
+_VARY = {"vary": "Accept"}
+
+OpenContext = Callable[[Headers, str], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class GraphQLRequest:
+    """The parameters of the draft, of the right types. `extensions` are checked and have no meaning here."""
+
+    query: str
+    operation_name: str | None
+    variables: dict[str, Any]
+
+    @classmethod
+    def of(cls, parameters: Any) -> "GraphQLRequest":
+        """Raises `RequestRefused` for anything that is not a well-formed GraphQL request."""
+        if isinstance(parameters, list):
+            raise RequestRefused("Batches are not accepted: send one operation per request.")
+        if not isinstance(parameters, dict):
+            raise RequestRefused("The request must be a JSON object.")
+        query, name = parameters.get("query"), parameters.get("operationName")
+        variables, extensions = parameters.get("variables"), parameters.get("extensions")
+        if not isinstance(query, str):
+            raise RequestRefused('The parameter "query" must be a string.')
+        if not isinstance(name, str | None):
+            raise RequestRefused('The parameter "operationName" must be a string or null.')
+        if not isinstance(variables, dict | None):
+            raise RequestRefused('The parameter "variables" must be an object or null.')
+        if not isinstance(extensions, dict | None):
+            raise RequestRefused('The parameter "extensions" must be an object or null.')
+        return cls(query, name or None, variables or {})
+
+
+class GraphQLEndpoint:
+    """An ASGI application. `open_context` makes what the resolvers get, from the headers and the request id."""
+
+    def __init__(self, engine: Engine, open_context: OpenContext, telemetry: Telemetry, *, body_bytes: int) -> None:
+        self._engine = engine
+        self._open_context = open_context
+        self._telemetry = telemetry
+        self._body_bytes = body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        outcome = "failed"
+        try:
+            response, outcome = await self._respond(scope, receive)
+        except RequestRefused as error:
+            response, outcome = refusal(error, _refusal_headers(error)), "refused"
+        finally:
+            scope["state"]["outcome"] = outcome
+            self._telemetry.record(outcome, time.perf_counter() - started)
+        await response(scope, receive, send)
+
+    async def _respond(self, scope: Scope, receive: Receive) -> tuple[Response, str]:
+        headers = Headers(scope=scope)
+        method: str = scope["method"]
+        if method not in ("GET", "POST"):
+            raise _method_not_allowed(f"{method} is not supported.", allow="GET, POST")
+        media_type = negotiate(",".join(headers.getlist("accept")) or None)
+        if media_type is None:
+            raise RequestRefused(
+                f"The answer can be {GRAPHQL_RESPONSE} or application/json.", status=406, code="NOT_ACCEPTABLE"
+            )
+        if method == "GET":
+            request = _from_query_string(scope["query_string"], headers, self._body_bytes)
+        else:
+            request = GraphQLRequest.of(_load(await self._body(headers, receive)))
+
+        answer = await self._answer(request, headers, method, scope["state"])
+        status = 200 if answer.ran or media_type != GRAPHQL_RESPONSE else 400
+        return reply(answer.body, status, media_type, _VARY), _outcome(answer)
+
+    async def _answer(self, request: GraphQLRequest, headers: Headers, method: str, state: dict[str, Any]) -> Answer:
+        request_id: str = state["request_id"]
+        try:
+            operation = self._engine.prepare(request.query, request.operation_name)
+        except RequestErrors as errors:
+            return refuse(errors, request_id)
+        if method == "GET" and operation.kind is not OperationType.QUERY:
+            raise _method_not_allowed(f"A {operation.kind.value} needs POST.", allow="POST")
+        state["operation"] = operation.name
+        context = await self._open_context(headers, request_id)
+        return await self._engine.run(operation, request.variables, context, request_id)
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        if not is_json(headers.get("content-type")) or headers.get("content-encoding", "identity") != "identity":
+            raise RequestRefused(
+                "The body must be application/json in UTF-8.", status=415, code="UNSUPPORTED_MEDIA_TYPE"
+            )
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length[:20]) > self._body_bytes:
+            raise self._too_large()
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                return await self._read(receive)
+        except TimeoutError:
+            raise RequestRefused("The body did not arrive in time.", status=408, code="REQUEST_TIMEOUT") from None
+
+    async def _read(self, receive: Receive) -> bytes:
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RequestRefused("The caller hung up.")
+            body += message.get("body", b"")
+            if len(body) > self._body_bytes:
+                raise self._too_large()
+            if not message.get("more_body", False):
+                return bytes(body)
+
+    def _too_large(self) -> RequestRefused:
+        return RequestRefused(
+            f"The body has over {self._body_bytes} bytes, which is the limit.", status=413, code="BODY_TOO_LARGE"
+        )
+
+
+def _from_query_string(query_string: bytes, headers: Headers, limit: int) -> GraphQLRequest:
+    if not (is_json(headers.get("content-type")) or any(name in headers for name in PREFLIGHT_HEADERS)):
+        raise RequestRefused(
+            f"GET needs a header that a browser sends to other origins only by permission, such as"
+            f" {PREFLIGHT_HEADERS[0]}: 1.",
+            code="PREFLIGHT_REQUIRED",
+        )
+    if len(query_string) > limit:
+        raise RequestRefused("The query string is too long.", status=414, code="URI_TOO_LONG")
+    try:
+        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=20)
+    except ValueError:
+        raise RequestRefused("The query string is not URL-encoded UTF-8.") from None
+    parameters: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in parameters:
+            raise RequestRefused(f'The parameter "{name}" is given twice.')
+        parameters[name] = _load(value) if name in ("variables", "extensions") and value else value or None
+    return GraphQLRequest.of(parameters)
+
+
+def _load(text: bytes | str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise RequestRefused("The request is not JSON in UTF-8.") from None
+
+
+def _method_not_allowed(message: str, *, allow: str) -> RequestRefused:
+    return RequestRefused(message, status=405, code="METHOD_NOT_ALLOWED", allow=allow)
+
+
+def _refusal_headers(error: RequestRefused) -> dict[str, str]:
+    headers = dict(_VARY)
+    if "allow" in error.extensions:
+        headers["allow"] = error.extensions["allow"]
+    if error.http_status == 415:
+        headers["accept-post"] = "application/json"
+    if error.http_status in (408, 413):
+        headers["connection"] = "close"  # the rest of the body is not worth reading
+    return headers
+
+
+def _outcome(answer: Answer) -> str:
+    if not answer.ran:
+        return "refused"
+    if answer.defects:
+        return "failed"
+    return "errors" if "errors" in answer.body else "ok"

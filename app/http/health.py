@@ -1,0 +1,61 @@
+"""For those who run the service: is it alive, can it answer, what has it done."""
+
+import asyncio
+from collections.abc import Collection
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.database import Database
+from app.execution.document import Documents
+from app.http.reply import reply
+from app.telemetry import Telemetry, exposition
+
+_READY_SECONDS = 2
+ENDPOINTS = {
+    "graphql": "/graphql",
+    "live": "/healthz",
+    "ready": "/readyz",
+    "metrics": "/metrics",
+}
+
+
+async def index(_request: Request) -> Response:
+    return reply({"service": "Waybill", "endpoints": ENDPOINTS})
+
+
+async def live(_request: Request) -> Response:
+    return reply({"status": "alive"})
+
+
+async def is_ready(db: Database, migrations: Collection[str]) -> bool:
+    """Whether the database answers in time and holds every migration of this version."""
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            rows = await db.pool.fetch("SELECT name FROM schema_migrations")
+    except Exception:  # whatever the reason, the answer is no
+        return False
+    return {row["name"] for row in rows} >= set(migrations)
+
+
+def metrics(telemetry: Telemetry, db: Database, documents: Documents) -> str:
+    """The text format of Prometheus."""
+    return exposition(
+        [
+            (
+                "waybill_requests_total",
+                "counter",
+                "GraphQL requests by outcome.",
+                {f'outcome="{outcome}"': count for outcome, count in telemetry.requests.items()},
+            ),
+            ("waybill_request_seconds_total", "counter", "Time spent on them.", {"": telemetry.seconds}),
+            ("waybill_statements_total", "counter", "Statements sent to the database.", {"": db.statements}),
+            (
+                "waybill_documents_total",
+                "counter",
+                "Documents looked up in the cache.",
+                {'result="hit"': documents.hits, 'result="miss"': documents.misses},
+            ),
+            ("waybill_start_time_seconds", "gauge", "When this process started.", {"": telemetry.started}),
+        ]
+    )

@@ -1,0 +1,70 @@
+"""Which media type an answer has (GraphQL over HTTP, "Accept"), and whether a request's body is JSON."""
+
+import re
+from enum import Enum
+
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+JSON = "application/json"
+
+_QUALITY = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
+
+
+class Match(Enum):
+    """How closely a range of the Accept header names a media type; the closest one decides its quality."""
+
+    NONE = 0
+    ANYTHING = 1
+    TYPE = 2
+    EXACT = 3
+
+
+def negotiate(accept: str | None) -> str | None:
+    """The media type that the caller likes best, or None where it likes none that GraphQL has.
+
+    With equal quality a type named in full wins over one that a wildcard admits, and then the newer type over JSON.
+    """
+    if accept is None or not accept.strip():
+        return JSON
+    ranges = [_range(text) for text in accept.split(",") if text.strip()]
+    best: tuple[float, int, str] = (0.0, 0, "")
+    for media_type in (JSON, GRAPHQL_RESPONSE):
+        match, quality = max(
+            ((_match(pattern, media_type), quality) for pattern, quality in ranges),
+            key=lambda found: (found[0].value, found[1]),
+            default=(Match.NONE, 0.0),
+        )
+        if match is Match.NONE or not quality:
+            continue
+        exact = match is Match.EXACT
+        if (quality, exact) > best[:2] or (exact and (quality, exact) == best[:2]):
+            best = (quality, exact, media_type)
+    return best[2] or None
+
+
+def _range(text: str) -> tuple[str, float]:
+    """A media range without its parameters, and its quality; an unreadable quality is none."""
+    pattern, *parameters = (part.strip() for part in text.split(";"))
+    qualities = [parameter for parameter in parameters if parameter[:2].lower() == "q="]
+    if not qualities:
+        return pattern.lower(), 1.0
+    quality = _QUALITY.fullmatch(qualities[0])
+    return pattern.lower(), float(quality[1]) if quality else 0.0
+
+
+def _match(pattern: str, media_type: str) -> Match:
+    if pattern == media_type:
+        return Match.EXACT
+    if pattern == "application/*":
+        return Match.TYPE
+    return Match.ANYTHING if pattern == "*/*" else Match.NONE
+
+
+def is_json(content_type: str | None) -> bool:
+    """JSON in UTF-8; any other parameter of the media type than the character set is none of ours."""
+    essence, *parameters = (part.strip().lower() for part in (content_type or "").split(";"))
+    if essence != JSON:
+        return False
+    charsets = [
+        value.strip('" ') for name, _, value in (text.partition("=") for text in parameters) if name == "charset"
+    ]
+    return all(charset in ("utf-8", "utf8") for charset in charsets)

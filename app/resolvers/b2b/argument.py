@@ -1,0 +1,40 @@
+"""Arguments of the B2B surface as PostgreSQL takes them. Every refusal names the argument's path and its rule."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from app.errors import ValidationError
+
+_LONGEST_DATE = 64
+
+
+def as_uuid(text: str) -> UUID | None:
+    """None where `text` is no UUID, and so the key of no row."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def as_uuids(texts: Iterable[str]) -> list[UUID]:
+    """The UUIDs among `texts`: in a filter, what is no UUID matches nothing."""
+    return [key for text in texts if (key := as_uuid(text))]
+
+
+def as_instant(text: str, argument: str) -> datetime:
+    """An ISO 8601 date or date-time; UTC where it names no offset. Raises `ValidationError`."""
+    try:
+        if len(text) > _LONGEST_DATE:
+            raise ValueError
+        instant = datetime.fromisoformat(text)
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValidationError(argument, "must be an ISO 8601 date-time such as 2024-01-15T10:30:00.000Z") from None
+
+
+def as_value(value: Any) -> Any:
+    """Decimals in place of floats, which numeric columns would compare digit by digit."""
+    return Decimal(str(value)) if isinstance(value, float) else value

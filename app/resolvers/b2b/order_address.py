@@ -1,0 +1,74 @@
+"""Order addresses on the B2B surface."""
+
+from typing import Any
+
+from ariadne import ObjectType, QueryType
+
+import sql
+from app.context import Info
+from app.errors import OrderAddressNotFound, OrderNotFound
+from loaders.order_address import order_addresses_by_order
+
+SQL = sql.load("order_address")
+ORDER = sql.load("order")
+
+query = QueryType()
+order = ObjectType("Order")
+address = ObjectType("Address")
+
+
+@query.field("orderAddress")
+async def resolve_order_address(_root: None, info: Info, id: int, orderId: int) -> Any:
+    """Raises `OrderAddressNotFound`."""
+    info.context.require("orders:read")
+    rows = await info.context.fetch(SQL.by_id, id=id, order_id=orderId)
+    if not rows:
+        raise OrderAddressNotFound(id)
+    return rows[0]
+
+
+@query.field("orderAddresses")
+async def resolve_order_addresses(
+    _root: None,
+    info: Info,
+    orderId: int,
+    type: str | None = None,
+) -> Any:
+    """Raises `OrderNotFound`."""
+    info.context.require("orders:read")
+    if not await info.context.fetch(ORDER.by_id, id=orderId):
+        raise OrderNotFound(orderId)
+    return await _addresses(info, orderId, type)
+
+
+@order.field("orderAddresses")
+async def resolve_order_order_addresses(row: Any, info: Info) -> Any:
+    return await _addresses(info, row["id"], None)
+
+
+@order.field("addresses")
+async def resolve_order_addresses_of_type(
+    row: Any,
+    info: Info,
+    type: str | None = None,
+) -> Any:
+    return await _addresses(info, row["id"], type)
+
+
+async def _addresses(info: Info, order_id: int, kind: str | None) -> list[Any]:
+    rows = await info.context.load(order_addresses_by_order, order_id)
+    return [row for row in rows if kind is None or row["type"] == kind]
+
+
+@address.field("isDefault")
+def resolve_address_is_default(_row: Any, _info: Info) -> str:
+    """An order's address is a copy of its own, never the default of an address book."""
+    return "N"
+
+
+@address.field("active")
+def resolve_address_active(_row: Any, _info: Info) -> str:
+    return "Y"
+
+
+bindables = [query, order, address]

@@ -1,0 +1,504 @@
+-- The import: a batch of records is copied into temporary tables and then written by sets, in the order of this file.
+--
+-- Rows keep their ids, and a row that says the same already is not touched: each UPDATE compares before it writes. What
+-- an order owns (lines, addresses, shipments, their items and codes) becomes what the record says; a list that a record
+-- leaves out is left as it is. What orders share (companies, customers) takes what the newest order says of it, so that
+-- neither the order of the records nor a second import changes the outcome.
+--
+-- `n` numbers the records of a batch. A statement named `refuse_…` returns the records that may not be written.
+
+-- name: staging
+CREATE TEMPORARY TABLE import_orders (
+  n int PRIMARY KEY, channel text, external_id text, status text, type text, currency text,
+  company text, company_name text, company_parent text,
+  email text, first_name text, last_name text, phone text,
+  created_at timestamptz, last_modified_at timestamptz, requested_at timestamptz, shipping_method text,
+  sub_total numeric, postage numeric, total_gross numeric, total_net numeric, total_tax numeric,
+  has_addresses boolean, has_shipments boolean,
+  channel_id int, company_id int, customer_id int, order_id int,
+  is_new boolean DEFAULT false, is_changed boolean DEFAULT false,
+  moves_company boolean DEFAULT false, moves_customer boolean DEFAULT false, readdressed boolean DEFAULT false
+);
+CREATE TEMPORARY TABLE import_addresses (
+  n int, position int, type text, company text, first_name text, last_name text, street text, number text,
+  postal_code text, city text, region text, country text, phone text, PRIMARY KEY (n, position)
+);
+CREATE TEMPORARY TABLE import_lines (
+  n int, line int, sku text, name text, quantity int, product_id int, tax_percentage int, tax_code text,
+  original_price numeric, discount numeric, price numeric, price_net numeric, price_total numeric,
+  price_total_net numeric, tax numeric, additional jsonb, PRIMARY KEY (n, line)
+);
+CREATE TEMPORARY TABLE import_shipments (
+  n int, external_id text, status text, created_at timestamptz, expected_delivery_at timestamptz,
+  has_items boolean, has_codes boolean,
+  shipment_id uuid, is_new boolean DEFAULT false, is_changed boolean DEFAULT false, PRIMARY KEY (n, external_id)
+);
+CREATE TEMPORARY TABLE import_shipment_items (
+  n int, shipment text, line int, quantity int, PRIMARY KEY (n, shipment, line)
+);
+CREATE TEMPORARY TABLE import_codes (
+  n int, shipment text, position int, path text, carrier text, code text, carrier_id int,
+  PRIMARY KEY (n, shipment, position)
+)
+
+-- name: empty_staging
+TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import_shipment_items, import_codes
+
+-- Without their own statistics, a store of some hundred rows makes the planner compare every row with every other.
+-- name: measure_staging
+ANALYZE import_addresses, import_lines, import_shipment_items, import_codes
+
+-- Imports take turns, so that two of the same file do not both create a row; the number is arbitrary and ours.
+-- name: take_turn
+SELECT pg_advisory_xact_lock(1470275859)
+
+-- name: known
+SELECT (SELECT array_agg(code) FROM order_statuses) AS statuses,
+  (SELECT array_agg(code) FROM channels) AS channels,
+  (SELECT array_agg(name) FROM carriers) AS carriers
+
+-- name: channel
+WITH stored AS (SELECT FROM channels WHERE code = :code),
+updated AS (
+  UPDATE channels c SET name = :name, currency = :currency, language = coalesce(:language, c.language)
+  WHERE c.code = :code
+    AND (c.name, c.currency, c.language) IS DISTINCT FROM (:name, :currency, coalesce(:language, c.language))
+  RETURNING c.id
+), created AS (
+  INSERT INTO channels (code, name, currency, language)
+  SELECT :code, :name, :currency, coalesce(:language, 'EN') WHERE NOT EXISTS (SELECT FROM stored)
+  RETURNING id
+)
+SELECT EXISTS (SELECT FROM created) AS is_new, EXISTS (SELECT FROM updated) AS is_changed
+
+-- name: carrier
+WITH stored AS (SELECT FROM carriers WHERE name = :name),
+given AS (SELECT * FROM unnest(:languages::text[], :texts::text[]) AS d (language, value)),
+described AS (
+  SELECT c.id FROM carriers c
+  WHERE c.name = :name AND :languages::text[] IS NOT NULL
+    AND EXISTS (
+      SELECT FROM given g
+      FULL JOIN (SELECT language, value FROM carrier_descriptions WHERE carrier_id = c.id) d USING (language)
+      WHERE g.language IS NULL OR d.language IS NULL OR g.value IS DISTINCT FROM d.value
+    )
+), updated AS (
+  UPDATE carriers c SET type = coalesce(:type, c.type), track_and_trace_url = coalesce(:template, c.track_and_trace_url),
+    logo = coalesce(:logo, c.logo), last_modified_at = now()
+  WHERE c.name = :name AND (
+    c.id IN (SELECT id FROM described) OR (c.type, c.track_and_trace_url, c.logo) IS DISTINCT FROM
+      (coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo)))
+  RETURNING c.id
+), created AS (
+  INSERT INTO carriers (name, type, track_and_trace_url, logo)
+  SELECT :name, coalesce(:type, 'DELIVERY'), :template, :logo WHERE NOT EXISTS (SELECT FROM stored)
+  RETURNING id
+), undescribed AS (
+  DELETE FROM carrier_descriptions d
+  WHERE d.carrier_id IN (SELECT id FROM described) AND d.language NOT IN (SELECT language FROM given)
+), redescribed AS (
+  INSERT INTO carrier_descriptions AS d (carrier_id, language, value)
+  SELECT c.id, g.language, g.value
+  FROM (SELECT id FROM created UNION ALL SELECT id FROM described) c CROSS JOIN given g
+  ON CONFLICT (carrier_id, language) DO UPDATE SET value = excluded.value
+)
+SELECT EXISTS (SELECT FROM created) AS is_new, EXISTS (SELECT FROM updated) AS is_changed
+
+-- name: find_channels
+UPDATE import_orders i SET channel_id = c.id FROM channels c WHERE c.code = i.channel
+
+-- A parent that no record has named yet bears its key as its name until one does.
+-- name: create_companies
+INSERT INTO companies (channel_id, external_id, name)
+SELECT DISTINCT ON (g.channel_id, g.external_id) g.channel_id, g.external_id, g.name
+FROM (
+  SELECT channel_id, company, company_name, created_at FROM import_orders WHERE company IS NOT NULL
+  UNION ALL
+  SELECT channel_id, company_parent, company_parent, NULL FROM import_orders WHERE company_parent IS NOT NULL
+) g (channel_id, external_id, name, created_at)
+WHERE NOT EXISTS (SELECT FROM companies c WHERE c.external_id = g.external_id AND c.channel_id = g.channel_id)
+ORDER BY g.channel_id, g.external_id, g.created_at DESC NULLS LAST
+
+-- name: create_customers
+INSERT INTO customers (channel_id, email, first_name, last_name, phone)
+SELECT DISTINCT ON (i.channel_id, lower(i.email)) i.channel_id, i.email, i.first_name, i.last_name, i.phone
+FROM import_orders i
+WHERE i.email IS NOT NULL
+  AND NOT EXISTS (SELECT FROM customers c WHERE c.channel_id = i.channel_id AND lower(c.email) = lower(i.email))
+ORDER BY i.channel_id, lower(i.email), i.created_at DESC, i.external_id DESC
+
+-- name: find_parties
+UPDATE import_orders i SET
+  company_id = (SELECT c.id FROM companies c WHERE c.external_id = i.company AND c.channel_id = i.channel_id),
+  customer_id = (SELECT c.id FROM customers c WHERE c.channel_id = i.channel_id AND lower(c.email) = lower(i.email))
+WHERE i.company IS NOT NULL OR i.email IS NOT NULL
+
+-- name: update_companies
+WITH newest AS (
+  SELECT DISTINCT ON (company_id) * FROM import_orders
+  WHERE company_id IS NOT NULL ORDER BY company_id, created_at DESC, external_id DESC
+), given AS (
+  SELECT i.n, i.company_id, i.channel_id, i.company_name, p.id AS parent_id
+  FROM newest i
+  LEFT JOIN companies p ON p.external_id = i.company_parent AND p.channel_id = i.channel_id
+  WHERE NOT EXISTS (
+    SELECT FROM orders o
+    WHERE o.company_id = i.company_id AND o.channel_id = i.channel_id
+      AND (o.created_at, o.external_id) > (i.created_at, i.external_id)
+      AND NOT EXISTS (SELECT FROM import_orders b WHERE b.external_id = o.external_id AND b.channel_id = o.channel_id)
+  )
+), changed AS (
+  UPDATE companies c SET name = g.company_name, parent_id = coalesce(g.parent_id, c.parent_id), last_modified_at = now()
+  FROM given g
+  WHERE c.id = g.company_id AND c.channel_id = g.channel_id
+    AND (c.name, c.parent_id) IS DISTINCT FROM (g.company_name, coalesce(g.parent_id, c.parent_id))
+  RETURNING g.n
+)
+UPDATE import_orders i SET moves_company = true FROM changed WHERE i.n = changed.n
+
+-- name: update_customers
+WITH newest AS (
+  SELECT DISTINCT ON (customer_id) * FROM import_orders
+  WHERE customer_id IS NOT NULL ORDER BY customer_id, created_at DESC, external_id DESC
+), changed AS (
+  UPDATE customers c
+  SET first_name = i.first_name, last_name = i.last_name, phone = coalesce(i.phone, c.phone), last_modified_at = now()
+  FROM newest i
+  WHERE c.id = i.customer_id AND c.channel_id = i.channel_id
+    AND (c.first_name, c.last_name, c.phone) IS DISTINCT FROM (i.first_name, i.last_name, coalesce(i.phone, c.phone))
+    AND NOT EXISTS (
+      SELECT FROM orders o
+      WHERE o.customer_id = i.customer_id AND o.channel_id = i.channel_id
+        AND (o.created_at, o.external_id) > (i.created_at, i.external_id)
+        AND NOT EXISTS (SELECT FROM import_orders b WHERE b.external_id = o.external_id AND b.channel_id = o.channel_id)
+    )
+  RETURNING i.n
+)
+UPDATE import_orders i SET moves_customer = true FROM changed WHERE i.n = changed.n
+
+-- The rows stay locked, so that nobody ships from a line while it changes.
+-- name: find_orders
+WITH stored AS (
+  SELECT o.id, i.n FROM orders o
+  JOIN import_orders i ON i.external_id = o.external_id AND i.channel_id = o.channel_id
+  ORDER BY o.id
+  FOR UPDATE OF o
+)
+UPDATE import_orders i SET order_id = stored.id FROM stored WHERE i.n = stored.n
+
+-- name: number_orders
+UPDATE import_orders i SET order_id = nextval(pg_get_serial_sequence('orders', 'id')), is_new = true
+FROM (SELECT n FROM import_orders WHERE order_id IS NULL ORDER BY n) unknown
+WHERE i.n = unknown.n
+
+-- name: measure_orders
+ANALYZE import_orders
+
+-- name: create_orders
+INSERT INTO orders (
+  id, channel_id, external_id, increment_id, status, type, company_id, customer_id, email, first_name, last_name,
+  language, currency, sub_total, postage_gross, postage_net, total_gross, total_net, total_tax,
+  shipping_method, shipping_title, postage_request_date, created_at, last_modified_at
+)
+SELECT i.order_id, i.channel_id, i.external_id, i.external_id, i.status, i.type, i.company_id, i.customer_id,
+  coalesce(i.email, ''), coalesce(i.first_name, ''), coalesce(i.last_name, ''),
+  c.language, i.currency, i.sub_total, i.postage, i.postage, i.total_gross, i.total_net, i.total_tax,
+  i.shipping_method, i.shipping_method, i.requested_at, i.created_at, coalesce(i.last_modified_at, now())
+FROM import_orders i
+JOIN channels c ON c.id = i.channel_id
+WHERE i.is_new
+ORDER BY i.n
+
+-- name: update_orders
+WITH changed AS (
+  UPDATE orders o SET
+    status = i.status, status_date = CASE WHEN o.status = i.status THEN o.status_date ELSE now() END,
+    type = i.type, company_id = i.company_id, customer_id = i.customer_id,
+    contact_id = CASE WHEN i.customer_id IS NULL THEN o.contact_id END,
+    email = coalesce(i.email, ''), first_name = coalesce(i.first_name, ''), last_name = coalesce(i.last_name, ''),
+    currency = i.currency, sub_total = i.sub_total, postage_gross = i.postage, postage_net = i.postage, postage_tax = 0,
+    total_gross = i.total_gross, total_net = i.total_net, total_tax = i.total_tax,
+    shipping_method = i.shipping_method, shipping_title = i.shipping_method, postage_request_date = i.requested_at,
+    created_at = i.created_at
+  FROM import_orders i
+  WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new
+    AND ((o.status, o.type, o.company_id, o.customer_id, o.email, o.first_name, o.last_name, o.currency,
+        o.sub_total, o.postage_gross, o.total_gross, o.total_net, o.total_tax,
+        o.shipping_method, o.postage_request_date, o.created_at)
+      IS DISTINCT FROM
+      (i.status, i.type, i.company_id, i.customer_id, coalesce(i.email, ''), coalesce(i.first_name, ''),
+        coalesce(i.last_name, ''), i.currency,
+        i.sub_total, i.postage, i.total_gross, i.total_net, i.total_tax,
+        i.shipping_method, i.requested_at, i.created_at)
+      OR i.last_modified_at > o.last_modified_at)
+  RETURNING o.id
+)
+UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.id
+
+-- name: create_lines
+WITH changed AS (
+  INSERT INTO order_items (
+    order_id, channel_id, line, sku, name, quantity, product_id, tax_percentage, tax_code,
+    original_price, discount, price, price_net, price_total, price_total_net, tax, additional
+  )
+  SELECT i.order_id, i.channel_id, l.line, l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code,
+    l.original_price, l.discount, l.price, l.price_net, l.price_total, l.price_total_net, l.tax, l.additional
+  FROM import_orders i
+  JOIN import_lines l USING (n)
+  WHERE i.is_new OR NOT EXISTS (
+    SELECT FROM order_items s WHERE s.order_id = i.order_id AND s.line = l.line AND s.channel_id = i.channel_id
+  )
+  ORDER BY n, l.line
+  RETURNING order_id
+)
+UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.order_id
+
+-- name: update_lines
+WITH changed AS (
+  UPDATE order_items s SET
+    sku = l.sku, name = l.name, quantity = l.quantity, product_id = l.product_id, tax_percentage = l.tax_percentage,
+    tax_code = l.tax_code, original_price = l.original_price, discount = l.discount, price = l.price,
+    price_net = l.price_net, price_total = l.price_total, price_total_net = l.price_total_net, tax = l.tax,
+    additional = l.additional
+  FROM import_orders i
+  JOIN import_lines l USING (n)
+  WHERE NOT i.is_new AND s.order_id = i.order_id AND s.line = l.line AND s.channel_id = i.channel_id
+    AND (s.sku, s.name, s.quantity, s.product_id, s.tax_percentage, s.tax_code, s.original_price, s.discount, s.price,
+        s.price_net, s.price_total, s.price_total_net, s.tax, s.additional)
+      IS DISTINCT FROM
+      (l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code, l.original_price, l.discount, l.price,
+        l.price_net, l.price_total, l.price_total_net, l.tax, l.additional)
+  RETURNING s.order_id
+)
+UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.order_id
+
+-- fragment: address
+type, company, first_name, last_name, street, number, postal_code, city, region, country, phone
+
+-- Addresses have no key of their own: an order's are exchanged together when one differs.
+-- name: delete_addresses
+WITH other AS (
+  SELECT i.n, i.order_id, i.channel_id FROM import_orders i
+  WHERE i.has_addresses AND NOT i.is_new
+    AND ARRAY(SELECT ROW({address})::text FROM import_addresses a WHERE a.n = i.n ORDER BY a.position)
+      IS DISTINCT FROM ARRAY(
+        SELECT ROW({address})::text FROM order_addresses a
+        WHERE a.order_id = i.order_id AND a.channel_id = i.channel_id AND a.type IN ('delivery', 'invoice') ORDER BY a.id)
+), gone AS (
+  DELETE FROM order_addresses a USING other o
+  WHERE a.order_id = o.order_id AND a.channel_id = o.channel_id AND a.type IN ('delivery', 'invoice')
+)
+UPDATE import_orders i SET is_changed = true, readdressed = true FROM other WHERE i.n = other.n
+
+-- name: create_addresses
+INSERT INTO order_addresses (order_id, channel_id, {address}, created_at, last_modified_at)
+SELECT i.order_id, i.channel_id, {staged_address}, CASE WHEN i.is_new THEN i.created_at ELSE now() END, now()
+FROM import_orders i
+JOIN import_addresses a USING (n)
+WHERE i.is_new OR i.readdressed
+ORDER BY n, a.position
+
+-- fragment: staged_address
+a.type, a.company, a.first_name, a.last_name, a.street, a.number, a.postal_code, a.city, a.region, a.country, a.phone
+
+-- A shipment without an external id was made here and is not the record's to take away.
+-- name: delete_shipments
+WITH gone AS (
+  DELETE FROM shipments s USING import_orders i
+  WHERE i.has_shipments AND NOT i.is_new AND s.order_id = i.order_id AND s.channel_id = i.channel_id
+    AND s.external_id IS NOT NULL
+    AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.external_id = s.external_id)
+  RETURNING s.order_id
+)
+UPDATE import_orders i SET is_changed = true FROM gone WHERE i.order_id = gone.order_id
+
+-- name: find_shipments
+UPDATE import_shipments g SET shipment_id = s.id
+FROM import_orders i
+JOIN shipments s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
+WHERE i.n = g.n AND s.external_id = g.external_id
+
+-- name: number_shipments
+UPDATE import_shipments SET shipment_id = gen_random_uuid(), is_new = true WHERE shipment_id IS NULL
+
+-- name: measure_shipments
+ANALYZE import_shipments
+
+-- name: create_shipments
+INSERT INTO shipments (id, order_id, channel_id, external_id, status, expected_delivery_at, created_at)
+SELECT g.shipment_id, i.order_id, i.channel_id, g.external_id, g.status, g.expected_delivery_at, coalesce(g.created_at, now())
+FROM import_shipments g
+JOIN import_orders i USING (n)
+WHERE g.is_new
+ORDER BY n, g.external_id
+
+-- name: update_shipments
+WITH changed AS (
+  UPDATE shipments s
+  SET status = g.status, expected_delivery_at = g.expected_delivery_at, created_at = coalesce(g.created_at, s.created_at)
+  FROM import_shipments g
+  JOIN import_orders i USING (n)
+  WHERE NOT g.is_new AND s.id = g.shipment_id AND s.channel_id = i.channel_id
+    AND (s.status, s.expected_delivery_at, s.created_at)
+      IS DISTINCT FROM (g.status, g.expected_delivery_at, coalesce(g.created_at, s.created_at))
+  RETURNING s.id
+)
+UPDATE import_shipments g SET is_changed = true FROM changed WHERE g.shipment_id = changed.id
+
+-- An item that stands for a line twice cannot be the record's; the first of them stays.
+-- name: delete_shipment_items
+WITH gone AS (
+  DELETE FROM shipment_items s
+  USING import_shipments g, order_items l
+  WHERE g.has_items AND NOT g.is_new AND s.shipment_id = g.shipment_id
+    AND l.id = s.order_item_id AND l.order_id = s.order_id AND l.channel_id = s.channel_id
+    AND (NOT EXISTS (
+        SELECT FROM import_shipment_items m WHERE m.n = g.n AND m.shipment = g.external_id AND m.line = l.line)
+      OR EXISTS (
+        SELECT FROM shipment_items t
+        WHERE t.shipment_id = s.shipment_id AND t.order_item_id = s.order_item_id AND t.number < s.number))
+  RETURNING s.shipment_id
+)
+UPDATE import_shipments g SET is_changed = true FROM gone WHERE g.shipment_id = gone.shipment_id
+
+-- fragment: shipped
+import_shipment_items m
+  JOIN import_shipments g ON g.n = m.n AND g.external_id = m.shipment
+  JOIN import_orders i ON i.n = m.n
+  JOIN order_items l ON l.order_id = i.order_id AND l.line = m.line AND l.channel_id = i.channel_id
+
+-- Name and number of the goods are the line's at the time of shipping (B-51) and may differ from it later (B-34).
+-- name: create_shipment_items
+WITH changed AS (
+  INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, name, sku, quantity, created_at)
+  SELECT g.shipment_id, l.id, i.order_id, i.channel_id, l.name, l.sku, m.quantity,
+    CASE WHEN g.is_new THEN coalesce(g.created_at, now()) ELSE now() END
+  FROM {shipped}
+  WHERE g.is_new OR NOT EXISTS (
+    SELECT FROM shipment_items s WHERE s.shipment_id = g.shipment_id AND s.order_item_id = l.id
+  )
+  ORDER BY m.n, m.shipment, m.line
+  RETURNING shipment_id
+)
+UPDATE import_shipments g SET is_changed = true FROM changed WHERE g.shipment_id = changed.shipment_id
+
+-- name: update_shipment_items
+WITH changed AS (
+  UPDATE shipment_items s SET quantity = m.quantity, last_modified_at = now()
+  FROM {shipped}
+  WHERE NOT g.is_new AND s.shipment_id = g.shipment_id AND s.order_item_id = l.id AND s.channel_id = i.channel_id
+    AND s.quantity IS DISTINCT FROM m.quantity
+  RETURNING s.shipment_id
+)
+UPDATE import_shipments g SET is_changed = true FROM changed WHERE g.shipment_id = changed.shipment_id
+
+-- name: refuse_missing_lines
+SELECT i.n, '$.items' AS path, format('line %s is gone, but a shipment of the store holds it', min(l.line)) AS reason
+FROM import_orders i
+JOIN order_items l ON l.order_id = i.order_id AND l.channel_id = i.channel_id
+JOIN shipment_items s ON s.order_item_id = l.id AND s.order_id = l.order_id AND s.channel_id = l.channel_id
+WHERE NOT i.is_new AND l.line IS NOT NULL
+  AND NOT EXISTS (SELECT FROM import_lines g WHERE g.n = i.n AND g.line = l.line)
+GROUP BY i.n
+
+-- name: delete_lines
+WITH gone AS (
+  DELETE FROM order_items l USING import_orders i
+  WHERE NOT i.is_new AND l.order_id = i.order_id AND l.channel_id = i.channel_id AND l.line IS NOT NULL
+    AND NOT EXISTS (SELECT FROM import_lines g WHERE g.n = i.n AND g.line = l.line)
+  RETURNING l.order_id
+)
+UPDATE import_orders i SET is_changed = true FROM gone WHERE i.order_id = gone.order_id
+
+-- name: refuse_overshipped_lines
+SELECT DISTINCT ON (i.n) i.n, '$.items' AS path,
+  format('line %s: %s shipped in the store, but %s ordered', l.line, sum(s.quantity), l.quantity) AS reason
+FROM import_orders i
+JOIN order_items l ON l.order_id = i.order_id AND l.channel_id = i.channel_id
+JOIN shipment_items s ON s.order_item_id = l.id AND s.order_id = l.order_id AND s.channel_id = l.channel_id
+JOIN shipments h ON h.id = s.shipment_id AND h.channel_id = s.channel_id AND h.status IS DISTINCT FROM 'CANCELED'
+WHERE NOT i.is_new
+GROUP BY i.n, l.id, l.channel_id
+HAVING sum(s.quantity) > l.quantity
+ORDER BY i.n, l.line
+
+-- name: find_carriers
+UPDATE import_codes k SET carrier_id = c.id FROM carriers c WHERE c.name = k.carrier
+
+-- name: delete_codes
+WITH gone AS (
+  DELETE FROM track_and_traces t USING import_shipments g
+  WHERE g.has_codes AND NOT g.is_new AND t.shipment_id = g.shipment_id
+    AND NOT EXISTS (
+      SELECT FROM import_codes k
+      WHERE k.n = g.n AND k.shipment = g.external_id AND k.code = t.code AND k.carrier_id IS NOT DISTINCT FROM t.carrier_id)
+  RETURNING t.shipment_id
+)
+UPDATE import_shipments g SET is_changed = true FROM gone WHERE g.shipment_id = gone.shipment_id
+
+-- A code is a carrier's own in a channel; of two records in a batch that claim it, the first has it (B-54).
+-- name: refuse_taken_codes
+SELECT DISTINCT ON (c.n) c.n, c.path, format('%s is a code of another shipment', to_json(c.code)) AS reason
+FROM (
+  SELECT k.*, i.channel_id, g.shipment_id,
+    row_number() OVER (PARTITION BY k.code, k.carrier_id, i.channel_id ORDER BY k.n) AS claim
+  FROM import_codes k
+  JOIN import_orders i USING (n)
+  JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
+  WHERE k.carrier_id IS NOT NULL
+) c
+WHERE c.claim > 1 OR EXISTS (
+  SELECT FROM track_and_traces t
+  WHERE t.code = c.code AND t.carrier_id = c.carrier_id AND t.channel_id = c.channel_id AND t.shipment_id <> c.shipment_id)
+ORDER BY c.n, c.path
+
+-- Codes of one shipment come in the order of their creation, so each is given a moment of its own.
+-- name: create_codes
+WITH changed AS (
+  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, created_at)
+  SELECT g.shipment_id, i.order_id, i.channel_id, k.carrier_id, k.code,
+    CASE WHEN g.is_new THEN coalesce(g.created_at, now()) ELSE now() END + k.position * interval '1 microsecond'
+  FROM import_codes k
+  JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
+  JOIN import_orders i ON i.n = k.n
+  WHERE g.is_new OR NOT EXISTS (
+    SELECT FROM track_and_traces t
+    WHERE t.shipment_id = g.shipment_id AND t.code = k.code AND t.carrier_id IS NOT DISTINCT FROM k.carrier_id)
+  RETURNING shipment_id
+)
+UPDATE import_shipments g SET is_changed = true FROM changed WHERE g.shipment_id = changed.shipment_id
+
+-- name: refuse_company_circles
+WITH RECURSIVE line AS (
+  SELECT i.n, c.id AS first, c.parent_id, c.channel_id
+  FROM import_orders i
+  JOIN companies c ON c.id = i.company_id AND c.channel_id = i.channel_id
+  WHERE i.moves_company AND i.company_parent IS NOT NULL
+  UNION
+  SELECT line.n, line.first, c.parent_id, c.channel_id
+  FROM line
+  JOIN companies c ON c.id = line.parent_id AND c.channel_id = line.channel_id
+)
+SELECT DISTINCT n, '$.company.parentExternalId' AS path, 'the company would be above itself' AS reason
+FROM line
+WHERE parent_id = first
+
+-- What moves an order's date is its own row, its lines and its addresses; a shipment's also its items and codes (B-57).
+-- name: touch_orders
+UPDATE orders o
+SET last_modified_at = CASE WHEN i.last_modified_at > o.last_modified_at THEN i.last_modified_at ELSE now() END
+FROM import_orders i
+WHERE i.is_changed AND NOT i.is_new AND o.id = i.order_id AND o.channel_id = i.channel_id
+
+-- name: touch_shipments
+UPDATE shipments s SET last_modified_at = now()
+FROM import_shipments g
+JOIN import_orders i USING (n)
+WHERE g.is_changed AND NOT g.is_new AND s.id = g.shipment_id AND s.channel_id = i.channel_id
+
+-- name: outcome
+SELECT count(*) FILTER (WHERE i.is_new) AS created,
+  count(*) FILTER (WHERE NOT i.is_new AND (
+    i.is_changed OR i.moves_company OR i.moves_customer OR EXISTS (
+      SELECT FROM import_shipments g WHERE g.n = i.n AND (g.is_new OR g.is_changed)))) AS updated
+FROM import_orders i

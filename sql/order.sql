@@ -1,0 +1,182 @@
+-- Orders. Columns follow the type Order; those with a prefix feed the objects nested in it.
+
+-- fragment: order_columns
+o.id, o.uuid::text, o.channel_id, o.status, o.status_date, o.type, o.company_id, o.account_manager_id,
+  o.invoice_user_id, o.original_order_id, o.cart_id, o.debtor_id, o.source, o.email, o.email_date, o.remarks,
+  o.reference, o.extra3, o.extra4, o.language, o.currency, o.currency_ratio::float8, o.valid_until, o.exported_at,
+  o.export_status, o.export_message, o.created_at, o.last_modified_at,
+  coalesce(o.contact_id, o.customer_id) AS user_id,
+  {total}, {postage}, {payment}
+
+-- fragment: total
+o.total_gross::float8, o.total_net::float8, o.total_tax::float8, o.discount_type AS total_discount_type,
+  o.discount_value::float8 AS total_discount_value
+
+-- fragment: postage
+coalesce(o.shipping_method, '') AS postage_method, o.postage_gross::float8, o.postage_net::float8, o.postage_tax::float8,
+  o.postage_tax_percentage::float8, o.postage_request_date, o.postage_pick_up_location_id, o.postage_carrier,
+  CASE WHEN o.postage_partial_delivery_allowed THEN 'Y' ELSE 'N' END AS postage_partial_delivery_allowed,
+  CASE WHEN o.postage_overruled THEN 'Y' ELSE 'N' END AS postage_overruled
+
+-- fragment: payment
+o.payment_method, o.payment_status, o.payment_status_date, o.payment_accounting_id, o.payment_gross::float8,
+  o.payment_net::float8, o.payment_tax::float8, o.payment_tax_percentage::float8,
+  CASE WHEN o.payment_overruled THEN 'Y' ELSE 'N' END AS payment_overruled
+
+-- name: by_id
+-- feeds: Order
+SELECT {order_columns}
+FROM orders o
+WHERE o.id = :id AND {visible o};
+
+-- name: by_uuid
+-- feeds: Order
+SELECT {order_columns}
+FROM orders o
+WHERE o.uuid = :uuid AND {visible o};
+
+-- name: page
+-- feeds: Order
+SELECT {order_columns}
+FROM orders o
+WHERE {visible o}{filters}
+ORDER BY {order}
+LIMIT :limit OFFSET :skip;
+
+-- name: count
+SELECT count(*)::int AS items_found
+FROM orders o
+WHERE {visible o}{filters};
+
+-- The tax of the lines, and of the postage, by its percentage.
+-- name: tax_percentages_by_order_ids
+-- feeds: OrderTotalTaxPercentage
+SELECT t.order_id, t.percentage, sum(t.tax)::float8 AS total
+FROM (
+  SELECT i.order_id, i.tax_percentage AS percentage, i.tax
+  FROM order_items i
+  WHERE i.order_id = ANY(:order_ids) AND {visible i}
+  UNION ALL
+  SELECT o.id, round(o.postage_tax_percentage)::int, o.postage_tax
+  FROM orders o
+  WHERE o.id = ANY(:order_ids) AND o.postage_tax <> 0 AND {visible o}
+) AS t
+GROUP BY t.order_id, t.percentage
+ORDER BY t.percentage;
+
+-- How far the goods of an order are shipped and delivered; canceled shipments do not count. A line counts at most as
+-- far as it was ordered, so that one line's surplus does not hide another's want.
+-- name: fulfillment_by_order_ids
+SELECT o.id AS order_id,
+  (SELECT d.customer_status = 'canceled' FROM order_statuses d WHERE d.code = o.status) AS is_canceled,
+  coalesce(bool_or(f.is_partially_delivered), false) AS is_partially_delivered,
+  coalesce(sum(i.quantity), 0)::int AS ordered,
+  coalesce(sum(least(i.quantity, f.shipped)), 0)::int AS shipped,
+  coalesce(sum(least(i.quantity, f.delivered)), 0)::int AS delivered
+FROM orders o
+LEFT JOIN order_items i ON i.order_id = o.id AND i.channel_id = o.channel_id AND i.class = 'product'
+LEFT JOIN LATERAL (
+  SELECT coalesce(sum(x.quantity) FILTER (WHERE s.status IS DISTINCT FROM 'CANCELED'), 0) AS shipped,
+    coalesce(sum(x.quantity) FILTER (WHERE s.status = 'DELIVERED'), 0) AS delivered,
+    bool_or(s.status = 'PARTIALLY_DELIVERED') AS is_partially_delivered
+  FROM shipment_items x
+  JOIN shipments s ON s.id = x.shipment_id AND s.channel_id = x.channel_id
+  WHERE x.order_item_id = i.id AND x.order_id = o.id AND x.channel_id = o.channel_id
+) AS f ON true
+WHERE o.id = ANY(:order_ids) AND {visible o}
+GROUP BY o.id, o.channel_id, o.status;
+
+-- filter: user_id
+coalesce(o.contact_id, o.customer_id) = ANY(:user_id)
+-- filter: status
+o.status = ANY(:status)
+-- filter: type
+o.type = ANY(:type)
+-- filter: price.greater_than
+o.total_gross >= :price_greater_than
+-- filter: price.less_than
+o.total_gross <= :price_less_than
+-- filter: price.equal
+o.total_gross = :price_equal
+-- filter: company_ids
+o.company_id = ANY(:company_ids)
+-- filter: company_sources
+EXISTS (
+  SELECT FROM company_sources c
+  JOIN unnest(:company_source_ids::text[], :company_source_names::text[]) AS wanted (id, name) USING (id, name)
+  WHERE c.company_id = o.company_id AND c.channel_id = o.channel_id)
+-- filter: original_order_ids
+o.original_order_id = ANY(:original_order_ids)
+-- filter: export_statuses
+o.export_status = ANY(:export_statuses)
+-- filter: exported_at.greater_than
+o.exported_at >= :exported_at_greater_than
+-- filter: exported_at.less_than
+o.exported_at <= :exported_at_less_than
+-- A source without id or name leaves that side open.
+-- filter: sources
+EXISTS (
+  SELECT FROM order_sources x
+  JOIN unnest(:source_ids::text[], :source_names::text[]) AS wanted (id, name)
+    ON x.id = coalesce(wanted.id, x.id) AND x.name = coalesce(wanted.name, x.name)
+  WHERE x.order_id = o.id AND x.channel_id = o.channel_id)
+-- filter: channel_ids
+o.channel_id = ANY(:channel_ids)
+-- filter: created_at.greater_than
+o.created_at >= :created_at_greater_than
+-- filter: created_at.less_than
+o.created_at <= :created_at_less_than
+-- filter: last_modified_at.greater_than
+o.last_modified_at >= :last_modified_at_greater_than
+-- filter: last_modified_at.less_than
+o.last_modified_at <= :last_modified_at_less_than
+
+-- `term` is searched in the fields that the caller names, or in all of them (B-30).
+-- filter: term
+(
+  ('ID' = ANY(:term_fields) AND o.id::text ILIKE :term)
+  OR ('ACCOUNTING_ID' = ANY(:term_fields) AND o.payment_accounting_id ILIKE :term)
+  OR ('DEBTOR_ID' = ANY(:term_fields) AND o.debtor_id ILIKE :term)
+  OR ('EXTERNAL_ORDER_ID' = ANY(:term_fields) AND o.external_id ILIKE :term)
+  OR ('EXTRA3' = ANY(:term_fields) AND o.extra3 ILIKE :term)
+  OR ('EXTRA4' = ANY(:term_fields) AND o.extra4 ILIKE :term)
+  OR ('REFERENCE' = ANY(:term_fields) AND o.reference ILIKE :term)
+  OR ('REMARKS' = ANY(:term_fields) AND o.remarks ILIKE :term)
+  OR ('RECIPIENT_EMAIL' = ANY(:term_fields) AND o.email ILIKE :term)
+  OR EXISTS (
+    SELECT FROM order_addresses a
+    WHERE a.order_id = o.id AND a.channel_id = o.channel_id AND (
+      ('INVOICE_ADDRESS_COMPANY' = ANY(:term_fields) AND a.type = 'invoice' AND a.company ILIKE :term)
+      OR ('INVOICE_ADDRESS_FIRST_NAME' = ANY(:term_fields) AND a.type = 'invoice' AND a.first_name ILIKE :term)
+      OR ('INVOICE_ADDRESS_LAST_NAME' = ANY(:term_fields) AND a.type = 'invoice' AND a.last_name ILIKE :term)
+      OR ('RECIPIENT_COMPANY' = ANY(:term_fields) AND a.type = 'delivery' AND a.company ILIKE :term)
+      OR ('RECIPIENT_EMAIL' = ANY(:term_fields) AND a.type = 'delivery' AND a.email ILIKE :term)
+      OR ('RECIPIENT_FIRST_NAME' = ANY(:term_fields) AND a.type = 'delivery' AND a.first_name ILIKE :term)
+      OR ('RECIPIENT_LAST_NAME' = ANY(:term_fields) AND a.type = 'delivery' AND a.last_name ILIKE :term)))
+  OR EXISTS (
+    SELECT FROM order_items i
+    WHERE i.order_id = o.id AND i.channel_id = o.channel_id AND (
+      ('ITEM_EAN_CODE' = ANY(:term_fields) AND i.ean_code ILIKE :term)
+      OR ('ITEM_MANUFACTURER' = ANY(:term_fields) AND i.manufacturer ILIKE :term)
+      OR ('ITEM_MANUFACTURER_CODE' = ANY(:term_fields) AND i.manufacturer_code ILIKE :term)
+      OR ('ITEM_NAME' = ANY(:term_fields) AND i.name ILIKE :term)
+      OR ('ITEM_NOTES' = ANY(:term_fields) AND i.notes ILIKE :term)
+      OR ('ITEM_SKU' = ANY(:term_fields) AND i.sku ILIKE :term)
+      OR ('ITEM_SUPPLIER' = ANY(:term_fields) AND i.supplier ILIKE :term)
+      OR ('ITEM_SUPPLIER_CODE' = ANY(:term_fields) AND i.supplier_code ILIKE :term)))
+)
+
+-- sort: ID
+o.id
+-- sort: LAST_MODIFIED_AT
+o.last_modified_at
+-- sort: CREATED_AT
+o.created_at
+-- sort: STATUS
+o.status
+-- sort: COMPANY
+(SELECT c.name FROM companies c WHERE c.id = o.company_id AND c.channel_id = o.channel_id)
+-- sort: TOTAL_GROSS
+o.total_gross
+-- sort: VALID_UNTIL
+o.valid_until

@@ -1,0 +1,74 @@
+-- Track and traces: the codes under which carriers know a shipment.
+
+-- fragment: track_and_trace
+t.id::text, t.shipment_id::text, t.carrier_id, t.code, t.created_at, t.last_modified_at
+
+-- name: by_id
+-- feeds: TrackAndTrace
+SELECT {track_and_trace}
+FROM track_and_traces t
+WHERE t.id = :id AND {visible t};
+
+-- name: by_shipment_ids
+-- feeds: TrackAndTrace
+SELECT {track_and_trace}
+FROM track_and_traces t
+WHERE t.shipment_id = ANY(:shipment_ids::uuid[]) AND {visible t}
+ORDER BY t.created_at, t.id;
+
+-- The newest codes of each carrier, capped: a carrier's whole history is no answer (decision 6).
+-- name: newest_by_carrier_ids
+-- feeds: TrackAndTrace
+SELECT {track_and_trace}
+FROM unnest(:carrier_ids::int[]) AS c (id)
+CROSS JOIN LATERAL (
+  SELECT t.*
+  FROM track_and_traces t
+  WHERE t.carrier_id = c.id AND {visible t}
+  ORDER BY t.created_at DESC, t.id
+  LIMIT :limit
+) AS t
+ORDER BY t.created_at DESC, t.id;
+
+-- name: page
+-- feeds: TrackAndTrace
+SELECT {track_and_trace}
+FROM track_and_traces t
+WHERE {visible t}{filters}
+ORDER BY {order}
+LIMIT :limit OFFSET :skip;
+
+-- name: count
+SELECT count(*)::int AS items_found
+FROM track_and_traces t
+WHERE {visible t}{filters};
+
+-- filter: ids
+t.id = ANY(:ids)
+-- filter: shipment_ids
+t.shipment_id = ANY(:shipment_ids)
+-- filter: codes
+t.code = ANY(:codes)
+-- filter: carrier_ids
+t.carrier_id = ANY(:carrier_ids)
+-- filter: created_at.greater_than
+t.created_at >= :created_at_greater_than
+-- filter: created_at.less_than
+t.created_at <= :created_at_less_than
+-- filter: last_modified_at.greater_than
+t.last_modified_at >= :last_modified_at_greater_than
+-- filter: last_modified_at.less_than
+t.last_modified_at <= :last_modified_at_less_than
+
+-- sort: ID
+t.id
+-- sort: LAST_MODIFIED_AT
+t.last_modified_at
+-- sort: CREATED_AT
+t.created_at
+-- sort: SHIPMENT_ID
+t.shipment_id
+-- sort: CARRIER_ID
+t.carrier_id
+-- sort: CODE
+t.code

@@ -1,0 +1,85 @@
+"""What rows a viewer may see, as SQL. The only place that knows.
+
+A statement marks each tenant-owned table that it reads with `{visible ALIAS}`; `sql.Statement` puts the predicate of
+the viewer's reach there. Orders decide: whoever may see an order may see everything that hangs on it, so every child
+table carries `order_id` beside `channel_id`. A row that may not be seen does not exist (decision 8).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Self
+
+PUBLIC = "o.status IN (SELECT code FROM order_statuses WHERE is_public)"
+
+
+class Reach(Enum):
+    """How far a viewer sees; each is one text of every statement, so that each keeps its own plan."""
+
+    EVERYTHING = "everything"
+    CHANNELS = "channels"
+    COMPANIES = "companies"
+    CUSTOMER = "customer"
+    CONTACT = "contact"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The reach of one viewer and the keys that its predicates compare with."""
+
+    reach: Reach
+    channel_ids: Sequence[int] = ()
+    company_ids: Sequence[int] = ()
+    customer_id: int = 0
+
+    @classmethod
+    def everything(cls) -> Self:
+        """Staff."""
+        return cls(Reach.EVERYTHING)
+
+    @classmethod
+    def of_channels(cls, channel_ids: Sequence[int]) -> Self:
+        """A partner: all orders of its channels."""
+        return cls(Reach.CHANNELS, channel_ids)
+
+    @classmethod
+    def of_companies(cls, channel_ids: Sequence[int], company_ids: Sequence[int]) -> Self:
+        """A partner limited to companies: their orders in its channels."""
+        return cls(Reach.COMPANIES, channel_ids, company_ids)
+
+    @classmethod
+    def of_contact(cls, channel_ids: Sequence[int], company_ids: Sequence[int]) -> Self:
+        """A contact: the orders of its companies and their daughters, unless their status is not public (B-8)."""
+        return cls(Reach.CONTACT, channel_ids, company_ids)
+
+    @classmethod
+    def of_customer(cls, channel_id: int, customer_id: int) -> Self:
+        """A customer: its own orders of one channel, unless their status is not public (B-8)."""
+        return cls(Reach.CUSTOMER, (channel_id,), (), customer_id)
+
+
+_ON_ORDERS = {
+    Reach.EVERYTHING: "true",
+    Reach.CHANNELS: "o.channel_id = ANY(:scope_channel_ids)",
+    Reach.COMPANIES: "o.channel_id = ANY(:scope_channel_ids) AND o.company_id = ANY(:scope_company_ids)",
+    Reach.CONTACT: f"o.channel_id = ANY(:scope_channel_ids) AND o.company_id = ANY(:scope_company_ids) AND {PUBLIC}",
+    Reach.CUSTOMER: f"o.channel_id = ANY(:scope_channel_ids) AND o.customer_id = :scope_customer_id AND {PUBLIC}",
+}
+
+
+def predicate(reach: Reach, alias: str) -> str:
+    """The condition under which a row of `alias` exists for a viewer of this reach.
+
+    `o` is the alias of `orders` itself in every statement; `p` that of `products`, which belong to a channel and to no
+    order; every other alias is a table with `order_id` and `channel_id`.
+    """
+    if alias == "o":
+        return _ON_ORDERS[reach]
+    if reach is Reach.EVERYTHING:
+        return "true"
+    if alias == "p" or reach is Reach.CHANNELS:
+        return f"{alias}.channel_id = ANY(:scope_channel_ids)"
+    return (
+        f"EXISTS (SELECT FROM orders o WHERE o.id = {alias}.order_id AND o.channel_id = {alias}.channel_id"
+        f" AND {_ON_ORDERS[reach]})"
+    )

@@ -1,0 +1,263 @@
+"""Who a credential makes of its bearer, on a real database."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from starlette.datastructures import Headers
+
+from app.auth import api_key
+from app.auth.token import Tokens
+from app.auth.viewer import SCOPES, Kind, Viewer, authenticate
+from app.database import Database
+from app.errors import NotAuthenticated
+from app.settings import Settings
+from sql import Scope
+
+READING = {"orders:read", "shipments:read"}
+FULL_KEY, READ_KEY, LIMITED_KEY = "pk_partner_test_full", "pk_partner_test_read", "pk_partner_test_limited"
+
+# Companies of channel 1: 10 is the mother of 11 and 12, 11 of 13; 20 and 21 are each other's mother; 30 stands alone.
+# Channel 2 has companies 11 and 13 of its own.
+ROWS = """
+INSERT INTO channels (id, code, name, currency) VALUES (1, 'one', 'One', 'EUR'), (2, 'two', 'Two', 'USD');
+INSERT INTO companies (id, channel_id, name, parent_id) VALUES
+  (10, 1, 'Mother', NULL), (11, 1, 'Daughter', 10), (12, 1, 'Daughter', 10), (13, 1, 'Granddaughter', 11),
+  (20, 1, 'Circle', NULL), (21, 1, 'Circle', 20), (30, 1, 'Alone', NULL),
+  (11, 2, 'Namesake', NULL), (13, 2, 'Daughter of the namesake', 11);
+UPDATE companies SET parent_id = 21 WHERE id = 20;
+INSERT INTO contacts (id, channel_id, email, is_active) VALUES
+  (1, 1, 'mother@example.com', true), (2, 1, 'daughter@example.com', true), (3, 1, 'circle@example.com', true),
+  (4, 1, 'gone@example.com', false), (5, 1, 'alone@example.com', true), (6, 1, 'nobody@example.com', true),
+  (7, 1, 'twice@example.com', true), (7, 2, 'twice@example.com', true),
+  (8, 1, 'moved@example.com', true), (8, 2, 'moved@example.com', false);
+INSERT INTO contact_companies (contact_id, channel_id, company_id) VALUES
+  (1, 1, 10), (1, 1, 13), (2, 1, 11), (3, 1, 20), (4, 1, 10), (5, 1, 30), (7, 1, 10), (7, 2, 11),
+  (8, 1, 30), (8, 2, 11);
+"""
+
+
+@pytest.fixture
+async def db(fresh_dsn: str) -> AsyncIterator[Database]:
+    db = await Database.connect(Settings(database_url=fresh_dsn, token_secret="", pool_size=1))
+    await db.pool.execute(ROWS)
+    await db.pool.executemany(
+        "INSERT INTO api_keys (id, name, key_hash, scopes) VALUES ($1, $2, $3, $4)",
+        [
+            (1, "full", api_key.digest(FULL_KEY), list(SCOPES)),
+            (2, "read", api_key.digest(READ_KEY), ["orders:read", "shipments:read", "unknown:scope"]),
+            (3, "limited", api_key.digest(LIMITED_KEY), ["orders:read"]),
+        ],
+    )
+    await db.pool.execute("INSERT INTO api_key_channels VALUES (1, 1), (1, 2), (2, 1), (3, 1)")
+    await db.pool.execute("INSERT INTO api_key_companies VALUES (3, 1, 10), (3, 1, 11)")
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+def tokens() -> Tokens:
+    return Tokens(Settings(database_url="", token_secret="a-secret-for-tests-of-at-least-32-bytes"))
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def viewer_of(headers: dict[str, str] | Headers, db: Database, tokens: Tokens) -> Viewer:
+    viewer = await authenticate(headers, db, tokens)
+    assert viewer is not None
+    return viewer
+
+
+async def refused(headers: dict[str, str] | Headers, db: Database, tokens: Tokens) -> None:
+    with pytest.raises(NotAuthenticated) as refusal:
+        await authenticate(headers, db, tokens)
+    assert refusal.value.message == NotAuthenticated().message
+
+
+# --------------------------------------------------------------------------------------------------------- headers
+
+
+async def test_no_credential_is_nobody(db: Database, tokens: Tokens) -> None:
+    assert await authenticate({"X-Client-ID": "portal"}, db, tokens) is None
+    assert db.statements == 0
+
+
+@pytest.mark.parametrize("name", ["authorization", "Authorization", "AUTHORIZATION"])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+async def test_header_and_scheme_in_any_case(db: Database, tokens: Tokens, name: str, scheme: str) -> None:
+    viewer = await viewer_of({name: f"{scheme} {tokens.issue('staff:1')}"}, db, tokens)
+    assert viewer.subject == "staff:1"
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer ", "Bearer undefined", "Basic dXNlcjpwYXNz", "{}", "Token {}", "Bearer: {}",
+                      "Bearer\t{}", "Bearer {}, Bearer {}", "Bearer {} x", "Bearer 1|{}", "Bearer \x85{}"]
+)  # fmt: skip
+async def test_authorization_of_another_form_is_refused(db: Database, tokens: Tokens, authorization: str) -> None:
+    await refused({"Authorization": authorization.replace("{}", tokens.issue("staff:1"))}, db, tokens)
+
+
+@pytest.mark.parametrize("name", [b"authorization", b"apikey"])
+async def test_header_twice_is_refused(db: Database, tokens: Tokens, name: bytes) -> None:
+    value = {b"authorization": f"Bearer {tokens.issue('staff:1')}", b"apikey": FULL_KEY}[name].encode()
+    assert await viewer_of(Headers(raw=[(name, value)]), db, tokens)
+    await refused(Headers(raw=[(name, value), (name, value)]), db, tokens)
+
+
+async def test_key_and_token_make_the_token_viewer_who_may_what_both_may(db: Database, tokens: Tokens) -> None:
+    token = tokens.issue("staff:1", scope="orders:read orders:write")
+    viewer = await viewer_of(bearer(token) | {"apiKey": READ_KEY}, db, tokens)
+    assert viewer == Viewer(Kind.STAFF, "staff:1", Scope.everything(), frozenset({"orders:read"}))
+    contact = await viewer_of(bearer(tokens.issue("contact:5")) | {"apikey": FULL_KEY}, db, tokens)
+    assert contact.scope == Scope.of_contact((1,), (30,))
+
+
+async def test_key_and_token_must_both_be_good(db: Database, tokens: Tokens) -> None:
+    token = tokens.issue("staff:1")
+    await refused(bearer(token) | {"apikey": "pk_partner_test_wrong"}, db, tokens)
+    await refused(bearer(token) | {"apikey": ""}, db, tokens)
+    await refused(bearer(token + "x") | {"apikey": FULL_KEY}, db, tokens)
+    await refused({"Authorization": "", "apikey": FULL_KEY}, db, tokens)
+
+
+# ------------------------------------------------------------------------------------------------------------ staff
+
+
+async def test_staff_sees_everything_and_may_what_its_token_says(db: Database, tokens: Tokens) -> None:
+    viewer = await viewer_of(bearer(tokens.issue("staff:1", scope="orders:read openid carriers:write")), db, tokens)
+    assert viewer.kind is Kind.STAFF
+    assert viewer.scope == Scope.everything()
+    assert viewer.scopes == {"orders:read", "carriers:write", "carriers:update"}
+    assert viewer.may("orders:read")
+    assert not viewer.may("shipments:write")
+    assert db.statements == 0
+
+
+@pytest.mark.parametrize(
+    ("roles", "scopes"),
+    [
+        ([], set()),
+        (["order.VIEWER"], READING),
+        (["order.EDITOR"], READING | {"orders:write", "shipments:write"}),
+        (["order.OWNER"], READING | {"orders:write", "shipments:write"}),
+        (["logistics.EDITOR"], {"carriers:update"}),
+        (["logistics.OWNER"], {"carriers:update", "carriers:write"}),
+        (["order.VIEWER", "logistics.EDITOR", "order.owner", "admin"], READING | {"carriers:update"}),
+    ],
+)
+async def test_staff_roles_of_the_vendor(db: Database, tokens: Tokens, roles: list[str], scopes: set[str]) -> None:
+    assert (await viewer_of(bearer(tokens.issue("staff:1", roles=roles)), db, tokens)).scopes == scopes
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["staff", "staff:", "staff:0", "staff:01", "staff:-1", "staff:1.0", "staff:1:2", "staff:x", "STAFF:1", "root:1",
+     "1", "staff:2147483648", "contact:2147483648", "contact:99999999999999999999", "partner:'1'", "customer:1"],
+)  # fmt: skip
+async def test_subject_of_another_form_is_refused(db: Database, tokens: Tokens, subject: str) -> None:
+    await refused(bearer(tokens.issue(subject, scope="orders:read")), db, tokens)
+
+
+# --------------------------------------------------------------------------------------------------------- partners
+
+
+@pytest.mark.parametrize(
+    ("key", "subject", "scope", "scopes"),
+    [
+        (FULL_KEY, "partner:1", Scope.of_channels((1, 2)), set(SCOPES)),
+        (READ_KEY, "partner:2", Scope.of_channels((1,)), READING),
+        (LIMITED_KEY, "partner:3", Scope.of_companies((1,), (10, 11)), {"orders:read"}),
+    ],
+)
+async def test_partner_by_key_and_by_token(
+    db: Database, tokens: Tokens, key: str, subject: str, scope: Scope, scopes: set[str]
+) -> None:
+    expected = Viewer(Kind.PARTNER, subject, scope, frozenset(scopes))
+    assert await authenticate({"apikey": key}, db, tokens) == expected
+    assert await authenticate(bearer(tokens.issue(subject)), db, tokens) == expected
+    assert db.statements == 2
+
+
+async def test_partner_token_narrows_and_never_widens(db: Database, tokens: Tokens) -> None:
+    token = tokens.issue("partner:2", scope="orders:read orders:write", roles=["order.OWNER"])
+    assert (await viewer_of(bearer(token), db, tokens)).scopes == {"orders:read"}
+    assert (await viewer_of(bearer(tokens.issue("partner:2", scope="")), db, tokens)).scopes == set()
+
+
+@pytest.mark.parametrize("change", ["revoked_at = now()", "expires_at = now() - interval '1 second'"])
+async def test_partner_loses_access_at_once(db: Database, tokens: Tokens, change: str) -> None:
+    token = tokens.issue("partner:1")
+    await viewer_of({"apikey": FULL_KEY}, db, tokens)
+    await viewer_of(bearer(token), db, tokens)
+    await db.pool.execute("UPDATE api_keys SET " + change)
+    await refused({"apikey": FULL_KEY}, db, tokens)
+    await refused(bearer(token), db, tokens)
+
+
+async def test_partner_key_holds_until_it_expires(db: Database, tokens: Tokens) -> None:
+    await db.pool.execute("UPDATE api_keys SET expires_at = now() + interval '1 hour'")
+    assert await viewer_of({"apikey": FULL_KEY}, db, tokens)
+
+
+@pytest.mark.parametrize(
+    "key", ["pk_partner_test_fulL", "", "\0" * 20, "ключ" * 5, "' OR true --' OR true", "x" * 10**7]
+)
+async def test_partner_key_that_is_none_is_refused(db: Database, tokens: Tokens, key: str) -> None:
+    await refused({"apikey": key}, db, tokens)
+
+
+async def test_partner_key_hash_is_no_key(db: Database, tokens: Tokens) -> None:
+    await refused({"apikey": api_key.digest(FULL_KEY).hex()}, db, tokens)
+
+
+async def test_partner_without_channels_sees_nothing(db: Database, tokens: Tokens) -> None:
+    await db.pool.execute("DELETE FROM api_key_channels WHERE api_key_id = 1")
+    assert (await viewer_of({"apikey": FULL_KEY}, db, tokens)).scope == Scope.of_channels(())
+
+
+async def test_partner_limited_to_a_company_does_not_see_its_namesake(db: Database, tokens: Tokens) -> None:
+    await db.pool.execute("INSERT INTO api_key_channels VALUES (3, 2)")
+    assert (await viewer_of({"apikey": LIMITED_KEY}, db, tokens)).scope == Scope.of_companies((1, 2), (10,))
+    await db.pool.execute("DELETE FROM api_key_companies WHERE company_id = 10")
+    assert (await viewer_of({"apikey": LIMITED_KEY}, db, tokens)).scope == Scope.of_companies((1, 2), ())
+    await db.pool.execute("INSERT INTO api_key_companies VALUES (3, 1, 10), (3, 2, 11)")
+    assert (await viewer_of({"apikey": LIMITED_KEY}, db, tokens)).scope == Scope.of_companies((1, 2), (10, 11))
+
+
+# --------------------------------------------------------------------------------------------------------- contacts
+
+
+@pytest.mark.parametrize(
+    ("contact", "companies"),
+    [(1, (10, 11, 12, 13)), (2, (11, 13)), (3, (20, 21)), (5, (30,)), (6, ()), (8, (30,))],
+    ids=["mother", "daughter", "circle", "alone", "no company", "inactive in another channel"],
+)
+async def test_contact_sees_its_companies_and_all_their_daughters(
+    db: Database, tokens: Tokens, contact: int, companies: tuple[int, ...]
+) -> None:
+    viewer = await viewer_of(bearer(tokens.issue(f"contact:{contact}")), db, tokens)
+    assert viewer == Viewer(Kind.CONTACT, f"contact:{contact}", Scope.of_contact((1,), companies), frozenset(READING))
+    assert db.statements == 1
+
+
+async def test_contact_only_reads(db: Database, tokens: Tokens) -> None:
+    every = tokens.issue("contact:1", scope=" ".join(SCOPES), roles=["order.OWNER", "logistics.OWNER"])
+    assert (await viewer_of(bearer(every), db, tokens)).scopes == READING
+    less = tokens.issue("contact:1", scope="orders:read")
+    assert (await viewer_of(bearer(less), db, tokens)).scopes == {"orders:read"}
+
+
+@pytest.mark.parametrize("contact", [4, 7, 99], ids=["inactive", "of two channels", "unknown"])
+async def test_contact_that_is_nobody_is_refused(db: Database, tokens: Tokens, contact: int) -> None:
+    await refused(bearer(tokens.issue(f"contact:{contact}")), db, tokens)
+
+
+async def test_contact_loses_access_at_once(db: Database, tokens: Tokens) -> None:
+    headers = bearer(tokens.issue("contact:1", timedelta(days=1)))
+    await viewer_of(headers, db, tokens)
+    await db.pool.execute("DELETE FROM contact_companies WHERE contact_id = 1 AND company_id = 10")
+    assert (await viewer_of(headers, db, tokens)).scope == Scope.of_contact((1,), (13,))
+    await db.pool.execute("UPDATE contacts SET is_active = false WHERE id = 1")
+    await refused(headers, db, tokens)

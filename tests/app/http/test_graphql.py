@@ -1,0 +1,240 @@
+"""GraphQL over HTTP on the real application. The audits of the draft are named by their ids where a test covers one."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from ariadne import MutationType, QueryType
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.types import Message
+
+from app.execution.execute import Engine
+from app.execution.schema import build
+from app.http.graphql import PREFLIGHT_HEADERS, GraphQLEndpoint
+from app.http.middleware import Exchange
+from app.http.negotiation import GRAPHQL_RESPONSE
+from app.settings import Limits
+from app.telemetry import Telemetry
+
+QUERY = "{ __typename }"
+JSON_TYPE = {"content-type": "application/json"}
+ORDER_STATUSES = "{ orderStatuses { items { code } } }"
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/v2/graphql"])
+async def test_both_paths_answer(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.post(path, json={"query": QUERY, "variables": {}, "operationName": None})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    assert response.headers["vary"] == "Accept"
+    assert response.json() == {"data": {"__typename": "Query"}}
+
+
+@pytest.mark.parametrize(
+    "query", ["{", "{ nothing }", "query($id: String!) { __typename }", "query A { __typename } query B { __typename }"]
+)
+async def test_a_request_error_is_400_only_for_those_who_know_the_new_media_type(
+    client: httpx.AsyncClient, query: str
+) -> None:
+    new = await client.post("/graphql", json={"query": query}, headers={"accept": GRAPHQL_RESPONSE})
+    old = await client.post("/graphql", json={"query": query}, headers={"accept": "application/json"})
+    assert (new.status_code, old.status_code) == (400, 200)
+    assert new.headers["content-type"].startswith(GRAPHQL_RESPONSE)
+    assert new.json() == old.json()
+    assert list(new.json()) == ["errors"]
+
+
+async def test_a_field_error_is_200_for_both_media_types(client: httpx.AsyncClient) -> None:
+    for accept in (GRAPHQL_RESPONSE, "application/json"):
+        response = await client.post("/graphql", json={"query": ORDER_STATUSES}, headers={"accept": accept})
+        assert response.status_code == 200
+        error = response.json()["errors"][0]
+        assert (error["path"], error["extensions"]["code"]) == (["orderStatuses"], "UNAUTHENTICATED")
+
+
+async def test_a_bad_credential_is_an_error_of_each_root_field_and_not_of_introspection(
+    client: httpx.AsyncClient,
+) -> None:
+    headers = {"authorization": "Bearer forged"}
+    refused = await client.post("/graphql", json={"query": ORDER_STATUSES}, headers=headers)
+    assert refused.status_code == 200
+    assert refused.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    schema = await client.post("/graphql", json={"query": "{ __schema { queryType { name } } }"}, headers=headers)
+    assert schema.json() == {"data": {"__schema": {"queryType": {"name": "Query"}}}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b'"text"',
+        b"[]",
+        b'[{"query": "{ __typename }"}]',
+        b"{}",
+        b'{"query": 0}',
+        b'{"query": null}',
+        b'{"query": "{ __typename }", "variables": []}',
+        b'{"query": "{ __typename }", "variables": "{}"}',
+        b'{"query": "{ __typename }", "operationName": 1}',
+        b'{"query": "{ __typename }", "extensions": []}',
+        b'{"query": "{ __typename }", "extensions": false}',
+        b'{"query": "\xff"}',
+        b'{"query": "\\ud800"}',
+        b'{"query": "{ __typename }", "variables": {"a": ' + b"[" * 90_000 + b"]" * 90_000 + b"}}",
+    ],
+)
+async def test_what_is_no_graphql_request_is_400(client: httpx.AsyncClient, body: bytes) -> None:
+    for accept in (GRAPHQL_RESPONSE, "application/json"):
+        response = await client.post("/graphql", content=body, headers={**JSON_TYPE, "accept": accept})
+        assert response.status_code == 400
+        assert response.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+
+
+@pytest.mark.parametrize("parameter", ["variables", "operationName", "extensions"])
+async def test_null_parameters_are_as_good_as_none(client: httpx.AsyncClient, parameter: str) -> None:
+    response = await client.post("/graphql", json={"query": QUERY, parameter: None})
+    assert response.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_a_number_over_64_bits_is_a_wrong_value_and_nothing_worse(client: httpx.AsyncClient) -> None:
+    body = b'{"query": "query($id: Int!) { carrier(id: $id) { id } }", "variables": {"id": ' + b"9" * 400 + b"}}"
+    response = await client.post("/graphql", content=body, headers=JSON_TYPE)
+    assert response.status_code in (200, 400)
+    assert response.json()["errors"][0]["extensions"]["code"] in ("BAD_USER_INPUT", "BAD_REQUEST")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "text/plain", "application/graphql", None],
+)
+async def test_other_bodies_than_json_are_415(client: httpx.AsyncClient, content_type: str | None) -> None:
+    headers = {"content-type": content_type} if content_type else {}
+    response = await client.post("/graphql", content=b'{"query": "{ __typename }"}', headers=headers)
+    assert response.status_code == 415
+    assert response.headers["accept-post"] == "application/json"
+    assert response.json()["errors"][0]["extensions"]["code"] == "UNSUPPORTED_MEDIA_TYPE"
+
+
+async def test_an_answer_that_nobody_accepts_is_406(client: httpx.AsyncClient) -> None:
+    response = await client.post("/graphql", json={"query": QUERY}, headers={"accept": "text/html"})
+    assert response.status_code == 406
+
+
+async def test_a_body_over_the_limit_is_413_by_its_length_and_while_it_streams(client: httpx.AsyncClient) -> None:
+    async def stream() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b" " * 50_000
+
+    for content in (b" " * 256_001, stream()):
+        response = await client.post("/graphql", content=content, headers=JSON_TYPE)
+        assert response.status_code == 413
+        assert response.json()["errors"][0]["extensions"]["code"] == "BODY_TOO_LARGE"
+
+
+async def test_a_body_over_the_limit_is_not_read_to_its_end(app: Starlette) -> None:
+    chunks = 0
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        nonlocal chunks
+        chunks += 1
+        return {"type": "http.request", "body": b" " * 100_000, "more_body": True}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/graphql",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    await app(scope, receive, send)
+    assert chunks == 3
+    assert sent[0]["status"] == 413
+
+
+@pytest.mark.parametrize("header", [*PREFLIGHT_HEADERS, "content-type"])
+async def test_get_answers_queries_with_a_header_that_needs_a_preflight(client: httpx.AsyncClient, header: str) -> None:
+    query = "query Type($name: String!) { __type(name: $name) { name } }"
+    parameters = {"query": query, "variables": '{"name": "Query"}', "operationName": "", "extensions": "{}"}
+    response = await client.get("/graphql", params=parameters, headers={header: "application/json"})
+    assert response.json() == {"data": {"__type": {"name": "Query"}}}
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "text/plain"}, {"accept": GRAPHQL_RESPONSE}])
+async def test_get_without_such_a_header_is_refused(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    response = await client.get("/graphql", params={"query": QUERY}, headers=headers)
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["extensions"]["code"] == "PREFLIGHT_REQUIRED"
+
+
+async def test_a_mutation_by_get_is_405_and_does_not_run() -> None:
+    mutation = MutationType()
+    mutation.set_field("cut", lambda *_: pytest.fail("it ran"))
+    query = QueryType()
+    query.set_field("tree", lambda *_: "oak")
+    schema = build("type Query { tree: String } type Mutation { cut: String }", [query, mutation], str)
+    endpoint = GraphQLEndpoint(Engine(schema, Limits()), no_context, Telemetry(), body_bytes=1000)
+    transport = httpx.ASGITransport(Exchange(endpoint))
+    async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
+        response = await client.get("/", params={"query": "mutation { cut }"}, headers={"x-requested-with": "test"})
+    assert response.status_code == 405
+    assert response.headers["allow"] == "POST"
+
+
+async def no_context(_headers: Headers, _request_id: str) -> None:
+    return None
+
+
+@pytest.mark.parametrize(
+    "query_string", ["query=%ff", "query={__typename}&query={__typename}", "query={__typename}&variables={", ""]
+)
+async def test_a_bad_query_string_is_400(client: httpx.AsyncClient, query_string: str) -> None:
+    response = await client.get(f"/graphql?{query_string}", headers={"x-requested-with": "test"})
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "PATCH"])
+async def test_other_methods_are_405(client: httpx.AsyncClient, method: str) -> None:
+    response = await client.request(method, "/graphql")
+    assert response.status_code == 405
+    assert response.headers["allow"] == "GET, POST"
+
+
+@pytest.fixture
+async def url(app: Starlette) -> AsyncIterator[str]:
+    """The real application behind a real server and socket."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+    serving = asyncio.create_task(server.serve([listener]))
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    await serving
+
+
+async def test_it_answers_over_a_socket(url: str) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for byte in b'{"query": "{ __typename }"}':
+            yield bytes([byte])
+
+    async with httpx.AsyncClient(base_url=url) as client:
+        answers: list[Any] = [
+            (await client.post("/graphql", content=chunks(), headers=JSON_TYPE)).json(),
+            *[response.json() for response in await asyncio.gather(*(post(client) for _ in range(20)))],
+        ]
+        assert answers == [{"data": {"__typename": "Query"}}] * 21
+        too_large = await client.post("/graphql", content=b" " * 300_000, headers=JSON_TYPE)
+        assert (too_large.status_code, too_large.headers["connection"]) == (413, "close")
+
+
+async def post(client: httpx.AsyncClient) -> httpx.Response:
+    return await client.post("/graphql", json={"query": QUERY})

@@ -1,0 +1,143 @@
+"""The command line, each command as a process of its own, as people run it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app import embedded
+
+ROOT = Path(embedded.__file__).parents[1]
+FAR_TOO_LONG = 60
+
+
+@dataclass
+class CommandLine:
+    """`python -m app` with one data directory and one port."""
+
+    data_dir: Path
+    port: int
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "TOKEN_SECRET", "HOST")}
+        return {**kept, "DATA_DIR": str(self.data_dir), "PORT": str(self.port)}
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "app", *arguments],
+            cwd=ROOT,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=FAR_TOO_LONG,
+            check=False,
+        )
+
+    def dev(self) -> subprocess.Popen[str]:
+        """A `dev` that answers."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", "dev"],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        deadline = time.monotonic() + FAR_TOO_LONG
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz").close()
+                return process
+            except OSError:
+                time.sleep(0.1)
+        process.kill()
+        pytest.fail(f"no answer: {process.communicate()[0]}")
+
+    def count(self, token: str, noun: str) -> int:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql",
+            json.dumps({"query": f"{{ {noun} {{ itemsFound }} }}"}).encode(),
+            {"content-type": "application/json", "authorization": f"Bearer {token}"},
+        )
+        with urllib.request.urlopen(request) as response:
+            found: int = json.load(response)["data"][noun]["itemsFound"]
+            return found
+
+
+@pytest.fixture(scope="module")
+def command_line() -> Iterator[CommandLine]:
+    with embedded.temporary() as server:
+        server.stop()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        yield CommandLine(server.data_dir, port)
+
+
+def test_dev_serves_the_demo_to_every_viewer(command_line: CommandLine) -> None:
+    process = command_line.dev()
+    token = command_line.run("token", "staff").stdout.strip()
+    orders = command_line.count(token, "orders")
+    assert orders > 2_000
+    assert command_line.count(command_line.run("token", "partner").stdout.strip(), "orders") > 0
+    assert 0 < command_line.count(command_line.run("token", "contact").stdout.strip(), "orders") < 10
+
+    migrate = command_line.run("migrate")
+    assert (migrate.returncode, migrate.stdout) == (0, "nothing to apply\n")
+    second = command_line.run("dev")
+    assert second.returncode == 1
+    assert "Set HOST or PORT" in second.stderr
+    generate = command_line.run("generate", "--orders", "5", "--seed", "77")
+    assert (generate.returncode, generate.stderr) == (0, "5 of 5 orders\n")
+    assert command_line.count(token, "orders") == orders + 5
+
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=FAR_TOO_LONG)
+    assert process.returncode == 0
+    assert f"GraphQL  http://127.0.0.1:{command_line.port}/graphql\n" in printed
+    assert re.search(r"^curl --silent http\S+ \\$", printed, re.MULTILINE)
+
+
+def test_dev_loads_the_demo_once_and_heals_after_a_kill(command_line: CommandLine) -> None:
+    process = command_line.dev()
+    token = command_line.run("token", "staff").stdout.strip()
+    orders = command_line.count(token, "orders")
+    process.kill()
+    process.communicate()
+    process = command_line.dev()
+    assert command_line.count(token, "orders") == orders
+    process.terminate()
+    printed, _ = process.communicate(timeout=FAR_TOO_LONG)
+    assert process.returncode == 0
+    assert "loaded the fixtures" not in printed
+
+
+def test_serve_names_all_that_is_missing(command_line: CommandLine) -> None:
+    serve = command_line.run("serve")
+    assert serve.returncode == 1
+    assert serve.stderr.splitlines() == ["DATABASE_URL is required", "TOKEN_SECRET is required"]
+
+
+def test_migrate_says_that_the_database_cannot_be_reached(command_line: CommandLine) -> None:
+    migrate = command_line.run("migrate", DATABASE_URL=f"postgresql://nobody@127.0.0.1:{command_line.port}/none")
+    assert migrate.returncode == 1
+    assert "Traceback" not in migrate.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("token",), ("token", "king"), ("generate", "--orders", "0"), ("generate", "--seed", "x"), ("import",)],
+)
+def test_wrong_usage_ends_with_2(command_line: CommandLine, arguments: tuple[str, ...]) -> None:
+    assert command_line.run(*arguments).returncode == 2

@@ -1,0 +1,38 @@
+import pytest
+
+from app.settings import Limits, Settings, SettingsError
+
+GOOD = {"DATABASE_URL": "postgresql://user:password@db.test/waybill", "TOKEN_SECRET": "s" * 32}
+
+
+def test_settings_take_their_defaults() -> None:
+    settings = Settings.from_env(GOOD)
+    assert (settings.host, settings.port, settings.development) == ("127.0.0.1", 8000, False)
+    assert settings.limits == Limits()
+
+
+def test_settings_name_every_fault_at_once_and_no_value() -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_env({"TOKEN_SECRET": "short", "PORT": "99999", "LIMIT_DEPTH": "deep", "DEVELOPMENT": "yes"})
+    assert str(refused.value).splitlines() == [
+        "DATABASE_URL is required",
+        "TOKEN_SECRET must have at least 32 bytes",
+        "PORT must be a whole number from 1 to 65535",
+        "DEVELOPMENT must be 0 or 1",
+        "LIMIT_DEPTH must be a whole number from 1 to 100000000",
+    ]
+
+
+def test_settings_do_not_print_secrets() -> None:
+    printed = repr(Settings.from_env(GOOD))
+    assert "password" not in printed
+    assert "s" * 32 not in printed
+
+
+def test_settings_pass_a_dsn_of_several_hosts_on_untouched() -> None:
+    dsn = "postgresql://a.test:5432,b.test:5433/waybill?target_session_attrs=read-write"
+    assert Settings.from_env({**GOOD, "DATABASE_URL": dsn}).database_url == dsn
+
+
+def test_settings_limits_are_read_by_their_names() -> None:
+    assert Settings.from_env({**GOOD, "LIMIT_PAGE": "50"}).limits.page == 50

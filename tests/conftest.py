@@ -1,0 +1,216 @@
+"""A real PostgreSQL for every test: `DATABASE_URL` where it is set, the embedded server otherwise.
+
+Reads share one seeded database per worker; a test that writes takes a clone of a template, which costs some 20 ms.
+"""
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from app.asgi import create_app
+from app.auth.token import Tokens
+from app.data import fixtures
+from app.database import Database
+from app.migrate import migrate
+from app.settings import Settings
+
+SERVER = pytest.StashKey[ExitStack]()
+GENERATED_ORDERS = 150
+TOKEN_SECRET = "a secret of the tests, of thirty-two bytes and more"
+READER_SCOPES = "orders:read shipments:read"
+
+# The names by which tests call viewers; the ids are those of the fixtures.
+SUBJECTS = {
+    "staff": "staff:1",
+    "partner": "partner:1",
+    "contact": "contact:4",
+    "daughter": "contact:5",
+    "outsider": "contact:6",
+}
+API_KEYS = {"apikey": fixtures.PARTNER_KEY, "read-only": fixtures.PARTNER_READ_KEY}
+
+GraphQL = Callable[..., Awaitable[dict[str, Any]]]
+_serial = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts one server for all workers; they find it in their environment."""
+    if "DATABASE_URL" in os.environ or hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    from app import embedded
+
+    stack = ExitStack()
+    os.environ["DATABASE_URL"] = stack.enter_context(embedded.temporary()).dsn
+    config.stash[SERVER] = stack
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if stack := config.stash.get(SERVER, None):
+        stack.close()
+
+
+@pytest.fixture(scope="session")
+def server_dsn() -> str:
+    return os.environ["DATABASE_URL"]
+
+
+async def _administer(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+class Databases:
+    """Makes databases on the test server and drops them at the end."""
+
+    def __init__(self, server_dsn: str) -> None:
+        self.server_dsn = server_dsn
+        self.made: list[str] = []
+
+    def create(self, template: str = "template1") -> str:
+        name = f"waybill_test_{os.getpid()}_{next(_serial)}"
+        source = urlsplit(template).path.lstrip("/") if "://" in template else template
+        asyncio.run(_administer(self.server_dsn, f'CREATE DATABASE {name} TEMPLATE "{source}"'))
+        self.made.append(name)
+        return urlunsplit(urlsplit(self.server_dsn)._replace(path=f"/{name}"))
+
+    def drop(self, dsn: str) -> None:
+        name = urlsplit(dsn).path.lstrip("/")
+        asyncio.run(_administer(self.server_dsn, f"DROP DATABASE {name} WITH (FORCE)"))
+        self.made.remove(name)
+
+
+@pytest.fixture(scope="session")
+def databases(server_dsn: str) -> Iterator[Databases]:
+    databases = Databases(server_dsn)
+    yield databases
+    for name in list(databases.made):
+        databases.drop(f"postgresql:///{name}")
+
+
+@pytest.fixture(scope="session")
+def empty_template(databases: Databases) -> str:
+    """The DSN of a migrated database without rows. Nobody may stay connected to it."""
+    dsn = databases.create()
+    asyncio.run(migrate(dsn))
+    return dsn
+
+
+@pytest.fixture(scope="session")
+def demo_template(databases: Databases, empty_template: str) -> str:
+    """The DSN of a database with the fixtures and some generated orders. Nobody may stay connected to it."""
+    from app.data import fixtures, generate
+
+    async def fill(dsn: str) -> None:
+        await fixtures.load(dsn)
+        await generate.generate(dsn, orders=GENERATED_ORDERS, seed=1)
+
+    dsn = databases.create(empty_template)
+    asyncio.run(fill(dsn))
+    return dsn
+
+
+@pytest.fixture(scope="session")
+def demo_dsn(databases: Databases, demo_template: str) -> str:
+    """The demo database that the tests of a worker share: for reading only."""
+    return databases.create(demo_template)
+
+
+@pytest.fixture
+def fresh_dsn(databases: Databases, empty_template: str) -> Iterator[str]:
+    """A migrated database without rows, for one test."""
+    dsn = databases.create(empty_template)
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture
+def demo_copy_dsn(databases: Databases, demo_template: str) -> Iterator[str]:
+    """A demo database for one test to write to."""
+    dsn = databases.create(demo_template)
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture
+async def connection(demo_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the shared demo database."""
+    connection = await asyncpg.connect(demo_dsn)
+    yield connection
+    await connection.close()
+
+
+def settings_for(dsn: str, **changes: Any) -> Settings:
+    return Settings(database_url=dsn, token_secret=TOKEN_SECRET, **changes)
+
+
+def credentials(viewer: str | None, settings: Settings) -> dict[str, str]:
+    """The headers with which a viewer of `SUBJECTS` or `API_KEYS` comes; none for None."""
+    if viewer is None:
+        return {}
+    if viewer in API_KEYS:
+        return {"apikey": API_KEYS[viewer]}
+    scope = {"scope": READER_SCOPES} if viewer == "staff" else {}
+    return {"Authorization": f"Bearer {Tokens(settings).issue(SUBJECTS[viewer], **scope)}"}
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Starlette]:
+    """The application between start-up and shutdown."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def app(demo_dsn: str) -> AsyncIterator[Starlette]:
+    """The real application on the shared demo database."""
+    async with running(settings_for(demo_dsn)) as app:
+        yield app
+
+
+@pytest.fixture
+def db(app: Starlette) -> Database:
+    """The application's own database; `db.statements` tells what a request cost."""
+    database: Database = app.state.db
+    return database
+
+
+@pytest.fixture
+async def client(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client:
+        yield client
+
+
+@pytest.fixture
+def graphql(app: Starlette, client: httpx.AsyncClient, demo_dsn: str) -> GraphQL:
+    """Posts a document as a viewer and returns the answer's JSON."""
+    settings = settings_for(demo_dsn)
+
+    async def post(
+        query: str,
+        variables: dict[str, Any] | None = None,
+        *,
+        viewer: str | None = "staff",
+        path: str = "/graphql",
+        **body: Any,
+    ) -> dict[str, Any]:
+        response = await client.post(
+            path, json={"query": query, "variables": variables, **body}, headers=credentials(viewer, settings)
+        )
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    return post

@@ -1,0 +1,120 @@
+"""Two companies look for each other's rows through every root field that takes a key, and through every list.
+
+The contact's company owns order 2075; the outsider, of a sister company, must find of it what it finds of rows that
+never were.
+"""
+
+from typing import Any
+
+import pytest
+from graphql import GraphQLObjectType, get_named_type, is_leaf_type, is_non_null_type
+
+from app.asgi import executable_schema
+from tests.conftest import GraphQL
+
+ROOTS = executable_schema().query_type.fields  # type: ignore[union-attr]
+SHIPMENT, ITEM, CODE, ORDER, ADDRESS = (
+    "SELECT id::text FROM shipments WHERE order_id = 2075",
+    "SELECT id::text FROM shipment_items WHERE order_id = 2075",
+    "SELECT id::text FROM track_and_traces WHERE order_id = 2075",
+    "SELECT uuid::text FROM orders WHERE id = 2075",
+    "SELECT id FROM order_addresses WHERE order_id = 2075",
+)
+NO_UUID, NO_ID = "00000000-0000-4000-8000-000000000000", 2_000_000_000
+
+# root field -> the document with one key, where that key is found, and a key of nothing
+SINGLE = {
+    "shipment": ("query($key: String!) { shipment(id: $key) { id } }", SHIPMENT, NO_UUID),
+    "shipmentItem": ("query($key: String!) { shipmentItem(id: $key) { id } }", ITEM, NO_UUID),
+    "trackAndTrace": ("query($key: String!) { trackAndTrace(id: $key) { id } }", CODE, NO_UUID),
+    "order": ("query($key: String!) { order(orderUUID: $key) { id } }", ORDER, NO_UUID),
+    "orderAddress": ("query($key: Int!) { orderAddress(id: $key, orderId: 2075) { id } }", ADDRESS, NO_ID),
+    "orderAddresses": ("query($key: Int!) { orderAddresses(orderId: $key) { id } }", "SELECT 2075", NO_ID),
+}
+# Lists filtered by keys that only the contact's company has.
+FILTERED = [
+    ("shipments", "ids: [String!]", SHIPMENT),
+    ("shipments", "orderIds: [Int!]", "SELECT 2075"),
+    ("shipments", "codes: [String!]", "SELECT code FROM track_and_traces WHERE order_id = 2075"),
+    ("shipments", "companyIds: [Int!]", "SELECT 2"),
+    ("shipmentItems", "ids: [String!]", ITEM),
+    ("shipmentItems", "shipmentIds: [String!]", SHIPMENT),
+    ("shipmentItems", "orderItemIds: [Int!]", "SELECT id FROM order_items WHERE order_id = 2075"),
+    ("trackAndTraces", "ids: [String!]", CODE),
+    ("trackAndTraces", "shipmentIds: [String!]", SHIPMENT),
+    ("trackAndTraces", "codes: [String!]", "SELECT code FROM track_and_traces WHERE order_id = 2075"),
+    ("orders", "status: [String!]", "SELECT code FROM order_statuses WHERE NOT is_public"),
+]
+# Configuration and carriers belong to no company.
+EVERYBODYS = {"carrier", "carriers", "orderStatus", "orderStatuses"}
+
+
+def test_every_root_field_is_asked() -> None:
+    assert set(SINGLE) | {root for root, _filter, _keys in FILTERED} | EVERYBODYS == set(ROOTS)
+
+
+@pytest.mark.parametrize("root", SINGLE)
+async def test_the_other_companys_key_answers_like_a_key_of_nothing(
+    graphql: GraphQL, connection: Any, root: str
+) -> None:
+    document, keys, nothing = SINGLE[root]
+    key = await connection.fetchval(keys)
+    assert "errors" not in await graphql(document, {"key": key}, viewer="contact")
+
+    foreign = await graphql(document, {"key": key}, viewer="outsider")
+    missing = await graphql(document, {"key": nothing}, viewer="outsider")
+
+    assert foreign["data"] is None
+    for error in missing["errors"]:
+        error["message"] = error["message"].replace(str(nothing), str(key))
+    assert foreign == missing
+
+
+@pytest.mark.parametrize(("root", "filter_", "keys"), FILTERED, ids=lambda value: str(value)[:20])
+async def test_filter_by_the_other_companys_keys_finds_nothing(
+    graphql: GraphQL, connection: Any, root: str, filter_: str, keys: str
+) -> None:
+    name, type_ = filter_.split(": ")
+    values = [row[0] for row in await connection.fetch(keys)]
+    assert values
+    document = f"query($keys: {type_}) {{ {root}(input: {{{name}: $keys}}) {{ itemsFound items {{ id }} }} }}"
+
+    answer = await graphql(document, {"keys": values}, viewer="outsider")
+
+    assert answer["data"][root] == {"itemsFound": 0, "items": []}
+    if root != "orders":
+        assert (await graphql(document, {"keys": values}, viewer="contact"))["data"][root]["itemsFound"] > 0
+
+
+def _everything_below(type_: GraphQLObjectType, depth: int) -> str:
+    """A selection of all fields without required arguments, `depth` objects deep."""
+    parts = []
+    for name, field in type_.fields.items():
+        named = get_named_type(field.type)
+        if is_leaf_type(named):
+            parts.append(name)
+        elif depth and not any(is_non_null_type(argument.type) for argument in field.args.values()):
+            parts.append(f"{name} {{ {_everything_below(named, depth - 1)} }}")  # type: ignore[arg-type]
+    return " ".join(parts) or "__typename"
+
+
+def _texts(value: Any) -> set[Any]:
+    if isinstance(value, dict | list):
+        entries = value.values() if isinstance(value, dict) else value
+        return set().union(*(_texts(entry) for entry in entries))
+    return {value}
+
+
+@pytest.mark.parametrize("root", [name for name, field in ROOTS.items() if str(field.type).endswith("Response!")])
+async def test_list_with_all_that_is_nested_in_it_holds_nothing_of_the_other_company(
+    graphql: GraphQL, connection: Any, root: str
+) -> None:
+    page = get_named_type(ROOTS[root].type)
+    assert isinstance(page, GraphQLObjectType)
+    nested = _everything_below(get_named_type(page.fields["items"].type), 2)  # type: ignore[arg-type]
+    theirs = {row[0] for statement in (SHIPMENT, ITEM, CODE, ORDER) for row in await connection.fetch(statement)}
+
+    answer = await graphql(f"{{ {root}(input: {{offset: 100}}) {{ items {{ {nested} }} }} }}", viewer="outsider")
+
+    assert "errors" not in answer, answer["errors"]
+    assert _texts(answer["data"]) & theirs == set()

@@ -1,0 +1,44 @@
+"""No statement reads a tenant-owned table without the viewer's predicate."""
+
+import re
+
+import pytest
+
+import sql
+from sql import Reach, Statement
+from sql.visibility import predicate
+
+# Tables that belong to nobody, or that are read to find out who is asking and what the store knows.
+OPEN_TABLES = {"carriers", "carrier_descriptions", "order_statuses", "order_status_sets", "order_status_successors"}
+# What is read before there is a viewer, or by the import, which runs for the operator.
+WITHOUT_VIEWER = {"viewer", "ingest"}
+READ = re.compile(r"\b(?:FROM|JOIN)\s+([a-z_]+)\s+(?:AS\s+)?([a-z]+)\b", re.IGNORECASE)
+
+STATEMENTS = [
+    statement for noun in sql.nouns() if noun not in WITHOUT_VIEWER for statement in sql.load(noun).statements.values()
+]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: f"{statement.noun}.{statement.name}")
+def test_statement_on_tenant_rows_says_who_may_see_them(statement: Statement) -> None:
+    tenant_tables = {table for table, _alias in READ.findall(statement.template)} - OPEN_TABLES - {"unnest", "lateral"}
+    if tenant_tables:
+        assert "{visible " in statement.template
+
+
+@pytest.mark.parametrize("reach", [reach for reach in Reach if reach is not Reach.EVERYTHING])
+@pytest.mark.parametrize("alias", ["o", "s", "i", "p"])
+def test_predicate_compares_with_the_keys_of_the_viewer(reach: Reach, alias: str) -> None:
+    assert ":scope_channel_ids" in predicate(reach, alias)
+    if alias != "p":
+        assert (":scope_company_ids" in predicate(reach, alias)) == (reach in (Reach.COMPANIES, Reach.CONTACT))
+        assert (":scope_customer_id" in predicate(reach, alias)) == (reach is Reach.CUSTOMER)
+        assert ("is_public" in predicate(reach, alias)) == (reach in (Reach.CONTACT, Reach.CUSTOMER))
+
+
+def test_parameters_are_numbered_by_name_and_casts_are_no_parameters() -> None:
+    prepared = sql.load("track_and_trace").by_shipment_ids.prepare(Reach.CHANNELS)
+    assert prepared.parameters == ("shipment_ids", "scope_channel_ids")
+    assert "ANY($1::uuid[])" in prepared.text
+    assert "t.channel_id = ANY($2)" in prepared.text
+    assert prepared.arguments({"scope_channel_ids": [1], "shipment_ids": ["x"], "other": 0}) == [["x"], [1]]
