@@ -1,7 +1,7 @@
 """The composition root: settings in, application out. Nothing else knows all the parts."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,11 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Scope
 
+from app.auth.login import Logins
+from app.auth.password import Passwords
+from app.auth.storefront_key import find_storefront_key
 from app.auth.token import Tokens
 from app.auth.viewer import authenticate
 from app.context import Context
@@ -23,10 +27,14 @@ from app.database import Database
 from app.errors import NotAuthenticated, RequestRefused
 from app.execution.execute import Engine
 from app.execution.schema import build
-from app.http import health
+from app.http import health, openapi, shop
+from app.http.address import client_address
 from app.http.graphql import GraphQLEndpoint
 from app.http.middleware import Exchange
+from app.http.openapi import OpenAPI
+from app.http.rate_limit import RateLimited, RateLimits
 from app.http.reply import refusal, reply
+from app.http.shop import ShopEndpoint
 from app.migrate import migrations
 from app.resolvers import bindables
 from app.resolvers.names import snake_case
@@ -50,6 +58,7 @@ class Waybill:
     """What the requests of one process share. `db` is there while the application runs."""
 
     db: Database
+    logins: Logins
 
     def __init__(self, settings: Settings) -> None:
         """Raises `SettingsError` for unusable keys and `SchemaError` for a schema that its resolvers do not fit."""
@@ -62,25 +71,41 @@ class Waybill:
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         self.db = app.state.db = await _connect(self.settings)
+        passwords = Passwords()
+        self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         try:
             yield
         finally:
+            passwords.close()
             await self.db.close()
 
-    async def open_context(self, headers: Headers, request_id: str) -> Context:
-        """A credential that is not accepted is a matter of the fields that need one, so introspection needs none."""
+    async def open_context(self, scope: Scope) -> Context:
+        """A credential that is not accepted is a matter of the fields that need one, so introspection needs none.
+
+        The storefront key has been looked up by `RateLimited`.
+        """
         viewer, refused = None, None
         try:
-            viewer = await authenticate(headers, self.db, self.tokens)
+            viewer = await authenticate(Headers(scope=scope), self.db, self.tokens)
         except NotAuthenticated as error:
             refused = error
+        key = scope["state"]["storefront_key"]
+        is_refused = isinstance(key, NotAuthenticated)
         return Context(
             db=self.db,
-            request_id=request_id,
+            request_id=scope["state"]["request_id"],
             viewer=viewer,
             refusal=refused,
             largest_page=self.settings.limits.page,
+            logins=self.logins,
+            channel=None if is_refused else key,
+            key_refusal=key if is_refused else None,
+            address=client_address(scope),
         )
+
+    async def find_storefront_key(self, headers: Headers) -> Mapping[str, Any]:
+        key: Mapping[str, Any] = await find_storefront_key(headers, self.db)
+        return key
 
     async def ready(self, _request: Request) -> Response:
         ready = await health.is_ready(self.db, self.migrations)
@@ -93,15 +118,28 @@ class Waybill:
 def create_app(settings: Settings) -> Starlette:
     log_to_stderr()
     waybill = Waybill(settings)
-    graphql = GraphQLEndpoint(
-        waybill.engine, waybill.open_context, waybill.telemetry, body_bytes=settings.limits.body_bytes
+    limit = settings.limits.body_bytes
+    graphql = GraphQLEndpoint(waybill.engine, waybill.open_context, waybill.telemetry, body_bytes=limit)
+    storefront = GraphQLEndpoint(
+        waybill.engine, waybill.open_context, waybill.telemetry, body_bytes=limit, needs_key=True
     )
+    limits = RateLimits(settings.redis_url)
+
+    def limited(app: ASGIApp, *, speaks_graphql: bool = False) -> ASGIApp:
+        return RateLimited(app, waybill.find_storefront_key, limits, speaks_graphql=speaks_graphql)
+
     app = Starlette(
         routes=[
             Route("/", health.index),
             # The second path is where the B2B SDK points by itself (B-2).
-            Route("/graphql", graphql),
-            Route("/v2/graphql", graphql),
+            Route("/graphql", limited(graphql, speaks_graphql=True)),
+            Route("/v2/graphql", limited(graphql, speaks_graphql=True)),
+            Route("/api/graphql", limited(storefront, speaks_graphql=True)),
+            *(
+                shop.route(endpoint, limited(ShopEndpoint(endpoint, waybill.open_context, body_bytes=limit)))
+                for endpoint in shop.ENDPOINTS
+            ),
+            Route(openapi.PATH, OpenAPI()),
             Route("/healthz", health.live),
             Route("/readyz", waybill.ready),
             Route("/metrics", waybill.metrics),

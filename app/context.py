@@ -6,9 +6,10 @@ from typing import Any
 import asyncpg
 from graphql import GraphQLResolveInfo
 
-from app.auth.viewer import Viewer
+from app.auth.login import Logins
+from app.auth.viewer import Kind, Viewer
 from app.database import Database
-from app.errors import Forbidden, NotAuthenticated
+from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated, StorefrontKeyRequired
 from loaders.batch import Batch, Loaders
 from sql import Statement
 
@@ -17,7 +18,8 @@ class Context:
     """One request.
 
     `largest_page` bounds every list (B-23); `viewer` is None without a credential, and `refusal` says why one that was
-    brought is not accepted.
+    brought is not accepted. `channel` is the row of the storefront key (see `app.auth.storefront_key`), None without a
+    good one, and `key_refusal` says why. `address` is the client's, empty where there is none.
     """
 
     def __init__(
@@ -28,19 +30,27 @@ class Context:
         largest_page: int,
         viewer: Viewer | None = None,
         refusal: NotAuthenticated | None = None,
+        logins: Logins,
+        channel: asyncpg.Record | None = None,
+        key_refusal: NotAuthenticated | None = None,
+        address: str = "",
     ) -> None:
         self.db = db
         self.largest_page = largest_page
         self.request_id = request_id
         self._viewer = viewer
-        self._refusal = refusal
+        self.logins = logins
+        self.channel = channel
+        self.address = address
+        self.refusal = refusal
+        self._key_refusal = key_refusal
         self._loaders = Loaders(self.fetch)
 
     @property
     def viewer(self) -> Viewer:
         """Raises `NotAuthenticated` where there is none."""
         if self._viewer is None:
-            raise self._refusal or NotAuthenticated()
+            raise self.refusal or NotAuthenticated()
         return self._viewer
 
     def require(self, scope: str | None = None) -> Viewer:
@@ -48,6 +58,22 @@ class Context:
         viewer = self.viewer
         if scope is not None and scope not in viewer.scopes:
             raise Forbidden(f"This needs the scope {scope}.")
+        return viewer
+
+    def storefront(self) -> asyncpg.Record:
+        """The row of the storefront key and its channel. Raises `StorefrontKeyRequired` or `StorefrontKeyInvalid`."""
+        if self.channel is None:
+            raise self._key_refusal or StorefrontKeyRequired()
+        return self.channel
+
+    def customer(self) -> Viewer:
+        """The viewer, who is a customer of the storefront's channel.
+
+        Raises `StorefrontKeyRequired`, `StorefrontKeyInvalid` or `CustomerNotLoggedIn`.
+        """
+        channel_id, viewer = self.storefront()["channel_id"], self._viewer
+        if viewer is None or viewer.kind is not Kind.CUSTOMER or viewer.scope.channel_ids != (channel_id,):
+            raise CustomerNotLoggedIn
         return viewer
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:

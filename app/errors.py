@@ -2,8 +2,14 @@
 
     WaybillError                       code, message, HTTP status where the protocol has one
     ├── NotAuthenticated               UNAUTHENTICATED          no credential, or one that is not accepted
+    │   ├── StorefrontKeyRequired      on the customer surface: no key of a shop
+    │   ├── StorefrontKeyInvalid       a key that is none, or is switched off
+    │   ├── CustomerNotLoggedIn        no customer of the key's channel asks
+    │   └── AccountSuspended           a good token of a customer who may not use it
     ├── Forbidden                      FORBIDDEN                a credential that does not reach this far
     ├── ValidationError                VALIDATION_ERROR         an argument that breaks a rule; names the argument
+    ├── MalformedInput                 VALIDATION_ERROR         a form whose fields break rules; names all of them
+    ├── TooManyAttempts                TOO_MANY_ATTEMPTS        logins beyond the limit of a minute
     ├── NotFound                       the row does not exist, or is not the caller's: nobody can tell which
     │   ├── ShipmentNotFound           SHIPMENT_NOT_FOUND_ERROR
     │   ├── ShipmentItemNotFound       SHIPMENT_ITEM_NOT_FOUND_ERROR
@@ -11,11 +17,18 @@
     │   ├── CarrierNotFound            CARRIER_NOT_FOUND_ERROR
     │   ├── OrderNotFound              ORDER_NOT_FOUND
     │   ├── OrderAddressNotFound       ORDER_ADDRESS_NOT_FOUND_ERROR
-    │   └── OrderStatusNotFound        ORDER_STATUS_NOT_FOUND_ERROR
+    │   ├── OrderStatusNotFound        ORDER_STATUS_NOT_FOUND_ERROR
+    │   ├── CustomerOrderNotFound      NOT_FOUND
+    │   └── CustomerShipmentNotFound   NOT_FOUND
+    ├── InvalidOrderId                 INVALID_ORDER_ID         a text that is no order's id
+    ├── InvalidShipmentId              INVALID_SHIPMENT_ID      a text that is no shipment's id
+    ├── MissingId                      MISSING_ID               an empty id
+    ├── InvalidPagination              invalid-pagination       first and last out of bounds, or both of them
+    ├── InvalidCursor                  INVALID_CURSOR           broken, or of another list
     └── RequestRefused                 refused before GraphQL ran: malformed, over a limit, wrong media type
 
-The codes are the names of the B2B contract (row B-9). Anything that is not a `WaybillError` is a defect of this
-service: the caller learns "Internal server error" and a request id, the log learns the rest.
+The codes are the names of the contracts (rows B-9, C-8, C-21 and C-23). Anything that is not a `WaybillError` is a
+defect of this service: the caller learns "Internal server error" and a request id, the log learns the rest.
 """
 
 from typing import Any, ClassVar
@@ -44,6 +57,31 @@ class NotAuthenticated(WaybillError):
         super().__init__(message)
 
 
+class StorefrontKeyRequired(NotAuthenticated):
+    def __init__(self) -> None:
+        super().__init__("X-STOREFRONT-KEY header is required for this operation")
+
+
+class StorefrontKeyInvalid(NotAuthenticated):
+    def __init__(self) -> None:
+        super().__init__("Invalid API key")
+
+
+class CustomerNotLoggedIn(NotAuthenticated):
+    """C-7: without a token, and with one that is unknown, expired, revoked or of another channel."""
+
+    def __init__(self) -> None:
+        super().__init__("Customer is not logged in.")
+
+
+class AccountSuspended(NotAuthenticated):
+    """Reads like any other refusal; only the shop of `channel_id` may be told the reason."""
+
+    def __init__(self, channel_id: int) -> None:
+        super().__init__()
+        self.channel_id = channel_id
+
+
 class Forbidden(WaybillError):
     code = "FORBIDDEN"
     status = 403
@@ -56,6 +94,23 @@ class ValidationError(WaybillError):
 
     def __init__(self, argument: str, rule: str) -> None:
         super().__init__(f"{argument} {rule}", argument=argument)
+
+
+class MalformedInput(WaybillError):
+    """`texts` are whole sentences, one for each fault (C-41)."""
+
+    code = "VALIDATION_ERROR"
+
+    def __init__(self, *texts: str) -> None:
+        super().__init__(" ".join(texts))
+
+
+class TooManyAttempts(WaybillError):
+    code = "TOO_MANY_ATTEMPTS"
+    status = 429
+
+    def __init__(self) -> None:
+        super().__init__("Too many authentication attempts. Please try again later.")
 
 
 class NotFound(WaybillError):
@@ -94,6 +149,37 @@ class OrderAddressNotFound(NotFound):
 
 class OrderStatusNotFound(NotFound):
     code, noun = "ORDER_STATUS_NOT_FOUND_ERROR", "Order status"
+
+
+class CustomerOrderNotFound(NotFound):
+    code, noun = "NOT_FOUND", "Customer order with ID"
+
+
+class CustomerShipmentNotFound(NotFound):
+    code, noun = "NOT_FOUND", "Customer shipment with ID"
+
+
+class InvalidOrderId(WaybillError):
+    code = "INVALID_ORDER_ID"
+
+
+class InvalidShipmentId(WaybillError):
+    code = "INVALID_SHIPMENT_ID"
+
+
+class MissingId(WaybillError):
+    code = "MISSING_ID"
+
+
+class InvalidPagination(WaybillError):
+    code = "invalid-pagination"
+
+
+class InvalidCursor(WaybillError):
+    code = "INVALID_CURSOR"
+
+    def __init__(self) -> None:
+        super().__init__("The cursor is broken or belongs to another list or filter.")
 
 
 class RequestRefused(WaybillError):

@@ -34,7 +34,8 @@ class Settings:
     """`database_url` is passed to asyncpg as it is: several hosts and `target_session_attrs` included.
 
     `token_secret` signs and checks the service's own HS256 tokens; `jwks_file` names further public keys, each with its
-    own `kid` and `alg`.
+    own `kid` and `alg`. `redis_url` is where workers share their rate limits; without one each counts alone.
+    `login_attempts_per_…` bound the logins of a minute (C-47).
     """
 
     database_url: str = field(repr=False)
@@ -42,10 +43,13 @@ class Settings:
     token_issuer: str = "waybill"
     token_audience: str = "waybill"
     jwks_file: Path | None = None
+    redis_url: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 8000
     pool_size: int = 10
     development: bool = False
+    login_attempts_per_email: int = 5
+    login_attempts_per_address: int = 5
     limits: Limits = Limits()
 
     @classmethod
@@ -70,10 +74,13 @@ class Settings:
         read("TOKEN_ISSUER", str)
         read("TOKEN_AUDIENCE", str)
         read("JWKS_FILE", _file)
+        read("REDIS_URL", _redis_url)
         read("HOST", str)
         read("PORT", _between(1, 65_535))
         read("POOL_SIZE", _between(1, 1_000))
         read("DEVELOPMENT", _flag)
+        read("LOGIN_ATTEMPTS_PER_EMAIL", _between(1, 1_000))
+        read("LOGIN_ATTEMPTS_PER_ADDRESS", _between(1, 1_000))
         limit_names = Limits.__dataclass_fields__
         for name in limit_names:
             read(f"LIMIT_{name.upper()}", _between(1, 100_000_000))
@@ -86,6 +93,12 @@ class Settings:
 def _database_url(text: str) -> str:
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql://")
+    return text
+
+
+def _redis_url(text: str) -> str:
+    if not text.startswith(("redis://", "rediss://", "redis+unix://")):
+        raise ValueError("must start with redis://, rediss:// or redis+unix://")
     return text
 
 

@@ -37,6 +37,10 @@ SUBJECTS = {
     "outsider": "contact:6",
 }
 API_KEYS = {"apikey": fixtures.PARTNER_KEY, "read-only": fixtures.PARTNER_READ_KEY}
+# Customers come with the key of their shop; the ids of their sessions are such as the database never gives by itself.
+CUSTOMERS = {"john": 1, "jane": 2, "suspended": 3}
+FIRST_SESSION = 10**15
+KEY_HEADER = "X-STOREFRONT-KEY"
 
 GraphQL = Callable[..., Awaitable[dict[str, Any]]]
 _serial = itertools.count()
@@ -115,10 +119,24 @@ def demo_template(databases: Databases, empty_template: str) -> str:
     async def fill(dsn: str) -> None:
         await fixtures.load(dsn)
         await generate.generate(dsn, orders=GENERATED_ORDERS, seed=1)
+        await _log_in(dsn)
 
     dsn = databases.create(empty_template)
     asyncio.run(fill(dsn))
     return dsn
+
+
+async def _log_in(dsn: str) -> None:
+    """A session for each of `CUSTOMERS`, so that reading tests need not log in."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.executemany(
+            "INSERT INTO customer_sessions (id, channel_id, customer_id, expires_at) OVERRIDING SYSTEM VALUE"
+            " VALUES ($1, 1, $2, now() + interval '7 days')",
+            [(FIRST_SESSION + customer_id, customer_id) for customer_id in CUSTOMERS.values()],
+        )
+    finally:
+        await connection.close()
 
 
 @pytest.fixture(scope="session")
@@ -156,9 +174,19 @@ def settings_for(dsn: str, **changes: Any) -> Settings:
 
 
 def credentials(viewer: str | None, settings: Settings) -> dict[str, str]:
-    """The headers with which a viewer of `SUBJECTS` or `API_KEYS` comes; none for None."""
+    """The headers with which a viewer of `SUBJECTS`, `API_KEYS` or `CUSTOMERS` comes; none for None.
+
+    A `stranger` has the key of the shop and no more.
+    """
     if viewer is None:
         return {}
+    if viewer == "stranger":
+        return {KEY_HEADER: fixtures.STOREFRONT_KEY}
+    if viewer in CUSTOMERS:
+        customer_id = CUSTOMERS[viewer]
+        session_id = str(FIRST_SESSION + customer_id)
+        token = Tokens(settings).issue(f"customer:{customer_id}", jti=session_id)
+        return {KEY_HEADER: fixtures.STOREFRONT_KEY, "Authorization": f"Bearer {session_id}|{token}"}
     if viewer in API_KEYS:
         return {"apikey": API_KEYS[viewer]}
     scope = {"scope": READER_SCOPES} if viewer == "staff" else {}

@@ -78,7 +78,10 @@ class Tokens:
         self._verified = {key: claims for key, claims in self._verified.items() if claims.jti != jti}
 
     def issue(self, subject: str, lifetime: timedelta = timedelta(hours=8), **claims: Any) -> str:
-        """A token of our own for `subject` (`staff:1`), with further claims such as `scope="orders:read"`."""
+        """A token of our own for `subject` (`staff:1`), with further claims such as `scope="orders:read"`.
+
+        Its `jti` is random where it is not among them.
+        """
         issued_at = int(self._clock())
         registered = {
             "iss": self._issuer,
@@ -86,8 +89,8 @@ class Tokens:
             "sub": subject,
             "iat": issued_at,
             "exp": issued_at + int(lifetime.total_seconds()),
-            "jti": secrets.token_urlsafe(16),
         }
+        claims = {"jti": secrets.token_urlsafe(16)} | claims
         algorithm, key = self._keys[OWN_KEY]
         return jws.sign(claims | registered, key, headers={"kid": OWN_KEY}, algorithm=algorithm)
 

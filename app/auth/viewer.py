@@ -5,7 +5,8 @@ its proxy mode and the second in its direct mode (B-3). A portal in between may 
 then both must be good, the token says who is asking, and no more may be done than the key may do too. A bad token is
 never replaced by a good key, or a visitor would see what the portal sees.
 
-A token's `sub` is `staff:<id>`, `partner:<id of an API key>` or `contact:<id>`.
+A token's `sub` is `staff:<id>`, `partner:<id of an API key>`, `contact:<id>` or `customer:<id>`. A customer's comes as
+`<id of its session>|<JWT>` (decision 11), and is good for as long as that session is.
 """
 
 import re
@@ -19,7 +20,7 @@ import asyncpg
 from app.auth import api_key
 from app.auth.token import Claims, Tokens
 from app.database import Database
-from app.errors import NotAuthenticated
+from app.errors import AccountSuspended, NotAuthenticated
 from sql import Scope, Statement, load
 
 SCOPES = {
@@ -43,6 +44,7 @@ ROLES: Mapping[str, frozenset[str]] = {
 }
 
 _SUBJECT = re.compile(r"([a-z]+):([1-9][0-9]{0,9})")
+_SESSION = re.compile(r"[1-9][0-9]{0,17}")
 _LARGEST_ID = 2**31 - 1
 
 
@@ -57,12 +59,16 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """`scope` says which rows exist for the viewer, `scopes` what may be done with them (names of `SCOPES`)."""
+    """`scope` says which rows exist for the viewer, `scopes` what may be done with them (names of `SCOPES`).
+
+    `session_id` is that of a customer's token.
+    """
 
     kind: Kind
     subject: str
     scope: Scope
     scopes: frozenset[str]
+    session_id: int | None = None
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes
@@ -71,14 +77,19 @@ class Viewer:
 async def authenticate(headers: Mapping[str, str], db: Database, tokens: Tokens) -> Viewer | None:
     """The viewer of a request, None where it brings no credential.
 
-    Keys, contacts and companies are read anew each time, so that a revocation holds at once. Raises `NotAuthenticated`
-    for a credential that is not good, always in the same words.
+    Keys, contacts, companies and sessions are read anew each time, so that a revocation holds at once. Raises
+    `NotAuthenticated` for a credential that is not good, always in the same words.
     """
     key, authorization = _single(headers, "apikey"), _single(headers, "authorization")
     application = None if key is None else await _of_key(api_key.digest(key), db)
     if authorization is None:
         return application
-    viewer = await _of_token(tokens.verify(_bearer(authorization)), db)
+    session, bar, token = _bearer(authorization).rpartition("|")
+    claims = tokens.verify(token)
+    is_customer = claims.subject.startswith("customer:")
+    if bool(bar) != is_customer or (is_customer and claims.jti != session):
+        raise NotAuthenticated
+    viewer = await _of_token(claims, db)
     return viewer if application is None else replace(viewer, scopes=viewer.scopes & application.scopes)
 
 
@@ -130,10 +141,23 @@ async def _contact(contact_id: int, claims: Claims, db: Database) -> Viewer:
     return _narrowed(Viewer(Kind.CONTACT, claims.subject, scope, _READING), claims)
 
 
+async def _customer(customer_id: int, claims: Claims, db: Database) -> Viewer:
+    """A customer reads its own orders, whatever the token says. Raises `AccountSuspended`."""
+    if not claims.jti or not _SESSION.fullmatch(claims.jti):
+        raise NotAuthenticated
+    session_id = int(claims.jti)
+    row = await _only_row(db, load("customer_session").by_id, session_id=session_id, customer_id=customer_id)
+    if row["is_suspended"]:
+        raise AccountSuspended(row["channel_id"])
+    scope = Scope.of_customer(row["channel_id"], customer_id)
+    return _narrowed(Viewer(Kind.CUSTOMER, claims.subject, scope, _READING, session_id), claims)
+
+
 _BY_KIND: Mapping[str, Callable[[int, Claims, Database], Awaitable[Viewer]]] = {
     Kind.STAFF.value: _staff,
     Kind.PARTNER.value: _partner_of_token,
     Kind.CONTACT.value: _contact,
+    Kind.CUSTOMER.value: _customer,
 }
 
 

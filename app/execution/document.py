@@ -1,15 +1,21 @@
 """From text to a document that may run: parsed, measured, validated; and remembered."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from graphql import (
     DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
+    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionSetNode,
     parse,
     validate,
 )
@@ -44,6 +50,26 @@ class Operation:
     @property
     def name(self) -> str | None:
         return self.node.name.value if self.node.name else None
+
+    @property
+    def is_introspection(self) -> bool:
+        """Whether it asks for the schema and nothing else: every root field begins with two underscores."""
+        return all(name.startswith("__") for name in self._root_fields())
+
+    def _root_fields(self) -> Iterator[str]:
+        """Their names, whether @skip and @include let them run or not."""
+        fragments = {
+            node.name.value: node for node in self.document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        waiting: list[SelectionSetNode] = [self.node.selection_set]
+        while waiting:
+            for selection in waiting.pop().selections:
+                if isinstance(selection, FieldNode):
+                    yield selection.name.value
+                elif isinstance(selection, InlineFragmentNode):
+                    waiting.append(selection.selection_set)
+                elif isinstance(selection, FragmentSpreadNode) and selection.name.value in fragments:
+                    waiting.append(fragments.pop(selection.name.value).selection_set)  # each is read once
 
 
 class Documents:

@@ -5,7 +5,6 @@ A request error (malformed document, invalid, over a limit) is 400 for a caller 
 has its HTTP status for both.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,21 +17,27 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.errors import RequestRefused
+from app.errors import RequestRefused, StorefrontKeyInvalid, StorefrontKeyRequired
 from app.execution.document import RequestErrors
 from app.execution.execute import Answer, Engine, refuse
+from app.http.body import read_body
 from app.http.negotiation import GRAPHQL_RESPONSE, is_json, negotiate
 from app.http.reply import refusal, reply
 from app.telemetry import Telemetry
 
 # A browser sends none of these to another origin unless that origin allowed it in a preflight, which we never do.
 # Without one, any page could make its visitor's browser run a query by GET. `Content-Type: application/json` does too.
-PREFLIGHT_HEADERS = ("graphql-require-preflight", "x-requested-with", "apollo-require-preflight", "apikey")
+PREFLIGHT_HEADERS = (
+    "graphql-require-preflight",
+    "x-requested-with",
+    "apollo-require-preflight",
+    "apikey",
+    "x-storefront-key",
+)
 
-_BODY_SECONDS = 15
 _VARY = {"vary": "Accept"}
 
-OpenContext = Callable[[Headers, str], Awaitable[Any]]
+OpenContext = Callable[[Scope], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
@@ -64,13 +69,25 @@ class GraphQLRequest:
 
 
 class GraphQLEndpoint:
-    """An ASGI application. `open_context` makes what the resolvers get, from the headers and the request id."""
+    """An ASGI application. `open_context` makes what the resolvers get of the ASGI scope.
 
-    def __init__(self, engine: Engine, open_context: OpenContext, telemetry: Telemetry, *, body_bytes: int) -> None:
+    With `needs_key` all but introspection is refused without a storefront key (C-3 to C-5).
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        open_context: OpenContext,
+        telemetry: Telemetry,
+        *,
+        body_bytes: int,
+        needs_key: bool = False,
+    ) -> None:
         self._engine = engine
         self._open_context = open_context
         self._telemetry = telemetry
         self._body_bytes = body_bytes
+        self._needs_key = needs_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -79,6 +96,8 @@ class GraphQLEndpoint:
             response, outcome = await self._respond(scope, receive)
         except RequestRefused as error:
             response, outcome = refusal(error, _refusal_headers(error)), "refused"
+        except (StorefrontKeyRequired, StorefrontKeyInvalid) as error:
+            response, outcome = _key_refusal(error), "refused"
         finally:
             scope["state"]["outcome"] = outcome
             self._telemetry.record(outcome, time.perf_counter() - started)
@@ -99,52 +118,36 @@ class GraphQLEndpoint:
         else:
             request = GraphQLRequest.of(_load(await self._body(headers, receive)))
 
-        answer = await self._answer(request, headers, method, scope["state"])
+        answer = await self._answer(request, headers, scope)
         status = 200 if answer.ran or media_type != GRAPHQL_RESPONSE else 400
         return reply(answer.body, status, media_type, _VARY), _outcome(answer)
 
-    async def _answer(self, request: GraphQLRequest, headers: Headers, method: str, state: dict[str, Any]) -> Answer:
-        request_id: str = state["request_id"]
+    async def _answer(self, request: GraphQLRequest, headers: Headers, scope: Scope) -> Answer:
+        """Raises `StorefrontKeyRequired` or `StorefrontKeyInvalid`: a stranger does not learn what the schema lacks."""
+        request_id: str = scope["state"]["request_id"]
         try:
             operation = self._engine.prepare(request.query, request.operation_name)
         except RequestErrors as errors:
+            if self._needs_key:
+                (await self._open(headers, scope)).storefront()
             return refuse(errors, request_id)
-        if method == "GET" and operation.kind is not OperationType.QUERY:
+        if scope["method"] == "GET" and operation.kind is not OperationType.QUERY:
             raise _method_not_allowed(f"A {operation.kind.value} needs POST.", allow="POST")
-        state["operation"] = operation.name
-        context = await self._open_context(headers, request_id)
+        scope["state"]["operation"] = operation.name
+        context = await self._open(headers, scope)
+        if self._needs_key and not operation.is_introspection:
+            context.storefront()
         return await self._engine.run(operation, request.variables, context, request_id)
+
+    async def _open(self, headers: Headers, scope: Scope) -> Any:
+        return await self._open_context(scope)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         if not is_json(headers.get("content-type")) or headers.get("content-encoding", "identity") != "identity":
             raise RequestRefused(
                 "The body must be application/json in UTF-8.", status=415, code="UNSUPPORTED_MEDIA_TYPE"
             )
-        length = headers.get("content-length", "")
-        if length.isdecimal() and int(length[:20]) > self._body_bytes:
-            raise self._too_large()
-        try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                return await self._read(receive)
-        except TimeoutError:
-            raise RequestRefused("The body did not arrive in time.", status=408, code="REQUEST_TIMEOUT") from None
-
-    async def _read(self, receive: Receive) -> bytes:
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise RequestRefused("The caller hung up.")
-            body += message.get("body", b"")
-            if len(body) > self._body_bytes:
-                raise self._too_large()
-            if not message.get("more_body", False):
-                return bytes(body)
-
-    def _too_large(self) -> RequestRefused:
-        return RequestRefused(
-            f"The body has over {self._body_bytes} bytes, which is the limit.", status=413, code="BODY_TOO_LARGE"
-        )
+        return await read_body(headers, receive, self._body_bytes)
 
 
 def _from_query_string(query_string: bytes, headers: Headers, limit: int) -> GraphQLRequest:
@@ -188,6 +191,17 @@ def _refusal_headers(error: RequestRefused) -> dict[str, str]:
     if error.http_status in (408, 413):
         headers["connection"] = "close"  # the rest of the body is not worth reading
     return headers
+
+
+def _key_refusal(error: StorefrontKeyRequired | StorefrontKeyInvalid) -> Response:
+    body = {
+        "message": error.message,
+        "error": "missing_key" if isinstance(error, StorefrontKeyRequired) else "invalid_key",
+        "header_name": "X-STOREFRONT-KEY",
+        "key_type": "shop",
+        "errors": [{"message": error.message, "extensions": error.extensions}],
+    }
+    return reply(body, error.status, headers=_VARY)
 
 
 def _outcome(answer: Answer) -> str:

@@ -14,6 +14,8 @@ from app.telemetry import Telemetry, exposition
 _READY_SECONDS = 2
 ENDPOINTS = {
     "graphql": "/graphql",
+    "storefront": "/api/graphql",
+    "rest": "/api/shop/openapi.json",
     "live": "/healthz",
     "ready": "/readyz",
     "metrics": "/metrics",

@@ -29,6 +29,12 @@ def test_settings_do_not_print_secrets() -> None:
     assert "s" * 32 not in printed
 
 
+def test_settings_take_no_redis_without_its_scheme() -> None:
+    with pytest.raises(SettingsError, match="REDIS_URL must start with redis://"):
+        Settings.from_env({**GOOD, "REDIS_URL": "localhost:6379"})
+    assert "secret" not in repr(Settings.from_env({**GOOD, "REDIS_URL": "redis://:secret@redis.test"}))
+
+
 def test_settings_pass_a_dsn_of_several_hosts_on_untouched() -> None:
     dsn = "postgresql://a.test:5432,b.test:5433/waybill?target_session_attrs=read-write"
     assert Settings.from_env({**GOOD, "DATABASE_URL": dsn}).database_url == dsn

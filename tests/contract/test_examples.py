@@ -43,6 +43,40 @@ async def test_b2b_example_is_answered_exactly(entry: dict[str, Any], viewer: st
     assert answer == expected
 
 
+@pytest.mark.parametrize("entry", _named("customer"))
+@pytest.mark.parametrize("path", ["/graphql", "/api/graphql"])
+async def test_customer_example_is_answered_exactly(entry: dict[str, Any], path: str, graphql: GraphQL) -> None:
+    request, expected = _read(entry["name"], "request"), _read(entry["name"], "response")
+    viewer = "john" if "token of John Doe" in entry["auth"] else "stranger"
+
+    answer = await graphql(viewer=viewer, path=path, **request)
+
+    if "compare" in entry:
+        # The seed shows the error alone, and of it what it fixes.
+        assert set(answer["data"].values()) == {None}
+        answer = {
+            "errors": [{key: error[key] for key in ("message", "locations", "path")} for error in answer["errors"]]
+        }
+    assert answer == expected
+
+
+@pytest.mark.parametrize("kind", json.loads((EXAMPLES / "013-order-item-additional.values.json").read_text("utf-8")))
+async def test_additional_of_a_line_holds_what_was_chosen(kind: str, graphql: GraphQL) -> None:
+    value = _read("013-order-item-additional", "values")[kind]
+    document = "{ customerOrders { edges { node { _id items { edges { node { additional } } } } } } }"
+
+    orders = (await graphql(document, viewer="john"))["data"]["customerOrders"]["edges"]
+
+    found = [
+        order["node"]["_id"]
+        for order in orders
+        for item in order["node"]["items"]["edges"]
+        if json.loads(item["node"]["additional"] or "null") == value
+    ]
+    assert len(found) == 1
+    assert found[0] not in (1, 3)
+
+
 async def test_in_transit_shipments_are_all_and_only_those_under_way(graphql: GraphQL) -> None:
     request = _read("004-in-transit-shipments", "request")
 

@@ -12,7 +12,12 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type, is_non_null
 from app.asgi import executable_schema
 from tests.conftest import GraphQL
 
-ROOTS = executable_schema().query_type.fields  # type: ignore[union-attr]
+# The fields of the customer surface have their own test.
+ROOTS = {
+    name: field
+    for name, field in executable_schema().query_type.fields.items()  # type: ignore[union-attr]
+    if not name.startswith("customer")
+}
 SHIPMENT, ITEM, CODE, ORDER, ADDRESS = (
     "SELECT id::text FROM shipments WHERE order_id = 2075",
     "SELECT id::text FROM shipment_items WHERE order_id = 2075",

@@ -11,7 +11,7 @@ from sql.visibility import predicate
 # Tables that belong to nobody, or that are read to find out who is asking and what the store knows.
 OPEN_TABLES = {"carriers", "carrier_descriptions", "order_statuses", "order_status_sets", "order_status_successors"}
 # What is read before there is a viewer, or by the import, which runs for the operator.
-WITHOUT_VIEWER = {"viewer", "ingest"}
+WITHOUT_VIEWER = {"viewer", "storefront_key", "customer_session", "login_attempt", "ingest"}
 READ = re.compile(r"\b(?:FROM|JOIN)\s+([a-z_]+)\s+(?:AS\s+)?([a-z]+)\b", re.IGNORECASE)
 
 STATEMENTS = [

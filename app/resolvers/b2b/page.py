@@ -1,8 +1,7 @@
 """Offset lists of the B2B surface: one way to filter, sort, page and count for every noun (B-22 to B-31)."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from ariadne import ObjectType
 
@@ -10,6 +9,7 @@ from app.context import Context, Info
 from app.errors import ValidationError
 from app.resolvers.b2b.argument import as_instant, as_value
 from app.resolvers.names import snake_case
+from app.resolvers.once import once
 from loaders.batch import Batch
 from sql import File
 
@@ -17,7 +17,6 @@ DEFAULT_PAGE = 1
 DEFAULT_SIZE = 12
 _DATES = {"createdAt", "lastModifiedAt", "expectedDeliveryAt", "exportedAt"}
 
-Result = TypeVar("Result")
 Convert = Callable[[Any], Any]
 
 
@@ -29,8 +28,8 @@ class Page:
     ) -> None:
         self.page = page
         self.size = size
-        self._rows = _once(rows)
-        self._count = _once(count)
+        self._rows = once(rows)
+        self._count = once(count)
 
     async def rows(self) -> list[Any]:
         rows: list[Any] = await self._rows()
@@ -38,19 +37,6 @@ class Page:
 
     async def count(self) -> int:
         return await self._count()
-
-
-def _once(read: Callable[[], Awaitable[Result]]) -> Callable[[], Awaitable[Result]]:
-    """Sibling fields are resolved side by side; the first one reads and the others wait for its answer."""
-    task: asyncio.Future[Result] | None = None
-
-    def shared() -> Awaitable[Result]:
-        nonlocal task
-        if task is None:
-            task = asyncio.ensure_future(read())
-        return asyncio.shield(task)
-
-    return shared
 
 
 def page_type(name: str) -> ObjectType:

@@ -91,3 +91,22 @@ def test_a_document_without_operation_is_refused(schema: GraphQLSchema, document
 
 def test_the_standard_introspection_query_is_read(documents: Documents) -> None:
     documents.read(get_introspection_query())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{ __typename }", True),
+        ("{ a: __schema { queryType { name } } ...F } fragment F on Query { ... { __typename } }", True),
+        ("{ tree { name } }", False),
+        ("{ __schema { queryType { name } } tree { name } }", False),
+        ("{ __schema: tree { name } }", False),
+        (
+            "{ __typename ... on Query { ...F } } fragment F on Query { ...G } fragment G on Query { tree { name } }",
+            False,
+        ),
+        ("{ __typename ...F @skip(if: true) } fragment F on Query { tree { name } }", False),
+    ],
+)
+def test_introspection_is_told_by_the_root_fields(documents: Documents, text: str, expected: bool) -> None:
+    assert choose(documents.read(text), None).is_introspection is expected

@@ -191,7 +191,7 @@ async def test_a_mutation_by_get_is_405_and_does_not_run() -> None:
     assert response.headers["allow"] == "POST"
 
 
-async def no_context(_headers: Headers, _request_id: str) -> None:
+async def no_context(_headers: Headers, _request_id: str, _address: str) -> None:
     return None
 
 

@@ -1,0 +1,39 @@
+"""A request's body, read to its end or refused for its size or its slowness."""
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import Receive
+
+from app.errors import RequestRefused
+
+_BODY_SECONDS = 15
+
+
+async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
+    """Raises `RequestRefused`: 413 for over `limit` bytes, 408 for a body that does not arrive in time."""
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length[:20]) > limit:
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await _read(receive, limit)
+    except TimeoutError:
+        raise RequestRefused("The body did not arrive in time.", status=408, code="REQUEST_TIMEOUT") from None
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RequestRefused("The caller hung up.")
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise _too_large(limit)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _too_large(limit: int) -> RequestRefused:
+    return RequestRefused(f"The body has over {limit} bytes, which is the limit.", status=413, code="BODY_TOO_LARGE")

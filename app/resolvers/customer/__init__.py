@@ -1,0 +1,15 @@
+"""The surface that storefronts speak: `contracts/customer.graphql`."""
+
+from ariadne import SchemaBindable
+
+from app.resolvers.customer import address, connection, login, order, order_item, shipment, shipment_item
+
+bindables: list[SchemaBindable] = [
+    *address.bindables,
+    *connection.bindables,
+    *login.bindables,
+    *order.bindables,
+    *order_item.bindables,
+    *shipment.bindables,
+    *shipment_item.bindables,
+]

@@ -1,0 +1,12 @@
+"""The lines of customers' orders: pages of one size a batch, so that equal pages of siblings share a statement."""
+
+from functools import partial
+
+import sql
+from loaders.batch import many, one
+
+customer_order_item = sql.load("customer_order_item")
+
+rows = partial(many, customer_order_item.by_order_ids, parameter="order_ids", column="order_id")
+count = partial(one, customer_order_item.count_by_order_ids, parameter="order_ids", column="order_id")
+ends = partial(one, customer_order_item.ends_by_order_ids, parameter="order_ids", column="order_id")

@@ -1,0 +1,74 @@
+-- Orders as their customer reads them. Columns follow the type CustomerOrder; `key` is what cursors hold.
+
+-- A base amount is in the channel's currency. numeric rounds halves away from zero, which is up: no amount is negative.
+-- fragment: money
+o.total_net::float8 AS grand_total, round(o.total_net / o.currency_ratio, 2)::float8 AS base_grand_total,
+  o.invoiced_total::float8 AS grand_total_invoiced,
+  round(o.invoiced_total / o.currency_ratio, 2)::float8 AS base_grand_total_invoiced,
+  o.refunded_total::float8 AS grand_total_refunded,
+  round(o.refunded_total / o.currency_ratio, 2)::float8 AS base_grand_total_refunded,
+  o.sub_total::float8, round(o.sub_total / o.currency_ratio, 2)::float8 AS base_sub_total,
+  o.total_tax::float8 AS tax_amount, round(o.total_tax / o.currency_ratio, 2)::float8 AS base_tax_amount,
+  o.discount_amount::float8, round(o.discount_amount / o.currency_ratio, 2)::float8 AS base_discount_amount,
+  o.postage_gross::float8 AS shipping_amount, round(o.postage_gross / o.currency_ratio, 2)::float8 AS base_shipping_amount,
+  o.postage_net::float8 AS shipping_amount_incl_tax, o.payment_method
+
+-- fragment: columns
+o.id AS key, '/api/shop/customer-orders/' || o.id AS id, o.id AS _id, o.channel_id, o.customer_id,
+  coalesce(o.increment_id, o.id::text) AS increment_id,
+  (SELECT w.customer_status FROM order_statuses w WHERE w.code = o.status) AS status,
+  c.name AS channel_name, o.is_guest::int, o.email AS customer_email, o.first_name AS customer_first_name,
+  o.last_name AS customer_last_name, o.shipping_method, o.shipping_title, o.coupon_code, o.is_gift::int,
+  lines.total_item_count, lines.total_qty_ordered, {money},
+  c.currency AS base_currency_code, c.currency AS channel_currency_code, o.currency AS order_currency_code,
+  to_char(o.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS created_at,
+  to_char(o.last_modified_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS updated_at
+
+-- fragment: beside
+JOIN channels c ON c.id = o.channel_id
+CROSS JOIN LATERAL (
+  SELECT count(*)::int AS total_item_count, coalesce(sum(i.quantity), 0)::int AS total_qty_ordered
+  FROM order_items i
+  WHERE i.order_id = o.id AND i.channel_id = o.channel_id AND i.parent_order_item_id IS NULL
+) AS lines
+
+-- name: by_id
+-- feeds: CustomerOrder
+SELECT {columns}
+FROM orders o
+{beside}
+WHERE o.id = :id AND {visible o};
+
+-- The page is cut before anything is counted beside it.
+-- name: page
+-- feeds: CustomerOrder
+SELECT {columns}
+FROM (
+  SELECT o.*
+  FROM orders o
+  WHERE {visible o}{filters}
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS o
+{beside}
+ORDER BY {order};
+
+-- name: count
+SELECT count(*)::int AS total
+FROM orders o
+WHERE {visible o}{filters};
+
+-- name: ends
+SELECT min(o.id) AS lowest, max(o.id) AS highest
+FROM orders o
+WHERE {visible o}{filters};
+
+-- filter: status
+o.status IN (SELECT w.code FROM order_statuses w WHERE w.customer_status = :status)
+-- filter: above
+o.id > :above
+-- filter: below
+o.id < :below
+
+-- sort: ID
+o.id

@@ -1,0 +1,61 @@
+-- Customers are found here by what they log in with, so these statements say whose rows they mean themselves.
+
+-- name: by_id
+-- Whether the customer is suspended is for the caller to weigh.
+SELECT s.id, s.channel_id, c.is_suspended
+FROM customer_sessions s
+JOIN customers c ON c.id = s.customer_id AND c.channel_id = s.channel_id
+WHERE s.id = :session_id
+  AND s.customer_id = :customer_id
+  AND s.revoked_at IS NULL
+  AND s.expires_at > now()
+
+-- name: customer_by_id
+SELECT c.id, c.first_name, c.last_name, c.email
+FROM customers c
+WHERE c.id = :customer_id AND c.channel_id = :channel_id
+
+-- name: customer_by_email
+SELECT c.id, c.password_hash, c.is_suspended
+FROM customers c
+WHERE c.channel_id = :channel_id AND lower(c.email) = lower(:email)
+
+-- name: open
+-- None where the password was changed, or the customer suspended, while it was verified.
+WITH customer AS (
+  UPDATE customers c
+  SET api_token_hash = :api_token_hash
+  WHERE c.id = :customer_id
+    AND c.channel_id = :channel_id
+    AND c.password_hash = :password_hash
+    AND NOT c.is_suspended
+  RETURNING c.id, c.channel_id
+)
+INSERT INTO customer_sessions (channel_id, customer_id, expires_at)
+SELECT channel_id, id, now() + :lifetime::interval
+FROM customer
+RETURNING id
+
+-- name: revoke
+UPDATE customer_sessions
+SET revoked_at = now()
+WHERE id = :session_id AND channel_id = :channel_id AND customer_id = :customer_id AND revoked_at IS NULL
+RETURNING id
+
+-- name: prune
+-- A few rows with each login, so that no login waits long and nothing else has to run. Rows in use are left.
+WITH sessions AS (
+  DELETE FROM customer_sessions
+  WHERE (id, channel_id) IN (
+    SELECT id, channel_id FROM customer_sessions WHERE expires_at < now() ORDER BY expires_at LIMIT 20 FOR UPDATE SKIP LOCKED
+  )
+)
+DELETE FROM login_attempts
+WHERE key_hash IN (
+  SELECT key_hash
+  FROM login_attempts
+  WHERE latest_at < now() - interval '1 hour'
+  ORDER BY latest_at
+  LIMIT 20
+  FOR UPDATE SKIP LOCKED
+)

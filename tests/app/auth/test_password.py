@@ -1,0 +1,67 @@
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from argon2 import PasswordHasher
+
+from app.auth.password import Passwords
+
+PASSWORD = "correct horse battery staple"
+HASH = PasswordHasher().hash(PASSWORD)
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    passwords = Passwords()
+    yield passwords
+    passwords.close()
+
+
+async def test_password_matches_its_hash_alone(passwords: Passwords) -> None:
+    assert await passwords.matches(HASH, PASSWORD) is True
+    for wrong in ("", PASSWORD + " ", PASSWORD.upper(), "\0", PASSWORD + "\0", "\ud800", "x" * 4096):
+        assert await passwords.matches(HASH, wrong) is False
+
+
+@pytest.mark.parametrize("password_hash", [None, "", "no hash", "$2y$10$abcdefghijklmnopqrstuv", PASSWORD])
+async def test_what_is_no_hash_matches_nothing(passwords: Passwords, password_hash: str | None) -> None:
+    assert await passwords.matches(password_hash, PASSWORD) is False
+
+
+async def test_nobodys_password_costs_what_anybodys_costs(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified: list[str] = []
+
+    class Watched(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> bool:
+            verified.append(str(hash))
+            return super().verify(hash, password)
+
+    monkeypatch.setattr(passwords, "_hasher", Watched())
+    assert [await passwords.matches(stored, "wrong") for stored in (None, HASH)] == [False, False]
+    parameters = [text.rsplit("$", 2)[0] for text in verified]
+    assert len(parameters) == 2
+    assert parameters[0] == parameters[1]
+
+
+async def test_verification_leaves_the_event_loop_free(passwords: Passwords) -> None:
+    threads: set[int] = set()
+    verify = passwords._verify
+
+    def watch(password_hash: str | None, password: str) -> bool:
+        threads.add(threading.get_ident())
+        return verify(password_hash, password)
+
+    passwords._verify = watch  # type: ignore[method-assign]
+    verifying = asyncio.gather(*(passwords.matches(HASH, PASSWORD) for _ in range(4)))
+    longest = 0.0
+    while not verifying.done():
+        started = time.perf_counter()
+        await asyncio.sleep(0.001)
+        longest = max(longest, time.perf_counter() - started)
+    assert await verifying == [True] * 4
+    assert threading.get_ident() not in threads
+    assert longest < 1

@@ -1,0 +1,141 @@
+"""Requests are counted per storefront key, on REST and GraphQL alike."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import asyncpg
+import httpx
+import pytest
+from limits.aio.storage import MemoryStorage
+from starlette.applications import Starlette
+
+from app.data import fixtures
+from app.http.rate_limit import Quota, RateLimits
+from tests.conftest import running, settings_for
+
+KEY = {"X-STOREFRONT-KEY": fixtures.STOREFRONT_KEY}
+OTHER_KEY = {"X-STOREFRONT-KEY": fixtures.NORTHWIND_STOREFRONT_KEY}
+ORDERS = "/api/shop/customer-orders"
+QUERY = {"query": "{ customerOrders { totalCount } }"}
+
+
+@pytest.fixture
+async def shop(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
+    """An application whose first storefront key has three requests a minute."""
+    connection = await asyncpg.connect(demo_copy_dsn)
+    await connection.execute("UPDATE storefront_keys SET requests_per_minute = 3 WHERE id = 1")
+    await connection.close()
+    async with running(settings_for(demo_copy_dsn)) as app:
+        yield app
+
+
+@pytest.fixture
+async def visitor(shop: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(shop), base_url="http://waybill.test") as visitor:
+        yield visitor
+
+
+async def test_every_answer_with_a_valid_key_tells_what_is_left(visitor: httpx.AsyncClient) -> None:
+    before = time.time()
+
+    answers = [
+        await visitor.get(ORDERS, headers=KEY),
+        await visitor.delete(ORDERS, headers=KEY),
+        await visitor.post("/api/graphql", json=QUERY, headers=KEY),
+    ]
+
+    assert [answer.status_code for answer in answers] == [401, 405, 200]
+    assert [answer.headers["x-ratelimit-limit"] for answer in answers] == ["3"] * 3
+    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["2", "1", "0"]
+    [reset] = {int(answer.headers["x-ratelimit-reset"]) for answer in answers}
+    assert before + 59 <= reset <= time.time() + 61
+
+
+async def test_the_request_over_the_limit_is_refused_on_both_paths(visitor: httpx.AsyncClient) -> None:
+    for _ in range(3):
+        await visitor.get(ORDERS, headers=KEY)
+
+    rest = await visitor.get(ORDERS, headers=KEY)
+    graphql = await visitor.post("/api/graphql", json=QUERY, headers=KEY)
+
+    assert rest.status_code == graphql.status_code == 429
+    seconds = int(rest.headers["retry-after"])
+    assert 1 <= seconds <= 60
+    assert rest.json() == {"message": "Rate limit exceeded", "error": "rate_limit_exceeded", "retry_after": seconds}
+    assert graphql.json() == {
+        "message": "Rate limit exceeded",
+        "error": "rate_limit_exceeded",
+        "retry_after": int(graphql.headers["retry-after"]),
+        "errors": [{"message": "Rate limit exceeded", "extensions": {"code": "RATE_LIMIT_EXCEEDED"}}],
+    }
+    for answer in (rest, graphql):
+        assert answer.headers["x-ratelimit-remaining"] == "0"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_keys_are_counted_apart(visitor: httpx.AsyncClient) -> None:
+    for _ in range(4):
+        await visitor.get(ORDERS, headers=KEY)
+
+    other = await visitor.get(ORDERS, headers=OTHER_KEY)
+
+    assert other.status_code == 401
+    assert other.headers["x-ratelimit-remaining"] == "99"
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-STOREFRONT-KEY": "pk_storefront_of_nobody"}])
+async def test_without_a_valid_key_nothing_is_counted_and_nothing_told(
+    client: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    for answer in (
+        await client.get(ORDERS, headers=headers),
+        await client.post("/api/graphql", json=QUERY, headers=headers),
+    ):
+        assert answer.status_code in (401, 403)
+        assert not [name for name in answer.headers if name.startswith("x-ratelimit")]
+
+
+async def test_of_many_requests_at_once_no_more_than_the_limit_pass() -> None:
+    limits = RateLimits()
+
+    quotas = await asyncio.gather(*(limits.take(1, 10) for _ in range(25)))
+
+    assert sum(not quota.is_exceeded for quota in quotas) == 10
+    assert sorted(quota.used for quota in quotas) == list(range(1, 26))
+
+
+async def test_the_window_opens_anew_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = RateLimits()
+    assert [(await limits.take(1, 1)).is_exceeded for _ in range(2)] == [False, True]
+    later = time.time() + 61
+
+    monkeypatch.setattr(time, "time", lambda: later)
+
+    assert not (await limits.take(1, 1)).is_exceeded
+
+
+async def test_a_redis_that_does_not_answer_leaves_each_process_counting(unused_port: int) -> None:
+    limits = RateLimits(f"redis://127.0.0.1:{unused_port}")
+
+    quotas = [await limits.take(1, 1), await limits.take(1, 1)]
+
+    assert [quota.is_exceeded for quota in quotas] == [False, True]
+
+
+def test_seconds_left_are_never_none() -> None:
+    assert Quota(limit=1, used=2, resets_at=0).seconds_left == 1
+
+
+def test_without_redis_the_memory_counts() -> None:
+    assert isinstance(RateLimits()._shared, MemoryStorage)
+
+
+@pytest.fixture
+def unused_port() -> int:
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

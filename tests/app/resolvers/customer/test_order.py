@@ -1,0 +1,269 @@
+"""Orders on the customer surface, with their lines and addresses."""
+
+import json
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from app.database import Database
+from tests.conftest import GraphQL, credentials, running, settings_for
+
+ORDER = "query($id: ID!) { customerOrder(id: $id) { id _id } }"
+
+
+async def customer_order(graphql: GraphQL, selection: str, id: str = "1", viewer: str = "john") -> Any:
+    answer = await graphql(f"query($id: ID!) {{ customerOrder(id: $id) {{ {selection} }} }}", {"id": id}, viewer=viewer)
+    assert "errors" not in answer, answer["errors"]
+    return answer["data"]["customerOrder"]
+
+
+async def refusal(graphql: GraphQL, document: str, viewer: str | None = "john", **variables: Any) -> dict[str, Any]:
+    answer = await graphql(document, variables, viewer=viewer)
+    assert set(answer["data"].values()) == {None}
+    [error] = answer["errors"]
+    return error
+
+
+@pytest.mark.parametrize("id", ["1", "/api/shop/customer-orders/1"])
+async def test_order_is_found_by_iri_and_by_number(graphql: GraphQL, id: str) -> None:
+    assert await customer_order(graphql, "id _id", id) == {"id": "/api/shop/customer-orders/1", "_id": 1}
+
+
+@pytest.mark.parametrize("number", ["0", "999", "5", "2075", "2147483648", "9" * 40])
+async def test_order_that_is_not_the_customers_is_not_found(graphql: GraphQL, number: str) -> None:
+    for key in (number, f"/api/shop/customer-orders/{number}"):
+        error = await refusal(graphql, ORDER, id=key)
+        assert error["message"] == f'Customer order with ID "{number}" not found.'
+        assert error["path"] == ["customerOrder"]
+        assert error["extensions"] == {"code": "NOT_FOUND"}
+
+
+@pytest.mark.parametrize(
+    "id",
+    [
+        "-1",
+        "x",
+        "1.5",
+        "1 ",
+        "1\n",
+        "٣",
+        "/api/shop/shipments/1",
+        "/api/shop/customer-orders/",
+        "1/api/shop/1",
+        "9" * 101,
+    ],
+)
+async def test_order_of_what_is_no_id_is_refused(graphql: GraphQL, id: str) -> None:
+    error = await refusal(graphql, ORDER, id=id)
+    assert error["message"] == (
+        'Invalid ID format. Expected IRI format like "/api/shop/customer-orders/1" or numeric ID'
+    )
+    assert error["extensions"] == {"code": "INVALID_ORDER_ID"}
+
+
+@pytest.mark.parametrize("id", ["", " "])
+async def test_order_of_an_empty_id_is_refused(graphql: GraphQL, id: str) -> None:
+    error = await refusal(graphql, ORDER, id=id)
+    assert error["message"] == "Customer order ID is required"
+    assert error["extensions"] == {"code": "MISSING_ID"}
+
+
+@pytest.mark.parametrize(
+    "document", ['{ customerOrder(id: "1") { id } }', "{ customerOrders(first: 0) { totalCount } }"]
+)
+async def test_orders_are_for_customers_who_are_logged_in(graphql: GraphQL, document: str) -> None:
+    error = await refusal(graphql, document, "stranger")
+    assert error["message"] == "Customer is not logged in."
+    assert error["extensions"] == {"code": "UNAUTHENTICATED"}
+
+
+async def test_orders_are_the_customers_own_newest_first(graphql: GraphQL) -> None:
+    answer = await graphql("{ customerOrders { edges { node { _id } } totalCount } }", viewer="john")
+    assert [edge["node"]["_id"] for edge in answer["data"]["customerOrders"]["edges"]] == [4, 3, 2, 1]
+    assert answer["data"]["customerOrders"]["totalCount"] == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "numbers"), [("pending", [1]), ("processing", [4, 3, 2]), ("CONFIRMED", []), ("", []), ("canceled", [])]
+)
+async def test_orders_are_filtered_by_the_customers_word(graphql: GraphQL, status: str, numbers: list[int]) -> None:
+    document = "query($status: String) { customerOrders(status: $status) { edges { node { _id status } } totalCount } }"
+    found = (await graphql(document, {"status": status}, viewer="john"))["data"]["customerOrders"]
+    assert [edge["node"] for edge in found["edges"]] == [{"_id": number, "status": status} for number in numbers]
+    assert found["totalCount"] == len(numbers)
+
+
+async def _write(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()
+
+
+async def _own_database(dsn: str, statement: str, document: str) -> Any:
+    """The answer to John from a database that `statement` changed."""
+    await _write(dsn, statement)
+    settings = settings_for(dsn)
+    async with (
+        running(settings) as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client,
+    ):
+        answer = await client.post("/graphql", json={"query": document}, headers=credentials("john", settings))
+    return answer.json()
+
+
+async def test_order_whose_status_is_not_public_does_not_exist(demo_copy_dsn: str) -> None:
+    answer = await _own_database(
+        demo_copy_dsn,
+        "UPDATE orders SET status = 'QUOTATION' WHERE id = 3",
+        '{ customerOrder(id: "3") { id } customerOrderShipment(id: "1") { id } customerOrders { totalCount } }',
+    )
+    assert answer["data"] == {"customerOrder": None, "customerOrderShipment": None, "customerOrders": {"totalCount": 3}}
+
+
+async def test_base_amounts_are_in_the_channels_currency_rounded_half_up(demo_copy_dsn: str) -> None:
+    answer = await _own_database(
+        demo_copy_dsn,
+        "UPDATE orders SET currency = 'EUR', currency_ratio = 0.8, discount_amount = 0.02 WHERE id = 1",
+        '{ customerOrder(id: "1") { grandTotal baseGrandTotal baseDiscountAmount orderCurrencyCode baseCurrencyCode'
+        " items { edges { node { price basePrice baseTotal } } } } }",
+    )
+    [edge] = answer["data"]["customerOrder"].pop("items")["edges"]
+    assert answer["data"]["customerOrder"] == {
+        "grandTotal": 150.0,
+        "baseGrandTotal": 187.5,
+        # 0.02 / 0.8 = 0.025
+        "baseDiscountAmount": 0.03,
+        "orderCurrencyCode": "EUR",
+        "baseCurrencyCode": "USD",
+    }
+    assert edge["node"] == {"price": 70.0, "basePrice": 87.5, "baseTotal": 175.0}
+
+
+async def test_order_without_an_increment_id_bears_its_number(demo_copy_dsn: str) -> None:
+    answer = await _own_database(
+        demo_copy_dsn,
+        "UPDATE orders SET increment_id = NULL WHERE id = 1",
+        '{ customerOrder(id: "1") { incrementId } }',
+    )
+    assert answer["data"]["customerOrder"]["incrementId"] == "1"
+
+
+async def test_parts_of_a_bundle_are_no_lines(demo_copy_dsn: str) -> None:
+    answer = await _own_database(
+        demo_copy_dsn,
+        "UPDATE order_items SET parent_order_item_id = 4 WHERE id = 5",
+        '{ customerOrder(id: "4") { totalItemCount totalQtyOrdered items { edges { node { _id } } totalCount } } }',
+    )
+    assert answer["data"]["customerOrder"] == {
+        "totalItemCount": 1,
+        "totalQtyOrdered": 1,
+        "items": {"edges": [{"node": {"_id": 4}}], "totalCount": 1},
+    }
+
+
+@pytest.mark.parametrize(("status", "shipped"), [("IN_TRANSIT", 2), ("CREATED", 2), ("CANCELED", 0)])
+async def test_cancelled_shipments_do_not_count_as_shipped(demo_copy_dsn: str, status: str, shipped: int) -> None:
+    answer = await _own_database(
+        demo_copy_dsn,
+        f"UPDATE shipments SET status = '{status}' WHERE number = 1",
+        '{ customerOrder(id: "3") { items { edges { node { qtyOrdered qtyShipped } } } } }',
+    )
+    [edge] = answer["data"]["customerOrder"]["items"]["edges"]
+    assert edge["node"] == {"qtyOrdered": 2, "qtyShipped": shipped}
+
+
+async def test_addresses_are_told_in_the_customers_words(graphql: GraphQL) -> None:
+    order = await customer_order(
+        graphql,
+        "addresses { totalCount edges { node { id _id addressType customerId orderId name address city state postcode"
+        " country gender parentAddressId useForShipping defaultAddress createdAt } } }",
+    )
+    assert order["addresses"]["totalCount"] == 2
+    billing, shipping = (edge["node"] for edge in order["addresses"]["edges"])
+    assert [billing["addressType"], shipping["addressType"]] == ["billing", "shipping"]
+    assert billing["id"] == f"/api/shop/customer-order-addresses/{billing['_id']}"
+    assert isinstance(billing["_id"], str)
+    assert {key: value for key, value in billing.items() if key not in ("id", "_id", "addressType")} == {
+        "customerId": "1",
+        "orderId": "1",
+        "name": "John Doe",
+        "address": "Maple Street 12",
+        "city": "Springfield",
+        "state": "IL",
+        "postcode": "62704",
+        "country": "US",
+        "gender": "M",
+        "parentAddressId": None,
+        "useForShipping": False,
+        "defaultAddress": False,
+        "createdAt": "2025-01-15T10:30:00+00:00",
+    }
+
+
+async def test_addresses_of_other_kinds_are_left_out(demo_copy_dsn: str) -> None:
+    answer = await _own_database(
+        demo_copy_dsn,
+        "UPDATE order_addresses SET type = 'home' WHERE type = 'delivery'",
+        '{ customerOrder(id: "1") { addresses { totalCount edges { node { addressType useForShipping } } } } }',
+    )
+    assert answer["data"]["customerOrder"]["addresses"] == {
+        "totalCount": 1,
+        "edges": [{"node": {"addressType": "billing", "useForShipping": True}}],
+    }
+
+
+async def test_additional_is_a_text_of_json(graphql: GraphQL) -> None:
+    order = await customer_order(graphql, "items { edges { node { additional } } }", "2")
+    [edge] = order["items"]["edges"]
+    assert json.loads(edge["node"]["additional"])["product_id"] == "22"
+
+
+@pytest.mark.parametrize("first", [2, 4])
+async def test_a_page_with_all_that_hangs_on_it_costs_the_same_whatever_its_size(
+    graphql: GraphQL, db: Database, first: int
+) -> None:
+    document = """
+      query($first: Int) {
+        customerOrders(first: $first) {
+          totalCount
+          pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+          edges { cursor node {
+            _id
+            items { totalCount pageInfo { hasNextPage hasPreviousPage } edges { node { _id } } }
+            addresses { totalCount edges { node { _id } } }
+            shipments { totalCount edges { node {
+              _id
+              items { totalCount edges { node { _id } } }
+              shippingAddress { _id }
+              billingAddress { _id }
+            } } }
+          } }
+        }
+      }
+    """
+    nothing = await _cost_of(graphql, db, "{ customerOrders { __typename } }")
+    # Rows and count of the orders and of the three lists of each; items, their count and addresses of shipments.
+    assert await _cost_of(graphql, db, document, first=first) - nothing == 11
+
+
+async def _cost_of(graphql: GraphQL, db: Database, document: str, **variables: Any) -> int:
+    before = db.statements
+    answer = await graphql(document, variables, viewer="john")
+    assert "errors" not in answer, answer["errors"]
+    return db.statements - before
+
+
+@pytest.mark.parametrize(
+    ("selection", "statements"),
+    [
+        ("totalCount", 1),
+        ("edges { node { _id } }", 1),
+        ("edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }", 1),
+        ("edges { cursor } totalCount", 2),
+    ],
+)
+async def test_only_what_is_selected_is_read(graphql: GraphQL, db: Database, selection: str, statements: int) -> None:
+    nothing = await _cost_of(graphql, db, "{ customerOrders { __typename } }")
+    assert await _cost_of(graphql, db, f"{{ customerOrders {{ {selection} }} }}") - nothing == statements

@@ -1,0 +1,153 @@
+"""Shipments on the customer surface."""
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.database import Database
+from sql import Scope, load
+from tests.conftest import GraphQL
+
+SHIPMENT = "query($id: ID!) { customerOrderShipment(id: $id) { id _id } }"
+OF_ORDER = """
+query($order: Int!, $status: String) {
+  customerOrderShipments(orderId: $order, status: $status) { edges { node { _id status } } totalCount }
+}
+"""
+
+
+async def refusal(graphql: GraphQL, document: str, **variables: Any) -> dict[str, Any]:
+    answer = await graphql(document, variables, viewer="john")
+    assert set(answer["data"].values()) == {None}
+    [error] = answer["errors"]
+    return error
+
+
+@pytest.mark.parametrize("id", ["1", "/api/shop/shipments/1", "/api/shop/customer-order-shipments/1"])
+async def test_shipment_is_found_by_both_iris_and_by_number(graphql: GraphQL, id: str) -> None:
+    answer = await graphql(SHIPMENT, {"id": id}, viewer="john")
+    assert answer["data"]["customerOrderShipment"] == {"id": "/api/shop/shipments/1", "_id": 1}
+
+
+@pytest.mark.parametrize("number", ["999", "2", "2147483648", "9" * 40])
+async def test_shipment_that_is_not_the_customers_is_not_found(graphql: GraphQL, number: str) -> None:
+    for key in (number, f"/api/shop/shipments/{number}"):
+        error = await refusal(graphql, SHIPMENT, id=key)
+        assert error["message"] == f'Customer shipment with ID "{number}" not found.'
+        assert error["extensions"] == {"code": "NOT_FOUND"}
+
+
+@pytest.mark.parametrize("id", ["0", "-1", "x", "/api/shop/customer-orders/1", "65ad4404-88a6-4f97-9325-34a3a35f1dfc"])
+async def test_shipment_of_what_is_no_id_is_refused(graphql: GraphQL, id: str) -> None:
+    error = await refusal(graphql, SHIPMENT, id=id)
+    assert error["message"] == "Invalid shipment ID provided."
+    assert error["extensions"] == {"code": "INVALID_SHIPMENT_ID"}
+
+
+async def test_shipment_of_an_empty_id_is_refused(graphql: GraphQL) -> None:
+    assert (await refusal(graphql, SHIPMENT, id=""))["extensions"] == {"code": "MISSING_ID"}
+
+
+async def test_shipment_tells_all_that_the_store_knows(graphql: GraphQL) -> None:
+    document = """
+      { customerOrderShipment(id: "1") {
+        status trackNumber carrierCode carrierTitle totalQty totalWeight emailSent shippingNumber createdAt updatedAt
+        items { edges { node { id _id name sku qty weight } } totalCount }
+        shippingAddress { addressType orderId } billingAddress { addressType orderId }
+      } }
+    """
+    answer = await graphql(document, viewer="john")
+    assert answer["data"]["customerOrderShipment"] == {
+        "status": "shipped",
+        "trackNumber": "794698949845",
+        "carrierCode": "fedex",
+        "carrierTitle": "FedEx",
+        "totalQty": 2,
+        "totalWeight": 1.0,
+        "emailSent": True,
+        "shippingNumber": "SH-001",
+        "createdAt": "2025-01-20T14:30:00+00:00",
+        "updatedAt": "2025-01-20T14:30:00+00:00",
+        "items": {
+            "edges": [
+                {
+                    "node": {
+                        "id": "/api/shop/shipment-items/1",
+                        "_id": 1,
+                        "name": "Sample Product",
+                        "sku": "PROD-001",
+                        "qty": 2,
+                        "weight": 1.0,
+                    }
+                }
+            ],
+            "totalCount": 1,
+        },
+        "shippingAddress": {"addressType": "shipping", "orderId": "3"},
+        "billingAddress": {"addressType": "billing", "orderId": "3"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("order", "message"), [(0, None), (-1, None), (999, "999"), (5, "5"), (2**31 - 1, "2147483647")]
+)
+async def test_shipments_of_no_order_of_the_customers(graphql: GraphQL, order: int, message: str | None) -> None:
+    error = await refusal(graphql, OF_ORDER, order=order)
+    if message is None:
+        assert error["message"] == "Invalid order ID provided."
+        assert error["extensions"] == {"code": "INVALID_ORDER_ID"}
+    else:
+        assert error["message"] == f'Customer order with ID "{message}" not found.'
+        assert error["extensions"] == {"code": "NOT_FOUND"}
+
+
+@pytest.mark.parametrize(
+    ("status", "count"),
+    [("shipped", 1), ("pending", 0), ("cancelled", 0), ("canceled", 0), ("IN_TRANSIT", 0), ("", 0), (None, 1)],
+)
+async def test_shipments_are_filtered_by_the_customers_word(graphql: GraphQL, status: str | None, count: int) -> None:
+    answer = await graphql(OF_ORDER, {"order": 3, "status": status}, viewer="john")
+    found = answer["data"]["customerOrderShipments"]
+    assert (len(found["edges"]), found["totalCount"]) == (count, count)
+
+
+@pytest.mark.parametrize(
+    ("stored", "word"),
+    [
+        *((None, "pending"), ("CREATED", "pending"), ("PROCESSING", "pending"), ("IN_TRANSIT", "shipped")),
+        *(("OUT_FOR_DELIVERY", "shipped"), ("PARTIALLY_DELIVERED", "shipped"), ("FAILED_DELIVERY", "shipped")),
+        *(("EXCEPTION", "shipped"), ("DELIVERED", "delivered"), ("CANCELED", "cancelled")),
+    ],
+)
+async def test_every_stored_status_has_its_word(demo_copy_dsn: str, stored: str | None, word: str) -> None:
+    connection = await asyncpg.connect(demo_copy_dsn)
+    await connection.execute("UPDATE shipments SET status = $1 WHERE number = 1", stored)
+    db = Database(await asyncpg.create_pool(demo_copy_dsn, min_size=1))
+    shipments, customer = load("customer_shipment"), Scope.of_customer(1, 1)
+
+    [row] = await db.fetch(shipments.by_number, customer, number=1)
+    [found] = await db.fetch(shipments.count, customer, filters=frozenset({"status"}), status=word)
+
+    assert (row["status"], found["total"]) == (word, 1)
+    await db.close()
+    await connection.close()
+
+
+async def test_first_code_stands_for_the_shipment(demo_copy_dsn: str) -> None:
+    connection = await asyncpg.connect(demo_copy_dsn)
+    await connection.execute(
+        "INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, created_at)"
+        " SELECT id, order_id, channel_id, NULL, 'EARLIER', '2025-01-01' FROM shipments WHERE number = 1"
+    )
+    db = Database(await asyncpg.create_pool(demo_copy_dsn, min_size=1))
+    shipments, customer = load("customer_shipment"), Scope.of_customer(1, 1)
+
+    [row] = await db.fetch(shipments.by_number, customer, number=1)
+    await connection.execute("DELETE FROM track_and_traces")
+    [without] = await db.fetch(shipments.by_number, customer, number=1)
+
+    assert (row["track_number"], row["carrier_title"], row["carrier_code"]) == ("EARLIER", None, None)
+    assert (without["track_number"], without["carrier_title"]) == (None, None)
+    await db.close()
+    await connection.close()
