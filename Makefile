@@ -30,7 +30,7 @@ format: $(READY) ## put the code into its one form
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
-token: $(READY) ## print a token: make -s token VIEWER=staff|partner|contact
+token: $(READY) ## print a token: make -s token VIEWER=staff|partner|contact|customer
 	@exec $(RUN) -m app token $(VIEWER)
 
 migrate: $(READY) ## bring the database at DATABASE_URL to the newest schema

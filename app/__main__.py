@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     generate.set_defaults(command=_generate)
 
     token = commands.add_parser("token", help="print a token of the demo that a running `dev` accepts")
-    token.add_argument("viewer", choices=dev.SUBJECTS)
+    token.add_argument("viewer", choices=[*dev.SUBJECTS, "customer"])
     token.set_defaults(command=_token)
     return parser
 
@@ -77,7 +77,7 @@ def _dev(_options: argparse.Namespace) -> None:
     with dev.database(os.environ, join=False) as dsn:
         settings = dev.settings(os.environ, dsn)
         _run(dev.prepare(settings), "The database holds other data: use `serve` for it, or an empty one for the demo.")
-        print(dev.welcome(settings), flush=True)
+        print(dev.welcome(settings, _run(dev.customer_token(settings))), flush=True)
         _answer(settings, listener)
 
 
@@ -120,7 +120,11 @@ def _show(written: int, wanted: int) -> None:
 
 
 def _token(options: argparse.Namespace) -> None:
-    print(dev.token(dev.settings(os.environ), options.viewer))
+    if options.viewer == "customer":
+        with dev.database(os.environ) as dsn:
+            print(_run(dev.customer_token(dev.settings(os.environ, dsn))))
+    else:
+        print(dev.token(dev.settings(os.environ), options.viewer))
 
 
 def _listen(settings: Settings) -> socket.socket:

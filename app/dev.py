@@ -103,17 +103,45 @@ def token(settings: Settings, viewer: str) -> str:
     return tokens.issue(SUBJECTS[viewer])
 
 
-def welcome(settings: Settings) -> str:
-    """What a newcomer reads: where it is, who to be, what to paste."""
+async def customer_token(settings: Settings) -> str:
+    """A token of the demo's first customer, for seven days, as if he had logged in."""
+    from app.auth.login import Logins
+    from app.auth.password import Passwords
+    from app.auth.token import Tokens
+    from app.data import fixtures
+    from app.database import Database
+    from sql import Scope, load
+
+    db, passwords = await Database.connect(settings), Passwords()
+    try:
+        channel_id = fixtures.CUSTOMER_CHANNEL_ID
+        [customer] = await db.fetch(
+            load("customer_session").customer_by_email,
+            Scope.everything(),
+            channel_id=channel_id,
+            email=fixtures.CUSTOMER_EMAIL,
+        )
+        return (await Logins(db, Tokens(settings), passwords, settings).start(channel_id, customer)).token
+    finally:
+        passwords.close()
+        await db.close()
+
+
+def welcome(settings: Settings, customer: str) -> str:
+    """What a newcomer reads: where it is, who to be, what to paste. `customer` is the customer's token."""
+    from app.data.fixtures import STOREFRONT_KEY
+
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - shown, not bound
-    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/graphql"
+    site = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    url = f"{site}/graphql"
     tokens = {viewer: token(settings, viewer) for viewer in SUBJECTS}
     return "\n".join(
         [
             "",
-            f"GraphQL  {url}",
+            f"GraphQL     {url}",
+            f"storefront  {site}/api/graphql and {site}/api/shop with X-STOREFRONT-KEY: {STOREFRONT_KEY}",
             "",
-            *(f"{viewer:8} {text}\n" for viewer, text in tokens.items()),
+            *(f"{viewer:11} {text}\n" for viewer, text in {**tokens, "customer": customer}.items()),
             f"curl --silent {url} \\",
             f"  --header 'authorization: Bearer {tokens['staff']}' \\",
             "  --header 'content-type: application/json' \\",

@@ -35,8 +35,10 @@ SUBJECTS = {
     "contact": "contact:4",
     "daughter": "contact:5",
     "outsider": "contact:6",
+    "two-companies": "contact:7",
 }
-API_KEYS = {"apikey": fixtures.PARTNER_KEY, "read-only": fixtures.PARTNER_READ_KEY}
+NORTHWIND_KEY = "pk_partner_of_northwind_alone"
+API_KEYS = {"apikey": fixtures.PARTNER_KEY, "read-only": fixtures.PARTNER_READ_KEY, "northwind": NORTHWIND_KEY}
 # Customers come with the key of their shop; the ids of their sessions are such as the database never gives by itself.
 CUSTOMERS = {"john": 1, "jane": 2, "suspended": 3}
 FIRST_SESSION = 10**15
@@ -119,21 +121,38 @@ def demo_template(databases: Databases, empty_template: str) -> str:
     async def fill(dsn: str) -> None:
         await fixtures.load(dsn)
         await generate.generate(dsn, orders=GENERATED_ORDERS, seed=1)
-        await _log_in(dsn)
+        await _add_viewers(dsn)
 
     dsn = databases.create(empty_template)
     asyncio.run(fill(dsn))
     return dsn
 
 
-async def _log_in(dsn: str) -> None:
-    """A session for each of `CUSTOMERS`, so that reading tests need not log in."""
+async def _add_viewers(dsn: str) -> None:
+    """Viewers that the fixtures lack, and a session for each of `CUSTOMERS`, so that reading tests need not log in."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.executemany(
             "INSERT INTO customer_sessions (id, channel_id, customer_id, expires_at) OVERRIDING SYSTEM VALUE"
             " VALUES ($1, 1, $2, now() + interval '7 days')",
             [(FIRST_SESSION + customer_id, customer_id) for customer_id in CUSTOMERS.values()],
+        )
+        await connection.execute(
+            """
+            INSERT INTO contacts (id, channel_id, email) VALUES (7, 1, 'two-companies@example.com');
+            INSERT INTO contact_companies (contact_id, channel_id, company_id) VALUES (7, 1, 3), (7, 1, 4);
+            """
+        )
+        await connection.execute(
+            """
+            WITH key AS (
+              INSERT INTO api_keys (name, key_hash, scopes)
+              VALUES ('northwind alone', sha256(convert_to($1, 'UTF8')), '{orders:read,shipments:read}')
+              RETURNING id
+            )
+            INSERT INTO api_key_channels (api_key_id, channel_id) SELECT id, 2 FROM key
+            """,
+            NORTHWIND_KEY,
         )
     finally:
         await connection.close()

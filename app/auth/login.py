@@ -76,7 +76,7 @@ class Logins:
         await self._give_back(address, counted)
         if row["is_suspended"]:
             raise Suspended
-        return await self._open(channel_id, row)
+        return await self.start(channel_id, row)
 
     async def close(self, viewer: Viewer) -> bool:
         """Ends the session of a customer's token; False where another request has ended it meanwhile."""
@@ -94,7 +94,8 @@ class Logins:
             _SESSIONS.customer_by_id, channel_id=viewer.scope.channel_ids[0], customer_id=viewer.scope.customer_id
         )
 
-    async def _open(self, channel_id: int, customer: asyncpg.Record) -> Session:
+    async def start(self, channel_id: int, customer: asyncpg.Record) -> Session:
+        """A session of a row of `customer_by_email` who has proved to be it. Raises `WrongPassword` if it changed."""
         api_token = secrets.token_urlsafe(48)
         session = await self._row(
             _SESSIONS.open,

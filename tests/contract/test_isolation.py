@@ -27,6 +27,9 @@ SHIPMENT, ITEM, CODE, ORDER, ADDRESS = (
 )
 NO_UUID, NO_ID = "00000000-0000-4000-8000-000000000000", 2_000_000_000
 
+# Contacts of a sister company, and of a daughter and a sister; a partner of another channel; a customer of this one.
+STRANGERS = ["outsider", "two-companies", "northwind", "jane"]
+
 # root field -> the document with one key, where that key is found, and a key of nothing
 SINGLE = {
     "shipment": ("query($key: String!) { shipment(id: $key) { id } }", SHIPMENT, NO_UUID),
@@ -58,16 +61,17 @@ def test_every_root_field_is_asked() -> None:
     assert set(SINGLE) | {root for root, _filter, _keys in FILTERED} | EVERYBODYS == set(ROOTS)
 
 
+@pytest.mark.parametrize("stranger", STRANGERS)
 @pytest.mark.parametrize("root", SINGLE)
 async def test_the_other_companys_key_answers_like_a_key_of_nothing(
-    graphql: GraphQL, connection: Any, root: str
+    graphql: GraphQL, connection: Any, root: str, stranger: str
 ) -> None:
     document, keys, nothing = SINGLE[root]
     key = await connection.fetchval(keys)
     assert "errors" not in await graphql(document, {"key": key}, viewer="contact")
 
-    foreign = await graphql(document, {"key": key}, viewer="outsider")
-    missing = await graphql(document, {"key": nothing}, viewer="outsider")
+    foreign = await graphql(document, {"key": key}, viewer=stranger)
+    missing = await graphql(document, {"key": nothing}, viewer=stranger)
 
     assert foreign["data"] is None
     for error in missing["errors"]:
@@ -75,16 +79,17 @@ async def test_the_other_companys_key_answers_like_a_key_of_nothing(
     assert foreign == missing
 
 
+@pytest.mark.parametrize("stranger", STRANGERS)
 @pytest.mark.parametrize(("root", "filter_", "keys"), FILTERED, ids=lambda value: str(value)[:20])
 async def test_filter_by_the_other_companys_keys_finds_nothing(
-    graphql: GraphQL, connection: Any, root: str, filter_: str, keys: str
+    graphql: GraphQL, connection: Any, root: str, filter_: str, keys: str, stranger: str
 ) -> None:
     name, type_ = filter_.split(": ")
     values = [row[0] for row in await connection.fetch(keys)]
     assert values
     document = f"query($keys: {type_}) {{ {root}(input: {{{name}: $keys}}) {{ itemsFound items {{ id }} }} }}"
 
-    answer = await graphql(document, {"keys": values}, viewer="outsider")
+    answer = await graphql(document, {"keys": values}, viewer=stranger)
 
     assert answer["data"][root] == {"itemsFound": 0, "items": []}
     if root != "orders":
@@ -110,16 +115,17 @@ def _texts(value: Any) -> set[Any]:
     return {value}
 
 
+@pytest.mark.parametrize("stranger", STRANGERS)
 @pytest.mark.parametrize("root", [name for name, field in ROOTS.items() if str(field.type).endswith("Response!")])
 async def test_list_with_all_that_is_nested_in_it_holds_nothing_of_the_other_company(
-    graphql: GraphQL, connection: Any, root: str
+    graphql: GraphQL, connection: Any, root: str, stranger: str
 ) -> None:
     page = get_named_type(ROOTS[root].type)
     assert isinstance(page, GraphQLObjectType)
     nested = _everything_below(get_named_type(page.fields["items"].type), 2)  # type: ignore[arg-type]
     theirs = {row[0] for statement in (SHIPMENT, ITEM, CODE, ORDER) for row in await connection.fetch(statement)}
 
-    answer = await graphql(f"{{ {root}(input: {{offset: 100}}) {{ items {{ {nested} }} }} }}", viewer="outsider")
+    answer = await graphql(f"{{ {root}(input: {{offset: 100}}) {{ items {{ {nested} }} }} }}", viewer=stranger)
 
     assert "errors" not in answer, answer["errors"]
     assert _texts(answer["data"]) & theirs == set()

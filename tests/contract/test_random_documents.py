@@ -17,7 +17,7 @@ SDL = SCHEMA.read_text("utf-8")
 @pytest.mark.filterwarnings(
     "ignore:coroutine 'resolve_.*' was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
-@pytest.mark.parametrize("viewer", ["staff", "contact", None])
+@pytest.mark.parametrize("viewer", ["staff", "contact", "john", None])
 def test_random_document_meets_no_defect(demo_dsn: str, viewer: str | None) -> None:
     configuration = settings_for(demo_dsn)
     headers = credentials(viewer, configuration)
