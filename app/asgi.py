@@ -64,6 +64,7 @@ class Waybill:
         """Raises `SettingsError` for unusable keys and `SchemaError` for a schema that its resolvers do not fit."""
         self.settings = settings
         self.tokens = Tokens(settings)
+        self.limits = RateLimits(settings.redis_url)
         self.telemetry = Telemetry()
         self.engine = Engine(executable_schema(), settings.limits, suggest=settings.development)
         self.migrations = frozenset(migrations())
@@ -77,6 +78,7 @@ class Waybill:
             yield
         finally:
             passwords.close()
+            await self.limits.close()
             await self.db.close()
 
     async def open_context(self, scope: Scope) -> Context:
@@ -123,10 +125,9 @@ def create_app(settings: Settings) -> Starlette:
     storefront = GraphQLEndpoint(
         waybill.engine, waybill.open_context, waybill.telemetry, body_bytes=limit, needs_key=True
     )
-    limits = RateLimits(settings.redis_url)
 
     def limited(app: ASGIApp, *, speaks_graphql: bool = False) -> ASGIApp:
-        return RateLimited(app, waybill.find_storefront_key, limits, speaks_graphql=speaks_graphql)
+        return RateLimited(app, waybill.find_storefront_key, waybill.limits, speaks_graphql=speaks_graphql)
 
     app = Starlette(
         routes=[

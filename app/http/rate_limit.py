@@ -14,6 +14,7 @@ from typing import Any
 
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.errors import StorageError
+from redis.asyncio import ConnectionPool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -58,15 +59,24 @@ class RateLimits:
         """`redis_url` is `redis://`, `rediss://` or `redis+unix://`."""
         self._memory = MemoryStorage()
         self._shared: Storage = self._memory
+        self._connections: ConnectionPool | None = None
         if redis_url:
+            self._connections = ConnectionPool.from_url(
+                redis_url.replace("redis+unix", "unix"),
+                socket_timeout=_REDIS_SECONDS,
+                socket_connect_timeout=_REDIS_SECONDS,
+            )
             self._shared = RedisStorage(
                 f"async+{redis_url}",
                 wrap_exceptions=True,
                 implementation="redispy",
                 key_prefix="waybill",
-                socket_timeout=_REDIS_SECONDS,
-                socket_connect_timeout=_REDIS_SECONDS,
+                connection_pool=self._connections,  # type: ignore[arg-type]  # its own documentation names this
             )
+
+    async def close(self) -> None:
+        if self._connections:
+            await self._connections.aclose()
 
     async def take(self, key_id: int, per_minute: int) -> Quota:
         """Counts one request of a storefront key; a refused one counts too, or a caller might hammer for free."""

@@ -1,8 +1,12 @@
 """Requests are counted per storefront key, on REST and GraphQL alike."""
 
 import asyncio
+import shutil
+import socket
+import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -115,10 +119,21 @@ async def test_the_window_opens_anew_after_a_minute(monkeypatch: pytest.MonkeyPa
     assert not (await limits.take(1, 1)).is_exceeded
 
 
+async def test_workers_share_the_count_in_redis(redis: str) -> None:
+    first, second = RateLimits(redis), RateLimits(redis)
+
+    quotas = await asyncio.gather(*(limits.take(1, 10) for limits in (first, second) for _ in range(10)))
+    await asyncio.gather(first.close(), second.close())
+
+    assert sum(not quota.is_exceeded for quota in quotas) == 10
+    assert max(quota.resets_at for quota in quotas) - time.time() == pytest.approx(60, abs=5)
+
+
 async def test_a_redis_that_does_not_answer_leaves_each_process_counting(unused_port: int) -> None:
     limits = RateLimits(f"redis://127.0.0.1:{unused_port}")
 
     quotas = [await limits.take(1, 1), await limits.take(1, 1)]
+    await limits.close()
 
     assert [quota.is_exceeded for quota in quotas] == [False, True]
 
@@ -132,9 +147,29 @@ def test_without_redis_the_memory_counts() -> None:
 
 
 @pytest.fixture
-def unused_port() -> int:
-    import socket
+def redis(unused_port: int, tmp_path: Path) -> Iterator[str]:
+    """The URL of a Redis of this test's own."""
+    program = shutil.which("redis-server")
+    if not program:
+        pytest.skip("redis-server is not installed")
+    server = subprocess.Popen(
+        [program, "--bind", "127.0.0.1", "--port", str(unused_port), "--save", "", "--dir", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", unused_port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"redis://127.0.0.1:{unused_port}"
+    finally:
+        server.terminate()
+        server.wait()
 
+
+@pytest.fixture
+def unused_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
