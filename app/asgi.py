@@ -64,7 +64,7 @@ class Waybill:
         """Raises `SettingsError` for unusable keys and `SchemaError` for a schema that its resolvers do not fit."""
         self.settings = settings
         self.tokens = Tokens(settings)
-        self.limits = RateLimits(settings.redis_url)
+        self.rate_limits = RateLimits(settings.redis_url)
         self.telemetry = Telemetry()
         self.engine = Engine(executable_schema(), settings.limits, suggest=settings.development)
         self.migrations = frozenset(migrations())
@@ -78,7 +78,7 @@ class Waybill:
             yield
         finally:
             passwords.close()
-            await self.limits.close()
+            await self.rate_limits.close()
             await self.db.close()
 
     async def open_context(self, scope: Scope) -> Context:
@@ -120,14 +120,14 @@ class Waybill:
 def create_app(settings: Settings) -> Starlette:
     log_to_stderr()
     waybill = Waybill(settings)
-    limit = settings.limits.body_bytes
-    graphql = GraphQLEndpoint(waybill.engine, waybill.open_context, waybill.telemetry, body_bytes=limit)
+    body_bytes = settings.limits.body_bytes
+    graphql = GraphQLEndpoint(waybill.engine, waybill.open_context, waybill.telemetry, body_bytes=body_bytes)
     storefront = GraphQLEndpoint(
-        waybill.engine, waybill.open_context, waybill.telemetry, body_bytes=limit, needs_key=True
+        waybill.engine, waybill.open_context, waybill.telemetry, body_bytes=body_bytes, needs_key=True
     )
 
     def limited(app: ASGIApp, *, speaks_graphql: bool = False) -> ASGIApp:
-        return RateLimited(app, waybill.find_storefront_key, waybill.limits, speaks_graphql=speaks_graphql)
+        return RateLimited(app, waybill.find_storefront_key, waybill.rate_limits, speaks_graphql=speaks_graphql)
 
     app = Starlette(
         routes=[
@@ -137,7 +137,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/v2/graphql", limited(graphql, speaks_graphql=True)),
             Route("/api/graphql", limited(storefront, speaks_graphql=True)),
             *(
-                shop.route(endpoint, limited(ShopEndpoint(endpoint, waybill.open_context, body_bytes=limit)))
+                shop.route(endpoint, limited(ShopEndpoint(endpoint, waybill.open_context, body_bytes=body_bytes)))
                 for endpoint in shop.ENDPOINTS
             ),
             Route(openapi.PATH, OpenAPI()),

@@ -17,7 +17,8 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.errors import RequestRefused, StorefrontKeyInvalid, StorefrontKeyRequired
+from app.auth import storefront_key
+from app.errors import NotAuthenticated, RequestRefused, StorefrontKeyInvalid, StorefrontKeyRequired
 from app.execution.document import RequestErrors
 from app.execution.execute import Answer, Engine, refuse
 from app.http.body import read_body
@@ -32,7 +33,7 @@ PREFLIGHT_HEADERS = (
     "x-requested-with",
     "apollo-require-preflight",
     "apikey",
-    "x-storefront-key",
+    storefront_key.HEADER,
 )
 
 _VARY = {"vary": "Accept"}
@@ -118,29 +119,26 @@ class GraphQLEndpoint:
         else:
             request = GraphQLRequest.of(_load(await self._body(headers, receive)))
 
-        answer = await self._answer(request, headers, scope)
+        answer = await self._answer(request, scope)
         status = 200 if answer.ran or media_type != GRAPHQL_RESPONSE else 400
         return reply(answer.body, status, media_type, _VARY), _outcome(answer)
 
-    async def _answer(self, request: GraphQLRequest, headers: Headers, scope: Scope) -> Answer:
+    async def _answer(self, request: GraphQLRequest, scope: Scope) -> Answer:
         """Raises `StorefrontKeyRequired` or `StorefrontKeyInvalid`: a stranger does not learn what the schema lacks."""
         request_id: str = scope["state"]["request_id"]
         try:
             operation = self._engine.prepare(request.query, request.operation_name)
         except RequestErrors as errors:
             if self._needs_key:
-                (await self._open(headers, scope)).storefront()
+                _check_key(scope)
             return refuse(errors, request_id)
         if scope["method"] == "GET" and operation.kind is not OperationType.QUERY:
             raise _method_not_allowed(f"A {operation.kind.value} needs POST.", allow="POST")
         scope["state"]["operation"] = operation.name
-        context = await self._open(headers, scope)
         if self._needs_key and not operation.is_introspection:
-            context.storefront()
+            _check_key(scope)
+        context = await self._open_context(scope)
         return await self._engine.run(operation, request.variables, context, request_id)
-
-    async def _open(self, headers: Headers, scope: Scope) -> Any:
-        return await self._open_context(scope)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         if not is_json(headers.get("content-type")) or headers.get("content-encoding", "identity") != "identity":
@@ -191,6 +189,13 @@ def _refusal_headers(error: RequestRefused) -> dict[str, str]:
     if error.http_status in (408, 413):
         headers["connection"] = "close"  # the rest of the body is not worth reading
     return headers
+
+
+def _check_key(scope: Scope) -> None:
+    """Raises what `RateLimited` found wrong with the storefront key."""
+    key = scope["state"]["storefront_key"]
+    if isinstance(key, NotAuthenticated):
+        raise key
 
 
 def _key_refusal(error: StorefrontKeyRequired | StorefrontKeyInvalid) -> Response:

@@ -8,12 +8,12 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from app.http.reply import reply
-from app.http.shop import DEFAULT_PER_PAGE, ENDPOINTS, LARGEST_PER_PAGE, ROOT, Endpoint
+from app.http.shop import DEFAULT_PER_PAGE, ENDPOINTS, LARGEST_PER_PAGE, ROOT, Endpoint, not_allowed
 from app.http.shop_answer import Credentials, KeyProblem, Login, Problem, RateProblem
+from app.resolvers.customer.identifier import LARGEST
 
 PATH = f"{ROOT}/openapi.json"
 
-_LARGEST_ID = 2**31 - 1
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "page": {"description": "Counts from 1.", "schema": {"type": "integer", "minimum": 1, "default": 1}},
     "per_page": {
@@ -44,9 +44,7 @@ class OpenAPI:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
-        response = reply(document())
-        if method != "GET":
-            response = reply({"message": f"{method} is not supported here."}, 405, headers={"allow": "GET"})
+        response = reply(document()) if method == "GET" else not_allowed(method, "GET")
         await response(scope, receive, send)
 
 
@@ -102,7 +100,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "responses": _responses(endpoint),
     }
     if "{id}" in endpoint.path:
-        number = {"type": "integer", "minimum": 1, "maximum": _LARGEST_ID}
+        number = {"type": "integer", "minimum": 1, "maximum": LARGEST}
         operation["parameters"].append({"name": "id", "in": "path", "required": True, "schema": number})
     if endpoint.needs_token:
         operation["security"] = [{"storefrontKey": [], "customer": []}]

@@ -58,7 +58,6 @@ LARGEST_PER_PAGE = 50
 _ID = re.compile(r"[1-9][0-9]{0,9}")
 _PAGE = re.compile(r"[0-9]{1,1000}")
 _INTEGER = re.compile(r"-?[0-9]{1,1000}")
-_LARGEST_ID = 2**31 - 1
 _LARGEST_OFFSET = 2**62
 
 # All rows, in the order of their ids: REST shows what hangs on an order whole.
@@ -131,14 +130,17 @@ class ShopEndpoint:
     async def _respond(self, scope: Scope, receive: Receive, request_id: str) -> Response:
         headers, allowed = Headers(scope=scope), self._endpoint.method
         if scope["method"] != allowed:
-            message = f"{scope['method']} is not supported here."
-            return reply({"message": message}, 405, headers={"allow": allowed})
+            return not_allowed(scope["method"], allowed)
         context = await self._open_context(scope)
         if context.channel is None:
             return _key_refusal(headers)
         body = _object(await read_body(headers, receive, self._body_bytes)) if allowed == "POST" else {}
         call = Call(context, scope["path_params"].get("id", ""), QueryParams(scope["query_string"]), body)
         return await self._endpoint.handle(call)
+
+
+def not_allowed(method: str, allowed: str) -> Response:
+    return reply({"message": f"{method} is not supported here."}, 405, headers={"allow": allowed})
 
 
 def _key_refusal(headers: Headers) -> Response:
@@ -289,7 +291,7 @@ def _text(body: dict[str, Any], name: str) -> str:
 
 
 def _number(text: str) -> int:
-    return int(text) if _ID.fullmatch(text) and int(text) <= _LARGEST_ID else 0
+    return int(text) if _ID.fullmatch(text) else 0
 
 
 def _word(query: QueryParams) -> str | None:

@@ -15,11 +15,11 @@ from ariadne import ObjectType
 
 from app.context import Context, Info
 from app.errors import InvalidCursor, InvalidPagination
+from app.resolvers.customer.identifier import LARGEST
 from app.resolvers.once import once
 from loaders.batch import Batch, Row
 
 DEFAULT_SIZE = 10
-_LARGEST_KEY = 2**31 - 1
 # Longer than any that is given out.
 _LONGEST_CURSOR = 512
 
@@ -62,7 +62,7 @@ class Listing:
         except (ValueError, TypeError, LookupError, RecursionError):
             raise InvalidCursor from None
         # Written anew it must be the same text: that proves the list, the filter and the form in one.
-        if type(key) is not int or not 0 < key <= _LARGEST_KEY or self.cursor(key) != cursor:
+        if type(key) is not int or not 0 < key <= LARGEST or self.cursor(key) != cursor:
             raise InvalidCursor
         return key
 
