@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from graphql import (
     DocumentNode,
@@ -21,6 +20,7 @@ from graphql import (
 )
 
 from app.execution.limits import LimitExceeded, Limits, check_document
+from app.execution.planner import Planner
 
 # A document takes some 500 bytes a token, so the cache is bounded by tokens too: 1,000 documents hold at most 125 MB.
 _TOKENS_PER_DOCUMENT = 250
@@ -36,40 +36,59 @@ class RequestErrors(Exception):
         self.errors = errors
 
 
-@dataclass(frozen=True)
 class Operation:
-    """A valid document, and the operation of it that the caller chose."""
+    """A valid document, the operation of it that the caller chose, and the plans by which it runs."""
 
-    document: DocumentNode
-    node: OperationDefinitionNode
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode) -> None:
+        self.document = document
+        self.kind: OperationType = node.operation
+        self.name = node.name.value if node.name else None
+        self.is_introspection = all(name.startswith("__") for name in _root_fields(document, node))
+        self.planner = Planner(schema, document, node)
 
-    @property
-    def kind(self) -> OperationType:
-        return self.node.operation
 
-    @property
-    def name(self) -> str | None:
-        return self.node.name.value if self.node.name else None
+def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> Iterator[str]:
+    """Their names, whether @skip and @include let them run or not."""
+    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    waiting: list[SelectionSetNode] = [operation.selection_set]
+    while waiting:
+        for selection in waiting.pop().selections:
+            if isinstance(selection, FieldNode):
+                yield selection.name.value
+            elif isinstance(selection, InlineFragmentNode):
+                waiting.append(selection.selection_set)
+            elif isinstance(selection, FragmentSpreadNode) and selection.name.value in fragments:
+                waiting.append(fragments.pop(selection.name.value).selection_set)  # each is read once
 
-    @property
-    def is_introspection(self) -> bool:
-        """Whether it asks for the schema and nothing else: every root field begins with two underscores."""
-        return all(name.startswith("__") for name in self._root_fields())
 
-    def _root_fields(self) -> Iterator[str]:
-        """Their names, whether @skip and @include let them run or not."""
-        fragments = {
-            node.name.value: node for node in self.document.definitions if isinstance(node, FragmentDefinitionNode)
-        }
-        waiting: list[SelectionSetNode] = [self.node.selection_set]
-        while waiting:
-            for selection in waiting.pop().selections:
-                if isinstance(selection, FieldNode):
-                    yield selection.name.value
-                elif isinstance(selection, InlineFragmentNode):
-                    waiting.append(selection.selection_set)
-                elif isinstance(selection, FragmentSpreadNode) and selection.name.value in fragments:
-                    waiting.append(fragments.pop(selection.name.value).selection_set)  # each is read once
+class Document:
+    """A valid document and its operations, each made when first chosen."""
+
+    def __init__(self, schema: GraphQLSchema, node: DocumentNode) -> None:
+        self.node = node
+        self._schema = schema
+        self._operations: dict[str | None, Operation] = {}
+
+    def choose(self, name: str | None) -> Operation:
+        """The operation of that name, or the only one. Raises `RequestErrors` where the choice is not clear."""
+        operation = self._operations.get(name)
+        if operation is None:
+            operation = self._operations[name] = Operation(self._schema, self.node, _chosen(self.node, name))
+        return operation
+
+
+def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    chosen = [node for node in operations if name is None or (node.name and node.name.value == name)]
+    if len(chosen) == 1:
+        return chosen[0]
+    if name is not None:
+        message = f"Unknown operation named '{name}'."
+    elif operations:
+        message = "Must provide operation name if query contains multiple operations."
+    else:
+        message = "Must provide an operation."
+    raise RequestErrors(GraphQLError(message, extensions={"code": "OPERATION_RESOLUTION_FAILURE"}))
 
 
 class Documents:
@@ -84,10 +103,10 @@ class Documents:
         self._schema = schema
         self._limits = limits
         self._suggest = suggest
-        self._known: OrderedDict[str, DocumentNode] = OrderedDict()
+        self._known: OrderedDict[str, Document] = OrderedDict()
         self._weight = 0
 
-    def read(self, text: str) -> DocumentNode:
+    def read(self, text: str) -> Document:
         """Raises `RequestErrors` for a document that cannot be parsed, exceeds a limit or is invalid."""
         document = self._known.get(text)
         if document is not None:
@@ -95,7 +114,7 @@ class Documents:
             self._known.move_to_end(text)
             return document
         self.misses += 1
-        document = self._read(text)
+        document = Document(self._schema, self._read(text))
         self._remember(text, document)
         return document
 
@@ -115,7 +134,7 @@ class Documents:
             raise RequestErrors(*errors)
         return document
 
-    def _remember(self, text: str, document: DocumentNode) -> None:
+    def _remember(self, text: str, document: Document) -> None:
         self._known[text] = document
         self._weight += _weight(text, document)
         limit = self._limits.documents
@@ -123,20 +142,5 @@ class Documents:
             self._weight -= _weight(*self._known.popitem(last=False))
 
 
-def _weight(text: str, document: DocumentNode) -> int:
-    return document.token_count + len(text) // _CHARACTERS_PER_TOKEN
-
-
-def choose(document: DocumentNode, name: str | None) -> Operation:
-    """The operation of that name, or the only one. Raises `RequestErrors` where the choice is not clear."""
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    chosen = [node for node in operations if name is None or (node.name and node.name.value == name)]
-    if len(chosen) == 1:
-        return Operation(document, chosen[0])
-    if name is not None:
-        message = f"Unknown operation named '{name}'."
-    elif operations:
-        message = "Must provide operation name if query contains multiple operations."
-    else:
-        message = "Must provide an operation."
-    raise RequestErrors(GraphQLError(message, extensions={"code": "OPERATION_RESOLUTION_FAILURE"}))
+def _weight(text: str, document: Document) -> int:
+    return document.node.token_count + len(text) // _CHARACTERS_PER_TOKEN

@@ -1,14 +1,29 @@
 """Runs one operation and renders its answer."""
 
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from inspect import isawaitable
+from functools import partial
 from typing import Any
 
-from graphql import GraphQLError, GraphQLSchema, OperationType, execute
+from graphql import (
+    ExecutionResult,
+    GraphQLError,
+    GraphQLResolveInfoHelpers,
+    GraphQLSchema,
+    OperationType,
+    execute,
+)
+from graphql.pyutils import AwaitableOrValue, gather_with_cancel, is_awaitable
 
-from app.execution.document import Documents, Operation, RequestErrors, choose
+from app.execution.completion import Flaw
+from app.execution.document import Documents, Operation, RequestErrors
 from app.execution.errors import render
 from app.execution.limits import LimitExceeded, Limits, check_variables
+from app.execution.planner import Planner
+from app.execution.replay import replay
+from app.execution.run import Run
 
 
 @dataclass(frozen=True)
@@ -24,17 +39,23 @@ class Answer:
 
 
 class Engine:
-    """One schema with its limits. `suggest` lets errors name similar fields, which tells strangers the schema."""
+    """One schema with its limits.
 
-    def __init__(self, schema: GraphQLSchema, limits: Limits, *, suggest: bool = False) -> None:
+    `suggest` lets errors name similar fields, which tells strangers the schema. Without `planned` graphql-core runs
+    everything. `executions` counts by what ran them: `plan`, `replay` for a plan that met an error, or `graphql-core`.
+    """
+
+    def __init__(self, schema: GraphQLSchema, limits: Limits, *, suggest: bool = False, planned: bool = True) -> None:
         self.schema = schema
         self.documents = Documents(schema, limits, suggest=suggest)
+        self.executions: Counter[str] = Counter({"plan": 0, "replay": 0, "graphql-core": 0})
         self._limits = limits
         self._suggest = suggest
+        self._planned = planned
 
     def prepare(self, text: str, operation_name: str | None = None) -> Operation:
         """Raises `RequestErrors`."""
-        return choose(self.documents.read(text), operation_name)
+        return self.documents.read(text).choose(operation_name)
 
     async def run(self, operation: Operation, variables: dict[str, Any], context: Any, request_id: str) -> Answer:
         """Never raises for what the request or a resolver does; `refuse` renders what `prepare` raises."""
@@ -44,16 +65,7 @@ class Engine:
             return refuse(RequestErrors(error), request_id)
         if operation.kind is OperationType.SUBSCRIPTION:
             return refuse(RequestErrors(GraphQLError("Subscriptions need a stream.")), request_id)
-        result = execute(
-            self.schema,
-            operation.document,
-            context_value=context,
-            variable_values=variables,
-            operation_name=operation.name,
-            hide_suggestions=not self._suggest,
-        )
-        if isawaitable(result):
-            result = await result
+        result = await _awaited(self._execute(operation, variables, context))
         if not result.errors:
             return Answer({"data": result.data}, ran=True)
         if result.data is None and all(error.path is None for error in result.errors):
@@ -61,8 +73,83 @@ class Engine:
         errors, defects = render(result.errors, request_id)
         return Answer({"errors": errors, "data": result.data}, ran=True, defects=defects)
 
+    def _execute(
+        self, operation: Operation, variables: dict[str, Any], context: Any
+    ) -> AwaitableOrValue[ExecutionResult]:
+        plain = partial(
+            execute,
+            self.schema,
+            operation.document,
+            context_value=context,
+            variable_values=variables,
+            operation_name=operation.name,
+            hide_suggestions=not self._suggest,
+        )
+        if not self._planned:
+            self.executions["graphql-core"] += 1
+            return plain()
+        return execute_by_plan(operation.planner, plain, None, context, variables, self.executions)
+
 
 def refuse(refusal: RequestErrors, request_id: str) -> Answer:
     """The answer to a request that did not run."""
     errors, _ = render(list(refusal.errors), request_id)
     return Answer({"errors": errors}, ran=False)
+
+
+def execute_by_plan(
+    planner: Planner,
+    plain: Callable[..., AwaitableOrValue[ExecutionResult]],
+    root_value: Any,
+    context: Any,
+    variables: dict[str, Any],
+    executions: Counter[str],
+) -> AwaitableOrValue[ExecutionResult]:
+    """What `plain`, graphql-core with the same arguments, would give. It runs where no plan does; see `Engine`."""
+    planned = planner.plan(variables)
+    if planned is None:
+        executions["graphql-core"] += 1
+        return plain()
+    run = Run(planned[0], root_value, context, planned[1], _HELPERS)
+    try:
+        run.start()
+    except Flaw:
+        executions["replay"] += 1
+        return replay(run.layers, plain)
+    if run.is_waiting:
+        return _finish(run, plain, executions)
+    executions["plan"] += 1
+    return ExecutionResult(run.answer(), None)
+
+
+async def _finish(
+    run: Run, plain: Callable[..., AwaitableOrValue[ExecutionResult]], executions: Counter[str]
+) -> ExecutionResult:
+    try:
+        await run.finish()
+    except Flaw:
+        executions["replay"] += 1
+        return await _awaited(replay(run.layers, plain))
+    executions["plan"] += 1
+    return ExecutionResult(run.answer(), None)
+
+
+async def _awaited(result: AwaitableOrValue[ExecutionResult]) -> ExecutionResult:
+    return result if isinstance(result, ExecutionResult) else await result
+
+
+def _gather(values: Sequence[Any]) -> Any:
+    return gather_with_cancel(*values)
+
+
+def _track(values: Sequence[Any]) -> None:
+    """Keeps work going that a resolver started and does not wait for."""
+    for value in values:
+        if is_awaitable(value):
+            task = asyncio.ensure_future(value)
+            _BACKGROUND.add(task)
+            task.add_done_callback(_BACKGROUND.discard)
+
+
+_BACKGROUND: set[asyncio.Future[Any]] = set()
+_HELPERS = GraphQLResolveInfoHelpers(gather=_gather, track=_track)

@@ -38,4 +38,5 @@ def column_resolver(column: str) -> Callable[..., Any]:
     def resolve(row: Any, _info: Any, **_arguments: Any) -> Any:
         return row[column]
 
+    resolve.column = column  # type: ignore[attr-defined]  # plans read it for many rows at once
     return resolve

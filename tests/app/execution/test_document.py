@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from graphql import GraphQLSchema, OperationType, get_introspection_query
 
-from app.execution.document import Documents, RequestErrors, choose
+from app.execution.document import Documents, RequestErrors
 from app.settings import Limits
 
 
@@ -76,17 +76,17 @@ def test_development_suggests_names(schema: GraphQLSchema) -> None:
 
 def test_an_operation_is_chosen_by_name_or_because_it_is_the_only_one(documents: Documents) -> None:
     document = documents.read("query A { row { extra3 } } mutation B { plant { name } }")
-    assert choose(document, "B").kind is OperationType.MUTATION
-    assert choose(documents.read("query A { row { extra3 } }"), None).name == "A"
+    assert document.choose("B").kind is OperationType.MUTATION
+    assert documents.read("query A { row { extra3 } }").choose(None).name == "A"
     with pytest.raises(RequestErrors, match="Must provide operation name"):
-        choose(document, None)
+        document.choose(None)
     with pytest.raises(RequestErrors, match="Unknown operation named 'C'"):
-        choose(document, "C")
+        document.choose("C")
 
 
 def test_a_document_without_operation_is_refused(schema: GraphQLSchema, documents: Documents) -> None:
     with pytest.raises(RequestErrors):
-        choose(documents.read("fragment F on Tree { name }"), None)
+        documents.read("fragment F on Tree { name }").choose(None)
 
 
 def test_the_standard_introspection_query_is_read(documents: Documents) -> None:
@@ -109,4 +109,4 @@ def test_the_standard_introspection_query_is_read(documents: Documents) -> None:
     ],
 )
 def test_introspection_is_told_by_the_root_fields(documents: Documents, text: str, expected: bool) -> None:
-    assert choose(documents.read(text), None).is_introspection is expected
+    assert documents.read(text).choose(None).is_introspection is expected

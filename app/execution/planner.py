@@ -1,0 +1,124 @@
+"""Which operations run by a plan, and the plans that were made."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLFieldResolver,
+    GraphQLSchema,
+    Node,
+    OperationDefinitionNode,
+    OperationType,
+    VariableNode,
+    default_field_resolver,
+)
+from graphql.execution.collect_fields import FragmentDetails
+from graphql.execution.values import VariableValues
+
+from app.execution.input import Variables
+from app.execution.plan import Plan
+
+_CONDITIONS = frozenset({"skip", "include"})
+_INTROSPECTION = frozenset({"__schema", "__type"})
+_INCREMENTAL = frozenset({"defer", "stream"})
+# Four conditions of one document; a document with more gets its plans anew.
+_MOST_PLANS = 16
+
+
+class Planner:
+    """The plans of one operation, one for each choice that `@skip` and `@include` make.
+
+    `reason` says why graphql-core runs the operation, or is None where plans do.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        default_resolver: GraphQLFieldResolver = default_field_resolver,
+    ) -> None:
+        self._schema = schema
+        self._operation = operation
+        self._default_resolver = default_resolver
+        self._fragments = {
+            node.name.value: FragmentDetails(node)
+            for node in document.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
+        directives = list(_nodes(document, DirectiveNode))
+        conditions = {
+            argument.value.name.value
+            for directive in directives
+            if directive.name.value in _CONDITIONS
+            for argument in directive.arguments or ()
+            if isinstance(argument.value, VariableNode)
+        }
+        own = {definition.variable.name.value for definition in operation.variable_definitions or ()}
+        self._conditions = sorted(conditions & own)
+        self.reason = self._reason(document, directives)
+        self._variables = None if self.reason else Variables(schema, operation)
+        self._plans: dict[tuple[Any, ...], Plan] = {}
+
+    def plan(self, given: Mapping[str, Any]) -> tuple[Plan, VariableValues] | None:
+        """The plan for these variables and their coerced values; None where graphql-core must run the operation."""
+        if self._variables is None:
+            return None
+        variables = self._variables.coerce(given)
+        if variables is None:
+            return None
+        shape = tuple(variables.coerced.get(name) for name in self._conditions)
+        plan = self._plans.get(shape)
+        if plan is None:
+            if not all(isinstance(choice, bool) for choice in shape):
+                return None
+            plan = self._compile(dict(zip(self._conditions, shape, strict=True)), variables)
+        return (plan, variables) if plan else None
+
+    def _compile(self, choice: dict[str, Any], variables: VariableValues) -> Plan | None:
+        # A plan outlives the request, so it keeps none of its other values.
+        kept = VariableValues({name: variables.sources[name] for name in choice}, choice)
+        try:
+            plan = Plan(self._schema, self._operation, self._fragments, kept, self._default_resolver)
+        except (GraphQLError, RecursionError):  # what validation lets nobody send
+            return None
+        if len(self._plans) < _MOST_PLANS:
+            self._plans[tuple(choice.values())] = plan
+        return plan
+
+    def _reason(self, document: DocumentNode, directives: list[DirectiveNode]) -> str | None:
+        kind = self._operation.operation
+        if kind is OperationType.SUBSCRIPTION:
+            return "subscription"
+        if self._schema.get_root_type(kind) is None:
+            return "no root type"
+        if any(node.name.value in _INTROSPECTION for node in _nodes(document, FieldNode)):
+            return "introspection"
+        if any(directive.name.value not in _CONDITIONS for directive in directives):
+            return "directive"
+        if any(self._schema.get_directive(name) for name in _INCREMENTAL):
+            return "incremental delivery"
+        if any(details.definition.variable_definitions for details in self._fragments.values()):
+            return "fragment arguments"
+        if kind is OperationType.MUTATION and len(self._operation.selection_set.selections) != 1:
+            return "several mutations"
+        return None
+
+
+def _nodes(root: Node, kind: Callable[..., Any]) -> Iterator[Any]:
+    waiting: list[Node] = [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, kind):  # type: ignore[arg-type]
+            yield node
+        for key in node.keys:
+            value = getattr(node, key, None)
+            if isinstance(value, Node):
+                waiting.append(value)
+            elif isinstance(value, list | tuple):
+                waiting.extend(item for item in value if isinstance(item, Node))

@@ -1,0 +1,283 @@
+"""One execution of a plan, breadth first: every field of a level is resolved before the next level begins.
+
+A level is a list of layers, a layer all objects that one field yields of one type. So a resolver is called once for all
+of them where it can be, and loaders hear of all their keys at once. Objects are made at the end, from the last layer to
+the first, when all they hold is there.
+"""
+
+from asyncio import Future, ensure_future, gather
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
+from functools import partial
+from types import CoroutineType
+from typing import Any
+
+from graphql import GraphQLError, GraphQLObjectType, GraphQLResolveInfo
+from graphql.execution.values import VariableValues
+from graphql.pyutils import Path, is_awaitable
+
+from app.execution.completion import Column, Flaw, Grouped, Promise, Spots
+from app.execution.plan import Field, Plan, Selection
+
+MISSING: Any = object()
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple, Grouped})
+
+
+class Failure:
+    """What a resolver raised."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+class Info(GraphQLResolveInfo[Any]):
+    """What resolvers get. `ahead` is the field with all that is selected below it; `path` is made when read."""
+
+    ahead: Field
+    place: tuple["Layer", int] | None = None
+
+    @property
+    def path(self) -> Any:
+        if self.place is None:  # a call for all objects at once is at no one path
+            return None
+        layer, index = self.place
+        return Path(layer.spots()[index], self.ahead.key, layer.selection.type.name)
+
+
+class Layer:
+    """The objects that one field yields, of one type.
+
+    `resolved` holds what resolvers gave, by field, until the run is over: a list with a value, `Failure`, awaitable or
+    `MISSING` per object; or one awaitable for all. `awaited` names the fields that had to be awaited. `columns` holds
+    what became of it all.
+    """
+
+    __slots__ = ("awaited", "columns", "objects", "resolved", "selection", "sources", "spots")
+
+    def __init__(self, selection: Selection, sources: Sequence[Any], spots: Spots) -> None:
+        self.selection = selection
+        self.sources = sources
+        self.spots = spots
+        self.resolved: dict[str, Any] = {}
+        self.awaited: set[str] = set()
+        self.columns: list[Any] = [None] * len(selection.fields)
+        self.objects: list[dict[str, Any]] = []
+
+    def made(self) -> Column:
+        return self.objects
+
+    def make(self) -> None:
+        columns = [column() if callable(column) else column for column in self.columns]
+        self.objects = self.selection.build(columns, len(self.sources))
+
+
+class Run:
+    """`start` runs as far as it goes without waiting; `finish` goes on while resolvers have to be awaited."""
+
+    def __init__(self, plan: Plan, root_value: Any, context: Any, variables: VariableValues, helpers: Any) -> None:
+        self.plan = plan
+        self.layers: list[Layer] = []
+        self._variables = variables
+        self._next = 0
+        self._waiting: list[tuple[Layer, int]] = []
+        self._shared = (
+            plan.schema,
+            plan.fragment_definitions,
+            root_value,
+            plan.operation,
+            variables,
+            context,
+            is_awaitable,
+            None,
+            helpers,
+        )
+        self.layers.append(Layer(plan.root, [root_value], _root_spots))
+
+    @property
+    def is_waiting(self) -> bool:
+        return bool(self._waiting)
+
+    def start(self) -> None:
+        """Raises `Flaw`."""
+        while self._next < len(self.layers):
+            layer = self.layers[self._next]
+            self._next += 1
+            self._resolve(layer)
+
+    async def finish(self) -> None:
+        """Raises `Flaw`."""
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            await self._settle(waiting)
+            for layer, slot in waiting:
+                self._complete(layer, slot, layer.resolved[layer.selection.fields[slot].key])
+            self.start()
+
+    def answer(self) -> dict[str, Any]:
+        for layer in reversed(self.layers):
+            layer.make()
+        return self.layers[0].objects[0]
+
+    # -------------------------------------------------------------------------------------------- for completers
+
+    def add(self, field: Field, type_: GraphQLObjectType, sources: Sequence[Any], spots: Spots) -> Promise:
+        try:
+            layer = Layer(field.selection(type_), sources, spots)
+        except (GraphQLError, RecursionError):
+            raise Flaw from None
+        self.layers.append(layer)
+        return layer.made
+
+    def type_of(self, field: Field, type_: Any, value: Any) -> GraphQLObjectType:
+        if type_.resolve_type is None:
+            raise Flaw
+        try:
+            name = type_.resolve_type(value, self._info(field), type_)
+        except Exception:
+            raise Flaw from None
+        if isinstance(name, CoroutineType):
+            name.close()
+        found = self.plan.schema.get_type(name) if isinstance(name, str) else None
+        if (
+            not isinstance(found, GraphQLObjectType)
+            or found.is_type_of is not None
+            or not self.plan.schema.is_sub_type(type_, found)
+        ):
+            raise Flaw
+        return found
+
+    # -------------------------------------------------------------------------------------------- resolving
+
+    def _resolve(self, layer: Layer) -> None:
+        selection, sources = layer.selection, layer.sources
+        try:
+            columns = selection.read(sources)
+        except Exception:
+            raise Flaw from None
+        for slot, column in zip(selection.column_slots, columns, strict=True):
+            self._complete(layer, slot, column)
+        for slot, field in enumerate(selection.fields):
+            if field.column is not None:
+                continue
+            if field.constant is not None:
+                layer.columns[slot] = [field.constant] * len(sources)
+            elif field.bulk is not None:
+                self._resolve_all(layer, slot, field)
+            else:
+                self._resolve_each(layer, slot, field)
+
+    def _resolve_all(self, layer: Layer, slot: int, field: Field) -> None:
+        assert field.bulk is not None  # noqa: S101
+        arguments = self._arguments(field)
+        try:
+            values = field.bulk(layer.sources, self._info(field), **arguments)
+        except Exception as error:
+            layer.resolved[field.key] = [Failure(error)] * len(layer.sources)
+            raise Flaw from None
+        layer.resolved[field.key] = values
+        if isinstance(values, list | Grouped):
+            self._complete(layer, slot, values)
+        else:
+            self._waiting.append((layer, slot))
+
+    def _resolve_each(self, layer: Layer, slot: int, field: Field) -> None:
+        arguments = self._arguments(field)
+        resolver = field.resolver
+        values: list[Any] = [MISSING] * len(layer.sources)
+        layer.resolved[field.key] = values
+        for index, source in enumerate(layer.sources):
+            try:
+                values[index] = resolver(source, self._info(field, (layer, index)), **arguments)
+            except Exception as error:
+                values[index] = Failure(error)
+                raise Flaw from None
+        if _holds_awaitable(values):
+            self._waiting.append((layer, slot))
+        else:
+            self._complete(layer, slot, values)
+
+    def _arguments(self, field: Field) -> dict[str, Any]:
+        try:
+            return field.arguments(self._variables)
+        except Exception:
+            raise Flaw from None
+
+    def _info(self, field: Field, place: tuple[Layer, int] | None = None) -> Info:
+        own = (field.name, field.nodes, field.definition.type, field.parent_type, None)
+        info = tuple.__new__(Info, own + self._shared)
+        info.ahead = field
+        if place is not None:
+            info.place = place
+        return info
+
+    def _complete(self, layer: Layer, slot: int, values: Any) -> None:
+        field = layer.selection.fields[slot]
+        layer.columns[slot] = field.complete(self, values, partial(_spots_of, layer, field.key))
+
+    # -------------------------------------------------------------------------------------------- waiting
+
+    async def _settle(self, waiting: list[tuple[Layer, int]]) -> None:
+        """Puts outcomes in place of awaitables. Raises `Flaw` as soon as one has failed."""
+        places: list[tuple[Any, Any]] = []
+        awaitables: list[Awaitable[Any]] = []
+        for layer, slot in waiting:
+            key = layer.selection.fields[slot].key
+            values = layer.resolved[key]
+            layer.awaited.add(key)
+            if not isinstance(values, list):
+                places.append((layer.resolved, key))
+                awaitables.append(values)
+                continue
+            for index, value in enumerate(values):
+                if is_awaitable(value):
+                    places.append((values, index))
+                    awaitables.append(value)
+        outcomes = await _outcomes(awaitables)
+        for (holder, key), outcome in zip(places, outcomes, strict=True):
+            holder[key] = outcome
+        if any(isinstance(outcome, Failure) for outcome in outcomes):
+            raise Flaw
+
+
+async def _outcomes(awaitables: list[Awaitable[Any]]) -> list[Any]:
+    """Values and a `Failure`, and then what is not settled yet as futures: an error does not wait for its siblings."""
+    if len(awaitables) == 1:
+        try:  # without a task: most operations wait for one thing at a time
+            return [await awaitables[0]]
+        except Exception as error:
+            return [Failure(error)]
+    futures = [ensure_future(awaitable) for awaitable in awaitables]
+    with suppress(Exception):
+        await gather(*futures)
+    return [_outcome(future) for future in futures]
+
+
+def _outcome(future: Future[Any]) -> Any:
+    if not future.done():
+        return future
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if not isinstance(error, Exception):
+        raise error
+    return Failure(error)
+
+
+def _holds_awaitable(values: list[Any]) -> bool:
+    """Raises `Flaw` for an exception that was returned."""
+    found = False
+    for kind in set(map(type, values)) - _PLAIN:
+        if issubclass(kind, Exception):
+            raise Flaw
+        found = found or kind is CoroutineType or hasattr(kind, "__await__")
+    return found
+
+
+def _root_spots() -> list[Any]:
+    return [None]
+
+
+def _spots_of(layer: Layer, key: str) -> list[Path]:
+    return [Path(spot, key, layer.selection.type.name) for spot in layer.spots()]
