@@ -1,6 +1,6 @@
 """What every resolver gets: who asks, and the rows that they may see."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import asyncpg
@@ -10,7 +10,8 @@ from app.auth.login import Logins
 from app.auth.viewer import Kind, Viewer
 from app.database import Database
 from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated, StorefrontKeyRequired
-from loaders.batch import Batch, Loaders
+from loaders.batch import Batch, Loaders, Row
+from loaders.tree import Tree
 from sql import Statement
 
 
@@ -80,9 +81,39 @@ class Context:
         """The rows of `statement` that the viewer may see; see `Database.fetch`. Raises `NotAuthenticated`."""
         return await self.db.fetch(statement, self.viewer.scope, **values)
 
+    async def fetch_tree(
+        self,
+        statement: Statement,
+        tree: Tree | None,
+        *,
+        filters: frozenset[str] = frozenset(),
+        order: tuple[str, ...] = (),
+        count: Statement | None = None,
+        **values: Any,
+    ) -> tuple[Sequence[Row], int | None]:
+        """The rows of `statement` as `fetch` gives them, and the `items_found` of `count` if one is given.
+
+        What hangs on the rows comes with them by one statement, and loaders have it from then on. Without a tree
+        nothing is known of what hangs on them, and only they are read. Raises `NotAuthenticated`.
+        """
+        scope = self.viewer.scope
+        if tree is None:
+            return await self.fetch(statement, filters=filters, order=order, **values), None
+        composition = await tree.compose(statement, scope.reach, self.db.columns_of, filters, order, count)
+        if composition is None:
+            return await self.fetch(statement, filters=filters, order=order, **values), None
+        parts = composition.rows(await self.db.fetch_fused(composition.fused, scope, composition.values(values)))
+        for (relation, parent), rows in zip(composition.relations, parts[1:], strict=False):
+            self._loaders.add(relation.batch, parts[parent].column(relation.key), rows)
+        return parts[0], parts[-1].column("items_found")[0] if count else None
+
     def load(self, batch: Batch, key: Any) -> Awaitable[Any]:
         """The rows of one key, gathered with those of its siblings."""
         return self._loaders.load(batch, key)
+
+    def load_all(self, batch: Batch, keys: Sequence[Any]) -> Any:
+        """The rows of many keys, or an awaitable of them; see `Loaders.load_all`."""
+        return self._loaders.load_all(batch, keys)
 
 
 Info = GraphQLResolveInfo[Context]

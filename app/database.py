@@ -1,11 +1,13 @@
 """The connections to PostgreSQL: a pool, and one way to run a named statement within a viewer's scope."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import asyncpg
 
 from app.settings import Settings
-from sql import Scope, Statement
+from sql import Prepared, Scope, Statement
+from sql.fuse import Fused
 
 
 class Database:
@@ -14,6 +16,7 @@ class Database:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
         self.statements = 0
+        self._columns: dict[str, Mapping[str, bool]] = {}
 
     @classmethod
     async def connect(cls, settings: Settings) -> Self:
@@ -45,6 +48,28 @@ class Database:
         self.statements += 1
         rows: list[asyncpg.Record] = await self.pool.fetch(prepared.text, *prepared.arguments(values))
         return rows
+
+    async def fetch_fused(self, fused: Fused, scope: Scope, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
+        """The one row of several statements in one; see `sql.fuse`. `values` are the parameters of each."""
+        root = {
+            **values[0],
+            "scope_channel_ids": scope.channel_ids,
+            "scope_company_ids": scope.company_ids,
+            "scope_customer_id": scope.customer_id,
+        }
+        self.statements += 1
+        [row] = await self.pool.fetch(fused.text, *fused.arguments([root, *values[1:]]))
+        return row
+
+    async def columns_of(self, prepared: Prepared) -> Mapping[str, bool]:
+        """The names of the columns of a statement, each with whether it is an array."""
+        columns = self._columns.get(prepared.text)
+        if columns is None:
+            async with self.pool.acquire() as connection:
+                attributes = (await connection.prepare(prepared.text)).get_attributes()
+            columns = {attribute.name: attribute.type.kind == "array" for attribute in attributes}
+            self._columns[prepared.text] = columns
+        return columns
 
     async def close(self) -> None:
         await self.pool.close()

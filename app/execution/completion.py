@@ -7,7 +7,6 @@ graphql-core then completes the recorded values, error by error.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -62,21 +61,6 @@ class Complete(Protocol):
     def __call__(self, run: Layering, values: Any, spots: Spots) -> Column | Promise: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Grouped:
-    """The lists of several parents, end to end: the first `lengths[0]` of `rows` are the first parent's."""
-
-    rows: Sequence[Any]
-    lengths: Sequence[int]
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Any:
-        rows = iter(self.rows)
-        return (list(islice(rows, length)) for length in self.lengths)
-
-
 def completer(field: "Field", type_: GraphQLOutputType) -> Complete:
     if is_non_null_type(type_):
         return _non_null(completer(field, type_.of_type))
@@ -99,7 +83,7 @@ def check_plain(values: Sequence[Any]) -> None:
 
 def _non_null(complete: Complete) -> Complete:
     def complete_non_null(run: Layering, values: Any, spots: Spots) -> Column | Promise:
-        if not isinstance(values, Grouped) and _has_holes(values):
+        if _has_holes(values):
             raise Flaw
         return complete(run, values, spots)
 
@@ -199,7 +183,7 @@ def _list(complete: Complete) -> Complete:
     def complete_list(run: Layering, values: Any, spots: Spots) -> Column | Promise:
         items: Sequence[Any]
         lengths: Sequence[int | None]
-        if isinstance(values, Grouped):
+        if hasattr(values, "lengths"):
             items, lengths = values.rows, values.lengths
         else:
             items, lengths = _flatten(values)
@@ -277,8 +261,8 @@ def _left_to_graphql_core(run: Layering, values: Any, spots: Spots) -> Column | 
 
 
 def _has_holes(values: Any) -> bool:
-    # What holds its values in columns has none.
-    return not hasattr(values, "column") and not _NOTHING.isdisjoint(map(type, values))
+    # Rows by column, and lists of them, have none.
+    return not (hasattr(values, "column") or hasattr(values, "lengths") or _NOTHING.isdisjoint(map(type, values)))
 
 
 def _fill(values: Sequence[Any], objects: Column) -> list[Any]:

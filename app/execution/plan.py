@@ -7,9 +7,11 @@ one operation of one document and one choice of what `@skip` and `@include` leav
 A resolver may offer a plan more than a call per object:
 
     resolve.column = "sku"                 the value is `parent["sku"]`, and reading it has no other effect
-    resolve.bulk(parents, info, **args)    the values for all parents: a list, a `Grouped`, or an awaitable of either
+    resolve.bulk(parents, info, **args)    the values for all parents, or an awaitable of them
 
-Everything else is called once per object, as graphql-core does it.
+Everything else is called once per object, as graphql-core does it. Values for all parents are a sequence of them. They
+may be held otherwise: rows by column, which `rows.column(name)` reads for all of them; or lists end to end, with all
+the items as `lists.rows` and each list's length in `lists.lengths`.
 """
 
 from collections.abc import Callable, Sequence

@@ -16,11 +16,11 @@ from graphql import GraphQLError, GraphQLObjectType, GraphQLResolveInfo
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, is_awaitable
 
-from app.execution.completion import Column, Flaw, Grouped, Promise, Spots
+from app.execution.completion import Column, Flaw, Promise, Spots
 from app.execution.plan import Field, Plan, Selection
 
 MISSING: Any = object()
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple, Grouped})
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple})
 
 
 class Failure:
@@ -177,10 +177,10 @@ class Run:
             layer.resolved[field.key] = [Failure(error)] * len(layer.sources)
             raise Flaw from None
         layer.resolved[field.key] = values
-        if isinstance(values, list | Grouped):
-            self._complete(layer, slot, values)
-        else:
+        if is_awaitable(values):
             self._waiting.append((layer, slot))
+        else:
+            self._complete(layer, slot, values)
 
     def _resolve_each(self, layer: Layer, slot: int, field: Field) -> None:
         arguments = self._arguments(field)

@@ -1,6 +1,5 @@
 """Carriers on the B2B surface. Every viewer may read them; their codes only as far as the viewer sees (B-7)."""
 
-from collections.abc import Awaitable
 from typing import Any
 
 from ariadne import ObjectType, QueryType
@@ -9,6 +8,7 @@ import sql
 from app.context import Info
 from app.errors import CarrierNotFound
 from app.resolvers.b2b.page import Page, page_type, search
+from app.resolvers.relation import relation
 from loaders.carrier import carrier_by_id, descriptions_by_carrier
 from loaders.track_and_trace import newest_track_and_traces_by_carrier
 
@@ -29,20 +29,12 @@ async def resolve_carrier(_root: None, info: Info, id: int) -> Any:
 
 
 @query.field("carriers")
-def resolve_carriers(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
+async def resolve_carriers(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
     info.context.require()
-    return search(info.context, SQL, input)
+    return await search(info, SQL, input)
 
 
-@carrier.field("descriptions")
-def resolve_carrier_descriptions(row: Any, info: Info) -> Awaitable[Any]:
-    return info.context.load(descriptions_by_carrier, row["id"])
-
-
-@carrier.field("trackAndTraces")
-def resolve_carrier_track_and_traces(row: Any, info: Info) -> Awaitable[Any]:
-    info.context.require("shipments:read")
-    return info.context.load(newest_track_and_traces_by_carrier, row["id"])
-
+carrier.set_field("descriptions", relation(descriptions_by_carrier, "id"))
+carrier.set_field("trackAndTraces", relation(newest_track_and_traces_by_carrier, "id", needs="shipments:read"))
 
 bindables = [query, carrier, page_type("CarriersResponse")]

@@ -1,7 +1,7 @@
 """Orders on the B2B surface."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from ariadne import ObjectType, QueryType
@@ -13,6 +13,7 @@ from app.errors import Forbidden, OrderNotFound, ValidationError
 from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.names import snake_case
+from app.resolvers.relation import ahead, column, relation, same_row
 from loaders.order import fulfillment_by_order, tax_percentages_by_order
 from loaders.order_item import order_items_by_order
 from loaders.order_status import order_status_by_code
@@ -44,25 +45,25 @@ async def resolve_order(
     if (orderId is None) == (orderUUID is None):
         raise ValidationError("orderId", "and orderUUID exclude each other; exactly one of the two is required")
     if orderUUID is None:
-        rows = await info.context.fetch(SQL.by_id, id=orderId)
+        rows, _ = await info.context.fetch_tree(SQL.by_id, ahead(info), id=orderId)
     else:
         key = as_uuid(orderUUID)
-        rows = await info.context.fetch(SQL.by_uuid, uuid=key) if key else []
+        rows = (await info.context.fetch_tree(SQL.by_uuid, ahead(info), uuid=key))[0] if key else []
     if not rows:
         raise OrderNotFound(orderId if orderUUID is None else orderUUID)
     return rows[0]
 
 
 @query.field("orders")
-def resolve_orders(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
+async def resolve_orders(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
     """Raises `Forbidden` where a viewer without a role asks for other users or companies than its own (B-8)."""
     _refuse_foreign(info.context.require("orders:read"), input or {})
     arguments = {field: value for field, value in (input or {}).items() if field != "termFields"}
     term_fields = (input or {}).get("termFields")
     if term_fields is None:
         term_fields = list(cast("GraphQLEnumType", info.schema.type_map["OrderSearchFields"]).values)
-    return search(
-        info.context,
+    return await search(
+        info,
         SQL,
         arguments,
         sources=_sources("source"),
@@ -92,25 +93,10 @@ def _sources(prefix: str) -> Callable[[list[dict[str, str | None]]], dict[str, A
     }
 
 
-@order.field("orderStatus")
-def resolve_order_order_status(row: Any, info: Info) -> Awaitable[Any]:
-    return info.context.load(order_status_by_code, row["status"])
-
-
-@order.field("items")
-def resolve_order_items(row: Any, info: Info) -> Awaitable[Any]:
-    return info.context.load(order_items_by_order, row["id"])
-
-
-@order.field("shipments")
-def resolve_order_shipments(row: Any, info: Info) -> Awaitable[Any]:
-    info.context.require("shipments:read")
-    return info.context.load(shipments_by_order, row["id"])
-
-
-@order.field("sources")
-def resolve_order_sources(row: Any, info: Info) -> Awaitable[Any]:
-    return info.context.load(sources_by_order, row["id"])
+order.set_field("orderStatus", relation(order_status_by_code, "status"))
+order.set_field("items", relation(order_items_by_order, "id"))
+order.set_field("shipments", relation(shipments_by_order, "id", needs="shipments:read"))
+order.set_field("sources", relation(sources_by_order, "id"))
 
 
 @order.field("fulfillmentStatus")
@@ -128,32 +114,25 @@ async def resolve_order_fulfillment_status(row: Any, info: Info) -> str:
     return "UNFULFILLED"
 
 
-@order.field("total")
-@order.field("postageData")
-@order.field("paymentData")
-def resolve_order_part(row: Any, _info: Info) -> Any:
-    """A part of the order's own row; its columns bear the part's name before them."""
-    return row
+# Parts of the order's own row; their columns bear the part's name before them.
+for _part in ("total", "postageData", "paymentData"):
+    order.set_field(_part, same_row)
 
 
-def _part(type_name: str, prefix: str, fields: Iterable[str]) -> ObjectType:
+def _columns(type_name: str, prefix: str, fields: Iterable[str]) -> ObjectType:
     part = ObjectType(type_name)
     for field in fields:
-        part.set_field(field, _column(f"{prefix}_{snake_case(field)}"))
+        part.set_field(field, column(f"{prefix}_{snake_case(field)}"))
     return part
 
 
-def _column(name: str) -> Callable[[Any, Info], Any]:
-    return lambda row, _info: row[name]
-
-
-order_totals = _part("OrderTotals", "total", ["gross", "net", "tax", "discountType", "discountValue"])
-order_payment_data = _part(
+order_totals = _columns("OrderTotals", "total", ["gross", "net", "tax", "discountType", "discountValue"])
+order_payment_data = _columns(
     "OrderPaymentData",
     "payment",
     ["net", "gross", "tax", "taxPercentage", "method", "status", "statusDate", "accountingId", "overruled"],
 )
-order_postage_data = _part(
+order_postage_data = _columns(
     "OrderPostageData",
     "postage",
     [
@@ -163,9 +142,6 @@ order_postage_data = _part(
 )
 
 
-@order_totals.field("taxPercentages")
-def resolve_order_totals_tax_percentages(row: Any, info: Info) -> Awaitable[Any]:
-    return info.context.load(tax_percentages_by_order, row["id"])
-
+order_totals.set_field("taxPercentages", relation(tax_percentages_by_order, "id"))
 
 bindables = [query, order, order_totals, order_payment_data, order_postage_data, page_type("OrderResponse")]

@@ -1,20 +1,18 @@
 """Order lines on the B2B surface."""
 
-from collections.abc import Awaitable
 from typing import Any
 
 from ariadne import ObjectType
 
 from app.context import Info
+from app.resolvers.relation import relation
 from loaders.order_item import fulfillment_by_order_item
 from loaders.source import sources_by_order_item
 
 order_item = ObjectType("OrderItem")
 
 
-@order_item.field("sources")
-def resolve_order_item_sources(row: Any, info: Info) -> Awaitable[Any]:
-    return info.context.load(sources_by_order_item, row["id"])
+order_item.set_field("sources", relation(sources_by_order_item, "id"))
 
 
 @order_item.field("quantityShipped")

@@ -8,6 +8,7 @@ import sql
 from app.context import Info
 from app.errors import OrderStatusNotFound, ValidationError
 from app.resolvers.b2b.page import Page, page_type, search, search_each
+from app.resolvers.relation import relation
 from loaders.order_status import (
     next_count,
     next_statuses,
@@ -41,15 +42,12 @@ async def resolve_order_status(_root: None, info: Info, input: dict[str, Any]) -
 
 
 @query.field("orderStatuses")
-def resolve_order_statuses(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
+async def resolve_order_statuses(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
     info.context.require("orders:read")
-    return search(info.context, SQL, input)
+    return await search(info, SQL, input)
 
 
-@order_status.field("statusSet")
-async def resolve_order_status_status_set(row: Any, info: Info) -> Any:
-    key = row["status_set_id"]
-    return None if key is None else await info.context.load(order_status_set_by_id, key)
+order_status.set_field("statusSet", relation(order_status_set_by_id, "status_set_id"))
 
 
 @order_status.field("nextStatuses")

@@ -10,6 +10,7 @@ from app.errors import ValidationError
 from app.resolvers.b2b.argument import as_instant, as_value
 from app.resolvers.names import snake_case
 from app.resolvers.once import once
+from app.resolvers.relation import ahead, selects
 from loaders.batch import Batch
 from sql import File
 
@@ -21,22 +22,35 @@ Convert = Callable[[Any], Any]
 
 
 class Page:
-    """A list of which rows and count are read only when a selected field asks for them, and once at most."""
+    """A list of which rows and count are read only when a selected field asks for them, and once at most.
+
+    `rows` and `count` are there already where the root field could tell that they will be asked for.
+    """
 
     def __init__(
-        self, page: int, size: int, rows: Callable[[], Awaitable[Any]], count: Callable[[], Awaitable[int]]
+        self,
+        page: int,
+        size: int,
+        read_rows: Callable[[], Awaitable[Any]],
+        read_count: Callable[[], Awaitable[int]],
     ) -> None:
         self.page = page
         self.size = size
-        self._rows = once(rows)
-        self._count = once(count)
+        self.rows: Sequence[Any] | None = None
+        self.count: int | None = None
+        self._read_rows = once(read_rows)
+        self._read_count = once(read_count)
 
-    async def rows(self) -> list[Any]:
-        rows: list[Any] = await self._rows()
-        return rows
+    def with_rows(self, use: Callable[[Sequence[Any]], Any]) -> Any:
+        """What `use` makes of the rows, or an awaitable of it."""
+        return _later(use, self._read_rows()) if self.rows is None else use(self.rows)
 
-    async def count(self) -> int:
-        return await self._count()
+    def with_count(self, use: Callable[[int], Any]) -> Any:
+        return _later(use, self._read_count()) if self.count is None else use(self.count)
+
+
+async def _later(use: Callable[[Any], Any], value: Awaitable[Any]) -> Any:
+    return use(await value)
 
 
 def page_type(name: str) -> ObjectType:
@@ -44,16 +58,16 @@ def page_type(name: str) -> ObjectType:
     response = ObjectType(name)
 
     @response.field("items")
-    async def resolve_items(page: Page, _info: Info) -> list[Any]:
-        return await page.rows()
+    def resolve_items(page: Page, _info: Info) -> Any:
+        return page.with_rows(lambda rows: rows)
 
     @response.field("itemsFound")
-    async def resolve_items_found(page: Page, _info: Info) -> int:
-        return await page.count()
+    def resolve_items_found(page: Page, _info: Info) -> Any:
+        return page.with_count(lambda count: count)
 
     @response.field("pages")
-    async def resolve_pages(page: Page, _info: Info) -> int:
-        return -(-await page.count() // page.size)
+    def resolve_pages(page: Page, _info: Info) -> Any:
+        return page.with_count(lambda count: -(-count // page.size))
 
     @response.field("page")
     def resolve_page(page: Page, _info: Info) -> int:
@@ -64,40 +78,46 @@ def page_type(name: str) -> ObjectType:
         return page.size
 
     @response.field("start")
-    async def resolve_start(page: Page, _info: Info) -> int:
-        return (page.page - 1) * page.size + 1 if await page.rows() else 0
+    def resolve_start(page: Page, _info: Info) -> Any:
+        return page.with_rows(lambda rows: (page.page - 1) * page.size + 1 if rows else 0)
 
     @response.field("end")
-    async def resolve_end(page: Page, _info: Info) -> int:
-        rows = await page.rows()
-        return (page.page - 1) * page.size + len(rows) if rows else 0
+    def resolve_end(page: Page, _info: Info) -> Any:
+        return page.with_rows(lambda rows: (page.page - 1) * page.size + len(rows) if rows else 0)
 
     return response
 
 
-def search(context: Context, file: File, arguments: Mapping[str, Any] | None, **convert: Convert) -> Page:
+async def search(info: Info, file: File, arguments: Mapping[str, Any] | None, **convert: Convert) -> Page:
     """The page of `file`'s rows that `arguments`, an input of the SDL, asks for.
 
     Each given field of the input is a filter of the file of the same name in snake case; `convert` holds conversions
     for filters whose values are not yet what PostgreSQL takes, into a value or a dict of several parameters. Raises
     `ValidationError`.
     """
+    context = info.context
     arguments = arguments or {}
-    page, size = page_of(arguments, context.largest_page)
+    number, size = page_of(arguments, context.largest_page)
     filters, values = filters_of(arguments, convert)
     order = order_of(arguments)
+    window = {"limit": size, "skip": (number - 1) * size}
 
-    async def rows() -> list[Any]:
-        return await context.fetch(
-            file.page, filters=filters, order=order, limit=size, skip=(page - 1) * size, **values
-        )
+    async def rows() -> Sequence[Any]:
+        return await context.fetch(file.page, filters=filters, order=order, **window, **values)
 
     async def count() -> int:
         found = await context.fetch(file.count, filters=filters, **values)
         items_found: int = found[0]["items_found"]
         return items_found
 
-    return Page(page, size, rows, count)
+    page = Page(number, size, rows, count)
+    tree = ahead(info, "items")
+    if tree is not None and selects(info, "items", "start", "end"):
+        counted = file.count if selects(info, "itemsFound", "pages") else None
+        page.rows, page.count = await context.fetch_tree(
+            file.page, tree, filters=filters, order=order, count=counted, **window, **values
+        )
+    return page
 
 
 def search_each(

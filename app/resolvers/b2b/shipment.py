@@ -1,6 +1,5 @@
 """Shipments on the B2B surface."""
 
-from collections.abc import Awaitable
 from typing import Any
 
 from ariadne import ObjectType, QueryType
@@ -10,6 +9,7 @@ from app.context import Info
 from app.errors import ShipmentNotFound, ValidationError
 from app.resolvers.b2b.argument import as_uuid, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
+from app.resolvers.relation import ahead, relation
 from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_shipment
 from loaders.track_and_trace import track_and_traces_by_shipment
@@ -27,31 +27,20 @@ async def resolve_shipment(_root: None, info: Info, id: str) -> Any:
     key = as_uuid(id)
     if key is None:
         raise ValidationError("id", "must be a UUID")
-    rows = await info.context.fetch(SQL.by_id, id=key)
+    rows, _ = await info.context.fetch_tree(SQL.by_id, ahead(info), id=key)
     if not rows:
         raise ShipmentNotFound(id)
     return rows[0]
 
 
 @query.field("shipments")
-def resolve_shipments(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
+async def resolve_shipments(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
     info.context.require("shipments:read")
-    return search(info.context, SQL, input, ids=as_uuids)
+    return await search(info, SQL, input, ids=as_uuids)
 
 
-@shipment.field("items")
-def resolve_shipment_items(row: Any, info: Info) -> Awaitable[Any]:
-    return info.context.load(shipment_items_by_shipment, row["id"])
-
-
-@shipment.field("trackAndTraces")
-def resolve_shipment_track_and_traces(row: Any, info: Info) -> Awaitable[Any]:
-    return info.context.load(track_and_traces_by_shipment, row["id"])
-
-
-@shipment.field("sources")
-def resolve_shipment_sources(row: Any, info: Info) -> Awaitable[Any]:
-    return info.context.load(sources_by_shipment, row["id"])
-
+shipment.set_field("items", relation(shipment_items_by_shipment, "id"))
+shipment.set_field("trackAndTraces", relation(track_and_traces_by_shipment, "id"))
+shipment.set_field("sources", relation(sources_by_shipment, "id"))
 
 bindables = [query, shipment, page_type("ShipmentResponse")]

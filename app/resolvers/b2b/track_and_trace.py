@@ -9,6 +9,7 @@ from app.context import Info
 from app.errors import TrackAndTraceNotFound
 from app.resolvers.b2b.argument import as_uuid, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
+from app.resolvers.relation import ahead, reads, relation
 from app.resolvers.tracking import tracking_url
 from loaders.carrier import carrier_by_id
 
@@ -23,29 +24,27 @@ async def resolve_track_and_trace(_root: None, info: Info, id: str) -> Any:
     """Raises `TrackAndTraceNotFound`, also where the id is no UUID (B-10)."""
     info.context.require("shipments:read")
     key = as_uuid(id)
-    rows = await info.context.fetch(SQL.by_id, id=key) if key else []
+    rows = (await info.context.fetch_tree(SQL.by_id, ahead(info), id=key))[0] if key else []
     if not rows:
         raise TrackAndTraceNotFound(id)
     return rows[0]
 
 
 @query.field("trackAndTraces")
-def resolve_track_and_traces(
+async def resolve_track_and_traces(
     _root: None,
     info: Info,
     input: dict[str, Any] | None = None,
 ) -> Page:
     info.context.require("shipments:read")
-    return search(info.context, SQL, input, ids=as_uuids, shipment_ids=as_uuids)
+    return await search(info, SQL, input, ids=as_uuids, shipment_ids=as_uuids)
 
 
-@track_and_trace.field("carrier")
-async def resolve_track_and_trace_carrier(row: Any, info: Info) -> Any:
-    carrier_id = row["carrier_id"]
-    return None if carrier_id is None else await info.context.load(carrier_by_id, carrier_id)
+track_and_trace.set_field("carrier", relation(carrier_by_id, "carrier_id"))
 
 
 @track_and_trace.field("trackingUrl")
+@reads("carrier_id", "code")
 async def resolve_track_and_trace_tracking_url(row: Any, info: Info) -> str | None:
     carrier_id = row["carrier_id"]
     if carrier_id is None:

@@ -206,4 +206,4 @@ async def test_shipments_nested_document_costs_the_same_statements_whatever_the_
         answer = await graphql(NESTED, {"size": size})
         assert "errors" not in answer
         costs.append(db.statements - before)
-    assert costs == [12, 12, 12]
+    assert costs == [4, 4, 4]

@@ -1,0 +1,108 @@
+"""Fields that are rows of a loader, and what a root field can learn of them before it reads."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+from app.context import Info
+from loaders.batch import Batch, Row
+from loaders.rows import column_of
+from loaders.tree import Relation, Tree
+
+Resolver = Callable[..., Any]
+
+
+def relation(batch: Batch, key: str, *, needs: str | None = None) -> Resolver:
+    """A resolver that gives the value of `batch` (see `Batch`) for the parent's column `key`; null for a null key.
+
+    It raises `Forbidden` where the viewer lacks the scope `needs`.
+    """
+
+    def resolve(row: Row, info: Info) -> Awaitable[Any] | None:
+        if needs is not None:
+            info.context.require(needs)
+        value = row[key]
+        return None if value is None else info.context.load(batch, value)
+
+    def resolve_all(rows: Sequence[Row], info: Info) -> Any:
+        if needs is not None:
+            info.context.require(needs)
+        return info.context.load_all(batch, column_of(rows, key))
+
+    resolve.bulk = resolve_all  # type: ignore[attr-defined]  # see app/execution/plan.py
+    resolve.relation = Relation(batch, key)  # type: ignore[attr-defined]
+    return resolve
+
+
+def column(name: str) -> Resolver:
+    """A resolver that gives a column of the parent, under a name that is not the field's."""
+
+    def resolve(row: Row, _info: Info) -> Any:
+        return row[name]
+
+    resolve.column = name  # type: ignore[attr-defined]
+    return resolve
+
+
+def same_row(row: Row, _info: Info) -> Row:
+    """Resolves an object that is made of its parent's own row."""
+    return row
+
+
+same_row.bulk = lambda rows, _info: rows  # type: ignore[attr-defined]
+
+
+def reads(*columns: str) -> Callable[[Resolver], Resolver]:
+    """Says which columns of its parent a resolver reads, so that the others need not be fetched."""
+
+    def mark(resolver: Resolver) -> Resolver:
+        resolver.reads = columns  # type: ignore[attr-defined]
+        return resolver
+
+    return mark
+
+
+def ahead(info: Info, *path: str) -> Tree | None:
+    """The rows that are selected below this field, or below the fields of this path under it.
+
+    None where graphql-core executes the operation: it does not look ahead.
+    """
+    field = getattr(info, "ahead", None)
+    if field is None:
+        return None
+    tree: Tree | None = field.memory.get(path)
+    if tree is None:
+        fields = field.below
+        for name in path:
+            fields = [below for each in fields if each.name == name for below in each.below]
+        tree = field.memory[path] = _tree(fields)
+    return tree
+
+
+def selects(info: Info, *names: str) -> bool:
+    """Whether one of these fields is selected below this one."""
+    return any(field.name in names for field in info.ahead.below)  # type: ignore[attr-defined]
+
+
+def _tree(fields: Iterable[Any]) -> Tree:
+    columns: set[str] = set()
+    is_known = True
+    below: dict[Relation, list[Any]] = {}
+    waiting = deque(fields)
+    while waiting:
+        field = waiting.popleft()
+        related = getattr(field.resolver, "relation", None)
+        if field.constant is not None:
+            continue
+        if field.resolver is same_row:
+            waiting.extend(field.below)
+        elif field.column is not None:
+            columns.add(field.column)
+        elif related is not None:
+            below.setdefault(related, []).extend(field.below)
+        elif hasattr(field.resolver, "reads"):
+            columns.update(field.resolver.reads)
+        else:
+            is_known = False
+    branches = tuple((related, _tree(selected)) for related, selected in below.items())
+    return Tree(frozenset(columns) if is_known else None, branches)

@@ -1,0 +1,73 @@
+"""Rows by column: what a statement that answers several others at once gives, and what plans read fastest."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
+from typing import Any, overload
+
+Row = Any  # an asyncpg.Record or a dict: read by column name
+
+
+class Rows(Sequence[Row]):
+    """A sequence of rows, each a dict by column name. `column` reads one column of all of them.
+
+    `chosen` are the places of these rows among those that `columns` hold, all of them where it is None.
+    """
+
+    __slots__ = ("_chosen", "_columns", "_length", "_rows")
+
+    def __init__(self, columns: dict[str, Sequence[Any]], length: int, chosen: Sequence[int] | None = None) -> None:
+        self._columns = columns
+        self._length = length
+        self._chosen = chosen
+        self._rows: list[Row] | None = None
+
+    def column(self, name: str) -> Sequence[Any]:
+        """Raises KeyError for a column that the statement did not give."""
+        values = self._columns[name]
+        if self._chosen is None:
+            return values
+        return itemgetter(*self._chosen)(values) if self._length > 1 else [values[place] for place in self._chosen]
+
+    def take(self, places: Sequence[int]) -> "Rows":
+        """The rows at these places, in this order."""
+        if self._chosen is not None:
+            places = [self._chosen[place] for place in places]
+        return Rows(self._columns, len(places), places)
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Row]: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        return self._made()[place]
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._made())
+
+    def _made(self) -> list[Row]:
+        if self._rows is None:
+            columns = [self.column(name) for name in self._columns]
+            self._rows = [dict(zip(self._columns, values, strict=True)) for values in zip(*columns, strict=True)]
+        return self._rows
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """One list of rows for each of several parents, end to end: the first `lengths[0]` rows are the first parent's."""
+
+    rows: Sequence[Row]
+    lengths: Sequence[int]
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        rows = iter(self.rows)
+        return (list(islice(rows, length)) for length in self.lengths)
+
+
+def column_of(rows: Sequence[Row], name: str) -> Sequence[Any]:
+    """One column of rows of any kind."""
+    return rows.column(name) if isinstance(rows, Rows) else [row[name] for row in rows]
