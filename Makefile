@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format token migrate lock clean
+.PHONY: help run test check lint format token migrate bench lock clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ token: $(READY) ## print a token: make -s token VIEWER=staff|partner|contact|cus
 
 migrate: $(READY) ## bring the database at DATABASE_URL to the newest schema
 	@exec $(RUN) -m app migrate
+
+bench: $(READY) ## measure speed and cost; PEERS=DIR SERVERS=A,B SCALE=1 PROFILE=1 PUBLISH=1 (see bench/README.md)
+	@exec $(RUN) -m bench $(if $(PEERS),--peers '$(PEERS)') $(if $(SERVERS),--servers '$(SERVERS)') \
+		$(if $(SCALE),--scale) $(if $(PROFILE),--profile) $(if $(PUBLISH),--publish) $(ARGS)
 
 lock: $(READY) ## resolve pyproject.toml anew into requirements.lock, for every platform
 	@$(RUN) -m pip install --quiet 'uv>=0.9'

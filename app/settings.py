@@ -35,7 +35,8 @@ class Settings:
 
     `token_secret` signs and checks the service's own HS256 tokens; `jwks_file` names further public keys, each with its
     own `kid` and `alg`. `redis_url` is where workers share their rate limits; without one each counts alone.
-    `login_attempts_per_…` bound the logins of a minute (C-47).
+    `login_attempts_per_…` bound the logins of a minute (C-47). `executor` is `plan`, or `plain` to have graphql-core
+    run everything: the answers are the same.
     """
 
     database_url: str = field(repr=False)
@@ -48,6 +49,7 @@ class Settings:
     port: int = 8000
     pool_size: int = 10
     development: bool = False
+    executor: str = "plan"
     login_attempts_per_email: int = 5
     login_attempts_per_address: int = 5
     limits: Limits = Limits()
@@ -79,6 +81,7 @@ class Settings:
         read("PORT", _between(1, 65_535))
         read("POOL_SIZE", _between(1, 1_000))
         read("DEVELOPMENT", _flag)
+        read("EXECUTOR", _executor)
         read("LOGIN_ATTEMPTS_PER_EMAIL", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_ADDRESS", _between(1, 1_000))
         limit_names = Limits.__dataclass_fields__
@@ -119,6 +122,12 @@ def _flag(text: str) -> bool:
     if text not in ("0", "1"):
         raise ValueError("must be 0 or 1")
     return text == "1"
+
+
+def _executor(text: str) -> str:
+    if text not in ("plan", "plain"):
+        raise ValueError("must be plan or plain")
+    return text
 
 
 def _between(low: int, high: int) -> Callable[[str], int]:

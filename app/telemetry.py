@@ -11,8 +11,15 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, TextIO
+
+import orjson
 
 _QUOTED_BY_DRIVER = "asyncpg."
+
+# What every record of `log_facts` has in common.
+_RECORD = vars(logging.LogRecord("", logging.INFO, "", 0, "", None, None))
 
 
 class JsonFormatter(logging.Formatter):
@@ -20,7 +27,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": _instant(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
@@ -28,7 +35,24 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1]:
             line["error"] = describe(record.exc_info[1])
-        return json.dumps(line, default=str)
+        return _one_line(line)
+
+
+def _instant(seconds: float) -> str:
+    """To the millisecond, in UTC."""
+    whole, milliseconds = divmod(int(seconds * 1000), 1000)
+    return f"{_second(whole)}.{milliseconds:03}+00:00"
+
+
+@lru_cache(1)  # a busy second has thousands of lines
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _one_line(facts: dict[str, object]) -> str:
+    """JSON in ASCII: a path may hold characters that move a terminal's cursor."""
+    line = orjson.dumps(facts, default=str)
+    return line.decode() if line.isascii() else json.dumps(facts, default=str)
 
 
 def describe(error: BaseException) -> str:
@@ -46,14 +70,35 @@ def describe(error: BaseException) -> str:
     return "\ncaused by\n".join(parts)
 
 
+class _Lines(logging.StreamHandler[TextIO]):
+    """A handler of a stream that writes every line out by itself, as standard error does: nothing is left to flush."""
+
+    def flush(self) -> None:
+        pass
+
+
 def log_to_stderr() -> None:
     """Sends the service's log to standard error, once however often it is called."""
     logger = logging.getLogger("waybill")
     if not any(isinstance(handler.formatter, JsonFormatter) for handler in logger.handlers):
-        handler = logging.StreamHandler(sys.stderr)
+        handler = _Lines(sys.stderr)
         handler.setFormatter(JsonFormatter())
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
+
+
+def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None:
+    """Does what `logger.info(event, extra={"facts": facts})` does, at a third of the cost.
+
+    There is one such line for every request: nobody needs to know its place in the source and the name of its thread.
+    """
+    if logger.isEnabledFor(logging.INFO):
+        record = logging.LogRecord.__new__(logging.LogRecord)
+        created = time.time()
+        vars(record).update(
+            _RECORD, name=logger.name, msg=event, created=created, msecs=created % 1 * 1000, facts=facts
+        )
+        logger.handle(record)
 
 
 class Telemetry:

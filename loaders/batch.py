@@ -1,8 +1,10 @@
 """What all loaders share: a `Batch` says how to gather rows for many keys at once, `Loaders` holds a request's own."""
 
 from asyncio import gather
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from typing import Any, Protocol
 
 from aiodataloader import DataLoader
@@ -23,7 +25,8 @@ class Batch:
 
     `parameter` is the statement's parameter that takes the list of keys, `column` the column of a row that holds its
     key. A key's value is the list of its rows in the statement's order if `many`, else its row or None. `values` are
-    further parameters, the same for all keys. Equal batches share a loader.
+    further parameters, the same for all keys. Equal batches share a loader. `tables` names the tables that the rows are
+    made of where these are the same for all viewers and seldom change, so that they may be kept.
     """
 
     statement: Statement
@@ -31,20 +34,21 @@ class Batch:
     column: str
     many: bool = False
     values: dict[str, Any] = field(default_factory=dict)
+    tables: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
         """Of the statement alone: `values` may hold lists, and few batches share a statement."""
         return hash(self.statement)
 
 
-def one(statement: Statement, *, parameter: str, column: str, **values: Any) -> Batch:
+def one(statement: Statement, *, parameter: str, column: str, tables: tuple[str, ...] = (), **values: Any) -> Batch:
     """A batch of at most one row a key."""
-    return Batch(statement, parameter, column, values=values)
+    return Batch(statement, parameter, column, values=values, tables=tables)
 
 
-def many(statement: Statement, *, parameter: str, column: str, **values: Any) -> Batch:
+def many(statement: Statement, *, parameter: str, column: str, tables: tuple[str, ...] = (), **values: Any) -> Batch:
     """A batch of any number of rows a key."""
-    return Batch(statement, parameter, column, many=True, values=values)
+    return Batch(statement, parameter, column, many=True, values=values, tables=tables)
 
 
 class BatchLoader(DataLoader[Any, Any]):
@@ -72,31 +76,53 @@ class Gathered:
         self._batch = batch
         self._parent_keys = parent_keys
         self._rows = rows
-        self._places: dict[Any, list[int]] = {}
+        self._places: dict[Any, Any] | None = None
 
-    def of(self, keys: Sequence[Any]) -> Lists | None:
-        """The rows of each key. None where a key is not among the parents'."""
-        if len(keys) == 1 == len(self._parent_keys) and keys[0] == self._parent_keys[0] is not None:
+    def of(self, keys: Sequence[Any]) -> Any:
+        """The values of the keys, as the batch has them. None where a key is not among the parents'."""
+        if self._batch.many and len(keys) == 1 == len(self._parent_keys) and keys[0] == self._parent_keys[0]:
             return Lists(self._rows, (len(self._rows),))
-        places = self._places or self._find_places()
+        if self._places is None:
+            self._places = self._lists() if self._batch.many else self._singles()
         try:
-            found = [places[key] for key in keys]
+            found = list(map(self._places.__getitem__, keys))
         except KeyError:
             return None
-        return Lists(self._rows.take([place for each in found for place in each]), list(map(len, found)))
+        if self._batch.many:
+            return Lists(self._rows.take(list(chain.from_iterable(found))), list(map(len, found)))
+        if None in found:
+            return [None if place is None else self._rows[place] for place in found]
+        return self._rows.take(found)
 
-    def _find_places(self) -> dict[Any, list[int]]:
-        self._places = {key: [] for key in self._parent_keys}
+    def _singles(self) -> dict[Any, int | None]:
+        places: dict[Any, int | None] = dict.fromkeys(self._parent_keys)
+        column = self._rows.column(self._batch.column)
+        places.update(zip(column, range(len(column)), strict=True))
+        return places
+
+    def _lists(self) -> dict[Any, list[int]]:
+        places: dict[Any, list[int]] = {key: [] for key in self._parent_keys}
         for place, key in enumerate(self._rows.column(self._batch.column)):
-            self._places[key].append(place)
-        return self._places
+            places[key].append(place)
+        return places
+
+
+class Kept(Protocol):
+    """Values by key that are kept until their rows change."""
+
+    def held(self, key: Any) -> Any | None: ...
+    def get(self, key: Any, look_up: Callable[[], Awaitable[Any]]) -> Awaitable[Any]: ...
 
 
 class Loaders:
-    """The loaders of one request, made when first used. They share nothing with other requests: scopes differ."""
+    """The loaders of one request, made when first used. They share nothing with other requests: scopes differ.
 
-    def __init__(self, fetch: Fetch) -> None:
+    `keep` gives the place where the values of a batch are kept, None where they are not.
+    """
+
+    def __init__(self, fetch: Fetch, keep: Callable[[Batch], Kept | None]) -> None:
         self._fetch = fetch
+        self._keep = keep
         self._loaders: dict[Batch, BatchLoader] = {}
         self._gathered: dict[Batch, list[Gathered]] = {}
 
@@ -106,28 +132,39 @@ class Loaders:
 
     def load(self, batch: Batch, key: Any) -> Awaitable[Any]:
         """The value of `key`: see `Batch`. Keys asked for before the event loop turns share one statement."""
+        kept = self._keep(batch) if batch.tables else None
+        return self._load(batch, key) if kept is None else kept.get(key, partial(self._load, batch, key))
+
+    def load_all(self, batch: Batch, keys: Sequence[Any]) -> Any:
+        """The values of all keys, None for a key that is None: at once where they are at hand, else later."""
+        values = self.at_hand(batch, keys)
+        return self._load_each(batch, keys) if values is None else values
+
+    def at_hand(self, batch: Batch, keys: Sequence[Any]) -> Any:
+        """The values of all keys as `load_all` gives them; None where something must be fetched."""
+        kept = self._keep(batch) if batch.tables else None
+        if kept is not None:
+            values = [None if key is None else kept.held(key) for key in keys]
+            return None if any(map(_is_missing, values, keys)) else values
+        for gathered in self._gathered.get(batch, ()):
+            values = gathered.of(keys)
+            if values is not None:
+                return values
+        return None
+
+    def _load(self, batch: Batch, key: Any) -> Awaitable[Any]:
         loader = self._loaders.get(batch)
         if loader is None:
             loader = self._loaders[batch] = BatchLoader(batch, self._fetch)
         return loader.load(key)
-
-    def load_all(self, batch: Batch, keys: Sequence[Any]) -> Any:
-        """The values of all keys, None for a key that is None. Later, unless they came with their parents."""
-        for gathered in self._gathered.get(batch, ()):
-            found = gathered.of(keys)
-            if found is not None:
-                return found if batch.many else _at_most_one(found)
-        return self._load_each(batch, keys)
 
     async def _load_each(self, batch: Batch, keys: Sequence[Any]) -> list[Any]:
         values = iter(await gather(*(self.load(batch, key) for key in keys if key is not None)))
         return [None if key is None else next(values) for key in keys]
 
 
-def _at_most_one(found: Lists) -> Sequence[Row | None]:
-    if len(found.rows) == len(found.lengths):
-        return found.rows
-    return [rows[0] if rows else None for rows in found]
+def _is_missing(value: Any, key: Any) -> bool:
+    return value is None and key is not None
 
 
 __all__ = ["Batch", "Fetch", "Loaders", "Row", "many", "one"]

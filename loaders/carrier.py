@@ -5,5 +5,7 @@ from loaders.batch import many, one
 
 carrier = sql.load("carrier")
 
-carrier_by_id = one(carrier.by_ids, parameter="ids", column="id")
-descriptions_by_carrier = many(carrier.descriptions_by_carrier_ids, parameter="carrier_ids", column="carrier_id")
+carrier_by_id = one(carrier.by_ids, parameter="ids", column="id", tables=("carriers",))
+descriptions_by_carrier = many(
+    carrier.descriptions_by_carrier_ids, parameter="carrier_ids", column="carrier_id", tables=("carrier_descriptions",)
+)

@@ -11,8 +11,8 @@ from loaders.batch import many, one
 
 order_status = sql.load("order_status")
 
-order_status_by_id = one(order_status.by_ids, parameter="ids", column="id")
-order_status_by_code = one(order_status.by_codes, parameter="codes", column="code")
+order_status_by_id = one(order_status.by_ids, parameter="ids", column="id", tables=("order_statuses",))
+order_status_by_code = one(order_status.by_codes, parameter="codes", column="code", tables=("order_statuses",))
 order_status_set_by_id = one(order_status.sets_by_ids, parameter="ids", column="id")
 
 next_statuses = partial(many, order_status.next_by_status_ids, parameter="status_ids", column="status_id")

@@ -10,7 +10,7 @@ Row = Any  # an asyncpg.Record or a dict: read by column name
 
 
 class Rows(Sequence[Row]):
-    """A sequence of rows, each a dict by column name. `column` reads one column of all of them.
+    """A sequence of rows, each a dict by column name. `column` and `columns` read columns of all of them.
 
     `chosen` are the places of these rows among those that `columns` hold, all of them where it is None.
     """
@@ -25,10 +25,16 @@ class Rows(Sequence[Row]):
 
     def column(self, name: str) -> Sequence[Any]:
         """Raises KeyError for a column that the statement did not give."""
-        values = self._columns[name]
+        return self.columns((name,))[0]
+
+    def columns(self, names: Sequence[str]) -> list[Sequence[Any]]:
+        """Raises KeyError for a column that the statement did not give."""
+        held = [self._columns[name] for name in names]
         if self._chosen is None:
-            return values
-        return itemgetter(*self._chosen)(values) if self._length > 1 else [values[place] for place in self._chosen]
+            return held
+        if self._length > 1:
+            return list(map(itemgetter(*self._chosen), held))
+        return [[values[place] for place in self._chosen] for values in held]
 
     def take(self, places: Sequence[int]) -> "Rows":
         """The rows at these places, in this order."""
@@ -44,14 +50,14 @@ class Rows(Sequence[Row]):
     @overload
     def __getitem__(self, place: slice) -> Sequence[Row]: ...
     def __getitem__(self, place: int | slice) -> Any:
-        return self._made()[place]
+        return self.take(range(self._length)[place]) if isinstance(place, slice) else self._made()[place]
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self._made())
 
     def _made(self) -> list[Row]:
         if self._rows is None:
-            columns = [self.column(name) for name in self._columns]
+            columns = self.columns(tuple(self._columns))
             self._rows = [dict(zip(self._columns, values, strict=True)) for values in zip(*columns, strict=True)]
         return self._rows
 

@@ -7,9 +7,19 @@ A file holds parts, each begun by a comment line:
     -- fragment: shipment        text that `{shipment}` puts into the file's statements
     -- filter: statuses          a condition that `{filters}` adds when the caller asks for it
     -- sort: CREATED_AT          an expression that `{order}` puts into ORDER BY
+    -- form: page                another text of the statement above, for what the lines below it say
+    -- reaches: CHANNELS         (below a form) it serves these reaches alone; all without the line
+    -- filters: statuses, ids?   (below a form) it serves these filters alone, and asks for those without `?`
+    -- sorts: CREATED_AT         (below a form) it serves one of these sorts, with ties by the id
+    -- each: statuses::text[]    (below a form) lists whose values are taken one by one, by `{pieces s}`
 
 `{visible s}` is the viewer's predicate on the table of alias `s` (see `sql.visibility`). A statement is text that never
-holds a value: what varies is chosen among the file's own parts.
+holds a value: what varies is chosen among the file's own parts. Of a statement's forms the first that serves the caller
+is taken, and the statement itself where none does; all of them give the same rows in the same order.
+
+An index yields rows in order for one value of each column before the sorted one, not for a list of them. So a form may
+read piece by piece: `{pieces s}` stands for all combinations of the `each` lists that viewer and filters compare with,
+their conditions compare with one combination, and `{keys s}` are the columns that name a row and tell its place.
 """
 
 import re
@@ -17,13 +27,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Self
 
 from sql.visibility import Reach, Scope, predicate
 
-_PART = re.compile(r"^-- (name|fragment|filter|sort): (\S+)\n((?:--.*\n)*)", re.MULTILINE)
-_FEEDS = re.compile(r"^-- feeds: (.+)$", re.MULTILINE)
+_PART = re.compile(r"^-- (name|form|fragment|filter|sort): (\S+)\n((?:--.*\n)*)", re.MULTILINE)
+_NOTE = re.compile(r"^-- (feeds|reaches|filters|sorts|each): (.+)$", re.MULTILINE)
 _PLACE = re.compile(r"\{(\w+)(?: (\w+))?\}")
+_TIES: tuple[tuple[str, ...], ...] = ((), ("ID ASC",), ("ID DESC",))
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 
 
@@ -39,6 +50,56 @@ class Prepared:
 
 
 @dataclass(frozen=True, eq=False)
+class Form:
+    """A text of a statement and whom it serves: see the head of this module. `each` gives types by parameter."""
+
+    template: str
+    reaches: frozenset[Reach] = frozenset(Reach)
+    needed: frozenset[str] = frozenset()
+    allowed: frozenset[str] = frozenset()
+    sorts: frozenset[str] = frozenset()
+    each: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, template: str, notes: Mapping[str, tuple[str, ...]]) -> Self:
+        """`notes` are the entries of the lines below the form's name. Raises KeyError where one names no reach."""
+        filters = notes.get("filters", ())
+        return cls(
+            template,
+            frozenset(Reach[name] for name in notes["reaches"]) if "reaches" in notes else frozenset(Reach),
+            frozenset(name for name in filters if not name.endswith("?")),
+            frozenset(name.removesuffix("?") for name in filters),
+            frozenset(notes.get("sorts", ())),
+            dict(entry.split("::") for entry in notes.get("each", ())),
+        )
+
+    def serves(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...]) -> bool:
+        return (
+            reach in self.reaches
+            and self.needed <= filters <= self.allowed
+            and (not order or (order[0].split(" ")[0] in self.sorts and order[1:] in _TIES))
+        )
+
+    def one_by_one(self, conditions: str) -> str:
+        """The conditions, comparing with one value of each list in place of all."""
+        for name in self.each:
+            conditions = conditions.replace(f"= ANY(:{name})", f"= each_{name}.value")
+        return conditions
+
+    def pieces(self, conditions: str) -> str:
+        """All combinations of the lists that `conditions` compare with; one row where there are none.
+
+        Behind its own SELECT a list tells the planner nothing, so it keeps one plan in place of a new one each time.
+        """
+        lists = [
+            f"(SELECT DISTINCT unnest((SELECT :{name}::{type_}))) AS each_{name} (value)"
+            for name, type_ in self.each.items()
+            if f"= ANY(:{name})" in conditions
+        ]
+        return " CROSS JOIN ".join(lists) or "(SELECT) AS whole"
+
+
+@dataclass(frozen=True, eq=False)
 class Statement:
     """A named statement of a file. It becomes text for a reach, a set of filters and a sort order, each only once."""
 
@@ -47,32 +108,46 @@ class Statement:
     template: str
     feeds: tuple[str, ...]
     file: "File" = field(repr=False)
+    forms: list[Form] = field(default_factory=list, repr=False)
 
     # Bounded, because callers choose among thousands of combinations of filters and sorts.
     @lru_cache(maxsize=1024)  # noqa: B019  statements live as long as the process
     def prepare(self, reach: Reach, filters: frozenset[str] = frozenset(), order: tuple[str, ...] = ()) -> Prepared:
         """`filters` name filters of the file; `order` its sorts, each with a direction: `CREATED_AT DESC`."""
+        form = self.form(reach, filters, order)
+        conditions = "".join(f"\n  AND ({self.file.filters[name]})" for name in sorted(filters))
+        sorts = [term.split(" ") for term in order]
 
         def place(match: re.Match[str]) -> str:
-            word, argument = match.groups()
+            word, alias = match.groups()
             if word == "visible":
-                return f"({predicate(reach, argument)})"
+                return form.one_by_one(f"({predicate(reach, alias)})")
             if word == "filters":
-                return "".join(f"\n  AND ({self.file.filters[name]})" for name in sorted(filters))
+                return form.one_by_one(conditions)
             if word == "order":
-                return ", ".join(self._sort(term) for term in order)
+                return ", ".join(f"{self.file.sorts[name]} {direction}" for name, direction in sorts)
+            if word == "pieces":
+                return form.pieces(predicate(reach, alias) + conditions)
+            if word == "keys":
+                columns = [f"{alias}.id", f"{alias}.channel_id", *(self.file.sorts[name] for name, _ in sorts)]
+                return ", ".join(dict.fromkeys(columns))
             return self.file.fragments[word]
 
-        text = self.template
+        text = form.template
         while _PLACE.search(text):
             text = _PLACE.sub(place, text)
         names: dict[str, int] = {}
         text = _PARAMETER.sub(lambda match: f"${names.setdefault(match[1], len(names) + 1)}", text)
         return Prepared(text, tuple(names))
 
-    def _sort(self, term: str) -> str:
-        name, direction = term.split(" ")
-        return f"{self.file.sorts[name]} {direction}"
+    def has_form(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...] = ()) -> bool:
+        """Whether a form serves the caller: a text that costs by what it gives."""
+        return self.form(reach, filters, order) in self.forms
+
+    def form(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...]) -> Form:
+        """The first form that serves the caller, or the statement itself as one."""
+        serving = (form for form in self.forms if form.serves(reach, filters, order))
+        return next(serving, Form(self.template))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,12 +174,14 @@ def load(noun: str) -> File:
     text = files(__name__).joinpath(f"{noun}.sql").read_text("utf-8")
     parts = list(_PART.finditer(text))
     for part, following in zip(parts, [*parts[1:], None], strict=True):
-        kind, name, notes = part.groups()
+        kind, name, notes_text = part.groups()
         lines = text[part.end() : following.start() if following else None].splitlines()
         body = "\n".join(line for line in lines if not line.startswith("--")).strip().rstrip(";")
+        notes = {key: tuple(entries.split(", ")) for key, entries in _NOTE.findall(notes_text)}
         if kind == "name":
-            feeds = _FEEDS.search(notes)
-            file.statements[name] = Statement(noun, name, body, tuple(feeds[1].split(", ")) if feeds else (), file)
+            file.statements[name] = Statement(noun, name, body, notes.get("feeds", ()), file)
+        elif kind == "form":
+            file.statements[name].forms.append(Form.of(body, notes))
         else:
             {"fragment": file.fragments, "filter": file.filters, "sort": file.sorts}[kind][name] = body
     return file
@@ -115,4 +192,4 @@ def nouns() -> Iterable[str]:
     return sorted(entry.name.removesuffix(".sql") for entry in files(__name__).iterdir() if entry.name.endswith(".sql"))
 
 
-__all__ = ["File", "Prepared", "Reach", "Scope", "Statement", "load", "nouns"]
+__all__ = ["File", "Form", "Prepared", "Reach", "Scope", "Statement", "load", "nouns"]

@@ -43,10 +43,69 @@ WHERE {visible o}{filters}
 ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
+-- See sql/shipment.sql.
+-- form: page
+-- filters: status?, channel_ids?, company_ids?, created_at.greater_than?, created_at.less_than?
+-- sorts: CREATED_AT
+-- each: scope_channel_ids::int[], scope_company_ids::int[], status::text[], channel_ids::int[], company_ids::int[]
+{piecewise}
+
+-- form: page
+-- reaches: CHANNELS
+-- filters: status, channel_ids?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: LAST_MODIFIED_AT
+-- each: scope_channel_ids::int[], status::text[], channel_ids::int[]
+{piecewise}
+
+-- form: page
+-- filters: channel_ids?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: LAST_MODIFIED_AT
+-- each: scope_channel_ids::int[], scope_company_ids::int[], channel_ids::int[]
+{piecewise}
+
+-- fragment: piecewise
+SELECT {order_columns}
+FROM (
+  SELECT o.*
+  FROM {pieces o}
+  CROSS JOIN LATERAL (
+    SELECT {keys o}
+    FROM orders o
+    WHERE {visible o}{filters}
+    ORDER BY {order}
+    LIMIT (SELECT :limit::bigint + :skip::bigint)
+  ) AS o
+  ORDER BY {order}
+  LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
+
 -- name: count
 SELECT count(*)::int AS items_found
 FROM orders o
 WHERE {visible o}{filters};
+
+-- form: count
+-- reaches: EVERYTHING, CHANNELS
+-- filters: status?, channel_ids?
+SELECT coalesce(sum(o.n), 0)::int AS items_found
+FROM order_tallies o
+WHERE o.company_id = 0 AND {visible o}{filters};
+
+-- form: count
+-- reaches: EVERYTHING, CHANNELS
+-- filters: company_ids, status?, channel_ids?
+SELECT coalesce(sum(o.n), 0)::int AS items_found
+FROM order_tallies o
+WHERE o.company_id <> 0 AND {visible o}{filters};
+
+-- form: count
+-- reaches: COMPANIES, CONTACT
+-- filters: status?, channel_ids?, company_ids?
+SELECT coalesce(sum(o.n), 0)::int AS items_found
+FROM order_tallies o
+WHERE o.company_id <> 0 AND {visible o}{filters};
 
 -- The tax of the lines, and of the postage, by its percentage.
 -- name: tax_percentages_by_order_ids

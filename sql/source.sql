@@ -2,21 +2,21 @@
 
 -- name: by_order_ids
 -- feeds: Source
-SELECT x.order_id, x.id, x.name
-FROM order_sources x
-WHERE x.order_id = ANY(:order_ids) AND {visible x}
-ORDER BY x.name, x.id;
+SELECT k.order_id, k.id, k.name
+FROM order_sources k
+WHERE k.order_id = ANY(:order_ids) AND {visible k}
+ORDER BY k.name, k.id;
 
 -- name: by_order_item_ids
 -- feeds: Source
-SELECT x.order_item_id, x.id, x.name
-FROM order_item_sources x
-WHERE x.order_item_id = ANY(:order_item_ids) AND {visible x}
-ORDER BY x.name, x.id;
+SELECT k.order_item_id, k.id, k.name
+FROM order_item_sources k
+WHERE k.order_item_id = ANY(:order_item_ids) AND {visible k}
+ORDER BY k.name, k.id;
 
 -- name: by_shipment_ids
 -- feeds: Source
-SELECT x.shipment_id::text, x.id, x.name
-FROM shipment_sources x
-WHERE x.shipment_id = ANY(:shipment_ids::uuid[]) AND {visible x}
-ORDER BY x.name, x.id;
+SELECT k.shipment_id::text, k.id, k.name
+FROM shipment_sources k
+WHERE k.shipment_id = ANY(:shipment_ids::uuid[]) AND {visible k}
+ORDER BY k.name, k.id;

@@ -38,6 +38,30 @@ WHERE {visible t}{filters}
 ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
+-- See sql/shipment.sql.
+-- form: page
+-- filters: created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: CREATED_AT, LAST_MODIFIED_AT
+-- each: scope_channel_ids::int[], scope_company_ids::int[]
+SELECT {track_and_trace}
+FROM (
+  SELECT t.*
+  FROM {pieces t}
+  CROSS JOIN LATERAL (
+    SELECT {keys t}
+    FROM track_and_traces t
+    WHERE {visible t}{filters}
+    ORDER BY {order}
+    LIMIT (SELECT :limit::bigint + :skip::bigint)
+  ) AS t
+  ORDER BY {order}
+  LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+) AS k
+CROSS JOIN LATERAL (
+  SELECT t.* FROM track_and_traces t WHERE t.id = k.id AND t.channel_id = k.channel_id LIMIT 1
+) AS t
+ORDER BY {order};
+
 -- name: count
 SELECT count(*)::int AS items_found
 FROM track_and_traces t

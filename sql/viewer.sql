@@ -5,6 +5,7 @@
 SELECT
   k.id,
   k.scopes,
+  extract(epoch FROM k.expires_at)::float8 AS expires_at,
   EXISTS (SELECT FROM api_key_companies l WHERE l.api_key_id = k.id) AS is_limited,
   ARRAY(SELECT g.channel_id FROM api_key_channels g WHERE g.api_key_id = k.id ORDER BY g.channel_id) AS channel_ids,
   ARRAY(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Self
 
-PUBLIC = "o.status IN (SELECT code FROM order_statuses WHERE is_public)"
+# For one order at a time: as a list of statuses it could become a join that reads all orders of a company to sort them.
+PUBLIC = "(SELECT w.is_public FROM order_statuses w WHERE w.code = o.status)"
 
 
 class Reach(Enum):
@@ -66,20 +67,35 @@ _ON_ORDERS = {
     Reach.CUSTOMER: f"o.channel_id = ANY(:scope_channel_ids) AND o.customer_id = :scope_customer_id AND {PUBLIC}",
 }
 
+# These tables carry their order's company, so that an index can hold it beside their date: shipments, their items and
+# their track and traces.
+_WITH_COMPANY = {"s", "x", "t"}
+
 
 def predicate(reach: Reach, alias: str) -> str:
     """The condition under which a row of `alias` exists for a viewer of this reach.
 
     `o` is the alias of `orders` itself in every statement; `p` that of `products`, which belong to a channel and to no
-    order; every other alias is a table with `order_id` and `channel_id`.
+    order; every other alias is a table with `order_id` and `channel_id`, and `s`, `x` and `t` one with `company_id`
+    too: `shipments`, `shipment_items` and `track_and_traces`. A tally bears the alias of what it counts.
     """
     if alias == "o":
         return _ON_ORDERS[reach]
     if reach is Reach.EVERYTHING:
         return "true"
+    of_channels = f"{alias}.channel_id = ANY(:scope_channel_ids)"
     if alias == "p" or reach is Reach.CHANNELS:
-        return f"{alias}.channel_id = ANY(:scope_channel_ids)"
+        return of_channels
+    if alias in _WITH_COMPANY and reach is not Reach.CUSTOMER:
+        of_companies = f"{of_channels} AND {alias}.company_id = ANY(:scope_company_ids)"
+        return of_companies if reach is Reach.COMPANIES else f"{of_companies} AND {_is_public(alias)}"
     return (
         f"EXISTS (SELECT FROM orders o WHERE o.id = {alias}.order_id AND o.channel_id = {alias}.channel_id"
         f" AND {_ON_ORDERS[reach]})"
     )
+
+
+def _is_public(alias: str) -> str:
+    """Whether the order of a row is; a look at one order for the reason that `PUBLIC` gives."""
+    of_order = f"o.id = {alias}.order_id AND o.channel_id = {alias}.channel_id"
+    return f"(SELECT {PUBLIC} FROM orders o WHERE {of_order})"  # noqa: S608  both are texts of this module

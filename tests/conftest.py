@@ -188,6 +188,13 @@ async def connection(demo_dsn: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for what a server does in its own time."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110  what is waited for sets no event
+            await asyncio.sleep(0.001)
+
+
 def settings_for(dsn: str, **changes: Any) -> Settings:
     return Settings(database_url=dsn, token_secret=TOKEN_SECRET, **changes)
 
@@ -228,9 +235,13 @@ async def app(demo_dsn: str) -> AsyncIterator[Starlette]:
 
 
 @pytest.fixture
-def db(app: Starlette) -> Database:
-    """The application's own database; `db.statements` tells what a request cost."""
+async def db(app: Starlette) -> Database:
+    """The application's own database; `db.statements` tells what a request cost, whatever came before.
+
+    Nothing listens to it any more, so no row is kept from one request to the next.
+    """
     database: Database = app.state.db
+    await database.events.close()
     return database
 
 

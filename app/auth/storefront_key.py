@@ -7,16 +7,20 @@ import asyncpg
 from app.auth import api_key
 from app.database import Database
 from app.errors import NotAuthenticated, StorefrontKeyInvalid, StorefrontKeyRequired
+from app.events import Tables
 from sql import Scope, load
 
 HEADER = "x-storefront-key"
+
+# What sql/storefront_key.sql reads, by the digest of the key.
+STOREFRONTS = Tables[bytes, asyncpg.Record]("storefront_keys", "channels")
 
 
 async def find_storefront_key(headers: Mapping[str, str], db: Database) -> asyncpg.Record:
     """The request's key: `id`, `requests_per_minute`, and of its channel `channel_id`, `code`, `name`, `currency`.
 
-    Read anew each time, so that switching a key off holds at once. Raises `StorefrontKeyRequired` or
-    `StorefrontKeyInvalid`.
+    Read anew as soon as a key changes (see `app.events`), so one that is switched off ends when the database has told
+    of it. Raises `StorefrontKeyRequired` or `StorefrontKeyInvalid`.
     """
     values = [value for name, value in headers.items() if name.lower() == HEADER]
     if not any(values):
@@ -27,7 +31,11 @@ async def find_storefront_key(headers: Mapping[str, str], db: Database) -> async
         key_hash = api_key.digest(values[0])
     except NotAuthenticated:
         raise StorefrontKeyInvalid from None
-    rows = await db.fetch(load("storefront_key").by_key_hash, Scope.everything(), key_hash=key_hash)
-    if not rows:
-        raise StorefrontKeyInvalid
-    return rows[0]
+
+    async def look_up() -> asyncpg.Record:
+        rows = await db.fetch(load("storefront_key").by_key_hash, Scope.everything(), key_hash=key_hash)
+        if not rows:
+            raise StorefrontKeyInvalid
+        return rows[0]
+
+    return await db.watched(STOREFRONTS).get(key_hash, look_up)

@@ -9,11 +9,14 @@ A token's `sub` is `staff:<id>`, `partner:<id of an API key>`, `contact:<id>` or
 `<id of its session>|<JWT>` (decision 11), and is good for as long as that session is.
 """
 
+import math
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -21,7 +24,8 @@ from app.auth import api_key
 from app.auth.token import Claims, Tokens
 from app.database import Database
 from app.errors import AccountSuspended, NotAuthenticated
-from sql import Scope, Statement, load
+from app.events import Tables
+from sql import Scope, load
 
 SCOPES = {
     "orders:read": "read orders, their lines and addresses",
@@ -46,6 +50,11 @@ ROLES: Mapping[str, frozenset[str]] = {
 _SUBJECT = re.compile(r"([a-z]+):([1-9][0-9]{0,9})")
 _SESSION = re.compile(r"[1-9][0-9]{0,17}")
 _LARGEST_ID = 2**31 - 1
+_STAFF_KEPT = 1_000
+
+_KEY, _TOKEN = "apikey", "authorization"
+# The headers that `authenticate` reads, as ASGI writes them.
+CREDENTIALS = frozenset({_KEY.encode(), _TOKEN.encode()})
 
 
 class Kind(Enum):
@@ -74,14 +83,28 @@ class Viewer:
         return scope in self.scopes
 
 
+class Partner(NamedTuple):
+    """A key that was good when it was read, and is until `expires_at`, in seconds since 1970."""
+
+    viewer: Viewer
+    expires_at: float
+
+
+# What sql/viewer.sql reads. Partners are kept by the digest of their key and by their id.
+PARTNERS = Tables[bytes | int, Partner]("api_keys", "api_key_channels", "api_key_companies", "companies")
+CONTACTS = Tables[int, Viewer]("contacts", "contact_companies", "companies")
+
+
 async def authenticate(headers: Mapping[str, str], db: Database, tokens: Tokens) -> Viewer | None:
     """The viewer of a request, None where it brings no credential.
 
-    Keys, contacts, companies and sessions are read anew each time, so that a revocation holds at once. Raises
-    `NotAuthenticated` for a credential that is not good, always in the same words.
+    Keys, contacts and companies are read anew as soon as they change (see `app.events`), sessions each time, so a
+    revocation holds as soon as the database has told of it, and a logout at once. What expires is compared with the
+    clock. Raises `NotAuthenticated` for a credential that is not good, always in the same words.
     """
-    key, authorization = _single(headers, "apikey"), _single(headers, "authorization")
-    application = None if key is None else await _of_key(api_key.digest(key), db)
+    credentials = _credentials(headers)
+    key, authorization = credentials.get(_KEY), credentials.get(_TOKEN)
+    application = None if key is None else await _partner(api_key.digest(key), db)
     if authorization is None:
         return application
     session, bar, token = _bearer(authorization).rpartition("|")
@@ -93,12 +116,16 @@ async def authenticate(headers: Mapping[str, str], db: Database, tokens: Tokens)
     return viewer if application is None else replace(viewer, scopes=viewer.scopes & application.scopes)
 
 
-def _single(headers: Mapping[str, str], name: str) -> str | None:
+def _credentials(headers: Mapping[str, str]) -> dict[str, str]:
     """A header that comes twice is refused: whoever stands before us may have checked the other one."""
-    values = [value for key, value in headers.items() if key.lower() == name]
-    if len(values) > 1:
-        raise NotAuthenticated
-    return values[0] if values else None
+    found: dict[str, str] = {}
+    for header, value in headers.items():
+        name = header.lower()
+        if name in (_KEY, _TOKEN):
+            if name in found:
+                raise NotAuthenticated
+            found[name] = value
+    return found
 
 
 def _bearer(authorization: str) -> str:
@@ -113,10 +140,6 @@ def _known(names: Iterable[str]) -> frozenset[str]:
     return frozenset(known | {"carriers:update"} if "carriers:write" in known else known)
 
 
-async def _of_key(key_hash: bytes, db: Database) -> Viewer:
-    return await _partner(db, load("viewer").partner_by_key_hash, key_hash=key_hash)
-
-
 async def _of_token(claims: Claims, db: Database) -> Viewer:
     subject = _SUBJECT.fullmatch(claims.subject)
     if not subject or subject[1] not in _BY_KIND or int(subject[2]) > _LARGEST_ID:
@@ -125,20 +148,29 @@ async def _of_token(claims: Claims, db: Database) -> Viewer:
 
 
 async def _staff(_id: int, claims: Claims, _db: Database) -> Viewer:
+    return _staff_of(claims)
+
+
+# Made of the token alone, and verified tokens are kept: the same claims come with every request.
+@lru_cache(_STAFF_KEPT)
+def _staff_of(claims: Claims) -> Viewer:
     """Staff are whoever our keys say, and may do what the token says: nothing where it says nothing."""
     granted = (claims.scope or frozenset()).union(*(ROLES.get(role, ()) for role in claims.roles))
     return Viewer(Kind.STAFF, claims.subject, Scope.everything(), _known(granted))
 
 
 async def _partner_of_token(partner_id: int, claims: Claims, db: Database) -> Viewer:
-    return _narrowed(await _partner(db, load("viewer").partner_by_id, partner_id=partner_id), claims)
+    return _narrowed(await _partner(partner_id, db), claims)
 
 
 async def _contact(contact_id: int, claims: Claims, db: Database) -> Viewer:
-    """A contact reads; no role makes it write."""
-    row = await _only_row(db, load("viewer").contact_by_id, contact_id=contact_id)
-    scope = Scope.of_contact((row["channel_id"],), tuple(row["company_ids"]))
-    return _narrowed(Viewer(Kind.CONTACT, claims.subject, scope, _READING), claims)
+    async def look_up() -> Viewer:
+        """A contact reads; no role makes it write."""
+        row = await _only_row(db, "contact_by_id", contact_id=contact_id)
+        scope = Scope.of_contact((row["channel_id"],), tuple(row["company_ids"]))
+        return Viewer(Kind.CONTACT, f"contact:{contact_id}", scope, _READING)
+
+    return _narrowed(await db.watched(CONTACTS).get(contact_id, look_up), claims)
 
 
 async def _customer(customer_id: int, claims: Claims, db: Database) -> Viewer:
@@ -146,7 +178,7 @@ async def _customer(customer_id: int, claims: Claims, db: Database) -> Viewer:
     if not claims.jti or not _SESSION.fullmatch(claims.jti):
         raise NotAuthenticated
     session_id = int(claims.jti)
-    row = await _only_row(db, load("customer_session").by_id, session_id=session_id, customer_id=customer_id)
+    row = await _only_row(db, "by_id", "customer_session", session_id=session_id, customer_id=customer_id)
     if row["is_suspended"]:
         raise AccountSuspended(row["channel_id"])
     scope = Scope.of_customer(row["channel_id"], customer_id)
@@ -161,11 +193,23 @@ _BY_KIND: Mapping[str, Callable[[int, Claims, Database], Awaitable[Viewer]]] = {
 }
 
 
-async def _partner(db: Database, statement: Statement, **key: Any) -> Viewer:
-    row = await _only_row(db, statement, **key)
-    channel_ids, company_ids = tuple(row["channel_ids"]), tuple(row["company_ids"])
-    scope = Scope.of_companies(channel_ids, company_ids) if row["is_limited"] else Scope.of_channels(channel_ids)
-    return Viewer(Kind.PARTNER, f"partner:{row['id']}", scope, _known(row["scopes"]))
+async def _partner(key: bytes | int, db: Database) -> Viewer:
+    """The partner of the digest of a key, or of an id."""
+
+    async def look_up() -> Partner:
+        if isinstance(key, bytes):
+            row = await _only_row(db, "partner_by_key_hash", key_hash=key)
+        else:
+            row = await _only_row(db, "partner_by_id", partner_id=key)
+        channel_ids, company_ids = tuple(row["channel_ids"]), tuple(row["company_ids"])
+        scope = Scope.of_companies(channel_ids, company_ids) if row["is_limited"] else Scope.of_channels(channel_ids)
+        viewer = Viewer(Kind.PARTNER, f"partner:{row['id']}", scope, _known(row["scopes"]))
+        return Partner(viewer, row["expires_at"] or math.inf)
+
+    partner = await db.watched(PARTNERS).get(key, look_up)
+    if partner.expires_at <= time.time():
+        raise NotAuthenticated
+    return partner.viewer
 
 
 def _narrowed(viewer: Viewer, claims: Claims) -> Viewer:
@@ -173,9 +217,9 @@ def _narrowed(viewer: Viewer, claims: Claims) -> Viewer:
     return viewer if claims.scope is None else replace(viewer, scopes=viewer.scopes & _known(claims.scope))
 
 
-async def _only_row(db: Database, statement: Statement, **key: Any) -> asyncpg.Record:
+async def _only_row(db: Database, statement: str, noun: str = "viewer", **key: Any) -> asyncpg.Record:
     """Ids are unique within a channel; one that two channels share names nobody."""
-    rows = await db.fetch(statement, Scope.everything(), **key)
+    rows = await db.fetch(getattr(load(noun), statement), Scope.everything(), **key)
     if len(rows) != 1:
         raise NotAuthenticated
     return rows[0]

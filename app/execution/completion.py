@@ -40,6 +40,7 @@ Spots = Callable[[], list[Any]]
 
 _NONE = type(None)
 _NOTHING = frozenset({_NONE, type(Undefined)})
+_FLOATS = frozenset({float})
 _PLAIN = frozenset({_NONE, bool, int, float, str, bytes, dict, list, tuple})
 
 
@@ -62,12 +63,13 @@ class Complete(Protocol):
 
 
 def completer(field: "Field", type_: GraphQLOutputType) -> Complete:
+    check = leaf_check(type_)
+    if check is not None:
+        return lambda _run, values, _spots: check(values)
     if is_non_null_type(type_):
         return _non_null(completer(field, type_.of_type))
     if is_list_type(type_):
         return _list(completer(field, type_.of_type))
-    if is_leaf_type(type_):
-        return _leaf(_leaf_check(type_))
     if is_abstract_type(type_):
         return _abstract(field, type_)
     assert isinstance(type_, GraphQLObjectType)  # noqa: S101  the spec knows no other output type
@@ -83,94 +85,126 @@ def check_plain(values: Sequence[Any]) -> None:
 
 def _non_null(complete: Complete) -> Complete:
     def complete_non_null(run: Layering, values: Any, spots: Spots) -> Column | Promise:
-        if _has_holes(values):
+        if has_holes(values):
             raise Flaw
         return complete(run, values, spots)
 
     return complete_non_null
 
 
-def _is_nothing(value: Any) -> bool:
+def is_nothing(value: Any) -> bool:
     return value is None or value is Undefined
 
 
 # ------------------------------------------------------------------------------------------------ leaves
 
-
-def _leaf(check: Callable[[Sequence[Any]], Column]) -> Complete:
-    return lambda _run, values, _spots: check(values)
+Check = Callable[[Sequence[Any]], Column]
 
 
-def _leaf_check(type_: Any) -> Callable[[Sequence[Any]], Column]:
-    each = _each(type_)
-    if isinstance(type_, GraphQLEnumType):
-        return _enum(type_, each)
-    if type_ is GraphQLInt:
-        return _int(each)
-    if type_ is GraphQLFloat:
+def leaf_check(type_: GraphQLOutputType) -> Check | None:
+    """Completes a column of values of a leaf type, null or not; None for all other types."""
+    required = is_non_null_type(type_)
+    leaf: Any = type_.of_type if is_non_null_type(type_) else type_
+    if not is_leaf_type(leaf):
+        return None
+    each = _each(leaf, required)
+    if isinstance(leaf, GraphQLEnumType):
+        return _enum(leaf, required, each)
+    if leaf is GraphQLInt:
+        return _int(required, each)
+    if leaf is GraphQLFloat:
         return _float(each)
-    if type_ is GraphQLString or type_ is GraphQLID:
-        return _of_kind(frozenset({str, _NONE}), each)
-    if type_ is GraphQLBoolean:
-        return _of_kind(frozenset({bool, _NONE}), each)
-    return getattr(type_.coerce_output_value, "bulk", None) or each
+    if leaf is GraphQLString or leaf is GraphQLID:
+        return _of_kind(str, required, each)
+    if leaf is GraphQLBoolean:
+        return _of_kind(bool, required, each)
+    bulk = getattr(leaf.coerce_output_value, "bulk", None)
+    return each if bulk is None else _bulk(bulk, required, each)
 
 
-def _each(type_: GraphQLScalarType | GraphQLEnumType) -> Callable[[Sequence[Any]], Column]:
+def _each(type_: GraphQLScalarType | GraphQLEnumType, required: bool) -> Check:
     """One by one, as graphql-core does it."""
     coerce = type_.coerce_output_value
 
     def check(values: Sequence[Any]) -> Column:
+        if required and has_holes(values):
+            raise Flaw
         try:
-            completed = [None if _is_nothing(value) else coerce(value) for value in values]
+            completed = [None if is_nothing(value) else coerce(value) for value in values]
         except Exception:
             raise Flaw from None
         for value, result in zip(values, completed, strict=True):
-            if _is_nothing(result) and not _is_nothing(value):
+            if is_nothing(result) and not is_nothing(value):
                 raise Flaw
         return completed
 
     return check
 
 
-def _of_kind(kinds: frozenset[type], each: Callable[[Sequence[Any]], Column]) -> Callable[[Sequence[Any]], Column]:
+def _kinds(kind: type, required: bool) -> frozenset[type]:
+    return frozenset({kind} if required else {kind, _NONE})
+
+
+def _of_kind(kind: type, required: bool, each: Check) -> Check:
+    kinds = _kinds(kind, required)
     return lambda values: values if kinds.issuperset(map(type, values)) else each(values)
 
 
-def _int(each: Callable[[Sequence[Any]], Column]) -> Callable[[Sequence[Any]], Column]:
+def _int(required: bool, each: Check) -> Check:
+    kinds = _kinds(int, required)
+
     def check(values: Sequence[Any]) -> Column:
-        kinds = set(map(type, values))
-        if not kinds <= {int, _NONE}:
+        if not kinds.issuperset(map(type, values)):
             return each(values)
-        numbers = [value for value in values if value is not None] if _NONE in kinds else values
-        if numbers and not (min(numbers) >= GRAPHQL_MIN_INT and max(numbers) <= GRAPHQL_MAX_INT):
+        try:
+            fits = min(values) >= GRAPHQL_MIN_INT and max(values) <= GRAPHQL_MAX_INT
+        except TypeError:  # a null among them
+            fits = all(value is None or GRAPHQL_MIN_INT <= value <= GRAPHQL_MAX_INT for value in values)
+        if not fits:
             raise Flaw
         return values
 
     return check
 
 
-def _float(each: Callable[[Sequence[Any]], Column]) -> Callable[[Sequence[Any]], Column]:
+def _float(each: Check) -> Check:
     def check(values: Sequence[Any]) -> Column:
         # The sum is finite only if each is; where it alone is not, each is looked at.
-        if {float}.issuperset(map(type, values)) and math.isfinite(sum(values)):
+        if _FLOATS.issuperset(map(type, values)) and math.isfinite(sum(values)):
             return values
         return each(values)
 
     return check
 
 
-def _enum(type_: GraphQLEnumType, each: Callable[[Sequence[Any]], Column]) -> Callable[[Sequence[Any]], Column]:
+def _enum(type_: GraphQLEnumType, required: bool, each: Check) -> Check:
     try:
         names: dict[Any, str | None] = {value.value: name for name, value in type_.values.items()}
     except TypeError:  # a value that cannot be a key
         return each
-    names[None] = None
+    if required:
+        names.pop(None, None)
+    else:
+        names[None] = None
 
     def check(values: Sequence[Any]) -> Column:
         try:
             return [names[value] for value in values]
         except (KeyError, TypeError):
+            return each(values)
+
+    return check
+
+
+def _bulk(bulk: Check, required: bool, each: Check) -> Check:
+    """By the scalar's own function for many values, which gives null for null and raises what it cannot take."""
+
+    def check(values: Sequence[Any]) -> Column:
+        if required and has_holes(values):
+            raise Flaw
+        try:
+            return bulk(values)
+        except Exception:
             return each(values)
 
     return check
@@ -186,7 +220,7 @@ def _list(complete: Complete) -> Complete:
         if hasattr(values, "lengths"):
             items, lengths = values.rows, values.lengths
         else:
-            items, lengths = _flatten(values)
+            items, lengths = flatten(values)
         if not items:
             return [None if length is None else [] for length in lengths]
 
@@ -197,20 +231,20 @@ def _list(complete: Complete) -> Complete:
         completed = complete(run, items, item_spots)
         if callable(completed):
             promise = completed
-            return lambda: _regroup(promise(), lengths)
-        return _regroup(completed, lengths)
+            return lambda: regroup(promise(), lengths)
+        return regroup(completed, lengths)
 
     return complete_list
 
 
-def _flatten(values: Sequence[Any]) -> tuple[Sequence[Any], list[int | None]]:
+def flatten(values: Sequence[Any]) -> tuple[Sequence[Any], list[int | None]]:
     """The items of all lists, and how many each has; None for a null in place of a list."""
-    if len(values) == 1 and hasattr(values[0], "column"):
+    if len(values) == 1 and hasattr(values[0], "columns"):
         return values[0], [len(values[0])]
     items: list[Any] = []
     lengths: list[int | None] = []
     for value in values:
-        if _is_nothing(value):
+        if is_nothing(value):
             lengths.append(None)
             continue
         if not isinstance(value, list | tuple) and (
@@ -225,7 +259,7 @@ def _flatten(values: Sequence[Any]) -> tuple[Sequence[Any], list[int | None]]:
     return items, lengths
 
 
-def _regroup(items: Column, lengths: Sequence[int | None]) -> list[list[Any] | None]:
+def regroup(items: Column, lengths: Sequence[int | None]) -> list[list[Any] | None]:
     if len(lengths) == 1:
         return [list(items)]
     rest = iter(items)
@@ -240,17 +274,17 @@ def _object(field: "Field", type_: GraphQLObjectType) -> Complete:
         return _left_to_graphql_core
 
     def complete_object(run: Layering, values: Any, spots: Spots) -> Column | Promise:
-        if not _has_holes(values):
+        if not has_holes(values):
             return run.add(field, type_, values, spots)
-        sources = [value for value in values if not _is_nothing(value)]
+        sources = [value for value in values if not is_nothing(value)]
         if not sources:
             return [None] * len(values)
 
         def source_spots() -> list[Path]:
-            return [spot for spot, value in zip(spots(), values, strict=True) if not _is_nothing(value)]
+            return [spot for spot, value in zip(spots(), values, strict=True) if not is_nothing(value)]
 
         promise = run.add(field, type_, sources, source_spots)
-        return lambda: _fill(values, promise())
+        return lambda: fill(values, promise())
 
     return complete_object
 
@@ -260,14 +294,14 @@ def _left_to_graphql_core(run: Layering, values: Any, spots: Spots) -> Column | 
     raise Flaw
 
 
-def _has_holes(values: Any) -> bool:
+def has_holes(values: Any) -> bool:
     # Rows by column, and lists of them, have none.
-    return not (hasattr(values, "column") or hasattr(values, "lengths") or _NOTHING.isdisjoint(map(type, values)))
+    return not (hasattr(values, "columns") or hasattr(values, "lengths") or _NOTHING.isdisjoint(map(type, values)))
 
 
-def _fill(values: Sequence[Any], objects: Column) -> list[Any]:
+def fill(values: Sequence[Any], objects: Column) -> list[Any]:
     rest = iter(objects)
-    return [None if _is_nothing(value) else next(rest) for value in values]
+    return [None if is_nothing(value) else next(rest) for value in values]
 
 
 def _abstract(field: "Field", type_: Any) -> Complete:
@@ -275,7 +309,7 @@ def _abstract(field: "Field", type_: Any) -> Complete:
         places: dict[str, list[int]] = {}
         types: dict[str, GraphQLObjectType] = {}
         for place, value in enumerate(values):
-            if not _is_nothing(value):
+            if not is_nothing(value):
                 runtime = run.type_of(field, type_, value)
                 types[runtime.name] = runtime
                 places.setdefault(runtime.name, []).append(place)

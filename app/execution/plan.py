@@ -8,10 +8,13 @@ A resolver may offer a plan more than a call per object:
 
     resolve.column = "sku"                 the value is `parent["sku"]`, and reading it has no other effect
     resolve.bulk(parents, info, **args)    the values for all parents, or an awaitable of them
+    resolve.at_hand(parents, context)      the same where nothing needs to be read for them, else None; without effect
 
 Everything else is called once per object, as graphql-core does it. Values for all parents are a sequence of them. They
-may be held otherwise: rows by column, which `rows.column(name)` reads for all of them; or lists end to end, with all
-the items as `lists.rows` and each list's length in `lists.lengths`.
+may be held otherwise: rows by column, with `rows.columns(names)` for all of them; or lists end to end, with all the
+items as `lists.rows` and each list's length in `lists.lengths`.
+
+A scalar's `coerce_output_value.bulk(values)` serializes many values.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +40,8 @@ from graphql.execution.collect_fields import (
 )
 from graphql.execution.values import VariableValues
 
-from app.execution.completion import Complete, completer
+from app.execution.completion import Check, Complete, completer, leaf_check
+from app.execution.direct import Direct, direct
 from app.execution.input import Arguments, argument_reader
 
 Build = Callable[[Sequence[Sequence[Any]], int], list[dict[str, Any]]]
@@ -77,7 +81,8 @@ class Plan:
 class Selection:
     """The fields that are selected of the objects of one type, in the order of the answer.
 
-    `read` gives the columns of all fields that have one, `column_slots` their places among the fields.
+    `read` gives the columns of all fields that are one of a leaf type; `leaves` are their places among the fields, each
+    with its check. `others` are the places of all other fields.
     """
 
     def __init__(self, plan: Plan, type_: GraphQLObjectType, grouped: GroupedFieldSet) -> None:
@@ -88,8 +93,16 @@ class Selection:
             if definition is not None:  # an unknown one, in a document that was not validated, is left out
                 self.fields.append(Field(plan, type_, key, definition, details))
         self.build = _builder(tuple(field.key for field in self.fields))
-        self.column_slots = [slot for slot, field in enumerate(self.fields) if field.column is not None]
-        self.read = _reader([field.column for field in self.fields if field.column is not None])
+        self.leaves: list[tuple[int, Check]] = []
+        self.others: list[tuple[int, Field]] = []
+        columns: list[str] = []
+        for slot, field in enumerate(self.fields):
+            if field.column is not None and field.check is not None:
+                self.leaves.append((slot, field.check))
+                columns.append(field.column)
+            else:
+                self.others.append((slot, field))
+        self.read = _reader(tuple(columns))
 
 
 class Field:
@@ -112,7 +125,9 @@ class Field:
         self.constant = parent_type.name if self.name == "__typename" else None
         self.column: str | None = getattr(self.resolver, "column", None)
         self.bulk: Callable[..., Any] | None = getattr(self.resolver, "bulk", None)
+        self.at_hand: Callable[..., Any] | None = getattr(self.resolver, "at_hand", None)
         self.arguments: Arguments = argument_reader(definition, self.nodes[0])
+        self.check: Check | None = leaf_check(definition.type)
         self.complete: Complete = completer(self, definition.type)
         self.memory: dict[Any, Any] = {}  # for what a resolver concludes from the selection below it
         self._plan = plan
@@ -127,6 +142,11 @@ class Field:
         return selection
 
     @cached_property
+    def direct(self) -> Direct | None:
+        """The short way from values to objects; see `app.execution.direct`."""
+        return direct(self)
+
+    @cached_property
     def below(self) -> "Sequence[Field]":
         """The fields selected below this one; none where its type is abstract or a leaf."""
         type_: Any = self.definition.type
@@ -135,17 +155,17 @@ class Field:
         return self.selection(type_).fields if isinstance(type_, GraphQLObjectType) else ()
 
 
-def _reader(columns: list[str]) -> Callable[[Sequence[Any]], Sequence[Sequence[Any]]]:
-    """Reads columns of many parents at once, whether they are rows or hold columns themselves (`parents.column`)."""
+def _reader(columns: tuple[str, ...]) -> Callable[[Sequence[Any]], Sequence[Sequence[Any]]]:
+    """Reads columns of many parents at once, whether they are rows or hold columns themselves (`parents.columns`)."""
     if not columns:
         return lambda _parents: ()
     pick = itemgetter(*columns)
     alone = len(columns) == 1
 
     def read(parents: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        column_of = getattr(parents, "column", None)
-        if column_of is not None:
-            return [column_of(name) for name in columns]
+        if hasattr(parents, "columns"):
+            held: Sequence[Sequence[Any]] = parents.columns(columns)
+            return held
         picked = list(map(pick, parents))
         return [picked] if alone else list(zip(*picked, strict=True))
 

@@ -17,6 +17,7 @@ from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, is_awaitable
 
 from app.execution.completion import Column, Flaw, Promise, Spots
+from app.execution.direct import Otherwise
 from app.execution.plan import Field, Plan, Selection
 
 MISSING: Any = object()
@@ -70,6 +71,7 @@ class Layer:
 
     def make(self) -> None:
         columns = [column() if callable(column) else column for column in self.columns]
+        self.columns = []  # they hold the layers below, which hold this one: a circle
         self.objects = self.selection.build(columns, len(self.sources))
 
 
@@ -79,6 +81,7 @@ class Run:
     def __init__(self, plan: Plan, root_value: Any, context: Any, variables: VariableValues, helpers: Any) -> None:
         self.plan = plan
         self.layers: list[Layer] = []
+        self._context = context
         self._variables = variables
         self._next = 0
         self._waiting: list[tuple[Layer, int]] = []
@@ -151,20 +154,18 @@ class Run:
     # -------------------------------------------------------------------------------------------- resolving
 
     def _resolve(self, layer: Layer) -> None:
-        selection, sources = layer.selection, layer.sources
+        selection, sources, columns = layer.selection, layer.sources, layer.columns
         try:
-            columns = selection.read(sources)
+            read = selection.read(sources)
         except Exception:
             raise Flaw from None
-        for slot, column in zip(selection.column_slots, columns, strict=True):
-            self._complete(layer, slot, column)
-        for slot, field in enumerate(selection.fields):
-            if field.column is not None:
-                continue
-            if field.constant is not None:
-                layer.columns[slot] = [field.constant] * len(sources)
-            elif field.bulk is not None:
+        for (slot, check), column in zip(selection.leaves, read, strict=True):
+            columns[slot] = check(column)
+        for slot, field in selection.others:
+            if field.bulk is not None:
                 self._resolve_all(layer, slot, field)
+            elif field.constant is not None:
+                columns[slot] = [field.constant] * len(sources)
             else:
                 self._resolve_each(layer, slot, field)
 
@@ -214,6 +215,12 @@ class Run:
 
     def _complete(self, layer: Layer, slot: int, values: Any) -> None:
         field = layer.selection.fields[slot]
+        if field.direct is not None:
+            try:
+                layer.columns[slot] = field.direct(values, self._context)
+                return
+            except Otherwise:
+                pass
         layer.columns[slot] = field.complete(self, values, partial(_spots_of, layer, field.key))
 
     # -------------------------------------------------------------------------------------------- waiting

@@ -1,5 +1,6 @@
 """Where a request comes from, as far as its attempts to log in are counted together."""
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from starlette.types import Scope
@@ -12,7 +13,11 @@ def client_address(scope: Scope) -> str:
 
     The server has put the address of X-Forwarded-For in the place of a proxy's that it trusts (`FORWARDED_ALLOW_IPS`).
     """
-    host: str = (scope.get("client") or ("",))[0]
+    return _network((scope.get("client") or ("",))[0])
+
+
+@lru_cache(1_000)
+def _network(host: str) -> str:
     try:
         address = ip_address(host)
     except ValueError:

@@ -6,15 +6,13 @@ has its HTTP status for both.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 from graphql import OperationType
-from starlette.datastructures import Headers
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.auth import storefront_key
@@ -23,7 +21,7 @@ from app.execution.document import RequestErrors
 from app.execution.execute import Answer, Engine, refuse
 from app.http.body import read_body
 from app.http.negotiation import GRAPHQL_RESPONSE, is_json, negotiate
-from app.http.reply import refusal, reply
+from app.http.reply import Reply, refusal, reply
 from app.telemetry import Telemetry
 
 # A browser sends none of these to another origin unless that origin allowed it in a preflight, which we never do.
@@ -39,9 +37,10 @@ PREFLIGHT_HEADERS = (
 _VARY = {"vary": "Accept"}
 
 OpenContext = Callable[[Scope], Awaitable[Any]]
+Fields = Mapping[bytes, bytes]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class GraphQLRequest:
     """The parameters of the draft, of the right types. `extensions` are checked and have no meaning here."""
 
@@ -60,11 +59,11 @@ class GraphQLRequest:
         variables, extensions = parameters.get("variables"), parameters.get("extensions")
         if not isinstance(query, str):
             raise RequestRefused('The parameter "query" must be a string.')
-        if not isinstance(name, str | None):
+        if name is not None and not isinstance(name, str):
             raise RequestRefused('The parameter "operationName" must be a string or null.')
-        if not isinstance(variables, dict | None):
+        if variables is not None and not isinstance(variables, dict):
             raise RequestRefused('The parameter "variables" must be an object or null.')
-        if not isinstance(extensions, dict | None):
+        if extensions is not None and not isinstance(extensions, dict):
             raise RequestRefused('The parameter "extensions" must be an object or null.')
         return cls(query, name or None, variables or {})
 
@@ -104,12 +103,13 @@ class GraphQLEndpoint:
             self._telemetry.record(outcome, time.perf_counter() - started)
         await response(scope, receive, send)
 
-    async def _respond(self, scope: Scope, receive: Receive) -> tuple[Response, str]:
-        headers = Headers(scope=scope)
+    async def _respond(self, scope: Scope, receive: Receive) -> tuple[Reply, str]:
+        # Of a header that comes twice the first counts, and of Accept all do.
+        headers: Fields = dict(reversed(scope["headers"]))
         method: str = scope["method"]
         if method not in ("GET", "POST"):
             raise _method_not_allowed(f"{method} is not supported.", allow="GET, POST")
-        media_type = negotiate(",".join(headers.getlist("accept")) or None)
+        media_type = negotiate(_text(b",".join([value for name, value in scope["headers"] if name == b"accept"])))
         if media_type is None:
             raise RequestRefused(
                 f"The answer can be {GRAPHQL_RESPONSE} or application/json.", status=406, code="NOT_ACCEPTABLE"
@@ -140,16 +140,25 @@ class GraphQLEndpoint:
         context = await self._open_context(scope)
         return await self._engine.run(operation, request.variables, context, request_id)
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
-        if not is_json(headers.get("content-type")) or headers.get("content-encoding", "identity") != "identity":
+    async def _body(self, headers: Fields, receive: Receive) -> bytes:
+        if not _has_json(headers) or headers.get(b"content-encoding", b"identity") != b"identity":
             raise RequestRefused(
                 "The body must be application/json in UTF-8.", status=415, code="UNSUPPORTED_MEDIA_TYPE"
             )
-        return await read_body(headers, receive, self._body_bytes)
+        return await read_body(headers.get(b"content-length", b""), receive, self._body_bytes)
 
 
-def _from_query_string(query_string: bytes, headers: Headers, limit: int) -> GraphQLRequest:
-    if not (is_json(headers.get("content-type")) or any(name in headers for name in PREFLIGHT_HEADERS)):
+def _text(value: bytes) -> str | None:
+    """A header's value, None for an empty one."""
+    return value.decode("latin-1") or None
+
+
+def _has_json(headers: Fields) -> bool:
+    return is_json(_text(headers.get(b"content-type", b"")))
+
+
+def _from_query_string(query_string: bytes, headers: Fields, limit: int) -> GraphQLRequest:
+    if not (_has_json(headers) or any(name.encode() in headers for name in PREFLIGHT_HEADERS)):
         raise RequestRefused(
             f"GET needs a header that a browser sends to other origins only by permission, such as"
             f" {PREFLIGHT_HEADERS[0]}: 1.",
@@ -194,11 +203,13 @@ def _refusal_headers(error: RequestRefused) -> dict[str, str]:
 def _check_key(scope: Scope) -> None:
     """Raises what `RateLimited` found wrong with the storefront key."""
     key = scope["state"]["storefront_key"]
+    if key is None:
+        raise StorefrontKeyRequired
     if isinstance(key, NotAuthenticated):
         raise key
 
 
-def _key_refusal(error: StorefrontKeyRequired | StorefrontKeyInvalid) -> Response:
+def _key_refusal(error: StorefrontKeyRequired | StorefrontKeyInvalid) -> Reply:
     body = {
         "message": error.message,
         "error": "missing_key" if isinstance(error, StorefrontKeyRequired) else "invalid_key",

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.database import Database
-from app.execution.document import Documents
+from app.execution.execute import Engine
 from app.http.reply import reply
 from app.telemetry import Telemetry, exposition
 
@@ -40,7 +40,7 @@ async def is_ready(db: Database, migrations: Collection[str]) -> bool:
     return {row["name"] for row in rows} >= set(migrations)
 
 
-def metrics(telemetry: Telemetry, db: Database, documents: Documents) -> str:
+def metrics(telemetry: Telemetry, db: Database, engine: Engine) -> str:
     """The text format of Prometheus."""
     return exposition(
         [
@@ -56,7 +56,13 @@ def metrics(telemetry: Telemetry, db: Database, documents: Documents) -> str:
                 "waybill_documents_total",
                 "counter",
                 "Documents looked up in the cache.",
-                {'result="hit"': documents.hits, 'result="miss"': documents.misses},
+                {'result="hit"': engine.documents.hits, 'result="miss"': engine.documents.misses},
+            ),
+            (
+                "waybill_executions_total",
+                "counter",
+                "Operations by what ran them: a plan, graphql-core after a plan met an error, or graphql-core alone.",
+                {f'by="{by}"': count for by, count in engine.executions.items()},
             ),
             ("waybill_start_time_seconds", "gauge", "When this process started.", {"": telemetry.started}),
         ]

@@ -1,33 +1,44 @@
 """What every exchange has, whatever its path: an id, a line in the log, safe headers, and never a bare exception."""
 
 import logging
+import os
 import re
 import time
-from uuid import uuid4
+from collections.abc import Iterable
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.execution.errors import internal, log_defect
 from app.http.reply import reply
+from app.telemetry import log_facts
 
 logger = logging.getLogger("waybill.http")
 
+Header = tuple[bytes, bytes]
+
+_ID_HEADER = b"x-request-id"
+_ID_BYTES = 16
+
 # Letters, digits and a few signs: an id that came from outside goes into the log and back into a header.
-_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 # HSTS is left to the proxy that speaks TLS. Answers hold customers' data, so nobody may keep them.
-_SAFE_HEADERS = {
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-}
+_SAFE_HEADERS: list[Header] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+_SAFE_NAMES = frozenset(name for name, _ in _SAFE_HEADERS)
 
 
 class Exchange:
-    """Pure ASGI. The id is in `scope["state"]["request_id"]` and in the header X-Request-ID of the answer."""
+    """Pure ASGI, and raw: it is in the way of every request.
+
+    The id is in `scope["state"]["request_id"]` and in the header X-Request-ID of the answer. What a step behind adds to
+    the list `scope["state"]["headers"]` goes into the answer, whoever gives it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -37,37 +48,53 @@ class Exchange:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _SANE_ID.fullmatch(given) else uuid4().hex
+        request_id = _request_id(scope["headers"])
         state = scope.setdefault("state", {})
-        state["request_id"] = request_id
+        state["request_id"] = request_id.decode()
+        added: list[Header] = [(_ID_HEADER, request_id)]
+        state["headers"] = added
         status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
-                for name, value in _SAFE_HEADERS.items():
-                    headers.setdefault(name, value)
+                message["headers"] = _with_defaults([*message.get("headers", ()), *added])
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_headers)
         except Exception as error:
-            log_defect(error, request_id, path=scope["path"])
+            log_defect(error, state["request_id"], path=scope["path"])
             if status:
                 raise  # half an answer is out: only a broken connection tells the caller
-            body = {"errors": [{"message": "Internal server error", "extensions": internal(request_id)}]}
+            body = {"errors": [{"message": "Internal server error", "extensions": internal(state["request_id"])}]}
             await reply(body, 500)(scope, receive, send_with_headers)
         finally:
             facts = {
-                "requestId": request_id,
+                "requestId": state["request_id"],
                 "method": scope["method"],
                 "path": scope["path"],
                 "status": status,
                 "ms": round((time.perf_counter() - started) * 1000, 1),
             }
-            facts |= {name: state[name] for name in ("operation", "outcome") if state.get(name)}
-            logger.info("request", extra={"facts": facts})
+            for name in ("operation", "outcome"):
+                if state.get(name):
+                    facts[name] = state[name]
+            log_facts(logger, "request", facts)
+
+
+def _request_id(headers: Iterable[Header]) -> bytes:
+    for name, value in headers:
+        if name == _ID_HEADER:
+            if _SANE_ID.fullmatch(value):
+                return value
+            break
+    return os.urandom(_ID_BYTES).hex().encode()
+
+
+def _with_defaults(headers: list[Header]) -> list[Header]:
+    names = {name for name, _ in headers}
+    if names.isdisjoint(_SAFE_NAMES):
+        return headers + _SAFE_HEADERS
+    return headers + [header for header in _SAFE_HEADERS if header[0] not in names]

@@ -1,12 +1,33 @@
 """Which media type an answer has (GraphQL over HTTP, "Accept"), and whether a request's body is JSON."""
 
 import re
+from collections.abc import Callable
 from enum import Enum
+from functools import lru_cache, wraps
+from typing import TypeVar
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
 
+# Callers send few different headers; a long one is not worth its room.
+_REMEMBERED = 200
+_LONGEST_REMEMBERED = 200
+
 _QUALITY = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
+
+
+Decision = TypeVar("Decision")
+
+
+def _remembered(decide: Callable[[str | None], Decision]) -> Callable[[str | None], Decision]:
+    """The same function, which works a header out once."""
+    decided = lru_cache(_REMEMBERED)(decide)
+
+    @wraps(decide)
+    def decide_once(header: str | None) -> Decision:
+        return decided(header) if header is None or len(header) <= _LONGEST_REMEMBERED else decide(header)
+
+    return decide_once
 
 
 class Match(Enum):
@@ -18,6 +39,7 @@ class Match(Enum):
     EXACT = 3
 
 
+@_remembered
 def negotiate(accept: str | None) -> str | None:
     """The media type that the caller likes best, or None where it likes none that GraphQL has.
 
@@ -59,6 +81,7 @@ def _match(pattern: str, media_type: str) -> Match:
     return Match.ANYTHING if pattern == "*/*" else Match.NONE
 
 
+@_remembered
 def is_json(content_type: str | None) -> bool:
     """JSON in UTF-8; any other parameter of the media type than the character set is none of ours."""
     essence, *parameters = (part.strip().lower() for part in (content_type or "").split(";"))

@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from limits.aio.storage import RedisStorage
 from limits.errors import StorageError
 from redis.asyncio import ConnectionPool
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.auth.storefront_key import HEADER
 from app.errors import NotAuthenticated
 from app.http.reply import reply
 
@@ -25,6 +26,7 @@ logger = logging.getLogger("waybill.rate_limit")
 
 WINDOW_SECONDS = 60
 _REDIS_SECONDS = 1
+_KEY_HEADER = HEADER.encode()
 
 FindKey = Callable[[Headers], Awaitable[Mapping[str, Any]]]
 
@@ -42,12 +44,12 @@ class Quota:
         return self.used > self.limit
 
     @property
-    def headers(self) -> dict[str, str]:
-        return {
-            "x-ratelimit-limit": str(self.limit),
-            "x-ratelimit-remaining": str(max(self.limit - self.used, 0)),
-            "x-ratelimit-reset": str(math.ceil(self.resets_at)),
-        }
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [
+            (b"x-ratelimit-limit", b"%d" % self.limit),
+            (b"x-ratelimit-remaining", b"%d" % max(self.limit - self.used, 0)),
+            (b"x-ratelimit-reset", b"%d" % math.ceil(self.resets_at)),
+        ]
 
     @property
     def seconds_left(self) -> int:
@@ -57,8 +59,8 @@ class Quota:
 class RateLimits:
     def __init__(self, redis_url: str | None = None) -> None:
         """`redis_url` is `redis://`, `rediss://` or `redis+unix://`."""
-        self._memory = MemoryStorage()
-        self._shared: Storage = self._memory
+        self._memory = Windows()
+        self._shared: RedisStorage | None = None
         self._connections: ConnectionPool | None = None
         if redis_url:
             self._connections = ConnectionPool.from_url(
@@ -80,26 +82,41 @@ class RateLimits:
 
     async def take(self, key_id: int, per_minute: int) -> Quota:
         """Counts one request of a storefront key; a refused one counts too, or a caller might hammer for free."""
+        if self._shared is None:
+            return Quota(per_minute, *self._memory.count(key_id))
         name = f"storefront-key/{key_id}"
         try:
-            used, resets_at = await _count(self._shared, name)
+            # What is left is told from the count that this very request made: no two requests are told the same.
+            used, resets_at = await self._shared.incr(name, WINDOW_SECONDS), await self._shared.get_expiry(name)
         except StorageError as error:
             # A shop stays open while Redis is away; each worker then counts alone.
             logger.warning("rate limits are counted per process: %s", error)
-            used, resets_at = await _count(self._memory, name)
+            used, resets_at = self._memory.count(key_id)
         return Quota(per_minute, used, resets_at)
 
 
-async def _count(storage: Storage, name: str) -> tuple[int, float]:
-    """What is left is told from the count that this very request made, so that no two requests are told the same."""
-    return await storage.incr(name, WINDOW_SECONDS), await storage.get_expiry(name)
+class Windows:
+    """The counts of this process. There is one for every key that was ever good, so they need no clearing away."""
+
+    def __init__(self) -> None:
+        self._windows: dict[int, tuple[int, float]] = {}
+
+    def count(self, key_id: int) -> tuple[int, float]:
+        """The number of this request within its window, and when that is over."""
+        now = time.time()
+        used, resets_at = self._windows.get(key_id, (0, now))
+        if resets_at <= now:
+            used, resets_at = 0, now + WINDOW_SECONDS
+        window = self._windows[key_id] = (used + 1, resets_at)
+        return window
 
 
 class RateLimited:
     """An ASGI application that counts the requests of every valid storefront key before another one answers them.
 
     `find_key` gives the row of the key that a request brings: `id` and `requests_per_minute`. It, or what is raised
-    for none or a bad one, is in `scope["state"]["storefront_key"]` for the application behind.
+    for a bad one, is in `scope["state"]["storefront_key"]` for the application behind; None is no key at all. What is
+    left of the limit goes into the headers of the answer (see `Exchange`).
     """
 
     def __init__(self, app: ASGIApp, find_key: FindKey, limits: RateLimits, *, speaks_graphql: bool = False) -> None:
@@ -109,21 +126,22 @@ class RateLimited:
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state = scope["state"]
+        brought = [header for header in scope["headers"] if header[0] == _KEY_HEADER]
+        if not brought:
+            state["storefront_key"] = None
+            await self._app(scope, receive, send)
+            return
         try:
-            key = scope["state"]["storefront_key"] = await self._find_key(Headers(scope=scope))
+            key = state["storefront_key"] = await self._find_key(Headers(raw=brought))
         except NotAuthenticated as refusal:
-            scope["state"]["storefront_key"] = refusal
+            state["storefront_key"] = refusal.with_traceback(None)  # whose frames would hold the request in a circle
             await self._app(scope, receive, send)
             return
         quota = await self._limits.take(key["id"], key["requests_per_minute"])
-
-        async def send_with_quota(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(quota.headers)
-            await send(message)
-
+        state["headers"] += quota.headers
         app = self._refusal(quota) if quota.is_exceeded else self._app
-        await app(scope, receive, send_with_quota)
+        await app(scope, receive, send)
 
     def _refusal(self, quota: Quota) -> ASGIApp:
         seconds, message = quota.seconds_left, "Rate limit exceeded"

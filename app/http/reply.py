@@ -10,6 +10,16 @@ from starlette.responses import Response
 from app.errors import RequestRefused
 
 
+class Reply(Response):
+    """An answer whose headers are known: Starlette would look for each of them among those it is given."""
+
+    def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.body = body
+        self.status_code = status
+        self.raw_headers = headers
+        self.background = None
+
+
 def dump(body: Any) -> bytes:
     try:
         return orjson.dumps(body)
@@ -19,13 +29,24 @@ def dump(body: Any) -> bytes:
 
 def reply(
     body: Any, status: int = 200, media_type: str = "application/json", headers: Mapping[str, str] | None = None
-) -> Response:
-    response = Response(dump(body), status, dict(headers or {}))
-    response.headers["content-type"] = f"{media_type}; charset=utf-8"
-    return response
+) -> Reply:
+    return reply_bytes(dump(body), status, media_type, headers)
 
 
-def refusal(error: RequestRefused, headers: Mapping[str, str] | None = None) -> Response:
+def reply_bytes(
+    body: bytes, status: int = 200, media_type: str = "application/json", headers: Mapping[str, str] | None = None
+) -> Reply:
+    """`body` is JSON already."""
+    raw = [
+        (b"content-type", f"{media_type}; charset=utf-8".encode("latin-1")),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    if headers:
+        raw += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    return Reply(body, status, raw)
+
+
+def refusal(error: RequestRefused, headers: Mapping[str, str] | None = None) -> Reply:
     """The answer to a request that HTTP refuses, before GraphQL has seen it."""
     errors = [{"message": error.message, "extensions": error.extensions}]
     return reply({"errors": errors}, error.http_status, headers=headers)

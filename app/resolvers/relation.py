@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from app.context import Info
+from app.context import Context, Info
 from loaders.batch import Batch, Row
 from loaders.rows import column_of
 from loaders.tree import Relation, Tree
@@ -29,7 +29,11 @@ def relation(batch: Batch, key: str, *, needs: str | None = None) -> Resolver:
             info.context.require(needs)
         return info.context.load_all(batch, column_of(rows, key))
 
+    def at_hand(rows: Sequence[Row], context: Context) -> Any:
+        return context.at_hand(batch, column_of(rows, key)) if needs is None or context.may(needs) else None
+
     resolve.bulk = resolve_all  # type: ignore[attr-defined]  # see app/execution/plan.py
+    resolve.at_hand = at_hand  # type: ignore[attr-defined]
     resolve.relation = Relation(batch, key)  # type: ignore[attr-defined]
     return resolve
 
@@ -44,12 +48,19 @@ def column(name: str) -> Resolver:
     return resolve
 
 
-def same_row(row: Row, _info: Info) -> Row:
-    """Resolves an object that is made of its parent's own row."""
+def picking(resolver: Resolver, at_hand: Callable[[Any, Context], Any]) -> Resolver:
+    """A resolver for which `at_hand` gives the values of many parents where nothing has to be read for them."""
+    resolver.at_hand = at_hand  # type: ignore[attr-defined]  # see app/execution/plan.py
+    return resolver
+
+
+def same_row(row: Any, _info: Any) -> Any:
+    """Resolves an object that is made of its parent's own row, or many of many."""
     return row
 
 
-same_row.bulk = lambda rows, _info: rows  # type: ignore[attr-defined]
+same_row.bulk = same_row  # type: ignore[attr-defined]
+same_row.at_hand = same_row  # type: ignore[attr-defined]
 
 
 def reads(*columns: str) -> Callable[[Resolver], Resolver]:
@@ -98,6 +109,8 @@ def _tree(fields: Iterable[Any]) -> Tree:
             waiting.extend(field.below)
         elif field.column is not None:
             columns.add(field.column)
+        elif related is not None and related.batch.tables:
+            columns.add(related.key)
         elif related is not None:
             below.setdefault(related, []).extend(field.below)
         elif hasattr(field.resolver, "reads"):

@@ -13,12 +13,15 @@ def test_settings_take_their_defaults() -> None:
 
 def test_settings_name_every_fault_at_once_and_no_value() -> None:
     with pytest.raises(SettingsError) as refused:
-        Settings.from_env({"TOKEN_SECRET": "short", "PORT": "99999", "LIMIT_DEPTH": "deep", "DEVELOPMENT": "yes"})
+        Settings.from_env(
+            {"TOKEN_SECRET": "short", "PORT": "99999", "LIMIT_DEPTH": "deep", "DEVELOPMENT": "yes", "EXECUTOR": "fast"}
+        )
     assert str(refused.value).splitlines() == [
         "DATABASE_URL is required",
         "TOKEN_SECRET must have at least 32 bytes",
         "PORT must be a whole number from 1 to 65535",
         "DEVELOPMENT must be 0 or 1",
+        "EXECUTOR must be plan or plain",
         "LIMIT_DEPTH must be a whole number from 1 to 100000000",
     ]
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 import sql
-from loaders.batch import Loaders, many, one
+from loaders.batch import Batch, Loaders, many, one
 
 STATEMENT = sql.load("carrier").by_ids
 
@@ -21,9 +21,13 @@ class Store:
         return [row for row in self.rows if row["id"] in values["ids"]]
 
 
+def keep_nothing(_batch: Batch) -> None:
+    return None
+
+
 async def test_keys_of_siblings_share_one_statement_and_keep_their_order() -> None:
     store = Store([{"id": 2, "name": "b"}, {"id": 1, "name": "a"}])
-    loaders = Loaders(store.fetch)
+    loaders = Loaders(store.fetch, keep_nothing)
     batch = one(STATEMENT, parameter="ids", column="id")
     rows = await asyncio.gather(*(loaders.load(batch, key) for key in (1, 3, 2, 1)))
     assert [row and row["name"] for row in rows] == ["a", None, "b", "a"]
@@ -32,7 +36,7 @@ async def test_keys_of_siblings_share_one_statement_and_keep_their_order() -> No
 
 async def test_many_keeps_the_rows_in_the_order_of_the_statement() -> None:
     store = Store([{"id": 1, "name": "b"}, {"id": 2, "name": "x"}, {"id": 1, "name": "a"}])
-    loaders = Loaders(store.fetch)
+    loaders = Loaders(store.fetch, keep_nothing)
     batch = many(STATEMENT, parameter="ids", column="id", limit=7)
     rows = await asyncio.gather(*(loaders.load(batch, key) for key in (1, 9)))
     assert [[row["name"] for row in group] for group in rows] == [["b", "a"], []]
@@ -43,7 +47,7 @@ async def test_a_failing_statement_fails_every_key() -> None:
     async def fetch(_statement: sql.Statement, **_values: Any) -> list[Any]:
         raise OSError("gone")
 
-    loaders = Loaders(fetch)
+    loaders = Loaders(fetch, keep_nothing)
     batch = one(STATEMENT, parameter="ids", column="id")
     answers = await asyncio.gather(*(loaders.load(batch, key) for key in (1, 2)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [OSError, OSError]
@@ -52,12 +56,12 @@ async def test_a_failing_statement_fails_every_key() -> None:
 async def test_requests_share_no_rows() -> None:
     store = Store([{"id": 1}])
     batch = one(STATEMENT, parameter="ids", column="id")
-    await Loaders(store.fetch).load(batch, 1)
-    await Loaders(store.fetch).load(batch, 1)
+    await Loaders(store.fetch, keep_nothing).load(batch, 1)
+    await Loaders(store.fetch, keep_nothing).load(batch, 1)
     assert len(store.asked) == 2
 
 
 @pytest.mark.parametrize("key", [None])
 async def test_no_key_is_a_defect(key: None) -> None:
     with pytest.raises(TypeError):
-        await Loaders(Store([]).fetch).load(one(STATEMENT, parameter="ids", column="id"), key)
+        await Loaders(Store([]).fetch, keep_nothing).load(one(STATEMENT, parameter="ids", column="id"), key)

@@ -1,6 +1,8 @@
 """Offset lists of the B2B surface: one way to filter, sort, page and count for every noun (B-22 to B-31)."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ariadne import ObjectType
@@ -10,12 +12,15 @@ from app.errors import ValidationError
 from app.resolvers.b2b.argument import as_instant, as_value
 from app.resolvers.names import snake_case
 from app.resolvers.once import once
-from app.resolvers.relation import ahead, selects
+from app.resolvers.relation import Resolver, ahead, picking, selects
 from loaders.batch import Batch
-from sql import File
+from loaders.tree import Tree
+from sql import File, Statement
 
 DEFAULT_PAGE = 1
 DEFAULT_SIZE = 12
+# So many rows before a page cost more than to count the list, where that has a form of its own.
+_DEEP = 1000
 _DATES = {"createdAt", "lastModifiedAt", "expectedDeliveryAt", "exportedAt"}
 
 Convert = Callable[[Any], Any]
@@ -38,54 +43,61 @@ class Page:
         self.size = size
         self.rows: Sequence[Any] | None = None
         self.count: int | None = None
-        self._read_rows = once(read_rows)
-        self._read_count = once(read_count)
+        self._read_rows = read_rows
+        self._read_count = read_count
 
-    def with_rows(self, use: Callable[[Sequence[Any]], Any]) -> Any:
-        """What `use` makes of the rows, or an awaitable of it."""
-        return _later(use, self._read_rows()) if self.rows is None else use(self.rows)
+    @cached_property
+    def rows_once(self) -> Callable[[], Awaitable[Any]]:
+        return once(self._read_rows)
 
-    def with_count(self, use: Callable[[int], Any]) -> Any:
-        return _later(use, self._read_count()) if self.count is None else use(self.count)
-
-
-async def _later(use: Callable[[Any], Any], value: Awaitable[Any]) -> Any:
-    return use(await value)
+    @cached_property
+    def count_once(self) -> Callable[[], Awaitable[int]]:
+        return once(self._read_count)
 
 
 def page_type(name: str) -> ObjectType:
     """The resolvers of a `…Response` type; their parent is a `Page`."""
     response = ObjectType(name)
-
-    @response.field("items")
-    def resolve_items(page: Page, _info: Info) -> Any:
-        return page.with_rows(lambda rows: rows)
-
-    @response.field("itemsFound")
-    def resolve_items_found(page: Page, _info: Info) -> Any:
-        return page.with_count(lambda count: count)
-
-    @response.field("pages")
-    def resolve_pages(page: Page, _info: Info) -> Any:
-        return page.with_count(lambda count: -(-count // page.size))
-
-    @response.field("page")
-    def resolve_page(page: Page, _info: Info) -> int:
-        return page.page
-
-    @response.field("offset")
-    def resolve_offset(page: Page, _info: Info) -> int:
-        return page.size
-
-    @response.field("start")
-    def resolve_start(page: Page, _info: Info) -> Any:
-        return page.with_rows(lambda rows: (page.page - 1) * page.size + 1 if rows else 0)
-
-    @response.field("end")
-    def resolve_end(page: Page, _info: Info) -> Any:
-        return page.with_rows(lambda rows: (page.page - 1) * page.size + len(rows) if rows else 0)
-
+    response.set_field("items", _of_rows(lambda _page, rows: rows))
+    response.set_field("start", _of_rows(lambda page, rows: (page.page - 1) * page.size + 1 if rows else 0))
+    response.set_field("end", _of_rows(lambda page, rows: (page.page - 1) * page.size + len(rows) if rows else 0))
+    response.set_field("itemsFound", _of_count(lambda _page, count: count))
+    response.set_field("pages", _of_count(lambda page, count: -(-count // page.size)))
+    response.set_field("page", _of_page(lambda page: page.page))
+    response.set_field("offset", _of_page(lambda page: page.size))
     return response
+
+
+def _of_rows(use: Callable[[Page, Sequence[Any]], Any]) -> Resolver:
+    def resolve(page: Page, _info: Info) -> Any:
+        return use(page, page.rows) if page.rows is not None else later(page)
+
+    async def later(page: Page) -> Any:
+        return use(page, await page.rows_once())
+
+    def at_hand(pages: Sequence[Page], _context: Context) -> list[Any] | None:
+        found = [(page, page.rows) for page in pages if page.rows is not None]
+        return [use(page, rows) for page, rows in found] if len(found) == len(pages) else None
+
+    return picking(resolve, at_hand)
+
+
+def _of_count(use: Callable[[Page, int], Any]) -> Resolver:
+    def resolve(page: Page, _info: Info) -> Any:
+        return use(page, page.count) if page.count is not None else later(page)
+
+    async def later(page: Page) -> Any:
+        return use(page, await page.count_once())
+
+    def at_hand(pages: Sequence[Page], _context: Context) -> list[Any] | None:
+        found = [(page, page.count) for page in pages if page.count is not None]
+        return [use(page, count) for page, count in found] if len(found) == len(pages) else None
+
+    return picking(resolve, at_hand)
+
+
+def _of_page(use: Callable[[Page], Any]) -> Resolver:
+    return picking(lambda page, _info: use(page), lambda pages, _context: list(map(use, pages)))
 
 
 async def search(info: Info, file: File, arguments: Mapping[str, Any] | None, **convert: Convert) -> Page:
@@ -95,29 +107,58 @@ async def search(info: Info, file: File, arguments: Mapping[str, Any] | None, **
     for filters whose values are not yet what PostgreSQL takes, into a value or a dict of several parameters. Raises
     `ValidationError`.
     """
-    context = info.context
     arguments = arguments or {}
-    number, size = page_of(arguments, context.largest_page)
+    number, size = page_of(arguments, info.context.largest_page)
     filters, values = filters_of(arguments, convert)
-    order = order_of(arguments)
-    window = {"limit": size, "skip": (number - 1) * size}
-
-    async def rows() -> Sequence[Any]:
-        return await context.fetch(file.page, filters=filters, order=order, **window, **values)
-
-    async def count() -> int:
-        found = await context.fetch(file.count, filters=filters, **values)
-        items_found: int = found[0]["items_found"]
-        return items_found
-
-    page = Page(number, size, rows, count)
+    found = _Search(info.context, file, filters, order_of(arguments), values, (number - 1) * size, size)
+    page = Page(number, size, found.rows, found.count)
     tree = ahead(info, "items")
     if tree is not None and selects(info, "items", "start", "end"):
-        counted = file.count if selects(info, "itemsFound", "pages") else None
-        page.rows, page.count = await context.fetch_tree(
-            file.page, tree, filters=filters, order=order, count=counted, **window, **values
-        )
+        page.rows, page.count = await found.read(tree, selects(info, "itemsFound", "pages"))
     return page
+
+
+@dataclass(slots=True)
+class _Search:
+    """What a page is read by: `size` rows behind the first `skip` that the filters find, in an order."""
+
+    context: Context
+    file: File
+    filters: frozenset[str]
+    order: tuple[str, ...]
+    values: dict[str, Any]
+    skip: int
+    size: int
+
+    async def rows(self) -> Sequence[Any]:
+        return (await self.read(None))[0]
+
+    async def count(self) -> int:
+        [row] = await self.context.fetch(self.file.count, filters=self.filters, **self.values)
+        items_found: int = row["items_found"]
+        return items_found
+
+    async def read(self, tree: Tree | None, counted: bool = False) -> tuple[Sequence[Any], int | None]:
+        """The rows, and how many there are if that is wanted or had to be found out."""
+        if self.skip >= _DEEP and self.file.count.has_form(self.context.viewer.scope.reach, self.filters):
+            found = await self.count()
+            if self.skip > found // 2:
+                return await self._read_from_the_end(tree, found), found
+        return await self._fetch(tree, self.order, self.skip, self.size, self.file.count if counted else None)
+
+    async def _read_from_the_end(self, tree: Tree | None, found: int) -> Sequence[Any]:
+        size = min(self.size, found - self.skip)
+        if size <= 0:
+            return []
+        rows, _ = await self._fetch(tree, backwards(self.order), found - self.skip - size, size)
+        return rows[::-1]
+
+    async def _fetch(
+        self, tree: Tree | None, order: tuple[str, ...], skip: int, size: int, count: Statement | None = None
+    ) -> tuple[Sequence[Any], int | None]:
+        return await self.context.fetch_tree(
+            self.file.page, tree, filters=self.filters, order=order, count=count, limit=size, skip=skip, **self.values
+        )
 
 
 def search_each(
@@ -200,3 +241,9 @@ def order_of(arguments: Mapping[str, Any]) -> tuple[str, ...]:
         sorts.setdefault(entry["field"], entry["order"])
     order = [f"{field} {direction}" for field, direction in sorts.items()] or ["CREATED_AT DESC"]
     return (*order, *(() if "ID" in sorts else ("ID ASC",)))
+
+
+def backwards(order: tuple[str, ...]) -> tuple[str, ...]:
+    """The order that gives the same rows, the last one first."""
+    turned = {"ASC": "DESC", "DESC": "ASC"}
+    return tuple(f"{field} {turned[direction]}" for field, direction in (term.split(" ") for term in order))

@@ -1,5 +1,6 @@
 """Who a credential makes of its bearer, on a real database."""
 
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -8,11 +9,12 @@ from starlette.datastructures import Headers
 
 from app.auth import api_key
 from app.auth.token import Tokens
-from app.auth.viewer import SCOPES, Kind, Viewer, authenticate
+from app.auth.viewer import CONTACTS, PARTNERS, SCOPES, Kind, Viewer, authenticate
 from app.database import Database
 from app.errors import NotAuthenticated
 from app.settings import Settings
 from sql import Scope
+from tests.conftest import until
 
 READING = {"orders:read", "shipments:read"}
 FULL_KEY, READ_KEY, LIMITED_KEY = "pk_partner_test_full", "pk_partner_test_read", "pk_partner_test_limited"
@@ -196,6 +198,48 @@ async def test_partner_loses_access_at_once(db: Database, tokens: Tokens, change
     await refused(bearer(token), db, tokens)
 
 
+@pytest.mark.parametrize(
+    ("change", "viewer"),
+    [
+        ("UPDATE api_keys SET revoked_at = now()", None),
+        ("UPDATE api_keys SET expires_at = now()", None),
+        ("UPDATE api_keys SET scopes = '{orders:read}'", ((1,), {"orders:read"})),
+        ("DELETE FROM api_key_channels", ((), set(SCOPES))),
+    ],
+)
+async def test_partner_that_is_kept_changes_with_its_rows(
+    db: Database, tokens: Tokens, change: str, viewer: tuple[tuple[int, ...], set[str]] | None
+) -> None:
+    await db.pool.execute("DELETE FROM api_key_companies; DELETE FROM api_key_channels WHERE channel_id = 2")
+    await db.events.start()
+    for headers in ({"apikey": FULL_KEY}, bearer(tokens.issue("partner:1"))):
+        kept = await viewer_of(headers, db, tokens)
+        before = db.statements
+        assert await viewer_of(headers, db, tokens) is kept
+        assert db.statements == before
+    await db.pool.execute(change)
+    await until(lambda: not db.watched(PARTNERS).held(1))
+    for headers in ({"apikey": FULL_KEY}, bearer(tokens.issue("partner:1"))):
+        if viewer is None:
+            await refused(headers, db, tokens)
+        else:
+            found = await viewer_of(headers, db, tokens)
+            assert (found.scope.channel_ids, found.scopes) == viewer
+
+
+async def test_partner_that_is_kept_expires_all_the_same(
+    db: Database, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await db.pool.execute("UPDATE api_keys SET expires_at = now() + interval '1 hour'")
+    await db.events.start()
+    await viewer_of({"apikey": FULL_KEY}, db, tokens)
+    later = time.time() + 3601
+    monkeypatch.setattr(time, "time", lambda: later)
+    before = db.statements
+    await refused({"apikey": FULL_KEY}, db, tokens)
+    assert db.statements == before
+
+
 async def test_partner_key_holds_until_it_expires(db: Database, tokens: Tokens) -> None:
     await db.pool.execute("UPDATE api_keys SET expires_at = now() + interval '1 hour'")
     assert await viewer_of({"apikey": FULL_KEY}, db, tokens)
@@ -261,3 +305,14 @@ async def test_contact_loses_access_at_once(db: Database, tokens: Tokens) -> Non
     assert (await viewer_of(headers, db, tokens)).scope == Scope.of_contact((1,), (13,))
     await db.pool.execute("UPDATE contacts SET is_active = false WHERE id = 1")
     await refused(headers, db, tokens)
+
+
+async def test_contact_that_is_kept_changes_with_its_rows(db: Database, tokens: Tokens) -> None:
+    await db.events.start()
+    whole, less = bearer(tokens.issue("contact:2")), bearer(tokens.issue("contact:2", scope="orders:read"))
+    kept = await viewer_of(whole, db, tokens)
+    assert await viewer_of(whole, db, tokens) is kept
+    assert (await viewer_of(less, db, tokens)).scopes == {"orders:read"}
+    await db.pool.execute("UPDATE companies SET parent_id = NULL")
+    await until(lambda: not db.watched(CONTACTS).held(2))
+    assert (await viewer_of(whole, db, tokens)).scope == Scope.of_contact((1,), (11,))

@@ -11,7 +11,6 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
-from limits.aio.storage import MemoryStorage
 from starlette.applications import Starlette
 
 from app.data import fixtures
@@ -140,10 +139,6 @@ async def test_a_redis_that_does_not_answer_leaves_each_process_counting(unused_
 
 def test_seconds_left_are_never_none() -> None:
     assert Quota(limit=1, used=2, resets_at=0).seconds_left == 1
-
-
-def test_without_redis_the_memory_counts() -> None:
-    assert isinstance(RateLimits()._shared, MemoryStorage)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from app.database import Database
 from sql import Scope, load
-from tests.conftest import GraphQL
+from tests.conftest import GraphQL, settings_for
 
 SHIPMENT = "query($id: ID!) { customerOrderShipment(id: $id) { id _id } }"
 OF_ORDER = """
@@ -123,7 +123,7 @@ async def test_shipments_are_filtered_by_the_customers_word(graphql: GraphQL, st
 async def test_every_stored_status_has_its_word(demo_copy_dsn: str, stored: str | None, word: str) -> None:
     connection = await asyncpg.connect(demo_copy_dsn)
     await connection.execute("UPDATE shipments SET status = $1 WHERE number = 1", stored)
-    db = Database(await asyncpg.create_pool(demo_copy_dsn, min_size=1))
+    db = await Database.connect(settings_for(demo_copy_dsn))
     shipments, customer = load("customer_shipment"), Scope.of_customer(1, 1)
 
     [row] = await db.fetch(shipments.by_number, customer, number=1)
@@ -140,7 +140,7 @@ async def test_first_code_stands_for_the_shipment(demo_copy_dsn: str) -> None:
         "INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, created_at)"
         " SELECT id, order_id, channel_id, NULL, 'EARLIER', '2025-01-01' FROM shipments WHERE number = 1"
     )
-    db = Database(await asyncpg.create_pool(demo_copy_dsn, min_size=1))
+    db = await Database.connect(settings_for(demo_copy_dsn))
     shipments, customer = load("customer_shipment"), Scope.of_customer(1, 1)
 
     [row] = await db.fetch(shipments.by_number, customer, number=1)

@@ -1,0 +1,150 @@
+"""What the database tells by itself: that rows of a rarely written table changed.
+
+Such rows (API keys, storefront keys, carriers …) are kept in the process, and dropped as soon as PostgreSQL notifies of
+a change (`sql/migrations/0004_notifications.sql`), so that a revocation holds within one way over the network. It holds
+even where no notification comes:
+
+- while nothing listens, nothing is kept, and what was kept is dropped when the listening connection breaks;
+- a lookup that was under way when a notification came may have read the old row, and is not kept;
+- every `BEAT_SECONDS` all is dropped, and a connection that does not answer then is given up. That bounds what
+  notifications cannot tell: a silent network, a trigger that was switched off, a standby that lags behind.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+
+logger = logging.getLogger("waybill.events")
+
+CHANNEL = "waybill_changes"
+BEAT_SECONDS = 10.0
+_ANSWER_SECONDS = 5
+_RETRY_SECONDS = 1.0
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+Connect = Callable[[], Awaitable[asyncpg.Connection]]
+
+
+class Tables(Generic[K, V]):
+    """Names the tables whose rows make up values of type `V` by keys of type `K`.
+
+    It is a constant of the module that knows the statement; `Events.watched` has the values. At most `limit` are kept.
+    """
+
+    def __init__(self, *names: str, limit: int = 10_000) -> None:
+        self.names = names
+        self.limit = limit
+
+
+class Watched(Generic[K, V]):
+    """Values, never None, that were made of rows, for as long as these are as they were. Dropped whole."""
+
+    def __init__(self, events: "Events", limit: int) -> None:
+        self._events = events
+        self._limit = limit
+        self._values: dict[K, V] = {}
+
+    def held(self, key: K) -> V | None:
+        """The value if it is known, without waiting."""
+        return self._values.get(key)
+
+    async def get(self, key: K, look_up: Callable[[], Awaitable[V]]) -> V:
+        """The value of `key`, from `look_up` where it is not known. What that raises is not kept."""
+        value = self._values.get(key)
+        if value is not None:
+            return value
+        # A drop puts a new dict in the place of this one, so a value that came too late is kept where nobody looks.
+        values = self._values
+        value = await look_up()
+        if self._events.is_listening:
+            if len(values) >= self._limit:
+                del values[next(iter(values))]
+            values[key] = value
+        return value
+
+    def drop(self) -> None:
+        self._values = {}
+
+
+class Events:
+    """The listening connection of one process, made anew whenever it is lost. `connect` makes one."""
+
+    def __init__(self, connect: Connect) -> None:
+        self.is_listening = False
+        self._connect = connect
+        self._watched: dict[Tables[Any, Any], Watched[Any, Any]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def watched(self, tables: Tables[K, V]) -> Watched[K, V]:
+        """The values that are made of `tables`: the same object each time."""
+        watched = self._watched.get(tables)
+        if watched is None:
+            watched = self._watched[tables] = Watched(self, tables.limit)
+        return watched
+
+    async def start(self) -> None:
+        """Listens, or goes on trying to in the background: the service works without, and asks the database more."""
+        first_try = asyncio.Event()
+        self._task = asyncio.create_task(self._run(first_try))
+        await first_try.wait()
+
+    async def close(self) -> None:
+        """Nothing is kept from here on."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _run(self, first_try: asyncio.Event) -> None:
+        while True:
+            try:
+                await self._listen(first_try)
+            except Exception as error:  # whatever it was, the next try is the remedy
+                logger.warning("no rows are kept: nothing listens to the database", exc_info=error)
+            first_try.set()
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _listen(self, ready: asyncio.Event) -> None:
+        """Never returns. Raises what ended the connection, or kept it from being made."""
+        connection = await self._connect()
+        lost = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _connection: self._stop(lost))
+            await connection.add_listener(CHANNEL, self._notified)
+            self._drop_all()  # lookups that began before this moment may have missed a change
+            self.is_listening = not connection.is_closed()
+            ready.set()
+            while not await _within(BEAT_SECONDS, lost):
+                await connection.execute("SELECT", timeout=_ANSWER_SECONDS)
+                self._drop_all()
+            raise ConnectionResetError
+        finally:
+            self._stop(lost)
+            await connection.close(timeout=_ANSWER_SECONDS)
+
+    def _notified(self, _connection: object, _pid: int, _channel: str, table: object) -> None:
+        for tables, watched in self._watched.items():
+            if table in tables.names:
+                watched.drop()
+
+    def _stop(self, lost: asyncio.Event) -> None:
+        lost.set()
+        self.is_listening = False
+        self._drop_all()
+
+    def _drop_all(self) -> None:
+        for watched in self._watched.values():
+            watched.drop()
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Whether the event happens in that time."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

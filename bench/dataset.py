@@ -1,0 +1,59 @@
+"""The databases of the benchmark: made once for each size and schema, kept as long as the cluster."""
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.cluster import Cluster
+from bench.process import run
+
+APIKEY = "waybill-benchmark-partner-key"
+_HERE = Path(__file__).parent
+
+
+def ours(cluster: Cluster, tree: Path, orders: int) -> str:
+    """The name of the database with that many orders in the schema of the checkout `tree`."""
+    seed = _HERE / "dataset.sql"
+    sources = [*sorted((tree / "sql" / "migrations").glob("*.sql")), seed]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:8]
+    database = f"waybill_{orders}_{digest}"
+    if not cluster.has(database):
+        with _new(cluster, database) as unfinished:
+            environment = {**os.environ, "DATABASE_URL": cluster.url(unfinished)}
+            run([sys.executable, "-m", "app", "migrate"], cwd=tree, env=environment)
+            cluster.psql(
+                unfinished, "-o", os.devnull, "-v", f"orders={orders}", "-v", f"apikey={APIKEY}", "-f", str(seed)
+            )
+    return database
+
+
+def of_peers(cluster: Cluster, peers: Path, orders: int) -> str:
+    """The same orders in the tables of the peers, made by their own files."""
+    files = [peers / f"{name}.sql" for name in ("schema", "seed", "indexes")]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
+    database = f"peers_{orders}_{digest}"
+    if not cluster.has(database):
+        with _new(cluster, database) as unfinished:
+            for file in files:
+                cluster.psql(unfinished, "-o", os.devnull, "-v", f"n={orders}", "-f", str(file))
+    return database
+
+
+@contextmanager
+def _new(cluster: Cluster, database: str) -> Iterator[str]:
+    """A database under another name until the block has filled it, so that half a data set is never measured."""
+    unfinished, started = f"{database}_new", time.monotonic()
+    cluster.psql(
+        "postgres",
+        "-c",
+        f"DROP DATABASE IF EXISTS {unfinished}",
+        "-c",
+        f"CREATE DATABASE {unfinished} TEMPLATE template0",
+    )
+    yield unfinished
+    cluster.psql("postgres", "-c", f"ALTER DATABASE {unfinished} RENAME TO {database}", "-c", "CHECKPOINT")
+    print(f"{database} made in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)

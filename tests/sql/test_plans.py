@@ -1,0 +1,218 @@
+"""Lists cost by the rows they return, not by the rows that are stored.
+
+What a statement touches is counted in its plan as PostgreSQL has executed it, on a store where one that reads too much
+reads thousands of rows. No time decides anything.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+import sql
+from sql import Prepared, Reach, Scope
+from tests.conftest import Databases
+
+ORDERS = 10_000
+FILL = Path(__file__).parent.parent / "data" / "large.sql"
+
+# The viewers: the third channel has a hundredth of all, the first company a tenth of what companies have.
+SCOPES = {
+    "staff": Scope.everything(),
+    "channels": Scope.of_channels([1, 2]),
+    "small channel": Scope.of_channels([3]),
+    "companies": Scope.of_companies([1, 2], [1, 7]),
+    "contact": Scope.of_contact([1], [1, 9]),
+    "customer": Scope.of_customer(1, 5),
+}
+NEWEST = "CREATED_AT DESC"
+CHANGED = "LAST_MODIFIED_AT DESC"
+SINCE = "2025-10-01T00:00:00Z"
+UNTIL = "2025-06-01T00:00:00Z"
+
+# What portals and integrations ask for, as filters with their values, and by which sorts.
+Asked = tuple[dict[str, Any], tuple[str, ...]]
+LISTS: dict[str, list[Asked]] = {
+    "shipment": [
+        ({}, (NEWEST, "CREATED_AT ASC", CHANGED, "LAST_MODIFIED_AT ASC")),
+        ({"statuses": ["IN_TRANSIT", "OUT_FOR_DELIVERY"]}, (NEWEST, "CREATED_AT ASC")),
+        ({"statuses": ["DELIVERED", "CANCELED"]}, (NEWEST, "CREATED_AT ASC")),
+        ({"statuses": ["FAILED_DELIVERY"], "created_at.less_than": UNTIL}, (NEWEST,)),
+        ({"created_at.greater_than": SINCE}, (NEWEST, "CREATED_AT ASC")),
+        ({"created_at.less_than": UNTIL}, (NEWEST,)),
+        ({"last_modified_at.greater_than": SINCE}, (CHANGED, "LAST_MODIFIED_AT ASC")),
+    ],
+    "order": [
+        ({}, (NEWEST, "CREATED_AT ASC", CHANGED)),
+        ({"status": ["NEW", "CONFIRMED"]}, (NEWEST, "CREATED_AT ASC")),
+        ({"status": ["COMPLETED"], "created_at.less_than": UNTIL}, (NEWEST,)),
+        ({"channel_ids": [2]}, (NEWEST,)),
+        ({"created_at.greater_than": SINCE}, (NEWEST, "CREATED_AT ASC")),
+        ({"last_modified_at.greater_than": SINCE}, (CHANGED, "LAST_MODIFIED_AT ASC")),
+    ],
+    "shipment_item": [
+        ({}, (NEWEST, CHANGED)),
+        ({"created_at.greater_than": SINCE}, (NEWEST,)),
+    ],
+    "track_and_trace": [
+        ({}, (NEWEST, CHANGED)),
+        ({"created_at.greater_than": SINCE}, (NEWEST,)),
+    ],
+}
+# Asked of a channel; of all channels they are sorted after the statuses have been looked up, of companies after theirs.
+OF_CHANNELS: dict[str, list[Asked]] = {
+    "shipment": [
+        ({}, ("EXPECTED_DELIVERY_AT ASC",)),
+        ({"statuses": ["IN_TRANSIT", "OUT_FOR_DELIVERY"]}, ("EXPECTED_DELIVERY_AT ASC", CHANGED)),
+        ({"statuses": ["FAILED_DELIVERY"]}, ("EXPECTED_DELIVERY_AT ASC", "LAST_MODIFIED_AT ASC")),
+        ({"codes": ["3S4001", "3S4002", "3S13001"]}, (NEWEST,)),
+        ({"order_ids": [2001, 2002, 9001]}, (NEWEST,)),
+    ],
+    "order": [({"status": ["CANCELED"]}, (CHANGED, "LAST_MODIFIED_AT ASC"))],
+    "track_and_trace": [({"codes": ["3S4001", "3S4002", "3S13001"]}, (NEWEST,))],
+}
+# The first page, and one far behind it.
+PAGES = ((12, 0), (12, 240))
+
+# What is known beforehand to be looked up for a list, and for each of its rows.
+LEAST, FOR_EACH = 150, 2
+
+
+@pytest.fixture(scope="session")
+def large_dsn(databases: Databases, empty_template: str) -> str:
+    """A store of `ORDERS` orders, for reading only."""
+
+    async def fill(dsn: str) -> None:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute(f"SET fill.orders = {ORDERS};" + FILL.read_text("utf-8"))
+        await connection.execute("VACUUM ANALYZE")
+        await connection.close()
+
+    dsn = databases.create(empty_template)
+    asyncio.run(fill(dsn))
+    return dsn
+
+
+@pytest.fixture(params=["force_generic_plan", "force_custom_plan"])
+async def planner(request: pytest.FixtureRequest, large_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that plans for any values, as PostgreSQL does after some calls, or for those of each call."""
+    connection = await asyncpg.connect(
+        large_dsn, server_settings={"plan_cache_mode": request.param, "jit": "off", "timezone": "UTC"}
+    )
+    yield connection
+    await connection.close()
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "'{" + ",".join(str(entry) for entry in value) + "}'"
+    return str(value) if isinstance(value, int) else f"'{value}'"
+
+
+async def executed(connection: asyncpg.Connection, prepared: Prepared, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan with what its execution touched."""
+    await connection.execute(f"PREPARE asked AS {prepared.text}")
+    given = ", ".join(_literal(value) for value in prepared.arguments(values))
+    call = f"asked({given})" if given else "asked"
+    explained = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE {call}")
+    await connection.execute("DEALLOCATE asked")
+    plan: dict[str, Any] = json.loads(explained)[0]["Plan"]
+    return plan
+
+
+def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def rows_read(plan: Mapping[str, Any]) -> int:
+    """The rows that were read from tables and indexes, those included that a filter then threw away.
+
+    Without the statuses of orders: they are configuration, the same few whatever is stored.
+    """
+    kinds = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
+    return sum(
+        round(sum(node.get(kind, 0) for kind in kinds) * node["Actual Loops"])
+        for node in _nodes(plan)
+        if "Scan" in node["Node Type"] and node.get("Relation Name") != "order_statuses"
+    )
+
+
+def pages_read(plan: Mapping[str, Any]) -> int:
+    buffers: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return buffers
+
+
+def _values(scope: Scope, asked: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "scope_channel_ids": scope.channel_ids,
+        "scope_company_ids": scope.company_ids,
+        "scope_customer_id": scope.customer_id,
+        **{name.replace(".", "_"): value for name, value in asked.items()},
+        **more,
+    }
+
+
+def _pieces(scope: Scope, asked: Mapping[str, Any]) -> int:
+    """How many lists, each in order, a page is cut from."""
+    pieces = max(1, len(scope.channel_ids)) * max(1, len(scope.company_ids))
+    return pieces * len(asked.get("statuses") or asked.get("status") or [None])
+
+
+@pytest.mark.parametrize("viewer", SCOPES)
+@pytest.mark.parametrize("noun", LISTS)
+async def test_page_costs_by_its_rows_and_those_before_it(noun: str, viewer: str, planner: asyncpg.Connection) -> None:
+    scope, page = SCOPES[viewer], sql.load(noun).page
+    lists = [*LISTS[noun], *(OF_CHANNELS.get(noun, []) if scope.reach is Reach.CHANNELS else [])]
+    for asked, sorts in lists:
+        for sort in sorts:
+            # Oldest first is an index backwards, with ties to be sorted. Of a company, the planner may take it to be as
+            # cheap to sort all: it knows how many rows companies have on average, not how many this one has.
+            if sort.endswith("ASC") and scope.company_ids:
+                continue
+            for limit, skip in PAGES:
+                prepared = page.prepare(scope.reach, frozenset(asked), (sort, "ID ASC"))
+                plan = await executed(planner, prepared, _values(scope, asked, limit=limit, skip=skip))
+                allowed = LEAST + FOR_EACH * _pieces(scope, asked) * (limit + skip)
+                said = (asked, sort, limit, skip)
+                assert rows_read(plan) <= allowed, said
+                assert pages_read(plan) <= 2 * allowed, said
+
+
+# Where the tallies answer: who asks, and by what.
+OF_ALL = ("staff", "channels", "small channel")
+TALLIED: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
+    "shipment": [
+        ((*OF_ALL, "companies"), {}),
+        ((*OF_ALL, "companies"), {"statuses": ["IN_TRANSIT", "OUT_FOR_DELIVERY"]}),
+        (OF_ALL, {"company_ids": [1, 7]}),
+    ],
+    "order": [
+        ((*OF_ALL, "companies", "contact"), {}),
+        ((*OF_ALL, "companies", "contact"), {"status": ["NEW", "COMPLETED"]}),
+        (OF_ALL, {"channel_ids": [2]}),
+        (OF_ALL, {"company_ids": [1, 7], "status": ["NEW"]}),
+    ],
+}
+
+
+@pytest.mark.parametrize("viewer", sorted({*OF_ALL, "companies", "contact"}))
+@pytest.mark.parametrize("noun", TALLIED)
+async def test_count_costs_by_the_tallies(noun: str, viewer: str, planner: asyncpg.Connection) -> None:
+    scope, count = SCOPES[viewer], sql.load(noun).count
+    for asked in (asked for viewers, asked in TALLIED[noun] if viewer in viewers):
+        plan = await executed(planner, count.prepare(scope.reach, frozenset(asked)), _values(scope, asked))
+        assert rows_read(plan) <= LEAST, asked
+        assert pages_read(plan) <= LEAST, asked
+
+
+async def test_plan_that_sorts_the_whole_table_is_noticed(planner: asyncpg.Connection) -> None:
+    scope = SCOPES["channels"]
+    prepared = sql.load("shipment_item").page.prepare(scope.reach, frozenset(), ("QUANTITY DESC", "ID ASC"))
+    plan = await executed(planner, prepared, _values(scope, {}, limit=12, skip=0))
+    assert rows_read(plan) > ORDERS

@@ -1,0 +1,200 @@
+"""Tallies say at every moment how many orders and shipments a reader sees, whoever writes meanwhile."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.migrate import migrations
+from tests.conftest import Databases
+
+# What the tallies hold against what there is: for a channel as a whole (company 0) and for each of its companies.
+DIFFERENCE = """
+WITH counted AS (
+  SELECT channel_id, coalesce(company_id, 0) AS company_id, coalesce(status, '') AS status, count(*) AS n
+  FROM {0}s
+  GROUP BY GROUPING SETS ((channel_id, status), (channel_id, status, company_id))
+  HAVING grouping(company_id) = 1 OR company_id IS NOT NULL
+), tallied AS (
+  SELECT channel_id, company_id, status, sum(n) AS n
+  FROM {0}_tallies
+  GROUP BY channel_id, company_id, status
+  HAVING sum(n) <> 0
+)
+SELECT *
+FROM counted c
+FULL JOIN tallied t USING (channel_id, company_id, status)
+WHERE c.n IS DISTINCT FROM t.n
+"""
+# What hangs on an order without its company.
+STRAYS = """
+SELECT h.id
+FROM (
+  SELECT id, order_id, channel_id, company_id FROM shipments
+  UNION ALL SELECT id, order_id, channel_id, company_id FROM shipment_items
+  UNION ALL SELECT id, order_id, channel_id, company_id FROM track_and_traces
+) AS h
+JOIN orders o ON o.id = h.order_id AND o.channel_id = h.channel_id
+WHERE h.company_id IS DISTINCT FROM o.company_id
+"""
+WRITES = [
+    "UPDATE orders SET status = 'CANCELED' WHERE id % 3 = 0",
+    "UPDATE orders SET company_id = 4 WHERE channel_id = 1 AND id % 4 = 0",
+    "UPDATE orders SET company_id = NULL, contact_id = NULL WHERE id % 5 = 0",
+    "UPDATE orders SET remarks = 'the same as to the tallies'",
+    "UPDATE shipments SET status = NULL WHERE number % 3 = 0",
+    "UPDATE shipments SET company_id = 999",
+    "UPDATE shipment_items SET company_id = 999",
+    "UPDATE track_and_traces SET company_id = 999",
+    "INSERT INTO shipments (order_id, channel_id, status) SELECT id, channel_id, 'EXCEPTION' FROM orders",
+    "INSERT INTO shipments (number, order_id, channel_id) SELECT number, order_id, channel_id FROM shipments s"
+    " ON CONFLICT (number, channel_id) DO UPDATE SET status = 'FAILED_DELIVERY'",
+    "DELETE FROM shipments WHERE number % 2 = 0",
+    "DELETE FROM orders o WHERE NOT EXISTS (SELECT FROM shipments s WHERE s.order_id = o.id)",
+    "TRUNCATE orders CASCADE",
+]
+
+
+@pytest.fixture
+async def writer(demo_copy_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(demo_copy_dsn)
+    yield connection
+    await connection.close()
+
+
+async def differences(connection: asyncpg.Connection) -> list[Any]:
+    return [
+        *await connection.fetch(DIFFERENCE.format("order")),
+        *await connection.fetch(DIFFERENCE.format("shipment")),
+        *await connection.fetch(STRAYS),
+    ]
+
+
+async def test_tallies_follow_every_kind_of_write(writer: asyncpg.Connection) -> None:
+    assert await differences(writer) == []
+    for write in WRITES:
+        done = await writer.execute(write)
+        assert not done.endswith(" 0"), write
+        assert await differences(writer) == [], write
+    assert await writer.fetchval("SELECT count(*) FROM order_tallies") == 0
+
+
+async def test_tallies_follow_a_copy(writer: asyncpg.Connection) -> None:
+    [order_id, channel_id] = await writer.fetchrow("SELECT id, channel_id FROM orders WHERE company_id IS NOT NULL")
+    await writer.copy_records_to_table(
+        "shipments",
+        records=[(order_id, channel_id, status) for status in ("CREATED", "DELIVERED", None) * 5],
+        columns=["order_id", "channel_id", "status"],
+    )
+    assert await differences(writer) == []
+
+
+async def test_tallies_are_those_of_the_readers_transaction(writer: asyncpg.Connection, demo_copy_dsn: str) -> None:
+    other = await asyncpg.connect(demo_copy_dsn)
+    before = await other.fetchval("SELECT sum(n) FROM shipment_tallies")
+    transaction = writer.transaction()
+    await transaction.start()
+    await writer.execute("INSERT INTO shipments (order_id, channel_id) SELECT id, channel_id FROM orders")
+    assert await differences(writer) == []
+    assert await differences(other) == []
+    assert await other.fetchval("SELECT sum(n) FROM shipment_tallies") == before
+    await transaction.rollback()
+    assert await writer.fetchval("SELECT sum(n) FROM shipment_tallies") == before
+    await other.close()
+
+
+async def test_tallies_are_exact_while_many_write(writer: asyncpg.Connection, demo_copy_dsn: str) -> None:
+    """A reader's one statement counts and sums in one snapshot, so any difference is one of the store."""
+    pool = await asyncpg.create_pool(demo_copy_dsn, min_size=6, max_size=6)
+    numbers = [row["number"] for row in await writer.fetch("SELECT number FROM shipments")]
+    rounds, moments = 60, 0
+
+    async def write(seed: int) -> None:
+        dice = random.Random(seed)
+        async with pool.acquire() as connection:
+            for _ in range(rounds):
+                transaction = connection.transaction()
+                await transaction.start()
+                for number in sorted(dice.sample(numbers, 2)):
+                    status = dice.choice(["IN_TRANSIT", "DELIVERED", None])
+                    await connection.execute("UPDATE shipments SET status = $2 WHERE number = $1", number, status)
+                await connection.execute(
+                    "INSERT INTO shipments (order_id, channel_id) SELECT order_id, channel_id FROM shipments LIMIT 1"
+                )
+                await (transaction.commit if dice.random() < 0.7 else transaction.rollback)()
+
+    async def read(writers: asyncio.Future[Any]) -> None:
+        nonlocal moments
+        async with pool.acquire() as connection:
+            while not writers.done():
+                assert await differences(connection) == []
+                moments += 1
+
+    writers = asyncio.gather(*(write(seed) for seed in range(4)))
+    await asyncio.gather(writers, read(writers))
+    await pool.close()
+    assert moments > 1
+    assert await differences(writer) == []
+    # Each round adds some four rows or more. They were folded, or there would be a thousand.
+    assert await writer.fetchval("SELECT count(*) FROM shipment_tallies") < 600
+
+
+async def test_tallies_are_folded_by_nobody_who_would_fail(writer: asyncpg.Connection) -> None:
+    for isolation in ("repeatable_read", "serializable"):
+        async with writer.transaction(isolation=isolation):
+            rows = await writer.fetchval("SELECT count(*) FROM shipment_tallies")
+            for _ in range(60):
+                await writer.execute(
+                    "INSERT INTO shipments (order_id, channel_id) SELECT order_id, channel_id FROM shipments LIMIT 1"
+                )
+            assert await writer.fetchval("SELECT count(*) FROM shipment_tallies") >= rows + 60
+    assert await differences(writer) == []
+
+
+@pytest.mark.parametrize("moved_first", [True, False])
+async def test_shipment_made_while_its_order_moves_has_the_new_company(
+    writer: asyncpg.Connection, demo_copy_dsn: str, moved_first: bool
+) -> None:
+    other = await asyncpg.connect(demo_copy_dsn)
+    order_id = await writer.fetchval("SELECT id FROM orders WHERE channel_id = 1 AND company_id IS NULL LIMIT 1")
+    move = "UPDATE orders SET company_id = 4, customer_id = NULL WHERE id = $1 AND channel_id = 1"
+    ship = "INSERT INTO shipments (order_id, channel_id, external_id) VALUES ($1, 1, 'raced')"
+
+    transaction = writer.transaction()
+    await transaction.start()
+    await writer.execute(move if moved_first else ship, order_id)
+    second = asyncio.ensure_future(other.execute(ship if moved_first else move, order_id))
+    done, _waiting = await asyncio.wait([second], timeout=0.05)
+    await transaction.commit()
+    await second
+
+    assert not done
+    assert await writer.fetchval("SELECT company_id FROM shipments WHERE external_id = 'raced'") == 4
+    assert await differences(writer) == []
+    await other.close()
+
+
+async def test_migration_tallies_what_is_there(databases: Databases) -> None:
+    """The rows of a store that was filled before there were tallies."""
+    dsn = await asyncio.to_thread(databases.create)
+    connection = await asyncpg.connect(dsn)
+    for name in ("0001_store.sql", "0002_sessions.sql"):
+        await connection.execute(migrations()[name])
+    await connection.execute(
+        """
+        INSERT INTO channels (id, code, name, currency) VALUES (1, 'one', 'One', 'EUR');
+        INSERT INTO companies (id, channel_id, name) VALUES (1, 1, 'Company');
+        INSERT INTO orders
+          (id, channel_id, status, company_id, email, currency, total_gross, total_net, total_tax, sub_total)
+        SELECT i, 1, 'NEW', nullif(i % 2, 0), '', 'EUR', 0, 0, 0, 0 FROM generate_series(1, 9) AS i;
+        INSERT INTO shipments (order_id, channel_id, status) SELECT id, 1, nullif('CREATED', status) FROM orders;
+        """
+    )
+    await connection.execute(migrations()["0003_flat_reads.sql"])
+    assert await differences(connection) == []
+    assert await connection.fetchval("SELECT sum(n) FROM shipment_tallies WHERE company_id = 1") == 5
+    await connection.close()
+    await asyncio.to_thread(databases.drop, dsn)
