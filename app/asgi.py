@@ -11,6 +11,7 @@ from graphql import GraphQLSchema
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -26,8 +27,9 @@ from app.database import Database
 from app.errors import NotAuthenticated, RequestRefused
 from app.execution.execute import Engine
 from app.execution.schema import build
-from app.http import health, openapi, shop
+from app.http import export, health, openapi, shop
 from app.http.address import client_address
+from app.http.export import ShipmentExport
 from app.http.graphql import GraphQLEndpoint
 from app.http.middleware import Exchange
 from app.http.openapi import OpenAPI
@@ -110,6 +112,7 @@ class Waybill:
             channel=None if is_refused else key,
             key_refusal=key if is_refused else None,
             address=client_address(scope),
+            idempotency_key=scope["state"].get("idempotency_key"),
         )
 
     async def find_storefront_key(self, headers: Headers) -> Mapping[str, Any]:
@@ -133,6 +136,13 @@ def create_app(settings: Settings) -> Starlette:
         waybill.engine, waybill.open_context, waybill.telemetry, body_bytes=body_bytes, needs_key=True
     )
 
+    shipments = ShipmentExport(
+        waybill.engine.schema,
+        waybill.open_context,
+        most=max(1, settings.pool_size // 2),
+        list_items=settings.limits.list_items,
+    )
+
     def limited(app: ASGIApp, *, speaks_graphql: bool = False) -> ASGIApp:
         return RateLimited(app, waybill.find_storefront_key, waybill.rate_limits, speaks_graphql=speaks_graphql)
 
@@ -150,17 +160,19 @@ def create_app(settings: Settings) -> Starlette:
                 shop.route(endpoint, limited(ShopEndpoint(endpoint, waybill.open_context, body_bytes=body_bytes)))
                 for endpoint in shop.ENDPOINTS
             ),
+            Route(export.PATH, limited(shipments)),
             Route(openapi.PATH, OpenAPI()),
             Route("/healthz", health.live),
             Route("/readyz", waybill.ready),
             Route("/metrics", waybill.metrics),
         ],
+        middleware=[Middleware(Exchange)],
         exception_handlers={HTTPException: _refuse},
         lifespan=waybill.lifespan,
     )
     app.router.redirect_slashes = False
-    # `Exchange` stands in front of Starlette's own middleware too, which has nothing left to catch then.
-    app.middleware_stack = Exchange(Shortcut(paths, app.build_middleware_stack()))
+    shortcuts = {path: Exchange(endpoint) for path, endpoint in paths.items()}
+    app.middleware_stack = Shortcut(shortcuts, app.build_middleware_stack())
     return app
 
 

@@ -13,6 +13,7 @@ from app.auth.viewer import Kind, Viewer
 from app.database import Database
 from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated, StorefrontKeyRequired
 from app.events import Tables, Watched
+from app.write import IdempotencyKey, Write
 from loaders.batch import Batch, Loaders, Row
 from loaders.tree import Tree
 from sql import Statement
@@ -23,7 +24,9 @@ class Context:
 
     `largest_page` bounds every list (B-23); `viewer` is None without a credential, and `refusal` says why one that was
     brought is not accepted. `channel` is the row of the storefront key (see `app.auth.storefront_key`), None without a
-    good one, and `key_refusal` says why. `address` is the client's, empty where there is none.
+    good one, and `key_refusal` says why. `address` is the client's, empty where there is none. `idempotency_key` is
+    what the caller names a mutation by. `writing` is the request's transaction, None before `write`; whoever runs the
+    request ends it.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Context:
         channel: asyncpg.Record | None = None,
         key_refusal: NotAuthenticated | None = None,
         address: str = "",
+        idempotency_key: IdempotencyKey | None = None,
     ) -> None:
         self.db = db
         self.largest_page = largest_page
@@ -48,6 +52,8 @@ class Context:
         self.address = address
         self.refusal = refusal
         self._key_refusal = key_refusal
+        self._idempotency_key = idempotency_key
+        self.writing: Write | None = None
         # Loaders that held their context would make a circle of every request, for the garbage collector to find.
         self._loaders = Loaders(partial(Context.fetch, proxy(self)), partial(Context._kept, proxy(self)))
 
@@ -83,7 +89,19 @@ class Context:
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         """The rows of `statement` that the viewer may see; see `Database.fetch`. Raises `NotAuthenticated`."""
-        return await self.db.fetch(statement, self.viewer.scope, **values)
+        source = self.writing or self.db
+        return await source.fetch(statement, self.viewer.scope, **values)
+
+    async def write(self, scope: str) -> None:
+        """Begins to write: from here on all statements of the request run in one transaction.
+
+        A resolver calls it before anything else. Raises what `require` raises, and `WaybillError`s of `Write.claim`.
+        """
+        viewer = self.require(scope)
+        if self.writing is None:
+            self.writing = await Write.begin(self.db, viewer.subject, self.request_id)
+            if self._idempotency_key is not None:
+                await self.writing.claim(self._idempotency_key)
 
     async def fetch_tree(
         self,
@@ -98,10 +116,11 @@ class Context:
         """The rows of `statement` as `fetch` gives them, and the `items_found` of `count` if one is given.
 
         What hangs on the rows comes with them by one statement, and loaders have it from then on. Without a tree
-        nothing is known of what hangs on them, and only they are read. Raises `NotAuthenticated`.
+        nothing is known of what hangs on them, and only they are read; so they are within a transaction. Raises
+        `NotAuthenticated`.
         """
         scope = self.viewer.scope
-        if tree is None:
+        if tree is None or self.writing is not None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         composition = await tree.compose(statement, scope.reach, self.db.columns_of, filters, order, count)
         if composition is None:
@@ -111,8 +130,9 @@ class Context:
             self._loaders.add(relation.batch, parts[parent].column(relation.key), rows)
         return parts[0], parts[-1].column("items_found")[0] if count else None
 
-    def _kept(self, batch: Batch) -> Watched[Any, Any]:
-        return self.db.watched(_tables(batch))
+    def _kept(self, batch: Batch) -> Watched[Any, Any] | None:
+        """A transaction sees what it writes, so it keeps nothing and takes nothing that is kept."""
+        return None if self.writing is not None else self.db.watched(_tables(batch))
 
     def load(self, batch: Batch, key: Any) -> Awaitable[Any]:
         """The rows of one key, gathered with those of its siblings."""

@@ -62,26 +62,19 @@ class Database:
         *,
         filters: frozenset[str] = frozenset(),
         order: tuple[str, ...] = (),
+        on: asyncpg.Connection | None = None,
         **values: Any,
     ) -> list[asyncpg.Record]:
-        """The rows of a statement that `scope` may see, in the statement's order."""
-        prepared = statement.prepare(scope.reach, filters, order)
-        values["scope_channel_ids"] = scope.channel_ids
-        values["scope_company_ids"] = scope.company_ids
-        values["scope_customer_id"] = scope.customer_id
+        """The rows of a statement that `scope` may see, in the statement's order. `on` is the caller's connection."""
+        text, arguments = within(scope, statement, filters, order, values)
         self.statements += 1
-        return await self.pool.fetch(prepared.text, *prepared.arguments(values))
+        rows: list[asyncpg.Record] = await (on or self.pool).fetch(text, *arguments)
+        return rows
 
     async def fetch_fused(self, fused: Fused, scope: Scope, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
         """The one row of several statements in one; see `sql.fuse`. `values` are the parameters of each."""
-        root = {
-            **values[0],
-            "scope_channel_ids": scope.channel_ids,
-            "scope_company_ids": scope.company_ids,
-            "scope_customer_id": scope.customer_id,
-        }
         self.statements += 1
-        [row] = await self.pool.fetch(fused.text, *fused.arguments([root, *values[1:]]))
+        [row] = await self.pool.fetch(fused.text, *fused.arguments([{**values[0], **_keys(scope)}, *values[1:]]))
         return row
 
     async def columns_of(self, prepared: Prepared) -> Mapping[str, bool]:
@@ -97,3 +90,19 @@ class Database:
     async def close(self) -> None:
         await self.events.close()
         await self.pool.close()
+
+
+def within(
+    scope: Scope, statement: Statement, filters: frozenset[str], order: tuple[str, ...], values: Mapping[str, Any]
+) -> tuple[str, list[Any]]:
+    """The text of a statement that reaches as far as `scope`, and its arguments."""
+    prepared = statement.prepare(scope.reach, filters, order)
+    return prepared.text, prepared.arguments({**values, **_keys(scope)})
+
+
+def _keys(scope: Scope) -> dict[str, Any]:
+    return {
+        "scope_channel_ids": scope.channel_ids,
+        "scope_company_ids": scope.company_ids,
+        "scope_customer_id": scope.customer_id,
+    }

@@ -9,6 +9,9 @@
     ├── Forbidden                      FORBIDDEN                a credential that does not reach this far
     ├── ValidationError                VALIDATION_ERROR         an argument that breaks a rule; names the argument
     ├── MalformedInput                 VALIDATION_ERROR         a form whose fields break rules; names all of them
+    ├── Conflict                       CONFLICT                 somebody else writes here at this moment
+    │   └── VersionConflict            CONFLICT                 the row is not the one that was read; tells its version
+    ├── IdempotencyKeyReused           IDEMPOTENCY_KEY_REUSED   the key stands for another request
     ├── TooManyAttempts                TOO_MANY_ATTEMPTS        logins beyond the limit of a minute
     ├── NotFound                       the row does not exist, or is not the caller's: nobody can tell which
     │   ├── ShipmentNotFound           SHIPMENT_NOT_FOUND_ERROR
@@ -16,10 +19,14 @@
     │   ├── TrackAndTraceNotFound      TRACK_AND_TRACE_NOT_FOUND_ERROR
     │   ├── CarrierNotFound            CARRIER_NOT_FOUND_ERROR
     │   ├── OrderNotFound              ORDER_NOT_FOUND
+    │   ├── OrderItemNotFound          ORDER_ITEM_NOT_FOUND
     │   ├── OrderAddressNotFound       ORDER_ADDRESS_NOT_FOUND_ERROR
     │   ├── OrderStatusNotFound        ORDER_STATUS_NOT_FOUND_ERROR
     │   ├── CustomerOrderNotFound      NOT_FOUND
     │   └── CustomerShipmentNotFound   NOT_FOUND
+    ├── CarrierAlreadyExists           CARRIER_ALREADY_EXISTS_ERROR         the name of another carrier
+    ├── CarrierInUse                   CARRIER_DELETE_ERROR                 a carrier that codes refer to
+    ├── OrderStepNotAllowed            ORDER_STATUS_TRANSITION_NOT_ALLOWED  a status that cannot follow the present one
     ├── InvalidOrderId                 INVALID_ORDER_ID         a text that is no order's id
     ├── InvalidShipmentId              INVALID_SHIPMENT_ID      a text that is no shipment's id
     ├── MissingId                      MISSING_ID               an empty id
@@ -88,12 +95,12 @@ class Forbidden(WaybillError):
 
 
 class ValidationError(WaybillError):
-    """`argument` is the dotted path of the refused argument, such as `input.createdAt.lessThan`."""
+    """`argument` is the dotted path of the refused argument, such as `input.createdAt.lessThan` or `input.ids.0`."""
 
     code = "VALIDATION_ERROR"
 
     def __init__(self, argument: str, rule: str) -> None:
-        super().__init__(f"{argument} {rule}", argument=argument)
+        super().__init__(f"{argument} {rule}", argument=argument, path=argument, rule=rule)
 
 
 class MalformedInput(WaybillError):
@@ -105,6 +112,30 @@ class MalformedInput(WaybillError):
         super().__init__(" ".join(texts))
 
 
+class Conflict(WaybillError):
+    """The same request may succeed when it is sent again."""
+
+    code = "CONFLICT"
+    status = 409
+
+
+class VersionConflict(Conflict):
+    """`version` is the present one of the row."""
+
+    def __init__(self, version: int) -> None:
+        rule = f"must be the present version, which is {version}"
+        super().__init__(f"ifVersion {rule}", path="ifVersion", rule=rule, version=version)
+
+
+class IdempotencyKeyReused(WaybillError):
+    code = "IDEMPOTENCY_KEY_REUSED"
+    status = 422
+
+    def __init__(self) -> None:
+        message = "The idempotency key stands for another request already."
+        super().__init__(message, path="Idempotency-Key", rule="must be a new key for every request")
+
+
 class TooManyAttempts(WaybillError):
     code = "TOO_MANY_ATTEMPTS"
     status = 429
@@ -114,13 +145,17 @@ class TooManyAttempts(WaybillError):
 
 
 class NotFound(WaybillError):
-    """Raised from an empty row alone, so that not-yours and not-there cannot differ."""
+    """Raised from an empty row alone, so that not-yours and not-there cannot differ.
+
+    `path` is the dotted path of the argument that holds the key, named by what writes.
+    """
 
     noun: ClassVar[str]
     status = 404
 
-    def __init__(self, key: object) -> None:
-        super().__init__(f'{self.noun} "{key}" not found.')
+    def __init__(self, key: object, path: str | None = None) -> None:
+        where = {} if path is None else {"path": path, "rule": "must exist"}
+        super().__init__(f'{self.noun} "{key}" not found.', **where)
 
 
 class ShipmentNotFound(NotFound):
@@ -143,6 +178,10 @@ class OrderNotFound(NotFound):
     code, noun = "ORDER_NOT_FOUND", "Order"
 
 
+class OrderItemNotFound(NotFound):
+    code, noun = "ORDER_ITEM_NOT_FOUND", "Order item"
+
+
 class OrderAddressNotFound(NotFound):
     code, noun = "ORDER_ADDRESS_NOT_FOUND_ERROR", "Order address"
 
@@ -157,6 +196,39 @@ class CustomerOrderNotFound(NotFound):
 
 class CustomerShipmentNotFound(NotFound):
     code, noun = "NOT_FOUND", "Customer shipment with ID"
+
+
+class CarrierAlreadyExists(WaybillError):
+    """B-55."""
+
+    code = "CARRIER_ALREADY_EXISTS_ERROR"
+    status = 409
+
+    def __init__(self) -> None:
+        rule = "must be the name of no other carrier"
+        super().__init__("Another carrier has this name.", path="input.name", rule=rule)
+
+
+class CarrierInUse(WaybillError):
+    """B-55."""
+
+    code = "CARRIER_DELETE_ERROR"
+    status = 409
+
+    def __init__(self) -> None:
+        rule = "must be the id of a carrier that no code refers to"
+        super().__init__("There are codes of this carrier.", path="id", rule=rule)
+
+
+class OrderStepNotAllowed(WaybillError):
+    """B-56."""
+
+    code = "ORDER_STATUS_TRANSITION_NOT_ALLOWED"
+    status = 409
+
+    def __init__(self, status: str, next_status: str) -> None:
+        rule = f"must be among the next statuses of {status}"
+        super().__init__(f"{next_status} cannot follow {status}.", path="input.status", rule=rule)
 
 
 class InvalidOrderId(WaybillError):
@@ -176,10 +248,13 @@ class InvalidPagination(WaybillError):
 
 
 class InvalidCursor(WaybillError):
+    """`path` is the argument that holds the cursor."""
+
     code = "INVALID_CURSOR"
 
-    def __init__(self) -> None:
-        super().__init__("The cursor is broken or belongs to another list or filter.")
+    def __init__(self, path: str | None = None) -> None:
+        where = {} if path is None else {"path": path, "rule": "must be a cursor that this list has given out"}
+        super().__init__("The cursor is broken or belongs to another list or filter.", **where)
 
 
 class RequestRefused(WaybillError):

@@ -31,6 +31,11 @@ class Pool:
         self._waiting: deque[asyncio.Future[asyncpg.Connection | None]] = deque()
         self._closed = False
 
+    @property
+    def lent(self) -> int:
+        """How many connections are out at this moment."""
+        return self._open - len(self._free)
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """One connection for several statements. One that comes back within a transaction is thrown away."""

@@ -1,7 +1,8 @@
 -- Carriers. They belong to no channel: every viewer may read them.
 
 -- fragment: carrier
-c.id, c.name, c.type, c.track_and_trace_url, c.logo, c.created_at, c.last_modified_at, c.created_by, c.last_modified_by
+c.id, c.name, c.type, c.track_and_trace_url, c.logo, c.created_at, c.last_modified_at, c.created_by, c.last_modified_by,
+  c.version
 
 -- name: by_ids
 -- feeds: Carrier
@@ -28,6 +29,60 @@ LIMIT :limit OFFSET :skip;
 SELECT count(*)::int AS items_found
 FROM carriers c
 WHERE true{filters};
+
+-- Those of the ids that are carriers, kept from being deleted until the codes that will refer to them are committed.
+-- name: share
+SELECT c.id
+FROM carriers c
+WHERE c.id = ANY(:ids)
+ORDER BY c.id
+FOR KEY SHARE;
+
+-- name: lock
+SELECT c.id, c.name, c.type, c.track_and_trace_url, c.logo, c.shipping_cost, c.version
+FROM carriers c
+WHERE c.id = :id
+FOR UPDATE;
+
+-- name: create
+-- feeds: Carrier
+WITH carrier AS (
+  INSERT INTO carriers (name, type, track_and_trace_url, logo, shipping_cost, created_by, last_modified_by)
+  VALUES (:name, :type, :track_and_trace_url, :logo, :shipping_cost, :user_id, :user_id)
+  RETURNING *
+), descriptions AS (
+  INSERT INTO carrier_descriptions (carrier_id, language, value)
+  SELECT c.id, w.language, w.value
+  FROM carrier c
+  CROSS JOIN unnest(:languages::text[], :texts::text[]) AS w (language, value)
+)
+SELECT {carrier}
+FROM carrier c;
+
+-- name: update
+-- feeds: Carrier
+UPDATE carriers c
+SET name = :name, type = :type, track_and_trace_url = :track_and_trace_url, logo = :logo,
+  shipping_cost = :shipping_cost, last_modified_by = :user_id, last_modified_at = statement_timestamp()
+WHERE c.id = :id
+RETURNING {carrier};
+
+-- name: set_descriptions
+WITH wanted AS (
+  SELECT w.language, w.value
+  FROM unnest(:languages::text[], :texts::text[]) AS w (language, value)
+), written AS (
+  INSERT INTO carrier_descriptions (carrier_id, language, value)
+  SELECT :id, w.language, w.value
+  FROM wanted w
+  ON CONFLICT (carrier_id, language) DO UPDATE SET value = EXCLUDED.value
+)
+DELETE FROM carrier_descriptions d
+WHERE d.carrier_id = :id AND NOT EXISTS (SELECT FROM wanted w WHERE w.language = d.language);
+
+-- name: delete
+DELETE FROM carriers c
+WHERE c.id = :id;
 
 -- filter: ids
 c.id = ANY(:ids)

@@ -6,6 +6,11 @@
 -- neither the order of the records nor a second import changes the outcome.
 --
 -- `n` numbers the records of a batch. A statement named `refuse_…` returns the records that may not be written.
+--
+-- The rules are those of every write (B-51, behaviour.md section 3): no line is shipped beyond its quantity, and a
+-- shipment's status is reachable from the one before. They are checked here for a whole batch, while its rows are
+-- locked and before they are written; the store's own guards then find nothing. An order and a shipment are updated at
+-- most once each, so that a record is one version of them and one row of the change feed.
 
 -- name: staging
 CREATE TEMPORARY TABLE import_orders (
@@ -26,11 +31,11 @@ CREATE TEMPORARY TABLE import_addresses (
 CREATE TEMPORARY TABLE import_lines (
   n int, line int, sku text, name text, quantity int, product_id int, tax_percentage int, tax_code text,
   original_price numeric, discount numeric, price numeric, price_net numeric, price_total numeric,
-  price_total_net numeric, tax numeric, additional jsonb, PRIMARY KEY (n, line)
+  price_total_net numeric, tax numeric, additional jsonb, quantity_shipped bigint DEFAULT 0, PRIMARY KEY (n, line)
 );
 CREATE TEMPORARY TABLE import_shipments (
-  n int, external_id text, status text, created_at timestamptz, expected_delivery_at timestamptz,
-  has_items boolean, has_codes boolean,
+  n int, position int, external_id text, status text, created_at timestamptz, expected_delivery_at timestamptz,
+  has_items boolean, has_codes boolean, stored_status text,
   shipment_id uuid, is_new boolean DEFAULT false, is_changed boolean DEFAULT false, PRIMARY KEY (n, external_id)
 );
 CREATE TEMPORARY TABLE import_shipment_items (
@@ -47,6 +52,11 @@ TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import
 -- Without their own statistics, a store of some hundred rows makes the planner compare every row with every other.
 -- name: measure_staging
 ANALYZE import_addresses, import_lines, import_shipment_items, import_codes
+
+-- In a store that is filled for the first time, foreign keys are checked by whatever index seemed cheapest when it was
+-- empty, so that each check reads a whole channel, until there are statistics.
+-- name: measure_store
+ANALYZE orders, order_items, shipments
 
 -- Imports take turns, so that two of the same file do not both create a row; the number is arbitrary and ours.
 -- name: take_turn
@@ -133,6 +143,106 @@ UPDATE import_orders i SET
   customer_id = (SELECT c.id FROM customers c WHERE c.channel_id = i.channel_id AND lower(c.email) = lower(i.email))
 WHERE i.company IS NOT NULL OR i.email IS NOT NULL
 
+-- Orders, then their shipments, then their lines are locked, each by their ids, so that nobody ships from a line while
+-- it is checked and changed.
+-- name: find_orders
+WITH stored AS (
+  SELECT o.id, i.n FROM orders o
+  JOIN import_orders i ON i.external_id = o.external_id AND i.channel_id = o.channel_id
+  ORDER BY o.id
+  FOR UPDATE OF o
+)
+UPDATE import_orders i SET order_id = stored.id FROM stored WHERE i.n = stored.n
+
+-- name: number_orders
+UPDATE import_orders i SET order_id = nextval(pg_get_serial_sequence('orders', 'id')), is_new = true
+FROM (SELECT n FROM import_orders WHERE order_id IS NULL ORDER BY n) unknown
+WHERE i.n = unknown.n
+
+-- name: measure_orders
+ANALYZE import_orders
+
+-- name: lock_shipments
+SELECT FROM shipments s
+JOIN import_orders i ON i.order_id = s.order_id AND i.channel_id = s.channel_id
+WHERE NOT i.is_new
+ORDER BY s.id
+FOR UPDATE OF s
+
+-- name: lock_lines
+SELECT FROM order_items l
+JOIN import_orders i ON i.order_id = l.order_id AND i.channel_id = l.channel_id
+WHERE NOT i.is_new
+ORDER BY l.id
+FOR UPDATE OF l
+
+-- name: find_shipments
+UPDATE import_shipments g SET shipment_id = s.id, stored_status = s.status
+FROM import_orders i
+JOIN shipments s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
+WHERE i.n = g.n AND s.external_id = g.external_id
+
+-- name: number_shipments
+UPDATE import_shipments SET shipment_id = gen_random_uuid(), is_new = true WHERE shipment_id IS NULL
+
+-- name: measure_shipments
+ANALYZE import_shipments
+
+-- name: find_carriers
+UPDATE import_codes k SET carrier_id = c.id FROM carriers c WHERE c.name = k.carrier
+
+-- name: refuse_shipment_statuses
+SELECT DISTINCT ON (g.n) g.n, format('$.shipments[%s].status', g.position) AS path,
+  format('a shipment does not get from %s to %s', g.stored_status, g.status) AS reason
+FROM import_shipments g
+WHERE g.stored_status <> g.status
+  AND (g.stored_status, g.status) NOT IN (SELECT status, next_status FROM shipment_status_followers)
+ORDER BY g.n, g.position
+
+-- Items of the store that the records leave as they are: of shipments that are not theirs or come without items.
+-- fragment: kept
+import_orders i
+  JOIN shipments h ON h.order_id = i.order_id AND h.channel_id = i.channel_id
+  LEFT JOIN import_shipments g ON g.n = i.n AND g.external_id = h.external_id
+  JOIN shipment_items s ON s.shipment_id = h.id AND s.channel_id = h.channel_id
+  JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
+
+-- fragment: are_kept
+NOT i.is_new AND (NOT i.has_shipments OR h.external_id IS NULL OR NOT g.has_items)
+
+-- name: refuse_missing_lines
+SELECT i.n, '$.items' AS path, format('line %s is gone, but a shipment of the store holds it', min(l.line)) AS reason
+FROM {kept}
+WHERE {are_kept} AND l.line IS NOT NULL
+  AND NOT EXISTS (SELECT FROM import_lines t WHERE t.n = i.n AND t.line = l.line)
+GROUP BY i.n
+
+-- What of each line will be shipped once the records are written.
+-- name: count_shipped
+UPDATE import_lines t SET quantity_shipped = shipped.quantity
+FROM (
+  SELECT n, line, sum(quantity) AS quantity
+  FROM (
+    SELECT m.n, m.line, m.quantity
+    FROM import_shipment_items m
+    JOIN import_shipments g ON g.n = m.n AND g.external_id = m.shipment
+    WHERE coalesce(g.status, g.stored_status) IS DISTINCT FROM 'CANCELED'
+    UNION ALL
+    SELECT i.n, l.line, s.quantity
+    FROM {kept}
+    WHERE {are_kept} AND coalesce(g.status, h.status) IS DISTINCT FROM 'CANCELED'
+  ) items
+  GROUP BY n, line
+) shipped
+WHERE t.n = shipped.n AND t.line = shipped.line
+
+-- name: refuse_overshipped_lines
+SELECT DISTINCT ON (n) n, '$.items' AS path,
+  format('line %s: %s shipped in the store, but %s ordered', line, quantity_shipped, quantity) AS reason
+FROM import_lines
+WHERE quantity_shipped > quantity
+ORDER BY n, line
+
 -- name: update_companies
 WITH newest AS (
   SELECT DISTINCT ON (company_id) * FROM import_orders
@@ -176,23 +286,20 @@ WITH newest AS (
 )
 UPDATE import_orders i SET moves_customer = true FROM changed WHERE i.n = changed.n
 
--- The rows stay locked, so that nobody ships from a line while it changes.
--- name: find_orders
-WITH stored AS (
-  SELECT o.id, i.n FROM orders o
-  JOIN import_orders i ON i.external_id = o.external_id AND i.channel_id = o.channel_id
-  ORDER BY o.id
-  FOR UPDATE OF o
+-- name: refuse_company_circles
+WITH RECURSIVE line AS (
+  SELECT i.n, c.id AS first, c.parent_id, c.channel_id
+  FROM import_orders i
+  JOIN companies c ON c.id = i.company_id AND c.channel_id = i.channel_id
+  WHERE i.moves_company AND i.company_parent IS NOT NULL
+  UNION
+  SELECT line.n, line.first, c.parent_id, c.channel_id
+  FROM line
+  JOIN companies c ON c.id = line.parent_id AND c.channel_id = line.channel_id
 )
-UPDATE import_orders i SET order_id = stored.id FROM stored WHERE i.n = stored.n
-
--- name: number_orders
-UPDATE import_orders i SET order_id = nextval(pg_get_serial_sequence('orders', 'id')), is_new = true
-FROM (SELECT n FROM import_orders WHERE order_id IS NULL ORDER BY n) unknown
-WHERE i.n = unknown.n
-
--- name: measure_orders
-ANALYZE import_orders
+SELECT DISTINCT n, '$.company.parentExternalId' AS path, 'the company would be above itself' AS reason
+FROM line
+WHERE parent_id = first
 
 -- name: create_orders
 INSERT INTO orders (
@@ -209,40 +316,16 @@ JOIN channels c ON c.id = i.channel_id
 WHERE i.is_new
 ORDER BY i.n
 
--- name: update_orders
-WITH changed AS (
-  UPDATE orders o SET
-    status = i.status, status_date = CASE WHEN o.status = i.status THEN o.status_date ELSE now() END,
-    type = i.type, company_id = i.company_id, customer_id = i.customer_id,
-    contact_id = CASE WHEN i.customer_id IS NULL THEN o.contact_id END,
-    email = coalesce(i.email, ''), first_name = coalesce(i.first_name, ''), last_name = coalesce(i.last_name, ''),
-    currency = i.currency, sub_total = i.sub_total, postage_gross = i.postage, postage_net = i.postage, postage_tax = 0,
-    total_gross = i.total_gross, total_net = i.total_net, total_tax = i.total_tax,
-    shipping_method = i.shipping_method, shipping_title = i.shipping_method, postage_request_date = i.requested_at,
-    created_at = i.created_at
-  FROM import_orders i
-  WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new
-    AND ((o.status, o.type, o.company_id, o.customer_id, o.email, o.first_name, o.last_name, o.currency,
-        o.sub_total, o.postage_gross, o.total_gross, o.total_net, o.total_tax,
-        o.shipping_method, o.postage_request_date, o.created_at)
-      IS DISTINCT FROM
-      (i.status, i.type, i.company_id, i.customer_id, coalesce(i.email, ''), coalesce(i.first_name, ''),
-        coalesce(i.last_name, ''), i.currency,
-        i.sub_total, i.postage, i.total_gross, i.total_net, i.total_tax,
-        i.shipping_method, i.requested_at, i.created_at)
-      OR i.last_modified_at > o.last_modified_at)
-  RETURNING o.id
-)
-UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.id
-
+-- Told what will be shipped of them, new lines need not be written again when it is.
 -- name: create_lines
 WITH changed AS (
   INSERT INTO order_items (
     order_id, channel_id, line, sku, name, quantity, product_id, tax_percentage, tax_code,
-    original_price, discount, price, price_net, price_total, price_total_net, tax, additional
+    original_price, discount, price, price_net, price_total, price_total_net, tax, additional, quantity_shipped
   )
   SELECT i.order_id, i.channel_id, l.line, l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code,
-    l.original_price, l.discount, l.price, l.price_net, l.price_total, l.price_total_net, l.tax, l.additional
+    l.original_price, l.discount, l.price, l.price_net, l.price_total, l.price_total_net, l.tax, l.additional,
+    l.quantity_shipped
   FROM import_orders i
   JOIN import_lines l USING (n)
   WHERE i.is_new OR NOT EXISTS (
@@ -253,9 +336,8 @@ WITH changed AS (
 )
 UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.order_id
 
--- name: update_lines
-WITH changed AS (
-  UPDATE order_items s SET
+-- fragment: update_lines
+UPDATE order_items s SET
     sku = l.sku, name = l.name, quantity = l.quantity, product_id = l.product_id, tax_percentage = l.tax_percentage,
     tax_code = l.tax_code, original_price = l.original_price, discount = l.discount, price = l.price,
     price_net = l.price_net, price_total = l.price_total, price_total_net = l.price_total_net, tax = l.tax,
@@ -268,6 +350,13 @@ WITH changed AS (
       IS DISTINCT FROM
       (l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code, l.original_price, l.discount, l.price,
         l.price_net, l.price_total, l.price_total_net, l.tax, l.additional)
+
+-- A line is raised before anything is shipped from it, and lowered once nothing more is: the store never holds, not for
+-- one statement, a line that is shipped beyond its quantity.
+-- name: raise_lines
+WITH changed AS (
+  {update_lines}
+    AND l.quantity >= s.quantity
   RETURNING s.order_id
 )
 UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.order_id
@@ -312,94 +401,85 @@ WITH gone AS (
 )
 UPDATE import_orders i SET is_changed = true FROM gone WHERE i.order_id = gone.order_id
 
--- name: find_shipments
-UPDATE import_shipments g SET shipment_id = s.id
-FROM import_orders i
-JOIN shipments s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
-WHERE i.n = g.n AND s.external_id = g.external_id
-
--- name: number_shipments
-UPDATE import_shipments SET shipment_id = gen_random_uuid(), is_new = true WHERE shipment_id IS NULL
-
--- name: measure_shipments
-ANALYZE import_shipments
-
 -- name: create_shipments
 INSERT INTO shipments (id, order_id, channel_id, external_id, status, expected_delivery_at, created_at)
-SELECT g.shipment_id, i.order_id, i.channel_id, g.external_id, g.status, g.expected_delivery_at, coalesce(g.created_at, now())
+SELECT g.shipment_id, i.order_id, i.channel_id, g.external_id, coalesce(g.status, 'CREATED'), g.expected_delivery_at,
+  coalesce(g.created_at, now())
 FROM import_shipments g
 JOIN import_orders i USING (n)
 WHERE g.is_new
 ORDER BY n, g.external_id
 
+-- What moves a shipment's date is its own row, its items and its codes (B-57). They are compared before they are
+-- written, so that the shipment is written once, and first: what a canceled one held may then be shipped again.
+-- name: compare_shipments
+UPDATE import_shipments g SET is_changed = true
+FROM import_orders i
+WHERE i.n = g.n AND NOT g.is_new AND (
+  g.has_items AND ARRAY(
+      SELECT (m.line, m.quantity) FROM import_shipment_items m
+      WHERE m.n = g.n AND m.shipment = g.external_id ORDER BY m.line)
+    IS DISTINCT FROM ARRAY(
+      SELECT (l.line, s.quantity) FROM shipment_items s
+      JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
+      WHERE s.shipment_id = g.shipment_id AND s.channel_id = i.channel_id ORDER BY l.line, s.number)
+  OR g.has_codes AND ARRAY(
+      SELECT (k.code, k.carrier_id) FROM import_codes k
+      WHERE k.n = g.n AND k.shipment = g.external_id ORDER BY k.code, k.carrier_id)
+    IS DISTINCT FROM ARRAY(
+      SELECT (t.code, t.carrier_id) FROM track_and_traces t
+      WHERE t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id ORDER BY t.code, t.carrier_id))
+
+-- A record without a status leaves the shipment's as it is.
 -- name: update_shipments
 WITH changed AS (
   UPDATE shipments s
-  SET status = g.status, expected_delivery_at = g.expected_delivery_at, created_at = coalesce(g.created_at, s.created_at)
+  SET status = coalesce(g.status, s.status), expected_delivery_at = g.expected_delivery_at,
+    created_at = coalesce(g.created_at, s.created_at), last_modified_at = now()
   FROM import_shipments g
   JOIN import_orders i USING (n)
   WHERE NOT g.is_new AND s.id = g.shipment_id AND s.channel_id = i.channel_id
-    AND (s.status, s.expected_delivery_at, s.created_at)
-      IS DISTINCT FROM (g.status, g.expected_delivery_at, coalesce(g.created_at, s.created_at))
+    AND (g.is_changed OR (s.status, s.expected_delivery_at, s.created_at)
+      IS DISTINCT FROM (coalesce(g.status, s.status), g.expected_delivery_at, coalesce(g.created_at, s.created_at)))
   RETURNING s.id
 )
 UPDATE import_shipments g SET is_changed = true FROM changed WHERE g.shipment_id = changed.id
 
 -- An item that stands for a line twice cannot be the record's; the first of them stays.
 -- name: delete_shipment_items
-WITH gone AS (
-  DELETE FROM shipment_items s
-  USING import_shipments g, order_items l
-  WHERE g.has_items AND NOT g.is_new AND s.shipment_id = g.shipment_id
-    AND l.id = s.order_item_id AND l.order_id = s.order_id AND l.channel_id = s.channel_id
-    AND (NOT EXISTS (
-        SELECT FROM import_shipment_items m WHERE m.n = g.n AND m.shipment = g.external_id AND m.line = l.line)
-      OR EXISTS (
-        SELECT FROM shipment_items t
-        WHERE t.shipment_id = s.shipment_id AND t.order_item_id = s.order_item_id AND t.number < s.number))
-  RETURNING s.shipment_id
-)
-UPDATE import_shipments g SET is_changed = true FROM gone WHERE g.shipment_id = gone.shipment_id
+DELETE FROM shipment_items s
+USING import_shipments g, order_items l
+WHERE g.has_items AND NOT g.is_new AND s.shipment_id = g.shipment_id
+  AND l.id = s.order_item_id AND l.order_id = s.order_id AND l.channel_id = s.channel_id
+  AND (NOT EXISTS (
+      SELECT FROM import_shipment_items m WHERE m.n = g.n AND m.shipment = g.external_id AND m.line = l.line)
+    OR EXISTS (
+      SELECT FROM shipment_items t
+      WHERE t.shipment_id = s.shipment_id AND t.order_item_id = s.order_item_id AND t.number < s.number))
 
 -- fragment: shipped
 import_shipment_items m
   JOIN import_shipments g ON g.n = m.n AND g.external_id = m.shipment
   JOIN import_orders i ON i.n = m.n
+  JOIN import_lines t ON t.n = m.n AND t.line = m.line
   JOIN order_items l ON l.order_id = i.order_id AND l.line = m.line AND l.channel_id = i.channel_id
+
+-- name: update_shipment_items
+UPDATE shipment_items s SET quantity = m.quantity, last_modified_at = now()
+FROM {shipped}
+WHERE NOT g.is_new AND s.shipment_id = g.shipment_id AND s.order_item_id = l.id AND s.channel_id = i.channel_id
+  AND s.quantity IS DISTINCT FROM m.quantity
 
 -- Name and number of the goods are the line's at the time of shipping (B-51) and may differ from it later (B-34).
 -- name: create_shipment_items
-WITH changed AS (
-  INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, name, sku, quantity, created_at)
-  SELECT g.shipment_id, l.id, i.order_id, i.channel_id, l.name, l.sku, m.quantity,
-    CASE WHEN g.is_new THEN coalesce(g.created_at, now()) ELSE now() END
-  FROM {shipped}
-  WHERE g.is_new OR NOT EXISTS (
-    SELECT FROM shipment_items s WHERE s.shipment_id = g.shipment_id AND s.order_item_id = l.id
-  )
-  ORDER BY m.n, m.shipment, m.line
-  RETURNING shipment_id
+INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, name, sku, quantity, created_at)
+SELECT g.shipment_id, l.id, i.order_id, i.channel_id, t.name, t.sku, m.quantity,
+  CASE WHEN g.is_new THEN coalesce(g.created_at, now()) ELSE now() END
+FROM {shipped}
+WHERE g.is_new OR NOT EXISTS (
+  SELECT FROM shipment_items s WHERE s.shipment_id = g.shipment_id AND s.order_item_id = l.id
 )
-UPDATE import_shipments g SET is_changed = true FROM changed WHERE g.shipment_id = changed.shipment_id
-
--- name: update_shipment_items
-WITH changed AS (
-  UPDATE shipment_items s SET quantity = m.quantity, last_modified_at = now()
-  FROM {shipped}
-  WHERE NOT g.is_new AND s.shipment_id = g.shipment_id AND s.order_item_id = l.id AND s.channel_id = i.channel_id
-    AND s.quantity IS DISTINCT FROM m.quantity
-  RETURNING s.shipment_id
-)
-UPDATE import_shipments g SET is_changed = true FROM changed WHERE g.shipment_id = changed.shipment_id
-
--- name: refuse_missing_lines
-SELECT i.n, '$.items' AS path, format('line %s is gone, but a shipment of the store holds it', min(l.line)) AS reason
-FROM import_orders i
-JOIN order_items l ON l.order_id = i.order_id AND l.channel_id = i.channel_id
-JOIN shipment_items s ON s.order_item_id = l.id AND s.order_id = l.order_id AND s.channel_id = l.channel_id
-WHERE NOT i.is_new AND l.line IS NOT NULL
-  AND NOT EXISTS (SELECT FROM import_lines g WHERE g.n = i.n AND g.line = l.line)
-GROUP BY i.n
+ORDER BY m.n, m.shipment, m.line
 
 -- name: delete_lines
 WITH gone AS (
@@ -410,31 +490,20 @@ WITH gone AS (
 )
 UPDATE import_orders i SET is_changed = true FROM gone WHERE i.order_id = gone.order_id
 
--- name: refuse_overshipped_lines
-SELECT DISTINCT ON (i.n) i.n, '$.items' AS path,
-  format('line %s: %s shipped in the store, but %s ordered', l.line, sum(s.quantity), l.quantity) AS reason
-FROM import_orders i
-JOIN order_items l ON l.order_id = i.order_id AND l.channel_id = i.channel_id
-JOIN shipment_items s ON s.order_item_id = l.id AND s.order_id = l.order_id AND s.channel_id = l.channel_id
-JOIN shipments h ON h.id = s.shipment_id AND h.channel_id = s.channel_id AND h.status IS DISTINCT FROM 'CANCELED'
-WHERE NOT i.is_new
-GROUP BY i.n, l.id, l.channel_id
-HAVING sum(s.quantity) > l.quantity
-ORDER BY i.n, l.line
-
--- name: find_carriers
-UPDATE import_codes k SET carrier_id = c.id FROM carriers c WHERE c.name = k.carrier
+-- name: lower_lines
+WITH changed AS (
+  {update_lines}
+    AND l.quantity < s.quantity
+  RETURNING s.order_id
+)
+UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.order_id
 
 -- name: delete_codes
-WITH gone AS (
-  DELETE FROM track_and_traces t USING import_shipments g
-  WHERE g.has_codes AND NOT g.is_new AND t.shipment_id = g.shipment_id
-    AND NOT EXISTS (
-      SELECT FROM import_codes k
-      WHERE k.n = g.n AND k.shipment = g.external_id AND k.code = t.code AND k.carrier_id IS NOT DISTINCT FROM t.carrier_id)
-  RETURNING t.shipment_id
-)
-UPDATE import_shipments g SET is_changed = true FROM gone WHERE g.shipment_id = gone.shipment_id
+DELETE FROM track_and_traces t USING import_shipments g
+WHERE g.has_codes AND NOT g.is_new AND t.shipment_id = g.shipment_id
+  AND NOT EXISTS (
+    SELECT FROM import_codes k
+    WHERE k.n = g.n AND k.shipment = g.external_id AND k.code = t.code AND k.carrier_id IS NOT DISTINCT FROM t.carrier_id)
 
 -- A code is a carrier's own in a channel; of two records in a batch that claim it, the first has it (B-54).
 -- name: refuse_taken_codes
@@ -454,47 +523,43 @@ ORDER BY c.n, c.path
 
 -- Codes of one shipment come in the order of their creation, so each is given a moment of its own.
 -- name: create_codes
+INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, created_at)
+SELECT g.shipment_id, i.order_id, i.channel_id, k.carrier_id, k.code,
+  CASE WHEN g.is_new THEN coalesce(g.created_at, now()) ELSE now() END + k.position * interval '1 microsecond'
+FROM import_codes k
+JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
+JOIN import_orders i ON i.n = k.n
+WHERE g.is_new OR NOT EXISTS (
+  SELECT FROM track_and_traces t
+  WHERE t.shipment_id = g.shipment_id AND t.code = k.code AND t.carrier_id IS NOT DISTINCT FROM k.carrier_id)
+
+-- What moves an order's date is its own row, its lines and its addresses (B-57).
+-- name: update_orders
 WITH changed AS (
-  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, created_at)
-  SELECT g.shipment_id, i.order_id, i.channel_id, k.carrier_id, k.code,
-    CASE WHEN g.is_new THEN coalesce(g.created_at, now()) ELSE now() END + k.position * interval '1 microsecond'
-  FROM import_codes k
-  JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
-  JOIN import_orders i ON i.n = k.n
-  WHERE g.is_new OR NOT EXISTS (
-    SELECT FROM track_and_traces t
-    WHERE t.shipment_id = g.shipment_id AND t.code = k.code AND t.carrier_id IS NOT DISTINCT FROM k.carrier_id)
-  RETURNING shipment_id
-)
-UPDATE import_shipments g SET is_changed = true FROM changed WHERE g.shipment_id = changed.shipment_id
-
--- name: refuse_company_circles
-WITH RECURSIVE line AS (
-  SELECT i.n, c.id AS first, c.parent_id, c.channel_id
+  UPDATE orders o SET
+    status = i.status, status_date = CASE WHEN o.status = i.status THEN o.status_date ELSE now() END,
+    type = i.type, company_id = i.company_id, customer_id = i.customer_id,
+    contact_id = CASE WHEN i.customer_id IS NULL THEN o.contact_id END,
+    email = coalesce(i.email, ''), first_name = coalesce(i.first_name, ''), last_name = coalesce(i.last_name, ''),
+    currency = i.currency, sub_total = i.sub_total, postage_gross = i.postage, postage_net = i.postage, postage_tax = 0,
+    total_gross = i.total_gross, total_net = i.total_net, total_tax = i.total_tax,
+    shipping_method = i.shipping_method, shipping_title = i.shipping_method, postage_request_date = i.requested_at,
+    created_at = i.created_at,
+    last_modified_at = CASE WHEN i.last_modified_at > o.last_modified_at THEN i.last_modified_at ELSE now() END
   FROM import_orders i
-  JOIN companies c ON c.id = i.company_id AND c.channel_id = i.channel_id
-  WHERE i.moves_company AND i.company_parent IS NOT NULL
-  UNION
-  SELECT line.n, line.first, c.parent_id, c.channel_id
-  FROM line
-  JOIN companies c ON c.id = line.parent_id AND c.channel_id = line.channel_id
+  WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new
+    AND (i.is_changed OR i.last_modified_at > o.last_modified_at
+      OR (o.status, o.type, o.company_id, o.customer_id, o.email, o.first_name, o.last_name, o.currency,
+        o.sub_total, o.postage_gross, o.total_gross, o.total_net, o.total_tax,
+        o.shipping_method, o.postage_request_date, o.created_at)
+      IS DISTINCT FROM
+      (i.status, i.type, i.company_id, i.customer_id, coalesce(i.email, ''), coalesce(i.first_name, ''),
+        coalesce(i.last_name, ''), i.currency,
+        i.sub_total, i.postage, i.total_gross, i.total_net, i.total_tax,
+        i.shipping_method, i.requested_at, i.created_at))
+  RETURNING o.id
 )
-SELECT DISTINCT n, '$.company.parentExternalId' AS path, 'the company would be above itself' AS reason
-FROM line
-WHERE parent_id = first
-
--- What moves an order's date is its own row, its lines and its addresses; a shipment's also its items and codes (B-57).
--- name: touch_orders
-UPDATE orders o
-SET last_modified_at = CASE WHEN i.last_modified_at > o.last_modified_at THEN i.last_modified_at ELSE now() END
-FROM import_orders i
-WHERE i.is_changed AND NOT i.is_new AND o.id = i.order_id AND o.channel_id = i.channel_id
-
--- name: touch_shipments
-UPDATE shipments s SET last_modified_at = now()
-FROM import_shipments g
-JOIN import_orders i USING (n)
-WHERE g.is_changed AND NOT g.is_new AND s.id = g.shipment_id AND s.channel_id = i.channel_id
+UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.id
 
 -- name: outcome
 SELECT count(*) FILTER (WHERE i.is_new) AS created,

@@ -4,7 +4,7 @@
 o.id, o.uuid::text, o.channel_id, o.status, o.status_date, o.type, o.company_id, o.account_manager_id,
   o.invoice_user_id, o.original_order_id, o.cart_id, o.debtor_id, o.source, o.email, o.email_date, o.remarks,
   o.reference, o.extra3, o.extra4, o.language, o.currency, o.currency_ratio::float8, o.valid_until, o.exported_at,
-  o.export_status, o.export_message, o.created_at, o.last_modified_at,
+  o.export_status, o.export_message, o.created_at, o.last_modified_at, o.version,
   coalesce(o.contact_id, o.customer_id) AS user_id,
   {total}, {postage}, {payment}
 
@@ -28,6 +28,12 @@ o.payment_method, o.payment_status, o.payment_status_date, o.payment_accounting_
 SELECT {order_columns}
 FROM orders o
 WHERE o.id = :id AND {visible o};
+
+-- name: by_ids
+-- feeds: Order
+SELECT {order_columns}
+FROM orders o
+WHERE o.id = ANY(:ids) AND {visible o};
 
 -- name: by_uuid
 -- feeds: Order
@@ -144,6 +150,30 @@ LEFT JOIN LATERAL (
 ) AS f ON true
 WHERE o.id = ANY(:order_ids) AND {visible o}
 GROUP BY o.id, o.channel_id, o.status;
+
+-- Kept from being deleted until what will hang on it is committed.
+-- name: share
+SELECT o.id, o.channel_id
+FROM orders o
+WHERE o.id = :id AND {visible o}
+FOR KEY SHARE OF o;
+
+-- name: lock
+SELECT o.id, o.channel_id, o.status, o.payment_status, o.version
+FROM orders o
+WHERE o.id = :id AND {visible o}
+FOR NO KEY UPDATE OF o;
+
+-- name: set_status
+-- feeds: Order
+UPDATE orders o
+SET status = :status, payment_status = :payment_status,
+  status_date = CASE WHEN o.status = :status THEN o.status_date ELSE statement_timestamp() END,
+  payment_status_date = CASE WHEN o.payment_status = :payment_status THEN o.payment_status_date
+    ELSE statement_timestamp() END,
+  last_modified_at = statement_timestamp()
+WHERE o.id = :id AND o.channel_id = :channel_id AND {visible o}
+RETURNING {order_columns};
 
 -- filter: user_id
 coalesce(o.contact_id, o.customer_id) = ANY(:user_id)

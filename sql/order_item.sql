@@ -30,3 +30,12 @@ FROM shipment_items x
 JOIN shipments s ON s.id = x.shipment_id AND s.channel_id = x.channel_id
 WHERE x.order_item_id = ANY(:order_item_ids) AND {visible x}
 GROUP BY x.order_item_id;
+
+-- Lines of one order, locked by whoever ships them, always in this sequence: what is read here stays true until the
+-- writer commits.
+-- name: lock
+SELECT i.id, i.name, i.sku, i.quantity, i.quantity_shipped
+FROM order_items i
+WHERE i.id = ANY(:ids) AND i.order_id = :order_id AND i.channel_id = :channel_id AND {visible i}
+ORDER BY i.id, i.channel_id
+FOR NO KEY UPDATE OF i;

@@ -76,6 +76,16 @@ JOIN order_statuses s ON s.id = x.status_id
 WHERE x.next_status_id = ANY(:status_ids){filters}
 GROUP BY x.next_status_id;
 
+-- No row where there is no such next status.
+-- name: step
+SELECT EXISTS (
+    SELECT FROM order_status_successors x
+    JOIN order_statuses s ON s.id = x.status_id
+    WHERE x.next_status_id = n.id AND s.code = :code
+  ) AS is_allowed
+FROM order_statuses n
+WHERE n.code = :next_code;
+
 -- filter: ids
 s.id = ANY(:ids)
 -- filter: codes

@@ -1,13 +1,19 @@
 -- Shipments. Columns follow the type Shipment; `order_id` and `channel_id` decide who may see a row.
 
 -- fragment: shipment
-s.id::text, s.order_id, s.status, s.expected_delivery_at, s.created_at, s.last_modified_at
+s.id::text, s.order_id, s.status, s.expected_delivery_at, s.created_at, s.last_modified_at, s.version
 
 -- name: by_id
 -- feeds: Shipment
 SELECT {shipment}
 FROM shipments s
 WHERE s.id = :id AND {visible s};
+
+-- name: by_ids
+-- feeds: Shipment
+SELECT {shipment}
+FROM shipments s
+WHERE s.id = ANY(:ids::uuid[]) AND {visible s};
 
 -- name: by_order_ids
 -- feeds: Shipment
@@ -78,6 +84,13 @@ FROM (
 CROSS JOIN LATERAL (SELECT s.* FROM shipments s WHERE s.id = k.id AND s.channel_id = k.channel_id LIMIT 1) AS s
 ORDER BY {order};
 
+-- name: all
+-- feeds: Shipment
+SELECT {shipment}
+FROM shipments s
+WHERE {visible s}{filters}
+ORDER BY s.created_at DESC, s.id;
+
 -- name: count
 SELECT count(*)::int AS items_found
 FROM shipments s
@@ -103,6 +116,90 @@ WHERE s.company_id <> 0 AND {visible s}{filters};
 SELECT coalesce(sum(s.n), 0)::int AS items_found
 FROM shipment_tallies s
 WHERE s.company_id <> 0 AND {visible s}{filters};
+
+-- Whoever writes a shipment, or what hangs on it, locks the shipment first, and several in this sequence: so writers
+-- queue up and never wait in a circle.
+-- name: lock
+SELECT s.id, s.order_id, s.channel_id, s.status, s.expected_delivery_at, s.version
+FROM shipments s
+WHERE s.id = ANY(:ids) AND {visible s}
+ORDER BY s.id, s.channel_id
+FOR NO KEY UPDATE OF s;
+
+-- A shipment with all that it begins with. `taken` are the places of the codes that their carriers have in use already.
+-- name: create
+-- feeds: Shipment
+WITH shipment AS (
+  INSERT INTO shipments (order_id, channel_id, status, expected_delivery_at)
+  SELECT o.id, o.channel_id, :status, :expected_delivery_at
+  FROM orders o
+  WHERE o.id = :order_id AND o.channel_id = :channel_id AND {visible o}
+  RETURNING *
+), items AS (
+  INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, name, sku, quantity)
+  SELECT s.id, w.order_item_id, s.order_id, s.channel_id, w.name, w.sku, w.quantity
+  FROM shipment s
+  CROSS JOIN unnest(:order_item_ids::int[], :names::text[], :skus::text[], :quantities::int[])
+    AS w (order_item_id, name, sku, quantity)
+), wanted AS (
+  SELECT w.code, w.carrier_id, w.place::int
+  FROM unnest(:codes::text[], :carrier_ids::int[]) WITH ORDINALITY AS w (code, carrier_id, place)
+), codes AS (
+  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code)
+  SELECT s.id, s.order_id, s.channel_id, w.carrier_id, w.code
+  FROM shipment s
+  CROSS JOIN wanted w
+  ON CONFLICT ON CONSTRAINT track_and_traces_code_unique DO NOTHING
+  RETURNING code, carrier_id
+), sources AS (
+  INSERT INTO shipment_sources (shipment_id, order_id, channel_id, id, name)
+  SELECT s.id, s.order_id, s.channel_id, w.id, w.name
+  FROM shipment s
+  CROSS JOIN unnest(:source_ids::text[], :source_names::text[]) AS w (id, name)
+)
+SELECT {shipment},
+  ARRAY(
+    SELECT w.place - 1
+    FROM wanted w
+    LEFT JOIN codes c ON c.code = w.code AND c.carrier_id IS NOT DISTINCT FROM w.carrier_id
+    WHERE c.code IS NULL
+    ORDER BY w.place
+  ) AS taken
+FROM shipment s;
+
+-- name: next_statuses
+SELECT n.next_status
+FROM shipment_status_successors n
+WHERE n.status = :status
+ORDER BY n.next_status;
+
+-- name: update
+-- feeds: Shipment
+UPDATE shipments s
+SET status = :status, expected_delivery_at = :expected_delivery_at, last_modified_at = statement_timestamp()
+WHERE s.id = :id AND s.channel_id = :channel_id AND {visible s}
+RETURNING {shipment};
+
+-- Adds before it removes: a source that stays is never without its row.
+-- name: set_sources
+WITH wanted AS (
+  SELECT w.id, w.name
+  FROM unnest(:source_ids::text[], :source_names::text[]) AS w (id, name)
+), added AS (
+  INSERT INTO shipment_sources (shipment_id, order_id, channel_id, id, name)
+  SELECT s.id, s.order_id, s.channel_id, w.id, w.name
+  FROM shipments s
+  CROSS JOIN wanted w
+  WHERE s.id = :id AND s.channel_id = :channel_id AND {visible s}
+  ON CONFLICT DO NOTHING
+)
+DELETE FROM shipment_sources k
+WHERE k.shipment_id = :id AND k.channel_id = :channel_id AND {visible k}
+  AND NOT EXISTS (SELECT FROM wanted w WHERE w.id = k.id AND w.name = k.name);
+
+-- name: delete
+DELETE FROM shipments s
+WHERE s.id = :id AND s.channel_id = :channel_id AND {visible s};
 
 -- filter: ids
 s.id = ANY(:ids)

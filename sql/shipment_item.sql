@@ -1,13 +1,19 @@
 -- Shipment items: how many of an order line a shipment holds.
 
 -- fragment: shipment_item
-x.id::text, x.shipment_id::text, x.order_item_id, x.name, x.sku, x.quantity, x.created_at, x.last_modified_at
+x.id::text, x.shipment_id::text, x.order_item_id, x.name, x.sku, x.quantity, x.created_at, x.last_modified_at, x.version
 
 -- name: by_id
 -- feeds: ShipmentItem
 SELECT {shipment_item}
 FROM shipment_items x
 WHERE x.id = :id AND {visible x};
+
+-- name: by_ids
+-- feeds: ShipmentItem
+SELECT {shipment_item}
+FROM shipment_items x
+WHERE x.id = ANY(:ids::uuid[]) AND {visible x};
 
 -- name: by_shipment_ids
 -- feeds: ShipmentItem
@@ -52,6 +58,64 @@ ORDER BY {order};
 SELECT count(*)::int AS items_found
 FROM shipment_items x
 WHERE {visible x}{filters};
+
+-- name: shipment_of
+SELECT x.shipment_id
+FROM shipment_items x
+WHERE x.id = :id AND {visible x};
+
+-- The shipment is locked before: see `shipment.lock`.
+-- name: lock
+SELECT x.id, x.channel_id, x.shipment_id, x.order_item_id, x.name, x.sku, x.quantity, x.version
+FROM shipment_items x
+WHERE x.id = :id AND {visible x}
+FOR NO KEY UPDATE OF x;
+
+-- name: create
+-- feeds: ShipmentItem
+WITH item AS (
+  INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, name, sku, quantity)
+  SELECT s.id, :order_item_id, s.order_id, s.channel_id, :name, :sku, :quantity
+  FROM shipments s
+  WHERE s.id = :shipment_id AND s.channel_id = :channel_id AND {visible s}
+  RETURNING *
+), shipment AS (
+  UPDATE shipments s
+  SET last_modified_at = statement_timestamp()
+  FROM item x
+  WHERE s.id = x.shipment_id AND s.channel_id = x.channel_id
+)
+SELECT {shipment_item}
+FROM item x;
+
+-- A weight that was given for another quantity no longer holds; without one it is computed from the order line.
+-- name: update
+-- feeds: ShipmentItem
+WITH item AS (
+  UPDATE shipment_items x
+  SET shipment_id = :shipment_id, order_item_id = :order_item_id, name = :name, sku = :sku, quantity = :quantity,
+    weight = CASE WHEN x.quantity = :quantity AND x.order_item_id = :order_item_id THEN x.weight END,
+    last_modified_at = statement_timestamp()
+  WHERE x.id = :id AND x.channel_id = :channel_id AND {visible x}
+  RETURNING x.*
+), shipment AS (
+  UPDATE shipments s
+  SET last_modified_at = statement_timestamp()
+  WHERE s.id IN (:shipment_id, :former_shipment_id) AND s.channel_id = :channel_id AND {visible s}
+)
+SELECT {shipment_item}
+FROM item x;
+
+-- name: delete
+WITH item AS (
+  DELETE FROM shipment_items x
+  WHERE x.id = :id AND x.channel_id = :channel_id AND {visible x}
+  RETURNING x.shipment_id, x.channel_id
+)
+UPDATE shipments s
+SET last_modified_at = statement_timestamp()
+FROM item x
+WHERE s.id = x.shipment_id AND s.channel_id = x.channel_id;
 
 -- filter: ids
 x.id = ANY(:ids)

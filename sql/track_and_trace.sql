@@ -1,13 +1,19 @@
 -- Track and traces: the codes under which carriers know a shipment.
 
 -- fragment: track_and_trace
-t.id::text, t.shipment_id::text, t.carrier_id, t.code, t.created_at, t.last_modified_at
+t.id::text, t.shipment_id::text, t.carrier_id, t.code, t.created_at, t.last_modified_at, t.version
 
 -- name: by_id
 -- feeds: TrackAndTrace
 SELECT {track_and_trace}
 FROM track_and_traces t
 WHERE t.id = :id AND {visible t};
+
+-- name: by_ids
+-- feeds: TrackAndTrace
+SELECT {track_and_trace}
+FROM track_and_traces t
+WHERE t.id = ANY(:ids::uuid[]) AND {visible t};
 
 -- name: by_shipment_ids
 -- feeds: TrackAndTrace
@@ -66,6 +72,61 @@ ORDER BY {order};
 SELECT count(*)::int AS items_found
 FROM track_and_traces t
 WHERE {visible t}{filters};
+
+-- name: shipment_of
+SELECT t.shipment_id
+FROM track_and_traces t
+WHERE t.id = :id AND {visible t};
+
+-- The shipment is locked before: see `shipment.lock`.
+-- name: lock
+SELECT t.id, t.channel_id, t.shipment_id, t.carrier_id, t.code, t.version
+FROM track_and_traces t
+WHERE t.id = :id AND {visible t}
+FOR NO KEY UPDATE OF t;
+
+-- name: create
+-- feeds: TrackAndTrace
+WITH code AS (
+  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code)
+  SELECT s.id, s.order_id, s.channel_id, :carrier_id, :code
+  FROM shipments s
+  WHERE s.id = :shipment_id AND s.channel_id = :channel_id AND {visible s}
+  RETURNING *
+), shipment AS (
+  UPDATE shipments s
+  SET last_modified_at = statement_timestamp()
+  FROM code t
+  WHERE s.id = t.shipment_id AND s.channel_id = t.channel_id
+)
+SELECT {track_and_trace}
+FROM code t;
+
+-- name: update
+-- feeds: TrackAndTrace
+WITH code AS (
+  UPDATE track_and_traces t
+  SET shipment_id = :shipment_id, carrier_id = :carrier_id, code = :code, last_modified_at = statement_timestamp()
+  WHERE t.id = :id AND t.channel_id = :channel_id AND {visible t}
+  RETURNING t.*
+), shipment AS (
+  UPDATE shipments s
+  SET last_modified_at = statement_timestamp()
+  WHERE s.id IN (:shipment_id, :former_shipment_id) AND s.channel_id = :channel_id AND {visible s}
+)
+SELECT {track_and_trace}
+FROM code t;
+
+-- name: delete
+WITH code AS (
+  DELETE FROM track_and_traces t
+  WHERE t.id = :id AND t.channel_id = :channel_id AND {visible t}
+  RETURNING t.shipment_id, t.channel_id
+)
+UPDATE shipments s
+SET last_modified_at = statement_timestamp()
+FROM code t
+WHERE s.id = t.shipment_id AND s.channel_id = t.channel_id;
 
 -- filter: ids
 t.id = ANY(:ids)

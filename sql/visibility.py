@@ -72,13 +72,29 @@ _ON_ORDERS = {
 _WITH_COMPANY = {"s", "x", "t"}
 
 
+# An order that is deleted, or goes over to another company, leaves those that saw it with this very change; no row of
+# `orders` shows any more that it was theirs.
+_LEAVES = (
+    "h.type = 'ORDER' AND h.channel_id = ANY(:scope_channel_ids)"
+    " AND (h.old ->> 'companyId')::int = ANY(:scope_company_ids)"
+)
+
+
 def predicate(reach: Reach, alias: str) -> str:
     """The condition under which a row of `alias` exists for a viewer of this reach.
 
     `o` is the alias of `orders` itself in every statement; `p` that of `products`, which belong to a channel and to no
-    order; every other alias is a table with `order_id` and `channel_id`, and `s`, `x` and `t` one with `company_id`
-    too: `shipments`, `shipment_items` and `track_and_traces`. A tally bears the alias of what it counts.
+    order; `h` that of `changes`, among them those of carriers, which belong to no channel; every other alias is a table
+    with `order_id` and `channel_id`, and `s`, `x` and `t` one with `company_id` too: `shipments`, `shipment_items` and
+    `track_and_traces`. A tally bears the alias of what it counts.
     """
+    if alias != "h":
+        return _of_orders(reach, alias)
+    leaves = f" OR ({_LEAVES})" if reach is Reach.COMPANIES else ""
+    return f"h.channel_id IS NULL OR {_of_orders(reach, alias)}{leaves}"
+
+
+def _of_orders(reach: Reach, alias: str) -> str:
     if alias == "o":
         return _ON_ORDERS[reach]
     if reach is Reach.EVERYTHING:

@@ -27,18 +27,30 @@ SERVER = pytest.StashKey[ExitStack]()
 GENERATED_ORDERS = 150
 TOKEN_SECRET = "a secret of the tests, of thirty-two bytes and more"
 READER_SCOPES = "orders:read shipments:read"
+WRITER_SCOPES = f"{READER_SCOPES} orders:write shipments:write carriers:write"
 
 # The names by which tests call viewers; the ids are those of the fixtures.
 SUBJECTS = {
     "staff": "staff:1",
+    "editor": "staff:2",
+    "logistics": "staff:3",
     "partner": "partner:1",
     "contact": "contact:4",
     "daughter": "contact:5",
     "outsider": "contact:6",
     "two-companies": "contact:7",
 }
+STAFF_SCOPES = {"staff": READER_SCOPES, "editor": WRITER_SCOPES, "logistics": "carriers:write"}
 NORTHWIND_KEY = "pk_partner_of_northwind_alone"
-API_KEYS = {"apikey": fixtures.PARTNER_KEY, "read-only": fixtures.PARTNER_READ_KEY, "northwind": NORTHWIND_KEY}
+NORTHWIND_WRITER_KEY = "pk_partner_who_writes_northwind_alone"
+HOFSTRA_WRITER_KEY = "pk_partner_who_writes_hofstra_alone"
+API_KEYS = {
+    "apikey": fixtures.PARTNER_KEY,
+    "read-only": fixtures.PARTNER_READ_KEY,
+    "northwind": NORTHWIND_KEY,
+    "northwind-writer": NORTHWIND_WRITER_KEY,
+    "hofstra-writer": HOFSTRA_WRITER_KEY,
+}
 # Customers come with the key of their shop; the ids of their sessions are such as the database never gives by itself.
 CUSTOMERS = {"john": 1, "jane": 2, "suspended": 3}
 FIRST_SESSION = 10**15
@@ -154,6 +166,24 @@ async def _add_viewers(dsn: str) -> None:
             """,
             NORTHWIND_KEY,
         )
+        await connection.execute(
+            """
+            WITH key AS (
+              INSERT INTO api_keys (name, key_hash, scopes)
+              SELECT w.name, sha256(convert_to(w.key, 'UTF8')), string_to_array($3, ' ')
+              FROM (VALUES ('northwind writer', $1), ('hofstra writer', $2)) AS w (name, key)
+              RETURNING id, name
+            ), channel AS (
+              INSERT INTO api_key_channels (api_key_id, channel_id)
+              SELECT id, CASE name WHEN 'northwind writer' THEN 2 ELSE 1 END FROM key
+            )
+            INSERT INTO api_key_companies (api_key_id, channel_id, company_id)
+            SELECT id, 1, 4 FROM key WHERE name = 'hofstra writer'
+            """,
+            NORTHWIND_WRITER_KEY,
+            HOFSTRA_WRITER_KEY,
+            WRITER_SCOPES,
+        )
     finally:
         await connection.close()
 
@@ -215,7 +245,7 @@ def credentials(viewer: str | None, settings: Settings) -> dict[str, str]:
         return {KEY_HEADER: fixtures.STOREFRONT_KEY, "Authorization": f"Bearer {session_id}|{token}"}
     if viewer in API_KEYS:
         return {"apikey": API_KEYS[viewer]}
-    scope = {"scope": READER_SCOPES} if viewer == "staff" else {}
+    scope = {"scope": STAFF_SCOPES[viewer]} if viewer in STAFF_SCOPES else {}
     return {"Authorization": f"Bearer {Tokens(settings).issue(SUBJECTS[viewer], **scope)}"}
 
 

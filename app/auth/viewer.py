@@ -30,10 +30,16 @@ from sql import Scope, load
 SCOPES = {
     "orders:read": "read orders, their lines and addresses",
     "shipments:read": "read shipments, their items and codes",
-    "orders:write": "set the status of orders",
-    "shipments:write": "create, change and delete shipments, their items and codes",
+    "orders:write": "set the status of orders; includes orders:read",
+    "shipments:write": "create, change and delete shipments, their items and codes; includes shipments:read",
     "carriers:update": "change carriers",
     "carriers:write": "create, change and delete carriers; includes carriers:update",
+}
+# Whoever writes gets what was written in the answer.
+_INCLUDED = {
+    "orders:write": "orders:read",
+    "shipments:write": "shipments:read",
+    "carriers:write": "carriers:update",
 }
 _READING = frozenset({"orders:read", "shipments:read"})
 _ORDER_EDITING = _READING | {"orders:write", "shipments:write"}
@@ -137,7 +143,7 @@ def _bearer(authorization: str) -> str:
 
 def _known(names: Iterable[str]) -> frozenset[str]:
     known = SCOPES.keys() & names
-    return frozenset(known | {"carriers:update"} if "carriers:write" in known else known)
+    return frozenset(known | {_INCLUDED[name] for name in known if name in _INCLUDED})
 
 
 async def _of_token(claims: Claims, db: Database) -> Viewer:

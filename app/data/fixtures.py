@@ -33,7 +33,7 @@ async def load(dsn: str) -> bool:
     They are there exactly when the partner's key is: no part of them is ever committed alone. The database must be
     migrated, and hold no rows of others under the fixtures' small ids (asyncpg.UniqueViolationError, nothing loaded).
     """
-    connection = await asyncpg.connect(dsn)
+    connection = await asyncpg.connect(dsn, server_settings={"waybill.actor": "fixtures"})
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)

@@ -48,7 +48,9 @@ async def generate(
     there already gets an order. `progress` is called with the orders written and the orders wanted. An interruption
     leaves whole batches behind. Raises asyncpg.PostgresError, as from a database that is not migrated.
     """
-    async with asyncpg.create_pool(dsn, min_size=1, max_size=_COPIES_AT_ONCE + 1) as pool:
+    async with asyncpg.create_pool(
+        dsn, min_size=1, max_size=_COPIES_AT_ONCE + 1, server_settings={"waybill.actor": "generate"}
+    ) as pool:
         ids = {name: _Ids(pool, sequence) for name, sequence in _SEQUENCES.items()}
         since = until - _YEAR
         channel_ids = await _channels(pool, since)

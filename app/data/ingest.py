@@ -6,11 +6,17 @@
 A batch is one transaction, so an import that is killed has applied whole records only, and running it again completes
 it. With `strict` everything is one transaction: the first bad line ends the import, and nothing of it is applied.
 
+The rules are those of every other write (sql/ingest.sql), and they bind a record against the store: what it ships,
+together with shipments made here, is no more than it orders, and a shipment gets from the store's status to the
+record's. A record tells where a parcel has got to, so steps on the way may be left out, but it does not go back. The
+status of an order is the record's alone to tell.
+
 What a record leaves open, and the import settles:
 
 - What an order owns becomes what the record says: a value that is missing or null is emptied, and lines, addresses,
   shipments, items and codes that are gone from their list are deleted. A list that is missing (other than `items`) is
-  left as it is. Shipments made here, without an external id, always stay; a line that they hold cannot go.
+  left as it is, and so is a shipment's status. Shipments made here, without an external id, always stay; a line that
+  they hold cannot go.
 - What orders share keeps the values that a record leaves out. Of several orders that name a company or a customer the
   newest decides (`createdAt`, then `externalId`), so the order of the lines does not matter. A parent company that no
   record has named yet bears its external id as its name.
@@ -33,6 +39,18 @@ from app.data.staging import Outcome, Staged
 
 _BATCH_RECORDS = 1000
 _BATCH_BYTES = 16 * 1024 * 1024
+_SESSION = {
+    "application_name": "waybill import",
+    "timezone": "UTC",
+    "default_transaction_isolation": "read committed",
+    # Each batch is planned for the rows that are there by then, and for keys: a batch is little beside the store, and
+    # its statements are sooner done than compiled.
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "waybill.actor": "import",
+    # A record tells where a parcel has got to and not each step on the way.
+    "waybill.skipped_steps": "allowed",
+}
 
 
 async def ingest(
@@ -50,9 +68,7 @@ async def ingest(
     """
     shown = Progress(files, report, report.isatty() if progress is None else progress)
     try:
-        # Each batch is planned for the rows that are there by then, and for keys: a batch is little beside the store.
-        settings = {"application_name": "waybill import", "timezone": "UTC", "random_page_cost": "1.1"}
-        connection = await asyncpg.connect(dsn, statement_cache_size=0, server_settings=settings)
+        connection = await asyncpg.connect(dsn, statement_cache_size=0, server_settings=_SESSION)
         try:
             run = _Run(connection, await staging.prepare(connection), shown, strict)
             await run.all(files)
@@ -82,6 +98,7 @@ class _Run:
     done: Outcome = field(default_factory=Outcome)
     _batch: dict[Hashable, Staged] = field(default_factory=dict)
     _bytes: int = 0
+    _is_measured: bool = False
 
     @property
     def summary(self) -> str:
@@ -135,6 +152,9 @@ class _Run:
         self._bytes = 0
         outcome, refused = await staging.write(self.connection, batch)
         self.done.add(outcome)
+        if outcome.created and len(batch) == _BATCH_RECORDS and not self._is_measured:
+            await staging.measure(self.connection)
+            self._is_measured = True
         for place, refusal in refused:
             self._refuse(place, refusal)
 

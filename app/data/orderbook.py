@@ -86,6 +86,10 @@ class OrderBook:
         coupon = None if buyer.market.sells_to_companies or dice.random() > 0.08 else dice.choice(list(COUPONS))
         lines = self._lines(key, buyer, COUPONS.get(coupon or "", 0))
         parcels = [] if ending else self.shipping.send(key, buyer.address["country"], lines, placed)
+        for parcel in parcels:
+            if parcel.status != "CANCELED":
+                for line in lines:
+                    line["quantity_shipped"] += parcel.contents.get(line["id"], 0)
         status, since = self._status(ending, placed, lines, parcels)
         self._order(key, buyer, coupon, lines, (status, since), placed, parcels)
         self._addresses(key, buyer, placed)
@@ -116,6 +120,7 @@ class OrderBook:
                     "quantity_invoiced": 0,
                     "quantity_canceled": 0,
                     "quantity_refunded": 0,
+                    "quantity_shipped": 0,
                     "original_price": money(good.cents),
                     "price": money(price),
                     "price_net": money(price + portion(price, rate)),

@@ -1,7 +1,8 @@
 """A batch of checked records on its way into the store: rows for `COPY`, then the statements of sql/ingest.sql.
 
-A batch is one transaction. When the store refuses some of its records, the batch is taken back and written again
-without them; when the store refuses the batch for a reason that names no record, its records go one by one.
+A batch is one transaction. When some of its records break a rule against the store, the batch is taken back and written
+again without them; when the store refuses the batch for a reason that names no record, its records go one by one. A
+batch that met another writer's locks the wrong way round is simply written again.
 """
 
 import json
@@ -16,6 +17,7 @@ from app.data import price
 from app.data.records import Carrier, Channel, Known, Order, Record, Refused
 
 _LIMIT = 10**12  # numeric(14, 2)
+_ATTEMPTS = 4
 
 _TABLES = {
     "import_orders": (
@@ -30,12 +32,13 @@ _TABLES = {
         "n line sku name quantity product_id tax_percentage tax_code additional "
         "original_price discount price price_net price_total price_total_net tax"
     ),
-    "import_shipments": "n external_id status created_at expected_delivery_at has_items has_codes",
+    "import_shipments": "n position external_id status created_at expected_delivery_at has_items has_codes",
     "import_shipment_items": "n shipment line quantity",
     "import_codes": "n shipment position path carrier code",
 }
 
-# A shipment lets go of a line before the line goes, and of a code before another shipment takes the code.
+# Rows are locked, then the rules are checked, then rows are written: a shipment lets go of a line before the line goes,
+# and of a code before another shipment takes the code.
 STEPS = (
     "measure_staging",
     "find_channels",
@@ -45,33 +48,37 @@ STEPS = (
     "find_orders",
     "number_orders",
     "measure_orders",
+    "lock_shipments",
+    "lock_lines",
+    "find_shipments",
+    "number_shipments",
+    "measure_shipments",
+    "find_carriers",
+    "refuse_shipment_statuses",
+    "refuse_missing_lines",
+    "count_shipped",
+    "refuse_overshipped_lines",
     "update_companies",
     "update_customers",
     "refuse_company_circles",
     "create_orders",
-    "update_orders",
     "create_lines",
-    "update_lines",
+    "raise_lines",
     "delete_addresses",
     "create_addresses",
     "delete_shipments",
-    "find_shipments",
-    "number_shipments",
-    "measure_shipments",
     "create_shipments",
+    "compare_shipments",
     "update_shipments",
     "delete_shipment_items",
-    "refuse_missing_lines",
-    "delete_lines",
-    "create_shipment_items",
     "update_shipment_items",
-    "refuse_overshipped_lines",
-    "find_carriers",
+    "create_shipment_items",
+    "delete_lines",
+    "lower_lines",
     "delete_codes",
     "refuse_taken_codes",
     "create_codes",
-    "touch_orders",
-    "touch_shipments",
+    "update_orders",
 )
 
 _statements = sql.load("ingest")
@@ -117,6 +124,11 @@ def stage(place: str, record: Record) -> Staged:
     return Staged(place, record, list(_rows(record)) if isinstance(record, Order) else [])
 
 
+async def measure(connection: asyncpg.Connection) -> None:
+    """For once after many rows were written: has statements planned anew."""
+    await connection.execute(_text("measure_store"))
+
+
 async def write(connection: asyncpg.Connection, batch: list[Staged]) -> tuple[Outcome, list[tuple[str, Refused]]]:
     """Writes records, no two of which have the same key; returns the outcome and the refused ones with their places.
 
@@ -126,8 +138,7 @@ async def write(connection: asyncpg.Connection, batch: list[Staged]) -> tuple[Ou
     remaining = dict(enumerate(batch))
     while remaining:
         try:
-            async with connection.transaction():
-                return await _apply(connection, remaining), refused
+            return await _transact(connection, remaining), refused
         except _RefusedByStore as verdict:
             refused += [(remaining.pop(n).place, refusal) for n, refusal in sorted(verdict.refusals.items())]
         except (
@@ -152,6 +163,19 @@ async def _write_each(connection: asyncpg.Connection, batch: list[Staged]) -> tu
         outcome.add(one)
         refused += refused_one
     return outcome, refused
+
+
+async def _transact(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Outcome:
+    """One transaction; where it met other writers so that one of them had to give way, it begins again."""
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            async with connection.transaction():
+                return await _apply(connection, batch)
+        except asyncpg.TransactionRollbackError:
+            if attempts == _ATTEMPTS:
+                raise
 
 
 async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Outcome:
@@ -252,7 +276,7 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
         yield (
             "import_shipments",
             (
-                *(key, shipment.status or "CREATED", shipment.created_at, shipment.expected_delivery_at),
+                *(n, key, shipment.status, shipment.created_at, shipment.expected_delivery_at),
                 *(shipment.items is not None, shipment.track_and_traces is not None),
             ),
         )

@@ -79,7 +79,10 @@ def _outcome(value: Any) -> Any:
 
 
 async def _later(value: Any) -> Any:
-    return await value if is_awaitable(value) else _outcome(value)
+    if not is_awaitable(value):
+        return _outcome(value)
+    await asyncio.sleep(0)  # it was still under way when others had failed, so it stays behind them
+    return await value
 
 
 def replay(layers: list[Layer], execute: Execute) -> AwaitableOrValue[ExecutionResult]:

@@ -8,6 +8,7 @@ has its HTTP status for both.
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,8 +21,9 @@ from app.errors import NotAuthenticated, RequestRefused, StorefrontKeyInvalid, S
 from app.execution.document import RequestErrors
 from app.execution.execute import Answer, Engine, refuse
 from app.http.body import read_body
+from app.http.mutation import REPLAYED, StoredAnswer, read_key, run_mutation
 from app.http.negotiation import GRAPHQL_RESPONSE, is_json, negotiate
-from app.http.reply import Reply, refusal, reply
+from app.http.reply import Reply, refusal, reply, reply_bytes
 from app.telemetry import Telemetry
 
 # A browser sends none of these to another origin unless that origin allowed it in a preflight, which we never do.
@@ -42,11 +44,12 @@ Fields = Mapping[bytes, bytes]
 
 @dataclass(slots=True)
 class GraphQLRequest:
-    """The parameters of the draft, of the right types. `extensions` are checked and have no meaning here."""
+    """The parameters of the draft, of the right types. Of `extensions`, `idempotencyKey` alone has a meaning."""
 
     query: str
     operation_name: str | None
     variables: dict[str, Any]
+    extensions: dict[str, Any]
 
     @classmethod
     def of(cls, parameters: Any) -> "GraphQLRequest":
@@ -65,7 +68,7 @@ class GraphQLRequest:
             raise RequestRefused('The parameter "variables" must be an object or null.')
         if extensions is not None and not isinstance(extensions, dict):
             raise RequestRefused('The parameter "extensions" must be an object or null.')
-        return cls(query, name or None, variables or {})
+        return cls(query, name or None, variables or {}, extensions or {})
 
 
 class GraphQLEndpoint:
@@ -120,6 +123,8 @@ class GraphQLEndpoint:
             request = GraphQLRequest.of(_load(await self._body(headers, receive)))
 
         answer = await self._answer(request, scope)
+        if isinstance(answer, StoredAnswer):
+            return reply_bytes(answer.text, 200, media_type, _VARY | REPLAYED), _outcome(answer)
         status = 200 if answer.ran or media_type != GRAPHQL_RESPONSE else 400
         return reply(answer.body, status, media_type, _VARY), _outcome(answer)
 
@@ -137,8 +142,16 @@ class GraphQLEndpoint:
         scope["state"]["operation"] = operation.name
         if self._needs_key and not operation.is_introspection:
             _check_key(scope)
-        context = await self._open_context(scope)
-        return await self._engine.run(operation, request.variables, context, request_id)
+
+        if operation.kind is not OperationType.MUTATION:
+            return await self._engine.run(operation, request.variables, await self._open_context(scope), request_id)
+
+        async def run(context: Any) -> Answer:
+            return await self._engine.run(operation, request.variables, context, request_id)
+
+        asked = request.query, operation.name, request.variables
+        scope["state"]["idempotency_key"] = read_key(scope["headers"], request.extensions, *asked)
+        return await run_mutation(partial(self._open_context, scope), run, request_id)
 
     async def _body(self, headers: Fields, receive: Receive) -> bytes:
         if not _has_json(headers) or headers.get(b"content-encoding", b"identity") != b"identity":

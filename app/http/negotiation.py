@@ -1,4 +1,4 @@
-"""Which media type an answer has (GraphQL over HTTP, "Accept"), and whether a request's body is JSON."""
+"""Which media type and encoding an answer has (GraphQL over HTTP, "Accept"), and whether a request's body is JSON."""
 
 import re
 from collections.abc import Callable
@@ -63,8 +63,15 @@ def negotiate(accept: str | None) -> str | None:
     return best[2] or None
 
 
+def accepts_gzip(accept_encoding: str | None) -> bool:
+    """Whether the header Accept-Encoding asks for gzip, and not rather for plain text."""
+    qualities = dict(_range(text) for text in (accept_encoding or "").split(",") if text.strip())
+    gzip = qualities.get("gzip", qualities.get("*", 0.0))
+    return gzip > 0 and gzip >= qualities.get("identity", 0.0)
+
+
 def _range(text: str) -> tuple[str, float]:
-    """A media range without its parameters, and its quality; an unreadable quality is none."""
+    """A media range, or an encoding, without its parameters, and its quality; an unreadable quality is none."""
     pattern, *parameters = (part.strip() for part in text.split(";"))
     qualities = [parameter for parameter in parameters if parameter[:2].lower() == "q="]
     if not qualities:

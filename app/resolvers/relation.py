@@ -12,20 +12,24 @@ from loaders.tree import Relation, Tree
 Resolver = Callable[..., Any]
 
 
-def relation(batch: Batch, key: str, *, needs: str | None = None) -> Resolver:
+def relation(batch: Batch, key: str, *, needs: str | None = None, or_empty: bool = False) -> Resolver:
     """A resolver that gives the value of `batch` (see `Batch`) for the parent's column `key`; null for a null key.
 
-    It raises `Forbidden` where the viewer lacks the scope `needs`.
+    Where the viewer lacks the scope `needs` it raises `Forbidden`, or gives an empty list if `or_empty`.
     """
 
-    def resolve(row: Row, info: Info) -> Awaitable[Any] | None:
-        if needs is not None:
+    def resolve(row: Row, info: Info) -> Awaitable[Any] | list[Any] | None:
+        if needs is not None and not info.context.may(needs):
+            if or_empty:
+                return []
             info.context.require(needs)
         value = row[key]
         return None if value is None else info.context.load(batch, value)
 
     def resolve_all(rows: Sequence[Row], info: Info) -> Any:
-        if needs is not None:
+        if needs is not None and not info.context.may(needs):
+            if or_empty:
+                return [[] for _ in rows]
             info.context.require(needs)
         return info.context.load_all(batch, column_of(rows, key))
 

@@ -55,10 +55,16 @@ FILTERED = [
 ]
 # Configuration and carriers belong to no company.
 EVERYBODYS = {"carrier", "carriers", "orderStatus", "orderStatuses"}
+# For staff alone.
+REFUSED = {"auditTrail"}
+# For staff and partners.
+FEED = "changes"
+PARTNERS = ["northwind", "hofstra-writer"]
 
 
 def test_every_root_field_is_asked() -> None:
-    assert set(SINGLE) | {root for root, _filter, _keys in FILTERED} | EVERYBODYS == set(ROOTS)
+    asked = set(SINGLE) | {root for root, _filter, _keys in FILTERED} | EVERYBODYS | REFUSED | {FEED}
+    assert asked == set(ROOTS)
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
@@ -129,3 +135,36 @@ async def test_list_with_all_that_is_nested_in_it_holds_nothing_of_the_other_com
 
     assert "errors" not in answer, answer["errors"]
     assert _texts(answer["data"]) & theirs == set()
+
+
+@pytest.mark.parametrize("partner", PARTNERS)
+@pytest.mark.parametrize("type", ["ORDER", "SHIPMENT", "SHIPMENT_ITEM", "TRACK_AND_TRACE", "CARRIER"])
+async def test_feed_with_all_that_is_nested_in_it_holds_nothing_of_the_other_company(
+    graphql: GraphQL, connection: Any, partner: str, type: str
+) -> None:
+    change = executable_schema().type_map["Change"]
+    assert isinstance(change, GraphQLObjectType)
+    document = f"""
+    query($after: String) {{
+      changes(after: $after, types: [{type}]) {{
+        nextCursor hasMore changes {{ {_everything_below(change, 1)} }}
+      }}
+    }}
+    """
+    theirs = {row[0] for statement in (SHIPMENT, ITEM, CODE, ORDER) for row in await connection.fetch(statement)}
+    page: dict[str, Any] = {"nextCursor": None, "hasMore": True}
+    while page["hasMore"]:
+        answer = await graphql(document, {"after": page["nextCursor"]}, viewer=partner)
+        assert "errors" not in answer, answer["errors"]
+        page = answer["data"][FEED]
+        assert _texts(page) & theirs == set()
+
+
+@pytest.mark.parametrize("stranger", [*STRANGERS, "contact", "apikey"])
+async def test_audit_trail_of_ones_own_shipment_is_refused_like_one_of_nothing(
+    graphql: GraphQL, connection: Any, stranger: str
+) -> None:
+    document = "query($key: String!) { auditTrail(shipmentId: $key) { id } }"
+    own = await graphql(document, {"key": await connection.fetchval(SHIPMENT)}, viewer=stranger)
+    assert own["errors"][0]["extensions"] == {"code": "FORBIDDEN"}
+    assert own == await graphql(document, {"key": NO_UUID}, viewer=stranger)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import httpx
 import hypothesis_graphql
@@ -31,6 +32,14 @@ async def executor(stack: AsyncExitStack, dsn: str, viewer: str | None, name: st
     return lambda document: client.post("/graphql", json={"query": document})
 
 
+def agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Where several siblings have failed and a null takes the place of all, the first to fail is told: a race."""
+    if one == other:
+        return True
+    raced = [answer["data"] is None and len(answer["errors"]) > 0 for answer in (one, other)]
+    return all(raced)
+
+
 # Where a field fails before anything was awaited, graphql-core drops the coroutines of its siblings.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("viewer", ["staff", "contact", "john", None])
@@ -46,7 +55,7 @@ def test_random_document_meets_no_defect_and_both_executors_agree(demo_dsn: str,
             answer = runner.run(planned(document))
             codes = {error["extensions"]["code"] for error in answer.json().get("errors", [])}
             assert "INTERNAL_SERVER_ERROR" not in codes, answer.text
-            assert answer.text == runner.run(plain(document)).text
+            assert agree(answer.json(), runner.run(plain(document)).json())
 
         try:
             ask()

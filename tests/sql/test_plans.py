@@ -87,7 +87,8 @@ def large_dsn(databases: Databases, empty_template: str) -> str:
     """A store of `ORDERS` orders, for reading only."""
 
     async def fill(dsn: str) -> None:
-        connection = await asyncpg.connect(dsn)
+        # VACUUM takes no row for visible to all whose commit has not reached the disk.
+        connection = await asyncpg.connect(dsn, server_settings={"synchronous_commit": "on"})
         await connection.execute(f"SET fill.orders = {ORDERS};" + FILL.read_text("utf-8"))
         await connection.execute("VACUUM ANALYZE")
         await connection.close()

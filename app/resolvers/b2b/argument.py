@@ -1,14 +1,15 @@
 """Arguments of the B2B surface as PostgreSQL takes them. Every refusal names the argument's path and its rule."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from app.errors import ValidationError
+from app.errors import ValidationError, VersionConflict
 
 _LONGEST_DATE = 64
+_LONGEST_TEXT = 255
 
 
 def as_uuid(text: str) -> UUID | None:
@@ -38,3 +39,30 @@ def as_instant(text: str, argument: str) -> datetime:
 def as_value(value: Any) -> Any:
     """Decimals in place of floats, which numeric columns would compare digit by digit."""
     return Decimal(str(value)) if isinstance(value, float) else value
+
+
+def as_text(text: str, argument: str, longest: int = _LONGEST_TEXT) -> str:
+    """Raises `ValidationError` where `text` is blank or has more than `longest` characters."""
+    if not text.strip() or len(text) > longest:
+        raise ValidationError(argument, f"must have 1 to {longest} characters, and not blanks alone")
+    return text
+
+
+def refuse_nulls(input: Mapping[str, Any], *fields: str) -> None:
+    """Raises `ValidationError` where one of `fields`, which no row is without, is null in the input of an update."""
+    for field in fields:
+        if field in input and input[field] is None:
+            raise ValidationError(f"input.{field}", "must not be null; left out, it stays as it is")
+
+
+def refuse_repeated(values: Sequence[Any], argument: str) -> None:
+    """`argument` has a place for the number of a value: `input.items.{}.code`. Raises `ValidationError`."""
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            raise ValidationError(argument.format(place), "stands here twice")
+
+
+def require_version(row: Any, version: int | None) -> None:
+    """`version` is the argument `ifVersion`, `row` is locked. Raises `VersionConflict`."""
+    if version is not None and version != row["version"]:
+        raise VersionConflict(row["version"])

@@ -35,6 +35,10 @@ async def resolve_carriers(_root: None, info: Info, input: dict[str, Any] | None
 
 
 carrier.set_field("descriptions", relation(descriptions_by_carrier, "id"))
-carrier.set_field("trackAndTraces", relation(newest_track_and_traces_by_carrier, "id", needs="shipments:read"))
+# No error without the scope: the SDK asks for the codes of every carrier, which needs no role (B-7).
+carrier.set_field(
+    "trackAndTraces",
+    relation(newest_track_and_traces_by_carrier, "id", needs="shipments:read", or_empty=True),
+)
 
 bindables = [query, carrier, page_type("CarriersResponse")]

@@ -12,6 +12,7 @@ import pytest
 
 from app.data import fixtures
 from app.data.catalogue import CARRIERS
+from tests import consistency
 
 EXAMPLES = Path(__file__).parents[2] / "contract" / "examples"
 
@@ -234,6 +235,11 @@ async def test_the_contacts_company_has_a_daughter_and_a_sister_with_orders(data
 async def test_fixtures_break_no_rule(database: asyncpg.Connection, rules: dict[str, str]) -> None:
     for rule, breaches in rules.items():
         assert await rows(database, breaches) == [], rule
+
+
+async def test_fixtures_keep_the_stores_own_rules(fresh_dsn: str) -> None:
+    await fixtures.load(fresh_dsn)
+    assert await consistency.breaches(fresh_dsn) == {}
 
 
 async def test_carriers_agree_with_the_generators(database: asyncpg.Connection) -> None:

@@ -17,6 +17,7 @@ import sql
 from app.data import staging
 from app.data.ingest import ingest
 from app.data.lines import MAX_LINE
+from tests import consistency
 
 BROKEN = Path(__file__).parents[2] / "data" / "broken.ndjson"
 NORTHWIND = Path(__file__).parents[4] / "shared" / "data" / "northwind.ndjson"
@@ -87,6 +88,17 @@ class Store:
         finally:
             await connection.close()
 
+    async def told(self, type: str, actor: str) -> list[tuple[str, int]]:
+        """How many changes of a type the feed has of an actor, by action."""
+        return await self.fetch(
+            """
+            SELECT action, count(*) FROM changes JOIN transactions t ON t.id = transaction_id
+            WHERE type = $1 AND actor = $2 GROUP BY action ORDER BY action
+            """,
+            type,
+            actor,
+        )
+
     async def rows(self) -> dict[str, Any]:
         """Every table's rows with their physical versions: equal only where nothing was written in between."""
         tables = await self.fetch("SELECT relname FROM pg_stat_user_tables ORDER BY 1")
@@ -111,6 +123,8 @@ async def test_northwind_comes_in_whole_and_twice_is_once(store: Store) -> None:
         SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM order_items), (SELECT count(*) FROM shipments),
           (SELECT count(DISTINCT company_id) FROM orders), (SELECT count(*) FROM track_and_traces)
     """) == [(830, 2155, 809, 89, 809)]
+    assert await store.told("SHIPMENT", "import") == [("CREATED", 809)]
+    assert await consistency.breaches(store.dsn) == {}
 
     before = await store.rows()
     assert await store.take_file(NORTHWIND) == ["834 read, 0 created, 0 updated, 834 unchanged, 0 refused"]
@@ -200,6 +214,13 @@ async def test_changed_record_changes_its_rows_and_keeps_their_ids(store: Store)
     assert await store.fetch("SELECT type, city FROM order_addresses") == [("delivery", "Utrecht")]
     assert await store.fetch("SELECT sku, quantity FROM shipment_items ORDER BY sku") == [("A-1", 5), ("A-3", 1)]
     assert await store.fetch("SELECT code FROM track_and_traces ORDER BY code") == [("PLAIN",), ("T-1",)]
+    assert await store.fetch("SELECT version FROM orders UNION ALL SELECT version FROM shipments ORDER BY 1") == [
+        (1,),
+        (2,),
+        (2,),
+    ]
+    assert await store.told("SHIPMENT_ITEM", "import") == [("CREATED", 2), ("UPDATED", 1)]
+    assert await consistency.breaches(store.dsn) == {}
 
 
 async def test_list_that_is_left_out_is_left_alone_and_an_empty_one_empties(store: Store) -> None:
@@ -290,6 +311,134 @@ async def test_what_was_shipped_from_here_binds_the_record(store: Store) -> None
     assert await store.fetch("SELECT external_id FROM shipments") == [(None,)]
 
 
+async def test_shipment_gets_from_the_stores_status_to_the_records_or_the_record_is_refused(store: Store) -> None:
+    statuses = ("CREATED", "IN_TRANSIT", "CANCELED", "DELIVERED", "FAILED_DELIVERY")
+
+    def orders(*statuses: str | None) -> list[dict[str, Any]]:
+        return [order(n, shipments=[shipment(n, status=status)]) for n, status in enumerate(statuses, 1)]
+
+    await store.take(SHOP, SWIFT, *orders(*statuses))
+    assert await store.take(*orders("DELIVERED", "CREATED", "PROCESSING", None, "CANCELED")) == [
+        "2: $.shipments[0].status: a shipment does not get from IN_TRANSIT to CREATED",
+        "3: $.shipments[0].status: a shipment does not get from CANCELED to PROCESSING",
+        "5 read, 0 created, 2 updated, 1 unchanged, 2 refused",
+    ]
+    assert await store.fetch("SELECT status FROM shipments ORDER BY external_id") == [
+        (status,) for status in ("DELIVERED", "IN_TRANSIT", "CANCELED", "DELIVERED", "CANCELED")
+    ]
+    assert await store.told("SHIPMENT", "import") == [("CREATED", 5), ("UPDATED", 2)]
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_records_that_break_rules_are_refused_one_by_one_and_the_others_of_their_batch_load(store: Store) -> None:
+    await store.take(SHOP, SWIFT, *(order(n) for n in range(1, 6)))
+    await store.fetch("""
+        WITH own AS (
+          INSERT INTO shipments (order_id, channel_id)
+          SELECT id, channel_id FROM orders WHERE external_id IN ('O-2', 'O-4') RETURNING *)
+        INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, quantity)
+        SELECT own.id, l.id, l.order_id, l.channel_id, 1 FROM own JOIN order_items l USING (order_id) WHERE l.line = 1
+    """)
+    await store.fetch("UPDATE shipments SET status = 'CANCELED' WHERE external_id = 'S-3'")
+    assert await store.take(
+        order(1, shipments=[shipment(1, items=[{"line": 1, "quantity": 3}])]),
+        order(2, shipments=[shipment(2, items=[{"line": 1, "quantity": 3}])]),
+        order(3, shipments=[shipment(3, status="IN_TRANSIT")]),
+        order(4, items=[line(1, quantity=2)]),
+        order(5, shipments=[shipment(5, trackAndTraces=[{"carrier": "Swift", "code": "T-1"}])]),
+        order(6),
+    ) == [
+        "3: $.shipments[0].status: a shipment does not get from CANCELED to IN_TRANSIT",
+        "2: $.items: line 1: 4 shipped in the store, but 3 ordered",
+        "4: $.items: line 1: 3 shipped in the store, but 2 ordered",
+        '5: $.shipments[0].trackAndTraces[0].code: "T-1" is a code of another shipment',
+        "6 read, 1 created, 1 updated, 0 unchanged, 4 refused",
+    ]
+    assert await store.told("ORDER", "import") == [("CREATED", 6)]
+    assert await store.told("SHIPMENT", "import") == [("CREATED", 6), ("UPDATED", 1)]
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_what_is_shipped_moves_between_shipments_of_a_full_line(store: Store) -> None:
+    def shipped(*quantities: int | None, statuses: tuple[str, ...] = ("CREATED",) * 3) -> list[dict[str, Any]]:
+        return [
+            shipment(n, status=status, items=[{"line": 1, "quantity": quantity}] if quantity else [])
+            for n, (quantity, status) in enumerate(zip(quantities, statuses, strict=False), 1)
+        ]
+
+    await store.take(SHOP, SWIFT, order(shipments=shipped(3, None)))
+    for shipments, quantity, ordered in (
+        (shipped(1, 2), 3, 3),
+        (shipped(2, 1), 3, 3),
+        (shipped(2, 4), 6, 6),
+        (shipped(2, 4, 4, statuses=("CREATED", "CANCELED", "CREATED")), 6, 6),
+        (shipped(None, 4, 1, statuses=("CREATED", "CANCELED", "CREATED")), 1, 1),
+        (shipped(1), 1, 1),
+    ):
+        said = await store.take(order(items=[line(1, quantity=ordered), line(2)], shipments=shipments))
+        assert said == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+        assert await store.fetch("SELECT quantity, quantity_shipped FROM order_items WHERE line = 1") == [
+            (ordered, quantity)
+        ]
+        assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_line_that_is_new_and_one_that_is_lowered_are_shipped_by_their_new_names(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order())
+    items = [line(1, quantity=2, name="Small anvil"), line(3, name="Hammer")]
+    lines = [{"line": 1, "quantity": 1}, {"line": 3, "quantity": 3}]
+    said = await store.take(order(items=items, shipments=[shipment(2, items=lines)]))
+    assert said == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch("SELECT name, quantity FROM shipment_items ORDER BY quantity") == [
+        ("Small anvil", 1),
+        ("Hammer", 3),
+    ]
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_import_waits_for_a_writer_and_counts_what_it_ships(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order())
+    writer = await asyncpg.connect(store.dsn)
+    try:
+        async with writer.transaction():
+            await writer.execute("""
+                INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, quantity)
+                SELECT s.id, l.id, s.order_id, s.channel_id, 3 FROM shipments s JOIN order_items l USING (order_id)
+                WHERE l.line = 2
+            """)
+            lowered = order(items=[line(1), line(2, quantity=1)])
+            del lowered["shipments"]
+            taking = asyncio.create_task(store.take(lowered))
+            async with asyncio.timeout(30):
+                while not await store.fetch("""
+                    SELECT FROM pg_stat_activity
+                    WHERE datname = current_database() AND application_name = 'waybill import'
+                      AND wait_event_type = 'Lock'
+                """):
+                    assert not taking.done()
+                    await asyncio.sleep(0.01)
+        assert (await taking)[0] == "1: $.items: line 2: 3 shipped in the store, but 1 ordered"
+    finally:
+        await writer.close()
+
+
+async def test_batch_that_had_to_give_way_is_written_again(store: Store) -> None:
+    await store.take(SHOP, SWIFT)
+    await store.fetch("CREATE SEQUENCE tries")
+    await store.fetch("""
+        CREATE FUNCTION give_way() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          IF nextval('tries') <= 2 THEN
+            RAISE EXCEPTION 'deadlock detected' USING ERRCODE = 'deadlock_detected';
+          END IF;
+          RETURN NULL;
+        END $$
+    """)
+    await store.fetch("CREATE TRIGGER give_way AFTER INSERT ON orders FOR EACH STATEMENT EXECUTE FUNCTION give_way()")
+    assert await store.take(order(1), order(2)) == ["2 read, 2 created, 0 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch("SELECT last_value FROM tries") == [(3,)]
+
+
 async def test_conflict_that_no_check_foresees_costs_its_own_record_only(store: Store) -> None:
     await store.take(SHOP, SWIFT)
     await store.fetch("ALTER TABLE order_items ADD CONSTRAINT order_items_sku_lucky CHECK (sku <> 'A-13')")
@@ -371,15 +520,10 @@ async def test_line_that_is_too_long_is_refused_and_passed_over(store: Store, tm
 async def test_killed_import_leaves_whole_records(store: Store) -> None:
     records = [SHOP, SWIFT, *(order(n, createdAt="2024-03-01T09:00:00Z") for n in range(4000))]
     store.file.write_text("".join(json.dumps(record) + "\n" for record in records))
-    program = (
-        f"import asyncio; from app.data.ingest import ingest; asyncio.run(ingest({store.dsn!r}, [{str(store.file)!r}]))"
-    )
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        program,
+        *(sys.executable, "-m", "app", "import", str(store.file)),
         cwd=Path(__file__).parents[3],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "DATABASE_URL": store.dsn},
     )
     async with asyncio.timeout(30):
         while not await store.fetch("SELECT FROM orders LIMIT 1"):
@@ -394,8 +538,11 @@ async def test_killed_import_leaves_whole_records(store: Store) -> None:
         WHERE (SELECT count(*) FROM order_items l WHERE l.order_id = o.id) = 2
           AND (SELECT count(*) FROM track_and_traces t WHERE t.order_id = o.id) = 1"""
     ) == [(count,)]
+    assert await consistency.breaches(store.dsn) == {}
     said = await store.take_file(store.file)
     assert said == [f"4,002 read, {4000 - count:,} created, 0 updated, {count + 2:,} unchanged, 0 refused"]
+    assert await store.told("SHIPMENT", "import") == [("CREATED", 4000)]
+    assert await consistency.breaches(store.dsn) == {}
 
 
 async def test_two_imports_of_a_file_at_once_load_it_once(store: Store) -> None:
@@ -421,4 +568,5 @@ async def test_progress_shows_lines_rate_and_time_left(fresh_dsn: str) -> None:
 
 def test_every_statement_of_the_import_is_sent() -> None:
     named = set(sql.load("ingest").statements)
-    assert named == {*staging.STEPS, "staging", "empty_staging", "take_turn", "known", "channel", "carrier", "outcome"}
+    others = {"staging", "empty_staging", "measure_store", "take_turn", "known", "channel", "carrier", "outcome"}
+    assert named == {*staging.STEPS, *others}

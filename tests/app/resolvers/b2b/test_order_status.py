@@ -77,7 +77,7 @@ async def test_order_status_is_found_by_its_id_and_by_its_code(graphql: GraphQL)
 @pytest.mark.parametrize("input", ["{}", "{id: null, code: null}", '{id: 1, code: "NEW"}'])
 async def test_order_status_takes_exactly_one_key(graphql: GraphQL, input: str) -> None:
     extensions = await refusal(graphql, f"{{ orderStatus(input: {input}) {{ id }} }}")
-    assert extensions == {"code": "VALIDATION_ERROR", "argument": "input"}
+    assert (extensions["code"], extensions["path"]) == ("VALIDATION_ERROR", "input")
 
 
 @pytest.mark.parametrize("input", ["{id: -1}", '{code: "new"}', '{code: ""}'])
@@ -162,7 +162,7 @@ async def test_order_status_without_neighbours_has_an_empty_page(graphql: GraphQ
 
 async def test_order_status_neighbours_refuse_a_page_out_of_bounds(graphql: GraphQL) -> None:
     extensions = await refusal(graphql, NEIGHBOURS, all={"codes": ["NEW"]}, input={"offset": 101})
-    assert extensions == {"code": "VALIDATION_ERROR", "argument": "input.offset"}
+    assert (extensions["code"], extensions["path"]) == ("VALIDATION_ERROR", "input.offset")
 
 
 async def test_order_status_neighbours_cost_the_same_statements_whatever_the_page(

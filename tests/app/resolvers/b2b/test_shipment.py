@@ -51,7 +51,8 @@ async def test_shipment_of_another_company_answers_like_a_missing_one(graphql: G
 
 async def test_shipment_id_that_is_no_uuid_is_a_validation_error(graphql: GraphQL) -> None:
     error = await refusal(graphql, '{ shipment(id: "17") { id } }')
-    assert error["extensions"] == {"code": "VALIDATION_ERROR", "argument": "id"}
+    extensions = {"code": "VALIDATION_ERROR", "argument": "id", "path": "id", "rule": "must be a UUID"}
+    assert error["extensions"] == extensions
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,8 @@ async def test_shipments_sorts_apply_in_the_order_given(graphql: GraphQL, connec
 )
 async def test_shipments_refusal_names_the_argument(graphql: GraphQL, input: dict[str, Any], argument: str) -> None:
     error = await refusal(graphql, LIST, input=input)
-    assert error["extensions"] == {"code": "VALIDATION_ERROR", "argument": argument}
+    rule = error["message"].removeprefix(f"{argument} ")
+    assert error["extensions"] == {"code": "VALIDATION_ERROR", "argument": argument, "path": argument, "rule": rule}
 
 
 @pytest.mark.parametrize("fields", ["page offset", "items { id } start end", "itemsFound pages"])

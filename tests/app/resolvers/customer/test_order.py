@@ -167,6 +167,7 @@ async def test_parts_of_a_bundle_are_no_lines(demo_copy_dsn: str) -> None:
 async def test_cancelled_shipments_do_not_count_as_shipped(demo_copy_dsn: str, status: str, shipped: int) -> None:
     answer = await _own_database(
         demo_copy_dsn,
+        "ALTER TABLE shipments DISABLE TRIGGER shipments_status_follows;"  # no step leads to all of them
         f"UPDATE shipments SET status = '{status}' WHERE number = 1",
         '{ customerOrder(id: "3") { items { edges { node { qtyOrdered qtyShipped } } } } }',
     )

@@ -122,6 +122,7 @@ async def test_shipments_are_filtered_by_the_customers_word(graphql: GraphQL, st
 )
 async def test_every_stored_status_has_its_word(demo_copy_dsn: str, stored: str | None, word: str) -> None:
     connection = await asyncpg.connect(demo_copy_dsn)
+    await connection.execute("ALTER TABLE shipments DISABLE TRIGGER shipments_status_follows")  # no step leads there
     await connection.execute("UPDATE shipments SET status = $1 WHERE number = 1", stored)
     db = await Database.connect(settings_for(demo_copy_dsn))
     shipments, customer = load("customer_shipment"), Scope.of_customer(1, 1)

@@ -1,0 +1,106 @@
+"""A mutation over HTTP: what it writes and the answer that tells of it become lasting together, or not at all.
+
+A request with an idempotency key is applied once. The header is that of
+https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/, its value taken as it is.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import GraphQLError
+
+from app.context import Context
+from app.errors import RequestRefused
+from app.execution.errors import render
+from app.execution.execute import Answer
+from app.http.reply import dump
+from app.write import IdempotencyKey, Write
+
+HEADER = "Idempotency-Key"
+REPLAYED = {"idempotent-replayed": "true"}
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+# How often a mutation runs that others brought into a deadlock.
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class StoredAnswer(Answer):
+    """The answer of an earlier request, byte for byte. `body` is empty."""
+
+    text: bytes = b""
+
+
+def read_key(
+    headers: Iterable[tuple[bytes, bytes]], extensions: Mapping[str, Any], *asked: Any
+) -> IdempotencyKey | None:
+    """The key of a request that asks for `asked`, JSON values; None where it has none. Raises `RequestRefused`.
+
+    `headers` are ASGI's.
+    """
+    given: list[tuple[str, Any]] = [
+        (HEADER, value.decode("latin-1")) for name, value in headers if name == HEADER.lower().encode()
+    ]
+    if extensions.get("idempotencyKey") is not None:
+        given.append(("extensions.idempotencyKey", extensions["idempotencyKey"]))
+    for path, value in given:
+        if not isinstance(value, str) or not _KEY.fullmatch(value):
+            raise _bad_key(path, "must be 1 to 255 visible ASCII characters")
+        if value != given[0][1]:
+            raise _bad_key(path, f"must be the same as {given[0][0]}")
+    if not given:
+        return None
+    text = json.dumps(asked, sort_keys=True)
+    return IdempotencyKey(given[0][1], hashlib.sha256(text.encode()).digest())
+
+
+def _bad_key(path: str, rule: str) -> RequestRefused:
+    return RequestRefused(f"{path} {rule}", code="VALIDATION_ERROR", path=path, rule=rule)
+
+
+async def run_mutation(
+    open_context: Callable[[], Awaitable[Context]], run: Callable[[Context], Awaitable[Answer]], request_id: str
+) -> Answer:
+    """Runs a mutation, each time in a context of its own, until it is answered or has failed by itself."""
+    for _ in range(_ATTEMPTS):
+        context = await open_context()
+        try:
+            answer = await run(context)
+            write = context.writing
+            if write is None:
+                return answer
+            if write.answer is not None:
+                return StoredAnswer({}, ran=True, text=write.answer)
+            if not _is_failure(answer, write):
+                answer = await _commit(answer, write, request_id)
+        finally:
+            if context.writing is not None:
+                await context.writing.close()
+        if not write.is_worth_repeating:
+            return _without_data(answer) if write.is_broken else answer
+    return _without_data(answer)
+
+
+def _is_failure(answer: Answer, write: Write) -> bool:
+    """Fields of mutations are non-null, so one that fails leaves no data; should one be nullable, null is failure."""
+    data = answer.body.get("data")
+    return write.is_broken or data is None or None in data.values()
+
+
+async def _commit(answer: Answer, write: Write, request_id: str) -> Answer:
+    try:
+        await write.commit(dump(answer.body))
+    except Exception as error:
+        path: list[str | int] = list(answer.body["data"])
+        errors, defects = render([GraphQLError(str(error), path=path, original_error=error)], request_id)
+        return Answer({"errors": errors, "data": None}, ran=True, defects=defects)
+    return answer
+
+
+def _without_data(answer: Answer) -> Answer:
+    """Of a transaction that was taken back: what the answer shows is not in the store."""
+    return Answer({"errors": answer.body["errors"], "data": None}, ran=True, defects=answer.defects)

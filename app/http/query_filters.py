@@ -1,0 +1,127 @@
+"""Filters of a list as parameters of a URL, by the names that an input type of the SDL gives them.
+
+A filter that takes a list comes once for each value (`?statuses=IN_TRANSIT&statuses=EXCEPTION`), one that takes a range
+with its bound after a dot (`?createdAt.greaterThan=2026-01-01`), any other once.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInputType,
+    GraphQLList,
+    get_named_type,
+    get_nullable_type,
+)
+
+from app.errors import RequestRefused, ValidationError
+from app.resolvers.b2b.argument import as_instant
+
+_INTEGER = re.compile(r"-?[0-9]{1,10}")
+_SMALLEST, _LARGEST = -(2**31), 2**31 - 1
+_BOOLEANS = {"true": True, "false": False}
+# What a list is paged and sorted by.
+_NO_FILTERS = {"page", "offset", "sortInputs"}
+_LONGEST_NAME = 100
+
+Parse = Callable[[str, str], Any]
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    """`path` leads to the value in the input type; `parse` takes a text and the name to refuse it by."""
+
+    path: tuple[str, ...]
+    parse: Parse
+    is_list: bool
+
+
+class QueryFilters:
+    """The filters of `input_type`; `most` values of one list are taken."""
+
+    def __init__(self, input_type: GraphQLInputObjectType, most: int) -> None:
+        self._most = most
+        self._parameters = {
+            ".".join(parameter.path): parameter
+            for name, field in input_type.fields.items()
+            if name not in _NO_FILTERS
+            for parameter in _parameters(name, field.type)
+        }
+
+    def read(self, query_string: bytes) -> dict[str, Any]:
+        """What GraphQL would make of the same input. Raises `ValidationError` by name, and `RequestRefused`."""
+        arguments: dict[str, Any] = {}
+        for name, text in _pairs(query_string):
+            parameter = self._parameters.get(name)
+            if parameter is None:
+                raise ValidationError(name[:_LONGEST_NAME], "is no filter of this list")
+            value = parameter.parse(text, name)
+            *parents, last = parameter.path
+            place = arguments
+            for parent in parents:
+                place = place.setdefault(parent, {})
+            if parameter.is_list:
+                values = place.setdefault(last, [])
+                values.append(value)
+                if len(values) > self._most:
+                    raise ValidationError(name, f"must not be given more than {self._most} times")
+            elif last in place:
+                raise ValidationError(name, "must not be given twice")
+            else:
+                place[last] = value
+        return arguments
+
+
+def _pairs(query_string: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise RequestRefused("The query string is not URL-encoded UTF-8.") from None
+
+
+def _parameters(name: str, type_: GraphQLInputType) -> list[_Parameter]:
+    nullable, named = get_nullable_type(type_), get_named_type(type_)
+    if isinstance(named, GraphQLInputObjectType):
+        return [_Parameter((name, bound), _bound, is_list=False) for bound in named.fields]
+    parse = _member(named) if isinstance(named, GraphQLEnumType) else _SCALARS[named.name]
+    return [_Parameter((name,), parse, is_list=isinstance(nullable, GraphQLList))]
+
+
+def _member(enum: GraphQLEnumType) -> Parse:
+    def parse(text: str, name: str) -> str:
+        if text not in enum.values:
+            raise ValidationError(name, f"must be one of {', '.join(enum.values)}")
+        return text
+
+    return parse
+
+
+def _integer(text: str, name: str) -> int:
+    if not _INTEGER.fullmatch(text) or not _SMALLEST <= int(text) <= _LARGEST:
+        raise ValidationError(name, f"must be a whole number from {_SMALLEST} to {_LARGEST}")
+    return int(text)
+
+
+def _boolean(text: str, name: str) -> bool:
+    if text not in _BOOLEANS:
+        raise ValidationError(name, "must be true or false")
+    return _BOOLEANS[text]
+
+
+def _string(text: str, name: str) -> str:
+    if "\0" in text:
+        raise ValidationError(name, "must not hold a NUL")
+    return text
+
+
+def _bound(text: str, name: str) -> str:
+    as_instant(text, name)
+    return text
+
+
+_SCALARS: Mapping[str, Parse] = {"Int": _integer, "Boolean": _boolean, "String": _string}

@@ -1,0 +1,145 @@
+"""Writing carriers on the B2B surface (B-55)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from ariadne import MutationType
+
+import sql
+from app.auth.viewer import Kind, Viewer
+from app.context import Context, Info
+from app.errors import CarrierNotFound, ValidationError
+from app.resolvers.b2b.argument import as_text, refuse_nulls, refuse_repeated, require_version
+from app.resolvers.tracking import tracking_url
+
+SQL = sql.load("carrier")
+
+mutation = MutationType()
+
+_LONGEST_NAME = 64
+_LONGEST_TEXT = 255
+_LARGEST_COST = 9_999_999_999
+_LANGUAGE = re.compile(r"[A-Z]{2}")
+_URL = re.compile(r"https?://[^\s/]\S*")
+
+
+@mutation.field("carrierCreate")
+async def resolve_carrier_create(_root: None, info: Info, input: dict[str, Any]) -> Any:
+    """Raises `CarrierAlreadyExists` or `ValidationError`."""
+    context = info.context
+    await context.write("carriers:write")
+    given = {field: value for field, value in input.items() if value is not None}
+    blank = {"track_and_trace_url": None, "logo": None, "shipping_cost": None}
+    [row] = await context.fetch(
+        SQL.create,
+        **{**blank, **_columns(given)},
+        **_descriptions(given["descriptions"]),
+        user_id=_user_id(context.viewer),
+    )
+    return row
+
+
+@mutation.field("carrierUpdate")
+async def resolve_carrier_update(
+    _root: None, info: Info, id: int, input: dict[str, Any], ifVersion: int | None = None
+) -> Any:
+    """Raises `CarrierNotFound`, `CarrierAlreadyExists`, `ValidationError` or `VersionConflict`."""
+    context = info.context
+    await context.write("carriers:update")
+    present = await _lock(context, id)
+    require_version(present, ifVersion)
+    refuse_nulls(input, "name", "type", "descriptions", "warehouseIds")
+    values = _columns(input)
+    if "descriptions" in input:
+        await context.fetch(SQL.set_descriptions, id=id, **_descriptions(input["descriptions"]))
+    elif all(present[column] == value for column, value in values.items()):
+        [row] = await context.fetch(SQL.by_ids, ids=[id])
+        return row
+    columns = {column: present[column] for column in ("name", "type", "track_and_trace_url", "logo", "shipping_cost")}
+    [row] = await context.fetch(SQL.update, id=id, user_id=_user_id(context.viewer), **{**columns, **values})
+    return row
+
+
+@mutation.field("carrierDelete")
+async def resolve_carrier_delete(_root: None, info: Info, id: int, ifVersion: int | None = None) -> bool:
+    """Raises `CarrierNotFound`, `CarrierInUse` or `VersionConflict`."""
+    await info.context.write("carriers:write")
+    require_version(await _lock(info.context, id), ifVersion)
+    await info.context.fetch(SQL.delete, id=id)
+    return True
+
+
+async def require_carriers(context: Context, ids: Mapping[str, int | None]) -> None:
+    """`ids` by the paths of the arguments that hold them. Raises `ValidationError` for what is no carrier's (B-50)."""
+    wanted = set(ids.values()) - {None}
+    unknown = wanted - {row["id"] for row in await context.fetch(SQL.share, ids=list(wanted))} if wanted else set()
+    for path, carrier_id in ids.items():
+        if carrier_id in unknown:
+            raise ValidationError(path, "must be the id of a carrier")
+
+
+async def _lock(context: Context, id: int) -> Any:
+    rows = await context.fetch(SQL.lock, id=id)
+    if not rows:
+        raise CarrierNotFound(id, "id")
+    return rows[0]
+
+
+def _user_id(viewer: Viewer) -> int | None:
+    """Of staff alone: a partner's key is no user."""
+    return int(viewer.subject.partition(":")[2]) if viewer.kind is Kind.STAFF else None
+
+
+def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of the fields that are given. Raises `ValidationError`."""
+    if given.get("warehouseIds"):
+        raise ValidationError("input.warehouseIds", "must be empty: there are no warehouses")
+    columns: dict[str, Any] = {}
+    if "name" in given:
+        columns["name"] = as_text(given["name"], "input.name", _LONGEST_NAME)
+    if "type" in given:
+        columns["type"] = given["type"]
+    if "trackAndTraceURL" in given:
+        columns["track_and_trace_url"] = _template(given["trackAndTraceURL"])
+    if "logo" in given:
+        columns["logo"] = _url(given["logo"], "input.logo")
+    if "shippingCost" in given:
+        columns["shipping_cost"] = _cost(given["shippingCost"])
+    return columns
+
+
+def _template(text: str | None) -> str | None:
+    template = _url(text, "input.trackAndTraceURL")
+    if template is not None and not (template.startswith("https:") and tracking_url(template, "")):
+        raise ValidationError("input.trackAndTraceURL", "must be an https URL with a host of its own")
+    return template
+
+
+def _url(text: str | None, path: str) -> str | None:
+    if text is not None and not (_URL.fullmatch(text) and len(text) <= _LONGEST_TEXT):
+        raise ValidationError(path, f"must be a URL of http or https, at most {_LONGEST_TEXT} characters")
+    return text
+
+
+def _cost(amount: float | None) -> Decimal | None:
+    if amount is None:
+        return None
+    if not 0 <= amount <= _LARGEST_COST:
+        raise ValidationError("input.shippingCost", f"must be at least 0 and at most {_LARGEST_COST}")
+    return Decimal(str(amount)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def _descriptions(descriptions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    for place, description in enumerate(descriptions):
+        if not _LANGUAGE.fullmatch(description["language"]):
+            raise ValidationError(f"input.descriptions.{place}.language", "must be two capitals, such as NL")
+        if len(description.get("value") or "") > _LONGEST_TEXT:
+            raise ValidationError(f"input.descriptions.{place}.value", f"must have at most {_LONGEST_TEXT} characters")
+    languages = [description["language"] for description in descriptions]
+    refuse_repeated(languages, "input.descriptions.{}.language")
+    return {"languages": languages, "texts": [description.get("value") for description in descriptions]}
+
+
+bindables = [mutation]

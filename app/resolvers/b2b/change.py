@@ -1,0 +1,154 @@
+"""The feed of changes: what was written, in the order of the commits, for whoever keeps a copy.
+
+A position is given to a transaction while it commits, one after another (see `sql/migrations/0005_writes.sql`), so
+whoever has read up to a position has missed nothing below it: a cursor is a position, and survives everybody.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ariadne import ObjectType, QueryType
+
+import sql
+from app.auth.viewer import Kind
+from app.context import Context, Info
+from app.errors import Forbidden, InvalidCursor, ValidationError
+from app.resolvers.b2b.place import BEGINNING, LARGEST, Place, cursor_of, place_of
+from loaders.batch import Fetch, Row
+from loaders.carrier import carrier_by_id
+from loaders.order import order_by_id
+from loaders.shipment import shipment_by_id
+from loaders.shipment_item import shipment_item_by_id
+from loaders.track_and_trace import track_and_trace_by_id
+
+SQL = sql.load("change")
+FEED = "changes"
+DEFAULT_SIZE = 100
+
+# How many changes one page looks through, for a viewer who sees few of them, before it says that there is more.
+_FARTHEST = 10_000
+_STRIDE = 10
+
+query = QueryType()
+change = ObjectType("Change")
+change_page = ObjectType("ChangePage")
+
+
+@dataclass(frozen=True)
+class ChangePage:
+    """`reached` is the place of the last change that was looked at, be it among the rows or not the viewer's."""
+
+    rows: list[Row]
+    reached: Place
+    has_more: bool
+
+
+@query.field("changes")
+async def resolve_changes(
+    _root: None, info: Info, after: str | None = None, first: int | None = None, types: list[str] | None = None
+) -> ChangePage:
+    """Raises `Forbidden` for contacts and customers, `InvalidCursor`, `ValidationError`."""
+    context = info.context
+    viewer = context.require("orders:read")
+    context.require("shipments:read")
+    if viewer.kind not in (Kind.STAFF, Kind.PARTNER):
+        raise Forbidden("The feed of changes is for staff and partners.")
+    size = size_of(context, first)
+    place = BEGINNING if after is None else place_of(after, FEED)
+    page = await _read(context, place, size, types)
+    if page.reached == place:
+        await _refuse_unknown(context, place)
+    return page
+
+
+async def end_of_feed(fetch: Fetch) -> str:
+    """The cursor of whoever knows all that `fetch` sees."""
+    [newest] = await fetch(SQL.newest)
+    return cursor_of(Place(newest["position"], LARGEST - 1), FEED)
+
+
+def size_of(context: Context, first: int | None) -> int:
+    """Raises `ValidationError`."""
+    size = DEFAULT_SIZE if first is None else first
+    if not 1 <= size <= context.largest_page:
+        raise ValidationError("first", f"must be between 1 and {context.largest_page}")
+    return size
+
+
+async def _read(context: Context, place: Place, size: int, types: list[str] | None) -> ChangePage:
+    """Looks as far as the page needs where all changes are the viewer's, and ever farther where they are not.
+
+    Each look is a statement of its own and sees what was committed meanwhile; that comes after all it has seen before.
+    """
+    filters = frozenset() if types is None else frozenset({"types"})
+    found: list[Row] = []
+    # One more tells whether there is a next page.
+    scan, left = size + 1, _FARTHEST
+    while True:
+        rows = await context.fetch(
+            SQL.page, filters=filters, types=types, position=place.position, number=place.number, scan=scan
+        )
+        found += [row for row in rows if row["is_shown"]]
+        if len(found) > size:
+            return ChangePage(found[:size], Place.of(found[size - 1]), has_more=True)
+        place = Place.of(rows[-1]) if rows else place
+        if not rows or rows[-1]["scanned"] < scan:
+            return ChangePage(found, place, has_more=False)
+        left -= scan
+        if left <= 0:
+            return ChangePage(found, place, has_more=True)
+        scan = min(scan * _STRIDE, left)
+
+
+async def _refuse_unknown(context: Context, place: Place) -> None:
+    """A store that was restored from a backup gives positions anew: nobody may wait there for changes to come."""
+    if place.position and not await context.fetch(SQL.transaction_at, position=place.position):
+        raise InvalidCursor("after")
+
+
+@change_page.field("changes")
+def resolve_change_page_changes(page: ChangePage, _info: Info) -> list[Row]:
+    return page.rows
+
+
+@change_page.field("nextCursor")
+def resolve_change_page_next_cursor(page: ChangePage, _info: Info) -> str:
+    return cursor_of(page.reached, FEED)
+
+
+@change_page.field("hasMore")
+def resolve_change_page_has_more(page: ChangePage, _info: Info) -> bool:
+    return page.has_more
+
+
+@change.field("cursor")
+def resolve_change_cursor(row: Row, _info: Info) -> str:
+    return cursor_of(Place.of(row), FEED)
+
+
+@change.field("order")
+async def resolve_change_order(row: Row, info: Info) -> Any:
+    return None if row["order_id"] is None else await info.context.load(order_by_id, row["order_id"])
+
+
+@change.field("shipment")
+async def resolve_change_shipment(row: Row, info: Info) -> Any:
+    return None if row["shipment_id"] is None else await info.context.load(shipment_by_id, row["shipment_id"])
+
+
+@change.field("shipmentItem")
+async def resolve_change_shipment_item(row: Row, info: Info) -> Any:
+    return await info.context.load(shipment_item_by_id, row["id"]) if row["type"] == "SHIPMENT_ITEM" else None
+
+
+@change.field("trackAndTrace")
+async def resolve_change_track_and_trace(row: Row, info: Info) -> Any:
+    return await info.context.load(track_and_trace_by_id, row["id"]) if row["type"] == "TRACK_AND_TRACE" else None
+
+
+@change.field("carrier")
+async def resolve_change_carrier(row: Row, info: Info) -> Any:
+    return await info.context.load(carrier_by_id, int(row["id"])) if row["type"] == "CARRIER" else None
+
+
+bindables = [query, change, change_page]

@@ -1,0 +1,49 @@
+"""The place of a change among all others, as a cursor: which list it is of, the commit, and the number within it."""
+
+import base64
+import json
+from typing import Any, NamedTuple
+
+from app.errors import InvalidCursor
+
+# Of the integers that PostgreSQL holds. No row has it, so it stands after all rows.
+LARGEST = 2**63 - 1
+# Longer than any that is given out.
+_LONGEST_CURSOR = 128
+
+
+class Place(NamedTuple):
+    """`position` is that of the transaction in the order of commits, `number` that of a change of the transaction."""
+
+    position: int
+    number: int
+
+    @classmethod
+    def of(cls, row: Any) -> "Place":
+        return cls(row["position"], row["number"])
+
+
+BEGINNING = Place(0, 0)
+END = Place(LARGEST, LARGEST)
+
+
+def cursor_of(place: Place, *bound: str) -> str:
+    """base64url of compact JSON; opaque to clients. `bound` are the list's name and what chooses its rows."""
+    text = json.dumps([*bound, *place], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str, *bound: str) -> Place:
+    """Raises `InvalidCursor` about the argument `after` for all that a list of `bound` has not given out."""
+    try:
+        if len(cursor) > _LONGEST_CURSOR:
+            raise InvalidCursor("after")
+        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        place = Place(*values[-2:])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        raise InvalidCursor("after") from None
+    # Written anew it must be the same text: that proves the list and the form in one.
+    is_number = all(type(value) is int and 0 <= value < LARGEST for value in place)
+    if not is_number or cursor_of(place, *bound) != cursor:
+        raise InvalidCursor("after")
+    return place

@@ -1,0 +1,85 @@
+"""Writing shipment items on the B2B surface."""
+
+from typing import Any
+
+from ariadne import MutationType
+
+import sql
+from app.context import Context, Info
+from app.errors import ShipmentItemNotFound
+from app.resolvers.b2b.argument import as_text, refuse_nulls, require_version
+from app.resolvers.b2b.shipment_lock import Part, lock_part, lock_shipment, writing
+from app.resolvers.b2b.shippable import CANCELED, Lines
+
+SQL = sql.load("shipment_item")
+
+mutation = MutationType()
+
+
+@mutation.field("shipmentItemCreate")
+async def resolve_shipment_item_create(_root: None, info: Info, input: dict[str, Any]) -> Any:
+    """Raises `ShipmentNotFound`, `OrderItemNotFound` or `ValidationError`."""
+    context = await writing(info)
+    shipment = await lock_shipment(context, input["shipmentId"], "input.shipmentId")
+    lines = await Lines.lock_for(context, shipment, [input["orderItemId"]])
+    [row] = await context.fetch(
+        SQL.create, shipment_id=shipment["id"], channel_id=shipment["channel_id"], **lines.item(input, "input")
+    )
+    return row
+
+
+@mutation.field("shipmentItemUpdate")
+async def resolve_shipment_item_update(
+    _root: None, info: Info, id: str, input: dict[str, Any], ifVersion: int | None = None
+) -> Any:
+    """Raises `ShipmentItemNotFound`, `ShipmentNotFound`, `OrderItemNotFound`, `ValidationError`, `VersionConflict`."""
+    context = await writing(info)
+    refuse_nulls(input, "shipmentId", "orderItemId")
+    part = await lock_part(context, SQL, ShipmentItemNotFound, id, input.get("shipmentId"))
+    present = part.row
+    require_version(present, ifVersion)
+    values = {
+        "shipment_id": part.shipment["id"],
+        "order_item_id": input.get("orderItemId", present["order_item_id"]),
+        "quantity": input.get("quantity", present["quantity"]),
+        **{field: _text(input, field, present) for field in ("name", "sku")},
+    }
+    if all(present[column] == value for column, value in values.items()):
+        [row] = await context.fetch(SQL.by_id, id=present["id"])
+        return row
+    if any(present[column] != values[column] for column in ("shipment_id", "order_item_id", "quantity")):
+        await _check_quantity(context, part, values, input)
+    [row] = await context.fetch(
+        SQL.update, id=present["id"], channel_id=present["channel_id"], former_shipment_id=part.former["id"], **values
+    )
+    return row
+
+
+@mutation.field("shipmentItemDelete")
+async def resolve_shipment_item_delete(_root: None, info: Info, id: str, ifVersion: int | None = None) -> bool:
+    """Raises `ShipmentItemNotFound` or `VersionConflict`."""
+    await info.context.write("shipments:write")
+    present = (await lock_part(info.context, SQL, ShipmentItemNotFound, id)).row
+    require_version(present, ifVersion)
+    await info.context.fetch(SQL.delete, id=present["id"], channel_id=present["channel_id"])
+    return True
+
+
+async def _check_quantity(context: Context, part: Part, values: dict[str, Any], input: dict[str, Any]) -> None:
+    """Raises `OrderItemNotFound`; `ValidationError` about a field of `input` where it asks for more than is left."""
+    present, line_id, quantity = part.row, values["order_item_id"], values["quantity"]
+    lines = await Lines.lock_for(context, part.shipment, {present["order_item_id"], line_id})
+    lines.line(line_id, "input.orderItemId")
+    if part.former["status"] != CANCELED:
+        lines.give_back(present["order_item_id"], present["quantity"] or 0)
+    if quantity is not None:
+        field = next(field for field in ("quantity", "orderItemId", "shipmentId") if field in input)
+        lines.take(line_id, quantity, f"input.{field}")
+
+
+def _text(input: dict[str, Any], field: str, present: Any) -> str | None:
+    text: str | None = input.get(field, present[field])
+    return text if text is None or field not in input else as_text(text, f"input.{field}")
+
+
+bindables = [mutation]

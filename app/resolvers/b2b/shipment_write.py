@@ -1,0 +1,134 @@
+"""Writing shipments on the B2B surface (B-50 to B-53)."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ariadne import MutationType
+
+import sql
+from app.context import Context, Info
+from app.errors import OrderNotFound, ValidationError
+from app.resolvers.b2b.argument import as_instant, as_text, refuse_nulls, refuse_repeated, require_version
+from app.resolvers.b2b.carrier_write import require_carriers
+from app.resolvers.b2b.shipment_lock import lock_shipment, writing
+from app.resolvers.b2b.shippable import CANCELED, Lines
+
+SQL = sql.load("shipment")
+ORDER = sql.load("order")
+
+mutation = MutationType()
+
+
+@mutation.field("shipmentCreate")
+async def resolve_shipment_create(_root: None, info: Info, input: dict[str, Any]) -> Any:
+    """Raises `OrderNotFound`, `OrderItemNotFound` or `ValidationError`."""
+    context = await writing(info)
+    orders = await context.fetch(ORDER.share, id=input["orderId"])
+    if not orders:
+        raise OrderNotFound(input["orderId"], "input.orderId")
+    status = input.get("status") or "CREATED"
+    expected = _instant(input.get("expectedDeliveryAt"))
+    if expected is not None and expected <= datetime.now(UTC):
+        raise ValidationError("input.expectedDeliveryAt", "must be in the future")
+    [row] = await context.fetch(
+        SQL.create,
+        order_id=orders[0]["id"],
+        channel_id=orders[0]["channel_id"],
+        status=status,
+        expected_delivery_at=expected,
+        **_sources(input.get("sources") or ()),
+        **await _codes(context, input.get("trackAndTraces") or ()),
+        **await _items(context, orders[0], input.get("items") or (), is_canceled=status == CANCELED),
+    )
+    for place in row["taken"]:
+        raise ValidationError(f"input.trackAndTraces.{place}.code", "is in use with this carrier already")
+    return row
+
+
+@mutation.field("shipmentUpdate")
+async def resolve_shipment_update(
+    _root: None, info: Info, id: str, input: dict[str, Any], ifVersion: int | None = None
+) -> Any:
+    """Raises `ShipmentNotFound`, `ValidationError` or `VersionConflict`."""
+    context = await writing(info)
+    present = await lock_shipment(context, id)
+    require_version(present, ifVersion)
+    refuse_nulls(input, "orderId", "sources")
+    if input.get("orderId", present["order_id"]) != present["order_id"]:
+        raise ValidationError("input.orderId", f"must be {present['order_id']}: a shipment stays with its order")
+    values = {"status": present["status"], "expected_delivery_at": present["expected_delivery_at"]}
+    if "status" in input:
+        values["status"] = input["status"]
+        await _check_step(context, present["status"], input["status"])
+    if "expectedDeliveryAt" in input:
+        values["expected_delivery_at"] = _instant(input["expectedDeliveryAt"])
+    key = {"id": present["id"], "channel_id": present["channel_id"]}
+    if "sources" in input:
+        await context.fetch(SQL.set_sources, **key, **_sources(input["sources"]))
+    if "sources" in input or any(present[column] != value for column, value in values.items()):
+        [row] = await context.fetch(SQL.update, **key, **values)
+    else:
+        [row] = await context.fetch(SQL.by_id, id=present["id"])
+    return row
+
+
+@mutation.field("shipmentDelete")
+async def resolve_shipment_delete(_root: None, info: Info, id: str, ifVersion: int | None = None) -> bool:
+    """Raises `ShipmentNotFound`, `ValidationError` or `VersionConflict`."""
+    await info.context.write("shipments:write")
+    present = await lock_shipment(info.context, id)
+    require_version(present, ifVersion)
+    await info.context.fetch(SQL.delete, id=present["id"], channel_id=present["channel_id"])
+    return True
+
+
+async def _check_step(context: Context, status: str | None, next_status: str | None) -> None:
+    """Raises `ValidationError` for a step that the lifecycle lacks; a shipment without a status may take any (B-52)."""
+    if status in (None, next_status):
+        return
+    next_statuses = [row["next_status"] for row in await context.fetch(SQL.next_statuses, status=status)]
+    if next_status not in next_statuses:
+        rule = f"must be one of {', '.join(next_statuses)}" if next_statuses else "cannot change"
+        raise ValidationError("input.status", f"{rule}: the shipment is {status}")
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else as_instant(text, "input.expectedDeliveryAt")
+
+
+def _sources(sources: Sequence[dict[str, str]]) -> dict[str, Any]:
+    for place, source in enumerate(sources):
+        as_text(source["id"], f"input.sources.{place}.id")
+        as_text(source["name"], f"input.sources.{place}.name")
+    refuse_repeated(sources, "input.sources.{}")
+    return {
+        "source_ids": [source["id"] for source in sources],
+        "source_names": [source["name"] for source in sources],
+    }
+
+
+async def _codes(context: Context, codes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    for place, code in enumerate(codes):
+        as_text(code["code"], f"input.trackAndTraces.{place}.code")
+    pairs = [(code.get("carrierId"), code["code"]) for code in codes]
+    refuse_repeated(pairs, "input.trackAndTraces.{}.code")
+    await require_carriers(
+        context, {f"input.trackAndTraces.{place}.carrierId": carrier for place, (carrier, _code) in enumerate(pairs)}
+    )
+    return {"carrier_ids": [carrier for carrier, _code in pairs], "codes": [code for _carrier, code in pairs]}
+
+
+async def _items(context: Context, order: Any, items: Sequence[dict[str, Any]], *, is_canceled: bool) -> dict[str, Any]:
+    line_ids = {item["orderItemId"] for item in items}
+    lines = await Lines.lock(context, order["id"], order["channel_id"], line_ids, is_canceled=is_canceled)
+    rows = [lines.item(item, f"input.items.{place}") for place, item in enumerate(items)]
+    return {
+        "order_item_ids": [row["order_item_id"] for row in rows],
+        "names": [row["name"] for row in rows],
+        "skus": [row["sku"] for row in rows],
+        "quantities": [row["quantity"] for row in rows],
+    }
+
+
+bindables = [mutation]

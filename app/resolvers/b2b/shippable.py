@@ -1,0 +1,82 @@
+"""How many units of an order's lines a shipment may take (B-50, B-51)."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Self
+
+import sql
+from app.context import Context
+from app.errors import OrderItemNotFound, ValidationError
+from app.resolvers.b2b.argument import as_text
+
+SQL = sql.load("order_item")
+
+CANCELED = "CANCELED"
+
+
+class Lines:
+    """Lines of one order, locked: until the request is done nobody else takes of what is left of them.
+
+    Where `is_canceled` they are for a canceled shipment. What that holds does not count as shipped, so it may hold as
+    many as were ordered.
+    """
+
+    def __init__(self, rows: Sequence[Any], *, is_canceled: bool) -> None:
+        self._rows = {row["id"]: row for row in rows}
+        self._left = {row["id"]: max(0, row["quantity"] - row["quantity_shipped"]) for row in rows}
+        self._is_canceled = is_canceled
+
+    @classmethod
+    async def lock(
+        cls, context: Context, order_id: int, channel_id: int, ids: Collection[int], *, is_canceled: bool
+    ) -> Self:
+        """Those of `ids` that are lines of the order."""
+        if not ids:
+            return cls([], is_canceled=is_canceled)
+        rows = await context.fetch(SQL.lock, ids=list(ids), order_id=order_id, channel_id=channel_id)
+        return cls(rows, is_canceled=is_canceled)
+
+    @classmethod
+    async def lock_for(cls, context: Context, shipment: Any, ids: Collection[int]) -> Self:
+        """Those of `ids` that are lines of the order of `shipment`, a row."""
+        is_canceled = shipment["status"] == CANCELED
+        return await cls.lock(context, shipment["order_id"], shipment["channel_id"], ids, is_canceled=is_canceled)
+
+    def item(self, input: dict[str, Any], path: str) -> dict[str, Any]:
+        """The columns of a new item; what `input` leaves out comes from its order line (B-51).
+
+        Raises `OrderItemNotFound` or `ValidationError`.
+        """
+        line = self.line(input["orderItemId"], f"{path}.orderItemId")
+        given = {field: input[field] for field in ("name", "sku") if input.get(field) is not None}
+        return {
+            "order_item_id": line["id"],
+            "quantity": self.take(line["id"], input.get("quantity"), f"{path}.quantity"),
+            "name": line["name"],
+            "sku": line["sku"],
+            **{field: as_text(text, f"{path}.{field}") for field, text in given.items()},
+        }
+
+    def line(self, line_id: int, path: str) -> Any:
+        """The row of a line. Raises `OrderItemNotFound`."""
+        row = self._rows.get(line_id)
+        if row is None:
+            raise OrderItemNotFound(line_id, path)
+        return row
+
+    def give_back(self, line_id: int, quantity: int) -> None:
+        """Units that are shipped already and are about to be taken anew."""
+        self._left[line_id] += quantity
+
+    def take(self, line_id: int, quantity: int | None, path: str) -> int:
+        """`quantity` units of a line of ours, or all that are left of it. Raises `ValidationError`."""
+        if quantity is not None and quantity < 1:
+            raise ValidationError(path, "must be at least 1")
+        most = self._rows[line_id]["quantity"] if self._is_canceled else self._left[line_id]
+        wanted = self._left[line_id] if quantity is None else quantity
+        if not (wanted and most):
+            raise ValidationError(path, f"has nothing to take: all of order line {line_id} is shipped")
+        if wanted > most:
+            raise ValidationError(path, f"must be at most {most}, which is what is left of order line {line_id}")
+        if not self._is_canceled:
+            self._left[line_id] -= wanted
+        return wanted

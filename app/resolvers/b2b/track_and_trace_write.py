@@ -1,0 +1,67 @@
+"""Writing track and traces on the B2B surface (B-54, B-58)."""
+
+from typing import Any
+
+from ariadne import MutationType
+
+import sql
+from app.context import Info
+from app.errors import TrackAndTraceNotFound
+from app.resolvers.b2b.argument import as_text, refuse_nulls, require_version
+from app.resolvers.b2b.carrier_write import require_carriers
+from app.resolvers.b2b.shipment_lock import lock_part, lock_shipment, writing
+
+SQL = sql.load("track_and_trace")
+
+mutation = MutationType()
+
+
+@mutation.field("trackAndTraceCreate")
+async def resolve_track_and_trace_create(_root: None, info: Info, input: dict[str, Any]) -> Any:
+    """Raises `ShipmentNotFound` or `ValidationError`."""
+    context = await writing(info)
+    shipment = await lock_shipment(context, input["shipmentId"], "input.shipmentId")
+    code, carrier_id = as_text(input["code"], "input.code"), input.get("carrierId")
+    await require_carriers(context, {"input.carrierId": carrier_id})
+    [row] = await context.fetch(
+        SQL.create, shipment_id=shipment["id"], channel_id=shipment["channel_id"], code=code, carrier_id=carrier_id
+    )
+    return row
+
+
+@mutation.field("trackAndTraceUpdate")
+async def resolve_track_and_trace_update(
+    _root: None, info: Info, id: str, input: dict[str, Any], ifVersion: int | None = None
+) -> Any:
+    """Raises `TrackAndTraceNotFound`, `ShipmentNotFound`, `ValidationError` or `VersionConflict`."""
+    context = await writing(info)
+    refuse_nulls(input, "shipmentId", "code")
+    part = await lock_part(context, SQL, TrackAndTraceNotFound, id, input.get("shipmentId"))
+    present = part.row
+    require_version(present, ifVersion)
+    values = {
+        "shipment_id": part.shipment["id"],
+        "carrier_id": input.get("carrierId", present["carrier_id"]),
+        "code": as_text(input["code"], "input.code") if "code" in input else present["code"],
+    }
+    if all(present[column] == value for column, value in values.items()):
+        [row] = await context.fetch(SQL.by_id, id=present["id"])
+        return row
+    await require_carriers(context, {"input.carrierId": values["carrier_id"]})
+    [row] = await context.fetch(
+        SQL.update, id=present["id"], channel_id=present["channel_id"], former_shipment_id=part.former["id"], **values
+    )
+    return row
+
+
+@mutation.field("trackAndTraceDelete")
+async def resolve_track_and_trace_delete(_root: None, info: Info, id: str, ifVersion: int | None = None) -> bool:
+    """Raises `TrackAndTraceNotFound` or `VersionConflict`."""
+    await info.context.write("shipments:write")
+    present = (await lock_part(info.context, SQL, TrackAndTraceNotFound, id)).row
+    require_version(present, ifVersion)
+    await info.context.fetch(SQL.delete, id=present["id"], channel_id=present["channel_id"])
+    return True
+
+
+bindables = [mutation]

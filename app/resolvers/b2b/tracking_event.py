@@ -1,0 +1,156 @@
+"""Tracking events on the B2B surface: what carriers tell about codes, and how shipments follow."""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from ariadne import MutationType, ObjectType
+
+import sql
+from app.context import Context, Info
+from app.errors import TrackAndTraceNotFound, ValidationError
+from app.resolvers.b2b.argument import as_instant, as_text, as_uuid
+from app.resolvers.b2b.shipment_lock import writing
+from app.resolvers.relation import relation
+from loaders.shipment import shipment_by_id
+from loaders.tracking_event import newest_events_by_track_and_trace
+
+SQL = sql.load("tracking_event")
+
+# How far the clock of a carrier may be ahead of ours.
+CLOCK_SKEW = timedelta(minutes=5)
+LONGEST_DESCRIPTION = 1000
+
+mutation = MutationType()
+track_and_trace = ObjectType("TrackAndTrace")
+report = ObjectType("ShipmentStatusReport")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of the news that a carrier told: the row of its event, and whose shipment it is about."""
+
+    event: Any
+    shipment_id: str
+    is_new: bool
+    moved: bool
+
+
+@mutation.field("shipmentStatusReport")
+async def resolve_shipment_status_report(_root: None, info: Info, input: dict[str, Any]) -> Report:
+    """Raises `TrackAndTraceNotFound`; `ValidationError` where the input breaks a rule or several shipments fit."""
+    context = await writing(info)
+    event = _event(input)
+    code = await _lock_code(context, input)
+    key = {"track_and_trace_id": code["id"], "channel_id": code["channel_id"]}
+    recorded = await context.fetch(SQL.record, **key, **event)
+    if not recorded:
+        [known] = await context.fetch(SQL.by_external_id, **key, external_id=event["external_id"])
+        return Report(known, code["shipment_id"], is_new=False, moved=False)
+    moved = await _follow(context, code, recorded[0]["id"])
+    return Report(recorded[0], code["shipment_id"], is_new=True, moved=moved)
+
+
+def _event(input: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of the event. Raises `ValidationError`."""
+    occurred_at = as_instant(input["occurredAt"], "input.occurredAt")
+    if occurred_at > datetime.now(UTC) + CLOCK_SKEW:
+        raise ValidationError("input.occurredAt", "must not lie more than five minutes in the future")
+    external_id = input.get("externalId")
+    return {
+        "external_id": None if external_id is None else as_text(external_id, "input.externalId"),
+        "status": input["status"],
+        "occurred_at": occurred_at,
+        "location": _words(input, "location"),
+        "description": _words(input, "description", LONGEST_DESCRIPTION),
+    }
+
+
+def _words(input: Mapping[str, Any], field: str, longest: int = 255) -> str | None:
+    """Blanks are what many a carrier sends in place of nothing. Raises `ValidationError`."""
+    text = input.get(field)
+    return as_text(text, f"input.{field}", longest) if text and text.strip() else None
+
+
+async def _lock_code(context: Context, input: Mapping[str, Any]) -> Any:
+    """The code with its shipment's status, both locked. Raises `TrackAndTraceNotFound` and `ValidationError`."""
+    code = as_text(input["code"], "input.code")
+    key = {"code": code, "carrier_id": input.get("carrierId"), "shipment_id": _shipment_id(input)}
+    found = await context.fetch(SQL.lock_track_and_traces, **key)
+    if not found:
+        # A code that is moved while we wait for its lock is left out; a new statement finds it where it is now.
+        found = await context.fetch(SQL.lock_track_and_traces, **key)
+    if not found:
+        raise TrackAndTraceNotFound(code, "input.code")
+    if len({(row["shipment_id"], row["channel_id"]) for row in found}) > 1:
+        raise ValidationError("input.code", "is a code of several shipments: name one of them in input.shipmentId")
+    return found[0]
+
+
+def _shipment_id(input: Mapping[str, Any]) -> UUID | None:
+    text = input.get("shipmentId")
+    key = None if text is None else as_uuid(text)
+    if text is not None and key is None:
+        raise ValidationError("input.shipmentId", "must be a UUID")
+    return key
+
+
+async def _follow(context: Context, code: Any, event_id: str) -> bool:
+    """Lets the shipment of `code` follow a new event; whether its status changed."""
+    since = await context.fetch(SQL.since, id=event_id, channel_id=code["channel_id"])
+    moved = False
+    for event in way(code["status"], since):
+        moved |= bool(
+            await context.fetch(
+                SQL.accept,
+                id=event["id"],
+                status=event["status"],
+                shipment_id=code["shipment_id"],
+                channel_id=code["channel_id"],
+            )
+        )
+    return moved
+
+
+def way(status: str | None, since: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Which events a shipment of `status` follows, given a new one and all that happened after it, oldest first.
+
+    None once it has followed a later one: what is older is no news. Otherwise the shipment catches up with each event
+    whose status it may take next, so that what came too early is made up for when the missing step is told.
+    """
+    if any(event["is_accepted"] for event in since):
+        return []
+    followed = []
+    for event in since:
+        if status is None or status == event["status"] or status in event["follows"]:
+            followed.append(event)
+            status = event["status"]
+    return followed
+
+
+track_and_trace.set_field("events", relation(newest_events_by_track_and_trace, "id"))
+
+
+@report.field("isNew")
+def resolve_report_is_new(told: Report, _info: Info) -> bool:
+    return told.is_new
+
+
+@report.field("shipmentMoved")
+def resolve_report_shipment_moved(told: Report, _info: Info) -> bool:
+    return told.moved
+
+
+@report.field("event")
+def resolve_report_event(told: Report, _info: Info) -> Any:
+    return told.event
+
+
+@report.field("shipment")
+def resolve_report_shipment(told: Report, info: Info) -> Awaitable[Any]:
+    return info.context.load(shipment_by_id, told.shipment_id)
+
+
+bindables = [mutation, track_and_trace, report]

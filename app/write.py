@@ -1,0 +1,155 @@
+"""The writes of one request: a single transaction, from the first write to the answer that tells of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
+
+import asyncpg
+
+from app.database import Database
+from app.errors import (
+    CarrierAlreadyExists,
+    CarrierInUse,
+    Conflict,
+    IdempotencyKeyReused,
+    ValidationError,
+    WaybillError,
+)
+from sql import Scope, Statement, load
+
+SQL = load("write")
+
+_OURS = Scope.everything()
+
+# What a resolver does not find out beforehand, because somebody else is faster: by the constraint that refuses it.
+_REFUSALS: Mapping[str, Callable[[], WaybillError]] = {
+    "order_items_never_overshipped": partial(
+        ValidationError, "input", "must not ship more of an order line than was ordered"
+    ),
+    "shipments_status_follows": partial(ValidationError, "input.status", "must follow the lifecycle of shipments"),
+    "track_and_traces_code_unique": partial(ValidationError, "input.code", "must be unique within its carrier"),
+    "track_and_traces_shipment_fk": partial(ValidationError, "input.shipmentId", "must exist"),
+    "shipment_items_shipment_fk": partial(ValidationError, "input.shipmentId", "must exist"),
+    "shipment_items_order_item_fk": partial(ValidationError, "input.orderItemId", "must be a line of the order"),
+    "carriers_name_unique": CarrierAlreadyExists,
+    # Codes hold their carriers while they are written, so only who deletes a carrier can meet this one.
+    "track_and_traces_carrier_fk": CarrierInUse,
+}
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """What a caller names a request by, and the SHA-256 of what it asks for."""
+
+    text: str
+    request_hash: bytes
+
+
+class AlreadyAnswered(WaybillError):
+    """Ends the execution of a repeated request. No caller reads it: `Write.answer` takes its place."""
+
+    code = "CONFLICT"
+
+
+class Write:
+    """The transaction in which all statements of a request run, one after another, from `begin` to `close`.
+
+    `answer` is what the same request was answered before. `is_broken` tells that a statement failed, so that nothing
+    of the transaction can stay, and `is_worth_repeating` that others were in its way, who are gone now.
+    """
+
+    def __init__(self, db: Database, connection: asyncpg.Connection, actor: str, ending: AsyncExitStack) -> None:
+        self.answer: bytes | None = None
+        self.is_broken = False
+        self.is_worth_repeating = False
+        self._db = db
+        self._connection: asyncpg.Connection | None = connection
+        self._actor = actor
+        self._ending = ending
+        self._key: IdempotencyKey | None = None
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def begin(cls, db: Database, actor: str, request_id: str) -> Self:
+        """`actor` and `request_id` are what the audit trail tells of whatever is written."""
+        async with AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(db.connection())
+            # The triggers read, after they have waited, what others have committed meanwhile: see the migration.
+            try:
+                await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            except BaseException:
+                connection.terminate()  # who is cut off does not know whether there is a transaction
+                raise
+            stack.push_async_callback(_take_back, connection)
+            await db.fetch(SQL.begin, _OURS, on=connection, actor=actor, request_id=request_id)
+            return cls(db, connection, actor, stack.pop_all())
+
+    async def claim(self, key: IdempotencyKey) -> None:
+        """Raises `AlreadyAnswered`, `IdempotencyKeyReused`, and `Conflict` while the same key is in flight."""
+        self._key = key
+        [claim] = await self.fetch(SQL.claim_key, _OURS, actor=self._actor, key=key.text)
+        if not claim["is_claimed"]:
+            raise Conflict("A request with this idempotency key is being answered at this moment.")
+        # A statement of its own, so that it sees what the last holder of the key has committed.
+        for row in await self.fetch(SQL.answer_by_key, _OURS, actor=self._actor, key=key.text):
+            if row["request_hash"] != key.request_hash:
+                raise IdempotencyKeyReused
+            self.answer = row["response"]
+            raise AlreadyAnswered("This request has been answered.")
+
+    async def fetch(self, statement: Statement, scope: Scope, **values: Any) -> list[asyncpg.Record]:
+        """The rows of `statement`, as `Database.fetch` gives them.
+
+        Raises `ValidationError` where a rule of the store refuses it, `Conflict` where others stand in its way.
+        """
+        async with self._turn, self._refusing():
+            return await self._db.fetch(statement, scope, on=self._open_connection(), **values)
+
+    async def commit(self, response: bytes) -> None:
+        """Keeps `response` together with what it tells of. Raises what `fetch` raises: then nothing has changed."""
+        if key := self._key:
+            values = {"key": key.text, "request_hash": key.request_hash, "response": response}
+            await self.fetch(SQL.keep_answer, _OURS, actor=self._actor, **values)
+        async with self._turn, self._refusing():
+            await self._open_connection().execute("COMMIT")
+
+    async def close(self) -> None:
+        """Takes back what is not committed. A statement that is still under way ends before; none begins any more."""
+        async with self._turn:
+            self._connection = None
+            await self._ending.aclose()
+
+    def _open_connection(self) -> asyncpg.Connection:
+        if self._connection is None:
+            raise asyncpg.InterfaceError("the transaction is over")
+        return self._connection
+
+    @asynccontextmanager
+    async def _refusing(self) -> AsyncIterator[None]:
+        """Whatever fails breaks the transaction; what the caller may read of it is raised in its place."""
+        try:
+            yield
+        except BaseException as error:
+            self.is_broken = True
+            if isinstance(error, asyncpg.PostgresError) and (refusal := self._refusal(error)):
+                raise refusal from error
+            raise
+
+    def _refusal(self, error: asyncpg.PostgresError) -> WaybillError | None:
+        """What the caller may read of a database's error; None where it is a defect of ours."""
+        if isinstance(error, asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
+            self.is_worth_repeating = True
+            return Conflict("Somebody else writes the same at this moment.")
+        if isinstance(error, asyncpg.LockNotAvailableError):
+            return Conflict("Somebody else has been writing the same for too long.")
+        if isinstance(error, asyncpg.IntegrityConstraintViolationError) and error.constraint_name in _REFUSALS:
+            return _REFUSALS[error.constraint_name]()
+        return None
+
+
+async def _take_back(connection: asyncpg.Connection) -> None:
+    if not connection.is_closed() and connection.is_in_transaction():
+        await connection.execute("ROLLBACK")

@@ -1,0 +1,56 @@
+-- Changes: what was done to which row, in the order of the commits. They outlive the rows that they tell of.
+
+-- Looks through the changes after the one of `position` and `number`, `scan` of them at most, so that a page costs the
+-- same wherever it is and however few of the changes are the viewer's. Rows that are not `is_shown` are none of the
+-- page; the last one that was looked at comes always, and says how far that was. A transaction's own changes are limited
+-- as well: one import may have made millions.
+-- name: page
+-- feeds: Change
+WITH scanned AS (
+  SELECT x.position, x.occurred_at, h.*
+  FROM transactions x
+  CROSS JOIN LATERAL (
+    SELECT c.*
+    FROM changes c
+    WHERE c.transaction_id = x.id AND c.id > CASE WHEN x.position = :position::bigint THEN :number::bigint ELSE 0 END
+    ORDER BY c.id
+    LIMIT :scan
+  ) h
+  WHERE x.position >= :position
+  ORDER BY x.position, h.id
+  LIMIT :scan
+)
+SELECT p.*
+FROM (
+  SELECT h.position, h.id AS number, h.type, h.action, h.entity_id AS id, h.order_id, h.shipment_id::text, h.channel_id,
+    h.version, h.occurred_at, {visible h}{filters} AS is_shown, count(*) OVER () AS scanned,
+    row_number() OVER (ORDER BY h.position, h.id) AS place
+  FROM scanned h
+) p
+WHERE p.is_shown OR p.place = p.scanned
+ORDER BY p.position, p.number;
+
+-- Where the feed ends.
+-- name: newest
+SELECT coalesce(max(x.position), 0) AS position
+FROM transactions x;
+
+-- name: transaction_at
+SELECT x.position
+FROM transactions x
+WHERE x.position = :position;
+
+-- name: trail_of_shipment
+-- feeds: AuditEntry
+SELECT x.position, h.id AS number, x.occurred_at, x.actor, x.request_id, h.type, h.action, h.entity_id AS id, h.version,
+  h.old, h.new, :shipment_id::uuid::text AS trail_id
+FROM changes h
+JOIN transactions x ON x.id = h.transaction_id
+WHERE (h.shipment_id = :shipment_id
+    OR h.action = 'UPDATED' AND h.old ? 'shipmentId' AND h.old ->> 'shipmentId' = :shipment_id::uuid::text)
+  AND (x.position, h.id) < (:position, :number) AND {visible h}
+ORDER BY x.position DESC, h.id DESC
+LIMIT :limit;
+
+-- filter: types
+h.type = ANY(:types)

@@ -1,0 +1,74 @@
+-- Tracking events: what carriers tell about codes. An event is visible to whoever sees its code.
+--
+-- Events have one order, by which any set of them reads the same whatever came first: occurred_at, status_rank, id.
+
+-- fragment: tracking_event
+e.id::text, e.track_and_trace_id::text, e.external_id, e.status, e.occurred_at, e.recorded_at, e.location, e.description
+
+-- The newest events of each code, capped: a code may be reported on without end.
+-- name: newest_by_track_and_trace_ids
+-- feeds: TrackingEvent
+SELECT {tracking_event}
+FROM unnest(:track_and_trace_ids::uuid[]) AS k (id)
+CROSS JOIN LATERAL (
+  SELECT e.*
+  FROM tracking_events e
+  JOIN track_and_traces t ON t.id = e.track_and_trace_id AND t.channel_id = e.channel_id
+  WHERE e.track_and_trace_id = k.id AND {visible t}
+  ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC
+  LIMIT :limit
+) AS e
+ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC;
+
+-- The code that a report names, one row for each channel that has it; a shipment narrows it down. The rows are locked,
+-- so that reports on one shipment follow each other, and a code stays where it is until they are done.
+-- name: lock_track_and_traces
+SELECT t.id::text, t.channel_id, s.id::text AS shipment_id, s.status
+FROM track_and_traces t
+JOIN shipments s ON s.id = t.shipment_id AND s.channel_id = t.channel_id
+WHERE t.code = :code AND t.carrier_id IS NOT DISTINCT FROM :carrier_id
+  AND (:shipment_id::uuid IS NULL OR s.id = :shipment_id) AND {visible t}
+ORDER BY s.id, s.channel_id, t.id
+FOR NO KEY UPDATE OF s
+FOR SHARE OF t;
+
+-- No row where the code has an event of this external id already.
+-- name: record
+-- feeds: TrackingEvent
+INSERT INTO tracking_events AS e
+  (track_and_trace_id, channel_id, external_id, status, occurred_at, location, description)
+VALUES (:track_and_trace_id, :channel_id, :external_id, :status, :occurred_at, :location, :description)
+ON CONFLICT ON CONSTRAINT tracking_events_external_id_unique DO NOTHING
+RETURNING {tracking_event};
+
+-- name: by_external_id
+-- feeds: TrackingEvent
+SELECT {tracking_event}
+FROM tracking_events e
+JOIN track_and_traces t ON t.id = e.track_and_trace_id AND t.channel_id = e.channel_id
+WHERE e.track_and_trace_id = :track_and_trace_id AND e.channel_id = :channel_id AND e.external_id = :external_id
+  AND {visible t};
+
+-- An event and those that happened to the same shipment after it, oldest first, each with the statuses that it may
+-- follow.
+-- name: since
+SELECT e.id::text, e.status, e.is_accepted,
+  ARRAY(SELECT n.status FROM shipment_status_successors n WHERE n.next_status = e.status) AS follows
+FROM tracking_events new
+JOIN track_and_traces c ON c.id = new.track_and_trace_id AND c.channel_id = new.channel_id
+JOIN track_and_traces t ON t.shipment_id = c.shipment_id AND t.channel_id = c.channel_id
+JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
+WHERE new.id = :id AND new.channel_id = :channel_id
+  AND (e.occurred_at, e.status_rank, e.id) >= (new.occurred_at, new.status_rank, new.id)
+  AND {visible t}
+ORDER BY e.occurred_at, e.status_rank, e.id;
+
+-- The shipment takes the status of an event. No row where it has that status already.
+-- name: accept
+WITH accepted AS (
+  UPDATE tracking_events e SET is_accepted = true WHERE e.id = :id AND e.channel_id = :channel_id
+)
+UPDATE shipments s
+SET status = :status, last_modified_at = statement_timestamp()
+WHERE s.id = :shipment_id AND s.channel_id = :channel_id AND s.status IS DISTINCT FROM :status AND {visible s}
+RETURNING s.id::text;

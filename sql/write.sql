@@ -1,0 +1,24 @@
+-- The frame of a request's writes: who writes, and the answers of requests that came with a key.
+
+-- A writer that waits too long for another gives up, so that no caller and no connection waits for ever.
+-- name: begin
+SELECT set_config('waybill.actor', :actor, true), set_config('waybill.request_id', :request_id, true),
+  set_config('lock_timeout', '10s', true);
+
+-- Whoever holds the key until its transaction ends is the only one who may look for its answer; the number keeps these
+-- locks apart from others.
+-- name: claim_key
+SELECT pg_try_advisory_xact_lock(hashtextextended(:actor || ' ' || :key, 1470275861)) AS is_claimed;
+
+-- name: answer_by_key
+SELECT request_hash, response FROM idempotency_keys WHERE actor = :actor AND key = :key;
+
+-- Takes a few old answers away in passing, twice as late as callers may rely on.
+-- name: keep_answer
+WITH old AS (
+  DELETE FROM idempotency_keys
+  WHERE (actor, key) IN (
+    SELECT actor, key FROM idempotency_keys
+    WHERE created_at < now() - interval '48 hours' ORDER BY created_at LIMIT 10 FOR UPDATE SKIP LOCKED)
+)
+INSERT INTO idempotency_keys (actor, key, request_hash, response) VALUES (:actor, :key, :request_hash, :response);

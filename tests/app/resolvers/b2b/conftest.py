@@ -1,0 +1,113 @@
+"""What the tests of mutations share: an application on a database of their own."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from tests.conftest import Databases, GraphQL, credentials, running, settings_for
+
+Refused = Callable[..., Awaitable[dict[str, Any]]]
+WRITTEN = (
+    *("orders", "order_items", "shipments", "shipment_sources", "shipment_items", "track_and_traces"),
+    *("carriers", "carrier_descriptions", "tracking_events", "transactions", "changes"),
+)
+
+
+@pytest.fixture
+async def copy(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
+    """The real application on a demo database for one test to write to. It keeps no row: each request costs alike."""
+    async with running(settings_for(demo_copy_dsn)) as app:
+        await app.state.db.events.close()
+        yield app
+
+
+@pytest.fixture
+async def copy_connection(demo_copy_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the database of `write`."""
+    connection = await asyncpg.connect(demo_copy_dsn)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def write(copy: Starlette, demo_copy_dsn: str) -> AsyncIterator[GraphQL]:
+    """Posts a document, as the partner who may do everything unless another viewer is named."""
+    async with posting(copy, demo_copy_dsn) as post:
+        yield post
+
+
+@pytest.fixture
+def written(write: GraphQL) -> GraphQL:
+    """Posts a mutation that is not refused, and returns what its field answers."""
+
+    async def post(document: str, *, viewer: str | None = "apikey", **variables: Any) -> Any:
+        answer = await write(document, variables, viewer=viewer)
+        assert "errors" not in answer, answer["errors"]
+        [value] = answer["data"].values()
+        return value
+
+    return post
+
+
+@pytest.fixture
+def refused_after(write: GraphQL, copy_connection: asyncpg.Connection) -> Refused:
+    """Like `refused`, in the database of `write`."""
+    return refusing(write, copy_connection)
+
+
+@pytest.fixture(scope="session")
+def untouched_dsn(databases: Databases, demo_template: str) -> str:
+    """A demo database that the tests of a worker share, in which every mutation is refused."""
+    return databases.create(demo_template)
+
+
+@pytest.fixture
+async def refused(untouched_dsn: str) -> AsyncIterator[Refused]:
+    """Posts a mutation that is refused, sees that it changes nothing, and returns its one error's extensions."""
+    connection = await asyncpg.connect(untouched_dsn)
+    async with running(settings_for(untouched_dsn)) as app, posting(app, untouched_dsn) as post:
+        yield refusing(post, connection)
+    await connection.close()
+
+
+@asynccontextmanager
+async def posting(app: Starlette, dsn: str) -> AsyncIterator[GraphQL]:
+    settings = settings_for(dsn)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client:
+
+        async def post(
+            query: str, variables: dict[str, Any] | None = None, *, viewer: str | None = "apikey"
+        ) -> dict[str, Any]:
+            response = await client.post(
+                "/graphql", json={"query": query, "variables": variables}, headers=credentials(viewer, settings)
+            )
+            assert response.status_code == 200, response.text
+            answer: dict[str, Any] = response.json()
+            return answer
+
+        yield post
+
+
+def refusing(post: GraphQL, connection: asyncpg.Connection) -> Refused:
+    async def refuse(document: str, *, viewer: str | None = "apikey", **variables: Any) -> dict[str, Any]:
+        before = await content(connection)
+        answer = await post(document, variables, viewer=viewer)
+        assert answer["data"] is None
+        [error] = answer["errors"]
+        assert await content(connection) == before
+        extensions: dict[str, Any] = error["extensions"]
+        return extensions
+
+    return refuse
+
+
+async def content(connection: asyncpg.Connection) -> list[int]:
+    """A digest of each table that mutations write."""
+    digest = "SELECT coalesce(sum(hashtextextended(t::text, 0)), 0) FROM {} t"
+    return [await connection.fetchval(digest.format(table)) for table in WRITTEN]

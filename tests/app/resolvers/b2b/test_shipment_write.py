@@ -1,0 +1,320 @@
+"""Recording, changing and deleting shipments: rows B-50 to B-53 and B-57 of the contract."""
+
+from itertools import pairwise
+from typing import Any
+
+import asyncpg
+import pytest
+from starlette.applications import Starlette
+
+from tests.app.resolvers.b2b.conftest import Refused
+from tests.conftest import GraphQL
+
+# Of order 2075 all of lines 20151 and 20152 is shipped; 3, 3 and 4 of lines 20153 to 20155 are not.
+SHIPMENT = "65ad4404-88a6-4f97-9325-34a3a35f1dfc"
+MISSING = "00000000-0000-4000-8000-000000000000"
+# The shipments of order 2076, the first of them delivered; 2 of line 20161 are left.
+DELIVERED, IN_TRANSIT = "5c6e4337-15ba-4bdd-9772-19d30e7a269f", "cf1822ff-bc68-4778-ab49-1044d5e34124"
+
+SHIPMENT_FIELDS = """
+  id orderId status expectedDeliveryAt createdAt lastModifiedAt version
+  items { id orderItemId quantity name sku shipmentId version orderItem { id name quantityShipped } }
+  trackAndTraces { id code carrierId carrier { name } trackingUrl shipmentId version }
+  sources { id name }
+"""
+CREATE = f"mutation($input: ShipmentCreateInput!) {{ shipmentCreate(input: $input) {{ {SHIPMENT_FIELDS} }} }}"
+UPDATE = f"""mutation($id: String!, $input: ShipmentUpdateInput!, $ifVersion: Int) {{
+  shipmentUpdate(id: $id, input: $input, ifVersion: $ifVersion) {{ {SHIPMENT_FIELDS} }}
+}}"""
+DELETE = "mutation($id: String!, $ifVersion: Int) { shipmentDelete(id: $id, ifVersion: $ifVersion) }"
+READ = f"query($id: String!) {{ shipment(id: $id) {{ {SHIPMENT_FIELDS} }} }}"
+
+
+async def read(write: GraphQL, id: str) -> Any:
+    return (await write(READ, {"id": id}))["data"]["shipment"]
+
+
+async def create(written: GraphQL, **input: Any) -> Any:
+    return await written(CREATE, input={"orderId": 2075, **input})
+
+
+# ------------------------------------------------------------------------------------------------------------- create
+
+
+async def test_shipment_create_records_all_of_it_and_answers_as_a_query_would(written: GraphQL, write: GraphQL) -> None:
+    shipment = await create(
+        written,
+        status="PROCESSING",
+        expectedDeliveryAt="2999-01-01T12:00:00+02:00",
+        items=[
+            {"orderItemId": 20155, "quantity": 3, "name": "Saw", "sku": "S-1"},
+            {"orderItemId": 20153, "quantity": 1},
+        ],
+        trackAndTraces=[{"carrierId": 1, "code": "W-1"}, {"code": "W-2"}],
+        sources=[{"name": "wms", "id": "P-2"}, {"name": "wms", "id": "P-1"}],
+    )
+
+    assert shipment == await read(write, shipment["id"])
+    assert (shipment["orderId"], shipment["status"], shipment["version"]) == (2075, "PROCESSING", 1)
+    assert shipment["expectedDeliveryAt"] == "2999-01-01T10:00:00.000Z"
+    assert shipment["createdAt"] == shipment["lastModifiedAt"]
+    assert [(item["orderItemId"], item["quantity"], item["name"], item["sku"]) for item in shipment["items"]] == [
+        (20153, 1, "Power cord 2x1.50 4.0mtr", "695123-3"),
+        (20155, 3, "Saw", "S-1"),
+    ]
+    assert {item["shipmentId"] for item in shipment["items"]} == {shipment["id"]}
+    assert [item["orderItem"]["quantityShipped"] for item in shipment["items"]] == [1, 3]
+    codes = {(code["code"], code["carrierId"], code["trackingUrl"]) for code in shipment["trackAndTraces"]}
+    assert codes == {("W-1", 1, "https://postnl.nl/tracktrace/?B=W-1"), ("W-2", None, None)}
+    assert shipment["sources"] == [{"id": "P-1", "name": "wms"}, {"id": "P-2", "name": "wms"}]
+
+
+@pytest.mark.parametrize(
+    "input", [{}, {"status": None, "expectedDeliveryAt": None, "items": None, "trackAndTraces": None, "sources": None}]
+)
+async def test_shipment_create_needs_no_more_than_an_order(written: GraphQL, input: dict[str, Any]) -> None:
+    shipment = await create(written, **input)
+    assert (shipment["status"], shipment["expectedDeliveryAt"]) == ("CREATED", None)
+    assert (shipment["items"], shipment["trackAndTraces"], shipment["sources"]) == ([], [], [])
+
+
+async def test_shipment_create_fills_in_what_is_left_of_a_line(written: GraphQL) -> None:
+    """B-51, also where items before it take of the same line."""
+    items = [{"orderItemId": 20155, "quantity": 1}, {"orderItemId": 20155}, {"orderItemId": 20153, "quantity": None}]
+    shipment = await create(written, items=items)
+    quantities = [(item["orderItemId"], item["quantity"]) for item in shipment["items"]]
+    assert sorted(quantities) == [(20153, 3), (20155, 1), (20155, 3)]
+
+
+async def test_shipment_create_may_ship_what_a_canceled_shipment_held(written: GraphQL) -> None:
+    await written(UPDATE, id=SHIPMENT, input={"status": "CANCELED"})
+    shipment = await create(written, items=[{"orderItemId": 20151}])
+    assert shipment["items"][0]["quantity"] == 4
+
+
+async def test_shipment_create_of_a_canceled_shipment_may_hold_what_was_ordered(written: GraphQL) -> None:
+    """What it holds does not count: all of line 20151 is shipped by another."""
+    shipment = await create(written, status="CANCELED", items=[{"orderItemId": 20151, "quantity": 4}])
+    assert shipment["items"][0]["orderItem"]["quantityShipped"] == 4
+
+
+@pytest.mark.parametrize(
+    ("items", "path", "code"),
+    [
+        ([{"orderItemId": 20161, "quantity": 1}], "items.0.orderItemId", "ORDER_ITEM_NOT_FOUND"),
+        ([{"orderItemId": 20155}, {"orderItemId": 1}], "items.1.orderItemId", "ORDER_ITEM_NOT_FOUND"),
+        ([{"orderItemId": 20155, "quantity": 0}], "items.0.quantity", "VALIDATION_ERROR"),
+        ([{"orderItemId": 20155, "quantity": -1}], "items.0.quantity", "VALIDATION_ERROR"),
+        ([{"orderItemId": 20155, "quantity": 5}], "items.0.quantity", "VALIDATION_ERROR"),
+        ([{"orderItemId": 20151, "quantity": 1}], "items.0.quantity", "VALIDATION_ERROR"),
+        ([{"orderItemId": 20151}], "items.0.quantity", "VALIDATION_ERROR"),
+        ([{"orderItemId": 20155, "quantity": 3}, {"orderItemId": 20155, "quantity": 2}], "items.1.quantity", None),
+        ([{"orderItemId": 20155}, {"orderItemId": 20155}], "items.1.quantity", "VALIDATION_ERROR"),
+        ([{"orderItemId": 20155, "name": ""}], "items.0.name", "VALIDATION_ERROR"),
+        ([{"orderItemId": 20155, "name": "x" * 256}], "items.0.name", "VALIDATION_ERROR"),
+        ([{"orderItemId": 20155, "sku": " "}], "items.0.sku", "VALIDATION_ERROR"),
+    ],
+    ids=str,
+)
+async def test_shipment_create_refuses_items_that_break_a_rule(
+    refused: Refused, items: list[dict[str, Any]], path: str, code: str | None
+) -> None:
+    extensions = await refused(CREATE, input={"orderId": 2075, "items": items})
+    assert (extensions["path"], extensions["code"]) == (f"input.{path}", code or "VALIDATION_ERROR")
+    assert extensions["rule"]
+
+
+async def test_shipment_create_says_how_many_are_left(refused: Refused) -> None:
+    extensions = await refused(CREATE, input={"orderId": 2076, "items": [{"orderItemId": 20161, "quantity": 3}]})
+    assert extensions["rule"] == "must be at most 2, which is what is left of order line 20161"
+
+
+@pytest.mark.parametrize(
+    ("input", "path", "code"),
+    [
+        ({"orderId": 999}, "orderId", "ORDER_NOT_FOUND"),
+        ({"expectedDeliveryAt": "2020-01-01T00:00:00Z"}, "expectedDeliveryAt", "VALIDATION_ERROR"),
+        ({"expectedDeliveryAt": "soon"}, "expectedDeliveryAt", "VALIDATION_ERROR"),
+        ({"trackAndTraces": [{"code": "A"}, {"code": ""}]}, "trackAndTraces.1.code", "VALIDATION_ERROR"),
+        ({"trackAndTraces": [{"code": "x" * 256}]}, "trackAndTraces.0.code", "VALIDATION_ERROR"),
+        ({"trackAndTraces": [{"code": "A", "carrierId": 4711}]}, "trackAndTraces.0.carrierId", "VALIDATION_ERROR"),
+        (
+            {"trackAndTraces": [{"code": "A", "carrierId": 1}, {"code": "B", "carrierId": 0}]},
+            "trackAndTraces.1.carrierId",
+            "VALIDATION_ERROR",
+        ),
+        # The code of the contract's example exists for carrier 1.
+        (
+            {"trackAndTraces": [{"code": "A", "carrierId": 1}, {"code": "3STEST1234567890", "carrierId": 1}]},
+            "trackAndTraces.1.code",
+            "VALIDATION_ERROR",
+        ),
+        (
+            {"trackAndTraces": [{"code": "A", "carrierId": 1}, {"code": "A", "carrierId": 1}]},
+            "trackAndTraces.1.code",
+            "VALIDATION_ERROR",
+        ),
+        ({"trackAndTraces": [{"code": "A"}, {"code": "A"}]}, "trackAndTraces.1.code", "VALIDATION_ERROR"),
+        ({"sources": [{"id": "", "name": "wms"}]}, "sources.0.id", "VALIDATION_ERROR"),
+        ({"sources": [{"id": "1", "name": "x" * 256}]}, "sources.0.name", "VALIDATION_ERROR"),
+        ({"sources": [{"id": "1", "name": "w"}, {"id": "1", "name": "w"}]}, "sources.1", "VALIDATION_ERROR"),
+    ],
+    ids=str,
+)
+async def test_shipment_create_refuses_what_breaks_a_rule(
+    refused: Refused, input: dict[str, Any], path: str, code: str
+) -> None:
+    items = [{"orderItemId": 20155, "quantity": 1}]
+    extensions = await refused(CREATE, input={"orderId": 2075, "items": items, **input})
+    assert (extensions["path"], extensions["code"]) == (f"input.{path}", code)
+    assert extensions["rule"]
+
+
+async def test_shipment_create_accepts_a_code_that_another_carrier_has(written: GraphQL) -> None:
+    shipment = await create(written, trackAndTraces=[{"code": "3STEST1234567890", "carrierId": 2}])
+    assert shipment["trackAndTraces"][0]["carrier"] == {"name": "FedEx"}
+
+
+async def test_shipment_costs_the_same_to_write_whatever_it_holds(copy: Starlette, written: GraphQL) -> None:
+    """The answer with all that is nested in it included, and the viewer and the frame of the transaction."""
+
+    async def costs(n: int) -> list[int]:
+        sources = [{"id": f"{n}-{k}", "name": "wms"} for k in range(n)]
+        counts = [copy.state.db.statements]
+        shipment = await create(
+            written,
+            items=[{"orderItemId": 20153 + k % 3, "quantity": 1} for k in range(n)],
+            trackAndTraces=[{"code": f"{n}-{k}", "carrierId": 1 + k % 2} for k in range(n)],
+            sources=sources,
+        )
+        counts.append(copy.state.db.statements)
+        await written(UPDATE, id=shipment["id"], input={"status": "CANCELED", "sources": sources[1:]})
+        counts.append(copy.state.db.statements)
+        await written(DELETE, id=shipment["id"])
+        counts.append(copy.state.db.statements)
+        return [after - before for before, after in pairwise(counts)]
+
+    assert await costs(1) == await costs(6) == [12, 12, 4]
+
+
+# ------------------------------------------------------------------------------------------------------------- update
+
+
+async def test_shipment_update_changes_only_what_is_given(written: GraphQL, write: GraphQL) -> None:
+    before = await read(write, SHIPMENT)
+    after = await written(UPDATE, id=SHIPMENT, input={"status": "IN_TRANSIT"})
+    assert after == await read(write, SHIPMENT)
+    changed = {field for field in before if before[field] != after[field]}
+    assert changed == {"status", "lastModifiedAt", "version"}
+    assert (after["status"], after["version"]) == ("IN_TRANSIT", before["version"] + 1)
+    assert after["lastModifiedAt"] > before["lastModifiedAt"]
+
+
+async def test_shipment_update_takes_the_promise_back_where_it_is_null(written: GraphQL) -> None:
+    moved = await written(UPDATE, id=SHIPMENT, input={"expectedDeliveryAt": "2999-01-01"})
+    assert moved["expectedDeliveryAt"] == "2999-01-01T00:00:00.000Z"
+    assert (await written(UPDATE, id=SHIPMENT, input={"expectedDeliveryAt": None}))["expectedDeliveryAt"] is None
+
+
+@pytest.mark.parametrize(
+    "input", [{}, {"status": "CREATED"}, {"orderId": 2075, "expectedDeliveryAt": "2025-12-05T10:00:00.000Z"}], ids=str
+)
+async def test_shipment_update_with_what_is_there_already_writes_nothing(
+    written: GraphQL, write: GraphQL, input: dict[str, Any]
+) -> None:
+    before = await read(write, SHIPMENT)
+    assert await written(UPDATE, id=SHIPMENT, input=input) == before
+
+
+async def test_shipment_update_replaces_the_sources(written: GraphQL, write: GraphQL) -> None:
+    before = await read(write, IN_TRANSIT)
+    kept = {"id": "P-88164", "name": "wms"}
+    new = {"id": "1", "name": "erp"}
+    after = await written(UPDATE, id=IN_TRANSIT, input={"sources": [kept, new]})
+    assert (before["sources"], after["sources"]) == ([kept], [new, kept])
+    assert after["version"] > before["version"]
+    assert (await written(UPDATE, id=IN_TRANSIT, input={"sources": []}))["sources"] == []
+
+
+@pytest.mark.parametrize(
+    ("id", "input", "path", "code"),
+    [
+        ("17", {}, "id", "VALIDATION_ERROR"),
+        (MISSING, {}, "id", "SHIPMENT_NOT_FOUND_ERROR"),
+        (SHIPMENT, {"orderId": 2076}, "input.orderId", "VALIDATION_ERROR"),
+        (SHIPMENT, {"orderId": 999}, "input.orderId", "VALIDATION_ERROR"),
+        (SHIPMENT, {"orderId": None}, "input.orderId", "VALIDATION_ERROR"),
+        (SHIPMENT, {"status": None}, "input.status", "VALIDATION_ERROR"),
+        (SHIPMENT, {"status": "DELIVERED"}, "input.status", "VALIDATION_ERROR"),
+        (DELIVERED, {"status": "CREATED"}, "input.status", "VALIDATION_ERROR"),
+        (SHIPMENT, {"expectedDeliveryAt": "soon"}, "input.expectedDeliveryAt", "VALIDATION_ERROR"),
+        (SHIPMENT, {"sources": None}, "input.sources", "VALIDATION_ERROR"),
+        (SHIPMENT, {"sources": [{"id": " ", "name": "wms"}]}, "input.sources.0.id", "VALIDATION_ERROR"),
+        # Nothing of it is done where a part is refused.
+        (SHIPMENT, {"sources": [], "status": "DELIVERED"}, "input.status", "VALIDATION_ERROR"),
+    ],
+    ids=str,
+)
+async def test_shipment_update_refuses_what_breaks_a_rule(
+    refused: Refused, id: str, input: dict[str, Any], path: str, code: str
+) -> None:
+    extensions = await refused(UPDATE, id=id, input=input)
+    assert (extensions["path"], extensions["code"]) == (path, code)
+    assert extensions["rule"]
+
+
+@pytest.mark.parametrize(
+    ("id", "rule"),
+    [
+        (SHIPMENT, "must be one of CANCELED, IN_TRANSIT, PROCESSING: the shipment is CREATED"),
+        (DELIVERED, "cannot change: the shipment is DELIVERED"),
+    ],
+)
+async def test_shipment_update_says_which_statuses_may_follow(refused: Refused, id: str, rule: str) -> None:
+    assert (await refused(UPDATE, id=id, input={"status": "OUT_FOR_DELIVERY"}))["rule"] == rule
+
+
+async def test_shipment_without_a_status_may_be_given_any(
+    written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("ALTER TABLE shipments DISABLE TRIGGER shipments_status_follows")
+    await copy_connection.execute("UPDATE shipments SET status = NULL WHERE id = $1", SHIPMENT)
+    await copy_connection.execute("ALTER TABLE shipments ENABLE TRIGGER shipments_status_follows")
+    assert (await written(UPDATE, id=SHIPMENT, input={"status": None}))["status"] is None
+    assert (await written(UPDATE, id=SHIPMENT, input={"status": "DELIVERED"}))["status"] == "DELIVERED"
+
+
+# ------------------------------------------------------------------------------------------------------------- delete
+
+
+async def test_shipment_delete_removes_all_of_it(
+    written: GraphQL, refused_after: Refused, copy_connection: asyncpg.Connection
+) -> None:
+    assert await written(DELETE, id=IN_TRANSIT) is True
+    for table in ("shipment_items", "track_and_traces", "shipment_sources"):
+        assert not await copy_connection.fetch(f"SELECT FROM {table} WHERE shipment_id = $1", IN_TRANSIT)
+    extensions = await refused_after(DELETE, id=IN_TRANSIT)
+    assert (extensions["path"], extensions["code"]) == ("id", "SHIPMENT_NOT_FOUND_ERROR")
+
+
+async def test_shipment_delete_gives_its_quantities_back(written: GraphQL) -> None:
+    assert await written(DELETE, id=SHIPMENT) is True
+    shipment = await create(written, items=[{"orderItemId": 20151}])
+    assert shipment["items"][0]["quantity"] == 4
+
+
+async def test_shipment_delete_refuses_what_is_no_uuid(refused: Refused) -> None:
+    assert (await refused(DELETE, id="17"))["code"] == "VALIDATION_ERROR"
+
+
+# ------------------------------------------------------------------------------------------------------------ version
+
+
+@pytest.mark.parametrize(("document", "input"), [(UPDATE, {"status": "IN_TRANSIT"}), (DELETE, None)], ids=str)
+async def test_shipment_of_another_version_is_a_conflict(
+    written: GraphQL, refused_after: Refused, document: str, input: dict[str, Any] | None
+) -> None:
+    given = {} if input is None else {"input": input}
+    extensions = await refused_after(document, id=SHIPMENT, ifVersion=7, **given)
+    assert (extensions["code"], extensions["path"], extensions["version"]) == ("CONFLICT", "ifVersion", 1)
+    assert await written(document, id=SHIPMENT, ifVersion=1, **given)

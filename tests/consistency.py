@@ -1,0 +1,83 @@
+"""What must hold in the store whatever was written and however that ended: each rule with a query for its breaches.
+
+They hold in a database that was migrated before anything was in it: what is older than the change feed is not in it.
+"""
+
+import asyncpg
+
+_RECORDED = """(
+    SELECT 'ORDER' AS type, id::text AS entity_id, version FROM orders
+    UNION ALL SELECT 'SHIPMENT', id::text, version FROM shipments
+    UNION ALL SELECT 'SHIPMENT_ITEM', id::text, version FROM shipment_items
+    UNION ALL SELECT 'TRACK_AND_TRACE', id::text, version FROM track_and_traces
+    UNION ALL SELECT 'CARRIER', id::text, version FROM carriers
+)"""
+
+RULES = {
+    "what is shipped of a line is no more than was ordered": """
+        SELECT l.id FROM order_items l
+        JOIN shipment_items i ON i.order_item_id = l.id AND i.channel_id = l.channel_id
+        JOIN shipments s ON s.id = i.shipment_id AND s.channel_id = i.channel_id
+        WHERE s.status IS DISTINCT FROM 'CANCELED'
+        GROUP BY l.id, l.channel_id HAVING sum(i.quantity) > l.quantity
+    """,
+    "a line says how much of it is shipped": """
+        SELECT l.id FROM order_items l WHERE l.quantity_shipped <> (
+          SELECT coalesce(sum(i.quantity), 0) FROM shipment_items i
+          JOIN shipments s ON s.id = i.shipment_id AND s.channel_id = i.channel_id
+          WHERE i.order_item_id = l.id AND i.channel_id = l.channel_id AND s.status IS DISTINCT FROM 'CANCELED')
+    """,
+    "nothing hangs in the air": """
+        SELECT i.id FROM shipment_items i
+        LEFT JOIN shipments s ON (s.id, s.order_id, s.channel_id) = (i.shipment_id, i.order_id, i.channel_id)
+        WHERE s.id IS NULL
+        UNION ALL
+        SELECT i.id FROM shipment_items i
+        LEFT JOIN order_items l ON (l.id, l.order_id, l.channel_id) = (i.order_item_id, i.order_id, i.channel_id)
+        WHERE l.id IS NULL
+        UNION ALL
+        SELECT t.id FROM track_and_traces t
+        LEFT JOIN shipments s ON (s.id, s.order_id, s.channel_id) = (t.shipment_id, t.order_id, t.channel_id)
+        WHERE s.id IS NULL
+        UNION ALL
+        SELECT s.id FROM shipments s LEFT JOIN orders o ON (o.id, o.channel_id) = (s.order_id, s.channel_id)
+        WHERE o.id IS NULL
+    """,
+    "a change belongs to a transaction with a position, and a transaction has changes": """
+        SELECT coalesce(c.transaction_id, t.id) FROM changes c
+        FULL JOIN transactions t ON t.id = c.transaction_id WHERE c.id IS NULL OR t.position IS NULL
+    """,
+    "a version is the number of changes that led to it, and what is gone has a tombstone": f"""
+        SELECT type, entity_id FROM {_RECORDED} present
+        FULL JOIN (
+          SELECT type, entity_id, count(*) FILTER (WHERE action <> 'DELETED') AS changes,
+            bool_or(action = 'DELETED') AS is_gone
+          FROM changes GROUP BY type, entity_id
+        ) told USING (type, entity_id)
+        WHERE (present.version IS NULL) IS DISTINCT FROM told.is_gone OR present.version <> told.changes
+    """,
+    "the changes of a row are its creation, its updates in order and at most one end": """
+        SELECT type, entity_id FROM (
+          SELECT type, entity_id, action, version,
+            row_number() OVER steps AS step, lead(action) OVER steps AS next_action, lag(version) OVER steps AS before
+          FROM changes WINDOW steps AS (PARTITION BY type, entity_id ORDER BY id)
+        ) told
+        WHERE (step = 1) <> (action = 'CREATED') OR (action = 'DELETED' AND next_action IS NOT NULL)
+           OR version <> CASE action WHEN 'CREATED' THEN 1 WHEN 'UPDATED' THEN before + 1 ELSE before END
+    """,
+    "the status of a shipment is the one that its last change tells": """
+        SELECT s.id FROM shipments s WHERE s.status <> (
+          SELECT c.new ->> 'status' FROM changes c
+          WHERE c.shipment_id = s.id AND c.type = 'SHIPMENT' AND c.new ? 'status' ORDER BY c.id DESC LIMIT 1)
+    """,
+}
+
+
+async def breaches(dsn: str) -> dict[str, list[asyncpg.Record]]:
+    """The rows that break a rule, by rule; empty when all is well."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        found = {rule: await connection.fetch(query) for rule, query in RULES.items()}
+    finally:
+        await connection.close()
+    return {rule: rows for rule, rows in found.items() if rows}
