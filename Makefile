@@ -7,10 +7,10 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format token migrate bench lock clean
+.PHONY: help run test check conformance lint format token migrate bench lock clean
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(READY) ## set up the database and the demo data, then serve http://HOST:PORT (8000)
 	@exec $(RUN) -m app dev
@@ -19,6 +19,9 @@ test: $(READY) ## run the tests; ARGS="-k shipment -x" goes to pytest
 	@exec $(RUN) -m pytest -n auto $(ARGS)
 
 check: lint test ## what CI runs: lint, types, import contracts, tests
+
+conformance: $(READY) ## run graphql-core's own execution tests by compiled plans
+	@exec $(RUN) -m tests.conformance
 
 lint: $(READY) ## lint, format check, types, import contracts
 	@$(RUN) -m ruff check .

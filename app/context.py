@@ -14,7 +14,7 @@ from app.database import Database
 from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated, StorefrontKeyRequired
 from app.events import Tables, Watched
 from app.write import IdempotencyKey, Write
-from loaders.batch import Batch, Loaders, Row
+from loaders.batch import Batch, Columns, Loaders, Row
 from loaders.tree import Tree
 from sql import Statement
 
@@ -92,14 +92,16 @@ class Context:
         source = self.writing or self.db
         return await source.fetch(statement, self.viewer.scope, **values)
 
-    async def write(self, scope: str) -> None:
+    async def write(self, scope: str, tables: frozenset[str] = frozenset()) -> None:
         """Begins to write: from here on all statements of the request run in one transaction.
 
-        A resolver calls it before anything else. Raises what `require` raises, and `WaybillError`s of `Write.claim`.
+        A resolver calls it before anything else, and names the `tables` it writes whose rows are kept in memory. Raises
+        what `require` raises, and `WaybillError`s of `Write.claim`.
         """
         viewer = self.require(scope)
         if self.writing is None:
             self.writing = await Write.begin(self.db, viewer.subject, self.request_id)
+            self.writing.tables = tables
             if self._idempotency_key is not None:
                 await self.writing.claim(self._idempotency_key)
 
@@ -126,8 +128,9 @@ class Context:
         if composition is None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         parts = composition.rows(await self.db.fetch_fused(composition.fused, scope, composition.values(values)))
-        for (relation, parent), rows in zip(composition.relations, parts[1:], strict=False):
-            self._loaders.add(relation.batch, parts[parent].column(relation.key), rows)
+        for branch, rows in zip(composition.branches, parts[1:], strict=False):
+            keys = parts[branch.parent].column(branch.relation.key)
+            self._loaders.add(branch.relation.batch, keys, rows, branch.wanted)
         return parts[0], parts[-1].column("items_found")[0] if count else None
 
     def _kept(self, batch: Batch) -> Watched[Any, Any] | None:
@@ -142,13 +145,13 @@ class Context:
         """Whether there is a viewer, and it holds `scope`."""
         return self._viewer is not None and scope in self._viewer.scopes
 
-    def at_hand(self, batch: Batch, keys: Sequence[Any]) -> Any:
+    def at_hand(self, batch: Batch, keys: Sequence[Any], wanted: Columns = None) -> Any:
         """The rows of many keys where nothing has to be fetched for them, else None; see `Loaders.at_hand`."""
-        return self._loaders.at_hand(batch, keys)
+        return self._loaders.at_hand(batch, keys, wanted)
 
-    def load_all(self, batch: Batch, keys: Sequence[Any]) -> Any:
+    def load_all(self, batch: Batch, keys: Sequence[Any], wanted: Columns = None) -> Any:
         """The rows of many keys, or an awaitable of them; see `Loaders.load_all`."""
-        return self._loaders.load_all(batch, keys)
+        return self._loaders.load_all(batch, keys, wanted)
 
 
 @cache

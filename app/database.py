@@ -27,7 +27,7 @@ class Database:
         self.pool = pool
         self.events = events
         self.statements = 0
-        self._columns: dict[str, Mapping[str, bool]] = {}
+        self._columns: dict[Statement, Mapping[str, bool]] = {}
 
     @classmethod
     async def connect(cls, settings: Settings) -> Self:
@@ -77,14 +77,14 @@ class Database:
         [row] = await self.pool.fetch(fused.text, *fused.arguments([{**values[0], **_keys(scope)}, *values[1:]]))
         return row
 
-    async def columns_of(self, prepared: Prepared) -> Mapping[str, bool]:
-        """The names of the columns of a statement, each with whether it is an array."""
-        columns = self._columns.get(prepared.text)
+    async def columns_of(self, statement: Statement, prepared: Prepared) -> Mapping[str, bool]:
+        """The names of the columns of a statement, each with whether it is an array; all its texts have the same."""
+        columns = self._columns.get(statement)
         if columns is None:
             async with self.connection() as connection:
                 attributes = (await connection.prepare(prepared.text)).get_attributes()
             columns = {attribute.name: attribute.type.kind == "array" for attribute in attributes}
-            self._columns[prepared.text] = columns
+            self._columns[statement] = columns
         return columns
 
     async def close(self) -> None:

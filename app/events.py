@@ -126,10 +126,14 @@ class Events:
             self._stop(lost)
             await connection.close(timeout=_ANSWER_SECONDS)
 
-    def _notified(self, _connection: object, _pid: int, _channel: str, table: object) -> None:
+    def forget(self, table: str) -> None:
+        """Drops what was made of the table's rows: they have changed."""
         for tables, watched in self._watched.items():
             if table in tables.names:
                 watched.drop()
+
+    def _notified(self, _connection: object, _pid: int, _channel: str, table: object) -> None:
+        self.forget(str(table))
 
     def _stop(self, lost: asyncio.Event) -> None:
         lost.set()

@@ -23,6 +23,7 @@ class Limits:
     tokens: int = 2_000
     depth: int = 12
     aliases: int = 30
+    repeats: int = 30
     root_fields: int = 20
     page: int = 100
     list_items: int = 100

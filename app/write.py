@@ -58,13 +58,15 @@ class Write:
     """The transaction in which all statements of a request run, one after another, from `begin` to `close`.
 
     `answer` is what the same request was answered before. `is_broken` tells that a statement failed, so that nothing
-    of the transaction can stay, and `is_worth_repeating` that others were in its way, who are gone now.
+    of the transaction can stay, and `is_worth_repeating` that others were in its way, who are gone now. `tables` are
+    those it writes of which rows are kept in memory.
     """
 
     def __init__(self, db: Database, connection: asyncpg.Connection, actor: str, ending: AsyncExitStack) -> None:
         self.answer: bytes | None = None
         self.is_broken = False
         self.is_worth_repeating = False
+        self.tables: frozenset[str] = frozenset()
         self._db = db
         self._connection: asyncpg.Connection | None = connection
         self._actor = actor
@@ -115,6 +117,9 @@ class Write:
             await self.fetch(SQL.keep_answer, _OURS, actor=self._actor, **values)
         async with self._turn, self._refusing():
             await self._open_connection().execute("COMMIT")
+        # The notification may come later than the writer's next request.
+        for table in self.tables:
+            self._db.events.forget(table)
 
     async def close(self) -> None:
         """Takes back what is not committed. A statement that is still under way ends before; none begins any more."""

@@ -12,6 +12,9 @@ from aiodataloader import DataLoader
 from loaders.rows import Lists, Row, Rows
 from sql import Statement
 
+# The names of columns; None for all that a statement gives.
+Columns = frozenset[str] | None
+
 
 class Fetch(Protocol):
     """Runs a statement within the scope of the request's viewer."""
@@ -70,17 +73,19 @@ class BatchLoader(DataLoader[Any, Any]):
 
 
 class Gathered:
-    """Rows of a batch that came along with their parents, by key."""
+    """Rows of a batch that came along with their parents, by key. `held` are their columns, None for all there are."""
 
-    def __init__(self, batch: Batch, parent_keys: Sequence[Any], rows: Rows) -> None:
+    def __init__(self, batch: Batch, parent_keys: Sequence[Any], rows: Rows, held: Columns) -> None:
+        self.held = held
         self._batch = batch
         self._parent_keys = parent_keys
         self._rows = rows
         self._places: dict[Any, Any] | None = None
 
     def of(self, keys: Sequence[Any]) -> Any:
-        """The values of the keys, as the batch has them. None where a key is not among the parents'."""
-        if self._batch.many and len(keys) == 1 == len(self._parent_keys) and keys[0] == self._parent_keys[0]:
+        """The values of the keys, as the batch has them; None for a null key. None where one is not the parents'."""
+        only = keys[0] if len(keys) == 1 == len(self._parent_keys) else None
+        if self._batch.many and only is not None and only == self._parent_keys[0]:
             return Lists(self._rows, (len(self._rows),))
         if self._places is None:
             self._places = self._lists() if self._batch.many else self._singles()
@@ -88,8 +93,10 @@ class Gathered:
             found = list(map(self._places.__getitem__, keys))
         except KeyError:
             return None
-        if self._batch.many:
+        if self._batch.many and None not in keys:
             return Lists(self._rows.take(list(chain.from_iterable(found))), list(map(len, found)))
+        if self._batch.many:
+            return [None if key is None else self._rows.take(places) for key, places in zip(keys, found, strict=True)]
         if None in found:
             return [None if place is None else self._rows[place] for place in found]
         return self._rows.take(found)
@@ -126,28 +133,32 @@ class Loaders:
         self._loaders: dict[Batch, BatchLoader] = {}
         self._gathered: dict[Batch, list[Gathered]] = {}
 
-    def add(self, batch: Batch, parent_keys: Sequence[Any], rows: Rows) -> None:
-        """Rows of the batch, all that these keys have."""
-        self._gathered.setdefault(batch, []).append(Gathered(batch, parent_keys, rows))
+    def add(self, batch: Batch, parent_keys: Sequence[Any], rows: Rows, held: Columns) -> None:
+        """Rows of the batch, all that these keys have, with the columns `held`; None for all there are."""
+        self._gathered.setdefault(batch, []).append(Gathered(batch, parent_keys, rows, held))
 
     def load(self, batch: Batch, key: Any) -> Awaitable[Any]:
         """The value of `key`: see `Batch`. Keys asked for before the event loop turns share one statement."""
         kept = self._keep(batch) if batch.tables else None
         return self._load(batch, key) if kept is None else kept.get(key, partial(self._load, batch, key))
 
-    def load_all(self, batch: Batch, keys: Sequence[Any]) -> Any:
-        """The values of all keys, None for a key that is None: at once where they are at hand, else later."""
-        values = self.at_hand(batch, keys)
+    def load_all(self, batch: Batch, keys: Sequence[Any], wanted: Columns = None) -> Any:
+        """The values of all keys, None for a key that is None: at once where they are at hand, else later.
+
+        Rows have the columns `wanted` at least, all where that is None.
+        """
+        values = self.at_hand(batch, keys, wanted)
         return self._load_each(batch, keys) if values is None else values
 
-    def at_hand(self, batch: Batch, keys: Sequence[Any]) -> Any:
+    def at_hand(self, batch: Batch, keys: Sequence[Any], wanted: Columns = None) -> Any:
         """The values of all keys as `load_all` gives them; None where something must be fetched."""
         kept = self._keep(batch) if batch.tables else None
         if kept is not None:
-            values = [None if key is None else kept.held(key) for key in keys]
-            return None if any(map(_is_missing, values, keys)) else values
+            held = [None if key is None else kept.held(key) for key in keys]
+            return None if any(map(_is_missing, held, keys)) else held
         for gathered in self._gathered.get(batch, ()):
-            values = gathered.of(keys)
+            # Another part of the document may have wanted fewer columns of the same rows.
+            values = gathered.of(keys) if _holds(gathered.held, wanted) else None
             if values is not None:
                 return values
         return None
@@ -161,6 +172,10 @@ class Loaders:
     async def _load_each(self, batch: Batch, keys: Sequence[Any]) -> list[Any]:
         values = iter(await gather(*(self.load(batch, key) for key in keys if key is not None)))
         return [None if key is None else next(values) for key in keys]
+
+
+def _holds(held: Columns, wanted: Columns) -> bool:
+    return held is None or (wanted is not None and wanted <= held)
 
 
 def _is_missing(value: Any, key: Any) -> bool:

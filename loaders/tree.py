@@ -1,7 +1,9 @@
 """Rows and what hangs on them, fetched by one statement: what loaders would be asked for next, they have by then."""
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from loaders.batch import Batch
@@ -11,11 +13,11 @@ from sql.fuse import Fused, Part, fuse
 
 # PostgreSQL plans a statement whole; beyond so many parts loaders fetch the rest level by level.
 _MOST_PARTS = 16
-# Callers choose among many filters; what is composed beyond this many choices is composed anew.
-_MOST_COMPOSITIONS = 64
+# Of all trees together, each some 10 kB of text: callers choose among many documents and filters.
+_MOST_COMPOSITIONS = 1_000
 
-# The names of a statement's columns, and whether each is an array.
-ColumnsOf = Callable[[Prepared], Awaitable[Mapping[str, bool]]]
+# The names of a statement's columns, and whether each is an array; `Prepared` is one of its texts.
+ColumnsOf = Callable[[Statement, Prepared], Awaitable[Mapping[str, bool]]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,12 @@ class Tree:
 
     columns: frozenset[str] | None
     branches: "tuple[tuple[Relation, Tree], ...]" = ()
-    _compositions: "dict[Any, Composition]" = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def wanted(self) -> frozenset[str] | None:
+        """The columns of the rows, with those that the branches hang on; None where any may be needed."""
+        keys = {relation.key for relation, _below in self.branches}
+        return None if self.columns is None else self.columns | keys
 
     async def compose(
         self,
@@ -47,33 +54,45 @@ class Tree:
 
         None where the rows hold an array, which no array of columns can hold.
         """
-        choice = (statement, reach, filters, order, count)
-        composition = self._compositions.get(choice)
-        if composition is None:
-            composer = _Composer(reach, columns_of)
-            if not await composer.add_root(statement.prepare(reach, filters, order), self):
-                return None
-            if count is not None:
-                composer.parts.append(Part(count.prepare(reach, filters), ("items_found",)))
-            composition = Composition(fuse(composer.parts), tuple(composer.relations), count is not None)
-            if len(self._compositions) < _MOST_COMPOSITIONS:
-                self._compositions[choice] = composition
+        choice = (self, statement, reach, filters, order, count)
+        composition = _compositions.get(choice)
+        if composition is not None:
+            _compositions.move_to_end(choice)
+            return composition
+        composer = _Composer(reach, columns_of)
+        if not await composer.add_root(statement, statement.prepare(reach, filters, order), self):
+            return None
+        if count is not None:
+            composer.parts.append(Part(count.prepare(reach, filters), ("items_found",)))
+        composition = Composition(fuse(composer.parts), tuple(composer.branches), count is not None)
+        _compositions[choice] = composition
+        if len(_compositions) > _MOST_COMPOSITIONS:
+            _compositions.popitem(last=False)
         return composition
 
 
 @dataclass(frozen=True)
+class Branch:
+    """What came of a relation: the place of its parent among the parts, and the columns that its own tree wanted."""
+
+    relation: Relation
+    parent: int
+    wanted: frozenset[str] | None
+
+
+@dataclass(frozen=True)
 class Composition:
-    """`relations` belong to the parts of `fused` behind the first, each with the place of its parent."""
+    """`branches` are the parts of `fused` behind the first."""
 
     fused: Fused
-    relations: tuple[tuple[Relation, int], ...]
+    branches: tuple[Branch, ...]
     counts: bool
 
     def values(self, root: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The parameters of each part; those of the count are the root's."""
         return [
             root,
-            *(relation.batch.values for relation, _parent in self.relations),
+            *(branch.relation.batch.values for branch in self.branches),
             *([root] if self.counts else []),
         ]
 
@@ -85,15 +104,19 @@ class Composition:
         ]
 
 
+# What was composed for a tree and a choice of its caller, the least recently used first.
+_compositions: OrderedDict[Any, Composition] = OrderedDict()
+
+
 class _Composer:
     def __init__(self, reach: Reach, columns_of: ColumnsOf) -> None:
         self.parts: list[Part] = []
-        self.relations: list[tuple[Relation, int]] = []
+        self.branches: list[Branch] = []
         self._reach = reach
         self._columns_of = columns_of
 
-    async def add_root(self, prepared: Prepared, tree: Tree) -> bool:
-        columns = await self._columns(prepared, tree)
+    async def add_root(self, statement: Statement, prepared: Prepared, tree: Tree) -> bool:
+        columns = await self._columns(statement, prepared, tree)
         if columns is None:
             return False
         self.parts.append(Part(prepared, columns))
@@ -104,17 +127,18 @@ class _Composer:
         for relation, below in tree.branches:
             batch = relation.batch
             prepared = batch.statement.prepare(self._reach)
-            columns = await self._columns(prepared, below, batch.column)
+            columns = await self._columns(batch.statement, prepared, below, batch.column)
             if columns is None or len(self.parts) >= _MOST_PARTS:
                 continue
             self.parts.append(Part(prepared, columns, parent, relation.key, batch.parameter))
-            self.relations.append((relation, parent))
+            self.branches.append(Branch(relation, parent, below.wanted))
             await self._add_branches(below, len(self.parts) - 1)
 
-    async def _columns(self, prepared: Prepared, tree: Tree, *further: str) -> tuple[str, ...] | None:
-        """Those that the tree wants, its relations hang on, or the rows are told apart by; None with an array."""
-        known = await self._columns_of(prepared)
-        wanted = {*known} if tree.columns is None else {*tree.columns, *further}
-        wanted.update(relation.key for relation, _below in tree.branches)
+    async def _columns(
+        self, statement: Statement, prepared: Prepared, tree: Tree, *further: str
+    ) -> tuple[str, ...] | None:
+        """Those that the tree wants and those that the rows are told apart by; None with an array among them."""
+        known = await self._columns_of(statement, prepared)
+        wanted = {*known} if tree.wanted is None else {*tree.wanted, *further}
         columns = tuple(name for name in known if name in wanted) or tuple(known)[:1]
         return None if any(known[name] for name in columns) else columns

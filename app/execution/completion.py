@@ -179,12 +179,13 @@ def _float(each: Check) -> Check:
 
 def _enum(type_: GraphQLEnumType, required: bool, each: Check) -> Check:
     try:
-        names: dict[Any, str | None] = {value.value: name for name, value in type_.values.items()}
+        # Of several names for one value the first counts. A value that is null has no place here: null stays null.
+        names: dict[Any, str | None] = {
+            value.value: name for name, value in reversed(type_.values.items()) if not is_nothing(value.value)
+        }
     except TypeError:  # a value that cannot be a key
         return each
-    if required:
-        names.pop(None, None)
-    else:
+    if not required:
         names[None] = None
 
     def check(values: Sequence[Any]) -> Column:
@@ -260,7 +261,7 @@ def flatten(values: Sequence[Any]) -> tuple[Sequence[Any], list[int | None]]:
 
 
 def regroup(items: Column, lengths: Sequence[int | None]) -> list[list[Any] | None]:
-    if len(lengths) == 1:
+    if len(lengths) == 1 and lengths[0] is not None:
         return [list(items)]
     rest = iter(items)
     return [None if length is None else list(islice(rest, length)) for length in lengths]

@@ -40,7 +40,7 @@ def direct(field: "Field") -> Direct | None:
 
 
 def _maker(selection: "Selection") -> Direct | None:
-    picks: list[tuple[int, Callable[..., Any], Direct]] = []
+    picks: list[tuple[int, Field, Direct]] = []
     constants: list[tuple[int, str]] = []
     for slot, field in selection.others:
         if field.constant is not None:
@@ -48,9 +48,9 @@ def _maker(selection: "Selection") -> Direct | None:
         elif field.at_hand is None or field.definition.args:
             return None
         elif field.check is not None:
-            picks.append((slot, field.at_hand, _leaf(field.check)))
+            picks.append((slot, field, _leaf(field.check)))
         elif (below := field.direct) is not None:
-            picks.append((slot, field.at_hand, below))
+            picks.append((slot, field, below))
         else:
             return None
     read, leaves, build, width = selection.read, selection.leaves, selection.build, len(selection.fields)
@@ -60,8 +60,8 @@ def _maker(selection: "Selection") -> Direct | None:
         try:
             for (slot, check), column in zip(leaves, read(sources), strict=True):
                 columns[slot] = check(column)
-            for slot, at_hand, complete in picks:
-                values = at_hand(sources, context)
+            for slot, field, complete in picks:
+                values = field.at_hand(sources, context, field)  # type: ignore[misc]
                 if values is None:
                     raise Otherwise
                 columns[slot] = complete(values, context)

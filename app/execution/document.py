@@ -20,10 +20,12 @@ from graphql import (
 )
 
 from app.execution.limits import LimitExceeded, Limits, check_document
-from app.execution.planner import Planner
+from app.execution.planner import Planner, most_plans
 
-# A document takes some 500 bytes a token, so the cache is bounded by tokens too: 1,000 documents hold at most 125 MB.
-_TOKENS_PER_DOCUMENT = 250
+# A document takes some 500 bytes a token, so the cache is bounded by tokens too: 1,000 documents hold at most 50 MB,
+# their plans included. A field of a plan takes as much as eight tokens.
+_TOKENS_PER_DOCUMENT = 100
+_TOKENS_PER_FIELD = 8
 _CHARACTERS_PER_TOKEN = 100
 _MAX_ERRORS = 20
 
@@ -62,10 +64,15 @@ def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> 
 
 
 class Document:
-    """A valid document and its operations, each made when first chosen."""
+    """A valid document and its operations, each made when first chosen.
 
-    def __init__(self, schema: GraphQLSchema, node: DocumentNode) -> None:
+    `weight` is what it takes with all plans that may be made for it, in tokens; `fields` are those it selects.
+    """
+
+    def __init__(self, schema: GraphQLSchema, text: str, node: DocumentNode, fields: int) -> None:
         self.node = node
+        self.weight = node.token_count + len(text) // _CHARACTERS_PER_TOKEN
+        self.weight += fields * most_plans(node) * _TOKENS_PER_FIELD
         self._schema = schema
         self._operations: dict[str | None, Operation] = {}
 
@@ -114,14 +121,14 @@ class Documents:
             self._known.move_to_end(text)
             return document
         self.misses += 1
-        document = Document(self._schema, self._read(text))
+        document = Document(self._schema, text, *self._read(text))
         self._remember(text, document)
         return document
 
-    def _read(self, text: str) -> DocumentNode:
+    def _read(self, text: str) -> tuple[DocumentNode, int]:
         try:
             document = parse(text, max_tokens=self._limits.tokens)
-            check_document(document, self._limits)
+            fields = check_document(document, self._limits)
         except LimitExceeded as error:
             raise RequestErrors(error) from None
         except GraphQLSyntaxError as error:  # too many tokens and too deep a nesting among them
@@ -132,15 +139,12 @@ class Documents:
             fault.extensions = {"code": "GRAPHQL_VALIDATION_FAILED"}
         if errors:
             raise RequestErrors(*errors)
-        return document
+        return document, fields
 
     def _remember(self, text: str, document: Document) -> None:
         self._known[text] = document
-        self._weight += _weight(text, document)
+        self._weight += document.weight
         limit = self._limits.documents
         while len(self._known) > limit or self._weight > limit * _TOKENS_PER_DOCUMENT:
-            self._weight -= _weight(*self._known.popitem(last=False))
-
-
-def _weight(text: str, document: Document) -> int:
-    return document.node.token_count + len(text) // _CHARACTERS_PER_TOKEN
+            _, forgotten = self._known.popitem(last=False)
+            self._weight -= forgotten.weight

@@ -115,7 +115,7 @@ def execute_by_plan(
         run.start()
     except Flaw:
         executions["replay"] += 1
-        return replay(run.layers, plain)
+        return replay(run, plain)
     if run.is_waiting:
         return _finish(run, plain, executions)
     executions["plan"] += 1
@@ -129,7 +129,7 @@ async def _finish(
         await run.finish()
     except Flaw:
         executions["replay"] += 1
-        return await _awaited(replay(run.layers, plain))
+        return await _awaited(replay(run, plain))
     executions["plan"] += 1
     return ExecutionResult(run.answer(), None)
 

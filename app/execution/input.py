@@ -5,6 +5,7 @@ Whatever is not plainly right is left to graphql-core, which knows every error a
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from graphql import (
@@ -64,7 +65,7 @@ class Variables:
         if self._known is not None:
             try:
                 return self._coerce_known(given)
-            except Unclear:
+            except (Unclear, RecursionError):
                 pass
         values = get_variable_values(self._schema, self._definitions, dict(given))
         return values if isinstance(values, VariableValues) else None
@@ -109,7 +110,7 @@ def _coercion_of_nullable(type_: Any) -> Coerce:
     if is_list_type(type_):
         return _list(type_)
     if isinstance(type_, GraphQLInputObjectType):
-        return _InputObject(type_)
+        return _input_object(type_)
     if isinstance(type_, GraphQLEnumType):
         return _enum(type_)
     return _SCALARS.get(type_.name if type_ in _BUILT_IN else "", _by_graphql_core)
@@ -205,6 +206,10 @@ class _InputObject:
         self._fields = {
             name: (field.out_name or name, _coercion(field.type)) for name, field in self._type.fields.items()
         }
+
+
+# One for all documents, and for all places where the type stands.
+_input_object = lru_cache(maxsize=1024)(_InputObject)
 
 
 def _missing() -> Any:

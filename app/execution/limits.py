@@ -2,6 +2,9 @@
 
 Fragments count as if they were written out wherever they are spread. Each is measured once, so fragments that spread
 one another twice a level deep cost nothing; one that spreads itself counts once and is left to validation.
+
+Validation compares each two fields that answer to one name in one place, so repeats cost by their square: they are
+bounded too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,6 +39,8 @@ class Limits(Protocol):
     def depth(self) -> int: ...
     @property
     def aliases(self) -> int: ...
+    @property
+    def repeats(self) -> int: ...
     @property
     def root_fields(self) -> int: ...
     @property
@@ -75,7 +80,7 @@ class Measure:
 
 class _Ruler:
     def __init__(self, document: DocumentNode) -> None:
-        self._fragments = {
+        self.fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
         self._measured: dict[str, Measure] = {}
@@ -108,22 +113,58 @@ class _Ruler:
     def _fragment(self, name: str) -> Measure:
         if name not in self._measured:
             self._measured[name] = Measure()  # what a cycle meets
-            if name in self._fragments:
-                self._measured[name] = self.measure(self._fragments[name].selection_set)
+            if name in self.fragments:
+                self._measured[name] = self.measure(self.fragments[name].selection_set)
         return self._measured[name]
 
 
-def check_document(document: DocumentNode, limits: Limits) -> None:
-    """Raises `LimitExceeded` for the first limit that an operation or a literal of the document exceeds."""
+# A selection, and the fragments in which it stands.
+_Place = tuple[SelectionSetNode, frozenset[str]]
+
+
+def _side_by_side(
+    places: list[_Place], fragments: Mapping[str, FragmentDefinitionNode]
+) -> dict[str, list[tuple[FieldNode, frozenset[str]]]]:
+    """The fields of selections that merge into one, by the name of their answer. A fragment counts once, as it does
+    when fields are compared; within itself it does not count at all."""
+    found: dict[str, list[tuple[FieldNode, frozenset[str]]]] = {}
+    spread: set[str] = set()
+    waiting = list(places)
+    while waiting:
+        selection_set, within = waiting.pop()
+        for selection in selection_set.selections:
+            if isinstance(selection, FieldNode):
+                key = (selection.alias or selection.name).value
+                found.setdefault(key, []).append((selection, within))
+            elif isinstance(selection, InlineFragmentNode):
+                waiting.append((selection.selection_set, within))
+            elif isinstance(selection, FragmentSpreadNode):
+                name = selection.name.value
+                if name in fragments and name not in spread and name not in within:
+                    spread.add(name)
+                    waiting.append((fragments[name].selection_set, within | {name}))
+    return found
+
+
+def check_document(document: DocumentNode, limits: Limits) -> int:
+    """How many fields the operations select, written out.
+
+    Raises `LimitExceeded` for the first limit that an operation or a literal of the document exceeds.
+    """
     ruler = _Ruler(document)
+    fields = 0
     try:
         for node in document.definitions:
             if isinstance(node, OperationDefinitionNode):
-                _check_operation(node, ruler.measure(node.selection_set), limits)
+                size = ruler.measure(node.selection_set)
+                _check_operation(node, size, limits)
+                _check_repeats(node, ruler.fragments, limits)
+                fields += size.fields
     except RecursionError:
         raise LimitExceeded("The document is nested too deeply.") from None
     for literal in _literals(document):
         _check_literal(literal, limits)
+    return fields
 
 
 def _check_operation(node: OperationDefinitionNode, size: Measure, limits: Limits) -> None:
@@ -142,6 +183,24 @@ def _check_operation(node: OperationDefinitionNode, size: Measure, limits: Limit
             kind = node.operation.value
             shown = value if value < 10**9 else "over 1000000000"
             raise LimitExceeded(f"The {kind} {phrase.format(shown)}, and {limit} is the limit.", node)
+
+
+def _check_repeats(
+    node: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode], limits: Limits
+) -> None:
+    kind, selected = node.operation.value, 0
+    waiting: list[list[_Place]] = [[(node.selection_set, frozenset())]]
+    while waiting:
+        for name, fields in _side_by_side(waiting.pop(), fragments).items():
+            if len(fields) > limits.repeats:
+                phrase = f"selects {name} {len(fields)} times in one place"
+                raise LimitExceeded(f"The {kind} {phrase}, and {limits.repeats} is the limit.", fields[0][0])
+            selected += len(fields)
+            if selected > limits.tokens:  # circles of fragments alone come to that: all else has been measured
+                raise LimitExceeded(f"The {kind} selects over {limits.tokens} fields.", node)
+            below = [(field.selection_set, within) for field, within in fields if field.selection_set]
+            if below:
+                waiting.append(below)
 
 
 def _literals(document: DocumentNode) -> Iterator[Node]:

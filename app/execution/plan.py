@@ -8,7 +8,7 @@ A resolver may offer a plan more than a call per object:
 
     resolve.column = "sku"                 the value is `parent["sku"]`, and reading it has no other effect
     resolve.bulk(parents, info, **args)    the values for all parents, or an awaitable of them
-    resolve.at_hand(parents, context)      the same where nothing needs to be read for them, else None; without effect
+    resolve.at_hand(parents, context, field)  the same where nothing needs to be read for them, else None; no effect
 
 Everything else is called once per object, as graphql-core does it. Values for all parents are a sequence of them. They
 may be held otherwise: rows by column, with `rows.columns(names)` for all of them; or lists end to end, with all the
@@ -92,17 +92,23 @@ class Selection:
             definition = plan.schema.get_field(type_, details[0].node.name.value)
             if definition is not None:  # an unknown one, in a document that was not validated, is left out
                 self.fields.append(Field(plan, type_, key, definition, details))
-        self.build = _builder(tuple(field.key for field in self.fields))
+        self._by_key = {field.key: field for field in self.fields}
+        self.build = _builder(tuple(self._by_key))
         self.leaves: list[tuple[int, Check]] = []
         self.others: list[tuple[int, Field]] = []
         columns: list[str] = []
         for slot, field in enumerate(self.fields):
-            if field.column is not None and field.check is not None:
+            # Arguments may be wrong even where nothing depends on them.
+            if field.column is not None and field.check is not None and not field.definition.args:
                 self.leaves.append((slot, field.check))
                 columns.append(field.column)
             else:
                 self.others.append((slot, field))
         self.read = _reader(tuple(columns))
+
+    def field(self, key: str) -> "Field | None":
+        """The field that answers to this key."""
+        return self._by_key.get(key)
 
 
 class Field:

@@ -1,6 +1,6 @@
 """Which operations run by a plan, and the plans that were made."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from graphql import (
@@ -52,13 +52,7 @@ class Planner:
             if isinstance(node, FragmentDefinitionNode)
         }
         directives = list(_nodes(document, DirectiveNode))
-        conditions = {
-            argument.value.name.value
-            for directive in directives
-            if directive.name.value in _CONDITIONS
-            for argument in directive.arguments or ()
-            if isinstance(argument.value, VariableNode)
-        }
+        conditions = _conditions(directives)
         own = {definition.variable.name.value for definition in operation.variable_definitions or ()}
         self._conditions = sorted(conditions & own)
         self.reason = self._reason(document, directives)
@@ -105,9 +99,30 @@ class Planner:
             return "incremental delivery"
         if any(details.definition.variable_definitions for details in self._fragments.values()):
             return "fragment arguments"
-        if kind is OperationType.MUTATION and len(self._operation.selection_set.selections) != 1:
+        if kind is OperationType.MUTATION and not self._is_one_field():
             return "several mutations"
         return None
+
+    def _is_one_field(self) -> bool:
+        """A fragment may hold several, which run one after the other; a plan runs them side by side."""
+        selections = self._operation.selection_set.selections
+        return len(selections) == 1 and isinstance(selections[0], FieldNode)
+
+
+def most_plans(document: DocumentNode) -> int:
+    """How many plans an operation of the document may come to have."""
+    return min(1 << len(_conditions(_nodes(document, DirectiveNode))), _MOST_PLANS)
+
+
+def _conditions(directives: Iterable[DirectiveNode]) -> set[str]:
+    """The variables that `@skip` and `@include` read."""
+    return {
+        argument.value.name.value
+        for directive in directives
+        if directive.name.value in _CONDITIONS
+        for argument in directive.arguments or ()
+        if isinstance(argument.value, VariableNode)
+    }
 
 
 def _nodes(root: Node, kind: Callable[..., Any]) -> Iterator[Any]:

@@ -7,13 +7,14 @@ already resolved. A resolver that has run does not run again.
 
 import asyncio
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLFieldResolver, GraphQLResolveInfo, MiddlewareManager
-from graphql.pyutils import AwaitableOrValue, is_awaitable
+from graphql import ExecutionResult, GraphQLFieldResolver, GraphQLObjectType, GraphQLResolveInfo, MiddlewareManager
+from graphql.pyutils import AwaitableOrValue, Path, is_awaitable
 
-from app.execution.run import MISSING, Failure, Layer
+from app.execution.plan import Field, Plan
+from app.execution.run import MISSING, Failure, Layer, Run
 
 Execute = Callable[..., AwaitableOrValue[ExecutionResult]]
 
@@ -21,8 +22,9 @@ Execute = Callable[..., AwaitableOrValue[ExecutionResult]]
 class _Recorded(MiddlewareManager):
     """Stands between graphql-core and the resolvers."""
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(self, plan: Plan, layers: Sequence[Layer]) -> None:
         super().__init__()
+        self._plan = plan
         self._layers = layers
         self._found: dict[tuple[str | int, ...], tuple[Layer, int]] = {}
         for layer in layers:
@@ -31,6 +33,7 @@ class _Recorded(MiddlewareManager):
                     self._found[tuple(spot.as_list()) if spot else ()] = (layer, index)
         self._all: dict[int, asyncio.Future[Any]] = {}
         self._taken: set[int] = set()
+        self._given: list[Coroutine[Any, Any, Any]] = []
 
     def get_field_resolver(self, field_resolver: GraphQLFieldResolver) -> GraphQLFieldResolver:
         def resolve(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
@@ -38,10 +41,12 @@ class _Recorded(MiddlewareManager):
             layer, index = self._found.get(tuple(parent), (None, 0))
             value = MISSING if layer is None else self._resolved(layer, index, str(key))
             if value is MISSING:
+                value = self._at_hand(source, info)
+            if value is MISSING:
                 return field_resolver(source, info, **arguments)
             self._taken.add(id(value))
             # What came late comes late again: errors race with those of their siblings.
-            return _later(value) if layer and key in layer.awaited else _outcome(value)
+            return self._give(_later(value)) if layer and key in layer.awaited else _outcome(value)
 
         return resolve
 
@@ -50,18 +55,55 @@ class _Recorded(MiddlewareManager):
         if values is MISSING or isinstance(values, Failure):
             return values
         if is_awaitable(values):
-            return self._part(values, index)
+            self._taken.add(id(values))
+            return self._give(self._part(values, index))
         if not isinstance(values, list):  # lists end to end
             values = layer.resolved[key] = list(values)
         return values[index]
 
+    def _at_hand(self, source: Any, info: GraphQLResolveInfo[Any]) -> Any:
+        """What the plan took without asking for it, so that nothing is asked for twice."""
+        field = self._field(info.path)
+        if field is None or field.at_hand is None or field.definition.args:
+            return MISSING
+        try:
+            values = field.at_hand([source], info.context, field)
+        except Exception:  # its resolver will say what is wrong
+            return MISSING
+        return MISSING if values is None else next(iter(values))
+
+    def _field(self, path: Path) -> Field | None:
+        """The field of the plan at a path of the answer, whatever its places in lists."""
+        while isinstance(path.key, int) and path.prev is not None:
+            path = path.prev
+        parent = path.prev
+        if parent is None:
+            return self._plan.root.field(str(path.key))
+        above = self._field(parent)
+        type_ = self._plan.schema.get_type(path.typename or "")
+        return above.selection(type_).field(str(path.key)) if above and isinstance(type_, GraphQLObjectType) else None
+
     def close(self) -> None:
-        """Closes the coroutines that graphql-core had no use for: their objects had become null by then."""
+        """Ends what graphql-core did not ask for: its objects had become null by then.
+
+        What it has, and has answered without, it settles in the background.
+        """
         for layer in self._layers:
             for values in layer.resolved.values():
                 for value in values if isinstance(values, list) else (values,):
-                    if inspect.iscoroutine(value) and id(value) not in self._taken and id(value) not in self._all:
-                        value.close()
+                    if id(value) not in self._taken:
+                        _end(value)
+
+    def close_all(self) -> None:
+        """Ends what is left when graphql-core has waited for all that it was going to wait for."""
+        self._taken.clear()
+        self.close()
+        for value in (*self._given, *self._all.values()):
+            _end(value)
+
+    def _give(self, coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+        self._given.append(coroutine)
+        return coroutine
 
     async def _part(self, values: Any, index: int) -> Any:
         """One object's part of an awaitable that gives the values of all."""
@@ -70,6 +112,13 @@ class _Recorded(MiddlewareManager):
             future = self._all[id(values)] = asyncio.ensure_future(values)
         parts = await asyncio.shield(future)
         return (parts if isinstance(parts, list) else list(parts))[index]
+
+
+def _end(value: Any) -> None:
+    if isinstance(value, asyncio.Future):
+        value.cancel()
+    elif inspect.iscoroutine(value) and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+        value.close()
 
 
 def _outcome(value: Any) -> Any:
@@ -85,9 +134,9 @@ async def _later(value: Any) -> Any:
     return await value
 
 
-def replay(layers: list[Layer], execute: Execute) -> AwaitableOrValue[ExecutionResult]:
+def replay(run: Run, execute: Execute) -> AwaitableOrValue[ExecutionResult]:
     """`execute` is graphql-core's, given all but the middleware."""
-    recorded = _Recorded(layers)
+    recorded = _Recorded(run.plan, run.layers)
     result = execute(middleware=recorded)
     if is_awaitable(result):
         return _finish(result, recorded)
@@ -100,4 +149,4 @@ async def _finish(result: Any, recorded: _Recorded) -> ExecutionResult:
         answer: ExecutionResult = await result
         return answer
     finally:
-        recorded.close()
+        recorded.close_all()

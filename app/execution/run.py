@@ -7,7 +7,6 @@ the first, when all they hold is there.
 
 from asyncio import Future, ensure_future, gather
 from collections.abc import Awaitable, Sequence
-from contextlib import suppress
 from functools import partial
 from types import CoroutineType
 from typing import Any
@@ -73,6 +72,7 @@ class Layer:
         columns = [column() if callable(column) else column for column in self.columns]
         self.columns = []  # they hold the layers below, which hold this one: a circle
         self.objects = self.selection.build(columns, len(self.sources))
+        self.columns = []  # whose promises hold the layers below, and these hold this one: a circle
 
 
 class Run:
@@ -256,8 +256,14 @@ async def _outcomes(awaitables: list[Awaitable[Any]]) -> list[Any]:
         except Exception as error:
             return [Failure(error)]
     futures = [ensure_future(awaitable) for awaitable in awaitables]
-    with suppress(Exception):
+    try:
         await gather(*futures)
+    except Exception:  # noqa: S110  it is among the outcomes
+        pass
+    except BaseException:  # cancelled, from above or by one of them
+        for future in futures:
+            future.cancel()
+        raise
     return [_outcome(future) for future in futures]
 
 

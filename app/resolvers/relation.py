@@ -31,10 +31,12 @@ def relation(batch: Batch, key: str, *, needs: str | None = None, or_empty: bool
             if or_empty:
                 return [[] for _ in rows]
             info.context.require(needs)
-        return info.context.load_all(batch, column_of(rows, key))
+        return info.context.load_all(batch, column_of(rows, key), _tree_below(info.ahead).wanted)  # type: ignore[attr-defined]
 
-    def at_hand(rows: Sequence[Row], context: Context) -> Any:
-        return context.at_hand(batch, column_of(rows, key)) if needs is None or context.may(needs) else None
+    def at_hand(rows: Sequence[Row], context: Context, field: Any) -> Any:
+        if needs is not None and not context.may(needs):
+            return None
+        return context.at_hand(batch, column_of(rows, key), _tree_below(field).wanted)
 
     resolve.bulk = resolve_all  # type: ignore[attr-defined]  # see app/execution/plan.py
     resolve.at_hand = at_hand  # type: ignore[attr-defined]
@@ -52,13 +54,13 @@ def column(name: str) -> Resolver:
     return resolve
 
 
-def picking(resolver: Resolver, at_hand: Callable[[Any, Context], Any]) -> Resolver:
+def picking(resolver: Resolver, at_hand: Callable[..., Any]) -> Resolver:
     """A resolver for which `at_hand` gives the values of many parents where nothing has to be read for them."""
     resolver.at_hand = at_hand  # type: ignore[attr-defined]  # see app/execution/plan.py
     return resolver
 
 
-def same_row(row: Any, _info: Any) -> Any:
+def same_row(row: Any, *_: Any) -> Any:
     """Resolves an object that is made of its parent's own row, or many of many."""
     return row
 
@@ -83,8 +85,10 @@ def ahead(info: Info, *path: str) -> Tree | None:
     None where graphql-core executes the operation: it does not look ahead.
     """
     field = getattr(info, "ahead", None)
-    if field is None:
-        return None
+    return None if field is None else _tree_below(field, *path)
+
+
+def _tree_below(field: Any, *path: str) -> Tree:
     tree: Tree | None = field.memory.get(path)
     if tree is None:
         fields = field.below

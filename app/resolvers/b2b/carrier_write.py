@@ -13,11 +13,13 @@ from app.context import Context, Info
 from app.errors import CarrierNotFound, ValidationError
 from app.resolvers.b2b.argument import as_text, refuse_nulls, refuse_repeated, require_version
 from app.resolvers.tracking import tracking_url
+from loaders.carrier import carrier_by_id, descriptions_by_carrier
 
 SQL = sql.load("carrier")
 
 mutation = MutationType()
 
+_TABLES = frozenset(carrier_by_id.tables + descriptions_by_carrier.tables)
 _LONGEST_NAME = 64
 _LONGEST_TEXT = 255
 _LARGEST_COST = 9_999_999_999
@@ -29,7 +31,7 @@ _URL = re.compile(r"https?://[^\s/]\S*")
 async def resolve_carrier_create(_root: None, info: Info, input: dict[str, Any]) -> Any:
     """Raises `CarrierAlreadyExists` or `ValidationError`."""
     context = info.context
-    await context.write("carriers:write")
+    await context.write("carriers:write", _TABLES)
     given = {field: value for field, value in input.items() if value is not None}
     blank = {"track_and_trace_url": None, "logo": None, "shipping_cost": None}
     [row] = await context.fetch(
@@ -47,7 +49,7 @@ async def resolve_carrier_update(
 ) -> Any:
     """Raises `CarrierNotFound`, `CarrierAlreadyExists`, `ValidationError` or `VersionConflict`."""
     context = info.context
-    await context.write("carriers:update")
+    await context.write("carriers:update", _TABLES)
     present = await _lock(context, id)
     require_version(present, ifVersion)
     refuse_nulls(input, "name", "type", "descriptions", "warehouseIds")
@@ -65,7 +67,7 @@ async def resolve_carrier_update(
 @mutation.field("carrierDelete")
 async def resolve_carrier_delete(_root: None, info: Info, id: int, ifVersion: int | None = None) -> bool:
     """Raises `CarrierNotFound`, `CarrierInUse` or `VersionConflict`."""
-    await info.context.write("carriers:write")
+    await info.context.write("carriers:write", _TABLES)
     require_version(await _lock(info.context, id), ifVersion)
     await info.context.fetch(SQL.delete, id=id)
     return True

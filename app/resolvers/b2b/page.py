@@ -75,7 +75,7 @@ def _of_rows(use: Callable[[Page, Sequence[Any]], Any]) -> Resolver:
     async def later(page: Page) -> Any:
         return use(page, await page.rows_once())
 
-    def at_hand(pages: Sequence[Page], _context: Context) -> list[Any] | None:
+    def at_hand(pages: Sequence[Page], *_: Any) -> list[Any] | None:
         found = [(page, page.rows) for page in pages if page.rows is not None]
         return [use(page, rows) for page, rows in found] if len(found) == len(pages) else None
 
@@ -89,7 +89,7 @@ def _of_count(use: Callable[[Page, int], Any]) -> Resolver:
     async def later(page: Page) -> Any:
         return use(page, await page.count_once())
 
-    def at_hand(pages: Sequence[Page], _context: Context) -> list[Any] | None:
+    def at_hand(pages: Sequence[Page], *_: Any) -> list[Any] | None:
         found = [(page, page.count) for page in pages if page.count is not None]
         return [use(page, count) for page, count in found] if len(found) == len(pages) else None
 
@@ -97,7 +97,7 @@ def _of_count(use: Callable[[Page, int], Any]) -> Resolver:
 
 
 def _of_page(use: Callable[[Page], Any]) -> Resolver:
-    return picking(lambda page, _info: use(page), lambda pages, _context: list(map(use, pages)))
+    return picking(lambda page, _info: use(page), lambda pages, *_: list(map(use, pages)))
 
 
 async def search(info: Info, file: File, arguments: Mapping[str, Any] | None, **convert: Convert) -> Page:

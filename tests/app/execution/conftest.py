@@ -1,12 +1,16 @@
 """A small schema of its own: the executor knows nothing of orders."""
 
+from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
 from ariadne import MutationType, ObjectType, QueryType
-from graphql import GraphQLSchema
+from graphql import ExecutionResult, GraphQLSchema, OperationDefinitionNode, execute, parse, validate
 
 from app.errors import OrderNotFound
+from app.execution.execute import execute_by_plan
+from app.execution.planner import Planner
 from app.execution.schema import build
 from app.resolvers.names import snake_case
 
@@ -62,6 +66,32 @@ async def resolve_defect(_parent: Any, _info: Any) -> str:
 @query.field("number")
 def resolve_number(_parent: Any, _info: Any, value: int) -> int:
     return value
+
+
+def operation_of(schema: GraphQLSchema, text: str) -> tuple[Any, OperationDefinitionNode]:
+    """The valid document and its first operation."""
+    document = parse(text)
+    assert not validate(schema, document)
+    [operation, *_] = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    return document, operation
+
+
+async def run_plain(schema: GraphQLSchema, text: str, variables: dict[str, Any] | None = None) -> Any:
+    """The answer of graphql-core."""
+    result = execute(schema, parse(text), variable_values=variables or {})
+    return (result if isinstance(result, ExecutionResult) else await result).formatted
+
+
+async def run_planned(schema: GraphQLSchema, text: str, variables: dict[str, Any] | None = None) -> tuple[Any, str]:
+    """The answer of a plan, and what ran the operation: see `Engine.executions`."""
+    document, operation = operation_of(schema, text)
+    executions: Counter[str] = Counter()
+    plain = partial(execute, schema, document, variable_values=variables or {})
+    result = execute_by_plan(Planner(schema, document, operation), plain, None, None, variables or {}, executions)
+    if not isinstance(result, ExecutionResult):
+        result = await result
+    [by] = executions.elements()
+    return result.formatted, by
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,19 @@ def test_the_cache_is_bounded_by_size_too(schema: GraphQLSchema) -> None:
     assert documents.hits == 0
 
 
+def test_the_plans_of_a_document_count_for_the_cache(schema: GraphQLSchema) -> None:
+    """Those of its conditions too: each choice of them has a plan of its own."""
+    documents = Documents(schema, replace(Limits(), documents=1))
+    names = [f"c{place}" for place in range(4)]
+    plain = f"{{ {' '.join(f'{name}: row {{ extra3 }}' for name in names)} }}"
+    conditions = " ".join(f"{name}: row @skip(if: ${name}) {{ extra3 }}" for name in names)
+    conditional = f"query({' '.join(f'${name}: Boolean!' for name in names)}) {{ {conditions} }}"
+    for text, hits in ((plain, 1), (conditional, 1)):
+        documents.read(text)
+        documents.read(text)
+        assert documents.hits == hits
+
+
 @pytest.mark.parametrize(
     ("text", "code", "message"),
     [

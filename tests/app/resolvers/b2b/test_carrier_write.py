@@ -7,8 +7,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.app.resolvers.b2b.conftest import Refused
-from tests.conftest import GraphQL
+from app import events
+from tests.app.resolvers.b2b.conftest import Refused, posting
+from tests.conftest import GraphQL, running, settings_for
 
 FIELDS = """
   id name type descriptions { language value } trackAndTraceURL logo createdAt lastModifiedAt createdBy lastModifiedBy
@@ -206,3 +207,17 @@ async def test_carrier_of_another_version_is_a_conflict(
     extensions = await refused_after(document, id=carrier_id, ifVersion=7, **given)
     assert (extensions["code"], extensions["path"], extensions["version"]) == ("CONFLICT", "ifVersion", 1)
     assert await written(document, id=carrier_id, ifVersion=1, **given)
+
+
+async def test_a_writer_reads_at_once_what_it_wrote(demo_copy_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However late the database tells of it: here it never does."""
+    monkeypatch.setattr(events, "BEAT_SECONDS", 3600)
+    connection = await asyncpg.connect(demo_copy_dsn)
+    await connection.execute("DROP TRIGGER carriers_tell ON carriers")
+    await connection.execute("DROP TRIGGER carrier_descriptions_tell ON carrier_descriptions")
+    await connection.close()
+    async with running(settings_for(demo_copy_dsn)) as app, posting(app, demo_copy_dsn) as post:
+        before = await read(post, POSTNL)
+        changes = {"name": "PostNL B.V.", "descriptions": [{"language": "NL", "value": "Post"}]}
+        changed = (await post(UPDATE, {"id": POSTNL, "input": changes}))["data"]["carrierUpdate"]
+        assert await read(post, POSTNL) == changed != before

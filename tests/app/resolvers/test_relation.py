@@ -1,0 +1,86 @@
+"""Fields that are rows of a loader, fetched ahead by the root: the answer is the one without looking ahead."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from app.database import Database
+from tests.conftest import GraphQL, credentials, running, settings_for
+
+DOCUMENTS = [
+    # The same rows with other columns, by another root field, by an alias, and further down.
+    "{ a: order(orderId: 2075) { shipments { id } } b: order(orderId: 2075) { shipments { id status } } }",
+    "{ order(orderId: 2075) { a: shipments { status } b: shipments { id items { sku } } } orders { items { id } } }",
+    "{ orders { items { id shipments { id } } } order(orderId: 2075) { id shipments { status items { name } } } }",
+    "{ carriers { items { id trackAndTraces { id carrier { trackAndTraces { code carrier { name } } } } } } }",
+    # Lists of one name with other pages, filters and sorts.
+    """{ a: shipments(input: {page: 1, offset: 2}) { itemsFound items { id } }
+         b: shipments(input: {page: 2, offset: 3, statuses: [DELIVERED]}) { pages items { status items { name } } }
+         c: shipments(input: {sortInputs: [{field: STATUS, order: ASC}]}) { start end } }""",
+    "{ shipments { a: items { id } b: items { status trackAndTraces { code } } itemsFound } }",
+    "{ shipments { start end page offset } orders { itemsFound } }",
+    "{ orders(input: {page: 1000}) { itemsFound items { id items { id } } } }",
+    # Parts of the own row, and what is read off it by a resolver of its own.
+    "{ orders { items { total { gross taxPercentages { percentage } } postageData { gross } fulfillmentStatus } } }",
+    "{ orders { items { total { __typename taxPercentages { total } } } } }",
+    "{ shipments { items { trackAndTraces { trackingUrl } } } }",
+    "{ shipments { items { items { orderItem { quantityRemaining product { names { value } } } } } } }",
+    # What the viewer may not ask for is an error beside what it may.
+    "{ orders { items { id shipments { id } orderStatus { code } } } }",
+]
+
+
+@pytest.fixture
+async def plain(demo_dsn: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A service that never looks ahead."""
+    async with (
+        running(settings_for(demo_dsn, executor="plain")) as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize("viewer", ["staff", "contact", "northwind", "read-only"])
+async def test_looking_ahead_changes_no_answer(
+    demo_dsn: str, graphql: GraphQL, plain: httpx.AsyncClient, viewer: str
+) -> None:
+    headers = credentials(viewer, settings_for(demo_dsn))
+    for document in DOCUMENTS:
+        answer = await graphql(document, viewer=viewer)
+        assert answer == (await plain.post("/graphql", json={"query": document}, headers=headers)).json(), document
+        codes = {error["extensions"]["code"] for error in answer.get("errors", [])}
+        assert "INTERNAL_SERVER_ERROR" not in codes, document
+
+
+async def test_an_error_costs_no_further_statement(graphql: GraphQL, db: Database) -> None:
+    document = """{ orders { items { id items { sku } shipments { items { name orderItem { sku } } } } }
+                    customerOrder(id: "1") { id } }"""
+    await graphql(document)
+    before = db.statements
+    answer = await graphql(document)
+    assert [error["path"] for error in answer["errors"]] == [["customerOrder"]]
+    assert answer["data"]["orders"]["items"][0]["items"]
+    assert db.statements - before == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "statements"),
+    [
+        ("{ shipments { itemsFound items { id items { name orderItem { sku } } trackAndTraces { code } } } }", 1),
+        ("{ order(orderId: 2075) { shipments { items { name } sources { id } } items { sku } } }", 1),
+        ("{ shipments { itemsFound } }", 1),
+        ("{ shipments { itemsFound items { id } } orders { items { id items { id } } } }", 2),
+        # The second asks for more columns of rows that came with the first: each fetches its own.
+        ("{ a: order(orderId: 2075) { items { id } } b: order(orderId: 2075) { items { id sku } } }", 2),
+    ],
+)
+async def test_what_hangs_on_the_rows_comes_with_them(
+    graphql: GraphQL, db: Database, document: str, statements: int
+) -> None:
+    await graphql(document)
+    before = db.statements
+    answer: dict[str, Any] = await graphql(document)
+    assert "errors" not in answer
+    assert db.statements - before == statements
