@@ -6,9 +6,11 @@ import asyncpg
 import httpx
 import pytest
 
+from app.auth.api_key import digest
+from app.auth.storefront_key import STOREFRONTS
 from app.data import fixtures
 from app.http.address import client_address
-from tests.conftest import KEY_HEADER, running, settings_for
+from tests.conftest import KEY_HEADER, running, settings_for, until
 
 ORDERS = "{ customerOrders { totalCount } }"
 MISSING, WRONG = "X-STOREFRONT-KEY header is required for this operation", "Invalid API key"
@@ -111,6 +113,8 @@ async def test_key_that_is_switched_off_is_wrong_at_once(demo_copy_dsn: str) -> 
             connection = await asyncpg.connect(demo_copy_dsn)
             await connection.execute("UPDATE storefront_keys SET is_active = false WHERE id = 1")
             await connection.close()
+            kept = app.state.db.watched(STOREFRONTS)
+            await until(lambda: kept.held(digest(fixtures.STOREFRONT_KEY)) is None)  # the notification is on its way
             response = await ask(client, ORDERS, fixtures.STOREFRONT_KEY)
             assert (response.status_code, response.json()) == (401, refusal(WRONG, "invalid_key"))
             assert (await ask(client, ORDERS, fixtures.NORTHWIND_STOREFRONT_KEY)).status_code == 200
