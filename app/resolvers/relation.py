@@ -18,19 +18,22 @@ def relation(batch: Batch, key: str, *, needs: str | None = None, or_empty: bool
     Where the viewer lacks the scope `needs` it raises `Forbidden`, or gives an empty list if `or_empty`.
     """
 
+    def is_withheld(context: Context) -> bool:
+        if needs is None or context.may(needs):
+            return False
+        if not or_empty:
+            context.require(needs)
+        return True
+
     def resolve(row: Row, info: Info) -> Awaitable[Any] | list[Any] | None:
-        if needs is not None and not info.context.may(needs):
-            if or_empty:
-                return []
-            info.context.require(needs)
+        if is_withheld(info.context):
+            return []
         value = row[key]
         return None if value is None else info.context.load(batch, value)
 
     def resolve_all(rows: Sequence[Row], info: Info) -> Any:
-        if needs is not None and not info.context.may(needs):
-            if or_empty:
-                return [[] for _ in rows]
-            info.context.require(needs)
+        if is_withheld(info.context):
+            return [[] for _ in rows]
         return info.context.load_all(batch, column_of(rows, key), _tree_below(info.ahead).wanted)  # type: ignore[attr-defined]
 
     def at_hand(rows: Sequence[Row], context: Context, field: Any) -> Any:

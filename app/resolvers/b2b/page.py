@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from ariadne import ObjectType
@@ -69,29 +70,26 @@ def page_type(name: str) -> ObjectType:
 
 
 def _of_rows(use: Callable[[Page, Sequence[Any]], Any]) -> Resolver:
-    def resolve(page: Page, _info: Info) -> Any:
-        return use(page, page.rows) if page.rows is not None else later(page)
-
-    async def later(page: Page) -> Any:
-        return use(page, await page.rows_once())
-
-    def at_hand(pages: Sequence[Page], *_: Any) -> list[Any] | None:
-        found = [(page, page.rows) for page in pages if page.rows is not None]
-        return [use(page, rows) for page, rows in found] if len(found) == len(pages) else None
-
-    return picking(resolve, at_hand)
+    return _of(attrgetter("rows"), attrgetter("rows_once"), use)
 
 
 def _of_count(use: Callable[[Page, int], Any]) -> Resolver:
+    return _of(attrgetter("count"), attrgetter("count_once"), use)
+
+
+def _of(held: Callable[[Page], Any], read: Callable[[Page], Any], use: Callable[[Page, Any], Any]) -> Resolver:
+    """A resolver of what a page may hold already; `read` gives what reads it otherwise."""
+
     def resolve(page: Page, _info: Info) -> Any:
-        return use(page, page.count) if page.count is not None else later(page)
+        value = held(page)
+        return later(page) if value is None else use(page, value)
 
     async def later(page: Page) -> Any:
-        return use(page, await page.count_once())
+        return use(page, await read(page)())
 
     def at_hand(pages: Sequence[Page], *_: Any) -> list[Any] | None:
-        found = [(page, page.count) for page in pages if page.count is not None]
-        return [use(page, count) for page, count in found] if len(found) == len(pages) else None
+        values = list(map(held, pages))
+        return None if any(value is None for value in values) else list(map(use, pages, values))
 
     return picking(resolve, at_hand)
 
