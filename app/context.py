@@ -15,7 +15,7 @@ from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated, Storefr
 from app.events import Tables, Watched
 from app.write import IdempotencyKey, Write
 from loaders.batch import Batch, Columns, Loaders, Row
-from loaders.tree import Tree
+from loaders.tree import Bundle, Tree
 from sql import Statement
 
 
@@ -127,11 +127,10 @@ class Context:
         composition = await tree.compose(statement, scope.reach, self.db.columns_of, filters, order, count)
         if composition is None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
-        parts = composition.rows(await self.db.fetch_fused(composition.fused, scope, composition.values(values)))
-        for branch, rows in zip(composition.branches, parts[1:], strict=False):
-            keys = parts[branch.parent].column(branch.relation.key)
-            self._loaders.add(branch.relation.batch, keys, rows, branch.wanted)
-        return parts[0], parts[-1].column("items_found")[0] if count else None
+        row = await self.db.fetch_fused(composition.fused, scope, composition.values(values))
+        bundle = Bundle(composition, row)
+        self._loaders.add_later(bundle.hanging)
+        return bundle, bundle.items_found
 
     def _kept(self, batch: Batch) -> Watched[Any, Any] | None:
         """A transaction sees what it writes, so it keeps nothing and takes nothing that is kept."""

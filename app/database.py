@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any, Self, TypeVar
 
 import asyncpg
@@ -16,6 +17,11 @@ _COMMAND_SECONDS = 30
 # As many as a busy surface has texts of, for every reach, filter and order; the least recently used one goes.
 _PREPARED_STATEMENTS = 500
 
+# What the driver makes of PostgreSQL's types.
+_TYPES: Mapping[str, type] = {
+    "text": str, "int2": int, "int4": int, "bool": bool, "float8": float, "timestamptz": datetime,
+}  # fmt: skip
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -27,7 +33,7 @@ class Database:
         self.pool = pool
         self.events = events
         self.statements = 0
-        self._columns: dict[Statement, Mapping[str, bool]] = {}
+        self._columns: dict[Statement, Mapping[str, type]] = {}
 
     @classmethod
     async def connect(cls, settings: Settings) -> Self:
@@ -77,19 +83,23 @@ class Database:
         [row] = await self.pool.fetch(fused.text, *fused.arguments([{**values[0], **_keys(scope)}, *values[1:]]))
         return row
 
-    async def columns_of(self, statement: Statement, prepared: Prepared) -> Mapping[str, bool]:
-        """The names of the columns of a statement, each with whether it is an array; all its texts have the same."""
+    async def columns_of(self, statement: Statement, prepared: Prepared) -> Mapping[str, type]:
+        """The names and types of a statement's columns (see `loaders.tree.Column`); all its texts have the same."""
         columns = self._columns.get(statement)
         if columns is None:
             async with self.connection() as connection:
                 attributes = (await connection.prepare(prepared.text)).get_attributes()
-            columns = {attribute.name: attribute.type.kind == "array" for attribute in attributes}
+            columns = {attribute.name: _type(attribute.type) for attribute in attributes}
             self._columns[statement] = columns
         return columns
 
     async def close(self) -> None:
         await self.events.close()
         await self.pool.close()
+
+
+def _type(type_: asyncpg.Type) -> type:
+    return list if type_.kind == "array" else _TYPES.get(type_.name, object)
 
 
 def within(

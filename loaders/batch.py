@@ -1,7 +1,7 @@
 """What all loaders share: a `Batch` says how to gather rows for many keys at once, `Loaders` holds a request's own."""
 
 from asyncio import gather
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -132,6 +132,11 @@ class Loaders:
         self._keep = keep
         self._loaders: dict[Batch, BatchLoader] = {}
         self._gathered: dict[Batch, list[Gathered]] = {}
+        self._coming: list[Callable[[], Iterable[tuple[Batch, Sequence[Any], Rows, Columns]]]] = []
+
+    def add_later(self, read: Callable[[], Iterable[tuple[Batch, Sequence[Any], Rows, Columns]]]) -> None:
+        """Does `add` with all that `read` gives, if rows are asked for at all: they seldom are, and reading costs."""
+        self._coming.append(read)
 
     def add(self, batch: Batch, parent_keys: Sequence[Any], rows: Rows, held: Columns) -> None:
         """Rows of the batch, all that these keys have, with the columns `held`; None for all there are."""
@@ -156,6 +161,9 @@ class Loaders:
         if kept is not None:
             held = [None if key is None else kept.held(key) for key in keys]
             return None if any(map(_is_missing, held, keys)) else held
+        while self._coming:
+            for came in self._coming.pop(0)():
+                self.add(*came)
         for gathered in self._gathered.get(batch, ()):
             # Another part of the document may have wanted fewer columns of the same rows.
             values = gathered.of(keys) if _holds(gathered.held, wanted) else None

@@ -1,9 +1,11 @@
 """Rows and what hangs on them, fetched by one statement: what loaders would be asked for next, they have by then."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count as counting
+from itertools import islice
 from typing import Any
 
 from loaders.batch import Batch
@@ -16,8 +18,8 @@ _MOST_PARTS = 16
 # Of all trees together, each some 10 kB of text: callers choose among many documents and filters.
 _MOST_COMPOSITIONS = 1_000
 
-# The names of a statement's columns, and whether each is an array; `Prepared` is one of its texts.
-ColumnsOf = Callable[[Statement, Prepared], Awaitable[Mapping[str, bool]]]
+# The names of a statement's columns and of what type their values are; see `Column`. `Prepared` is one of its texts.
+ColumnsOf = Callable[[Statement, Prepared], Awaitable[Mapping[str, type]]]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Tree:
 
     columns: frozenset[str] | None
     branches: "tuple[tuple[Relation, Tree], ...]" = ()
+    _layouts: "dict[Statement, Layout]" = field(default_factory=dict, repr=False)
 
     @cached_property
     def wanted(self) -> frozenset[str] | None:
@@ -64,7 +67,9 @@ class Tree:
             return None
         if count is not None:
             composer.parts.append(Part(count.prepare(reach, filters), ("items_found",)))
-        composition = Composition(fuse(composer.parts), tuple(composer.branches), count is not None)
+        # It is the same for all viewers, filters and sorts: what is concluded from it holds for all of them.
+        layout = self._layouts.setdefault(statement, composer.layout)
+        composition = Composition(fuse(composer.parts), layout, count is not None)
         _compositions[choice] = composition
         if len(_compositions) > _MOST_COMPOSITIONS:
             _compositions.popitem(last=False)
@@ -80,19 +85,55 @@ class Branch:
     wanted: frozenset[str] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`place` is where its values stand in the row that holds all parts. They are of `type`, or null.
+
+    An `int` fits into 32 bits, a datetime is in UTC, `list` is an array, and `object` is anything else.
+    """
+
+    place: int
+    type: type
+
+
+@dataclass(frozen=True, slots=True)
+class Hanging:
+    """The part of a branch, and by which of its columns its rows hang on which column of their parents'."""
+
+    part: int
+    column: str
+    parent_column: str
+    many: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """How the row that holds all parts is to be read: each part's columns by name. All but the first are `branches`."""
+
+    parts: tuple[Mapping[str, Column], ...]
+    branches: tuple[Branch, ...]
+
+    def hanging(self, parent: int, relation: Relation) -> Hanging | None:
+        """What hangs on a part by a relation; None where it did not come along."""
+        for part, branch in enumerate(self.branches, start=1):
+            if (branch.parent, branch.relation) == (parent, relation):
+                return Hanging(part, relation.batch.column, relation.key, relation.batch.many)
+        return None
+
+
 @dataclass(frozen=True)
 class Composition:
-    """`branches` are the parts of `fused` behind the first."""
+    """What a tree came to be. `counts` says that the last part of `fused` is the count, which no layout shows."""
 
     fused: Fused
-    branches: tuple[Branch, ...]
+    layout: Layout
     counts: bool
 
     def values(self, root: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The parameters of each part; those of the count are the root's."""
         return [
             root,
-            *(branch.relation.batch.values for branch in self.branches),
+            *(branch.relation.batch.values for branch in self.layout.branches),
             *([root] if self.counts else []),
         ]
 
@@ -102,6 +143,54 @@ class Composition:
             Rows(dict(zip(part.columns, columns, strict=True)), len(columns[0]))
             for part, columns in zip(self.fused.parts, self.fused.split(row), strict=True)
         ]
+
+
+class Bundle(Rows):
+    """The rows of a composition's statement, with all that hangs on them.
+
+    `row` is the answer as it came, one array a column: whoever knows its `layout` reads all parts of it at once.
+    """
+
+    __slots__ = ("_composition", "row")
+
+    def __init__(self, composition: Composition, row: Sequence[Any]) -> None:
+        columns = composition.fused.parts[0].columns
+        length = 0 if row[0] is None else len(row[0])
+        super().__init__(dict(zip(columns, row if length else [()] * len(columns), strict=False)), length)
+        self.row = row
+        self._composition = composition
+
+    @property
+    def bundle(self) -> "Bundle":
+        return self
+
+    @property
+    def layout(self) -> Layout:
+        return self._composition.layout
+
+    @property
+    def items_found(self) -> int | None:
+        """How many rows there are in all; None where they were not counted."""
+        return self.row[-1][0] if self._composition.counts else None
+
+    def hanging(self) -> Iterator[tuple[Batch, Sequence[Any], Rows, frozenset[str] | None]]:
+        """What came by each relation: its batch, the keys of all parents, all their rows, and the columns of these."""
+        parts = self._composition.rows(self.row)
+        for branch, rows in zip(self.layout.branches, parts[1:], strict=False):
+            yield branch.relation.batch, parts[branch.parent].column(branch.relation.key), rows, branch.wanted
+
+    def __getitem__(self, place: Any) -> Any:
+        return Alone(self) if place == 0 and len(self) == 1 else super().__getitem__(place)
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """The only row of a bundle, by column name."""
+
+    bundle: Bundle
+
+    def __getitem__(self, name: str) -> Any:
+        return self.bundle.column(name)[0]
 
 
 # What was composed for a tree and a choice of its caller, the least recently used first.
@@ -114,12 +203,18 @@ class _Composer:
         self.branches: list[Branch] = []
         self._reach = reach
         self._columns_of = columns_of
+        self._columns: list[dict[str, Column]] = []
+        self._places = counting()
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(tuple(self._columns), tuple(self.branches))
 
     async def add_root(self, statement: Statement, prepared: Prepared, tree: Tree) -> bool:
-        columns = await self._columns(statement, prepared, tree)
-        if columns is None:
+        types = await self._types(statement, prepared, tree)
+        if types is None:
             return False
-        self.parts.append(Part(prepared, columns))
+        self._add(Part(prepared, tuple(types)), types)
         await self._add_branches(tree, 0)
         return True
 
@@ -127,18 +222,22 @@ class _Composer:
         for relation, below in tree.branches:
             batch = relation.batch
             prepared = batch.statement.prepare(self._reach)
-            columns = await self._columns(batch.statement, prepared, below, batch.column)
-            if columns is None or len(self.parts) >= _MOST_PARTS:
+            types = await self._types(batch.statement, prepared, below, batch.column)
+            if types is None or len(self.parts) >= _MOST_PARTS:
                 continue
-            self.parts.append(Part(prepared, columns, parent, relation.key, batch.parameter))
+            self._add(Part(prepared, tuple(types), parent, relation.key, batch.parameter), types)
             self.branches.append(Branch(relation, parent, below.wanted))
             await self._add_branches(below, len(self.parts) - 1)
 
-    async def _columns(
+    def _add(self, part: Part, types: Mapping[str, type]) -> None:
+        self.parts.append(part)
+        self._columns.append({name: Column(next(self._places), type_) for name, type_ in types.items()})
+
+    async def _types(
         self, statement: Statement, prepared: Prepared, tree: Tree, *further: str
-    ) -> tuple[str, ...] | None:
-        """Those that the tree wants and those that the rows are told apart by; None with an array among them."""
+    ) -> Mapping[str, type] | None:
+        """Of the columns that the tree wants, and of those that the rows are told apart by; None with an array."""
         known = await self._columns_of(statement, prepared)
         wanted = {*known} if tree.wanted is None else {*tree.wanted, *further}
-        columns = tuple(name for name in known if name in wanted) or tuple(known)[:1]
-        return None if any(known[name] for name in columns) else columns
+        types = {name: known[name] for name in known if name in wanted} or dict(islice(known.items(), 1))
+        return None if list in types.values() else types

@@ -122,6 +122,15 @@ def leaf_check(type_: GraphQLOutputType) -> Check | None:
     return each if bulk is None else _bulk(bulk, required, each)
 
 
+_PLAIN_LEAVES = {GraphQLString: str, GraphQLID: str, GraphQLInt: int, GraphQLBoolean: bool}
+
+
+def is_plain(type_: GraphQLOutputType, kind: type) -> bool:
+    """Whether values of `kind`, an `int` of 32 bits, are completed values of a leaf type as they are."""
+    leaf: Any = type_.of_type if is_non_null_type(type_) else type_
+    return _PLAIN_LEAVES.get(leaf) is kind
+
+
 def _each(type_: GraphQLScalarType | GraphQLEnumType, required: bool) -> Check:
     """One by one, as graphql-core does it."""
     coerce = type_.coerce_output_value

@@ -1,15 +1,17 @@
 """The short way for what is at hand: objects made straight from rows, with all that is below them.
 
-Where a statement has brought rows and all that hangs on them, nothing has to be waited for, and no resolver below does
-anything but pick. Then a field's values become objects in one recursion, without layers. It goes wrong only before it
-has had any effect: whatever is not at hand, or not plainly right, raises `Otherwise`, and the run goes the long way.
+Where rows and all that hangs on them are there, nothing has to be waited for, and no resolver below does anything but
+pick. Then a field's values become objects in one recursion, without layers, or by `app.execution.assembly` where one
+statement brought them all. It goes wrong only before it has had any effect: whatever is not at hand, or not plainly
+right, raises `Otherwise`, and the run goes the long way.
 """
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLObjectType, is_list_type, is_non_null_type
+from graphql import GraphQLObjectType
 
+from app.execution.assembly import Otherwise, unwrapped
 from app.execution.completion import Column, Flaw, fill, flatten, has_holes, is_nothing, regroup
 
 if TYPE_CHECKING:
@@ -19,24 +21,32 @@ if TYPE_CHECKING:
 Direct = Callable[[Any, Any], Column]
 
 
-class Otherwise(Exception):
-    """The long way is needed."""
-
-
 def direct(field: "Field") -> Direct | None:
     """None where something below the field is neither a column nor at hand, or its type is abstract."""
-    type_: Any = field.definition.type
-    is_required = is_non_null_type(type_)
-    type_ = type_.of_type if is_required else type_
-    is_list = is_list_type(type_)
-    if is_list:
-        type_ = type_.of_type.of_type if is_non_null_type(type_.of_type) else type_.of_type
+    type_, is_required, is_list = unwrapped(field.definition.type)
     if not isinstance(type_, GraphQLObjectType) or type_.is_type_of is not None:
         return None
     make = _maker(field.selection(type_))
     if make is None:
         return None
-    return _lists(make) if is_list else _objects(make, is_required)
+    return _bundled(field, _lists(make), is_list=True) if is_list else _bundled(field, _objects(make, is_required))
+
+
+def _bundled(field: "Field", complete: Direct, *, is_list: bool = False) -> Direct:
+    """`complete`, but for a value that came with all that hangs on it."""
+
+    def complete_bundle(values: Any, context: Any) -> Column:
+        bundle = getattr(values[0], "bundle", None) if type(values) is list and len(values) == 1 else None
+        assemble = None if bundle is None else field.assembly(bundle.layout)
+        if bundle is None or assemble is None:
+            return complete(values, context)
+        try:
+            objects = assemble(bundle.row, context)
+        except Exception:
+            raise Otherwise from None
+        return [objects] if is_list else objects
+
+    return complete_bundle
 
 
 def _maker(selection: "Selection") -> Direct | None:
@@ -98,8 +108,8 @@ def _objects(make: Direct, is_required: bool) -> Direct:
         if not has_holes(values):
             return make(values, context)
         sources = [value for value in values if not is_nothing(value)]
-        if is_required or not sources:
+        if is_required:
             raise Otherwise
-        return fill(values, make(sources, context))
+        return fill(values, make(sources, context) if sources else ())
 
     return complete

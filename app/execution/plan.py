@@ -9,6 +9,10 @@ A resolver may offer a plan more than a call per object:
     resolve.column = "sku"                 the value is `parent["sku"]`, and reading it has no other effect
     resolve.bulk(parents, info, **args)    the values for all parents, or an awaitable of them
     resolve.at_hand(parents, context, field)  the same where nothing needs to be read for them, else None; no effect
+    resolve.key_column = "carrier_id"      all that `at_hand` reads of a parent
+    resolve.is_same = True                 the value is the parent itself
+    resolve.relation                       what layouts know the rows by that are the value (see app.execution.assembly)
+    resolve.is_open(context)               whether they are, for this caller; always where it is None
 
 Everything else is called once per object, as graphql-core does it. Values for all parents are a sequence of them. They
 may be held otherwise: rows by column, with `rows.columns(names)` for all of them; or lists end to end, with all the
@@ -40,6 +44,7 @@ from graphql.execution.collect_fields import (
 )
 from graphql.execution.values import VariableValues
 
+from app.execution.assembly import Assemble, Layout, assembly, unwrapped
 from app.execution.completion import Check, Complete, completer, leaf_check
 from app.execution.direct import Direct, direct
 from app.execution.input import Arguments, argument_reader
@@ -132,6 +137,10 @@ class Field:
         self.column: str | None = getattr(self.resolver, "column", None)
         self.bulk: Callable[..., Any] | None = getattr(self.resolver, "bulk", None)
         self.at_hand: Callable[..., Any] | None = getattr(self.resolver, "at_hand", None)
+        self.key_column: str | None = getattr(self.resolver, "key_column", None)
+        self.is_same: bool = getattr(self.resolver, "is_same", False)
+        self.relation: Any = getattr(self.resolver, "relation", None)
+        self.is_open: Callable[[Any], bool] | None = getattr(self.resolver, "is_open", None)
         self.arguments: Arguments = argument_reader(definition, self.nodes[0])
         self.check: Check | None = leaf_check(definition.type)
         self.complete: Complete = completer(self, definition.type)
@@ -139,6 +148,7 @@ class Field:
         self._plan = plan
         self._details = details
         self._selections: dict[str, Selection] = {}
+        self._assemblies: dict[Layout, Assemble | None] = {}
 
     def selection(self, type_: GraphQLObjectType) -> Selection:
         """What is selected of the field's values that are of `type_`."""
@@ -151,6 +161,13 @@ class Field:
     def direct(self) -> Direct | None:
         """The short way from values to objects; see `app.execution.direct`."""
         return direct(self)
+
+    def assembly(self, layout: Layout) -> Assemble | None:
+        """What makes the field's objects of a row of this layout; see `app.execution.assembly`."""
+        if layout not in self._assemblies:
+            type_ = unwrapped(self.definition.type)[0]
+            self._assemblies[layout] = assembly(self.selection(type_), layout)
+        return self._assemblies[layout]
 
     @cached_property
     def below(self) -> "Sequence[Field]":

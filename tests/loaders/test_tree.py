@@ -16,8 +16,8 @@ SHIPMENT = sql.load("shipment")
 COLUMNS = ("id", "status", "order_item_id", "carrier_id", "shipment_id", "quantity", "code", "list")
 
 
-async def columns_of(_statement: Statement, _prepared: Prepared) -> Mapping[str, bool]:
-    return {name: name == "list" for name in COLUMNS}
+async def columns_of(_statement: Statement, _prepared: Prepared) -> Mapping[str, type]:
+    return {name: list if name == "list" else str for name in COLUMNS}
 
 
 async def compose(tree: Tree, **choice: Any) -> Composition | None:
@@ -41,7 +41,7 @@ async def test_parts_hold_what_is_wanted_and_what_they_hang_on() -> None:
         ("order_item_id", "shipment_id", "quantity"),
         ("id", "code"),
     ]
-    assert [(branch.parent, branch.wanted) for branch in composition.branches] == [
+    assert [(branch.parent, branch.wanted) for branch in composition.layout.branches] == [
         (0, {"quantity", "order_item_id"}),
         (1, {"code"}),
     ]
@@ -52,7 +52,7 @@ async def test_rows_with_an_array_are_left_to_their_own_statement() -> None:
         assert await compose(tree(columns)) is None
         composition = await compose(tree("id", (ITEMS, tree(columns)), (ORDER_ITEM, tree("id"))))
         assert composition is not None
-        assert [branch.relation for branch in composition.branches] == [ORDER_ITEM]
+        assert [branch.relation for branch in composition.layout.branches] == [ORDER_ITEM]
 
 
 async def test_a_part_without_columns_still_counts_its_rows() -> None:

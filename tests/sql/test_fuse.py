@@ -74,9 +74,9 @@ async def test_parts_give_what_their_statements_give(
     count: Statement | None,
     values: dict[str, Any],
 ) -> None:
-    async def columns_of(_statement: Statement, prepared: Prepared) -> Mapping[str, bool]:
+    async def columns_of(_statement: Statement, prepared: Prepared) -> Mapping[str, type]:
         attributes = (await connection.prepare(prepared.text)).get_attributes()
-        return {attribute.name: attribute.type.kind == "array" for attribute in attributes}
+        return {attribute.name: list if attribute.type.kind == "array" else object for attribute in attributes}
 
     async def alone(prepared: Prepared, given: Mapping[str, Any]) -> list[asyncpg.Record]:
         found: list[asyncpg.Record] = await connection.fetch(prepared.text, *prepared.arguments({**SCOPE, **given}))
@@ -92,7 +92,7 @@ async def test_parts_give_what_their_statements_give(
 
     expected = await alone(statement.prepare(reach, filters, NEWEST_FIRST), values)
     singles = [expected]
-    for branch in composition.branches:
+    for branch in composition.layout.branches:
         batch = branch.relation.batch
         keys = [parent[branch.relation.key] for parent in singles[branch.parent]]
         distinct = [key for key in dict.fromkeys(keys) if key is not None]

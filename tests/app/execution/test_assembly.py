@@ -1,0 +1,259 @@
+"""Written functions give what the resolvers give, and leave to these whatever is not plainly right."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from graphql import GraphQLSchema, build_schema
+
+from app.execution.schema import column_resolver
+from tests.app.execution.conftest import run_plain, run_planned
+
+SDL = """
+enum Genre { CRIME POETRY }
+type Query { shelves: [Shelf!]! shelf: Shelf }
+type Shelf { id: ID! label: String width: Float! books: [Book!]! lent: [Book] place: Place! self: Shelf }
+type Place { label: String room: Int! }
+type Book { id: Int! title: String! genre: Genre isOld: Boolean! author: Author! editor: Author owner: Owner }
+type Author { id: Int! name: String! books(first: Int): [Book] }
+type Owner { name: String! }
+"""
+Row = dict[str, Any]
+Table = list[Row]
+
+SHELVES: Table = [
+    {"id": "a", "label": "top", "width": 80.5, "room": 1},
+    {"id": "b", "label": None, "width": 60.0, "room": 2},
+    {"id": "c", "label": "low", "width": 60.0, "room": 2},
+]
+BOOKS: Table = [
+    {"id": 1, "shelf": "a", "title": "x", "genre": "CRIME", "is_old": True, "author": 7, "editor": 8, "owner": 1},
+    {"id": 2, "shelf": "b", "title": "y", "genre": None, "is_old": False, "author": 7, "editor": None, "owner": 1},
+    {"id": 3, "shelf": "a", "title": "z", "genre": "POETRY", "is_old": True, "author": 8, "editor": 9, "owner": None},
+]
+AUTHORS: Table = [{"id": 7, "name": "Ada"}, {"id": 8, "name": "Bo"}]
+OWNERS = {1: {"name": "Cy"}, 2: {"name": "Di"}}
+TYPES: Mapping[str, type] = {"label": str, "title": str, "name": str, "room": int, "is_old": bool, "width": float}
+
+
+@dataclass(frozen=True)
+class Placed:
+    place: int
+    type: type
+
+
+@dataclass(frozen=True)
+class Hanging:
+    part: int
+    column: str
+    parent_column: str
+    many: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    parts: Sequence[Mapping[str, Placed]]
+    branches: Mapping[tuple[int, str], Hanging]
+
+    def hanging(self, parent: int, relation: str) -> Hanging | None:
+        return self.branches.get((parent, relation))
+
+
+@dataclass(frozen=True)
+class Bundle:
+    layout: Layout
+    row: Sequence[Any]
+    rows: Table
+
+    @property
+    def bundle(self) -> "Bundle":
+        return self
+
+    def __iter__(self) -> Any:
+        return iter(self.rows)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.rows[0][key]
+
+
+BRANCHES = {
+    (0, "books"): Hanging(1, "shelf", "id", many=True),
+    (0, "lent"): Hanging(2, "shelf", "id", many=True),
+    (1, "author"): Hanging(3, "id", "author", many=False),
+    (1, "editor"): Hanging(4, "id", "editor", many=False),
+}
+
+
+class Library:
+    """Rows that hang on one another, and came together. `calls` counts the resolvers that were asked for rows."""
+
+    def __init__(self) -> None:
+        self.tables = [[dict(row) for row in table] for table in (SHELVES, BOOKS, BOOKS[:1], AUTHORS, AUTHORS)]
+        self.is_open = True
+        self.calls: Counter[str] = Counter()
+        self.branches = dict(BRANCHES)
+        self.missing: set[str] = set()
+        self.schema: GraphQLSchema = build_schema(SDL)
+        for type_ in ("Shelf", "Place", "Book", "Author", "Owner"):
+            for name, field in self._fields(type_).items():
+                field.resolve = column_resolver("is_old" if name == "isOld" else name)
+        for (parent, name), hanging in BRANCHES.items():
+            self._fields("Book" if parent else "Shelf")[name].resolve = self._relation(name, hanging)
+        self._fields("Author")["books"].resolve = self._relation("books", Hanging(1, "author", "id", many=True))
+        for name in ("place", "self"):
+            self._fields("Shelf")[name].resolve = same
+        self._fields("Book")["owner"].resolve = self._owner()
+        self._fields("Query")["shelves"].resolve = lambda *_: self.bundle()
+        self._fields("Query")["shelf"].resolve = lambda *_: self.bundle(1)
+
+    def _fields(self, type_: str) -> Any:
+        return self.schema.type_map[type_].fields  # type: ignore[attr-defined]
+
+    def bundle(self, length: int | None = None) -> Bundle:
+        """The first shelves with what hangs on them."""
+        shelves = self.tables[0][:length]
+        ids = [shelf["id"] for shelf in shelves]
+        books, lent = ([book for book in table if book["shelf"] in ids] for table in self.tables[1:3])
+        tables = [shelves, books, lent, *self.tables[3:]]
+        parts, row = [], []
+        columns = (SHELVES[0], BOOKS[0], BOOKS[0], AUTHORS[0], AUTHORS[0])
+        for names, table in zip(columns, tables, strict=True):
+            part = {}
+            for name in names.keys() - self.missing:
+                part[name] = Placed(len(row), TYPES.get(name, object))
+                row.append([each[name] for each in table] or None)
+            parts.append(part)
+        return Bundle(self.layout(parts), row, tables[0])
+
+    def layout(self, parts: Sequence[Mapping[str, Placed]]) -> Layout:
+        return Layout(parts, self.branches)
+
+    def _relation(self, name: str, hanging: Hanging) -> Any:
+        def resolve(row: Any, _info: Any, **_arguments: Any) -> Any:
+            self.calls[name] += 1
+            if not self.is_open:
+                raise PermissionError
+            key = row[hanging.parent_column]
+            found = [each for each in self.tables[hanging.part] if each[hanging.column] == key]
+            return found if hanging.many else next(iter(found), None)
+
+        resolve.relation = name  # type: ignore[attr-defined]
+        resolve.is_open = lambda _context: self.is_open  # type: ignore[attr-defined]
+        resolve.at_hand = lambda *_: None  # type: ignore[attr-defined]
+        return resolve
+
+    def _owner(self) -> Any:
+        def resolve(row: Any, _info: Any) -> Any:
+            self.calls["owner"] += 1
+            return OWNERS.get(row["owner"])
+
+        resolve.key_column = "owner"  # type: ignore[attr-defined]
+        resolve.at_hand = lambda rows, *_: [OWNERS.get(row["owner"]) for row in rows]  # type: ignore[attr-defined]
+        return resolve
+
+
+def same(row: Any, *_: Any) -> Any:
+    return row
+
+
+same.is_same = True  # type: ignore[attr-defined]
+same.at_hand = same  # type: ignore[attr-defined]
+
+TEXTS = [
+    "{ shelves { id label width books { id title } } }",
+    "{ shelves { books { genre isOld author { id name } editor { name } } lent { title } } }",
+    "{ shelves { place { label room __typename } books { __typename } a: books { id } b: books { title } } }",
+    "{ shelves { books { owner { name } author { __typename } } } }",
+    "{ shelf { label books { editor { id } owner { name } } self { self { width } } } }",
+]
+
+
+@pytest.fixture
+def library() -> Library:
+    return Library()
+
+
+@pytest.mark.parametrize("text", TEXTS)
+async def test_the_answer_is_that_of_the_resolvers_and_none_is_asked(library: Library, text: str) -> None:
+    answer, by = await run_planned(library.schema, text)
+    assert not library.calls
+    assert (answer, by) == (await run_plain(library.schema, text), "plan")
+    assert library.calls
+    assert "errors" not in answer
+
+
+@pytest.mark.parametrize("table", range(5))
+@pytest.mark.parametrize("text", TEXTS)
+async def test_there_may_be_no_rows(library: Library, text: str, table: int) -> None:
+    library.tables[table] = [] if table else library.tables[0][1:2]
+    answer, _by = await run_planned(library.schema, text)
+    assert answer == await run_plain(library.schema, text)
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "value"),
+    [
+        (0, 0, "id", None),
+        (0, 1, "width", None),
+        (0, 1, "width", float("nan")),
+        (0, 0, "room", None),
+        (1, 0, "title", None),
+        (1, 1, "genre", "PROSE"),
+        (1, 2, "is_old", None),
+        (1, 2, "author", 99),
+        (1, 2, "author", None),
+        (1, 1, "owner", 99),
+        (3, 1, "name", None),
+        (4, 0, "name", None),
+    ],
+)
+@pytest.mark.parametrize("text", TEXTS)
+async def test_what_goes_wrong_is_told_as_graphql_core_tells_it(
+    library: Library, text: str, table: int, row: int, column: str, value: Any
+) -> None:
+    library.tables[table][row][column] = value
+    answer, _by = await run_planned(library.schema, text)
+    assert answer == await run_plain(library.schema, text)
+
+
+@pytest.mark.parametrize("gap", ["books", "editor"])
+async def test_what_did_not_come_along_is_asked_for(library: Library, gap: str) -> None:
+    text = "{ shelves { books { editor { name } } } }"
+    library.branches = {key: hanging for key, hanging in BRANCHES.items() if key[1] != gap}
+    answer, by = await run_planned(library.schema, text)
+    assert library.calls[gap]
+    assert (answer, by) == (await run_plain(library.schema, text), "plan")
+
+
+async def test_a_column_that_did_not_come_along_is_read_by_its_resolver(library: Library) -> None:
+    library.missing = {"title"}
+    text = "{ shelves { books { title } } }"
+    answer, by = await run_planned(library.schema, text)
+    assert library.calls["books"]
+    assert (answer, by) == (await run_plain(library.schema, text), "plan")
+
+
+async def test_rows_that_came_for_one_are_not_taken_for_a_list(library: Library) -> None:
+    text = "{ shelves { lent { id } } }"
+    library.branches[0, "lent"] = replace(BRANCHES[0, "lent"], many=False)
+    answer, _by = await run_planned(library.schema, text)
+    assert library.calls["lent"]
+    assert answer == await run_plain(library.schema, text)
+
+
+async def test_rows_that_the_caller_may_not_have_are_refused_by_their_resolver(library: Library) -> None:
+    library.is_open = False
+    text = "{ shelf { id books { id } } }"
+    answer, _by = await run_planned(library.schema, text)
+    assert library.calls["books"]
+    assert answer == await run_plain(library.schema, text)
+    assert answer["data"] == {"shelf": None}
+
+
+async def test_arguments_are_for_resolvers(library: Library) -> None:
+    text = "{ shelves { books { author { books(first: 1) { id } } } } }"
+    answer, by = await run_planned(library.schema, text)
+    assert library.calls["books"]
+    assert (answer, by) == (await run_plain(library.schema, text), "plan")
