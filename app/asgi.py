@@ -1,7 +1,7 @@
 """The composition root: settings in, application out. Nothing else knows all the parts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -186,9 +186,9 @@ class Shortcut:
         self._paths = paths
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         app = self._paths.get(scope.get("path", ""), self._app) if scope["type"] == "http" else self._app
-        await app(scope, receive, send)
+        return app(scope, receive, send)
 
 
 async def _connect(settings: Settings) -> Database:

@@ -1,7 +1,7 @@
 """What every resolver gets: who asks, and the rows that they may see."""
 
-from collections.abc import Awaitable, Sequence
-from functools import cache, partial
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache, cached_property, partial
 from typing import Any
 from weakref import proxy
 
@@ -14,7 +14,7 @@ from app.database import Database
 from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated, StorefrontKeyRequired
 from app.events import Tables, Watched
 from app.write import IdempotencyKey, Write
-from loaders.batch import Batch, Columns, Loaders, Row
+from loaders.batch import Batch, Columns, Coming, Loaders, Row
 from loaders.tree import Bundle, Tree
 from sql import Statement
 
@@ -54,8 +54,13 @@ class Context:
         self._key_refusal = key_refusal
         self._idempotency_key = idempotency_key
         self.writing: Write | None = None
+        self._coming: Coming = []
+
+    @cached_property
+    def _loaders(self) -> Loaders:
+        """Made when first asked: many requests find all they need in one bundle."""
         # Loaders that held their context would make a circle of every request, for the garbage collector to find.
-        self._loaders = Loaders(partial(Context.fetch, proxy(self)), partial(Context._kept, proxy(self)))
+        return Loaders(partial(Context.fetch, proxy(self)), partial(Context._kept, proxy(self)), self._coming)
 
     @property
     def viewer(self) -> Viewer:
@@ -129,7 +134,7 @@ class Context:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         row = await self.db.fetch_fused(composition.fused, scope, composition.values(values))
         bundle = Bundle(composition, row)
-        self._loaders.add_later(bundle.hanging)
+        self._coming.append(bundle.hanging)
         return bundle, bundle.items_found
 
     def _kept(self, batch: Batch) -> Watched[Any, Any] | None:
@@ -143,6 +148,11 @@ class Context:
     def may(self, scope: str) -> bool:
         """Whether there is a viewer, and it holds `scope`."""
         return self._viewer is not None and scope in self._viewer.scopes
+
+    def held(self, batch: Batch) -> Callable[[Any], Any] | None:
+        """What gives the value of a key of `batch` that is kept, or None for another; None where nothing is kept."""
+        kept = self._kept(batch)
+        return None if kept is None else kept.held
 
     def at_hand(self, batch: Batch, keys: Sequence[Any], wanted: Columns = None) -> Any:
         """The rows of many keys where nothing has to be fetched for them, else None; see `Loaders.at_hand`."""

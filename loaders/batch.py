@@ -114,6 +114,10 @@ class Gathered:
         return places
 
 
+# What is `Loaders.add`ed if rows are asked for at all: they seldom are, and reading what came costs.
+Coming = list[Callable[[], Iterable[tuple[Batch, Sequence[Any], Rows, Columns]]]]
+
+
 class Kept(Protocol):
     """Values by key that are kept until their rows change."""
 
@@ -124,19 +128,16 @@ class Kept(Protocol):
 class Loaders:
     """The loaders of one request, made when first used. They share nothing with other requests: scopes differ.
 
-    `keep` gives the place where the values of a batch are kept, None where they are not.
+    `keep` gives the place where the values of a batch are kept, None where they are not. What is in `coming` by the
+    time rows are asked for is taken from it, and added.
     """
 
-    def __init__(self, fetch: Fetch, keep: Callable[[Batch], Kept | None]) -> None:
+    def __init__(self, fetch: Fetch, keep: Callable[[Batch], Kept | None], coming: Coming | None = None) -> None:
         self._fetch = fetch
         self._keep = keep
         self._loaders: dict[Batch, BatchLoader] = {}
         self._gathered: dict[Batch, list[Gathered]] = {}
-        self._coming: list[Callable[[], Iterable[tuple[Batch, Sequence[Any], Rows, Columns]]]] = []
-
-    def add_later(self, read: Callable[[], Iterable[tuple[Batch, Sequence[Any], Rows, Columns]]]) -> None:
-        """Does `add` with all that `read` gives, if rows are asked for at all: they seldom are, and reading costs."""
-        self._coming.append(read)
+        self._coming: Coming = [] if coming is None else coming
 
     def add(self, batch: Batch, parent_keys: Sequence[Any], rows: Rows, held: Columns) -> None:
         """Rows of the batch, all that these keys have, with the columns `held`; None for all there are."""
@@ -162,7 +163,7 @@ class Loaders:
             held = [None if key is None else kept.held(key) for key in keys]
             return None if any(map(_is_missing, held, keys)) else held
         while self._coming:
-            for came in self._coming.pop(0)():
+            for came in self._coming.pop()():
                 self.add(*came)
         for gathered in self._gathered.get(batch, ()):
             # Another part of the document may have wanted fewer columns of the same rows.

@@ -1,6 +1,6 @@
 """Rows by column: what a statement that answers several others at once gives, and what plans read fastest."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
@@ -17,7 +17,7 @@ class Rows(Sequence[Row]):
 
     __slots__ = ("_chosen", "_columns", "_length", "_rows")
 
-    def __init__(self, columns: dict[str, Sequence[Any]], length: int, chosen: Sequence[int] | None = None) -> None:
+    def __init__(self, columns: Mapping[str, Sequence[Any]], length: int, chosen: Sequence[int] | None = None) -> None:
         self._columns = columns
         self._length = length
         self._chosen = chosen
@@ -29,7 +29,8 @@ class Rows(Sequence[Row]):
 
     def columns(self, names: Sequence[str]) -> list[Sequence[Any]]:
         """Raises KeyError for a column that the statement did not give."""
-        held = [self._columns[name] for name in names]
+        own = self._held()
+        held = [own[name] for name in names]
         if self._chosen is None:
             return held
         if self._length > 1:
@@ -40,7 +41,7 @@ class Rows(Sequence[Row]):
         """The rows at these places, in this order."""
         if self._chosen is not None:
             places = [self._chosen[place] for place in places]
-        return Rows(self._columns, len(places), places)
+        return Rows(self._held(), len(places), places)
 
     def __len__(self) -> int:
         return self._length
@@ -57,9 +58,12 @@ class Rows(Sequence[Row]):
 
     def _made(self) -> list[Row]:
         if self._rows is None:
-            columns = self.columns(tuple(self._columns))
-            self._rows = [dict(zip(self._columns, values, strict=True)) for values in zip(*columns, strict=True)]
+            names = tuple(self._held())
+            self._rows = [dict(zip(names, values, strict=True)) for values in zip(*self.columns(names), strict=True)]
         return self._rows
+
+    def _held(self) -> Mapping[str, Sequence[Any]]:
+        return self._columns
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,11 +154,15 @@ class Bundle(Rows):
     __slots__ = ("_composition", "row")
 
     def __init__(self, composition: Composition, row: Sequence[Any]) -> None:
-        columns = composition.fused.parts[0].columns
-        length = 0 if row[0] is None else len(row[0])
-        super().__init__(dict(zip(columns, row if length else [()] * len(columns), strict=False)), length)
+        super().__init__({}, 0 if row[0] is None else len(row[0]))
         self.row = row
         self._composition = composition
+
+    def _held(self) -> Mapping[str, Sequence[Any]]:
+        if not self._columns:
+            names = self._composition.fused.parts[0].columns
+            self._columns = dict(zip(names, self.row if self else [()] * len(names), strict=False))
+        return self._columns
 
     @property
     def bundle(self) -> "Bundle":

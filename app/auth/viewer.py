@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -201,21 +201,22 @@ _BY_KIND: Mapping[str, Callable[[int, Claims, Database], Awaitable[Viewer]]] = {
 
 async def _partner(key: bytes | int, db: Database) -> Viewer:
     """The partner of the digest of a key, or of an id."""
-
-    async def look_up() -> Partner:
-        if isinstance(key, bytes):
-            row = await _only_row(db, "partner_by_key_hash", key_hash=key)
-        else:
-            row = await _only_row(db, "partner_by_id", partner_id=key)
-        channel_ids, company_ids = tuple(row["channel_ids"]), tuple(row["company_ids"])
-        scope = Scope.of_companies(channel_ids, company_ids) if row["is_limited"] else Scope.of_channels(channel_ids)
-        viewer = Viewer(Kind.PARTNER, f"partner:{row['id']}", scope, _known(row["scopes"]))
-        return Partner(viewer, row["expires_at"] or math.inf)
-
-    partner = await db.watched(PARTNERS).get(key, look_up)
+    partners = db.watched(PARTNERS)
+    partner = partners.held(key) or await partners.get(key, partial(_look_up_partner, key, db))
     if partner.expires_at <= time.time():
         raise NotAuthenticated
     return partner.viewer
+
+
+async def _look_up_partner(key: bytes | int, db: Database) -> Partner:
+    if isinstance(key, bytes):
+        row = await _only_row(db, "partner_by_key_hash", key_hash=key)
+    else:
+        row = await _only_row(db, "partner_by_id", partner_id=key)
+    channel_ids, company_ids = tuple(row["channel_ids"]), tuple(row["company_ids"])
+    scope = Scope.of_companies(channel_ids, company_ids) if row["is_limited"] else Scope.of_channels(channel_ids)
+    viewer = Viewer(Kind.PARTNER, f"partner:{row['id']}", scope, _known(row["scopes"]))
+    return Partner(viewer, row["expires_at"] or math.inf)
 
 
 def _narrowed(viewer: Viewer, claims: Claims) -> Viewer:

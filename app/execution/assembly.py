@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from graphql import GraphQLObjectType, is_list_type, is_non_null_type
 
-from app.execution.completion import Column, is_plain
+from app.execution.completion import Column, one_by_one, unchanged
 
 if TYPE_CHECKING:
     from app.execution.plan import Field, Selection
+
+# Of each field that is kept; documents are many.
+_MOST_KEPT = 100
 
 # The objects of the first part's rows, given the row of all columns and the context.
 Assemble = Callable[[Sequence[Any], Any], list[dict[str, Any]]]
@@ -114,7 +117,7 @@ class _Writer:
         if field.definition.args:
             raise Otherwise
         if field.column is not None and field.check is not None:
-            return self._each(values, self._checked(field, part))
+            return self._leaf(field, part, values)
         type_, is_required, is_list = unwrapped(field.definition.type)
         if not isinstance(type_, GraphQLObjectType) or type_.is_type_of is not None:
             raise Otherwise
@@ -122,7 +125,7 @@ class _Writer:
             return self._display(field.selection(type_), part, values)
         hanging = None if field.relation is None else self._layout.hanging(part, field.relation)
         if hanging is None:
-            return self._each(values, self._at_hand(field, part))
+            return self._each(values, self._kept(field, part))
         if hanging.many is not is_list:
             raise Otherwise
         if field.is_open is not None:
@@ -144,24 +147,26 @@ class _Writer:
         ]
         return found
 
-    def _checked(self, field: "Field", part: int) -> str:
-        """The name of a leaf's column, looked at as far as the database does not vouch for it."""
+    def _leaf(self, field: "Field", part: int, values: dict[str, str]) -> str:
+        """The source of a leaf's value, which is looked at as far as the database does not vouch for it."""
         assert field.column is not None  # noqa: S101
         column = self._column(part, field.column)
-        if is_plain(field.definition.type, self._layout.parts[part][field.column].type):
-            if is_non_null_type(field.definition.type):
-                self._body.append(f"if None in {column}: raise Otherwise")
-            return column
-        checked = self._name("x")
-        self._body.append(f"{checked} = {column} and {self._named('check', field.check)}({column})")
-        return checked
+        one = one_by_one(field.definition.type, self._layout.parts[part][field.column].type)
+        if one is None:
+            checked = self._name("x")
+            self._body.append(f"{checked} = {column} and {self._named('check', field.check)}({column})")
+            return self._each(values, checked)
+        if is_non_null_type(field.definition.type):
+            self._body.append(f"if None in {column}: raise Otherwise")
+        value = self._each(values, column)
+        return value if one is unchanged else f"{self._named('one', one)}({value})"
 
-    def _at_hand(self, field: "Field", part: int) -> str:
-        """The name of a column of objects that are at hand for other reasons, by the column that they are found by."""
-        if field.at_hand is None or field.key_column is None or field.direct is None:
+    def _kept(self, field: "Field", part: int) -> str:
+        """The name of a column of objects that are made of what is kept, by the column of their keys."""
+        if field.held is None or field.direct is None or field.is_open is not None:
             raise Otherwise
-        keys, completed = self._column(part, field.key_column), self._name("x")
-        self._body.append(f"{completed} = {keys} and {self._named('found', _finder(field))}({keys}, context)")
+        keys, completed = self._column(part, field.held[0]), self._name("x")
+        self._body.append(f"{completed} = {keys} and {self._named('kept', _keeper(field))}({keys}, context)")
         return completed
 
     def _column(self, part: int, name: str) -> str:
@@ -195,18 +200,30 @@ def unwrapped(type_: Any) -> tuple[Any, bool, bool]:
     return type_, is_required, is_list
 
 
-def _finder(field: "Field") -> Callable[[Sequence[Any], Any], Column]:
-    """Completes the values of a field that are found by the parents' keys alone, each only once."""
-    at_hand, complete, name = field.at_hand, field.direct, field.key_column
-    assert at_hand is not None  # noqa: S101
-    assert complete is not None  # noqa: S101
+def _keeper(field: "Field") -> Callable[[Sequence[Any], Any], Column]:
+    """Completes the values of a field that are kept by key; as long as one is the same, so is what was made of it."""
+    assert field.held is not None  # noqa: S101
+    assert field.direct is not None  # noqa: S101
+    held_in, complete = field.held[1], field.direct
+    is_lasting = all(below.check is not None and below.column is not None for below in field.below)
+    lasting: dict[Any, tuple[Any, Any]] = {}
 
-    def find(keys: Sequence[Any], context: Any) -> Column:
-        distinct = list(dict.fromkeys(keys))
-        values = at_hand([{name: key} for key in distinct], context, field)
-        if values is None:
+    def objects(keys: Sequence[Any], context: Any) -> Column:
+        held = held_in(context)
+        if held is None:
             raise Otherwise
-        found = complete(values, context)
-        return list(map(dict(zip(distinct, found, strict=True)).__getitem__, keys)) if len(keys) > 1 else found
+        made = lasting if is_lasting else {}
+        found = []
+        for key in keys:
+            value = None if key is None else held(key)
+            known = made.get(key)
+            if known is None or known[0] is not value:
+                if value is None and key is not None:
+                    raise Otherwise
+                if len(made) >= _MOST_KEPT:
+                    made.clear()
+                known = made[key] = value, complete([value], context)[0]
+            found.append(known[1])
+        return found
 
-    return find
+    return objects

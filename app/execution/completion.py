@@ -6,7 +6,7 @@ graphql-core then completes the recorded values, error by error.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -122,13 +122,26 @@ def leaf_check(type_: GraphQLOutputType) -> Check | None:
     return each if bulk is None else _bulk(bulk, required, each)
 
 
-_PLAIN_LEAVES = {GraphQLString: str, GraphQLID: str, GraphQLInt: int, GraphQLBoolean: bool}
+def unchanged(value: Any) -> Any:
+    return value
 
 
-def is_plain(type_: GraphQLOutputType, kind: type) -> bool:
-    """Whether values of `kind`, an `int` of 32 bits, are completed values of a leaf type as they are."""
+_SAME_AS = {GraphQLString: str, GraphQLID: str, GraphQLInt: int, GraphQLBoolean: bool}
+
+
+def one_by_one(type_: GraphQLOutputType, kind: type) -> Callable[[Any], Any] | None:
+    """What completes one value of a leaf type, null included, that is known to be of `kind`: an `int` has 32 bits.
+
+    `unchanged` where it is completed as it is, None where a whole column has to be looked at.
+    """
     leaf: Any = type_.of_type if is_non_null_type(type_) else type_
-    return _PLAIN_LEAVES.get(leaf) is kind
+    if _SAME_AS.get(leaf) is kind:
+        return unchanged
+    if isinstance(leaf, GraphQLEnumType):
+        names = _names(leaf, is_non_null_type(type_))
+        return names.__getitem__ if names and kind is str else None
+    known: Mapping[type, Callable[[Any], Any]] = getattr(leaf.coerce_output_value, "of", {})
+    return known.get(kind)
 
 
 def _each(type_: GraphQLScalarType | GraphQLEnumType, required: bool) -> Check:
@@ -186,16 +199,22 @@ def _float(each: Check) -> Check:
     return check
 
 
-def _enum(type_: GraphQLEnumType, required: bool, each: Check) -> Check:
+def _names(type_: GraphQLEnumType, required: bool) -> dict[Any, str | None] | None:
+    """The names by their values, and null unless it is an error; None where a value cannot be a key."""
     try:
         # Of several names for one value the first counts. A value that is null has no place here: null stays null.
         names: dict[Any, str | None] = {
             value.value: name for name, value in reversed(type_.values.items()) if not is_nothing(value.value)
         }
-    except TypeError:  # a value that cannot be a key
+    except TypeError:
+        return None
+    return names if required else {**names, None: None}
+
+
+def _enum(type_: GraphQLEnumType, required: bool, each: Check) -> Check:
+    names = _names(type_, required)
+    if names is None:
         return each
-    if not required:
-        names[None] = None
 
     def check(values: Sequence[Any]) -> Column:
         try:

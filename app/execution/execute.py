@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -65,7 +65,9 @@ class Engine:
             return refuse(RequestErrors(error), request_id)
         if operation.kind is OperationType.SUBSCRIPTION:
             return refuse(RequestErrors(GraphQLError("Subscriptions need a stream.")), request_id)
-        result = await _awaited(self._execute(operation, variables, context))
+        result = self._execute(operation, variables, context)
+        if not isinstance(result, ExecutionResult):
+            result = await result
         if not result.errors:
             return Answer({"data": result.data}, ran=True)
         if result.data is None and all(error.path is None for error in result.errors):
@@ -110,32 +112,40 @@ def execute_by_plan(
     if planned is None:
         executions["graphql-core"] += 1
         return plain()
-    run = Run(planned[0], root_value, context, planned[1], _HELPERS)
+    plan = planned[0]
+    run = Run(plan, root_value, context, planned[1], _HELPERS)
+    if plan.alone is not None:
+        return _finish(run, run.alone(plan.alone), plain, executions)
     try:
         run.start()
     except Flaw:
         executions["replay"] += 1
         return replay(run, plain)
     if run.is_waiting:
-        return _finish(run, plain, executions)
+        return _finish(run, _rest(run), plain, executions)
     executions["plan"] += 1
     return ExecutionResult(run.answer(), None)
 
 
 async def _finish(
-    run: Run, plain: Callable[..., AwaitableOrValue[ExecutionResult]], executions: Counter[str]
+    run: Run,
+    answer: Awaitable[dict[str, Any]],
+    plain: Callable[..., AwaitableOrValue[ExecutionResult]],
+    executions: Counter[str],
 ) -> ExecutionResult:
     try:
-        await run.finish()
+        data = await answer
     except Flaw:
         executions["replay"] += 1
-        return await _awaited(replay(run, plain))
+        result = replay(run, plain)
+        return result if isinstance(result, ExecutionResult) else await result
     executions["plan"] += 1
-    return ExecutionResult(run.answer(), None)
+    return ExecutionResult(data, None)
 
 
-async def _awaited(result: AwaitableOrValue[ExecutionResult]) -> ExecutionResult:
-    return result if isinstance(result, ExecutionResult) else await result
+async def _rest(run: Run) -> dict[str, Any]:
+    await run.finish()
+    return run.answer()
 
 
 def _gather(values: Sequence[Any]) -> Any:

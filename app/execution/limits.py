@@ -227,21 +227,23 @@ def _check_literal(node: Node, limits: Limits) -> None:
 
 def check_variables(variables: Mapping[str, Any], limits: Limits) -> None:
     """Raises `LimitExceeded` for a list with too many items, too deep a value or a NUL character, at any depth."""
-    stack: list[tuple[Any, int]] = [(variables, 0)]
-    while stack:
-        value, depth = stack.pop()
+    _check_values(variables.values(), 1, limits)
+
+
+def _check_values(values: Iterable[Any], depth: int, limits: Limits) -> None:
+    for value in values:
         if isinstance(value, str):
             if "\0" in value:
                 raise _nul()
         elif isinstance(value, dict | list):
             if depth > limits.depth:
                 raise LimitExceeded(f"The variables are nested over {limits.depth} levels deep.")
-            if isinstance(value, list):
-                if len(value) > limits.list_items:
-                    raise _list_too_long(len(value), limits)
-                stack.extend((item, depth + 1) for item in value)
+            if isinstance(value, dict):
+                _check_values(value.values(), depth + 1, limits)
+            elif len(value) > limits.list_items:
+                raise _list_too_long(len(value), limits)
             else:
-                stack.extend((item, depth + 1) for item in value.values())
+                _check_values(value, depth + 1, limits)
 
 
 def _list_too_long(length: int, limits: Limits, node: Node | None = None) -> LimitExceeded:

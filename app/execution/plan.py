@@ -9,7 +9,8 @@ A resolver may offer a plan more than a call per object:
     resolve.column = "sku"                 the value is `parent["sku"]`, and reading it has no other effect
     resolve.bulk(parents, info, **args)    the values for all parents, or an awaitable of them
     resolve.at_hand(parents, context, field)  the same where nothing needs to be read for them, else None; no effect
-    resolve.key_column = "carrier_id"      all that `at_hand` reads of a parent
+    resolve.held = ("carrier_id", held)    the value is `held(context)(parent["carrier_id"])`: the same object as long
+                                           as it is unchanged, None where it is not kept; `held(context)` may be None
     resolve.is_same = True                 the value is the parent itself
     resolve.relation                       what layouts know the rows by that are the value (see app.execution.assembly)
     resolve.is_open(context)               whether they are, for this caller; always where it is None
@@ -18,11 +19,13 @@ Everything else is called once per object, as graphql-core does it. Values for a
 may be held otherwise: rows by column, with `rows.columns(names)` for all of them; or lists end to end, with all the
 items as `lists.rows` and each list's length in `lists.lengths`.
 
-A scalar's `coerce_output_value.bulk(values)` serializes many values.
+A scalar's `coerce_output_value.bulk(values)` serializes many values, and `coerce_output_value.of[kind](value)` one, or
+null, that is known to be of a kind.
 """
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
+from inspect import iscoroutinefunction
 from operator import itemgetter
 from typing import Any
 
@@ -49,11 +52,15 @@ from app.execution.completion import Check, Complete, completer, leaf_check
 from app.execution.direct import Direct, direct
 from app.execution.input import Arguments, argument_reader
 
+Held = Callable[[Any], Callable[[Any], Any] | None]
 Build = Callable[[Sequence[Sequence[Any]], int], list[dict[str, Any]]]
 
 
 class Plan:
-    """The root selection of an operation. `variables` need to hold only those that `@skip` and `@include` read."""
+    """The root selection of an operation. `variables` need to hold only those that `@skip` and `@include` read.
+
+    `alone` is the root's field where there is but one, and no more to it than a coroutine and objects; see `Run.alone`.
+    """
 
     def __init__(
         self,
@@ -74,6 +81,7 @@ class Plan:
         self.root = Selection(
             self, root_type, collect_fields(schema, fragments, variables, root_type, operation).grouped_field_set
         )
+        self.alone = _alone(self.root)
 
     def below(self, type_: GraphQLObjectType, details: FieldDetailsList) -> "Selection":
         """What the nodes of a field select of an object of `type_`."""
@@ -137,7 +145,7 @@ class Field:
         self.column: str | None = getattr(self.resolver, "column", None)
         self.bulk: Callable[..., Any] | None = getattr(self.resolver, "bulk", None)
         self.at_hand: Callable[..., Any] | None = getattr(self.resolver, "at_hand", None)
-        self.key_column: str | None = getattr(self.resolver, "key_column", None)
+        self.held: tuple[str, Held] | None = getattr(self.resolver, "held", None)
         self.is_same: bool = getattr(self.resolver, "is_same", False)
         self.relation: Any = getattr(self.resolver, "relation", None)
         self.is_open: Callable[[Any], bool] | None = getattr(self.resolver, "is_open", None)
@@ -176,6 +184,14 @@ class Field:
         while hasattr(type_, "of_type"):
             type_ = type_.of_type
         return self.selection(type_).fields if isinstance(type_, GraphQLObjectType) else ()
+
+
+def _alone(root: Selection) -> Field | None:
+    """The only field of most operations, if a coroutine resolves it and what that gives may come with all below it."""
+    if len(root.fields) != 1:
+        return None
+    [field] = root.fields
+    return field if iscoroutinefunction(field.resolver) and field.bulk is None and field.direct is not None else None
 
 
 def _reader(columns: tuple[str, ...]) -> Callable[[Sequence[Any]], Sequence[Sequence[Any]]]:

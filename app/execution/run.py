@@ -83,7 +83,7 @@ class Run:
         self.layers: list[Layer] = []
         self._context = context
         self._variables = variables
-        self._next = 0
+        self._next = 0  # the first layer that is not resolved
         self._waiting: list[tuple[Layer, int]] = []
         self._shared = (
             plan.schema,
@@ -117,6 +117,27 @@ class Run:
             for layer, slot in waiting:
                 self._complete(layer, slot, layer.resolved[layer.selection.fields[slot].key])
             self.start()
+
+    async def alone(self, field: Field) -> dict[str, Any]:
+        """The whole run of a plan that has `alone`: the answer, for which no layer is made. Raises `Flaw`."""
+        layer = self.layers[0]
+        arguments = self._arguments(field)
+        layer.awaited.add(field.key)
+        try:
+            value = await field.resolver(layer.sources[0], self._info(field, (layer, 0)), **arguments)
+        except Exception as error:
+            layer.resolved[field.key] = [Failure(error)]
+            raise Flaw from None
+        values = layer.resolved[field.key] = [value]
+        assert field.direct is not None  # noqa: S101  the plan has looked
+        try:
+            return {field.key: field.direct(values, self._context)[0]}
+        except Otherwise:
+            layer.columns[0] = field.complete(self, values, partial(_spots_of, layer, field.key))
+        self._next = 1
+        self.start()
+        await self.finish()
+        return self.answer()
 
     def answer(self) -> dict[str, Any]:
         for layer in reversed(self.layers):

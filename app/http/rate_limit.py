@@ -125,13 +125,15 @@ class RateLimited:
         self._find_key = find_key
         self._limits = limits
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state = scope["state"]
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         brought = [header for header in scope["headers"] if header[0] == _KEY_HEADER]
-        if not brought:
-            state["storefront_key"] = None
-            await self._app(scope, receive, send)
-            return
+        if brought:
+            return self._count(brought, scope, receive, send)
+        scope["state"]["storefront_key"] = None
+        return self._app(scope, receive, send)
+
+    async def _count(self, brought: list[tuple[bytes, bytes]], scope: Scope, receive: Receive, send: Send) -> None:
+        state = scope["state"]
         try:
             key = state["storefront_key"] = await self._find_key(Headers(raw=brought))
         except NotAuthenticated as refusal:

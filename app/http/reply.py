@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from app.errors import RequestRefused
 
@@ -18,6 +20,11 @@ class Reply(Response):
         self.status_code = status
         self.raw_headers = headers
         self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """All there is to do for an answer that is whole, without tasks behind it, and to no socket."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 def dump(body: Any) -> bytes:
@@ -37,13 +44,15 @@ def reply_bytes(
     body: bytes, status: int = 200, media_type: str = "application/json", headers: Mapping[str, str] | None = None
 ) -> Reply:
     """`body` is JSON already."""
-    raw = [
-        (b"content-type", f"{media_type}; charset=utf-8".encode("latin-1")),
-        (b"content-length", b"%d" % len(body)),
-    ]
+    raw = [_content_type(media_type), (b"content-length", b"%d" % len(body))]
     if headers:
         raw += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     return Reply(body, status, raw)
+
+
+@cache
+def _content_type(media_type: str) -> tuple[bytes, bytes]:
+    return b"content-type", f"{media_type}; charset=utf-8".encode("latin-1")
 
 
 def refusal(error: RequestRefused, headers: Mapping[str, str] | None = None) -> Reply:

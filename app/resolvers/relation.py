@@ -44,7 +44,8 @@ def relation(batch: Batch, key: str, *, needs: str | None = None, or_empty: bool
     resolve.bulk = resolve_all  # type: ignore[attr-defined]  # see app/execution/plan.py
     resolve.at_hand = at_hand  # type: ignore[attr-defined]
     resolve.relation = Relation(batch, key)  # type: ignore[attr-defined]
-    resolve.key_column = key  # type: ignore[attr-defined]
+    if batch.tables:
+        resolve.held = (key, lambda context: context.held(batch))  # type: ignore[attr-defined]
     resolve.is_open = None if needs is None else lambda context: context.may(needs)  # type: ignore[attr-defined]
     return resolve
 

@@ -82,12 +82,15 @@ async def run_plain(schema: GraphQLSchema, text: str, variables: dict[str, Any] 
     return (result if isinstance(result, ExecutionResult) else await result).formatted
 
 
-async def run_planned(schema: GraphQLSchema, text: str, variables: dict[str, Any] | None = None) -> tuple[Any, str]:
+async def run_planned(
+    schema: GraphQLSchema, text: str, variables: dict[str, Any] | None = None, *, planner: Planner | None = None
+) -> tuple[Any, str]:
     """The answer of a plan, and what ran the operation: see `Engine.executions`."""
     document, operation = operation_of(schema, text)
     executions: Counter[str] = Counter()
     plain = partial(execute, schema, document, variable_values=variables or {})
-    result = execute_by_plan(Planner(schema, document, operation), plain, None, None, variables or {}, executions)
+    planner = planner or Planner(schema, document, operation)
+    result = execute_by_plan(planner, plain, None, None, variables or {}, executions)
     if not isinstance(result, ExecutionResult):
         result = await result
     [by] = executions.elements()

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from graphql import GraphQLSchema, build_schema
 
+from app.execution.planner import Planner
 from app.execution.schema import column_resolver
-from tests.app.execution.conftest import run_plain, run_planned
+from tests.app.execution.conftest import operation_of, run_plain, run_planned
 
 SDL = """
 enum Genre { CRIME POETRY }
@@ -35,7 +36,15 @@ BOOKS: Table = [
 ]
 AUTHORS: Table = [{"id": 7, "name": "Ada"}, {"id": 8, "name": "Bo"}]
 OWNERS = {1: {"name": "Cy"}, 2: {"name": "Di"}}
-TYPES: Mapping[str, type] = {"label": str, "title": str, "name": str, "room": int, "is_old": bool, "width": float}
+TYPES: Mapping[str, type] = {
+    "label": str,
+    "title": str,
+    "name": str,
+    "genre": str,
+    "room": int,
+    "is_old": bool,
+    "width": float,
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ class Library:
 
     def __init__(self) -> None:
         self.tables = [[dict(row) for row in table] for table in (SHELVES, BOOKS, BOOKS[:1], AUTHORS, AUTHORS)]
-        self.is_open = True
+        self.is_open = self.keeps = True
         self.calls: Counter[str] = Counter()
         self.branches = dict(BRANCHES)
         self.missing: set[str] = set()
@@ -149,7 +158,7 @@ class Library:
             self.calls["owner"] += 1
             return OWNERS.get(row["owner"])
 
-        resolve.key_column = "owner"  # type: ignore[attr-defined]
+        resolve.held = ("owner", lambda _context: OWNERS.get if self.keeps else None)  # type: ignore[attr-defined]
         resolve.at_hand = lambda rows, *_: [OWNERS.get(row["owner"]) for row in rows]  # type: ignore[attr-defined]
         return resolve
 
@@ -230,6 +239,25 @@ async def test_what_did_not_come_along_is_asked_for(library: Library, gap: str) 
 async def test_a_column_that_did_not_come_along_is_read_by_its_resolver(library: Library) -> None:
     library.missing = {"title"}
     text = "{ shelves { books { title } } }"
+    answer, by = await run_planned(library.schema, text)
+    assert library.calls["books"]
+    assert (answer, by) == (await run_plain(library.schema, text), "plan")
+
+
+async def test_what_is_kept_is_made_anew_when_it_changes(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "{ shelves { books { owner { name } } } }"
+    document, operation = operation_of(library.schema, text)
+    planner = Planner(library.schema, document, operation)
+    for name in ("Cy", "Cy", "Eve"):
+        monkeypatch.setitem(OWNERS, 1, {"name": name})
+        answer, _by = await run_planned(library.schema, text, planner=planner)
+        assert answer == await run_plain(library.schema, text)
+        assert answer["data"]["shelves"][0]["books"][0]["owner"] == {"name": name}
+
+
+async def test_what_is_not_kept_is_asked_for(library: Library) -> None:
+    library.keeps = False
+    text = "{ shelves { books { owner { name } } } }"
     answer, by = await run_planned(library.schema, text)
     assert library.calls["books"]
     assert (answer, by) == (await run_plain(library.schema, text), "plan")
