@@ -129,7 +129,8 @@ class Context:
         scope = self.viewer.scope
         if tree is None or self.writing is not None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
-        composition = await tree.compose(statement, scope.reach, self.db.columns_of, filters, order, count)
+        keyed = {**values, **scope.keys}
+        composition = await tree.compose(statement, scope.reach, self.db.columns_of, filters, order, count, keyed)
         if composition is None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         row = await self.db.fetch_fused(composition.fused, scope, composition.values(values))

@@ -14,7 +14,8 @@ from sql import Prepared, Scope, Statement
 from sql.fuse import Fused
 
 _COMMAND_SECONDS = 30
-# As many as a busy surface has texts of, for every reach, filter and order; the least recently used one goes.
+# As many as a busy surface has texts of, for every reach, filter, order and size of lists; the least recently used one
+# goes.
 _PREPARED_STATEMENTS = 500
 
 # What the driver makes of PostgreSQL's types.
@@ -80,7 +81,7 @@ class Database:
     async def fetch_fused(self, fused: Fused, scope: Scope, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
         """The one row of several statements in one; see `sql.fuse`. `values` are the parameters of each."""
         self.statements += 1
-        [row] = await self.pool.fetch(fused.text, *fused.arguments([{**values[0], **_keys(scope)}, *values[1:]]))
+        [row] = await self.pool.fetch(fused.text, *fused.arguments([{**values[0], **scope.keys}, *values[1:]]))
         return row
 
     async def columns_of(self, statement: Statement, prepared: Prepared) -> Mapping[str, type]:
@@ -106,13 +107,6 @@ def within(
     scope: Scope, statement: Statement, filters: frozenset[str], order: tuple[str, ...], values: Mapping[str, Any]
 ) -> tuple[str, list[Any]]:
     """The text of a statement that reaches as far as `scope`, and its arguments."""
-    prepared = statement.prepare(scope.reach, filters, order)
-    return prepared.text, prepared.arguments({**values, **_keys(scope)})
-
-
-def _keys(scope: Scope) -> dict[str, Any]:
-    return {
-        "scope_channel_ids": scope.channel_ids,
-        "scope_company_ids": scope.company_ids,
-        "scope_customer_id": scope.customer_id,
-    }
+    values = {**values, **scope.keys}
+    prepared = statement.prepare(scope.reach, filters, order, values)
+    return prepared.text, prepared.arguments(values)

@@ -52,18 +52,22 @@ class Tree:
         filters: frozenset[str],
         order: tuple[str, ...],
         count: Statement | None,
+        values: Mapping[str, Any],
     ) -> "Composition | None":
         """The statement whose rows this tree describes, with all that hangs on them. `count` has the same filters.
 
+        `values` are the parameters of `statement`, which `Statement.prepare` makes its text for.
+
         None where the rows hold an array, which no array of columns can hold.
         """
-        choice = (self, statement, reach, filters, order, count)
+        root = statement.prepare(reach, filters, order, values)
+        choice = (self, statement, root, reach, filters, count)
         composition = _compositions.get(choice)
         if composition is not None:
             _compositions.move_to_end(choice)
             return composition
         composer = _Composer(reach, columns_of)
-        if not await composer.add_root(statement, statement.prepare(reach, filters, order), self):
+        if not await composer.add_root(statement, root, self):
             return None
         if count is not None:
             composer.parts.append(Part(count.prepare(reach, filters), ("items_found",)))

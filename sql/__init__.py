@@ -11,22 +11,27 @@ A file holds parts, each begun by a comment line:
     -- reaches: CHANNELS         (below a form) it serves these reaches alone; all without the line
     -- filters: statuses, ids?   (below a form) it serves these filters alone, and asks for those without `?`
     -- sorts: CREATED_AT         (below a form) it serves one of these sorts, with ties by the id
-    -- each: statuses::text[]    (below a form) lists whose values are taken one by one, by `{pieces s}`
+    -- each: statuses::text[]    (below a form) lists whose values are taken one by one, by `{lists}` and `{pieces}`
 
 `{visible s}` is the viewer's predicate on the table of alias `s` (see `sql.visibility`). A statement is text that never
 holds a value: what varies is chosen among the file's own parts. Of a statement's forms the first that serves the caller
 is taken, and the statement itself where none does; all of them give the same rows in the same order.
 
 An index yields rows in order for one value of each column before the sorted one, not for a list of them. So a form may
-read piece by piece: `{pieces s}` stands for all combinations of the `each` lists that viewer and filters compare with,
-their conditions compare with one combination, and `{keys s}` are the columns that name a row and tell its place.
+read piece by piece: `{pieces}` are the rows of the file's fragment `piece` for all combinations of the `each` lists
+that viewer and filters compare with. `{lists}` makes these lists columns of a row `given`, where they tell the planner
+nothing, so that it keeps one plan; `{keys s}` are the columns that name a row and tell its place.
+
+A text with a scan for each of a few pieces merges them as the index gives them: it reads no more than the page and what
+comes before it. Where the pieces are many or unknown, a text for any number of them reads each up to the page's end.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib.resources import files
+from math import prod
 from typing import Any, Self
 
 from sql.visibility import Reach, Scope, predicate
@@ -36,14 +41,20 @@ _NOTE = re.compile(r"^-- (feeds|reaches|filters|sorts|each): (.+)$", re.MULTILIN
 _PLACE = re.compile(r"\{(\w+)(?: (\w+))?\}")
 _TIES: tuple[tuple[str, ...], ...] = ((), ("ID ASC",), ("ID DESC",))
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
+# Each is a scan of its own in the plan, which takes time to plan, and to start where it finds nothing.
+_MOST_MERGED = 16
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A statement in the server's own form: `text` with $1, $2 …, and the names of those parameters in order."""
+    """A statement in the server's own form: `text` with $1, $2 …, and the names of those parameters in order.
+
+    `lists` are those of them whose values it takes one by one.
+    """
 
     text: str
     parameters: tuple[str, ...]
+    lists: tuple[str, ...] = ()
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         return [values[name] for name in self.parameters]
@@ -80,23 +91,29 @@ class Form:
             and (not order or (order[0].split(" ")[0] in self.sorts and order[1:] in _TIES))
         )
 
-    def one_by_one(self, conditions: str) -> str:
-        """The conditions, comparing with one value of each list in place of all."""
-        for name in self.each:
-            conditions = conditions.replace(f"= ANY(:{name})", f"= each_{name}.value")
-        return conditions
+    def lists(self, piece: str) -> str:
+        """The lists that `piece` compares with, as columns."""
+        return "".join(f":{name}::{self.each[name]} AS {name}, " for name in self._compared(piece))
 
-    def pieces(self, conditions: str) -> str:
-        """All combinations of the lists that `conditions` compare with; one row where there are none.
+    def pieces(self, piece: str, sizes: tuple[int, ...] | None) -> str:
+        """The rows of `piece` for all combinations of its lists, no longer than `sizes` say; None is of any length."""
+        lists = self._compared(piece)
+        if lists and sizes is None:
+            values = ", ".join(f"(SELECT DISTINCT unnest(given.{name})) AS each_{name} (value)" for name in lists)
+            for name in lists:
+                piece = piece.replace(f"= ANY(:{name})", f"= each_{name}.value")
+            return f"(SELECT piece.* FROM {values}, LATERAL ({piece}) AS piece)"  # noqa: S608  our own texts
+        pieces = [piece]
+        for name, size in zip(lists, sizes or (), strict=True):
+            pieces = [
+                one.replace(f"= ANY(:{name})", f"= given.{name}[{place}]")
+                for one in pieces
+                for place in range(1, size + 1)
+            ]
+        return f"({' UNION ALL '.join(f'({one})' for one in pieces)})"
 
-        Behind its own SELECT a list tells the planner nothing, so it keeps one plan in place of a new one each time.
-        """
-        lists = [
-            f"(SELECT DISTINCT unnest((SELECT :{name}::{type_}))) AS each_{name} (value)"
-            for name, type_ in self.each.items()
-            if f"= ANY(:{name})" in conditions
-        ]
-        return " CROSS JOIN ".join(lists) or "(SELECT) AS whole"
+    def _compared(self, piece: str) -> list[str]:
+        return [name for name in self.each if f"= ANY(:{name})" in piece]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +127,27 @@ class Statement:
     file: "File" = field(repr=False)
     forms: list[Form] = field(default_factory=list, repr=False)
 
+    def prepare(
+        self,
+        reach: Reach,
+        filters: frozenset[str] = frozenset(),
+        order: tuple[str, ...] = (),
+        values: Mapping[str, Any] | None = None,
+    ) -> Prepared:
+        """`filters` name filters of the file; `order` its sorts, each with a direction: `CREATED_AT DESC`.
+
+        With the `values` of its parameters the text is for them, by the lengths of their lists; without, for any.
+        """
+        prepared = self._prepare(reach, filters, order, None)
+        if values is None or not prepared.lists:
+            return prepared
+        return self._prepare(reach, filters, order, _sizes([values[name] for name in prepared.lists]))
+
     # Bounded, because callers choose among thousands of combinations of filters and sorts.
     @lru_cache(maxsize=1024)  # noqa: B019  statements live as long as the process
-    def prepare(self, reach: Reach, filters: frozenset[str] = frozenset(), order: tuple[str, ...] = ()) -> Prepared:
-        """`filters` name filters of the file; `order` its sorts, each with a direction: `CREATED_AT DESC`."""
+    def _prepare(
+        self, reach: Reach, filters: frozenset[str], order: tuple[str, ...], sizes: tuple[int, ...] | None
+    ) -> Prepared:
         form = self.form(reach, filters, order)
         conditions = "".join(f"\n  AND ({self.file.filters[name]})" for name in sorted(filters))
         sorts = [term.split(" ") for term in order]
@@ -121,24 +155,28 @@ class Statement:
         def place(match: re.Match[str]) -> str:
             word, alias = match.groups()
             if word == "visible":
-                return form.one_by_one(f"({predicate(reach, alias)})")
+                return f"({predicate(reach, alias)})"
             if word == "filters":
-                return form.one_by_one(conditions)
+                return conditions
             if word == "order":
                 return ", ".join(f"{self.file.sorts[name]} {direction}" for name, direction in sorts)
+            if word == "lists":
+                return form.lists(fill(self.file.fragments["piece"]))
             if word == "pieces":
-                return form.pieces(predicate(reach, alias) + conditions)
+                return form.pieces(fill(self.file.fragments["piece"]), sizes)
             if word == "keys":
                 columns = [f"{alias}.id", f"{alias}.channel_id", *(self.file.sorts[name] for name, _ in sorts)]
                 return ", ".join(dict.fromkeys(columns))
             return self.file.fragments[word]
 
-        text = form.template
-        while _PLACE.search(text):
-            text = _PLACE.sub(place, text)
+        def fill(text: str) -> str:
+            while _PLACE.search(text):
+                text = _PLACE.sub(place, text)
+            return text
+
         names: dict[str, int] = {}
-        text = _PARAMETER.sub(lambda match: f"${names.setdefault(match[1], len(names) + 1)}", text)
-        return Prepared(text, tuple(names))
+        text = _PARAMETER.sub(lambda match: f"${names.setdefault(match[1], len(names) + 1)}", fill(form.template))
+        return Prepared(text, tuple(names), tuple(name for name in form.each if name in names))
 
     def has_form(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...] = ()) -> bool:
         """Whether a form serves the caller: a text that costs by what it gives."""
@@ -148,6 +186,17 @@ class Statement:
         """The first form that serves the caller, or the statement itself as one."""
         serving = (form for form in self.forms if form.serves(reach, filters, order))
         return next(serving, Form(self.template))
+
+
+def _sizes(lists: Sequence[Sequence[Any]]) -> tuple[int, ...] | None:
+    """How many values a text takes of each list; None where they are too many, or one is named twice.
+
+    Powers of two, so that there are few texts: what a list has behind its end is null, and equals nothing.
+    """
+    if any(len(set(values)) < len(values) for values in lists):
+        return None
+    sizes = tuple(1 << max(len(values) - 1, 0).bit_length() for values in lists)
+    return sizes if prod(sizes) <= _MOST_MERGED else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,21 +71,22 @@ LIMIT :limit OFFSET :skip;
 
 -- fragment: piecewise
 SELECT {order_columns}
-FROM (
+FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
+CROSS JOIN LATERAL (
   SELECT o.*
-  FROM {pieces o}
-  CROSS JOIN LATERAL (
-    SELECT {keys o}
-    FROM orders o
-    WHERE {visible o}{filters}
-    ORDER BY {order}
-    LIMIT (SELECT :limit::bigint + :skip::bigint)
-  ) AS o
+  FROM {pieces} AS o
   ORDER BY {order}
-  LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+  LIMIT given.size OFFSET given.skip
 ) AS k
 CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
 ORDER BY {order};
+
+-- fragment: piece
+SELECT {keys o}
+FROM orders o
+WHERE {visible o}{filters}
+ORDER BY {order}
+LIMIT given.size + given.skip
 
 -- name: count
 SELECT count(*)::int AS items_found

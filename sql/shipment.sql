@@ -30,9 +30,9 @@ WHERE {visible s}{filters}
 ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
--- Reads each piece of an index up to the page and cuts the page from all of them, by keys that the index holds; only then
--- are the rows fetched, one for each key, as LIMIT 1 says to the planner. No number of rows depends on a parameter that
--- the planner sees, so it plans once.
+-- Cuts the page from all pieces of an index, by keys that the index holds; only then are the rows fetched, one for each
+-- key, as LIMIT 1 says to the planner. OFFSET 0 hides from it what is given: no number of rows depends on a parameter
+-- that it sees, so it plans once.
 -- form: page
 -- filters: statuses?, company_ids?, created_at.greater_than?, created_at.less_than?
 -- sorts: CREATED_AT
@@ -68,21 +68,22 @@ LIMIT :limit OFFSET :skip;
 
 -- fragment: piecewise
 SELECT {shipment}
-FROM (
+FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
+CROSS JOIN LATERAL (
   SELECT s.*
-  FROM {pieces s}
-  CROSS JOIN LATERAL (
-    SELECT {keys s}
-    FROM shipments s
-    WHERE {visible s}{filters}
-    ORDER BY {order}
-    LIMIT (SELECT :limit::bigint + :skip::bigint)
-  ) AS s
+  FROM {pieces} AS s
   ORDER BY {order}
-  LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+  LIMIT given.size OFFSET given.skip
 ) AS k
 CROSS JOIN LATERAL (SELECT s.* FROM shipments s WHERE s.id = k.id AND s.channel_id = k.channel_id LIMIT 1) AS s
 ORDER BY {order};
+
+-- fragment: piece
+SELECT {keys s}
+FROM shipments s
+WHERE {visible s}{filters}
+ORDER BY {order}
+LIMIT given.size + given.skip
 
 -- name: all
 -- feeds: Shipment

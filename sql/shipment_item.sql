@@ -36,23 +36,24 @@ LIMIT :limit OFFSET :skip;
 -- sorts: CREATED_AT, LAST_MODIFIED_AT
 -- each: scope_channel_ids::int[], scope_company_ids::int[]
 SELECT {shipment_item}
-FROM (
+FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
+CROSS JOIN LATERAL (
   SELECT x.*
-  FROM {pieces x}
-  CROSS JOIN LATERAL (
-    SELECT {keys x}
-    FROM shipment_items x
-    WHERE {visible x}{filters}
-    ORDER BY {order}
-    LIMIT (SELECT :limit::bigint + :skip::bigint)
-  ) AS x
+  FROM {pieces} AS x
   ORDER BY {order}
-  LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+  LIMIT given.size OFFSET given.skip
 ) AS k
 CROSS JOIN LATERAL (
   SELECT x.* FROM shipment_items x WHERE x.id = k.id AND x.channel_id = k.channel_id LIMIT 1
 ) AS x
 ORDER BY {order};
+
+-- fragment: piece
+SELECT {keys x}
+FROM shipment_items x
+WHERE {visible x}{filters}
+ORDER BY {order}
+LIMIT given.size + given.skip
 
 -- name: count
 SELECT count(*)::int AS items_found

@@ -50,23 +50,24 @@ LIMIT :limit OFFSET :skip;
 -- sorts: CREATED_AT, LAST_MODIFIED_AT
 -- each: scope_channel_ids::int[], scope_company_ids::int[]
 SELECT {track_and_trace}
-FROM (
+FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
+CROSS JOIN LATERAL (
   SELECT t.*
-  FROM {pieces t}
-  CROSS JOIN LATERAL (
-    SELECT {keys t}
-    FROM track_and_traces t
-    WHERE {visible t}{filters}
-    ORDER BY {order}
-    LIMIT (SELECT :limit::bigint + :skip::bigint)
-  ) AS t
+  FROM {pieces} AS t
   ORDER BY {order}
-  LIMIT (SELECT :limit::bigint) OFFSET (SELECT :skip::bigint)
+  LIMIT given.size OFFSET given.skip
 ) AS k
 CROSS JOIN LATERAL (
   SELECT t.* FROM track_and_traces t WHERE t.id = k.id AND t.channel_id = k.channel_id LIMIT 1
 ) AS t
 ORDER BY {order};
+
+-- fragment: piece
+SELECT {keys t}
+FROM track_and_traces t
+WHERE {visible t}{filters}
+ORDER BY {order}
+LIMIT given.size + given.skip
 
 -- name: count
 SELECT count(*)::int AS items_found

@@ -8,7 +8,7 @@ table carries `order_id` beside `channel_id`. A row that may not be seen does no
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Self
+from typing import Any, Self
 
 # For one order at a time: as a list of statuses it could become a join that reads all orders of a company to sort them.
 PUBLIC = "(SELECT w.is_public FROM order_statuses w WHERE w.code = o.status)"
@@ -57,6 +57,15 @@ class Scope:
     def of_customer(cls, channel_id: int, customer_id: int) -> Self:
         """A customer: its own orders of one channel, unless their status is not public (B-8)."""
         return cls(Reach.CUSTOMER, (channel_id,), (), customer_id)
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """By the names of the parameters that the predicates compare with."""
+        return {
+            "scope_channel_ids": self.channel_ids,
+            "scope_company_ids": self.company_ids,
+            "scope_customer_id": self.customer_id,
+        }
 
 
 _ON_ORDERS = {

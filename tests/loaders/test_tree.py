@@ -21,8 +21,8 @@ async def columns_of(_statement: Statement, _prepared: Prepared) -> Mapping[str,
 
 
 async def compose(tree: Tree, **choice: Any) -> Composition | None:
-    values: dict[str, Any] = {"filters": frozenset(), "order": ("CREATED_AT DESC",), "count": None, **choice}
-    return await tree.compose(SHIPMENT.page, Reach.EVERYTHING, columns_of, **values)
+    given: dict[str, Any] = {"filters": frozenset(), "order": ("CREATED_AT DESC",), "count": None, "values": {}}
+    return await tree.compose(SHIPMENT.page, Reach.EVERYTHING, columns_of, **{**given, **choice})
 
 
 def tree(columns: str | None, *branches: tuple[Relation, Tree]) -> Tree:
@@ -78,6 +78,7 @@ async def test_each_part_has_its_own_values_and_the_count_those_of_the_root() ->
         tree("id", (Relation(newest_track_and_traces_by_carrier, "carrier_id"), tree("code"))),
         count=SHIPMENT.count,
         filters=frozenset({"statuses"}),
+        values={"statuses": ["NEW"]},
     )
     assert composition is not None
     values = composition.values({"limit": 3, "skip": 0, "statuses": ["NEW"]})
@@ -94,8 +95,14 @@ async def test_each_part_has_its_own_values_and_the_count_those_of_the_root() ->
 async def test_a_choice_is_composed_once() -> None:
     own = tree("id", (ITEMS, tree("quantity")))
     assert await compose(own) is await compose(own)
-    assert await compose(own) is not await compose(own, filters=frozenset({"statuses"}))
     assert await compose(own) is not await compose(tree("id", (ITEMS, tree("quantity"))))
+
+    async def of_statuses(*statuses: str) -> Composition | None:
+        return await compose(own, filters=frozenset({"statuses"}), values={"statuses": statuses})
+
+    assert await compose(own) is not await of_statuses("NEW")
+    assert await of_statuses("NEW") is await of_statuses("DELIVERED")
+    assert await of_statuses("NEW") is not await of_statuses("NEW", "DELIVERED")
 
 
 async def test_what_is_composed_is_bounded_for_all_trees_together(monkeypatch: pytest.MonkeyPatch) -> None:

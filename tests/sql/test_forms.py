@@ -1,6 +1,6 @@
 """A statement's forms are found by what they serve, and give what the statement itself gives."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations
@@ -10,21 +10,36 @@ import asyncpg
 import pytest
 
 import sql
-from sql import Form, Reach, Statement
+from sql import Form, Prepared, Reach, Statement
 
 SHAPED = [statement for noun in sql.nouns() for statement in sql.load(noun).statements.values() if statement.forms]
-SCOPE = {"scope_channel_ids": [1, 2], "scope_company_ids": [3, 4, 5, 6], "scope_customer_id": 1}
-# Some twice: a list may name a value as often as it likes.
-VALUES: dict[str, Any] = {
-    "statuses": ["IN_TRANSIT", "DELIVERED", "IN_TRANSIT"],
-    "status": ["CONFIRMED", "NEW", "CONFIRMED", "QUOTATION"],
-    "channel_ids": [1, 1],
-    "company_ids": [3, 4, 3],
-    **{
-        f"{column}_{bound}": datetime(year, 6, 1, tzinfo=UTC)
-        for column in ("created_at", "last_modified_at", "expected_delivery_at")
-        for bound, year in (("greater_than", 2020), ("less_than", 2025))
+SCOPE = {"scope_channel_ids": [1, 12], "scope_company_ids": [3, 4, 5, 6], "scope_customer_id": 1}
+BOUNDS = {
+    f"{column}_{bound}": datetime(year, 6, 1, tzinfo=UTC)
+    for column in ("created_at", "last_modified_at", "expected_delivery_at")
+    for bound, year in (("greater_than", 2020), ("less_than", 2025))
+}
+# A list may name a value as often as it likes, or none at all.
+LISTS: dict[str, dict[str, list[Any]]] = {
+    "several": {
+        "statuses": ["IN_TRANSIT", "DELIVERED", "CREATED"],
+        "status": ["CONFIRMED", "NEW"],
+        "channel_ids": [12, 1],
+        "company_ids": [3],
     },
+    "twice": {
+        "statuses": ["IN_TRANSIT", "DELIVERED", "IN_TRANSIT"],
+        "status": ["CONFIRMED", "NEW", "CONFIRMED", "QUOTATION"],
+        "channel_ids": [1, 1],
+        "company_ids": [3, 4, 3],
+    },
+    "many": {
+        "statuses": ["IN_TRANSIT", "DELIVERED", *(f"UNKNOWN {place}" for place in range(20))],
+        "status": ["NEW", "CONFIRMED", "QUOTATION", *(f"UNKNOWN {place}" for place in range(20))],
+        "channel_ids": [*range(1, 20)],
+        "company_ids": [*range(1, 20)],
+    },
+    "none": {"statuses": [], "status": [], "channel_ids": [], "company_ids": []},
 }
 
 
@@ -45,19 +60,20 @@ def _calls(statement: Statement) -> Iterator[tuple[Form, Reach, frozenset[str], 
                         yield form, reach, form.needed | frozenset(more), order
 
 
+@pytest.mark.parametrize("lists", LISTS)
 @pytest.mark.parametrize("statement", SHAPED, ids=lambda statement: f"{statement.noun}.{statement.name}")
 async def test_form_gives_the_rows_of_the_statement_in_its_order(
-    statement: Statement, connection: asyncpg.Connection
+    statement: Statement, lists: str, connection: asyncpg.Connection
 ) -> None:
     plain, reached, found = replace(statement, forms=[]), set(), 0
     for form, reach, filters, order in _calls(statement):
         if statement.form(reach, filters, order) is form:
             reached.add(form)
-        for limit, skip in ((3, 0), (5, 4), (10**6, 0)) if order else ((0, 0),):
-            values = {**SCOPE, **VALUES, "limit": limit, "skip": skip}
+        for limit, skip in ((3, 0), (5, 4), (10**6, 0), (5, 10**6)) if order else ((0, 0),):
+            values = {**SCOPE, **BOUNDS, **LISTS[lists], "limit": limit, "skip": skip}
             expected, actual = [
                 await connection.fetch(prepared.text, *prepared.arguments(values))
-                for prepared in (one.prepare(reach, filters, order) for one in (plain, statement))
+                for prepared in (one.prepare(reach, filters, order, values) for one in (plain, statement))
             ]
             assert actual == expected, (reach, filters, order, limit, skip)
             found += len(actual)
@@ -67,9 +83,10 @@ async def test_form_gives_the_rows_of_the_statement_in_its_order(
 
 @pytest.mark.parametrize("statement", SHAPED, ids=lambda statement: f"{statement.noun}.{statement.name}")
 def test_form_on_tenant_rows_says_who_may_see_them(statement: Statement) -> None:
-    fragments = statement.file.fragments
     for form in statement.forms:
-        text = form.template + "".join(body for name, body in fragments.items() if f"{{{name}}}" in form.template)
+        text = form.template
+        for name, body in [*statement.file.fragments.items()] * 2:
+            text = text.replace(f"{{{name}}}", body).replace("{pieces}", "{piece}")
         assert "{visible " in text
 
 
@@ -98,10 +115,38 @@ def test_form_of_an_unknown_reach_is_refused() -> None:
         Form.of("SELECT", {"reaches": ("NOBODY",)})
 
 
-def test_pieces_are_the_lists_that_the_conditions_compare_with() -> None:
-    form = Form("SELECT", each={"statuses": "text[]", "companies": "int[]"})
-    assert form.pieces("true") == "(SELECT) AS whole"
-    assert "companies" not in form.pieces("s.status = ANY(:statuses)")
-    assert form.one_by_one("s.status = ANY(:statuses) AND s.id = ANY(:ids)") == (
-        "s.status = each_statuses.value AND s.id = ANY(:ids)"
+def test_pieces_are_all_combinations_of_what_is_compared_with() -> None:
+    form = Form("SELECT", each={"statuses": "text[]", "channels": "int[]", "companies": "int[]"})
+    piece = "status = ANY(:statuses) AND channel = ANY(:channels) AND id = ANY(:ids)"
+    assert form.lists(piece) == ":statuses::text[] AS statuses, :channels::int[] AS channels, "
+    assert form.pieces(piece, (2, 1)) == (
+        "((status = given.statuses[1] AND channel = given.channels[1] AND id = ANY(:ids))"
+        " UNION ALL (status = given.statuses[2] AND channel = given.channels[1] AND id = ANY(:ids)))"
     )
+    assert "(status = each_statuses.value AND channel = each_channels.value AND id = ANY(:ids))" in (
+        form.pieces(piece, None)
+    )
+    assert form.pieces("true", ()) == form.pieces("true", None) == "((true))"
+
+
+def _page_of_shipments(channel_ids: Sequence[int], statuses: Sequence[Any] | None) -> Prepared:
+    values = None if statuses is None else {"scope_channel_ids": channel_ids, "statuses": statuses}
+    order = ("CREATED_AT DESC", "ID ASC")
+    return sql.load("shipment").page.prepare(Reach.CHANNELS, frozenset({"statuses"}), order, values)
+
+
+@pytest.mark.parametrize(("statuses", "merged"), [("", 2), ("A", 2), ("AB", 4), ("ABC", 8), ("ABCDEFGH", 16)])
+def test_few_pieces_are_merged(statuses: str, merged: int) -> None:
+    prepared = _page_of_shipments([1, 2], statuses)
+    assert prepared.lists == ("scope_channel_ids", "statuses")
+    assert prepared.text.count("s.status = given.statuses[") == merged
+
+
+@pytest.mark.parametrize("statuses", ["ABCDEFGHI", "ABA"])
+def test_many_pieces_or_one_twice_are_read_as_of_any_number(statuses: str) -> None:
+    assert _page_of_shipments([1, 2], statuses) == _page_of_shipments([1, 2], None)
+
+
+def test_lists_of_whatever_length_make_few_texts() -> None:
+    lengths = range(40)
+    assert len({_page_of_shipments(range(some), range(more)) for some in lengths for more in lengths}) == 16

@@ -82,7 +82,7 @@ async def test_parts_give_what_their_statements_give(
         found: list[asyncpg.Record] = await connection.fetch(prepared.text, *prepared.arguments({**SCOPE, **given}))
         return found
 
-    composition = await tree.compose(statement, reach, columns_of, filters, NEWEST_FIRST, count)
+    composition = await tree.compose(statement, reach, columns_of, filters, NEWEST_FIRST, count, {**SCOPE, **values})
     assert composition is not None
     assert len(composition.fused.parts) > 1
     root, *others = composition.values(values)

@@ -7,6 +7,7 @@ reads thousands of rows. No time decides anything.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -177,12 +178,50 @@ async def test_page_costs_by_its_rows_and_those_before_it(noun: str, viewer: str
             if sort.endswith("ASC") and scope.company_ids:
                 continue
             for limit, skip in PAGES:
-                prepared = page.prepare(scope.reach, frozenset(asked), (sort, "ID ASC"))
-                plan = await executed(planner, prepared, _values(scope, asked, limit=limit, skip=skip))
+                values = _values(scope, asked, limit=limit, skip=skip)
                 allowed = LEAST + FOR_EACH * _pieces(scope, asked) * (limit + skip)
-                said = (asked, sort, limit, skip)
-                assert rows_read(plan) <= allowed, said
-                assert pages_read(plan) <= 2 * allowed, said
+                for merged in (True, False):
+                    form = page.prepare(scope.reach, frozenset(asked), (sort, "ID ASC"), values if merged else None)
+                    plan = await executed(planner, form, values)
+                    said = (asked, sort, limit, skip, merged)
+                    assert rows_read(plan) <= allowed, said
+                    assert pages_read(plan) <= 2 * allowed, said
+
+
+@pytest.mark.parametrize("viewer", ["staff", "channels", "companies"])
+@pytest.mark.parametrize("noun", LISTS)
+async def test_pieces_of_a_page_are_merged_as_the_index_gives_them(
+    noun: str, viewer: str, planner: asyncpg.Connection
+) -> None:
+    """One row more of each piece tells which comes next; only the page itself is sorted after it has been fetched."""
+    scope, page = SCOPES[viewer], sql.load(noun).page
+    lists = [*LISTS[noun], *(OF_CHANNELS.get(noun, []) if scope.reach is Reach.CHANNELS else [])]
+    for asked, sorts in lists:
+        for sort, (limit, skip) in product({NEWEST, CHANGED} & {*sorts}, PAGES):
+            filters, order = frozenset(asked), (sort, "ID ASC")
+            if not page.has_form(scope.reach, filters, order):
+                continue
+            values = _values(scope, asked, limit=limit, skip=skip)
+            plan = await executed(planner, page.prepare(scope.reach, filters, order, values), values)
+            said = (asked, sort, limit, skip)
+            assert rows_read(plan) <= _pieces(scope, asked) + limit + skip + limit, said
+            assert all(node["Actual Rows"] <= limit for node in _nodes(plan) if "Sort" in node["Node Type"]), said
+
+
+@pytest.mark.parametrize("viewer", SCOPES)
+async def test_page_is_planned_once_for_all_values(viewer: str, large_dsn: str) -> None:
+    scope, connection = SCOPES[viewer], await asyncpg.connect(large_dsn)
+    asked = {"statuses": ["IN_TRANSIT", "DELIVERED"]}
+    values = _values(scope, asked, limit=12, skip=0)
+    for given in (values, None):
+        form = sql.load("shipment").page.prepare(scope.reach, frozenset(asked), (NEWEST, "ID ASC"), given)
+        prepared = await connection.prepare(form.text)
+        for skip in range(8):
+            await prepared.fetch(*form.arguments({**values, "skip": skip}))
+        query = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = $1"
+        # PostgreSQL plans for the values five times, to compare.
+        assert await connection.fetchrow(query, form.text) == (3, 5)
+    await connection.close()
 
 
 # Where the tallies answer: who asks, and by what.
