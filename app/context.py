@@ -129,11 +129,11 @@ class Context:
         scope = self.viewer.scope
         if tree is None or self.writing is not None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
-        keyed = {**values, **scope.keys}
-        composition = await tree.compose(statement, scope.reach, self.db.columns_of, filters, order, count, keyed)
+        known = {**values, **scope.keys}
+        composition = await tree.compose(statement, scope.reach, self.db.columns_of, filters, order, count, known)
         if composition is None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
-        row = await self.db.fetch_fused(composition.fused, scope, composition.values(values))
+        row = await self.db.fetch_fused(composition.fused, composition.values(known))
         bundle = Bundle(composition, row)
         self._coming.append(bundle.hanging)
         return bundle, bundle.items_found

@@ -78,10 +78,13 @@ class Database:
         rows: list[asyncpg.Record] = await (on or self.pool).fetch(text, *arguments)
         return rows
 
-    async def fetch_fused(self, fused: Fused, scope: Scope, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
-        """The one row of several statements in one; see `sql.fuse`. `values` are the parameters of each."""
+    async def fetch_fused(self, fused: Fused, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
+        """The one row of several statements in one; see `sql.fuse`.
+
+        `values` are the parameters of each, those of the first with the viewer's keys (see `Scope.keys`).
+        """
         self.statements += 1
-        [row] = await self.pool.fetch(fused.text, *fused.arguments([{**values[0], **scope.keys}, *values[1:]]))
+        [row] = await self.pool.fetch(fused.text, *fused.arguments(values))
         return row
 
     async def columns_of(self, statement: Statement, prepared: Prepared) -> Mapping[str, type]:
