@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from ariadne import ScalarType
 
 date_time = ScalarType("DateTime")
@@ -19,7 +20,11 @@ def serialize_date_time(value: datetime | str) -> str:
 
 def _serialize_utc(value: datetime | None) -> str | None:
     """`serialize_date_time` of what is in UTC already: so it comes from the database."""
-    return None if value is None else value.isoformat("T", "milliseconds")[:-6] + "Z"
+    if value is None:
+        return None
+    # orjson writes a date-time in a fifth of the time that isoformat takes: whole seconds, or with six digits more.
+    text = orjson.dumps(value, option=orjson.OPT_UTC_Z).decode()
+    return f"{text[1:24]}Z" if value.microsecond else f"{text[1:20]}.000Z"
 
 
 def _serialize_all(values: Sequence[Any]) -> list[str | None]:
