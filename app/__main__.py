@@ -147,9 +147,12 @@ def _answer(settings: Settings, listener: socket.socket) -> None:
     import uvicorn
 
     from app.asgi import create_app
+    from app.http.address import Forwarded
 
     config = uvicorn.Config(
-        create_app(settings),
+        Forwarded(create_app(settings), os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),
+        interface="asgi3",  # it would ask for a coroutine function, and take another callable for an old interface
+        proxy_headers=False,
         lifespan="on",
         http="httptools",  # uvicorn would make do with its parser in Python where this one is missing
         timeout_graceful_shutdown=GRACE_SECONDS,

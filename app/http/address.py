@@ -1,11 +1,31 @@
 """Where a request comes from, as far as its attempts to log in are counted together."""
 
+from collections.abc import Awaitable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+from typing import Any
 
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 _IPV6_HOST_BITS = 64
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
+
+
+class Forwarded:
+    """An ASGI application that takes the word of the proxies `trusted` for where a request comes from.
+
+    uvicorn's middleware does it, but works out whether to trust the client even where it has nothing to say.
+    """
+
+    def __init__(self, app: ASGIApp, trusted: str) -> None:
+        self._app = app
+        middleware: Any = ProxyHeadersMiddleware  # it has its own names for the types of ASGI
+        self._forwarded: ASGIApp = middleware(app, trusted)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        is_forwarded = not _FORWARDED.isdisjoint([name for name, _ in scope.get("headers", ())])
+        return (self._forwarded if is_forwarded else self._app)(scope, receive, send)
 
 
 def client_address(scope: Scope) -> str:

@@ -89,7 +89,7 @@ def _of(held: Callable[[Page], Any], read: Callable[[Page], Any], use: Callable[
 
     def at_hand(pages: Sequence[Page], *_: Any) -> list[Any] | None:
         values = list(map(held, pages))
-        return None if any(value is None for value in values) else list(map(use, pages, values))
+        return None if None in values else list(map(use, pages, values))
 
     return picking(resolve, at_hand)
 

@@ -9,7 +9,6 @@ import pytest
 from app.auth.api_key import digest
 from app.auth.storefront_key import STOREFRONTS
 from app.data import fixtures
-from app.http.address import client_address
 from tests.conftest import KEY_HEADER, running, settings_for, until
 
 ORDERS = "{ customerOrders { totalCount } }"
@@ -129,18 +128,3 @@ async def test_key_is_a_matter_of_the_field_on_the_other_paths(client: httpx.Asy
         assert (error["message"], error["path"]) == (message, ["customerOrders"])
         assert error["extensions"] == {"code": "UNAUTHENTICATED"}
         assert response.json()["data"] == {"customerOrders": None}
-
-
-@pytest.mark.parametrize(
-    ("client", "address"),
-    [
-        (None, ""),
-        (("192.0.2.1", 80), "192.0.2.1"),
-        (("::ffff:192.0.2.1", 80), "192.0.2.1"),
-        (("2001:db8:1:2:3:4:5:6", 80), "2001:db8:1:2::"),
-        (("2001:db8:1:2::7", 80), "2001:db8:1:2::"),
-        (("testclient", 80), "testclient"),
-    ],
-)
-def test_client_address_is_what_one_client_has(client: Any, address: str) -> None:
-    assert client_address({"client": client}) == address
