@@ -93,18 +93,18 @@ class Waybill:
 
         The storefront key has been looked up by `RateLimited`.
         """
-        viewer, refused = None, None
-        credentials = [header for header in scope["headers"] if header[0] in CREDENTIALS]
-        if credentials:
+        viewer, refused, state = None, None, scope["state"]
+        if not CREDENTIALS.isdisjoint(state["fields"]):
+            credentials = Headers(raw=[header for header in scope["headers"] if header[0] in CREDENTIALS])
             try:
-                viewer = await authenticate(Headers(raw=credentials), self.db, self.tokens)
+                viewer = await authenticate(credentials, self.db, self.tokens)
             except NotAuthenticated as error:
                 refused = error.with_traceback(None)  # whose frames would hold the request in a circle
-        key = scope["state"]["storefront_key"]
+        key = state["storefront_key"]
         is_refused = isinstance(key, NotAuthenticated)
         return Context(
             db=self.db,
-            request_id=scope["state"]["request_id"],
+            request_id=state["request_id"],
             viewer=viewer,
             refusal=refused,
             largest_page=self.settings.limits.page,
@@ -112,7 +112,7 @@ class Waybill:
             channel=None if is_refused else key,
             key_refusal=key if is_refused else None,
             address=client_address(scope),
-            idempotency_key=scope["state"].get("idempotency_key"),
+            idempotency_key=state.get("idempotency_key"),
         )
 
     async def find_storefront_key(self, headers: Headers) -> Mapping[str, Any]:

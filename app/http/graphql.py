@@ -6,7 +6,7 @@ has its HTTP status for both.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -107,12 +107,11 @@ class GraphQLEndpoint:
         await response(scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> tuple[Reply, str]:
-        # Of a header that comes twice the first counts, and of Accept all do.
-        headers: Fields = dict(reversed(scope["headers"]))
+        headers: Fields = scope["state"]["fields"]
         method: str = scope["method"]
         if method not in ("GET", "POST"):
             raise _method_not_allowed(f"{method} is not supported.", allow="GET, POST")
-        media_type = negotiate(_text(b",".join([value for name, value in scope["headers"] if name == b"accept"])))
+        media_type = negotiate(_accepted(scope["headers"]) if b"accept" in headers else None)
         if media_type is None:
             raise RequestRefused(
                 f"The answer can be {GRAPHQL_RESPONSE} or application/json.", status=406, code="NOT_ACCEPTABLE"
@@ -120,7 +119,9 @@ class GraphQLEndpoint:
         if method == "GET":
             request = _from_query_string(scope["query_string"], headers, self._body_bytes)
         else:
-            request = GraphQLRequest.of(_load(await self._body(headers, receive)))
+            _check_body(headers)
+            body = await read_body(headers.get(b"content-length", b""), receive, self._body_bytes)
+            request = GraphQLRequest.of(_load(body))
 
         answer = await self._answer(request, scope)
         if isinstance(answer, StoredAnswer):
@@ -153,21 +154,19 @@ class GraphQLEndpoint:
         scope["state"]["idempotency_key"] = read_key(scope["headers"], request.extensions, *asked)
         return await run_mutation(partial(self._open_context, scope), run, request_id)
 
-    async def _body(self, headers: Fields, receive: Receive) -> bytes:
-        if not _has_json(headers) or headers.get(b"content-encoding", b"identity") != b"identity":
-            raise RequestRefused(
-                "The body must be application/json in UTF-8.", status=415, code="UNSUPPORTED_MEDIA_TYPE"
-            )
-        return await read_body(headers.get(b"content-length", b""), receive, self._body_bytes)
+
+def _accepted(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Accept is a list, and all of its headers count."""
+    return b",".join([value for name, value in headers if name == b"accept"]).decode("latin-1")
 
 
-def _text(value: bytes) -> str | None:
-    """A header's value, None for an empty one."""
-    return value.decode("latin-1") or None
+def _check_body(headers: Fields) -> None:
+    if not _has_json(headers) or headers.get(b"content-encoding", b"identity") != b"identity":
+        raise RequestRefused("The body must be application/json in UTF-8.", status=415, code="UNSUPPORTED_MEDIA_TYPE")
 
 
 def _has_json(headers: Fields) -> bool:
-    return is_json(_text(headers.get(b"content-type", b"")))
+    return is_json(headers.get(b"content-type", b"").decode("latin-1"))
 
 
 def _from_query_string(query_string: bytes, headers: Fields, limit: int) -> GraphQLRequest:

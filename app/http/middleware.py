@@ -4,7 +4,6 @@ import logging
 import random
 import re
 import time
-from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -37,7 +36,8 @@ class Exchange:
     """Pure ASGI, and raw: it is in the way of every request.
 
     The id is in `scope["state"]["request_id"]` and in the header X-Request-ID of the answer. What a step behind adds to
-    the list `scope["state"]["headers"]` goes into the answer, whoever gives it.
+    the list `scope["state"]["headers"]` goes into the answer, whoever gives it. The headers of the request are in
+    `scope["state"]["fields"]` by name; of one that comes twice the first counts.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -48,8 +48,12 @@ class Exchange:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = _request_id(scope["headers"])
         state = scope.setdefault("state", {})
+        state["fields"] = fields = dict(reversed(scope["headers"]))
+        request_id = fields.get(_ID_HEADER, b"")
+        if not _SANE_ID.fullmatch(request_id):
+            # An id must be unique and may be guessed; the system's own randomness costs a system call.
+            request_id = b"%032x" % random.getrandbits(_ID_BITS)
         state["request_id"] = request_id.decode()
         added: list[Header] = [(_ID_HEADER, request_id)]
         state["headers"] = added
@@ -82,16 +86,6 @@ class Exchange:
                 if state.get(name):
                     facts[name] = state[name]
             log_facts(logger, "request", facts)
-
-
-def _request_id(headers: Iterable[Header]) -> bytes:
-    for name, value in headers:
-        if name == _ID_HEADER:
-            if _SANE_ID.fullmatch(value):
-                return value
-            break
-    # An id must be unique and may be guessed; the system's own randomness costs a system call.
-    return b"%032x" % random.getrandbits(_ID_BITS)
 
 
 def _with_defaults(headers: list[Header]) -> list[Header]:

@@ -126,14 +126,15 @@ class RateLimited:
         self._limits = limits
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        brought = [header for header in scope["headers"] if header[0] == _KEY_HEADER]
-        if brought:
-            return self._count(brought, scope, receive, send)
-        scope["state"]["storefront_key"] = None
+        state = scope["state"]
+        if _KEY_HEADER in state["fields"]:
+            return self._count(scope, receive, send)
+        state["storefront_key"] = None
         return self._app(scope, receive, send)
 
-    async def _count(self, brought: list[tuple[bytes, bytes]], scope: Scope, receive: Receive, send: Send) -> None:
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = scope["state"]
+        brought = [header for header in scope["headers"] if header[0] == _KEY_HEADER]
         try:
             key = state["storefront_key"] = await self._find_key(Headers(raw=brought))
         except NotAuthenticated as refusal:
