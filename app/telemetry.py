@@ -3,6 +3,7 @@
 Neither ever holds a token, a variable or a parameter of a statement.
 """
 
+import asyncio
 import json
 import logging
 import sys
@@ -10,6 +11,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TextIO
@@ -17,6 +19,8 @@ from typing import Any, TextIO
 import orjson
 
 _QUOTED_BY_DRIVER = "asyncpg."
+
+LINES_SECONDS = 0.1
 
 # What every record of `log_facts` has in common.
 _RECORD = vars(logging.LogRecord("", logging.INFO, "", 0, "", None, None))
@@ -70,18 +74,50 @@ def describe(error: BaseException) -> str:
     return "\ncaused by\n".join(parts)
 
 
-class _Lines(logging.StreamHandler[TextIO]):
-    """A handler of a stream that writes every line out by itself, as standard error does: nothing is left to flush."""
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes lines of information together, all of `LINES_SECONDS`, and everything else at once.
+
+    A line of its own for every request is a system call of its own. Within an event loop alone somebody comes back to
+    write what is left; at the end of the process logging does.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._waiting: list[str] = []
+        self._writer: asyncio.AbstractEventLoop | None = None  # that will write what is waiting
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._waiting.append(f"{self.format(record)}\n")
+            loop = _running_loop()
+            if loop is None or record.levelno > logging.INFO:
+                self.flush()
+            elif loop is not self._writer:
+                self._writer = loop
+                loop.call_later(LINES_SECONDS, self.flush)
+        except Exception:
+            self.handleError(record)
 
     def flush(self) -> None:
-        pass
+        with self.lock or nullcontext():
+            lines, self._waiting, self._writer = self._waiting, [], None
+            if lines:
+                self.stream.write("".join(lines))
+                self.stream.flush()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def log_to_stderr() -> None:
     """Sends the service's log to standard error, once however often it is called."""
     logger = logging.getLogger("waybill")
     if not any(isinstance(handler.formatter, JsonFormatter) for handler in logger.handlers):
-        handler = _Lines(sys.stderr)
+        handler = Lines(sys.stderr)
         handler.setFormatter(JsonFormatter())
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)

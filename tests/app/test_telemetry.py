@@ -1,10 +1,13 @@
+import asyncio
+import io
 import json
 import logging
+from collections.abc import Iterator
 
 import asyncpg
 import pytest
 
-from app.telemetry import JsonFormatter, describe, exposition
+from app.telemetry import LINES_SECONDS, JsonFormatter, Lines, describe, exposition
 
 
 def raised(error: Exception) -> Exception:
@@ -34,6 +37,64 @@ def test_an_error_is_told_with_its_traceback_and_cause() -> None:
 def test_the_parameters_that_the_driver_quotes_are_not_told() -> None:
     error = asyncpg.UniqueViolationError("Key (email)=(jane@example.com) already exists.")
     assert describe(raised(error)).endswith("asyncpg.exceptions.UniqueViolationError: 23505")
+
+
+class Stream(io.StringIO):
+    """Counts how often it is written to."""
+
+    writes = 0
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
+@pytest.fixture
+def stream() -> Stream:
+    return Stream()
+
+
+@pytest.fixture
+def logger(stream: Stream) -> Iterator[logging.Logger]:
+    logger = logging.Logger("lines")
+    handler = Lines(stream)
+    logger.addHandler(handler)
+    yield logger
+    handler.close()
+
+
+async def test_lines_of_information_are_written_together_and_soon(logger: logging.Logger, stream: Stream) -> None:
+    for line in ("a", "b", "c"):
+        logger.info(line)
+    assert not stream.getvalue()
+    await asyncio.sleep(LINES_SECONDS + 0.1)
+    assert (stream.getvalue(), stream.writes) == ("a\nb\nc\n", 1)
+    logger.info("d")
+    await asyncio.sleep(LINES_SECONDS + 0.1)
+    assert stream.getvalue() == "a\nb\nc\nd\n"
+
+
+async def test_a_warning_is_written_at_once_behind_what_came_before(logger: logging.Logger, stream: Stream) -> None:
+    logger.info("a")
+    logger.warning("b")
+    assert stream.getvalue() == "a\nb\n"
+
+
+def test_outside_of_an_event_loop_each_line_is_written_at_once(logger: logging.Logger, stream: Stream) -> None:
+    logger.info("a")
+    assert stream.getvalue() == "a\n"
+
+
+def test_a_loop_that_ended_takes_no_line_with_it(logger: logging.Logger, stream: Stream) -> None:
+    async def log(line: str) -> None:
+        logger.info(line)
+
+    asyncio.run(log("a"))
+    asyncio.run(log("b"))
+    assert not stream.getvalue()
+    for handler in logger.handlers:
+        handler.flush()  # as logging.shutdown does
+    assert stream.getvalue() == "a\nb\n"
 
 
 @pytest.mark.parametrize(("values", "line"), [({"": 1}, "n 1"), ({'a="b"': 2.5}, 'n{a="b"} 2.5')])
