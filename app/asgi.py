@@ -1,7 +1,7 @@
 """The composition root: settings in, application out. Nothing else knows all the parts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.auth.login import Logins
 from app.auth.password import Passwords
@@ -31,10 +31,10 @@ from app.http import export, health, openapi, shop
 from app.http.address import client_address
 from app.http.export import ShipmentExport
 from app.http.graphql import GraphQLEndpoint
-from app.http.middleware import Exchange
+from app.http.middleware import Exchange, WholeExchange
 from app.http.openapi import OpenAPI
-from app.http.rate_limit import RateLimited, RateLimits
-from app.http.reply import refusal, reply
+from app.http.rate_limit import Admission, RateLimited, RateLimits
+from app.http.reply import Answering, refusal, reply
 from app.http.shop import ShopEndpoint
 from app.migrate import migrations
 from app.resolvers import bindables
@@ -91,7 +91,7 @@ class Waybill:
     async def open_context(self, scope: Scope) -> Context:
         """A credential that is not accepted is a matter of the fields that need one, so introspection needs none.
 
-        The storefront key has been looked up by `RateLimited`.
+        The storefront key has been looked up by `Admission`.
         """
         viewer, refused, state = None, None, scope["state"]
         if not CREDENTIALS.isdisjoint(state["fields"]):
@@ -127,14 +127,21 @@ class Waybill:
         return PlainTextResponse(health.metrics(self.telemetry, self.db, self.engine))
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings) -> "Service":
     log_to_stderr()
     waybill = Waybill(settings)
     body_bytes = settings.limits.body_bytes
-    graphql = GraphQLEndpoint(waybill.engine, waybill.open_context, waybill.telemetry, body_bytes=body_bytes)
-    storefront = GraphQLEndpoint(
-        waybill.engine, waybill.open_context, waybill.telemetry, body_bytes=body_bytes, needs_key=True
-    )
+    admission = Admission(waybill.find_storefront_key, waybill.rate_limits)
+
+    def endpoint(*, needs_key: bool = False) -> GraphQLEndpoint:
+        return GraphQLEndpoint(
+            waybill.engine,
+            waybill.open_context,
+            waybill.telemetry,
+            admission,
+            body_bytes=body_bytes,
+            needs_key=needs_key,
+        )
 
     shipments = ShipmentExport(
         waybill.engine.schema,
@@ -142,25 +149,18 @@ def create_app(settings: Settings) -> Starlette:
         most=max(1, settings.pool_size // 2),
         list_items=settings.limits.list_items,
     )
-
-    def limited(app: ASGIApp, *, speaks_graphql: bool = False) -> ASGIApp:
-        return RateLimited(app, waybill.find_storefront_key, waybill.rate_limits, speaks_graphql=speaks_graphql)
-
     # The second path is where the B2B SDK points by itself (B-2).
-    paths = {
-        "/graphql": limited(graphql, speaks_graphql=True),
-        "/v2/graphql": limited(graphql, speaks_graphql=True),
-        "/api/graphql": limited(storefront, speaks_graphql=True),
-    }
-    app = Starlette(
+    graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}
+    service = Service(
+        {path: WholeExchange(answering) for path, answering in graphql.items()},
         routes=[
             Route("/", health.index),
-            *(Route(path, endpoint) for path, endpoint in paths.items()),
+            *(Route(path, answering) for path, answering in graphql.items()),
             *(
-                shop.route(endpoint, limited(ShopEndpoint(endpoint, waybill.open_context, body_bytes=body_bytes)))
-                for endpoint in shop.ENDPOINTS
+                shop.route(one, RateLimited(ShopEndpoint(one, waybill.open_context, body_bytes=body_bytes), admission))
+                for one in shop.ENDPOINTS
             ),
-            Route(export.PATH, limited(shipments)),
+            Route(export.PATH, RateLimited(shipments, admission)),
             Route(openapi.PATH, OpenAPI()),
             Route("/healthz", health.live),
             Route("/readyz", waybill.ready),
@@ -170,25 +170,26 @@ def create_app(settings: Settings) -> Starlette:
         exception_handlers={HTTPException: _refuse},
         lifespan=waybill.lifespan,
     )
-    app.router.redirect_slashes = False
-    shortcuts = {path: Exchange(endpoint) for path, endpoint in paths.items()}
-    app.middleware_stack = Shortcut(shortcuts, app.build_middleware_stack())
-    return app
+    service.router.redirect_slashes = False
+    return service
 
 
-class Shortcut:
-    """An ASGI application that finds GraphQL by its path alone: Starlette tries one route after the other.
+class Service(Starlette):
+    """Starlette, which finds what is `answering` by its path alone: it would try one route after the other.
 
     Whatever is spelt another way goes through the routes, which name the same endpoints.
     """
 
-    def __init__(self, paths: Mapping[str, ASGIApp], app: ASGIApp) -> None:
-        self._paths = paths
-        self._app = app
+    def __init__(self, answering: Mapping[str, Answering], **options: Any) -> None:
+        super().__init__(**options)
+        self._answering = answering
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        app = self._paths.get(scope.get("path", ""), self._app) if scope["type"] == "http" else self._app
-        return app(scope, receive, send)
+    def find(self, scope: Scope) -> Answering | None:
+        """What has the answer to a request whole, so that it need not be sent by the messages of ASGI."""
+        return self._answering.get(scope["path"]) if scope["type"] == "http" else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.find(scope) or super().__call__)(scope, receive, send)
 
 
 async def _connect(settings: Settings) -> Database:

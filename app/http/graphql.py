@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 from graphql import OperationType
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 from app.auth import storefront_key
 from app.errors import NotAuthenticated, RequestRefused, StorefrontKeyInvalid, StorefrontKeyRequired
@@ -23,7 +23,8 @@ from app.execution.execute import Answer, Engine, refuse
 from app.http.body import read_body
 from app.http.mutation import REPLAYED, StoredAnswer, read_key, run_mutation
 from app.http.negotiation import GRAPHQL_RESPONSE, is_json, negotiate
-from app.http.reply import Reply, refusal, reply, reply_bytes
+from app.http.rate_limit import Admission
+from app.http.reply import Answering, Reply, refusal, reply, reply_bytes
 from app.telemetry import Telemetry
 
 # A browser sends none of these to another origin unless that origin allowed it in a preflight, which we never do.
@@ -71,8 +72,8 @@ class GraphQLRequest:
         return cls(query, name or None, variables or {}, extensions or {})
 
 
-class GraphQLEndpoint:
-    """An ASGI application. `open_context` makes what the resolvers get of the ASGI scope.
+class GraphQLEndpoint(Answering):
+    """GraphQL at one path. `open_context` makes what the resolvers get of the ASGI scope.
 
     With `needs_key` all but introspection is refused without a storefront key (C-3 to C-5).
     """
@@ -82,17 +83,22 @@ class GraphQLEndpoint:
         engine: Engine,
         open_context: OpenContext,
         telemetry: Telemetry,
+        admission: Admission,
         *,
         body_bytes: int,
         needs_key: bool = False,
     ) -> None:
+        self._admission = admission
         self._engine = engine
         self._open_context = open_context
         self._telemetry = telemetry
         self._body_bytes = body_bytes
         self._needs_key = needs_key
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, scope: Scope, receive: Receive) -> Reply:
+        one_too_many = await self._admission.refuse(scope, speaks_graphql=True)
+        if one_too_many:
+            return one_too_many
         started = time.perf_counter()
         outcome = "failed"
         try:
@@ -104,7 +110,7 @@ class GraphQLEndpoint:
         finally:
             scope["state"]["outcome"] = outcome
             self._telemetry.record(outcome, time.perf_counter() - started)
-        await response(scope, receive, send)
+        return response
 
     async def _respond(self, scope: Scope, receive: Receive) -> tuple[Reply, str]:
         headers: Fields = scope["state"]["fields"]
@@ -213,7 +219,7 @@ def _refusal_headers(error: RequestRefused) -> dict[str, str]:
 
 
 def _check_key(scope: Scope) -> None:
-    """Raises what `RateLimited` found wrong with the storefront key."""
+    """Raises what `Admission` found wrong with the storefront key."""
     key = scope["state"]["storefront_key"]
     if key is None:
         raise StorefrontKeyRequired

@@ -4,11 +4,12 @@ import logging
 import random
 import re
 import time
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.execution.errors import internal, log_defect
-from app.http.reply import reply
+from app.http.reply import Answering, Reply, reply
 from app.telemetry import log_facts
 
 logger = logging.getLogger("waybill.http")
@@ -47,45 +48,80 @@ class Exchange:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = time.perf_counter()
-        state = scope.setdefault("state", {})
-        state["fields"] = fields = dict(reversed(scope["headers"]))
-        request_id = fields.get(_ID_HEADER, b"")
-        if not _SANE_ID.fullmatch(request_id):
-            # An id must be unique and may be guessed; the system's own randomness costs a system call.
-            request_id = b"%032x" % random.getrandbits(_ID_BITS)
-        state["request_id"] = request_id.decode()
-        added: list[Header] = [(_ID_HEADER, request_id)]
-        state["headers"] = added
+        started, state = time.perf_counter(), _begin(scope)
         status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _with_defaults([*message.get("headers", ()), *added])
+                message["headers"] = _with_defaults([*message.get("headers", ()), *state["headers"]])
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_headers)
         except Exception as error:
-            log_defect(error, state["request_id"], path=scope["path"])
+            failure = _failure(error, scope)
             if status:
                 raise  # half an answer is out: only a broken connection tells the caller
-            body = {"errors": [{"message": "Internal server error", "extensions": internal(state["request_id"])}]}
-            await reply(body, 500)(scope, receive, send_with_headers)
+            await failure(scope, receive, send_with_headers)
         finally:
-            facts = {
-                "requestId": state["request_id"],
-                "method": scope["method"],
-                "path": scope["path"],
-                "status": status,
-                "ms": round((time.perf_counter() - started) * 1000, 1),
-            }
-            for name in ("operation", "outcome"):
-                if state.get(name):
-                    facts[name] = state[name]
-            log_facts(logger, "request", facts)
+            _log(scope, status, started)
+
+
+class WholeExchange(Answering):
+    """The same for what has its answer whole."""
+
+    def __init__(self, app: Answering) -> None:
+        self.app = app
+
+    async def answer(self, scope: Scope, receive: Receive) -> Reply:
+        started, state = time.perf_counter(), _begin(scope)
+        status = 0
+        try:
+            try:
+                reply = await self.app.answer(scope, receive)
+            except Exception as error:
+                reply = _failure(error, scope)
+            status = reply.status_code
+            reply.raw_headers = _with_defaults(reply.raw_headers + state["headers"])
+            return reply
+        finally:
+            _log(scope, status, started)
+
+
+def _begin(scope: Scope) -> dict[str, Any]:
+    """The state of the scope, with what every step may look for in it."""
+    state: dict[str, Any] = scope.setdefault("state", {})
+    state["fields"] = fields = dict(reversed(scope["headers"]))
+    request_id = fields.get(_ID_HEADER, b"")
+    if not _SANE_ID.fullmatch(request_id):
+        # An id must be unique and may be guessed; the system's own randomness costs a system call.
+        request_id = b"%032x" % random.getrandbits(_ID_BITS)
+    state["request_id"] = request_id.decode()
+    state["headers"] = [(_ID_HEADER, request_id)]
+    return state
+
+
+def _failure(error: Exception, scope: Scope) -> Reply:
+    request_id = scope["state"]["request_id"]
+    log_defect(error, request_id, path=scope["path"])
+    return reply({"errors": [{"message": "Internal server error", "extensions": internal(request_id)}]}, 500)
+
+
+def _log(scope: Scope, status: int, started: float) -> None:
+    state = scope["state"]
+    facts = {
+        "requestId": state["request_id"],
+        "method": scope["method"],
+        "path": scope["path"],
+        "status": status,
+        "ms": round((time.perf_counter() - started) * 1000, 1),
+    }
+    for name in ("operation", "outcome"):
+        if state.get(name):
+            facts[name] = state[name]
+    log_facts(logger, "request", facts)
 
 
 def _with_defaults(headers: list[Header]) -> list[Header]:

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.storefront_key import HEADER
 from app.errors import NotAuthenticated
-from app.http.reply import reply
+from app.http.reply import Reply, reply
 
 logger = logging.getLogger("waybill.rate_limit")
 
@@ -111,45 +111,51 @@ class Windows:
         return window
 
 
-class RateLimited:
-    """An ASGI application that counts the requests of every valid storefront key before another one answers them.
+class Admission:
+    """Counts the requests of every valid storefront key before they are answered.
 
     `find_key` gives the row of the key that a request brings: `id` and `requests_per_minute`. It, or what is raised
     for a bad one, is in `scope["state"]["storefront_key"]` for the application behind; None is no key at all. What is
     left of the limit goes into the headers of the answer (see `Exchange`).
     """
 
-    def __init__(self, app: ASGIApp, find_key: FindKey, limits: RateLimits, *, speaks_graphql: bool = False) -> None:
-        self._app = app
-        self._speaks_graphql = speaks_graphql
+    def __init__(self, find_key: FindKey, limits: RateLimits) -> None:
         self._find_key = find_key
         self._limits = limits
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def refuse(self, scope: Scope, *, speaks_graphql: bool = False) -> Reply | None:
+        """The answer to a request too many, None for all others."""
         state = scope["state"]
-        if _KEY_HEADER in state["fields"]:
-            return self._count(scope, receive, send)
         state["storefront_key"] = None
-        return self._app(scope, receive, send)
-
-    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state = scope["state"]
+        if _KEY_HEADER not in state["fields"]:
+            return None
         brought = [header for header in scope["headers"] if header[0] == _KEY_HEADER]
         try:
             key = state["storefront_key"] = await self._find_key(Headers(raw=brought))
         except NotAuthenticated as refusal:
             state["storefront_key"] = refusal.with_traceback(None)  # whose frames would hold the request in a circle
-            await self._app(scope, receive, send)
-            return
+            return None
         quota = await self._limits.take(key["id"], key["requests_per_minute"])
         state["headers"] += quota.headers
-        app = self._refusal(quota) if quota.is_exceeded else self._app
-        await app(scope, receive, send)
+        return _refusal(quota, speaks_graphql) if quota.is_exceeded else None
 
-    def _refusal(self, quota: Quota) -> ASGIApp:
-        seconds, message = quota.seconds_left, "Rate limit exceeded"
-        body: dict[str, Any] = {"message": message, "error": "rate_limit_exceeded", "retry_after": seconds}
-        if self._speaks_graphql:
-            # The shape of every refusal on GraphQL's paths (decision 7).
-            body["errors"] = [{"message": message, "extensions": {"code": "RATE_LIMIT_EXCEEDED"}}]
-        return reply(body, 429, headers={"retry-after": str(seconds)})
+
+def _refusal(quota: Quota, speaks_graphql: bool) -> Reply:
+    seconds, message = quota.seconds_left, "Rate limit exceeded"
+    body: dict[str, Any] = {"message": message, "error": "rate_limit_exceeded", "retry_after": seconds}
+    if speaks_graphql:
+        # The shape of every refusal on GraphQL's paths (decision 7).
+        body["errors"] = [{"message": message, "extensions": {"code": "RATE_LIMIT_EXCEEDED"}}]
+    return reply(body, 429, headers={"retry-after": str(seconds)})
+
+
+class RateLimited:
+    """An ASGI application before which `admission` counts."""
+
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
+        self._app = app
+        self._admission = admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = await self._admission.refuse(scope) or self._app
+        await app(scope, receive, send)

@@ -1,6 +1,7 @@
 """The bodies that HTTP itself answers with: JSON, and errors in the shape of GraphQL's."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -25,6 +26,19 @@ class Reply(Response):
         """All there is to do for an answer that is whole, without tasks behind it, and to no socket."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
+
+
+class Answering(ABC):
+    """An ASGI application that has its answer whole before it sends it.
+
+    A server that can write it at once asks for the answer, and spares itself and the application the messages of ASGI.
+    """
+
+    @abstractmethod
+    async def answer(self, scope: Scope, receive: Receive) -> Reply: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (await self.answer(scope, receive))(scope, receive, send)
 
 
 def dump(body: Any) -> bytes:

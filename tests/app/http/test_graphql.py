@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
@@ -13,11 +13,13 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.types import Message
 
+from app.errors import StorefrontKeyInvalid
 from app.execution.execute import Engine
 from app.execution.schema import build
 from app.http.graphql import PREFLIGHT_HEADERS, GraphQLEndpoint
 from app.http.middleware import Exchange
 from app.http.negotiation import GRAPHQL_RESPONSE
+from app.http.rate_limit import Admission, RateLimits
 from app.settings import Limits
 from app.telemetry import Telemetry
 
@@ -183,12 +185,17 @@ async def test_a_mutation_by_get_is_405_and_does_not_run() -> None:
     query = QueryType()
     query.set_field("tree", lambda *_: "oak")
     schema = build("type Query { tree: String } type Mutation { cut: String }", [query, mutation], str)
-    endpoint = GraphQLEndpoint(Engine(schema, Limits()), no_context, Telemetry(), body_bytes=1000)
+    admission = Admission(no_key, RateLimits())
+    endpoint = GraphQLEndpoint(Engine(schema, Limits()), no_context, Telemetry(), admission, body_bytes=1000)
     transport = httpx.ASGITransport(Exchange(endpoint))
     async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
         response = await client.get("/", params={"query": "mutation { cut }"}, headers={"x-requested-with": "test"})
     assert response.status_code == 405
     assert response.headers["allow"] == "POST"
+
+
+async def no_key(_headers: Headers) -> Mapping[str, Any]:
+    raise StorefrontKeyInvalid
 
 
 async def no_context(_headers: Headers, _request_id: str, _address: str) -> None:
