@@ -21,7 +21,7 @@ from app.auth.login import Logins
 from app.auth.password import Passwords
 from app.auth.storefront_key import find_storefront_key
 from app.auth.token import Tokens
-from app.auth.viewer import CREDENTIALS, authenticate
+from app.auth.viewer import CREDENTIALS, Viewer, authenticate, identify
 from app.context import Context
 from app.database import Database
 from app.errors import NotAuthenticated, RequestRefused
@@ -94,12 +94,10 @@ class Waybill:
         The storefront key has been looked up by `Admission`.
         """
         viewer, refused, state = None, None, scope["state"]
-        if not CREDENTIALS.isdisjoint(state["fields"]):
-            credentials = Headers(raw=[header for header in scope["headers"] if header[0] in CREDENTIALS])
-            try:
-                viewer = await authenticate(credentials, self.db, self.tokens)
-            except NotAuthenticated as error:
-                refused = error.with_traceback(None)  # whose frames would hold the request in a circle
+        try:
+            viewer = await self._authenticate(scope["headers"], state["fields"])
+        except NotAuthenticated as error:
+            refused = error.with_traceback(None)  # whose frames would hold the request in a circle
         key = state["storefront_key"]
         is_refused = isinstance(key, NotAuthenticated)
         return Context(
@@ -114,6 +112,12 @@ class Waybill:
             address=client_address(scope),
             idempotency_key=state.get("idempotency_key"),
         )
+
+    async def _authenticate(self, headers: list[tuple[bytes, bytes]], fields: Mapping[bytes, bytes]) -> Viewer | None:
+        if len(headers) != len(fields):  # some header came twice
+            return await authenticate(Headers(raw=headers), self.db, self.tokens)
+        key, token = (value if value is None else value.decode("latin-1") for value in map(fields.get, CREDENTIALS))
+        return await identify(key, token, self.db, self.tokens)
 
     async def find_storefront_key(self, headers: Headers) -> Mapping[str, Any]:
         key: Mapping[str, Any] = await find_storefront_key(headers, self.db)

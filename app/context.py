@@ -140,7 +140,7 @@ class Context:
 
     def _kept(self, batch: Batch) -> Watched[Any, Any] | None:
         """A transaction sees what it writes, so it keeps nothing and takes nothing that is kept."""
-        return None if self.writing is not None else self.db.watched(_tables(batch))
+        return None if self.writing is not None else self.db.watched(tables_of(batch))
 
     def load(self, batch: Batch, key: Any) -> Awaitable[Any]:
         """The rows of one key, gathered with those of its siblings."""
@@ -150,10 +150,9 @@ class Context:
         """Whether there is a viewer, and it holds `scope`."""
         return self._viewer is not None and scope in self._viewer.scopes
 
-    def held(self, batch: Batch) -> Callable[[Any], Any] | None:
-        """What gives the value of a key of `batch` that is kept, or None for another; None where nothing is kept."""
-        kept = self._kept(batch)
-        return None if kept is None else kept.held
+    def held(self, tables: Tables[Any, Any]) -> Callable[[Any], Any] | None:
+        """What gives the value of a key that is kept now, or None for another; None where nothing is kept."""
+        return None if self.writing is not None else self.db.watched(tables).look
 
     def at_hand(self, batch: Batch, keys: Sequence[Any], wanted: Columns = None) -> Any:
         """The rows of many keys where nothing has to be fetched for them, else None; see `Loaders.at_hand`."""
@@ -165,7 +164,7 @@ class Context:
 
 
 @cache
-def _tables(batch: Batch) -> Tables[Any, Any]:
+def tables_of(batch: Batch) -> Tables[Any, Any]:
     return Tables(*batch.tables)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 import asyncpg
 
-from app.events import Events, Tables, Watched
+from app.events import Events
 from app.pool import Pool
 from app.settings import Settings
 from sql import Prepared, Scope, Statement
@@ -34,6 +34,7 @@ class Database:
         self.pool = pool
         self.events = events
         self.statements = 0
+        self.watched = events.watched  # the values made of some tables' rows, kept until the rows change
         self._columns: dict[Statement, Mapping[str, type]] = {}
 
     @classmethod
@@ -57,10 +58,6 @@ class Database:
     def connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """One connection, for a transaction: it is nobody else's until the block ends."""
         return self.pool.connection()
-
-    def watched(self, tables: Tables[K, V]) -> Watched[K, V]:
-        """The values made of these tables' rows, kept until the rows change; see `app.events`."""
-        return self.events.watched(tables)
 
     async def fetch(
         self,

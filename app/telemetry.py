@@ -22,6 +22,8 @@ _QUOTED_BY_DRIVER = "asyncpg."
 
 LINES_SECONDS = 0.1
 
+_SERVICE = logging.getLogger("waybill")  # above all loggers of the service
+
 # What every record of `log_facts` has in common.
 _RECORD = vars(logging.LogRecord("", logging.INFO, "", 0, "", None, None))
 
@@ -88,15 +90,18 @@ class Lines(logging.StreamHandler[TextIO]):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._waiting.append(f"{self.format(record)}\n")
-            loop = _running_loop()
-            if loop is None or record.levelno > logging.INFO:
-                self.flush()
-            elif loop is not self._writer:
-                self._writer = loop
-                loop.call_later(LINES_SECONDS, self.flush)
+            self.add(self.format(record), waits=record.levelno <= logging.INFO)
         except Exception:
             self.handleError(record)
+
+    def add(self, line: str, *, waits: bool = True) -> None:
+        self._waiting.append(f"{line}\n")
+        loop = _running_loop()
+        if loop is None or not waits:
+            self.flush()
+        elif loop is not self._writer:
+            self._writer = loop
+            loop.call_later(LINES_SECONDS, self.flush)
 
     def flush(self) -> None:
         with self.lock or nullcontext():
@@ -115,26 +120,30 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 def log_to_stderr() -> None:
     """Sends the service's log to standard error, once however often it is called."""
-    logger = logging.getLogger("waybill")
-    if not any(isinstance(handler.formatter, JsonFormatter) for handler in logger.handlers):
+    if not any(isinstance(handler, Lines) for handler in _SERVICE.handlers):
         handler = Lines(sys.stderr)
         handler.setFormatter(JsonFormatter())
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+        _SERVICE.addHandler(handler)
+        _SERVICE.setLevel(logging.INFO)
 
 
 def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None:
-    """Does what `logger.info(event, extra={"facts": facts})` does, at a third of the cost.
+    """Does what `logger.info(event, extra={"facts": facts})` does, for a logger of the service, at a fifth of the cost.
 
-    There is one such line for every request: nobody needs to know its place in the source and the name of its thread.
+    There is one such line for every request: nobody needs to know its place in the source and the name of its thread,
+    and where nobody but the service itself listens, there is nobody to make a record for.
     """
-    if logger.isEnabledFor(logging.INFO):
-        record = logging.LogRecord.__new__(logging.LogRecord)
-        created = time.time()
-        vars(record).update(
-            _RECORD, name=logger.name, msg=event, created=created, msecs=created % 1 * 1000, facts=facts
-        )
-        logger.handle(record)
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    created = time.time()
+    handlers = _SERVICE.handlers
+    if len(handlers) == 1 and isinstance(handlers[0], Lines) and not (logger.handlers or logging.root.handlers):
+        facts = {"time": _instant(created), "level": "info", "logger": logger.name, "event": event, **facts}
+        handlers[0].add(_one_line(facts))
+        return
+    record = logging.LogRecord.__new__(logging.LogRecord)
+    vars(record).update(_RECORD, name=logger.name, msg=event, created=created, msecs=created % 1 * 1000, facts=facts)
+    logger.handle(record)
 
 
 class Telemetry:

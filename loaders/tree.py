@@ -135,11 +135,11 @@ class Composition:
 
     def values(self, root: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The parameters of each part; those of the count are the root's."""
-        return [
-            root,
-            *(branch.relation.batch.values for branch in self.layout.branches),
-            *([root] if self.counts else []),
-        ]
+        return [root, *self._own_values, root] if self.counts else [root, *self._own_values]
+
+    @cached_property
+    def _own_values(self) -> list[Mapping[str, Any]]:
+        return [branch.relation.batch.values for branch in self.layout.branches]
 
     def rows(self, row: Sequence[Any]) -> list[Rows]:
         """The rows of each part."""
@@ -155,11 +155,12 @@ class Bundle(Rows):
     `row` is the answer as it came, one array a column: whoever knows its `layout` reads all parts of it at once.
     """
 
-    __slots__ = ("_composition", "row")
+    __slots__ = ("_composition", "layout", "row")
 
     def __init__(self, composition: Composition, row: Sequence[Any]) -> None:
         super().__init__({}, 0 if row[0] is None else len(row[0]))
         self.row = row
+        self.layout = composition.layout
         self._composition = composition
 
     def _held(self) -> Mapping[str, Sequence[Any]]:
@@ -173,10 +174,6 @@ class Bundle(Rows):
         return self
 
     @property
-    def layout(self) -> Layout:
-        return self._composition.layout
-
-    @property
     def items_found(self) -> int | None:
         """How many rows there are in all; None where they were not counted."""
         return self.row[-1][0] if self._composition.counts else None
@@ -188,14 +185,16 @@ class Bundle(Rows):
             yield branch.relation.batch, parts[branch.parent].column(branch.relation.key), rows, branch.wanted
 
     def __getitem__(self, place: Any) -> Any:
-        return Alone(self) if place == 0 and len(self) == 1 else super().__getitem__(place)
+        return Alone(self) if place == 0 and self._length == 1 else super().__getitem__(place)
 
 
-@dataclass(frozen=True, slots=True)
 class Alone:
     """The only row of a bundle, by column name."""
 
-    bundle: Bundle
+    __slots__ = ("bundle",)
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
 
     def __getitem__(self, name: str) -> Any:
         return self.bundle.column(name)[0]

@@ -45,7 +45,7 @@ _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 _MOST_MERGED = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prepared:
     """A statement in the server's own form: `text` with $1, $2 …, and the names of those parameters in order.
 
@@ -210,10 +210,11 @@ class File:
     sorts: dict[str, str] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Statement:
-        try:
-            return self.statements[name]
-        except KeyError:
-            raise AttributeError(f"sql/{self.noun}.sql has no statement {name}") from None
+        statement = self.statements.get(name)
+        if statement is None:
+            raise AttributeError(f"sql/{self.noun}.sql has no statement {name}")
+        vars(self)[name] = statement  # where it is found at once the next time
+        return statement
 
 
 @cache

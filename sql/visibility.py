@@ -8,6 +8,7 @@ table carries `order_id` beside `channel_id`. A row that may not be seen does no
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any, Self
 
 # For one order at a time: as a list of statuses it could become a join that reads all orders of a company to sort them.
@@ -16,6 +17,8 @@ PUBLIC = "(SELECT w.is_public FROM order_statuses w WHERE w.code = o.status)"
 
 class Reach(Enum):
     """How far a viewer sees; each is one text of every statement, so that each keeps its own plan."""
+
+    __hash__ = object.__hash__  # of Python's own making it is, for no reason that holds here, a function of the name
 
     EVERYTHING = "everything"
     CHANNELS = "channels"
@@ -58,7 +61,7 @@ class Scope:
         """A customer: its own orders of one channel, unless their status is not public (B-8)."""
         return cls(Reach.CUSTOMER, (channel_id,), (), customer_id)
 
-    @property
+    @cached_property
     def keys(self) -> dict[str, Any]:
         """By the names of the parameters that the predicates compare with."""
         return {

@@ -59,8 +59,8 @@ _LARGEST_ID = 2**31 - 1
 _STAFF_KEPT = 1_000
 
 _KEY, _TOKEN = "apikey", "authorization"
-# The headers that `authenticate` reads, as ASGI writes them.
-CREDENTIALS = frozenset({_KEY.encode(), _TOKEN.encode()})
+# The headers that `identify` takes the values of, as ASGI writes them.
+CREDENTIALS = (_KEY.encode(), _TOKEN.encode())
 
 
 class Kind(Enum):
@@ -109,7 +109,11 @@ async def authenticate(headers: Mapping[str, str], db: Database, tokens: Tokens)
     clock. Raises `NotAuthenticated` for a credential that is not good, always in the same words.
     """
     credentials = _credentials(headers)
-    key, authorization = credentials.get(_KEY), credentials.get(_TOKEN)
+    return await identify(credentials.get(_KEY), credentials.get(_TOKEN), db, tokens)
+
+
+async def identify(key: str | None, authorization: str | None, db: Database, tokens: Tokens) -> Viewer | None:
+    """`authenticate` for the values of the two headers that it reads, of which neither came twice."""
     application = None if key is None else await _partner(api_key.digest(key), db)
     if authorization is None:
         return application

@@ -8,6 +8,7 @@ all columns, one array each, and the context. It knows the good case only, and r
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
 from graphql import GraphQLObjectType, is_list_type, is_non_null_type
@@ -77,7 +78,7 @@ class _Writer:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._body: list[str] = []
-        self._known: dict[str, Any] = {"Otherwise": Otherwise, "zip": zip, "dict": dict}
+        self._known: dict[str, Any] = {"Otherwise": Otherwise, "isfinite": isfinite}
         self._read: set[int] = set()
         self._guards: list[str] = []
         self._numbers = count()
@@ -151,7 +152,12 @@ class _Writer:
         """The source of a leaf's value, which is looked at as far as the database does not vouch for it."""
         assert field.column is not None  # noqa: S101
         column = self._column(part, field.column)
-        one = one_by_one(field.definition.type, self._layout.parts[part][field.column].type)
+        kind = self._layout.parts[part][field.column].type
+        one = one_by_one(field.definition.type, kind)
+        if kind is float and one is unchanged:
+            # The sum is finite only if each is; of a null there is no sum.
+            self._body.append(f"if not isfinite(sum({column})): raise Otherwise")
+            return self._each(values, column)
         if one is None:
             checked = self._name("x")
             self._body.append(f"{checked} = {column} and {self._named('check', field.check)}({column})")

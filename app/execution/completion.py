@@ -126,16 +126,17 @@ def unchanged(value: Any) -> Any:
     return value
 
 
-_SAME_AS = {GraphQLString: str, GraphQLID: str, GraphQLInt: int, GraphQLBoolean: bool}
+_SAME_AS = {GraphQLString: str, GraphQLID: str, GraphQLInt: int, GraphQLFloat: float, GraphQLBoolean: bool}
 
 
 def one_by_one(type_: GraphQLOutputType, kind: type) -> Callable[[Any], Any] | None:
     """What completes one value of a leaf type, null included, that is known to be of `kind`: an `int` has 32 bits.
 
-    `unchanged` where it is completed as it is, None where a whole column has to be looked at.
+    `unchanged` where it is completed as it is, a number with a fraction only if it is finite; None where a whole column
+    has to be looked at.
     """
     leaf: Any = type_.of_type if is_non_null_type(type_) else type_
-    if _SAME_AS.get(leaf) is kind:
+    if _SAME_AS.get(leaf) is kind and (kind is not float or is_non_null_type(type_)):
         return unchanged
     if isinstance(leaf, GraphQLEnumType):
         names = _names(leaf, is_non_null_type(type_))

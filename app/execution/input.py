@@ -39,6 +39,11 @@ Arguments = Callable[[VariableValues], dict[str, Any]]
 Coerce = Callable[[Any], Any]
 
 
+# What the classes do themselves, without the call in between.
+_source: Callable[..., VariableValueSource] = tuple.__new__
+_values: Callable[..., VariableValues] = tuple.__new__
+
+
 class Unclear(Exception):
     """A value that graphql-core must look at."""
 
@@ -62,29 +67,29 @@ class Variables:
 
     def coerce(self, given: Mapping[str, Any]) -> VariableValues | None:
         """None where the values do not fit, or only graphql-core can tell."""
-        if self._known is not None:
-            try:
-                return self._coerce_known(given)
-            except (Unclear, RecursionError):
-                pass
+        try:
+            return self._coerce_known(given)
+        except (Unclear, RecursionError):
+            pass
         values = get_variable_values(self._schema, self._definitions, dict(given))
         return values if isinstance(values, VariableValues) else None
 
     def _coerce_known(self, given: Mapping[str, Any]) -> VariableValues:
-        assert self._known is not None  # noqa: S101
+        if self._known is None:
+            raise Unclear
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
         for signature, coerce, has_default in self._known:
             name = signature.name
             value = given.get(name, Undefined)
             if value is not Undefined:
-                sources[name] = VariableValueSource(signature, value)
+                sources[name] = _source(VariableValueSource, (signature, value))
                 coerced[name] = coerce(value)
             elif has_default or is_non_null_type(signature.type):
                 raise Unclear
             else:
                 sources[name] = VariableValueSource(signature)
-        return VariableValues(sources, coerced)
+        return _values(VariableValues, (sources, coerced))
 
 
 def _coercion(type_: Any) -> Coerce:

@@ -7,7 +7,7 @@ the first, when all they hold is there.
 
 from asyncio import Future, ensure_future, gather
 from collections.abc import Awaitable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from types import CoroutineType
 from typing import Any
 
@@ -38,7 +38,7 @@ class Info(GraphQLResolveInfo[Any]):
     ahead: Field
     place: tuple["Layer", int] | None = None
 
-    @property
+    @cached_property
     def path(self) -> Any:
         if self.place is None:  # a call for all objects at once is at no one path
             return None
@@ -80,7 +80,7 @@ class Run:
 
     def __init__(self, plan: Plan, root_value: Any, context: Any, variables: VariableValues, helpers: Any) -> None:
         self.plan = plan
-        self.layers: list[Layer] = []
+        self._root_value = root_value
         self._context = context
         self._variables = variables
         self._next = 0  # the first layer that is not resolved
@@ -96,7 +96,11 @@ class Run:
             None,
             helpers,
         )
-        self.layers.append(Layer(plan.root, [root_value], _root_spots))
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """What was made so far, beginning with the root."""
+        return [Layer(self.plan.root, [self._root_value], _root_spots)]
 
     @property
     def is_waiting(self) -> bool:
@@ -120,24 +124,31 @@ class Run:
 
     async def alone(self, field: Field) -> dict[str, Any]:
         """The whole run of a plan that has `alone`: the answer, for which no layer is made. Raises `Flaw`."""
-        layer = self.layers[0]
         arguments = self._arguments(field)
-        layer.awaited.add(field.key)
+        info = self._info(field)
+        info.path = Path(None, field.key, self.plan.root.type.name)
         try:
-            value = await field.resolver(layer.sources[0], self._info(field, (layer, 0)), **arguments)
+            values = [await field.resolver(self._root_value, info, **arguments)]
         except Exception as error:
-            layer.resolved[field.key] = [Failure(error)]
+            self._begin(field, [Failure(error)])
             raise Flaw from None
-        values = layer.resolved[field.key] = [value]
         assert field.direct is not None  # noqa: S101  the plan has looked
         try:
             return {field.key: field.direct(values, self._context)[0]}
         except Otherwise:
+            layer = self._begin(field, values)
             layer.columns[0] = field.complete(self, values, partial(_spots_of, layer, field.key))
-        self._next = 1
         self.start()
         await self.finish()
         return self.answer()
+
+    def _begin(self, field: Field, values: list[Any]) -> Layer:
+        """The first layer, whose only field had to be awaited and gave `values`."""
+        layer = self.layers[0]
+        layer.awaited.add(field.key)
+        layer.resolved[field.key] = values
+        self._next = 1
+        return layer
 
     def answer(self) -> dict[str, Any]:
         for layer in reversed(self.layers):

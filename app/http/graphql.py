@@ -22,7 +22,7 @@ from app.execution.document import RequestErrors
 from app.execution.execute import Answer, Engine, refuse
 from app.http.body import read_body
 from app.http.mutation import REPLAYED, StoredAnswer, read_key, run_mutation
-from app.http.negotiation import GRAPHQL_RESPONSE, is_json, negotiate
+from app.http.negotiation import GRAPHQL_RESPONSE, JSON, is_json, negotiate
 from app.http.rate_limit import Admission
 from app.http.reply import Answering, Reply, refusal, reply, reply_bytes
 from app.telemetry import Telemetry
@@ -117,7 +117,7 @@ class GraphQLEndpoint(Answering):
         method: str = scope["method"]
         if method not in ("GET", "POST"):
             raise _method_not_allowed(f"{method} is not supported.", allow="GET, POST")
-        media_type = negotiate(_accepted(scope["headers"]) if b"accept" in headers else None)
+        media_type = negotiate(_accepted(scope["headers"])) if b"accept" in headers else JSON
         if media_type is None:
             raise RequestRefused(
                 f"The answer can be {GRAPHQL_RESPONSE} or application/json.", status=406, code="NOT_ACCEPTABLE"
@@ -167,12 +167,13 @@ def _accepted(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def _check_body(headers: Fields) -> None:
-    if not _has_json(headers) or headers.get(b"content-encoding", b"identity") != b"identity":
+    if headers.get(b"content-encoding", b"identity") != b"identity" or not _has_json(headers):
         raise RequestRefused("The body must be application/json in UTF-8.", status=415, code="UNSUPPORTED_MEDIA_TYPE")
 
 
 def _has_json(headers: Fields) -> bool:
-    return is_json(headers.get(b"content-type", b"").decode("latin-1"))
+    content_type = headers.get(b"content-type", b"")
+    return content_type == b"application/json" or is_json(content_type.decode("latin-1"))
 
 
 def _from_query_string(query_string: bytes, headers: Fields, limit: int) -> GraphQLRequest:

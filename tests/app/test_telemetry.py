@@ -2,12 +2,13 @@ import asyncio
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 
 import asyncpg
 import pytest
 
-from app.telemetry import LINES_SECONDS, JsonFormatter, Lines, describe, exposition
+from app.telemetry import LINES_SECONDS, JsonFormatter, Lines, describe, exposition, log_facts
 
 
 def raised(error: Exception) -> Exception:
@@ -61,6 +62,30 @@ def logger(stream: Stream) -> Iterator[logging.Logger]:
     logger.addHandler(handler)
     yield logger
     handler.close()
+
+
+def test_facts_are_the_same_line_whoever_listens(monkeypatch: pytest.MonkeyPatch, stream: Stream) -> None:
+    service = logging.getLogger("waybill")
+    handler = Lines(stream)
+    handler.setFormatter(JsonFormatter())
+    monkeypatch.setattr(service, "handlers", [handler])
+    monkeypatch.setattr(service, "level", logging.INFO)
+    monkeypatch.setattr(time, "time", lambda: 1_764_000_000.25)
+    logger = logging.getLogger("waybill.test")
+    for listening in ([], [logging.NullHandler()]):
+        monkeypatch.setattr(logging.root, "handlers", listening)
+        log_facts(logger, "request", {"path": "/\u202e", "status": 200})
+    alone, beside_others = stream.getvalue().splitlines()
+    assert alone == beside_others
+    assert json.loads(alone) == {
+        "time": "2025-11-24T16:00:00.250+00:00",
+        "level": "info",
+        "logger": "waybill.test",
+        "event": "request",
+        "path": "/\u202e",
+        "status": 200,
+    }
+    assert alone.isascii()
 
 
 async def test_lines_of_information_are_written_together_and_soon(logger: logging.Logger, stream: Stream) -> None:

@@ -22,6 +22,7 @@ from app.http.negotiation import GRAPHQL_RESPONSE
 from app.http.rate_limit import Admission, RateLimits
 from app.settings import Limits
 from app.telemetry import Telemetry
+from tests.conftest import credentials, settings_for
 
 QUERY = "{ __typename }"
 JSON_TYPE = {"content-type": "application/json"}
@@ -245,3 +246,15 @@ async def test_it_answers_over_a_socket(url: str) -> None:
 
 async def post(client: httpx.AsyncClient) -> httpx.Response:
     return await client.post("/graphql", json={"query": QUERY})
+
+
+@pytest.mark.parametrize("name", ["apikey", "authorization"])
+@pytest.mark.parametrize("values", [[""], [None, None], ["nothing known", None], [None, "nothing known"]])
+async def test_a_credential_that_is_empty_or_comes_twice_is_refused(
+    client: httpx.AsyncClient, demo_dsn: str, name: str, values: list[str | None]
+) -> None:
+    viewer = {"apikey": "apikey", "authorization": "staff"}[name]
+    [good] = credentials(viewer, settings_for(demo_dsn)).values()
+    headers = [(name, good if value is None else value) for value in values]
+    response = await client.post("/graphql", json={"query": ORDER_STATUSES}, headers=headers)
+    assert [error["extensions"]["code"] for error in response.json()["errors"]] == ["UNAUTHENTICATED"]
