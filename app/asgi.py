@@ -36,6 +36,7 @@ from app.http.openapi import OpenAPI
 from app.http.rate_limit import Admission, RateLimited, RateLimits
 from app.http.reply import Answering, refusal, reply
 from app.http.shop import ShopEndpoint
+from app.lookups import Lookups
 from app.migrate import migrations
 from app.resolvers import bindables
 from app.resolvers.names import snake_case
@@ -60,6 +61,7 @@ class Waybill:
 
     db: Database
     logins: Logins
+    lookups: Lookups
 
     def __init__(self, settings: Settings) -> None:
         """Raises `SettingsError` for unusable keys and `SchemaError` for a schema that its resolvers do not fit."""
@@ -80,6 +82,7 @@ class Waybill:
         self.db = app.state.db = await _connect(self.settings)
         await self.db.events.start()
         passwords = Passwords()
+        self.lookups = Lookups(self.db.fetch_fused)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         try:
             yield
@@ -107,6 +110,7 @@ class Waybill:
             refusal=refused,
             largest_page=self.settings.limits.page,
             logins=self.logins,
+            lookups=self.lookups,
             channel=None if is_refused else key,
             key_refusal=key if is_refused else None,
             address=client_address(scope),

@@ -13,10 +13,13 @@ from app.auth.viewer import Kind, Viewer
 from app.database import Database
 from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated, StorefrontKeyRequired
 from app.events import Tables, Watched
+from app.lookups import Lookups
 from app.write import IdempotencyKey, Write
 from loaders.batch import Batch, Columns, Coming, Loaders, Row
 from loaders.tree import Bundle, Tree
 from sql import Statement
+
+_NONE: frozenset[str] = frozenset()
 
 
 class Context:
@@ -38,6 +41,7 @@ class Context:
         viewer: Viewer | None = None,
         refusal: NotAuthenticated | None = None,
         logins: Logins,
+        lookups: Lookups,
         channel: asyncpg.Record | None = None,
         key_refusal: NotAuthenticated | None = None,
         address: str = "",
@@ -48,6 +52,7 @@ class Context:
         self.request_id = request_id
         self._viewer = viewer
         self.logins = logins
+        self._lookups = lookups
         self.channel = channel
         self.address = address
         self.refusal = refusal
@@ -137,6 +142,23 @@ class Context:
         bundle = Bundle(composition, row)
         self._coming.append(bundle.hanging)
         return bundle, bundle.items_found
+
+    async def fetch_one(self, batch: Batch, tree: Tree | None, key: Any) -> Row | None:
+        """The row of `key` that the viewer may see, with all that hangs on it; see `fetch_tree` and `app.lookups`.
+
+        `key` is as the column of `batch` has it. Raises `NotAuthenticated`.
+        """
+        viewer, statement = self.viewer, batch.statement
+        if tree is not None and self.writing is None:
+            reach, columns_of, known = viewer.scope.reach, self.db.columns_of, viewer.scope.keys
+            composition = await tree.compose(statement, reach, columns_of, _NONE, (), None, known, batch.column)
+            if composition is not None:
+                member = await self._lookups.get(composition, batch, viewer, key)
+                if member is not None:
+                    self._coming.append(member.bundle.hanging)
+                return member
+        rows = await self.fetch(statement, **{batch.parameter: [key]}, **batch.values)
+        return rows[0] if rows else None
 
     def _kept(self, batch: Batch) -> Watched[Any, Any] | None:
         """A transaction sees what it writes, so it keeps nothing and takes nothing that is kept."""

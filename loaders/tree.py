@@ -53,10 +53,12 @@ class Tree:
         order: tuple[str, ...],
         count: Statement | None,
         values: Mapping[str, Any],
+        *further: str,
     ) -> "Composition | None":
         """The statement whose rows this tree describes, with all that hangs on them. `count` has the same filters.
 
-        `values` are the parameters of `statement`, which `Statement.prepare` makes its text for.
+        `values` are the parameters of `statement`, which `Statement.prepare` makes its text for. `further` columns of
+        its rows are always wanted.
 
         None where the rows hold an array, which no array of columns can hold.
         """
@@ -67,14 +69,14 @@ class Tree:
             _compositions.move_to_end(choice)
             return composition
         composer = _Composer(reach, columns_of)
-        if not await composer.add_root(statement, root, self):
+        if not await composer.add_root(statement, root, self, *further):
             return None
         if count is not None:
             composer.parts.append(Part(count.prepare(reach, filters), ("items_found",)))
         # It is the same for all viewers, filters and sorts: what is concluded from it holds for all of them.
         layout = self._layouts.setdefault(statement, composer.layout)
-        composition = Composition(fuse(composer.parts), layout, count is not None)
-        _compositions[choice] = composition
+        # Requests that came at the same time have been composing it, too; what they share begins with one composition.
+        composition = _compositions.setdefault(choice, Composition(fuse(composer.parts), layout, count is not None))
         if len(_compositions) > _MOST_COMPOSITIONS:
             _compositions.popitem(last=False)
         return composition
@@ -125,7 +127,7 @@ class Layout:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Composition:
     """What a tree came to be. `counts` says that the last part of `fused` is the count, which no layout shows."""
 
@@ -155,13 +157,20 @@ class Bundle(Rows):
     `row` is the answer as it came, one array a column: whoever knows its `layout` reads all parts of it at once.
     """
 
-    __slots__ = ("_composition", "layout", "row")
+    __slots__ = ("_composition", "_outcome", "layout", "row")
 
     def __init__(self, composition: Composition, row: Sequence[Any]) -> None:
         super().__init__({}, 0 if row[0] is None else len(row[0]))
         self.row = row
         self.layout = composition.layout
         self._composition = composition
+        self._outcome: tuple[Any, Any] = (None, None)
+
+    def made(self, make: Callable[[Sequence[Any], Any], Any], context: Any) -> Any:
+        """What `make` makes of `row` and a context, once for all who share the bundle: their contexts see the same."""
+        if self._outcome[0] is not make:
+            self._outcome = make, make(self.row, context)
+        return self._outcome[1]
 
     def _held(self) -> Mapping[str, Sequence[Any]]:
         if not self._columns:
@@ -185,19 +194,20 @@ class Bundle(Rows):
             yield branch.relation.batch, parts[branch.parent].column(branch.relation.key), rows, branch.wanted
 
     def __getitem__(self, place: Any) -> Any:
-        return Alone(self) if place == 0 and self._length == 1 else super().__getitem__(place)
+        return Member(self, 0) if place == 0 and self._length == 1 else super().__getitem__(place)
 
 
-class Alone:
-    """The only row of a bundle, by column name."""
+class Member:
+    """One row of a bundle, by column name."""
 
-    __slots__ = ("bundle",)
+    __slots__ = ("bundle", "place")
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, place: int) -> None:
         self.bundle = bundle
+        self.place = place
 
     def __getitem__(self, name: str) -> Any:
-        return self.bundle.column(name)[0]
+        return self.bundle.column(name)[self.place]
 
 
 # What was composed for a tree and a choice of its caller, the least recently used first.
@@ -217,8 +227,8 @@ class _Composer:
     def layout(self) -> Layout:
         return Layout(tuple(self._columns), tuple(self.branches))
 
-    async def add_root(self, statement: Statement, prepared: Prepared, tree: Tree) -> bool:
-        types = await self._types(statement, prepared, tree)
+    async def add_root(self, statement: Statement, prepared: Prepared, tree: Tree, *further: str) -> bool:
+        types = await self._types(statement, prepared, tree, *further)
         if types is None:
             return False
         self._add(Part(prepared, tuple(types)), types)

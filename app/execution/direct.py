@@ -41,10 +41,10 @@ def _bundled(field: "Field", complete: Direct, *, is_list: bool = False) -> Dire
         if bundle is None or assemble is None:
             return complete(values, context)
         try:
-            objects = assemble(bundle.row, context)
+            objects = bundle.made(assemble, context)
         except Exception:
             raise Otherwise from None
-        return [objects] if is_list else objects
+        return [objects] if is_list else [objects[values[0].place]]
 
     return complete_bundle
 

@@ -1,5 +1,6 @@
 """Arguments of the B2B surface as PostgreSQL takes them. Every refusal names the argument's path and its rule."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,8 +9,17 @@ from uuid import UUID
 
 from app.errors import ValidationError, VersionConflict
 
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LONGEST_DATE = 64
 _LONGEST_TEXT = 255
+
+
+def as_uuid_text(text: str) -> str | None:
+    """A UUID as columns of rows have it; None where `text` is none, and so the key of no row."""
+    if _UUID.fullmatch(text):
+        return text
+    key = as_uuid(text)
+    return None if key is None else str(key)
 
 
 def as_uuid(text: str) -> UUID | None:

@@ -14,7 +14,7 @@ from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.names import snake_case
 from app.resolvers.relation import ahead, column, relation, same_row
-from loaders.order import fulfillment_by_order, tax_percentages_by_order
+from loaders.order import fulfillment_by_order, order_by_id, tax_percentages_by_order
 from loaders.order_item import order_items_by_order
 from loaders.order_status import order_status_by_code
 from loaders.shipment import shipments_by_order
@@ -45,13 +45,14 @@ async def resolve_order(
     if (orderId is None) == (orderUUID is None):
         raise ValidationError("orderId", "and orderUUID exclude each other; exactly one of the two is required")
     if orderUUID is None:
-        rows, _ = await info.context.fetch_tree(SQL.by_id, ahead(info), id=orderId)
+        row = await info.context.fetch_one(order_by_id, ahead(info), orderId)
     else:
         key = as_uuid(orderUUID)
         rows = (await info.context.fetch_tree(SQL.by_uuid, ahead(info), uuid=key))[0] if key else []
-    if not rows:
+        row = rows[0] if rows else None
+    if row is None:
         raise OrderNotFound(orderId if orderUUID is None else orderUUID)
-    return rows[0]
+    return row
 
 
 @query.field("orders")

@@ -7,9 +7,10 @@ from ariadne import ObjectType, QueryType
 import sql
 from app.context import Info
 from app.errors import ShipmentNotFound, ValidationError
-from app.resolvers.b2b.argument import as_uuid, as_uuids
+from app.resolvers.b2b.argument import as_uuid_text, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.relation import ahead, relation
+from loaders.shipment import shipment_by_id
 from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_shipment
 from loaders.track_and_trace import track_and_traces_by_shipment
@@ -24,13 +25,13 @@ shipment = ObjectType("Shipment")
 async def resolve_shipment(_root: None, info: Info, id: str) -> Any:
     """Raises `ShipmentNotFound`; `ValidationError` where the id is no UUID (B-10)."""
     info.context.require("shipments:read")
-    key = as_uuid(id)
+    key = as_uuid_text(id)
     if key is None:
         raise ValidationError("id", "must be a UUID")
-    rows, _ = await info.context.fetch_tree(SQL.by_id, ahead(info), id=key)
-    if not rows:
+    row = await info.context.fetch_one(shipment_by_id, ahead(info), key)
+    if row is None:
         raise ShipmentNotFound(id)
-    return rows[0]
+    return row
 
 
 @query.field("shipments")

@@ -7,10 +7,11 @@ from ariadne import ObjectType, QueryType
 import sql
 from app.context import Info
 from app.errors import ShipmentItemNotFound
-from app.resolvers.b2b.argument import as_uuid, as_uuids
+from app.resolvers.b2b.argument import as_uuid_text, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.relation import ahead, relation
 from loaders.order_item import order_item_by_id
+from loaders.shipment_item import shipment_item_by_id
 
 SQL = sql.load("shipment_item")
 
@@ -22,11 +23,11 @@ shipment_item = ObjectType("ShipmentItem")
 async def resolve_shipment_item(_root: None, info: Info, id: str) -> Any:
     """Raises `ShipmentItemNotFound`, also where the id is no UUID (B-10)."""
     info.context.require("shipments:read")
-    key = as_uuid(id)
-    rows = (await info.context.fetch_tree(SQL.by_id, ahead(info), id=key))[0] if key else []
-    if not rows:
+    key = as_uuid_text(id)
+    row = key and await info.context.fetch_one(shipment_item_by_id, ahead(info), key)
+    if row is None:
         raise ShipmentItemNotFound(id)
-    return rows[0]
+    return row
 
 
 @query.field("shipmentItems")

@@ -7,11 +7,12 @@ from ariadne import ObjectType, QueryType
 import sql
 from app.context import Info
 from app.errors import TrackAndTraceNotFound
-from app.resolvers.b2b.argument import as_uuid, as_uuids
+from app.resolvers.b2b.argument import as_uuid_text, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.relation import ahead, reads, relation
 from app.resolvers.tracking import tracking_url
 from loaders.carrier import carrier_by_id
+from loaders.track_and_trace import track_and_trace_by_id
 
 SQL = sql.load("track_and_trace")
 
@@ -23,11 +24,11 @@ track_and_trace = ObjectType("TrackAndTrace")
 async def resolve_track_and_trace(_root: None, info: Info, id: str) -> Any:
     """Raises `TrackAndTraceNotFound`, also where the id is no UUID (B-10)."""
     info.context.require("shipments:read")
-    key = as_uuid(id)
-    rows = (await info.context.fetch_tree(SQL.by_id, ahead(info), id=key))[0] if key else []
-    if not rows:
+    key = as_uuid_text(id)
+    row = key and await info.context.fetch_one(track_and_trace_by_id, ahead(info), key)
+    if row is None:
         raise TrackAndTraceNotFound(id)
-    return rows[0]
+    return row
 
 
 @query.field("trackAndTraces")

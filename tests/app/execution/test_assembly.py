@@ -14,7 +14,7 @@ from tests.app.execution.conftest import operation_of, run_plain, run_planned
 
 SDL = """
 enum Genre { CRIME POETRY }
-type Query { shelves: [Shelf!]! shelf: Shelf }
+type Query { shelves: [Shelf!]! shelf: Shelf last: Shelf }
 type Shelf { id: ID! label: String width: Float! books: [Book!]! lent: [Book] place: Place! self: Shelf }
 type Place { label: String room: Int! }
 type Book { id: Int! title: String! genre: Genre isOld: Boolean! author: Author! editor: Author owner: Owner }
@@ -75,16 +75,20 @@ class Bundle:
     layout: Layout
     row: Sequence[Any]
     rows: Table
+    place: int = 0
 
     @property
     def bundle(self) -> "Bundle":
         return self
 
+    def made(self, make: Any, context: Any) -> Any:
+        return make(self.row, context)
+
     def __iter__(self) -> Any:
         return iter(self.rows)
 
     def __getitem__(self, key: Any) -> Any:
-        return self.rows[0][key]
+        return self.rows[self.place][key]
 
 
 BRANCHES = {
@@ -116,6 +120,7 @@ class Library:
         self._fields("Book")["owner"].resolve = self._owner()
         self._fields("Query")["shelves"].resolve = lambda *_: self.bundle()
         self._fields("Query")["shelf"].resolve = lambda *_: self.bundle(1)
+        self._fields("Query")["last"].resolve = lambda *_: replace(self.bundle(), place=len(self.tables[0]) - 1)
 
     def _fields(self, type_: str) -> Any:
         return self.schema.type_map[type_].fields  # type: ignore[attr-defined]
@@ -176,6 +181,7 @@ TEXTS = [
     "{ shelves { place { label room __typename } books { __typename } a: books { id } b: books { title } } }",
     "{ shelves { books { owner { name } author { __typename } } } }",
     "{ shelf { label books { editor { id } owner { name } } self { self { width } } } }",
+    "{ last { id books { title } place { room } } }",
 ]
 
 

@@ -1,0 +1,133 @@
+"""Requests that ask for rows by key at the same time: one statement, and to each its own answer."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from app.auth.token import Tokens
+from app.database import Database
+from app.lookups import _MOST_KEYS
+from tests.conftest import GraphQL, credentials, running, settings_for
+
+SHIPMENT = "query ($id: String!) { shipment(id: $id) { id orderId items { sku } trackAndTraces { code } } }"
+ORDER = "query ($id: Int!) { order(orderId: $id) { id items { sku } shipments { id items { name } } } }"
+MISSING = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+async def shipments(demo_dsn: str) -> list[str]:
+    """The ids of more shipments than one statement takes."""
+    connection = await asyncpg.connect(demo_dsn)
+    rows = await connection.fetch("SELECT id::text FROM shipments ORDER BY id LIMIT $1", _MOST_KEYS + 10)
+    await connection.close()
+    ids = [row["id"] for row in rows]
+    assert len(ids) == _MOST_KEYS + 10
+    return ids
+
+
+async def test_they_share_a_statement_and_have_the_answers_they_would_have_alone(
+    graphql: GraphQL, db: Database, shipments: list[str]
+) -> None:
+    asked = [*shipments[:20], MISSING, shipments[0]]
+    alone = [await graphql(SHIPMENT, {"id": key}) for key in asked]
+    before = db.statements
+    together = await asyncio.gather(*(graphql(SHIPMENT, {"id": key}) for key in asked))
+    assert db.statements - before == 1
+    assert together == alone
+    codes = [answer["errors"][0]["extensions"]["code"] for answer in together if "errors" in answer]
+    assert codes == ["SHIPMENT_NOT_FOUND_ERROR"]
+
+
+async def test_a_statement_takes_so_many_keys(graphql: GraphQL, db: Database, shipments: list[str]) -> None:
+    await graphql(SHIPMENT, {"id": shipments[0]})
+    before = db.statements
+    answers = await asyncio.gather(*(graphql(SHIPMENT, {"id": key}) for key in shipments))
+    assert db.statements - before == 2
+    assert [answer["data"]["shipment"]["id"] for answer in answers] == shipments
+
+
+async def test_each_viewer_sees_what_it_may_see(graphql: GraphQL, shipments: list[str]) -> None:
+    viewers = ("staff", "read-only", "northwind", "hofstra-writer", "contact", "daughter", "outsider")
+    asked = [(viewer, key) for key in shipments[:10] for viewer in viewers] + [(viewer, MISSING) for viewer in viewers]
+    alone = [await graphql(SHIPMENT, {"id": key}, viewer=viewer) for viewer, key in asked]
+    together = await asyncio.gather(*(graphql(SHIPMENT, {"id": key}, viewer=viewer) for viewer, key in asked))
+    assert together == alone
+    seen = Counter(viewer for (viewer, _), answer in zip(asked, together, strict=True) if answer["data"])
+    assert seen["staff"] == 10 > seen["northwind"]
+    assert not seen["outsider"]
+
+
+async def test_who_sees_the_same_rows_and_may_do_less_with_them_is_told_so(
+    client: httpx.AsyncClient, demo_dsn: str, shipments: list[str]
+) -> None:
+    query = "query ($id: String!) { shipment(id: $id) { items { orderItem { sku } } } }"
+
+    async def codes(scope: str, key: str) -> list[str]:
+        headers = {"authorization": f"Bearer {Tokens(settings_for(demo_dsn)).issue('staff:1', scope=scope)}"}
+        body = {"query": query, "variables": {"id": key}}
+        answer = (await client.post("/graphql", json=body, headers=headers)).json()
+        return [error["extensions"]["code"] for error in answer.get("errors", ())]
+
+    scopes = ("orders:read shipments:read", "shipments:read")
+    assert [await codes(scope, shipments[0]) for scope in scopes] == [[], ["FORBIDDEN"]]
+    together = await asyncio.gather(*(codes(scope, key) for key in shipments[:5] for scope in scopes))
+    assert not any(together[::2])
+    assert all(set(found) == {"FORBIDDEN"} for found in together[1::2])
+
+
+async def test_other_documents_and_other_roots_have_statements_of_their_own(
+    graphql: GraphQL, db: Database, shipments: list[str]
+) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = [
+        (SHIPMENT, {"id": shipments[0]}),
+        ("query ($id: String!) { shipment(id: $id) { status } }", {"id": shipments[1]}),
+        (ORDER, {"id": 2075}),
+        (ORDER, {"id": 1}),
+    ]
+    alone = [await graphql(*each) for each in asked]
+    before = db.statements
+    assert await asyncio.gather(*(graphql(*each) for each in asked)) == alone
+    assert db.statements - before == 3
+
+
+async def test_who_leaves_takes_nobody_along(graphql: GraphQL, db: Database, shipments: list[str]) -> None:
+    await graphql(SHIPMENT, {"id": shipments[0]})
+    before = db.statements
+    asking = [asyncio.ensure_future(graphql(SHIPMENT, {"id": key})) for key in shipments[:5]]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert (db.statements - before, asking[0].done()) == (1, False)
+    asking[0].cancel()
+    answers = await asyncio.gather(*asking[1:])
+    assert db.statements - before == 1
+    assert [answer["data"]["shipment"]["id"] for answer in answers] == shipments[1:5]
+    with pytest.raises(asyncio.CancelledError):
+        await asking[0]
+
+
+@pytest.fixture
+async def broken(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
+    """An application whose database has lost a table."""
+    async with running(settings_for(demo_copy_dsn)) as app:
+        connection = await asyncpg.connect(demo_copy_dsn)
+        await connection.execute("ALTER TABLE shipments RENAME TO lost")
+        await connection.close()
+        yield app
+
+
+async def test_each_is_told_that_the_statement_failed(broken: Starlette, demo_copy_dsn: str) -> None:
+    transport = httpx.ASGITransport(broken)
+    async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
+        headers = credentials("staff", settings_for(demo_copy_dsn))
+        bodies = [{"query": SHIPMENT, "variables": {"id": MISSING}}] * 3
+        answers = await asyncio.gather(*(client.post("/graphql", json=body, headers=headers) for body in bodies))
+    errors = [answer.json()["errors"][0] for answer in answers]
+    assert {error["extensions"]["code"] for error in errors} == {"INTERNAL_SERVER_ERROR"}
+    assert len({error["extensions"]["requestId"] for error in errors}) == 3
+    assert "lost" not in str(errors)
