@@ -148,13 +148,14 @@ def _answer(settings: Settings, listener: socket.socket) -> None:
 
     from app.asgi import create_app
     from app.http.address import Forwarded
+    from app.http.protocol import Protocol
 
     config = uvicorn.Config(
         Forwarded(create_app(settings), os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),
         interface="asgi3",  # it would ask for a coroutine function, and take another callable for an old interface
         proxy_headers=False,
         lifespan="on",
-        http="httptools",  # uvicorn would make do with its parser in Python where this one is missing
+        http=Protocol,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
         access_log=False,  # the application writes its own, with request ids

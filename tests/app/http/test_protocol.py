@@ -1,0 +1,497 @@
+"""Real sockets and a real uvicorn: what it says with its own protocol is what it has to say with ours."""
+
+import asyncio
+import logging
+import re
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pytest
+import uvicorn
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.http.protocol import Cycle, Protocol
+
+FAR_TOO_LONG = 10
+LARGE = bytes(range(256)) * 20_000
+
+Headers = list[tuple[bytes, bytes]]
+ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+@dataclass
+class Client:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def answer(self, request: bytes) -> bytes:
+        """Head and body of one answer with a length."""
+        self.writer.write(request)
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        assert length is not None
+        return head + await self.reader.readexactly(int(length[1]))
+
+    async def all(self, *pieces: bytes) -> bytes:
+        """What comes until the server closes the connection."""
+        for number, piece in enumerate(pieces):
+            if number:
+                await asyncio.sleep(0.02)
+            self.writer.write(piece)
+        return await self.reader.read()
+
+
+@dataclass
+class Served:
+    server: uvicorn.Server
+    port: int
+    running: asyncio.Task[None]
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Client]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            async with asyncio.timeout(FAR_TOO_LONG):
+                yield Client(reader, writer)
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def serve(app: ASGI, protocol: type[HttpToolsProtocol] = Protocol, **settings: Any) -> AsyncIterator[Served]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(
+            app, http=protocol, **{"lifespan": "off", "log_config": None, "access_log": False, **settings}
+        )
+        server = uvicorn.Server(config)
+        running = asyncio.create_task(server.serve([listener]))
+        while not server.server_state.default_headers:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.005)
+        try:
+            yield Served(server, listener.getsockname()[1], running)
+        finally:
+            server.should_exit = True
+            await running
+
+
+def answers(*bodies: bytes, status: int = 200, headers: Headers | None = None, length: int | None = None) -> ASGI:
+    """An application that tells the length of its answer, or `length`, and sends it in as many pieces as there are."""
+    told = sum(map(len, bodies)) if length is None else length
+    start = {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [(b"content-length", b"%d" % told)] if headers is None else headers,
+    }
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start)
+        for number, body in enumerate(bodies, 1):
+            await send({"type": "http.response.body", "body": body, "more_body": number < len(bodies)})
+
+    return app
+
+
+async def read(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message["body"]
+        more = message["more_body"]
+    return body
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the scope and the body of the request."""
+    body = await read(receive)
+    told = {key: repr(value) for key, value in scope.items() if key not in ("client", "server")}
+    await answers(orjson.dumps({**told, "body": body.decode("latin-1")}))(scope, receive, send)
+
+
+async def echo_slowly(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.sleep(0.1 if scope["path"] == "/" else 0)
+    await echo(scope, receive, send)
+
+
+async def fails(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise RuntimeError("on purpose")
+
+
+async def says_nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    return
+
+
+async def says_too_much(scope: Scope, receive: Receive, send: Send) -> None:
+    await answers(b"first")(scope, receive, send)
+    await answers(b"second")(scope, receive, send)
+
+
+async def begins_twice(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+
+
+async def begins_at_the_end(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def has_an_iterator_of_headers(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": iter([(b"content-length", b"2")])})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+GET = b"GET /a/path?and=query HTTP/1.1\r\nHost: there\r\n\r\n"
+POST = b"POST /graphql HTTP/1.1\r\nHost: there\r\nContent-Length: 4\r\n\r\nbody"
+BARE = b"GET / HTTP/1.1\r\n\r\n"
+
+# What goes over the wire has to be the same, byte for byte, whatever is asked and whatever the application says.
+EXCHANGES: dict[str, tuple[ASGI, bytes | list[bytes]]] = {
+    "GET": (echo, GET),
+    "POST": (echo, POST),
+    "HEAD": (echo, GET.replace(b"GET", b"HEAD")),
+    "OPTIONS": (echo, GET.replace(b"GET", b"OPTIONS")),
+    "OPTIONS *": (echo, b"OPTIONS * HTTP/1.1\r\n\r\n"),
+    "CONNECT": (echo, b"CONNECT there:443 HTTP/1.1\r\n\r\n"),
+    "HTTP/1.0": (echo, GET.replace(b"1.1", b"1.0")),
+    "HTTP/1.0 that is kept alive": (echo, b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
+    "close": (echo, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"),
+    "an escaped path": (echo, b"GET /%C3%A9%2Fb?c=%20 HTTP/1.1\r\n\r\n"),
+    "a path in UTF-8": (echo, b"GET /\xc3\xa9 HTTP/1.1\r\n\r\n"),
+    "a long path": (echo, b"GET /" + b"long" * 200 + b"?query HTTP/1.1\r\n\r\n"),
+    "a fragment": (echo, b"GET /path?query#fragment HTTP/1.1\r\n\r\n"),
+    "an absolute URL": (echo, b"GET http://there/path?query HTTP/1.1\r\n\r\n"),
+    "an absolute URL without a path": (echo, b"GET http://there HTTP/1.1\r\n\r\n"),
+    "a path that looks like a host": (echo, b"GET //there/path HTTP/1.1\r\n\r\n"),
+    "no HTTP": (echo, b"\x16\x03\x01 hello\r\n\r\n"),
+    "chunks": (echo, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n"),
+    "bad chunks": (echo, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n"),
+    "100-continue": (echo, [POST[:-4].replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"), b"body"]),
+    "an upgrade": (echo, b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"),
+    "pieces": (echo, [POST[:9], POST[9:40], POST[40:-2], POST[-2:]]),
+    "a large body": (echo, b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(LARGE) + LARGE),
+    "two requests": (echo, [GET, POST]),
+    "a pipeline": (echo, GET + POST + GET),
+    "a pipeline whose first is the slowest": (echo_slowly, BARE + GET + BARE + POST),
+    "a pipeline that goes on": (echo, [POST + POST[:-2], POST[-2:], GET + GET]),
+    "a pipeline that closes": (echo, GET + BARE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + GET),
+    "a body that nobody reads": (answers(b"no"), [POST[:-4], b"body", GET]),
+    "nothing": (answers(b""), GET),
+    "a large answer": (answers(LARGE), GET),
+    "several bodies": (answers(b"one", b"", b"two"), GET),
+    "no length": (answers(b"one", b"", b"two", headers=[]), GET),
+    "no length, one body": (answers(b"one", headers=[(b"a", b"b")]), GET),
+    "chunks by name": (answers(b"one", headers=[(b"Transfer-Encoding", b"Chunked")]), GET),
+    "chunks and a length": (
+        answers(b"one", headers=[(b"content-length", b"3"), (b"transfer-encoding", b"chunked")]),
+        GET,
+    ),
+    "an answer that closes": (
+        answers(b"one", headers=[(b"content-length", b"3"), (b"Connection", b"x, Close")]),
+        [GET, GET],
+    ),
+    "keep-alive": (answers(b"one", headers=[(b"content-length", b"3"), (b"connection", b"keep-alive")]), [GET, GET]),
+    "204": (answers(b"", status=204, headers=[]), [GET, GET]),
+    "304 with the length of another": (answers(b"", status=304, length=3), GET),
+    "a status without a name": (answers(b"one", status=299), GET),
+    "a status that is none": (answers(b"one", status=600), GET),
+    "too long": (answers(b"three", length=4), GET),
+    "too short": (answers(b"three", length=6), GET),
+    "too short in the end": (answers(b"one", b"two", length=7), GET),
+    "a padded length": (answers(b"one", headers=[(b"content-length", b"03")]), GET),
+    "no number": (answers(b"one", headers=[(b"content-length", b"x")]), GET),
+    "two lengths": (answers(b"one", headers=[(b"content-length", b"3"), (b"content-length", b"4")]), GET),
+    "odd headers": (
+        answers(b"one", headers=[(b"X-%d%%", b"%d"), (b"Content-LENGTH", b"3"), (b"a", b""), (b"a", b"\t\xff")]),
+        GET,
+    ),
+    "an iterator": (has_an_iterator_of_headers, GET),
+    "failure": (fails, [GET, GET]),
+    "silence": (says_nothing, GET),
+    "no head": (begins_at_the_end, GET),
+    "too many answers": (says_too_much, GET),
+}  # fmt: skip
+
+
+async def exchanged(
+    app: ASGI, pieces: bytes | list[bytes], protocol: type[HttpToolsProtocol], **settings: Any
+) -> bytes:
+    async with serve(app, protocol, timeout_keep_alive=0.15, **settings) as served, served.connect() as client:
+        answer = await client.all(*([pieces] if isinstance(pieces, bytes) else pieces))
+        return re.sub(rb"date: [^\r]+", b"date: now", answer)
+
+
+@pytest.mark.parametrize(("app", "pieces"), EXCHANGES.values(), ids=EXCHANGES.keys())
+async def test_an_exchange_is_uvicorns(app: ASGI, pieces: bytes | list[bytes]) -> None:
+    ours, theirs = await asyncio.gather(*(exchanged(app, pieces, each) for each in (Protocol, HttpToolsProtocol)))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"root_path": "/root"},
+        {"limit_concurrency": 1},
+        {"headers": [("X-Ours", "always")], "date_header": False},
+        {"reset_contextvars": True},
+        {"server_header": False},
+    ],
+    ids=str,
+)
+async def test_settings_mean_what_they_mean_to_uvicorn(settings: dict[str, Any]) -> None:
+    ours, theirs = await asyncio.gather(
+        *(exchanged(echo, [GET, POST], each, **settings) for each in (Protocol, HttpToolsProtocol))
+    )
+    assert ours == theirs
+    assert ours.startswith(b"HTTP/1.1 ")
+
+
+async def test_an_access_log_is_uvicorns(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
+    caplog.set_level(logging.INFO, "uvicorn.access")
+    async with serve(echo, access_log=True) as served, served.connect() as client:
+        await client.answer(GET)
+    assert '"GET /a/path?and=query HTTP/1.1" 200' in caplog.text
+
+
+@pytest.mark.parametrize("byte", [b"\r", b"\n", b"\0", b"\r\nset-cookie: evil", b"\x7f", b"\x08"])
+async def test_a_header_smuggles_nothing_in(byte: bytes) -> None:
+    for header in ((b"x", b"a" + byte + b"b"), (b"x" + byte, b"a"), (b"x" + byte + b"y", b"a")):
+        app = answers(b"evil", headers=[(b"content-length", b"4"), header])
+        for body in (GET, GET.replace(b"GET", b"HEAD")):
+            assert await exchanged(app, body, Protocol) == b""
+
+
+@pytest.mark.parametrize("name", [b"a b", b"a:", b"a\t", b'"a"', b"a(b)", b"{a}", b"a@b"])
+async def test_a_header_has_a_name_of_a_header(name: bytes) -> None:
+    app = answers(b"evil", headers=[(b"content-length", b"4"), (name, b"a")])
+    assert await exchanged(app, GET, Protocol) == b""
+
+
+async def test_an_ordinary_request_goes_the_short_way() -> None:
+    cycles = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        cycles.append(type(receive.__self__))  # type: ignore[attr-defined]
+        await echo(scope, receive, send)
+
+    async with serve(app) as served, served.connect() as client:
+        for request in (GET, POST, GET):
+            await client.answer(request)
+        assert cycles == [Cycle, Cycle, Cycle]
+        assert served.server.server_state.total_requests == 3
+
+
+async def test_the_head_waits_for_the_body() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        begun.set()
+        await go_on.wait()
+        await send({"type": "http.response.body", "body": b"body"})
+
+    async with serve(app) as served, served.connect() as client:
+        client.writer.write(GET)
+        await begun.wait()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.reader.read(1), 0.05)
+        go_on.set()
+        assert (await client.answer(b"")).endswith(b"\r\n\r\nbody")
+
+
+async def test_a_failure_after_the_head_is_told() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await fails(scope, receive, send)
+
+    answer = await exchanged(app, GET, Protocol)
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+async def test_a_second_head_breaks_the_connection() -> None:
+    assert b"HTTP/1.1 500 " not in await exchanged(begins_twice, GET, Protocol)
+
+
+@dataclass
+class Listener:
+    """An application that goes on listening after it has read the request, and answers when it is told to."""
+
+    heard: list[Message] = field(default_factory=list)
+    answer_now: asyncio.Event = field(default_factory=asyncio.Event)
+    has_read: asyncio.Event = field(default_factory=asyncio.Event)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def listen() -> None:
+            while not self.heard or self.heard[-1]["type"] != "http.disconnect":
+                self.heard.append(await receive())
+                if not self.heard[-1].get("more_body"):
+                    self.has_read.set()
+
+        listening = asyncio.create_task(listen())
+        await self.has_read.wait()
+        if self.heard[-1]["type"] == "http.request":
+            leaving = asyncio.create_task(self.answer_now.wait())
+            await asyncio.wait((listening, leaving), return_when=asyncio.FIRST_COMPLETED)
+            leaving.cancel()
+            await answers(b"done")(scope, receive, send)
+        await listening
+        self.done.set()
+
+
+@pytest.mark.parametrize("pieces", [[POST], [POST[:-2], POST[-2:]], [GET]], ids=["whole", "in pieces", "GET"])
+async def test_a_disconnect_is_told_once_the_request_is_read(pieces: list[bytes]) -> None:
+    listener = Listener()
+    async with serve(listener) as served:
+        async with served.connect() as client:
+            for piece in pieces:
+                client.writer.write(piece)
+                await asyncio.sleep(0.03)
+            await listener.has_read.wait()
+            assert not any(message["type"] == "http.disconnect" for message in listener.heard)
+            await asyncio.sleep(0.03)
+            assert len(listener.heard) == len(pieces)
+        await asyncio.wait_for(listener.done.wait(), FAR_TOO_LONG)
+    assert b"".join(message.get("body", b"") for message in listener.heard) == (b"" if pieces == [GET] else b"body")
+    assert listener.heard[-1] == {"type": "http.disconnect"}
+
+
+async def test_a_disconnect_is_told_in_the_middle_of_the_body() -> None:
+    listener = Listener()
+    async with serve(listener) as served:
+        async with served.connect() as client:
+            client.writer.write(POST[:-2])
+            await asyncio.sleep(0.03)
+        await asyncio.wait_for(listener.done.wait(), FAR_TOO_LONG)
+    assert [message["type"] for message in listener.heard] == ["http.request", "http.disconnect"]
+
+
+async def test_who_listens_is_told_that_the_answer_is_out() -> None:
+    listener = Listener()
+    listener.answer_now.set()
+    async with serve(listener, timeout_keep_alive=60) as served, served.connect() as client:
+        assert (await client.answer(POST)).endswith(b"done")
+        await asyncio.wait_for(listener.done.wait(), FAR_TOO_LONG)
+
+
+async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.sleep(0.5 if scope["path"] == "/slow" else 0)
+    await answers(b"done")(scope, receive, send)
+
+
+async def test_a_connection_is_closed_when_it_has_been_idle_for_long_enough() -> None:
+    async with serve(slow, timeout_keep_alive=0.3) as served, served.connect() as client:
+        await client.answer(GET)
+        await asyncio.sleep(0.2)
+        await client.answer(GET)
+        answered = time.monotonic()
+        assert await client.reader.read() == b""
+        assert 0.28 < time.monotonic() - answered < 1
+
+
+async def test_a_connection_with_a_request_under_way_is_not_idle() -> None:
+    slow_request = GET.replace(b"/a/path", b"/slow")
+    async with serve(slow, timeout_keep_alive=0.2) as served, served.connect() as client:
+        for request in (slow_request, GET, slow_request):
+            assert (await client.answer(request)).endswith(b"done")
+        client.writer.write(POST[:-2])
+        await asyncio.sleep(0.5)
+        assert (await client.answer(POST[-2:])).endswith(b"done")
+        assert await client.reader.read() == b""
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+async def test_a_connection_that_is_gone_leaves_no_timer(is_reset: bool) -> None:
+    async with serve(slow, timeout_keep_alive=60) as served, served.connect() as client:
+        await client.answer(GET)
+        [connection] = served.server.server_state.connections
+        assert isinstance(connection, Protocol)
+        timer = connection.timeout_keep_alive_task
+        assert timer is not None
+        await client.answer(GET)
+        assert connection.timeout_keep_alive_task is timer
+        if is_reset:
+            linger = struct.pack("ii", 1, 0)
+            client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        client.writer.close()
+        async with asyncio.timeout(FAR_TOO_LONG):
+            while served.server.server_state.connections:  # noqa: ASYNC110 - nor for that
+                await asyncio.sleep(0.01)
+        assert timer.cancelled()
+
+
+async def test_a_slow_reader_gets_everything_and_holds_the_application_back() -> None:
+    sent = 0
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        nonlocal sent
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for sent in range(1, 11):
+            await send({"type": "http.response.body", "body": LARGE, "more_body": sent < 10})
+
+    async with serve(app) as served, served.connect() as client:
+        client.writer.write(GET)
+        await asyncio.sleep(0.2)
+        assert sent < 5
+        await client.reader.readuntil(b"\r\n\r\n")
+        chunks = b"%x\r\n%b\r\n" % (len(LARGE), LARGE) * 10 + b"0\r\n\r\n"
+        assert await client.reader.readexactly(len(chunks)) == chunks
+
+
+async def test_an_answer_waits_until_most_of_the_one_before_is_taken() -> None:
+    answered = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal answered
+        await answers(LARGE)(scope, receive, send)
+        answered += 1
+
+    async with serve(app) as served, served.connect() as client:
+        for _ in range(2):
+            client.writer.write(GET)
+            await asyncio.sleep(0.1)
+        assert answered == 1
+        for _ in range(2):
+            assert (await client.answer(b"")).endswith(b"\r\n\r\n" + LARGE)
+        assert answered == 2
+
+
+async def test_a_shutdown_waits_for_the_answer() -> None:
+    listener = Listener()
+    async with serve(listener) as served, served.connect() as client, served.connect() as idle:
+        client.writer.write(POST)
+        await listener.has_read.wait()
+        served.server.should_exit = True
+        assert await idle.reader.read() == b""
+        await asyncio.sleep(0.3)
+        assert not served.running.done()
+        assert len(served.server.server_state.tasks) == 1
+        listener.answer_now.set()
+        answer = await client.reader.read()
+        assert answer.endswith(b"\r\nconnection: close\r\n\r\ndone")
+        await served.running
+        assert not served.server.server_state.tasks
+
+
+async def test_a_shutdown_waits_for_what_goes_on_after_the_answer() -> None:
+    ended = False
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal ended
+        await answers(b"done")(scope, receive, send)
+        await asyncio.sleep(0.4)
+        ended = True
+
+    async with serve(app) as served, served.connect() as client:
+        await client.answer(GET)
+        served.server.should_exit = True
+        await served.running
+        assert ended
