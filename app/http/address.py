@@ -3,13 +3,22 @@
 from collections.abc import Awaitable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.http.reply import Answering
+
 _IPV6_HOST_BITS = 64
 _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
+
+
+class Finding(Protocol):
+    """An ASGI application that tells the server what answers a request; see `app.http.protocol`."""
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]: ...
+    def find(self, scope: Scope) -> Answering | None: ...
 
 
 class Forwarded:
@@ -18,14 +27,21 @@ class Forwarded:
     uvicorn's middleware does it, but works out whether to trust the client even where it has nothing to say.
     """
 
-    def __init__(self, app: ASGIApp, trusted: str) -> None:
+    def __init__(self, app: Finding, trusted: str) -> None:
         self._app = app
         middleware: Any = ProxyHeadersMiddleware  # it has its own names for the types of ASGI
         self._forwarded: ASGIApp = middleware(app, trusted)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        is_forwarded = not _FORWARDED.isdisjoint([name for name, _ in scope.get("headers", ())])
-        return (self._forwarded if is_forwarded else self._app)(scope, receive, send)
+        return (self._forwarded if _is_forwarded(scope) else self._app)(scope, receive, send)
+
+    def find(self, scope: Scope) -> Answering | None:
+        """See `Service.find`; a request that was forwarded goes its way by ASGI."""
+        return None if _is_forwarded(scope) else self._app.find(scope)
+
+
+def _is_forwarded(scope: Scope) -> bool:
+    return not _FORWARDED.isdisjoint([name for name, _ in scope.get("headers", ())])
 
 
 def client_address(scope: Scope) -> str:

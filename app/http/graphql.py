@@ -126,8 +126,7 @@ class GraphQLEndpoint(Answering):
             request = _from_query_string(scope["query_string"], headers, self._body_bytes)
         else:
             _check_body(headers)
-            body = await read_body(headers.get(b"content-length", b""), receive, self._body_bytes)
-            request = GraphQLRequest.of(_load(body))
+            request = GraphQLRequest.of(_load(await read_body(scope, receive, self._body_bytes)))
 
         answer = await self._answer(request, scope)
         if isinstance(answer, StoredAnswer):

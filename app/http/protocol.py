@@ -6,12 +6,13 @@ Whatever else a request or its answer is, the code that sees to it is uvicorn's 
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
 import httptools
-from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPResponseStartEvent
+from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPResponseStartEvent, HTTPScope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_RE,
@@ -20,6 +21,10 @@ from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
     RequestResponseCycle,
 )
+
+from app.http.reply import Answering
+
+Find = Callable[[HTTPScope], Answering | None]
 
 # Callers choose their URLs: a long one is not worth the memory.
 _REMEMBERED_URL_BYTES = 256
@@ -30,10 +35,17 @@ _VALUE_BYTES = bytes(byte for byte in range(256) if not HEADER_VALUE_RE.match(by
 
 
 class Protocol(HttpToolsProtocol):
-    """What `uvicorn.Config` takes as `http`. See `Cycle` for the one difference that an application may notice."""
+    """What `uvicorn.Config` takes as `http`. See `Cycle` for the one difference that an application may notice.
+
+    An application may have a method `find` that gives, for an ASGI scope, an `Answering` or None. It is asked for those
+    requests whose body came with their head: then what answers needs no messages, and has the body in
+    `scope["state"]["body"]`.
+    """
 
     # None from the first byte of a request to the last of its answer, and before the first request.
     _idle_since: float | None = None
+    # A request whose head has come; how much of its body came with it is seen at the end of what came.
+    _arriving: "Cycle | None" = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -41,6 +53,7 @@ class Protocol(HttpToolsProtocol):
         self._connection_scope = self.scope
         has_extras = self.access_log or self.root_path or self.config.reset_contextvars
         self._is_plain = not has_extras and self.limit_concurrency is None
+        self._find: Find | None = getattr(self.app, "find", None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -74,8 +87,16 @@ class Protocol(HttpToolsProtocol):
         scope["method"] = method.decode("ascii")
         read_target = _read_target if len(self.url) <= _REMEMBERED_URL_BYTES else _read_target.__wrapped__
         scope["path"], scope["raw_path"], scope["query_string"] = read_target(self.url)
-        self.cycle = cycle = Cycle(self)
-        cycle.task = self.loop.create_task(cycle.run_asgi(self.app))
+        self.cycle = self._arriving = Cycle(self)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        cycle, self._arriving = self._arriving, None
+        if cycle is None or self.transport.is_closing():
+            return
+        answering = self._find(cycle.scope) if self._find and not cycle.more_body else None
+        running = cycle.run_asgi(self.app) if answering is None else cycle.answer(answering)
+        cycle.task = self.loop.create_task(running)
         self.tasks.add(cycle.task)
 
     def on_body(self, body: bytes) -> None:
@@ -168,6 +189,19 @@ class Cycle(RequestResponseCycle):
         finally:
             self._tasks.discard(self.task)
 
+    async def answer(self, answering: Answering) -> None:
+        self._is_received = True
+        self.scope["state"]["body"] = bytes(self.body)
+        self.body = bytearray()
+        try:
+            reply = await answering.answer(self.scope, self.receive)  # type: ignore[arg-type]  # uvicorn has own types
+            if not self._send_whole(reply.status_code, reply.raw_headers, bytes(reply.body)):
+                await super().run_asgi(reply)  # type: ignore[arg-type]
+        finally:
+            self._tasks.discard(self.task)
+            if not self.response_complete:
+                self.transport.close()
+
     async def receive(self) -> ASGIReceiveEvent:
         if self.more_body or self._is_received or self.event or self.disconnected or self.response_complete:
             return await super().receive()
@@ -179,7 +213,13 @@ class Cycle(RequestResponseCycle):
         head = self._head
         if head is not None:
             self._head = None
-            if not self._send_whole(head, message):
+            headers = head.get("headers")
+            if (
+                message["type"] != "http.response.body"
+                or message.get("more_body", False)
+                or not isinstance(headers, list)
+                or not self._send_whole(head["status"], headers, message.get("body", b""))
+            ):
                 await super().send(head)
                 await super().send(message)
         elif message["type"] == "http.response.start" and not self.response_started:
@@ -191,22 +231,12 @@ class Cycle(RequestResponseCycle):
         self._head = None
         await super().send_500_response()
 
-    def _send_whole(self, head: HTTPResponseStartEvent, message: ASGISendEvent) -> bool:
+    def _send_whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
         """Whether this was an ordinary answer, which is then sent. Of any other, nothing is done."""
-        headers = head.get("headers")
-        if (
-            message["type"] != "http.response.body"
-            or message.get("more_body", False)
-            or not isinstance(headers, list)
-            or not headers
-            or not self.keep_alive
-            or self.disconnected
-            or self.flow.write_paused
-        ):
+        if not headers or not self.keep_alive or self.disconnected or self.flow.write_paused:
             return False
         names, values = zip(*self.default_headers, *headers, strict=True)
-        layout = _lay_out(head["status"], names)
-        body = message.get("body", b"")
+        layout = _lay_out(status, names)
         if (
             layout is None
             or values[layout.length] != b"%d" % len(body)

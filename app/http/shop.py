@@ -134,8 +134,7 @@ class ShopEndpoint:
         context = await self._open_context(scope)
         if context.channel is None:
             return _key_refusal(headers)
-        length = headers.get("content-length", "").encode("latin-1")
-        body = _object(await read_body(length, receive, self._body_bytes)) if allowed == "POST" else {}
+        body = _object(await read_body(scope, receive, self._body_bytes)) if allowed == "POST" else {}
         call = Call(context, scope["path_params"].get("id", ""), QueryParams(scope["query_string"]), body)
         return await self._endpoint.handle(call)
 

@@ -26,14 +26,18 @@ def test_client_address_is_what_one_client_has(client: Any, address: str) -> Non
 async def seen(client: tuple[str, int], *headers: tuple[bytes, bytes], trusted: str = "127.0.0.1, 10.0.0.0/8") -> Scope:
     scopes: list[Scope] = []
 
-    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
-        scopes.append(scope)
+    class App:
+        async def __call__(self, scope: Scope, _receive: Receive, _send: Send) -> None:
+            scopes.append(scope)
+
+        def find(self, _scope: Scope) -> None:
+            return None
 
     async def no_message() -> Any:
         raise AssertionError
 
     scope: Scope = {"type": "http", "client": client, "scheme": "http", "headers": list(headers)}
-    await Forwarded(app, trusted)(scope, no_message, no_message)  # type: ignore[arg-type]
+    await Forwarded(App(), trusted)(scope, no_message, no_message)  # type: ignore[arg-type]
     return scopes[0]
 
 

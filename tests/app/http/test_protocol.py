@@ -1,6 +1,7 @@
 """Real sockets and a real uvicorn: what it says with its own protocol is what it has to say with ours."""
 
 import asyncio
+import gc
 import logging
 import re
 import socket
@@ -18,6 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.http.protocol import Cycle, Protocol
+from app.http.reply import Answering, Reply, reply_bytes
 
 FAR_TOO_LONG = 10
 LARGE = bytes(range(256)) * 20_000
@@ -147,6 +149,24 @@ async def has_an_iterator_of_headers(_scope: Scope, _receive: Receive, send: Sen
     await send({"type": "http.response.body", "body": b"ok"})
 
 
+class Whole(Answering):
+    """Echoes the request, and has its answer whole. `at_hand` tells of each body whether it was there already."""
+
+    def __init__(self, headers: dict[str, str] | None = None) -> None:
+        self.at_hand: list[bool] = []
+        self._headers = headers
+
+    def find(self, scope: Scope) -> Answering | None:
+        return self if scope["path"] != "/by/asgi" else None
+
+    async def answer(self, scope: Scope, receive: Receive) -> Reply:
+        body = scope["state"].pop("body", None)
+        self.at_hand.append(body is not None)
+        told = {key: repr(value) for key, value in scope.items() if key not in ("client", "server")}
+        text = (await read(receive) if body is None else body).decode("latin-1")
+        return reply_bytes(orjson.dumps({**told, "body": text}), headers=self._headers)
+
+
 GET = b"GET /a/path?and=query HTTP/1.1\r\nHost: there\r\n\r\n"
 POST = b"POST /graphql HTTP/1.1\r\nHost: there\r\nContent-Length: 4\r\n\r\nbody"
 BARE = b"GET / HTTP/1.1\r\n\r\n"
@@ -231,6 +251,75 @@ async def exchanged(
 async def test_an_exchange_is_uvicorns(app: ASGI, pieces: bytes | list[bytes]) -> None:
     ours, theirs = await asyncio.gather(*(exchanged(app, pieces, each) for each in (Protocol, HttpToolsProtocol)))
     assert ours == theirs
+
+
+ECHOED = {name: pieces for name, (app, pieces) in EXCHANGES.items() if app in (echo, echo_slowly)}
+HEADERS = [{"x-a": "\r"}, {"connection": "close"}, {"transfer-encoding": "chunked"}, {"content-length": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "headers"),
+    [*((pieces, {}) for pieces in ECHOED.values()), *((POST, headers) for headers in HEADERS)],
+    ids=[*ECHOED, *map(str, HEADERS)],
+)
+async def test_an_answer_that_is_asked_for_is_the_one_that_would_be_sent(
+    pieces: bytes | list[bytes], headers: dict[str, str]
+) -> None:
+    app = Whole(headers)
+    asked, sent = await asyncio.gather(
+        *(exchanged(app, pieces, each, proxy_headers=False) for each in (Protocol, HttpToolsProtocol))
+    )
+    assert asked == sent
+
+
+@pytest.mark.parametrize(
+    ("pieces", "at_hand"),
+    [
+        (POST, [True]),
+        ([POST, GET], [True, True]),
+        ([POST[:-2], POST[-2:]], [False]),
+        (POST + POST, [True, False]),
+        (POST.replace(b"/graphql", b"/by/asgi"), [False]),
+    ],
+    ids=["one", "two", "in pieces", "a pipeline", "another path"],
+)
+async def test_an_answer_is_asked_for_where_the_body_came_with_the_head(pieces: Any, at_hand: list[bool]) -> None:
+    app = Whole()
+    answer = await exchanged(app, pieces, Protocol, proxy_headers=False)
+    assert answer.count(b'"body":"body"') + answer.count(b'"body":""') == len(at_hand)
+    assert app.at_hand == at_hand
+
+
+async def test_an_answer_that_fails_closes_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(Whole):
+        async def answer(self, scope: Scope, receive: Receive) -> Reply:
+            raise RuntimeError("on purpose")
+
+    async with serve(Failing(), proxy_headers=False) as served, served.connect() as client:
+        client.writer.write(POST)
+        assert await client.reader.read() == b""
+        assert not served.server.server_state.tasks
+    gc.collect()  # nobody asks for the outcome of the task, so it is told when the task is gone
+    assert "on purpose" in caplog.text
+
+
+async def test_who_leaves_before_the_answer_leaves_nothing_behind() -> None:
+    has_gone = asyncio.Event()
+
+    class Late(Whole):
+        async def answer(self, scope: Scope, receive: Receive) -> Reply:
+            assert (await receive())["type"] == "http.disconnect"
+            has_gone.set()
+            return await super().answer(scope, receive)
+
+    async with serve(Late(), proxy_headers=False) as served:
+        async with served.connect() as client:
+            client.writer.write(POST)
+            await asyncio.sleep(0.05)
+        async with asyncio.timeout(FAR_TOO_LONG):
+            await has_gone.wait()
+            await asyncio.sleep(0.05)
+        assert not served.server.server_state.tasks
 
 
 @pytest.mark.parametrize(
