@@ -74,11 +74,13 @@ class _Lookup:
         try:
             bundle = Bundle(composition, await fetch(composition.fused, composition.values(values)))
             found = {key: Member(bundle, place) for place, key in enumerate(bundle.column(batch.column))}
+            for key, answer in self.asked:
+                if not answer.done():  # whoever asked may have gone
+                    answer.set_result(found.get(key))
         except Exception as error:
             for _, answer in self.asked:
                 if not answer.done():
                     answer.set_exception(error)
-            return
-        for key, answer in self.asked:
-            if not answer.done():  # whoever asked may have gone
-                answer.set_result(found.get(key))
+        finally:
+            for _, answer in self.asked:
+                answer.cancel()  # who still waits by now would wait for ever: this task was cancelled
