@@ -63,7 +63,7 @@ class Exchange:
         except Exception as error:
             failure = _failure(error, scope)
             if status:
-                raise  # half an answer is out: only a broken connection tells the caller
+                raise  # half an answer may be out, which only a broken connection can tell
             await failure(scope, receive, send_with_headers)
         finally:
             _log(scope, status, started)
