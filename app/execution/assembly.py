@@ -62,6 +62,15 @@ class Layout(Protocol):
     def hanging(self, parent: int, relation: Any) -> Hanging | None: ...
 
 
+class Bundle(Protocol):
+    """What came at once. The list of its first rows is the bundle itself; one of these rows has it, and a `place`."""
+
+    @property
+    def layout(self) -> Layout: ...
+    def made(self, make: Assemble, context: Any) -> list[dict[str, Any]]:
+        """What `make` gives for the row that holds all columns, and a context of somebody who may see it."""
+
+
 def assembly(selection: "Selection", layout: Layout) -> Assemble | None:
     """None where the selection holds something that the layout does not give."""
     writer = _Writer(layout)

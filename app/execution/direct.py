@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLObjectType
 
-from app.execution.assembly import Otherwise, unwrapped
+from app.execution.assembly import Bundle, Otherwise, unwrapped
 from app.execution.completion import Column, Flaw, fill, flatten, has_holes, is_nothing, regroup
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def _bundled(field: "Field", complete: Direct, *, is_list: bool = False) -> Dire
     """`complete`, but for a value that came with all that hangs on it."""
 
     def complete_bundle(values: Any, context: Any) -> Column:
-        bundle = getattr(values[0], "bundle", None) if type(values) is list and len(values) == 1 else None
+        bundle: Bundle | None = None
+        if type(values) is list and len(values) == 1:
+            bundle = getattr(values[0], "bundle", None)
         assemble = None if bundle is None else field.assembly(bundle.layout)
         if bundle is None or assemble is None:
             return complete(values, context)

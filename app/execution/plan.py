@@ -17,7 +17,8 @@ A resolver may offer a plan more than a call per object:
 
 Everything else is called once per object, as graphql-core does it. Values for all parents are a sequence of them. They
 may be held otherwise: rows by column, with `rows.columns(names)` for all of them; or lists end to end, with all the
-items as `lists.rows` and each list's length in `lists.lengths`.
+items as `lists.rows` and each list's length in `lists.lengths`. A value that came with all that hangs on it has a
+`bundle` (see `app.execution.assembly`).
 
 A scalar's `coerce_output_value.bulk(values)` serializes many values, and `coerce_output_value.of[kind](value)` one, or
 null, that is known to be of a kind.
