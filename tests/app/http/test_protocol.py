@@ -23,6 +23,7 @@ from app.http.reply import Answering, Reply, reply_bytes
 
 FAR_TOO_LONG = 10
 LARGE = bytes(range(256)) * 20_000
+SOCKET_BYTES = 1 << 16  # or the system lets its buffers grow, on some machines until they hold a large answer
 
 Headers = list[tuple[bytes, bytes]]
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -58,7 +59,11 @@ class Served:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Client]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        own = socket.socket()
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
+        own.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(own, ("127.0.0.1", self.port))
+        reader, writer = await asyncio.open_connection(sock=own)
         try:
             async with asyncio.timeout(FAR_TOO_LONG):
                 yield Client(reader, writer)
@@ -69,6 +74,7 @@ class Served:
 @asynccontextmanager
 async def serve(app: ASGI, protocol: type[HttpToolsProtocol] = Protocol, **settings: Any) -> AsyncIterator[Served]:
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
             app, http=protocol, **{"lifespan": "off", "log_config": None, "access_log": False, **settings}
