@@ -97,7 +97,8 @@ def pgbench(cluster: Cluster, database: str, workload: Workload, folder: Path, s
     ]
     before = cluster.cpu_seconds()
     text = run([str(cluster.binaries / "pgbench"), *options, cluster.url(database)])
-    after = cluster.cpu_seconds()
+    # Its sessions end with it, and one that ends while it is looked at would not be counted.
+    after = _settled(cluster.cpu_seconds)
     # client, transaction, latency in microseconds, ...
     latencies = []
     for log in folder.glob(f"{logs.name}.*"):
