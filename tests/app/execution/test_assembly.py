@@ -10,6 +10,7 @@ from graphql import GraphQLSchema, build_schema
 
 from app.execution.planner import Planner
 from app.execution.schema import column_resolver
+from loaders.tree import Column, Hanging
 from tests.app.execution.conftest import operation_of, run_plain, run_planned
 
 SDL = """
@@ -47,23 +48,9 @@ TYPES: Mapping[str, type] = {
 }
 
 
-@dataclass(frozen=True)
-class Placed:
-    place: int
-    type: type
-
-
-@dataclass(frozen=True)
-class Hanging:
-    part: int
-    column: str
-    parent_column: str
-    many: bool
-
-
 @dataclass(frozen=True, eq=False)
 class Layout:
-    parts: Sequence[Mapping[str, Placed]]
+    parts: Sequence[Mapping[str, Column]]
     branches: Mapping[tuple[int, str], Hanging]
 
     def hanging(self, parent: int, relation: str) -> Hanging | None:
@@ -136,12 +123,12 @@ class Library:
         for names, table in zip(columns, tables, strict=True):
             part = {}
             for name in names.keys() - self.missing:
-                part[name] = Placed(len(row), TYPES.get(name, object))
+                part[name] = Column(len(row), TYPES.get(name, object))
                 row.append([each[name] for each in table] or None)
             parts.append(part)
         return Bundle(self.layout(parts), row, tables[0])
 
-    def layout(self, parts: Sequence[Mapping[str, Placed]]) -> Layout:
+    def layout(self, parts: Sequence[Mapping[str, Column]]) -> Layout:
         return Layout(parts, self.branches)
 
     def _relation(self, name: str, hanging: Hanging) -> Any:
