@@ -19,8 +19,6 @@ from loaders.batch import Batch, Columns, Coming, Loaders, Row
 from loaders.tree import Bundle, Tree
 from sql import Statement
 
-_NONE: frozenset[str] = frozenset()
-
 
 class Context:
     """One request.
@@ -151,7 +149,7 @@ class Context:
         viewer, statement = self.viewer, batch.statement
         if tree is not None and self.writing is None:
             reach, columns_of, known = viewer.scope.reach, self.db.columns_of, viewer.scope.keys
-            composition = await tree.compose(statement, reach, columns_of, _NONE, (), None, known, batch.column)
+            composition = await tree.compose(statement, reach, columns_of, frozenset(), (), None, known, batch.column)
             if composition is not None:
                 member = await self._lookups.get(composition, batch, viewer, key)
                 if member is not None:
@@ -174,7 +172,7 @@ class Context:
 
     def held(self, tables: Tables[Any, Any]) -> Callable[[Any], Any] | None:
         """What gives the value of a key that is kept now, or None for another; None where nothing is kept."""
-        return None if self.writing is not None else self.db.watched(tables).look
+        return None if self.writing is not None else self.db.watched(tables).held
 
     def at_hand(self, batch: Batch, keys: Sequence[Any], wanted: Columns = None) -> Any:
         """The rows of many keys where nothing has to be fetched for them, else None; see `Loaders.at_hand`."""

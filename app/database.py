@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import asyncpg
 
@@ -22,9 +22,6 @@ _PREPARED_STATEMENTS = 500
 _TYPES: Mapping[str, type] = {
     "text": str, "int2": int, "int4": int, "bool": bool, "float8": float, "timestamptz": datetime,
 }  # fmt: skip
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class Database:

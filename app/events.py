@@ -53,11 +53,6 @@ class Watched(Generic[K, V]):
         """The value if it is known, without waiting."""
         return self._values.get(key)
 
-    @property
-    def look(self) -> Callable[[K], V | None]:
-        """`held`, for many keys at this moment: it does not see a change."""
-        return self._values.get
-
     async def get(self, key: K, look_up: Callable[[], Awaitable[V]]) -> V:
         """The value of `key`, from `look_up` where it is not known. What that raises is not kept."""
         value = self._values.get(key)

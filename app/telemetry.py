@@ -32,16 +32,15 @@ class JsonFormatter(logging.Formatter):
     """`time`, `level`, `logger` and `event`, beside the `facts` that a record was given through `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
-            "time": _instant(record.created),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "event": record.getMessage(),
-            **getattr(record, "facts", {}),
-        }
+        facts = getattr(record, "facts", {})
+        line = _line(record.created, record.levelname.lower(), record.name, record.getMessage(), facts)
         if record.exc_info and record.exc_info[1]:
             line["error"] = describe(record.exc_info[1])
         return _one_line(line)
+
+
+def _line(created: float, level: str, logger: str, event: str, facts: dict[str, Any]) -> dict[str, object]:
+    return {"time": _instant(created), "level": level, "logger": logger, "event": event, **facts}
 
 
 def _instant(seconds: float) -> str:
@@ -138,8 +137,7 @@ def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None
     created = time.time()
     handlers = _SERVICE.handlers
     if len(handlers) == 1 and isinstance(handlers[0], Lines) and not (logger.handlers or logging.root.handlers):
-        facts = {"time": _instant(created), "level": "info", "logger": logger.name, "event": event, **facts}
-        handlers[0].add(_one_line(facts))
+        handlers[0].add(_one_line(_line(created, "info", logger.name, event, facts)))
         return
     record = logging.LogRecord.__new__(logging.LogRecord)
     vars(record).update(_RECORD, name=logger.name, msg=event, created=created, msecs=created % 1 * 1000, facts=facts)

@@ -220,7 +220,7 @@ def _keeper(field: "Field") -> Callable[[Sequence[Any], Any], Column]:
     assert field.held is not None  # noqa: S101
     assert field.direct is not None  # noqa: S101
     held_in, complete = field.held[1], field.direct
-    is_lasting = all(below.check is not None and below.column is not None for below in field.below)
+    is_lasting = all(below.constant or (below.check and below.column) for below in field.below)
     lasting: dict[Any, tuple[Any, Any]] = {}
 
     def objects(keys: Sequence[Any], context: Any) -> Column:

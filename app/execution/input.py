@@ -39,11 +39,6 @@ Arguments = Callable[[VariableValues], dict[str, Any]]
 Coerce = Callable[[Any], Any]
 
 
-# What the classes do themselves, without the call in between.
-_source: Callable[..., VariableValueSource] = tuple.__new__
-_values: Callable[..., VariableValues] = tuple.__new__
-
-
 class Unclear(Exception):
     """A value that graphql-core must look at."""
 
@@ -83,13 +78,13 @@ class Variables:
             name = signature.name
             value = given.get(name, Undefined)
             if value is not Undefined:
-                sources[name] = _source(VariableValueSource, (signature, value))
+                sources[name] = VariableValueSource(signature, value)
                 coerced[name] = coerce(value)
             elif has_default or is_non_null_type(signature.type):
                 raise Unclear
             else:
                 sources[name] = VariableValueSource(signature)
-        return _values(VariableValues, (sources, coerced))
+        return VariableValues(sources, coerced)
 
 
 def _coercion(type_: Any) -> Coerce:

@@ -66,7 +66,7 @@ class Planner:
         variables = self._variables.coerce(given)
         if variables is None:
             return None
-        shape = tuple([variables.coerced.get(name) for name in self._conditions]) if self._conditions else ()
+        shape = tuple(variables.coerced.get(name) for name in self._conditions)
         plan = self._plans.get(shape)
         if plan is None:
             if not all(isinstance(choice, bool) for choice in shape):

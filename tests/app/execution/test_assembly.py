@@ -168,6 +168,7 @@ TEXTS = [
     "{ shelves { place { label room __typename } books { __typename } a: books { id } b: books { title } } }",
     "{ shelves { books { owner { name } author { __typename } } } }",
     "{ shelf { label books { editor { id } owner { name } } self { self { width } } } }",
+    "{ shelves { books { owner { __typename name } } } }",
     "{ last { id books { title } place { room } } }",
 ]
 
