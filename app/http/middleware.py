@@ -8,8 +8,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.errors import RequestRefused
 from app.execution.errors import internal, log_defect
-from app.http.reply import Answering, Reply, reply
+from app.http.reply import Answering, Reply, refusal, reply
 from app.telemetry import log_facts
 
 logger = logging.getLogger("waybill.http")
@@ -18,6 +19,8 @@ Header = tuple[bytes, bytes]
 
 _ID_HEADER = b"x-request-id"
 _ID_BITS = 128
+# How long whom there was no room for should wait.
+_RETRY_SECONDS = "1"
 
 # Letters, digits and a few signs: an id that came from outside goes into the log and back into a header.
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -96,11 +99,31 @@ def _begin(scope: Scope) -> dict[str, Any]:
     state["fields"] = fields = dict(reversed(scope["headers"]))
     request_id = fields.get(_ID_HEADER, b"")
     if not _SANE_ID.fullmatch(request_id):
-        # An id must be unique and may be guessed; the system's own randomness costs a system call.
-        request_id = b"%032x" % random.getrandbits(_ID_BITS)
+        request_id = _new_id()
     state["request_id"] = request_id.decode()
     state["headers"] = [(_ID_HEADER, request_id)]
     return state
+
+
+def _new_id() -> bytes:
+    """An id must be unique and may be guessed; the system's own randomness costs a system call."""
+    return b"%032x" % random.getrandbits(_ID_BITS)
+
+
+def refuse_unread(error: RequestRefused, client: tuple[str, int] | None) -> Reply:
+    """The answer to a request that could not be read, with an id of its own; the log tells whose it was."""
+    request_id = _new_id()
+    facts = {
+        "requestId": request_id.decode(),
+        "client": client[0] if client else None,
+        "status": error.http_status,
+        "code": error.extensions["code"],
+    }
+    log_facts(logger, "request refused", facts)
+    headers = {"retry-after": _RETRY_SECONDS} if error.http_status == 503 else None
+    reply = refusal(error, headers)
+    reply.raw_headers = _with_defaults([*reply.raw_headers, (_ID_HEADER, request_id)])
+    return reply
 
 
 def _failure(error: Exception, scope: Scope) -> Reply:

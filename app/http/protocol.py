@@ -1,14 +1,19 @@
-"""HTTP/1.1 as uvicorn speaks it, with less work for an ordinary request.
+"""HTTP/1.1 as uvicorn speaks it, with bounds for what a stranger may send, and less work for an ordinary request.
 
 Ordinary is nearly every one: HTTP/1.1, kept alive, alone on its connection, answered by one body whose length was told.
 Whatever else a request or its answer is, the code that sees to it is uvicorn's own.
+
+A head is counted while it comes, and has to come in time; what frames a body is counted too. What breaks a rule of
+HTTP, or a bound, is refused in the shape of every other refusal, after all that was asked before it on the connection
+is answered.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import lru_cache
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import httptools
@@ -22,7 +27,11 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from app.errors import RequestRefused
+from app.http.middleware import refuse_unread
 from app.http.reply import Answering
+
+logger = logging.getLogger("waybill.http")
 
 Find = Callable[[HTTPScope], Answering | None]
 
@@ -31,7 +40,37 @@ _REMEMBERED_URL_BYTES = 256
 
 # Headers by which uvicorn frames an answer in other ways than by its length.
 _FRAMING = frozenset((b"connection", b"transfer-encoding"))
+# After a refusal what still comes is read and thrown away for a while: a connection that is closed over unread bytes is
+# reset, and its client may never read the answer.
+_LINGER_SECONDS = 2.0
+_LINGER_BYTES = 1 << 20
+# Requests that wait on one connection for the answer of another.
+_MOST_PIPELINED = 100
+# A body in chunks of one byte has five bytes around each.
+_FRAMING_PER_BODY_BYTE = 8
+
 _VALUE_BYTES = bytes(byte for byte in range(256) if not HEADER_VALUE_RE.match(bytes([byte])))
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a connection may ask of this process before anybody knows who is asking. Times are in seconds.
+
+    `head_bytes` are those of the request line and all headers, `head_seconds` the time for them to come, from the first
+    moment of a connection or the first byte of a later request. `connections` are those of the process.
+    """
+
+    head_bytes: int = 65_536
+    headers: int = 100
+    head_seconds: float = 10
+    connections: int = 10_000
+
+
+class _Trailers(list[tuple[bytes, bytes]]):
+    """Takes the place of the headers once they have come: what comes as a header then is none, and is not kept."""
+
+    def append(self, _header: tuple[bytes, bytes]) -> None:
+        return
 
 
 class Protocol(HttpToolsProtocol):
@@ -42,24 +81,44 @@ class Protocol(HttpToolsProtocol):
     `scope["state"]["body"]`.
     """
 
-    # None from the first byte of a request to the last of its answer, and before the first request.
-    _idle_since: float | None = None
+    # When the connection is closed, by the clock of the loop; None while a request is being answered.
+    _deadline: float | None = None
     # A request whose head has come; how much of its body came with it is seen at the end of what came.
     _arriving: "Cycle | None" = None
+    # Bytes of the head that is coming, those aside that came with its first; None where none is.
+    _head_bytes: int | None = None
+    # Bytes of the body that is coming, and of what comes around it.
+    _body_bytes = 0
+    _framing_bytes = 0
+    # An upgrade was asked for, and is not taken; see `_Continuation`.
+    _is_upgrade_ignored = False
+    # What is to be told once all requests before it are answered. Nothing more is read then.
+    _refusal: RequestRefused | None = None
+    _discarded_bytes = 0
+    _arrived = 0  # at a time
+
+    def __init__(self, *arguments: Any, bounds: Bounds | None = None, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._bounds = bounds or Bounds()
+        self._trailers = _Trailers()
+        self._is_draining = getattr(self.server_state, "is_draining", False)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         super().on_message_begin()
         self._connection_scope = self.scope
+        self.headers = self._trailers
         has_extras = self.access_log or self.root_path or self.config.reset_contextvars
-        self._is_plain = not has_extras and self.limit_concurrency is None
+        self._is_plain = not (has_extras or self._is_draining) and self.limit_concurrency is None
         self._find: Find | None = getattr(self.app, "find", None)
+        self._deadline = self.loop.time() + self._bounds.head_seconds
+        self._look_after(self._bounds.head_seconds)
+        if len(self.connections) > self._bounds.connections:
+            self._refuse(_overloaded())
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
+        self._stop_timer()
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -69,9 +128,17 @@ class Protocol(HttpToolsProtocol):
         self.scope["headers"] = self.headers
         self.scope["state"] = self.app_state.copy()
 
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+        if len(self.url) >= self._bounds.head_bytes:
+            raise _uri_too_long()
+
     def on_headers_complete(self) -> None:
         parser, previous = self.parser, self.cycle
         method = parser.get_method()
+        self._check_head(parser.get_http_version())
+        self._head_bytes = self._deadline = None
+        self._body_bytes = self._framing_bytes = 0
         if (
             not self._is_plain
             or self.expect_100_continue
@@ -81,16 +148,60 @@ class Protocol(HttpToolsProtocol):
             or parser.should_upgrade()
             or parser.get_http_version() != "1.1"
         ):
-            super().on_headers_complete()
+            self._begin_as_uvicorn_does()
             return
         scope = self.scope
         scope["method"] = method.decode("ascii")
         read_target = _read_target if len(self.url) <= _REMEMBERED_URL_BYTES else _read_target.__wrapped__
         scope["path"], scope["raw_path"], scope["query_string"] = read_target(self.url)
         self.cycle = self._arriving = Cycle(self)
+        self.headers = self._trailers
+
+    def _check_head(self, version: str) -> None:
+        """Raises `RequestRefused` for what the parser takes, and is none of HTTP/1.1, or beyond a bound."""
+        headers = self.scope["headers"]
+        names = [name for name, _ in headers]
+        if len(names) > self._bounds.headers:
+            raise _too_many_headers(self._bounds.headers)
+        hosts = names.count(b"host")
+        if hosts != 1 and (hosts or version == "1.1"):
+            raise _bad_host()
+        if b"transfer-encoding" in names and dict(headers)[b"transfer-encoding"].lower() != b"chunked":
+            raise _not_chunked()
+        if self._head_bytes is not None or self._arrived > self._bounds.head_bytes:
+            size = len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in headers)
+            if size > self._bounds.head_bytes:
+                raise _too_large(self._bounds.head_bytes)
+
+    def _begin_as_uvicorn_does(self) -> None:
+        if len(self.pipeline) >= _MOST_PIPELINED:
+            raise _too_many_pipelined()
+        is_upgrade = self.parser.should_upgrade()
+        self._is_upgrade_ignored = is_upgrade and not self._should_upgrade()
+        super().on_headers_complete()
+        if is_upgrade and not self._is_upgrade_ignored:
+            return
+        self.headers = self._trailers
+        if self._is_draining:
+            self.cycle.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        if self._refusal is not None:
+            self._discard(data)
+            return
+        self._arrived = len(data)
+        coming = self.cycle if self.cycle is not None and self.cycle.more_body else None
+        body_bytes = self._body_bytes
+        try:
+            self._feed(data)
+            if self.headers is not self._trailers:
+                self._await_head(len(data))
+            elif coming is not None and coming is self.cycle:
+                self._count_framing(len(data) - (self._body_bytes - body_bytes))
+        except httptools.HttpParserError as error:
+            self._refuse(_refusal_of(error))
+        except RequestRefused as refusal:
+            self._refuse(refusal)
         cycle, self._arriving = self._arriving, None
         if cycle is None or self.transport.is_closing():
             return
@@ -99,16 +210,53 @@ class Protocol(HttpToolsProtocol):
         cycle.task = self.loop.create_task(running)
         self.tasks.add(cycle.task)
 
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self._is_upgrade_ignored:
+                self.handle_websocket_upgrade()
+                return
+            self._is_upgrade_ignored = False
+            self.parser = _Continuation(self).parser
+            self._feed(data[upgrade.args[0] :])
+
+    def _await_head(self, size: int) -> None:
+        """Bounds a head that has not come whole. Raises `RequestRefused`."""
+        if self._head_bytes is None:
+            self._head_bytes = 0
+            self._deadline = self.loop.time() + self._bounds.head_seconds
+            self._look_after(self._bounds.head_seconds)
+            return
+        self._head_bytes += size
+        if self._head_bytes > self._bounds.head_bytes:
+            raise _too_large(self._bounds.head_bytes)
+
+    def _count_framing(self, size: int) -> None:
+        """Bounds what comes around a body: sizes and extensions of chunks, and trailers. Raises `RequestRefused`."""
+        self._framing_bytes += size
+        if self._framing_bytes > self._bounds.head_bytes + _FRAMING_PER_BODY_BYTE * self._body_bytes:
+            raise _too_large(self._bounds.head_bytes)
+
     def on_body(self, body: bytes) -> None:
         cycle = self.cycle
-        if isinstance(cycle, Cycle) and cycle.event is None and not cycle.body and len(body) <= HIGH_WATER_LIMIT:
+        self._body_bytes += len(body)
+        if cycle.response_complete:
+            if self._body_bytes > _LINGER_BYTES:
+                self.transport.close()  # nobody wants the body of a request that is answered
+        elif isinstance(cycle, Cycle) and cycle.event is None and not cycle.body and len(body) <= HIGH_WATER_LIMIT:
             cycle.body += body
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         cycle = self.cycle
-        if isinstance(cycle, Cycle) and cycle.event is None:
+        if self._is_upgrade_ignored:
+            return  # its body, if any, is still to come
+        if cycle.response_complete:
+            cycle.more_body = False
+            self._wait_for_request()
+        elif isinstance(cycle, Cycle) and cycle.event is None:
             cycle.more_body = False
         else:
             super().on_message_complete()
@@ -117,28 +265,170 @@ class Protocol(HttpToolsProtocol):
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return
+        if self._refusal is not None:
+            self._tell_refusal()
+            return
         self.server_state.total_requests += 1
         self.flow.resume_reading()
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._look_after(self.timeout_keep_alive)
+        if self.headers is self._trailers:  # or the head of the next request has begun to come
+            self._wait_for_request()
+
+    def _wait_for_request(self) -> None:
+        """As long as connections are kept alive; for the rest of a body that nobody reads, as long as for a head."""
+        seconds: float = self._bounds.head_seconds if self.cycle.more_body else self.timeout_keep_alive
+        self._deadline = self.loop.time() + seconds
+        if self.timeout_keep_alive_task is None or self._looks_at > self._deadline:
+            self._look_after(seconds)
 
     def _unset_keepalive_if_required(self) -> None:
         """uvicorn says so of everything that arrives, and would start a timer for every request. Ours runs on."""
-        self._idle_since = None
 
     def timeout_keep_alive_handler(self) -> None:
         self.timeout_keep_alive_task = None
-        if self._idle_since is None:
+        if self._deadline is None:
             return
-        remaining = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        remaining = self._deadline - self.loop.time()
         if remaining > 0:
             self._look_after(remaining)
-        else:
+        elif self.headers is self._trailers or self._refusal is not None:
             super().timeout_keep_alive_handler()
+        else:
+            self._refuse(_too_slow())
 
     def _look_after(self, seconds: float) -> None:
+        self._stop_timer()
+        self._looks_at = self.loop.time() + seconds
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _stop_timer(self) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+
+    def drain(self) -> None:
+        """From here on every answer ends its connection."""
+        self._is_draining, self._is_plain = True, False
+        for cycle in [self.cycle, *(waiting for waiting, _ in self.pipeline)]:
+            if cycle is not None:
+                cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """uvicorn says so when it accepts nobody any more. Who has just come, or is just asking, is waited for."""
+        is_asking = self.cycle is None or self.headers is not self._trailers
+        if is_asking and self._refusal is None:
+            self.drain()
+            self._deadline = self.loop.time() + _LINGER_SECONDS
+            self._look_after(_LINGER_SECONDS)
+        else:
+            super().shutdown()
+
+    def _refuse(self, refusal: RequestRefused) -> None:
+        """Reads nothing more, and tells why as soon as what was asked before is answered."""
+        if self._refusal is not None or self.transport.is_closing():
+            return
+        self._refusal = refusal
+        is_being_answered = self.cycle is not None and not self.cycle.response_complete
+        is_of_body = is_being_answered and self.headers is self._trailers
+        if self._arriving is not None and is_of_body and self._arriving is self.cycle:
+            self._arriving, is_being_answered = None, False  # nobody has begun to answer it
+        if not is_being_answered:
+            self._tell_refusal()
+        elif is_of_body and not self.pipeline:
+            # What has no end cannot be answered: the one who reads it learns that the rest will not come.
+            self._break_off(refusal)
+
+    def _break_off(self, refusal: RequestRefused) -> None:
+        cycle = self.cycle
+        if not cycle.response_started:
+            self._tell_refusal()
+        else:
+            self.transport.close()
+        cycle.disconnected = True
+        cycle.message_event.set()
+
+    def _tell_refusal(self) -> None:
+        assert self._refusal is not None  # noqa: S101  said by the name
+        reply = refuse_unread(self._refusal, self.client)
+        head = [STATUS_LINE[reply.status_code]]
+        head += [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *reply.raw_headers)]
+        self.transport.write(b"".join([*head, b"connection: close\r\n\r\n", reply.body]))
+        self.headers = self._trailers
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+        self._deadline = self.loop.time() + _LINGER_SECONDS
+        self._look_after(_LINGER_SECONDS)
+
+    def _discard(self, data: bytes) -> None:
+        self._discarded_bytes += len(data)
+        if self._discarded_bytes > _LINGER_BYTES:
+            self.transport.close()
+
+
+class _Continuation:
+    """The callbacks of a parser that goes on where another has stopped for an upgrade that is not taken.
+
+    A parser of the kind takes the body for the new protocol's. This one is told a head that frames the same body
+    and asks for nothing; the connection hears of what comes after it.
+    """
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        self._has_head = False
+        self.on_body = protocol.on_body
+        self.on_message_complete = protocol.on_message_complete
+        self.parser = httptools.HttpRequestParser(self)
+        framing = [
+            header for header in protocol.scope["headers"] if header[0] in (b"content-length", b"transfer-encoding")
+        ]
+        lines = b"".join(b"%b: %b\r\n" % header for header in framing)
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % lines)
+
+    def on_message_begin(self) -> None:
+        if self._has_head:
+            self._protocol.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if self._has_head:
+            self._protocol.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._has_head:
+            self._protocol.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._has_head:
+            self._protocol.on_headers_complete()
+        self._has_head = True
+
+
+def _refusal_of(error: httptools.HttpParserError) -> RequestRefused:
+    """What a callback has raised, or that the parser can make nothing of what came."""
+    cause = error.__context__
+    return cause if isinstance(cause, RequestRefused) else _malformed()
+
+
+def _too_large(limit: int) -> RequestRefused:
+    message = f"The head of the request has over {limit} bytes, which is the limit."
+    return RequestRefused(message, status=431, code="HEAD_TOO_LARGE")
+
+
+def _too_many_headers(limit: int) -> RequestRefused:
+    message = f"The request has over {limit} headers, which is the limit."
+    return RequestRefused(message, status=431, code="HEAD_TOO_LARGE")
+
+
+_malformed = partial(RequestRefused, "The request is not HTTP/1.1.")
+_bad_host = partial(RequestRefused, "The request must have one Host header.")
+_not_chunked = partial(
+    RequestRefused, "A Transfer-Encoding other than chunked is not known.", status=501, code="NOT_IMPLEMENTED"
+)
+_uri_too_long = partial(RequestRefused, "The address is too long.", status=414, code="URI_TOO_LONG")
+_too_many_pipelined = partial(
+    RequestRefused, f"Over {_MOST_PIPELINED} requests wait on this connection, which is the limit."
+)
+_too_slow = partial(RequestRefused, "The request did not arrive in time.", status=408, code="REQUEST_TIMEOUT")
+_overloaded = partial(RequestRefused, "There are too many connections.", status=503, code="OVERLOADED")
 
 
 class Cycle(RequestResponseCycle):

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -18,7 +19,7 @@ import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.http.protocol import Cycle, Protocol
+from app.http.protocol import Bounds, Cycle, Protocol
 from app.http.reply import Answering, Reply, reply_bytes
 
 FAR_TOO_LONG = 10
@@ -175,7 +176,8 @@ class Whole(Answering):
 
 GET = b"GET /a/path?and=query HTTP/1.1\r\nHost: there\r\n\r\n"
 POST = b"POST /graphql HTTP/1.1\r\nHost: there\r\nContent-Length: 4\r\n\r\nbody"
-BARE = b"GET / HTTP/1.1\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: there\r\nTransfer-Encoding: chunked\r\n\r\n"
+BARE = b"GET / HTTP/1.1\r\nHost: there\r\n\r\n"
 
 # What goes over the wire has to be the same, byte for byte, whatever is asked and whatever the application says.
 EXCHANGES: dict[str, tuple[ASGI, bytes | list[bytes]]] = {
@@ -183,25 +185,20 @@ EXCHANGES: dict[str, tuple[ASGI, bytes | list[bytes]]] = {
     "POST": (echo, POST),
     "HEAD": (echo, GET.replace(b"GET", b"HEAD")),
     "OPTIONS": (echo, GET.replace(b"GET", b"OPTIONS")),
-    "OPTIONS *": (echo, b"OPTIONS * HTTP/1.1\r\n\r\n"),
-    "CONNECT": (echo, b"CONNECT there:443 HTTP/1.1\r\n\r\n"),
+    "OPTIONS *": (echo, b"OPTIONS * HTTP/1.1\r\nHost: there\r\n\r\n"),
     "HTTP/1.0": (echo, GET.replace(b"1.1", b"1.0")),
     "HTTP/1.0 that is kept alive": (echo, b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
-    "close": (echo, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"),
-    "an escaped path": (echo, b"GET /%C3%A9%2Fb?c=%20 HTTP/1.1\r\n\r\n"),
-    "a path in UTF-8": (echo, b"GET /\xc3\xa9 HTTP/1.1\r\n\r\n"),
-    "a long path": (echo, b"GET /" + b"long" * 200 + b"?query HTTP/1.1\r\n\r\n"),
-    "a fragment": (echo, b"GET /path?query#fragment HTTP/1.1\r\n\r\n"),
-    "an absolute URL": (echo, b"GET http://there/path?query HTTP/1.1\r\n\r\n"),
-    "an absolute URL without a path": (echo, b"GET http://there HTTP/1.1\r\n\r\n"),
-    "a path that looks like a host": (echo, b"GET //there/path HTTP/1.1\r\n\r\n"),
-    "no HTTP": (echo, b"\x16\x03\x01 hello\r\n\r\n"),
-    "chunks": (echo, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n"),
-    "bad chunks": (echo, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n"),
+    "close": (echo, b"GET / HTTP/1.1\r\nHost: there\r\nConnection: close\r\n\r\n"),
+    "an escaped path": (echo, b"GET /%C3%A9%2Fb?c=%20 HTTP/1.1\r\nHost: there\r\n\r\n"),
+    "a long path": (echo, b"GET /" + b"long" * 200 + b"?query HTTP/1.1\r\nHost: there\r\n\r\n"),
+    "a fragment": (echo, b"GET /path?query#fragment HTTP/1.1\r\nHost: there\r\n\r\n"),
+    "an absolute URL": (echo, b"GET http://there/path?query HTTP/1.1\r\nHost: there\r\n\r\n"),
+    "a path that looks like a host": (echo, b"GET //there/path HTTP/1.1\r\nHost: there\r\n\r\n"),
+    "chunks": (echo, CHUNKED + b"2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n"),
     "100-continue": (echo, [POST[:-4].replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"), b"body"]),
-    "an upgrade": (echo, b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"),
+    "an upgrade": (echo, b"GET / HTTP/1.1\r\nHost: there\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"),
     "pieces": (echo, [POST[:9], POST[9:40], POST[40:-2], POST[-2:]]),
-    "a large body": (echo, b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(LARGE) + LARGE),
+    "a large body": (echo, b"POST / HTTP/1.1\r\nHost: there\r\nContent-Length: %d\r\n\r\n" % len(LARGE) + LARGE),
     "two requests": (echo, [GET, POST]),
     "a pipeline": (echo, GET + POST + GET),
     "a pipeline whose first is the slowest": (echo_slowly, BARE + GET + BARE + POST),
@@ -243,6 +240,115 @@ EXCHANGES: dict[str, tuple[ASGI, bytes | list[bytes]]] = {
     "no head": (begins_at_the_end, GET),
     "too many answers": (says_too_much, GET),
 }  # fmt: skip
+
+
+# What is none of HTTP/1.1, or goes beyond a bound, is refused otherwise than uvicorn does: by JSON, with an id.
+LONG = b"x" * 70_000
+REFUSALS: dict[str, tuple[list[bytes], int, str]] = {
+    "no HTTP": ([b"\x16\x03\x01 hello\r\n\r\n"], 400, "BAD_REQUEST"),
+    "HTTP/2": ([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"], 400, "BAD_REQUEST"),
+    "CONNECT": ([b"CONNECT there:443 HTTP/1.1\r\nHost: there\r\n\r\n"], 400, "BAD_REQUEST"),
+    "a path in UTF-8": ([b"GET /\xc3\xa9 HTTP/1.1\r\nHost: there\r\n\r\n"], 400, "BAD_REQUEST"),
+    "an absolute URL without a path": ([b"GET http://there HTTP/1.1\r\nHost: there\r\n\r\n"], 400, "BAD_REQUEST"),
+    "bad chunks": ([CHUNKED + b"none\r\n"], 400, "BAD_REQUEST"),
+    "bad chunks later": ([CHUNKED, b"2\r\nok\r\n", b"none\r\n"], 400, "BAD_REQUEST"),
+    "no Host": ([b"GET / HTTP/1.1\r\n\r\n"], 400, "BAD_REQUEST"),
+    "two Hosts": ([b"GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n"], 400, "BAD_REQUEST"),
+    "two Hosts in HTTP/1.0": ([b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n"], 400, "BAD_REQUEST"),
+    "two lengths": ([POST.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n")], 400, "BAD_REQUEST"),
+    "a length and chunks": ([CHUNKED.replace(b"Host", b"Content-Length: 3\r\nHost")], 400, "BAD_REQUEST"),
+    "gzip and chunks": ([CHUNKED.replace(b"chunked", b"gzip, chunked")], 501, "NOT_IMPLEMENTED"),
+    "another encoding": ([CHUNKED.replace(b"chunked", b"identity")], 501, "NOT_IMPLEMENTED"),
+    "a long URL": ([b"GET /" + LONG + b" HTTP/1.1\r\nHost: there\r\n\r\n"], 414, "URI_TOO_LONG"),
+    "a URL without an end": ([b"GET /", LONG, LONG, LONG, LONG, LONG], 414, "URI_TOO_LONG"),
+    "a long header": ([BARE[:-2] + b"X: " + LONG + b"\r\n\r\n"], 431, "HEAD_TOO_LARGE"),
+    "a header without an end": ([BARE[:-2] + b"X: ", *[LONG] * 5], 431, "HEAD_TOO_LARGE"),
+    "a name without an end": ([BARE[:-2], *[LONG] * 5], 431, "HEAD_TOO_LARGE"),
+    "a hundred and one headers": ([BARE[:-2] + b"X: y\r\n" * 100 + b"\r\n"], 431, "HEAD_TOO_LARGE"),
+    "an extension without an end": ([CHUNKED + b"2;", *[LONG] * 5], 431, "HEAD_TOO_LARGE"),
+    "trailers without an end": ([CHUNKED + b"0\r\n", *[b"X: y\r\n" * 10_000] * 5], 431, "HEAD_TOO_LARGE"),
+}
+
+
+@pytest.mark.parametrize(("pieces", "status", "code"), REFUSALS.values(), ids=REFUSALS.keys())
+async def test_a_refusal_is_json_with_an_id(pieces: list[bytes], status: int, code: str) -> None:
+    async with serve(echo) as served, served.connect() as client:
+        head, _, body = (await client.all(*pieces)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert re.search(rb"\r\nx-request-id: [0-9a-f]{32}\r\n", head)
+        assert b"\r\nconnection: close" in head
+        assert b"\r\nx-content-type-options: nosniff" in head
+        assert [error["extensions"]["code"] for error in orjson.loads(body)["errors"]] == [code]
+
+
+async def test_a_refusal_waits_for_the_answers_before_it() -> None:
+    async with serve(echo_slowly) as served, served.connect() as client:
+        answer = await client.all(BARE + GET + b"GET / HTTP/1.1\r\n\r\n" + GET)
+        assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"200", b"400"]
+
+
+async def test_a_hundred_requests_may_wait_on_a_connection() -> None:
+    async with serve(echo_slowly) as served, served.connect() as client:
+        answer = await client.all(BARE + GET * 150)
+        assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200"] * 101 + [b"400"]
+
+
+async def test_trailers_are_no_headers() -> None:
+    async with serve(echo) as served, served.connect() as client:
+        answer = await client.answer(CHUNKED + b"0\r\napikey: stolen\r\n\r\n")
+        assert b"stolen" not in answer
+
+
+UPGRADE = b"POST /graphql HTTP/1.1\r\nHost: there\r\nConnection: %b\r\nUpgrade: %b\r\nContent-Length: 4\r\n\r\n"
+
+
+@pytest.mark.parametrize("connection", [b"Upgrade, HTTP2-Settings", b"upgrade", b"keep-alive, UPGRADE"])
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"TLS/1.0"])
+@pytest.mark.parametrize("split", [[4], [], [2]], ids=["together", "apart", "in pieces"])
+async def test_an_upgrade_that_is_not_taken_is_ignored(connection: bytes, protocol: bytes, split: list[int]) -> None:
+    head = UPGRADE % (connection, protocol)
+    async with serve(echo, ws="none") as served, served.connect() as client:
+        together = split[0] if split else 0
+        client.writer.write(head + b"body"[:together])
+        await asyncio.sleep(0.02)
+        answer = await client.answer(b"body"[together:] + POST)
+        assert b'"body":"body"' in answer
+        assert b'"body":"body"' in await client.answer(b"")
+        assert b'"body":""' in await client.answer(GET)
+        assert b'"body":"ab"' in await client.answer(
+            CHUNKED.replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+            + b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("pieces", "answer"),
+    [([], b""), ([b"GET / HT"], b"HTTP/1.1 408"), ([GET, b"GET / HTTP/1.1\r\nHo"], b"HTTP/1.1 408")],
+    ids=["nothing", "half a head", "half a second head"],
+)
+async def test_a_head_has_to_come_in_time(pieces: list[bytes], answer: bytes) -> None:
+    async with serve(echo, bounded(head_seconds=0.1), timeout_keep_alive=60) as served, served.connect() as client:
+        assert answer in await client.all(*pieces, b"") if pieces else await client.reader.read() == answer
+
+
+async def test_the_rest_of_a_body_that_nobody_reads_has_to_come_in_time() -> None:
+    app = answers(b"no")
+    async with serve(app, bounded(head_seconds=0.1), timeout_keep_alive=60) as served, served.connect() as client:
+        assert (await client.all(POST[:-4])).endswith(b"no")
+
+
+async def test_connections_are_bounded() -> None:
+    async with (
+        serve(echo, bounded(connections=1)) as served,
+        served.connect() as first,
+        served.connect() as second,
+    ):
+        assert (await second.reader.read()).startswith(b"HTTP/1.1 503")
+        assert b"200 OK" in await first.answer(GET)
+
+
+def bounded(**bounds: Any) -> Any:
+    return partial(Protocol, bounds=Bounds(**bounds))
 
 
 async def exchanged(

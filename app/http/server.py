@@ -1,0 +1,55 @@
+"""uvicorn's server, which leaves without losing a request.
+
+A proxy sends requests on connections that it has open, and to a socket that listens. So when the service is told to
+stop, it says so to whoever asks whether it is ready, and ends every connection with the next answer on it, while it
+accepts and answers as before. Only when nobody is left, or after `drain_seconds`, it closes the socket: whatever the
+system has accepted by then is answered, too.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from app.http.protocol import Protocol
+
+_LOOK_SECONDS = 0.05
+
+
+class State(ServerState):
+    """What the connections of a process share. `is_draining` tells those that come that they end with their answer."""
+
+    is_draining = False
+
+
+class Server(uvicorn.Server):
+    """`on_stop` is called when the service is told to stop, before anything else."""
+
+    def __init__(self, config: uvicorn.Config, *, drain_seconds: float, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.server_state = self._state = State()
+        self._drain_seconds = drain_seconds
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stop()
+        if signal.SIGINT not in self._captured_signals:  # somebody waits at a terminal
+            await self._drain(sockets or [])
+        await super().shutdown(sockets)
+
+    async def _drain(self, sockets: list[socket.socket]) -> None:
+        self._state.is_draining = True
+        for connection in list(self._state.connections):
+            if isinstance(connection, Protocol):
+                connection.drain()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._drain_seconds
+        # Connections have no event for their end.
+        while self._state.connections and loop.time() < end and not self.force_exit:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
+        for listener in sockets:
+            listener.listen(0)  # who comes now tries again, or elsewhere
+        await asyncio.sleep(_LOOK_SECONDS)  # in which all who are waiting are accepted
