@@ -7,7 +7,7 @@
 --
 -- `n` numbers the records of a batch. A statement named `refuse_…` returns the records that may not be written.
 --
--- The rules are those of every write (B-51, behaviour.md section 3): no line is shipped beyond its quantity, and a
+-- The rules are those of every write (B-51, B-52): no line is shipped beyond its quantity, and a
 -- shipment's status is reachable from the one before. They are checked here for a whole batch, while its rows are
 -- locked and before they are written; the store's own guards then find nothing. An order and a shipment are updated at
 -- most once each, so that a record is one version of them and one row of the change feed.

@@ -13,7 +13,7 @@ from app.data.parcels import ROUTES
 from tests import consistency
 from tests.conftest import Databases
 
-# The lifecycle of shipments (behaviour.md, section 3).
+# The lifecycle of shipments (B-52).
 SUCCESSORS = {
     "CREATED": {"PROCESSING", "IN_TRANSIT", "CANCELED"},
     "PROCESSING": {"IN_TRANSIT", "CANCELED", "EXCEPTION"},
