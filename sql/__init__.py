@@ -246,8 +246,9 @@ def load(noun: str) -> File:
 
 
 def nouns() -> Iterable[str]:
-    """The names of all .sql files."""
-    return sorted(entry.name.removesuffix(".sql") for entry in files(__name__).iterdir() if entry.name.endswith(".sql"))
+    """The names of all files of statements."""
+    names = {entry.name for entry in files(__name__).iterdir() if entry.name.endswith(".sql")}
+    return sorted(name.removesuffix(".sql") for name in names - {"schema.sql"})
 
 
 __all__ = ["File", "Form", "Prepared", "Reach", "Scope", "Statement", "load", "nouns"]
