@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check conformance lint format token migrate schema bench lock clean
+.PHONY: help run test check conformance clients lint format token migrate schema bench lock clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ check: lint test ## what CI runs: lint, types, import contracts, tests
 
 conformance: $(READY) ## run graphql-core's own execution tests by compiled plans
 	@exec $(RUN) -m tests.conformance
+
+clients: $(READY) ## run docs/clients.md with the real clients, installed from their registries
+	@exec $(RUN) -m pytest --no-header -rs tests/clients $(ARGS)
 
 lint: $(READY) ## lint, format check, types, import contracts
 	@$(RUN) -m ruff check .
