@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.login import Logins
 from app.auth.password import Passwords
@@ -29,9 +29,11 @@ from app.execution.execute import Engine
 from app.execution.schema import build
 from app.http import export, health, openapi, shop
 from app.http.address import client_address
+from app.http.cors import CrossOrigin, Origins, WholeCrossOrigin
 from app.http.export import ShipmentExport
 from app.http.graphql import GraphQLEndpoint
-from app.http.middleware import Exchange, WholeExchange
+from app.http.index import index
+from app.http.middleware import Counted, Exchange, WholeExchange
 from app.http.openapi import OpenAPI
 from app.http.rate_limit import Admission, RateLimited, RateLimits
 from app.http.reply import Answering, refusal, reply
@@ -151,6 +153,9 @@ def create_app(settings: Settings) -> "Service":
             needs_key=needs_key,
         )
 
+    def counted(app: ASGIApp, surface: str) -> Counted:
+        return Counted(RateLimited(app, admission), waybill.telemetry.requests[surface])
+
     shipments = ShipmentExport(
         waybill.engine.schema,
         waybill.open_context,
@@ -159,22 +164,28 @@ def create_app(settings: Settings) -> "Service":
     )
     # The second path is where the B2B SDK points by itself (B-2).
     graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}
+    whole: dict[str, Answering] = {**graphql}
+    middleware = [Middleware(Exchange)]
+    if settings.allowed_origins:
+        origins = Origins(settings.allowed_origins, closed=health.PATHS)
+        whole = {path: WholeCrossOrigin(answering, origins) for path, answering in graphql.items()}
+        middleware.append(Middleware(CrossOrigin, origins))
     service = Service(
-        {path: WholeExchange(answering) for path, answering in graphql.items()},
+        {path: WholeExchange(answering) for path, answering in whole.items()},
         routes=[
-            Route("/", health.index),
+            Route("/", index),
             *(Route(path, answering) for path, answering in graphql.items()),
             *(
-                shop.route(one, RateLimited(ShopEndpoint(one, waybill.open_context, body_bytes=body_bytes), admission))
+                shop.route(one, counted(ShopEndpoint(one, waybill.open_context, body_bytes=body_bytes), "rest"))
                 for one in shop.ENDPOINTS
             ),
-            Route(export.PATH, RateLimited(shipments, admission)),
+            Route(export.PATH, counted(shipments, "export")),
             Route(openapi.PATH, OpenAPI()),
             Route("/healthz", health.live),
             Route("/readyz", waybill.ready),
             Route("/metrics", waybill.metrics),
         ],
-        middleware=[Middleware(Exchange)],
+        middleware=middleware,
         exception_handlers={HTTPException: _refuse},
         lifespan=waybill.lifespan,
     )

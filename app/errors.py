@@ -38,7 +38,28 @@ The codes are the names of the contracts (rows B-9, C-8, C-21 and C-23). Anythin
 defect of this service: the caller learns "Internal server error" and a request id, the log learns the rest.
 """
 
+import re
 from typing import Any, ClassVar
+
+# In characters. An answer must not grow with what it quotes of its request.
+LONGEST_MESSAGE = 1_000
+LONGEST_QUOTATION = 100
+
+_LONGEST_WORD = LONGEST_QUOTATION + 20  # with what stands around a quotation
+_LONG_WORD = re.compile(rf"(?<!\S)\S{{{_LONGEST_WORD + 1},}}")
+
+
+def shorten(message: str) -> str:
+    """The message, without the middle of its long words, and without its end where it is long all the same."""
+    if len(message) <= _LONGEST_WORD:
+        return message
+    message = _LONG_WORD.sub(lambda word: quotable(word[0]), message)
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…"
+
+
+def quotable(text: str) -> str:
+    """What a message quotes of a value: all of it, or its beginning and its end."""
+    return text if len(text) <= LONGEST_QUOTATION else f"{text[: LONGEST_QUOTATION - 10]}…{text[-9:]}"
 
 
 class WaybillError(Exception):
@@ -51,8 +72,8 @@ class WaybillError(Exception):
     status: ClassVar[int] = 400
 
     def __init__(self, message: str, **extensions: Any) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = shorten(message)
+        super().__init__(self.message)
         self.extensions = {"code": self.code, **extensions}
 
 
@@ -155,7 +176,7 @@ class NotFound(WaybillError):
 
     def __init__(self, key: object, path: str | None = None) -> None:
         where = {} if path is None else {"path": path, "rule": "must exist"}
-        super().__init__(f'{self.noun} "{key}" not found.', **where)
+        super().__init__(f'{self.noun} "{quotable(str(key))}" not found.', **where)
 
 
 class ShipmentNotFound(NotFound):

@@ -1,11 +1,18 @@
 """The service's configuration: read once from the environment, frozen, every fault named at once."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 MINIMUM_SECRET_BYTES = 32
+
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
+)
+_LARGEST_PORT = 65_535
+_DEFAULT_PORTS = {("http", "80"), ("https", "443")}
 
 
 class SettingsError(Exception):
@@ -36,6 +43,7 @@ class Settings:
 
     `token_secret` signs and checks the service's own HS256 tokens; `jwks_file` names further public keys, each with its
     own `kid` and `alg`. `redis_url` is where workers share their rate limits; without one each counts alone.
+    `allowed_origins` are those whose pages may call from a browser, as browsers write them (`app.http.cors`).
     `login_attempts_per_…` bound the logins of a minute (C-47). `executor` is `plan`, or `plain` to have graphql-core
     run everything: the answers are the same.
     """
@@ -46,6 +54,7 @@ class Settings:
     token_audience: str = "waybill"
     jwks_file: Path | None = None
     redis_url: str | None = field(default=None, repr=False)
+    allowed_origins: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: int = 8000
     pool_size: int = 10
@@ -78,8 +87,9 @@ class Settings:
         read("TOKEN_AUDIENCE", str)
         read("JWKS_FILE", _file)
         read("REDIS_URL", _redis_url)
+        read("ALLOWED_ORIGINS", _origins)
         read("HOST", str)
-        read("PORT", _between(1, 65_535))
+        read("PORT", _between(1, _LARGEST_PORT))
         read("POOL_SIZE", _between(1, 1_000))
         read("DEVELOPMENT", _flag)
         read("EXECUTOR", _executor)
@@ -104,6 +114,26 @@ def _redis_url(text: str) -> str:
     if not text.startswith(("redis://", "rediss://", "redis+unix://")):
         raise ValueError("must start with redis://, rediss:// or redis+unix://")
     return text
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in text.split(","))
+    for place, origin in enumerate(origins, start=1):
+        if not _is_origin(origin):
+            raise ValueError(
+                "must be origins such as https://shop.example.org or http://localhost:3000, with commas between;"
+                f" number {place} is none: scheme, host in lower case, port unless it is the scheme's own, and no more"
+            )
+    return origins
+
+
+def _is_origin(text: str) -> bool:
+    """Whether a browser would write an origin so: never with a path or its scheme's own port. `*` names none."""
+    match = _ORIGIN.fullmatch(text)
+    if not match:
+        return False
+    port = match["port"]
+    return port is None or (int(port) <= _LARGEST_PORT and (match["scheme"], port) not in _DEFAULT_PORTS)
 
 
 def _secret(text: str) -> str:

@@ -144,21 +144,32 @@ def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None
     logger.handle(record)
 
 
-class Telemetry:
-    """Counts GraphQL requests since the start.
+class Requests:
+    """The requests of one surface since the start, by outcome, and the seconds spent on them."""
 
-    An outcome is `ok`, `errors` (errors of the caller beside or instead of data), `refused` (nothing ran) or `failed`
-    (a defect of this service).
+    def __init__(self, outcomes: Iterable[str]) -> None:
+        self.outcomes = Counter(dict.fromkeys(outcomes, 0))
+        self.seconds = 0.0
+
+    def record(self, outcome: str, seconds: float) -> None:
+        self.outcomes[outcome] += 1
+        self.seconds += seconds
+
+
+class Telemetry:
+    """Counts requests since the start, by surface: `graphql` at all of its paths, `rest` and `export`.
+
+    An outcome is `ok`, `errors` (errors of the caller beside or instead of data), `refused` (nothing ran), `failed` (a
+    defect of this service), or `aborted` for an export whose caller went before its end.
     """
 
     def __init__(self) -> None:
-        self.requests: Counter[str] = Counter({"ok": 0, "errors": 0, "refused": 0, "failed": 0})
-        self.seconds = 0.0
+        self.requests = {
+            "graphql": Requests(("ok", "errors", "refused", "failed")),
+            "rest": Requests(("ok", "errors", "refused", "failed")),
+            "export": Requests(("ok", "refused", "failed", "aborted")),
+        }
         self.started = time.time()
-
-    def record(self, outcome: str, seconds: float) -> None:
-        self.requests[outcome] += 1
-        self.seconds += seconds
 
 
 def exposition(metrics: Iterable[tuple[str, str, str, dict[str, float]]]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from app.errors import WaybillError
+from app.errors import WaybillError, shorten
 
 logger = logging.getLogger("waybill.execution")
 
@@ -22,7 +22,9 @@ def render(errors: list[GraphQLError], request_id: str) -> tuple[list[dict[str, 
         if isinstance(cause, WaybillError):
             rendered.append(_entry(error, cause.message, cause.extensions))
         elif _is_the_callers(error):
-            rendered.append(_entry(error, error.message, {"code": "BAD_USER_INPUT", **(error.extensions or {})}))
+            rendered.append(
+                _entry(error, shorten(error.message), {"code": "BAD_USER_INPUT", **(error.extensions or {})})
+            )
         else:
             defects += 1
             if defects <= _LOGGED_DEFECTS:

@@ -11,19 +11,10 @@ from app.execution.execute import Engine
 from app.http.reply import reply
 from app.telemetry import Telemetry, exposition
 
+# No matter of the pages of other origins.
+PATHS = ("/healthz", "/readyz", "/metrics")
+
 _READY_SECONDS = 2
-ENDPOINTS = {
-    "graphql": "/graphql",
-    "storefront": "/api/graphql",
-    "rest": "/api/shop/openapi.json",
-    "live": "/healthz",
-    "ready": "/readyz",
-    "metrics": "/metrics",
-}
-
-
-async def index(_request: Request) -> Response:
-    return reply({"service": "Waybill", "endpoints": ENDPOINTS})
 
 
 async def live(_request: Request) -> Response:
@@ -47,10 +38,19 @@ def metrics(telemetry: Telemetry, db: Database, engine: Engine) -> str:
             (
                 "waybill_requests_total",
                 "counter",
-                "GraphQL requests by outcome.",
-                {f'outcome="{outcome}"': count for outcome, count in telemetry.requests.items()},
+                "Requests by surface and outcome.",
+                {
+                    f'surface="{surface}",outcome="{outcome}"': count
+                    for surface, requests in telemetry.requests.items()
+                    for outcome, count in requests.outcomes.items()
+                },
             ),
-            ("waybill_request_seconds_total", "counter", "Time spent on them.", {"": telemetry.seconds}),
+            (
+                "waybill_request_seconds_total",
+                "counter",
+                "Time spent on them.",
+                {f'surface="{surface}"': requests.seconds for surface, requests in telemetry.requests.items()},
+            ),
             ("waybill_statements_total", "counter", "Statements sent to the database.", {"": db.statements}),
             (
                 "waybill_documents_total",

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.execution.errors import internal, log_defect
 from app.http.reply import Answering, Reply, reply
-from app.telemetry import log_facts
+from app.telemetry import Requests, log_facts
 
 logger = logging.getLogger("waybill.http")
 
@@ -21,6 +21,10 @@ _ID_BITS = 128
 
 # Letters, digits and a few signs: an id that came from outside goes into the log and back into a header.
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+# What a line of the log tells of the caller's own words, in characters.
+_LONGEST_PATH = 1_000
+_LONGEST_NAME = 100
 
 # HSTS is left to the proxy that speaks TLS. Answers hold customers' data, so nobody may keep them.
 _SAFE_HEADERS: list[Header] = [
@@ -90,6 +94,22 @@ class WholeExchange(Answering):
             _log(scope, status, started)
 
 
+class Counted:
+    """An ASGI application whose requests are counted, by the outcome that it leaves in the state of the scope."""
+
+    def __init__(self, app: ASGIApp, requests: Requests) -> None:
+        self._app = app
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started, state = time.perf_counter(), scope["state"]
+        state["outcome"] = "failed"
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._requests.record(state["outcome"], time.perf_counter() - started)
+
+
 def _begin(scope: Scope) -> dict[str, Any]:
     """The state of the scope, with what every step may look for in it."""
     state: dict[str, Any] = scope.setdefault("state", {})
@@ -114,13 +134,13 @@ def _log(scope: Scope, status: int, started: float) -> None:
     facts = {
         "requestId": state["request_id"],
         "method": scope["method"],
-        "path": scope["path"],
+        "path": scope["path"][:_LONGEST_PATH],
         "status": status,
         "ms": round((time.perf_counter() - started) * 1000, 1),
     }
     for name in ("operation", "outcome"):
         if state.get(name):
-            facts[name] = state[name]
+            facts[name] = state[name][:_LONGEST_NAME]
     log_facts(logger, "request", facts)
 
 

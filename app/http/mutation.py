@@ -95,10 +95,15 @@ async def _commit(answer: Answer, write: Write, request_id: str) -> Answer:
     try:
         await write.commit(dump(answer.body))
     except Exception as error:
-        path: list[str | int] = list(answer.body["data"])
+        path = _path_of_write(answer.body["data"])
         errors, defects = render([GraphQLError(str(error), path=path, original_error=error)], request_id)
         return Answer({"errors": errors, "data": None}, ran=True, defects=defects)
     return answer
+
+
+def _path_of_write(data: Mapping[str, Any]) -> list[str | int]:
+    """Of the one field that writes: the others are `__typename`, and no field of a mutation answers with a text."""
+    return [name for name, value in data.items() if not isinstance(value, str)]
 
 
 def _without_data(answer: Answer) -> Answer:

@@ -34,7 +34,9 @@ _HEADERS = {
     "X-Total-Pages": "How many pages there are.",
     "Retry-After": "Seconds to wait.",
     "Allow": "The method that the path has.",
+    "Accept-Encoding": "The encodings that a body may have.",
 }
+_TEXTS = {"Allow", "Accept-Encoding"}
 _RATE = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 _PAGING = ("X-Total-Count", "X-Page", "X-Per-Page", "X-Total-Pages")
 
@@ -74,7 +76,7 @@ def document() -> dict[str, Any]:
                 for name, parameter in _PARAMETERS.items()
             },
             "headers": {
-                name: {"description": text, "schema": {"type": "string" if name == "Allow" else "integer"}}
+                name: {"description": text, "schema": {"type": "string" if name in _TEXTS else "integer"}}
                 for name, text in _HEADERS.items()
             },
             "securitySchemes": {
@@ -136,6 +138,8 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.method == "POST":
         responses["408"] = _response("The body did not arrive in time.", _reference(Problem), *_RATE)
         responses["413"] = _response("The body is too large.", _reference(Problem), *_RATE)
+        encoded = "The body has an encoding that is not taken."
+        responses["415"] = _response(encoded, _reference(Problem), *_RATE, "Accept-Encoding")
     if "{id}" in endpoint.path:
         responses["404"] = _response(
             "Not there, or not the customer's: nobody can tell which.", _reference(Problem), *_RATE

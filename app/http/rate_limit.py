@@ -157,5 +157,7 @@ class RateLimited:
         self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = await self._admission.refuse(scope) or self._app
-        await app(scope, receive, send)
+        one_too_many = await self._admission.refuse(scope)
+        if one_too_many:
+            scope["state"]["outcome"] = "refused"
+        await (one_too_many or self._app)(scope, receive, send)

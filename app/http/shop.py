@@ -28,7 +28,7 @@ from app.errors import (
     WaybillError,
 )
 from app.execution.errors import log_defect
-from app.http.body import read_body
+from app.http.body import read_body, refusal_headers
 from app.http.rate_limit import WINDOW_SECONDS
 from app.http.reply import reply
 from app.http.shop_answer import (
@@ -116,15 +116,19 @@ class ShopEndpoint:
         request_id: str = scope["state"]["request_id"]
         try:
             response = await self._respond(scope, receive, request_id)
+            outcome = "ok" if response.status_code < 400 else "refused"
         except RequestRefused as error:
-            closing = {"connection": "close"} if error.http_status in (408, 413) else {}
-            response = reply({"message": error.message}, error.http_status, headers=closing)
+            outcome = "refused"
+            response = reply({"message": error.message}, error.http_status, headers=refusal_headers(error))
         except WaybillError as error:
+            outcome = "errors"
             waiting = {"retry-after": str(WINDOW_SECONDS)} if isinstance(error, TooManyAttempts) else {}
             response = reply({"message": error.message}, error.status, headers=waiting)
         except Exception as error:
+            outcome = "failed"
             log_defect(error, request_id, path=scope["path"])
             response = reply({"message": "Internal server error", "requestId": request_id}, 500)
+        scope["state"]["outcome"] = outcome
         await response(scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive, request_id: str) -> Response:

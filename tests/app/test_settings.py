@@ -45,3 +45,62 @@ def test_settings_pass_a_dsn_of_several_hosts_on_untouched() -> None:
 
 def test_settings_limits_are_read_by_their_names() -> None:
     assert Settings.from_env({**GOOD, "LIMIT_PAGE": "50"}).limits.page == 50
+
+
+def test_settings_allow_no_origin_by_default() -> None:
+    assert Settings.from_env(GOOD).allowed_origins == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("https://shop.example.org", ("https://shop.example.org",)),
+        (
+            "https://a.test, http://localhost:3000 ,https://b.test:8443",
+            ("https://a.test", "http://localhost:3000", "https://b.test:8443"),
+        ),
+        ("http://127.0.0.1:8080,http://[::1]:3000", ("http://127.0.0.1:8080", "http://[::1]:3000")),
+        (
+            "https://xn--bcher-kva.example,capacitor://localhost",
+            ("https://xn--bcher-kva.example", "capacitor://localhost"),
+        ),
+        ("http://a.test:443,https://a.test:80", ("http://a.test:443", "https://a.test:80")),
+    ],
+)
+def test_settings_read_origins_as_browsers_write_them(text: str, origins: tuple[str, ...]) -> None:
+    assert Settings.from_env({**GOOD, "ALLOWED_ORIGINS": text}).allowed_origins == origins
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*",
+        "null",
+        "shop.example.org",
+        "https://",
+        "https://*.example.org",
+        "https://shop.example.org/",
+        "https://shop.example.org/path",
+        "https://shop.example.org?",
+        "https://Shop.example.org",
+        "HTTPS://shop.example.org",
+        "https://shop.example.org:443",
+        "http://shop.example.org:80",
+        "https://shop.example.org:0",
+        "https://shop.example.org:65536",
+        "https://shop.example.org:",
+        "https://user@shop.example.org",
+        "https://bücher.example",
+        "https://shop.example.org\nx",
+        "https://shop..example.org",
+        "https://a.test https://b.test",
+        ",",
+    ],
+)
+def test_settings_take_nothing_else_for_an_origin(text: str) -> None:
+    for given, place in ((text, 1), (f"https://a.test,{text}", 2)):
+        with pytest.raises(
+            SettingsError, match=f"ALLOWED_ORIGINS must be origins .* number {place} is none"
+        ) as refused:
+            Settings.from_env({**GOOD, "ALLOWED_ORIGINS": given})
+        assert "test" not in str(refused.value)

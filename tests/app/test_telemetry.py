@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from app.telemetry import LINES_SECONDS, JsonFormatter, Lines, describe, exposition, log_facts
+from app.telemetry import LINES_SECONDS, JsonFormatter, Lines, Telemetry, describe, exposition, log_facts
 
 
 def raised(error: Exception) -> Exception:
@@ -120,6 +120,20 @@ def test_a_loop_that_ended_takes_no_line_with_it(logger: logging.Logger, stream:
     for handler in logger.handlers:
         handler.flush()  # as logging.shutdown does
     assert stream.getvalue() == "a\nb\n"
+
+
+def test_requests_are_counted_by_surface_and_outcome() -> None:
+    telemetry = Telemetry()
+    assert list(telemetry.requests) == ["graphql", "rest", "export"]
+    rest = telemetry.requests["rest"]
+    rest.record("ok", 0.5)
+    rest.record("ok", 0.25)
+    rest.record("failed", 2)
+    assert rest.outcomes == {"ok": 2, "errors": 0, "refused": 0, "failed": 1}
+    assert rest.seconds == 2.75
+    for other in ("graphql", "export"):
+        requests = telemetry.requests[other]
+        assert (sum(requests.outcomes.values()), requests.seconds) == (0, 0)
 
 
 @pytest.mark.parametrize(("values", "line"), [({"": 1}, "n 1"), ({'a="b"': 2.5}, 'n{a="b"} 2.5')])

@@ -345,7 +345,7 @@ async def test_export_that_is_cancelled_gives_its_connection_back(copy: Starlett
 
 async def test_export_leaves_a_caller_who_takes_nothing(copy: Starlette, demo_copy_dsn: str) -> None:
     [endpoint] = [
-        route.endpoint._app
+        route.endpoint._app._app
         for route in copy.routes
         if getattr(route, "path", "") == export.PATH  # type: ignore[attr-defined]
     ]

@@ -102,6 +102,21 @@ async def test_what_is_no_id_answers_like_a_foreign_one(
     assert db.statements - before - cost == cost
 
 
+@pytest.mark.parametrize("id_", ["9" * 5_000, "x y " * 1_000])
+@pytest.mark.parametrize(("path", "noun"), [(ORDERS, "order"), (SHIPMENTS, "shipment")])
+async def test_long_id_is_not_found_and_quoted_in_part(get: Get, id_: str, path: str, noun: str) -> None:
+    answer = await get(f"{path}/{quote(id_, safe='')}")
+    shown = f"{id_[:90]}…{id_[-9:]}"
+    assert (answer.status_code, answer.json()) == (404, {"message": f'Customer {noun} with ID "{shown}" not found.'})
+
+
+async def test_numbers_of_thousands_of_digits_in_a_query_string_are_refused(get: Get) -> None:
+    for name in ("page", "per_page", "order_id", "orderId"):
+        answer = await get(SHIPMENTS, **{name: "9" * 5_000})
+        assert answer.status_code == 400
+        assert len(answer.content) < 100
+
+
 # ------------------------------------------------------------------------------------------------ orders
 
 
