@@ -19,7 +19,8 @@ import sql
 from app.auth.viewer import Kind
 from app.context import Context
 from app.errors import RequestRefused, WaybillError
-from app.http.disconnect import while_connected
+from app.http.deadline import WORK
+from app.http.disconnect import CallerLeft, while_connected
 from app.http.negotiation import accepts_gzip
 from app.http.query_filters import QueryFilters
 from app.http.reply import reply
@@ -73,9 +74,14 @@ class ShipmentExport:
             return
         self._running += 1
         state["outcome"] = "failed"
+        # It takes as long as its caller needs, and looks after the caller itself.
+        state[WORK].lift()
+        state[WORK].goes_on = True
         try:
-            arrived = await while_connected(receive, self._stream(context, arguments, Headers(scope=scope), send))
-            state["outcome"] = "ok" if arrived else "aborted"
+            await while_connected(receive, self._stream(context, arguments, Headers(scope=scope), send))
+            state["outcome"] = "ok"
+        except CallerLeft:
+            state["outcome"] = "aborted"
         finally:
             self._running -= 1
 

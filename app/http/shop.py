@@ -24,13 +24,17 @@ from app.errors import (
     CustomerOrderNotFound,
     CustomerShipmentNotFound,
     RequestRefused,
+    ServiceUnavailable,
+    TimedOut,
     TooManyAttempts,
     WaybillError,
 )
-from app.execution.errors import log_defect
+from app.execution.errors import log_defect, log_fault
 from app.http.body import read_body
+from app.http.deadline import WORK, Ending
+from app.http.disconnect import while_wanted
 from app.http.rate_limit import WINDOW_SECONDS
-from app.http.reply import reply
+from app.http.reply import reply, unavailable
 from app.http.shop_answer import (
     Address,
     Login,
@@ -119,9 +123,15 @@ class ShopEndpoint:
         except RequestRefused as error:
             closing = {"connection": "close"} if error.http_status in (408, 413) else {}
             response = reply({"message": error.message}, error.http_status, headers=closing)
+        except ServiceUnavailable as error:
+            response = _unavailable(error, request_id)
         except WaybillError as error:
             waiting = {"retry-after": str(WINDOW_SECONDS)} if isinstance(error, TooManyAttempts) else {}
             response = reply({"message": error.message}, error.status, headers=waiting)
+        except asyncio.CancelledError:
+            if not scope["state"][WORK].was_cancelled(Ending.LATE):
+                raise
+            response = _unavailable(TimedOut(reason="deadline"), request_id)
         except Exception as error:
             log_defect(error, request_id, path=scope["path"])
             response = reply({"message": "Internal server error", "requestId": request_id}, 500)
@@ -134,9 +144,25 @@ class ShopEndpoint:
         context = await self._open_context(scope)
         if context.channel is None:
             return _key_refusal(headers)
-        body = _object(await read_body(scope, receive, self._body_bytes)) if allowed == "POST" else {}
+        is_read = allowed != "POST"
+        body = {} if is_read else _object(await read_body(scope, receive, self._body_bytes))
         call = Call(context, scope["path_params"].get("id", ""), QueryParams(scope["query_string"]), body)
+        if is_read:
+            return await while_wanted(scope, receive, self._read(call))
+        scope["state"][WORK].goes_on = True
         return await self._endpoint.handle(call)
+
+    async def _read(self, call: Call) -> Response:
+        try:
+            return await self._endpoint.handle(call)
+        except asyncio.CancelledError:
+            call.context.cancel()
+            raise
+
+
+def _unavailable(error: ServiceUnavailable, request_id: str) -> Response:
+    log_fault(error, request_id)
+    return unavailable(error, {"message": error.message, "code": error.code})
 
 
 def not_allowed(method: str, allowed: str) -> Response:

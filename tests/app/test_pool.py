@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import asyncpg
 import pytest
 
+from app.errors import Overloaded, Unavailable
 from app.pool import Pool
 from tests.conftest import until
 
@@ -143,7 +144,10 @@ async def test_a_server_that_cannot_be_reached_is_everybodys_error_until_it_can(
         failures = await asyncio.gather(*(pool.fetchval(PID) for _ in range(5)), return_exceptions=True)
         reachable = True
         pids = await asyncio.gather(*(pool.fetchval(PID) for _ in range(5)))
-    assert [type(failure) for failure in failures] == [ConnectionRefusedError] * 5
+    assert [type(failure) for failure in failures] == [Unavailable] * 5
+    assert {type(failure.__cause__) for failure in failures if isinstance(failure, Unavailable)} == {
+        ConnectionRefusedError
+    }
     assert len(set(pids)) == 2
     await pool.close()
 
@@ -157,5 +161,5 @@ async def test_a_closed_pool_gives_nothing_and_takes_back_what_it_lent(make: Cal
         assert await connection.fetchval("SELECT 1") == 1
     assert connection.is_closed()
     for refused in (waiting, pool.fetchval(PID)):
-        with pytest.raises(asyncpg.InterfaceError):
+        with pytest.raises(Unavailable):
             await refused

@@ -30,8 +30,8 @@ async def test_it_is_alive_but_not_ready_without_its_database(client: httpx.Asyn
 
 
 async def test_it_is_not_ready_with_a_migration_missing(db: Database) -> None:
-    assert await health.is_ready(db, set())
-    assert not await health.is_ready(db, {"9999_future.sql"})
+    assert await health.readiness(db, set())
+    assert not await health.readiness(db, {"9999_future.sql"})
 
 
 async def test_metrics_count_requests_documents_and_statements(client: httpx.AsyncClient) -> None:

@@ -1,0 +1,115 @@
+"""How long a request may take, and what becomes of it when its caller has gone.
+
+One timer looks after all requests that are being answered, so that none of them has to start one. A request that is
+over its time, or whose caller hung up, is cancelled wherever it waits; what it waits for (a statement, a connection of
+the pool) is cancelled with it.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+from typing import Any
+
+DEADLINE_SECONDS = 15.0
+
+# In the state of an ASGI scope: the work of a request.
+WORK = "work"
+# A server whose scopes have this extension calls `Work.leave` when it loses the connection of a request.
+EXTENSION = "waybill.disconnect"
+
+
+class Ending(Enum):
+    """Why a request was cancelled."""
+
+    LATE = auto()
+    LEFT = auto()
+
+
+class Work:
+    """The answering of one request, by the task that runs it.
+
+    What `goes_on` is not cancelled when its caller leaves: a write ends as it would have, whoever hears of it.
+    """
+
+    __slots__ = ("_deadlines", "_ending", "_task", "goes_on", "since")
+
+    def __init__(self, deadlines: "Deadlines", task: "asyncio.Task[Any] | None", since: float) -> None:
+        self._deadlines = deadlines
+        self._task = task
+        self._ending: Ending | None = None
+        self.goes_on = False
+        self.since = since
+
+    def end(self) -> None:
+        """It is answered."""
+        self._deadlines.running.pop(self, None)
+        self._task = None
+
+    def leave(self) -> None:
+        """Its caller has gone."""
+        if not self.goes_on:
+            self.cancel(Ending.LEFT)
+
+    def cancel(self, ending: Ending) -> None:
+        if self._task is not None and self._ending is None:
+            self._ending = ending
+            self._task.cancel()
+
+    def was_cancelled(self, ending: Ending) -> bool:
+        """Whether `ending` is why the task was cancelled, to be asked once, by whoever answers in spite of it."""
+        if self._ending is not ending or self._task is None:
+            return False
+        self._ending = None
+        self._task.uncancel()
+        return True
+
+    def lift(self) -> None:
+        """From here on it has limits of its own."""
+        self._deadlines.running.pop(self, None)
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """The deadline begins anew after the block, which has limits of its own."""
+        self.lift()
+        yield
+        self._deadlines.begin_anew(self)
+
+
+class Deadlines:
+    """The requests of one process that are being answered, oldest first."""
+
+    def __init__(self, seconds: float = DEADLINE_SECONDS) -> None:
+        self.seconds = seconds
+        self.running: dict[Work, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, since: float) -> Work:
+        """The work of the running task, which is a request that came at `since` by `time.perf_counter`."""
+        work = Work(self, asyncio.current_task(), since)
+        self.running[work] = None
+        if self._timer is None:
+            self._look_in(self.seconds)
+        return work
+
+    def begin_anew(self, work: Work) -> None:
+        work.since = time.perf_counter()
+        self.running[work] = None
+        if self._timer is None:
+            self._look_in(self.seconds)
+
+    def _look_in(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """Cancels what is late, and looks again when the next one will be. Nothing runs, no timer."""
+        self._timer = None
+        while self.running:
+            work = next(iter(self.running))
+            left = work.since + self.seconds - time.perf_counter()
+            if left > 0:
+                self._look_in(left)
+                return
+            del self.running[work]
+            work.cancel(Ending.LATE)
