@@ -13,7 +13,10 @@ _READY = b"Z\0\0\0\5"  # ReadyForQuery, but for the state of the transaction
 
 
 class Proxy:
-    """`dsn` leads through it. `seen` is called with all that clients send, before it is forwarded; it may freeze."""
+    """`dsn` leads through it. `seen` is called with all that clients send, before it is forwarded; it may freeze.
+
+    A connection is reset in place of the answer to what holds `unanswered`.
+    """
 
     def __init__(self, dsn: str) -> None:
         self._target = urlsplit(dsn)
@@ -23,6 +26,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self.accepted = 0
         self.seen: Callable[[bytes], None] = lambda data: None
+        self.unanswered = b""
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -66,6 +70,11 @@ class Proxy:
             link.upstream.write(b"Q" + struct.pack("!i", len(text) + 4) + text)
         return len(links)
 
+    @property
+    def is_injecting(self) -> bool:
+        """Whether a server has not answered yet to what was injected."""
+        return any(link.swallowed for link in self._links)
+
     async def close(self) -> None:
         if self._server:
             self._server.close()
@@ -98,6 +107,7 @@ class Proxy:
         with suppress(OSError):
             while data := await reader.read(_CHUNK):
                 link.is_busy = True
+                link.is_deaf = bool(self.unanswered) and self.unanswered in data
                 self.seen(data)
                 await self._flows.wait()
                 upstream.write(data)
@@ -107,13 +117,14 @@ class Proxy:
         with suppress(OSError):
             while data := await upstream.read(_CHUNK):
                 await self._flows.wait()
-                ready = data.count(_READY)
-                if link.swallowed and ready:
-                    # What was injected went to an idle session, so its answer is all there is before the first "ready".
-                    link.swallowed -= 1
-                    data = data.partition(_READY)[2][1:]
-                    ready -= 1
-                link.is_busy = link.is_busy and not ready
+                if link.is_deaf:
+                    link.reset()
+                while link.swallowed and data:
+                    # What was injected went to an idle session: its answer is all there is before it is ready again.
+                    _, ready, rest = data.partition(_READY)
+                    link.swallowed -= bool(ready)
+                    data = rest[1:]
+                link.is_busy = link.is_busy and _READY not in data
                 writer.write(data)
                 await writer.drain()
 
@@ -127,6 +138,7 @@ class Link:
         self.upstream: asyncio.StreamWriter | None = None
         self.pumps: list[asyncio.Task[None]] = []
         self.is_busy = True  # until the server is ready for the first time
+        self.is_deaf = False
         self.swallowed = 0  # answers that are not for the client
         self.done = asyncio.Event()
 

@@ -13,6 +13,8 @@ from enum import Enum, auto
 from typing import Any
 
 DEADLINE_SECONDS = 15.0
+# So much of the time, and no more than so many seconds, is left for taking back what was begun, and for saying so.
+_REMAINDER, _MOST_REMAINDER_SECONDS = 0.1, 1.0
 
 # In the state of an ASGI scope: the work of a request.
 WORK = "work"
@@ -78,10 +80,10 @@ class Work:
 
 
 class Deadlines:
-    """The requests of one process that are being answered, oldest first."""
+    """The requests of one process that are being answered, oldest first. Each is told after `seconds` at the latest."""
 
     def __init__(self, seconds: float = DEADLINE_SECONDS) -> None:
-        self.seconds = seconds
+        self._seconds = seconds - min(seconds * _REMAINDER, _MOST_REMAINDER_SECONDS)
         self.running: dict[Work, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -90,14 +92,14 @@ class Deadlines:
         work = Work(self, asyncio.current_task(), since)
         self.running[work] = None
         if self._timer is None:
-            self._look_in(self.seconds)
+            self._look_in(self._seconds)
         return work
 
     def begin_anew(self, work: Work) -> None:
         work.since = time.perf_counter()
         self.running[work] = None
         if self._timer is None:
-            self._look_in(self.seconds)
+            self._look_in(self._seconds)
 
     def _look_in(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
@@ -107,7 +109,7 @@ class Deadlines:
         self._timer = None
         while self.running:
             work = next(iter(self.running))
-            left = work.since + self.seconds - time.perf_counter()
+            left = work.since + self._seconds - time.perf_counter()
             if left > 0:
                 self._look_in(left)
                 return
