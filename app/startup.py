@@ -86,7 +86,13 @@ async def until_reachable(connect: Callable[[], Awaitable[T]]) -> T:
 def _may_be_starting(error: BaseException) -> bool:
     if isinstance(error, socket.gaierror):
         return error.errno == socket.EAI_AGAIN
-    return isinstance(error, ConnectionError | TimeoutError | FileNotFoundError | asyncpg.CannotConnectNowError)
+    if isinstance(error, ConnectionError):
+        return not _is_about_tls(error)
+    return isinstance(error, TimeoutError | asyncpg.CannotConnectNowError)
+
+
+def _is_about_tls(error: OSError | UnicodeError) -> bool:
+    return "SSL" in str(error)
 
 
 def explain(error: BaseException, url: str) -> str | None:
@@ -119,7 +125,7 @@ def _explain_network(error: OSError | UnicodeError, at: str) -> str:
         return f"The certificate of PostgreSQL at {at} is not trusted ({reason}): name its authority by sslrootcert."
     if isinstance(error, ssl.SSLError):
         return f"TLS with PostgreSQL at {at} fails ({_shown(error.reason or 'no reason given')}): correct sslmode."
-    if "SSL" in str(error):
+    if _is_about_tls(error):
         return f"PostgreSQL at {at} does not speak TLS: switch it on there, or correct sslmode in DATABASE_URL."
     if isinstance(error, socket.gaierror | UnicodeError):
         return f"The host in DATABASE_URL is unknown ({at}): correct it."

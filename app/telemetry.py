@@ -144,15 +144,19 @@ def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None
     logger.handle(record)
 
 
+OUTCOMES = ("ok", "errors", "refused", "unavailable", "aborted", "failed")
+
+
 class Telemetry:
     """Counts GraphQL requests since the start.
 
-    An outcome is `ok`, `errors` (errors of the caller beside or instead of data), `refused` (nothing ran) or `failed`
-    (a defect of this service).
+    An outcome is `ok`, `errors` (errors of the caller beside or instead of data), `refused` (nothing ran),
+    `unavailable` (for lack of the database, or of time), `aborted` (the caller hung up) or `failed` (a defect of this
+    service).
     """
 
     def __init__(self) -> None:
-        self.requests: Counter[str] = Counter({"ok": 0, "errors": 0, "refused": 0, "failed": 0})
+        self.requests: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
         self.seconds = 0.0
         self.started = time.time()
 

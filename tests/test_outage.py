@@ -361,3 +361,148 @@ def standby_of(primary: embedded.Server) -> Iterator[embedded.Server]:
             yield server
     finally:
         embedded.remove(folder)
+
+
+# ------------------------------------------------------------------------------------------------ what callers are told
+
+SHIPMENTS = {"query": "{ shipments(input: {offset: 1}) { items { id } } }"}
+
+
+def with_parameters(dsn: str, **parameters: str) -> str:
+    return f"{dsn}?{'&'.join(f'{name}={value}' for name, value in parameters.items())}"
+
+
+@asynccontextmanager
+async def locked(dsn: str, table: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute(f"LOCK TABLE {table}")
+            yield connection
+    finally:
+        await connection.close()
+
+
+def told_once(response: httpx.Response, code: str, caplog: pytest.LogCaptureFixture, reason: str) -> bool:
+    """Whether it was 503 with the code, and one line of warning without a traceback in the log."""
+    warnings = [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+    facts = [(record.facts["code"], record.facts["reason"]) for record in warnings]  # type: ignore[attr-defined]
+    assert facts == [(code, reason)]
+    assert warnings[0].exc_info is None
+    [error] = response.json()["errors"]
+    return (response.status_code, error["extensions"]["code"]) == (503, code)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"), [({"lock_timeout": "50ms"}, "55P03"), ({"statement_timeout": "50ms"}, "57014")]
+)
+async def test_a_timeout_of_the_server_is_told(
+    demo_copy_dsn: str, parameters: dict[str, str], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = with_parameters(demo_copy_dsn, **parameters)
+    async with running(settings_for(url)) as app, locked(demo_copy_dsn, "shipments"):
+        response = await Load(app, demo_copy_dsn).post(SHIPMENTS)
+    assert told_once(response, "TIMEOUT", caplog, reason)
+    assert response.headers["retry-after"] == "1"
+
+
+async def test_a_statement_that_somebody_cancels_is_told(demo_copy_dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+    blocked = "SELECT pg_cancel_backend(pid) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))"
+    async with running(settings_for(demo_copy_dsn)) as app, locked(demo_copy_dsn, "shipments") as holder:
+        asking = asyncio.create_task(Load(app, demo_copy_dsn).post(SHIPMENTS))
+        async with asyncio.timeout(FAR_TOO_LONG):
+            while not await holder.fetch(blocked, holder.get_server_pid()):  # noqa: ASYNC110
+                await asyncio.sleep(0.002)  # nobody tells that a statement waits
+        assert told_once(await asking, "TIMEOUT", caplog, "57014")
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("53100", "UNAVAILABLE"), ("53200", "OVERLOADED"), ("58030", "UNAVAILABLE")]
+)
+async def test_a_write_for_which_the_server_lacks_something_is_told_and_changes_nothing(
+    demo_copy_dsn: str, state: str, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A trigger says what a full disk would: the words and the code are the server's."""
+    connection = await asyncpg.connect(demo_copy_dsn)
+    await connection.execute(
+        f"""
+        CREATE FUNCTION lack() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'could not extend file "base/1/secret"' USING ERRCODE = '{state}'; END $$;
+        CREATE TRIGGER lack BEFORE INSERT ON carriers FOR EACH ROW EXECUTE FUNCTION lack()
+        """
+    )
+    async with running(settings_for(demo_copy_dsn)) as app:
+        response = await Load(app, demo_copy_dsn).write("Comet")
+        assert told_once(response, code, caplog, state)
+        assert "secret" not in response.text
+        assert response.json()["errors"][0]["message"].endswith("Nothing was changed.")
+        await connection.execute("DROP TRIGGER lack ON carriers")
+        assert (await Load(app, demo_copy_dsn).write("Comet")).status_code == 200
+    await connection.close()
+
+
+async def test_a_server_without_a_connection_left_is_told(demo_copy_dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+    connection = await asyncpg.connect(demo_copy_dsn)
+    role = f"waybill_few_{os.getpid()}"
+    await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'few' CONNECTION LIMIT 2")
+    await connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    try:
+        server = demo_copy_dsn.rpartition("@")[2]
+        async with (
+            running(settings_for(f"postgresql://{role}:few@{server}", pool_size=5)) as app,
+            locked(demo_copy_dsn, "shipments"),
+        ):
+            load = Load(app, demo_copy_dsn)
+            asking = asyncio.create_task(load.post(SHIPMENTS))
+            await until(lambda: app.state.db.pool.lent == 1)
+            response = await load.post({"query": "{ carriers { itemsFound } }"})
+            asking.cancel()
+            await asyncio.wait([asking])
+        assert told_once(response, "OVERLOADED", caplog, "53300")
+    finally:
+        await connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+        await connection.close()
+
+
+async def test_a_server_that_is_gone_is_told_and_found_again() -> None:
+    with embedded.temporary() as server:
+        await migrate(server.dsn)
+        await fixtures.load(server.dsn)
+        async with running(settings_for(server.dsn)) as app:
+            load = Load(app, server.dsn)
+            await load.learn()
+            server.stop()
+            for response in (await load.post(SHIPMENTS), await load.write("Comet")):
+                assert response.status_code == 503
+                assert response.headers["retry-after"] == "5"
+                assert response.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+            assert (await client_get(app, "/readyz")).status_code == 503
+            assert (await client_get(app, "/healthz")).status_code == 200
+
+
+async def test_what_was_read_is_shown_beside_what_was_not(demo_copy_dsn: str) -> None:
+    query = "{ shipments(input: {offset: 12}) { items { id trackAndTraces { code carrier { name } } } } }"
+    async with running(settings_for(with_parameters(demo_copy_dsn, lock_timeout="50ms"))) as app:
+        await app.state.db.events.close()  # or the carriers are cached
+        load = Load(app, demo_copy_dsn)
+        whole = await load.post({"query": query})
+        async with locked(demo_copy_dsn, "carriers"):
+            partial = await load.post({"query": query})
+    assert whole.status_code == 200
+    assert "errors" not in whole.json()
+    assert {error["extensions"]["code"] for error in partial.json()["errors"]} == {"TIMEOUT"}
+    assert partial.status_code == 200
+    ids = [[item["id"] for item in response.json()["data"]["shipments"]["items"]] for response in (whole, partial)]
+    assert ids[0] == ids[1]
+
+
+async def test_a_defect_is_still_a_defect(demo_copy_dsn: str) -> None:
+    async with running(settings_for(demo_copy_dsn)) as app:
+        connection = await asyncpg.connect(demo_copy_dsn)
+        await connection.execute("ALTER TABLE shipments RENAME TO lost")
+        await connection.close()
+        response = await Load(app, demo_copy_dsn).post(SHIPMENTS)
+    assert response.status_code == 200
+    [error] = response.json()["errors"]
+    assert (error["message"], error["extensions"]["code"]) == ("Internal server error", "INTERNAL_SERVER_ERROR")
+    assert error["extensions"]["requestId"] == response.headers["x-request-id"]

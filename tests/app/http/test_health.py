@@ -19,7 +19,9 @@ async def test_an_unknown_path_is_404_in_the_shape_of_all_errors(client: httpx.A
 
 async def test_it_is_ready_when_it_can_answer(client: httpx.AsyncClient) -> None:
     assert (await client.get("/healthz")).status_code == 200
-    assert (await client.get("/readyz")).status_code == 200
+    response = await client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ready", "writable": True, "notifications": "listening"}
 
 
 async def test_it_is_alive_but_not_ready_without_its_database(client: httpx.AsyncClient, db: Database) -> None:
@@ -47,3 +49,6 @@ async def test_metrics_count_requests_documents_and_statements(client: httpx.Asy
     assert values['waybill_documents_total{result="hit"}'] == "1"
     assert values['waybill_documents_total{result="miss"}'] == "3"
     assert "waybill_statements_total" in values
+    assert values["waybill_repeated_total"] == "0"
+    assert "waybill_connections_in_use 0\n" in text
+    assert "waybill_connections_awaited 0\n" in text
