@@ -28,7 +28,7 @@ from app.execution.execute import Engine
 from app.execution.schema import build
 from app.http import export, health, openapi, shop
 from app.http.address import client_address
-from app.http.deadline import Deadlines
+from app.http.deadline import WORK, Deadlines
 from app.http.export import ShipmentExport
 from app.http.graphql import GraphQLEndpoint
 from app.http.middleware import Exchange, WholeExchange
@@ -96,14 +96,14 @@ class Waybill:
         """
         viewer, refused, state = None, None, scope["state"]
         key = state["storefront_key"]
-        if isinstance(key, ServiceUnavailable):
+        if key is not None and isinstance(key, ServiceUnavailable):
             raise key
         try:
             viewer = await self._authenticate(scope["headers"], state["fields"])
         except NotAuthenticated as error:
             refused = error.with_traceback(None)  # whose frames would hold the request in a circle
         is_refused = isinstance(key, NotAuthenticated)
-        return Context(
+        context = state[WORK].context = Context(
             db=self.db,
             request_id=state["request_id"],
             viewer=viewer,
@@ -116,6 +116,7 @@ class Waybill:
             address=client_address(scope),
             idempotency_key=state.get("idempotency_key"),
         )
+        return context
 
     async def _authenticate(self, headers: list[tuple[bytes, bytes]], fields: Mapping[bytes, bytes]) -> Viewer | None:
         if len(headers) != len(fields):  # some header came twice

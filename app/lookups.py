@@ -55,7 +55,7 @@ class Lookups:
         if self._gathering.get(group) is not lookup:  # it was full, and is under way
             return
         del self._gathering[group]
-        if all(answer.done() for _, answer in lookup.asked):  # whoever asked has gone
+        if lookup.left == len(lookup.asked):  # whoever asked has gone
             return
         task = lookup.task = asyncio.get_running_loop().create_task(lookup.run(self._fetch))
         self._under_way.add(task)
@@ -65,18 +65,20 @@ class Lookups:
 class _Lookup:
     """One statement for those that `asked`: their keys, and where each waits for its row."""
 
-    __slots__ = ("asked", "batch", "composition", "scope", "task")
+    __slots__ = ("asked", "batch", "composition", "left", "scope", "task")
 
     def __init__(self, composition: Composition, batch: Batch, scope: Scope) -> None:
         self.composition = composition
         self.batch = batch
         self.scope = scope
         self.asked: list[tuple[Any, asyncio.Future[Member | None]]] = []
+        self.left = 0  # how many of them do not wait any more
         self.task: asyncio.Task[None] | None = None
 
     def leave(self) -> None:
         """One of those that asked does not wait any more. The statement ends with the last of them."""
-        if self.task is not None and all(answer.done() for _, answer in self.asked):
+        self.left += 1
+        if self.task is not None and self.left == len(self.asked):
             self.task.cancel()
 
     async def run(self, fetch: FetchFused) -> None:

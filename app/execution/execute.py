@@ -27,7 +27,7 @@ from app.execution.replay import replay
 from app.execution.run import Run
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # frozen would cost more than all else there is to an answer
 class Answer:
     """`body` is the response as JSON values. `ran` is false for a request error: the body has no `data` then.
 

@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
-from typing import Any
+from typing import Protocol
+
+from starlette.types import Receive, Scope
 
 DEADLINE_SECONDS = 15.0
 # So much of the time, and no more than so many seconds, is left for taking back what was begun, and for saying so.
@@ -29,25 +31,47 @@ class Ending(Enum):
     LEFT = auto()
 
 
+class Cancellable(Protocol):
+    def cancel(self) -> None: ...
+
+
 class Work:
-    """The answering of one request, by the task that runs it.
+    """The answering of one request by a task that began at `since`, by `time.perf_counter`.
 
     What `goes_on` is not cancelled when its caller leaves: a write ends as it would have, whoever hears of it.
+    `context` is what goes on fetching for the request beside its task, and is cancelled with it.
     """
 
-    __slots__ = ("_deadlines", "_ending", "_task", "goes_on", "since")
+    # Every request has one of these, so nothing is set that is seldom needed.
+    goes_on = False
+    context: Cancellable | None = None
+    _ending: Ending | None = None
+    _watcher: asyncio.Task[None] | None = None
 
-    def __init__(self, deadlines: "Deadlines", task: "asyncio.Task[Any] | None", since: float) -> None:
+    def __init__(self, deadlines: "Deadlines", task: asyncio.Task[object] | None, since: float) -> None:
         self._deadlines = deadlines
         self._task = task
-        self._ending: Ending | None = None
-        self.goes_on = False
         self.since = since
+        deadlines.running[self] = None
+        if deadlines.timer is None:
+            deadlines.start()
 
     def end(self) -> None:
         """It is answered."""
         self._deadlines.running.pop(self, None)
-        self._task = None
+        self._task = self.context = None  # which hold what holds this
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    def watch(self, scope: Scope, receive: Receive) -> None:
+        """Sees to it that `leave` is called where the server does not do so by itself; the body has been read."""
+        if EXTENSION not in scope.get("extensions", ()):
+            self._watcher = asyncio.get_running_loop().create_task(self._watch(receive))
+
+    async def _watch(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.leave()
 
     def leave(self) -> None:
         """Its caller has gone."""
@@ -55,9 +79,12 @@ class Work:
             self.cancel(Ending.LEFT)
 
     def cancel(self, ending: Ending) -> None:
-        if self._task is not None and self._ending is None:
-            self._ending = ending
-            self._task.cancel()
+        if self._task is None or self._ending is not None:
+            return
+        self._ending = ending
+        self._task.cancel()
+        if self.context is not None:
+            self.context.cancel()
 
     def was_cancelled(self, ending: Ending) -> bool:
         """Whether `ending` is why the task was cancelled, to be asked once, by whoever answers in spite of it."""
@@ -76,7 +103,9 @@ class Work:
         """The deadline begins anew after the block, which has limits of its own."""
         self.lift()
         yield
-        self._deadlines.begin_anew(self)
+        self.since = time.perf_counter()
+        self._deadlines.running[self] = None
+        self._deadlines.start()
 
 
 class Deadlines:
@@ -85,28 +114,19 @@ class Deadlines:
     def __init__(self, seconds: float = DEADLINE_SECONDS) -> None:
         self._seconds = seconds - min(seconds * _REMAINDER, _MOST_REMAINDER_SECONDS)
         self.running: dict[Work, None] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
-    def begin(self, since: float) -> Work:
-        """The work of the running task, which is a request that came at `since` by `time.perf_counter`."""
-        work = Work(self, asyncio.current_task(), since)
-        self.running[work] = None
-        if self._timer is None:
-            self._look_in(self._seconds)
-        return work
-
-    def begin_anew(self, work: Work) -> None:
-        work.since = time.perf_counter()
-        self.running[work] = None
-        if self._timer is None:
+    def start(self) -> None:
+        """Starts the timer, where it does not run."""
+        if self.timer is None:
             self._look_in(self._seconds)
 
     def _look_in(self, seconds: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
+        self.timer = asyncio.get_running_loop().call_later(seconds, self._look)
 
     def _look(self) -> None:
         """Cancels what is late, and looks again when the next one will be. Nothing runs, no timer."""
-        self._timer = None
+        self.timer = None
         while self.running:
             work = next(iter(self.running))
             left = work.since + self._seconds - time.perf_counter()

@@ -19,8 +19,7 @@ import sql
 from app.auth.viewer import Kind
 from app.context import Context
 from app.errors import RequestRefused, WaybillError
-from app.http.deadline import WORK
-from app.http.disconnect import CallerLeft, while_connected
+from app.http.deadline import WORK, Work
 from app.http.negotiation import accepts_gzip
 from app.http.query_filters import QueryFilters
 from app.http.reply import reply
@@ -74,14 +73,12 @@ class ShipmentExport:
             return
         self._running += 1
         state["outcome"] = "failed"
-        # It takes as long as its caller needs, and looks after the caller itself.
-        state[WORK].lift()
-        state[WORK].goes_on = True
+        work: Work = state[WORK]
+        work.lift()  # it takes as long as its caller needs
+        work.watch(scope, receive)
         try:
-            await while_connected(receive, self._stream(context, arguments, Headers(scope=scope), send))
+            await self._stream(context, arguments, Headers(scope=scope), send)
             state["outcome"] = "ok"
-        except CallerLeft:
-            state["outcome"] = "aborted"
         finally:
             self._running -= 1
 

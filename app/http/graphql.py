@@ -26,12 +26,11 @@ from app.errors import (
     StorefrontKeyRequired,
     TimedOut,
 )
-from app.execution.document import Operation, RequestErrors
+from app.execution.document import RequestErrors
 from app.execution.errors import log_fault
 from app.execution.execute import Answer, Engine, refuse
 from app.http.body import read_body
 from app.http.deadline import WORK, Ending, Work
-from app.http.disconnect import while_wanted
 from app.http.mutation import REPLAYED, StoredAnswer, read_key, run_mutation
 from app.http.negotiation import GRAPHQL_RESPONSE, JSON, is_json, negotiate
 from app.http.rate_limit import Admission
@@ -146,7 +145,9 @@ class GraphQLEndpoint(Answering):
             _check_body(headers)
             request = GraphQLRequest.of(_load(await read_body(scope, receive, self._body_bytes)))
 
-        answer = await self._answer(request, scope, receive)
+        if "body" not in scope["state"]:  # else the server knows the whole request, and looks after its caller
+            scope["state"][WORK].watch(scope, receive)
+        answer = await self._answer(request, scope)
         if answer.fault:
             return unavailable(answer.fault, {"errors": answer.body["errors"]}), "unavailable"
         if isinstance(answer, StoredAnswer):
@@ -154,7 +155,7 @@ class GraphQLEndpoint(Answering):
         status = 200 if answer.ran or media_type != GRAPHQL_RESPONSE else 400
         return reply(answer.body, status, media_type, _VARY), _outcome(answer)
 
-    async def _answer(self, request: GraphQLRequest, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, request: GraphQLRequest, scope: Scope) -> Answer:
         """Raises `StorefrontKeyRequired` or `StorefrontKeyInvalid`: a stranger does not learn what the schema lacks."""
         request_id: str = scope["state"]["request_id"]
         try:
@@ -170,7 +171,7 @@ class GraphQLEndpoint(Answering):
             _check_key(scope)
 
         if operation.kind is not OperationType.MUTATION:
-            return await while_wanted(scope, receive, self._read(operation, request.variables, scope))
+            return await self._engine.run(operation, request.variables, await self._open_context(scope), request_id)
 
         work: Work = scope["state"][WORK]
         work.goes_on = True
@@ -181,14 +182,6 @@ class GraphQLEndpoint(Answering):
         asked = request.query, operation.name, request.variables
         scope["state"]["idempotency_key"] = read_key(scope["headers"], request.extensions, *asked)
         return await run_mutation(partial(self._open_context, scope), run, request_id, work)
-
-    async def _read(self, operation: Operation, variables: dict[str, Any], scope: Scope) -> Answer:
-        context = await self._open_context(scope)
-        try:
-            return await self._engine.run(operation, variables, context, scope["state"]["request_id"])
-        except asyncio.CancelledError:
-            context.cancel()
-            raise
 
 
 def _accepted(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -57,7 +57,7 @@ class Exchange:
             await self.app(scope, receive, send)
             return
         started, state = time.perf_counter(), _begin(scope)
-        work = state[WORK] = self._deadlines.begin(started)
+        work = state[WORK] = Work(self._deadlines, asyncio.current_task(), started)
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -71,10 +71,10 @@ class Exchange:
             await self.app(scope, receive, send_with_headers)
         except asyncio.CancelledError:
             reply = _ended(work, scope)
-            if reply is None or status:
+            if reply is not None and reply.status_code == _LEFT:
+                status = status or _LEFT
+            elif reply is None or status:
                 raise
-            if reply.status_code == _LEFT:
-                status = _LEFT
             else:
                 await reply(scope, receive, send_with_headers)
         except Exception as error:
@@ -96,7 +96,8 @@ class WholeExchange(Answering):
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
         started, state = time.perf_counter(), _begin(scope)
-        work = state[WORK] = self._deadlines.begin(started)
+        # A server that knows the task spares us looking for it; it must not stay in the scope, which the task holds.
+        work = state[WORK] = Work(self._deadlines, state.pop("task", None) or asyncio.current_task(), started)
         status = 0
         try:
             try:

@@ -30,7 +30,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ATTEMPTS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class StoredAnswer(Answer):
     """The answer of an earlier request, byte for byte. `body` is empty."""
 
@@ -86,7 +86,6 @@ async def run_mutation(
             if not _is_failure(answer, write):
                 answer = await _commit(answer, write, request_id)
         except asyncio.CancelledError:
-            context.cancel()
             if context.writing is not None and work.was_cancelled(Ending.LATE):
                 raise TimedOut(f"{TimedOut.text} Nothing was changed.", reason="deadline") from None
             raise

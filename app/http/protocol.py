@@ -195,7 +195,7 @@ class Cycle(RequestResponseCycle):
 
     async def answer(self, answering: Answering) -> None:
         self._is_received = True
-        self.scope["state"]["body"] = bytes(self.body)
+        self.scope["state"].update(body=bytes(self.body), task=self.task)
         self.body = bytearray()
         try:
             reply = await answering.answer(self.scope, self.receive)  # type: ignore[arg-type]  # uvicorn has own types

@@ -31,8 +31,7 @@ from app.errors import (
 )
 from app.execution.errors import log_defect, log_fault
 from app.http.body import read_body
-from app.http.deadline import WORK, Ending
-from app.http.disconnect import while_wanted
+from app.http.deadline import WORK, Ending, Work
 from app.http.rate_limit import WINDOW_SECONDS
 from app.http.reply import reply, unavailable
 from app.http.shop_answer import (
@@ -147,17 +146,10 @@ class ShopEndpoint:
         is_read = allowed != "POST"
         body = {} if is_read else _object(await read_body(scope, receive, self._body_bytes))
         call = Call(context, scope["path_params"].get("id", ""), QueryParams(scope["query_string"]), body)
-        if is_read:
-            return await while_wanted(scope, receive, self._read(call))
-        scope["state"][WORK].goes_on = True
+        work: Work = scope["state"][WORK]
+        work.goes_on = not is_read
+        work.watch(scope, receive)
         return await self._endpoint.handle(call)
-
-    async def _read(self, call: Call) -> Response:
-        try:
-            return await self._endpoint.handle(call)
-        except asyncio.CancelledError:
-            call.context.cancel()
-            raise
 
 
 def _unavailable(error: ServiceUnavailable, request_id: str) -> Response:

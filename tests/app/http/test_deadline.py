@@ -175,7 +175,7 @@ async def test_what_waits_too_long_for_a_connection_is_refused(demo_copy_dsn: st
 async def test_the_time_of_a_slow_body_is_not_the_requests() -> None:
     """Bodies have a limit of their own."""
     deadlines = Deadlines(3600)
-    work = deadlines.begin(time.perf_counter())
+    work = Work(deadlines, asyncio.current_task(), time.perf_counter())
     since, pieces = work.since, [b'{"query": ', b'"{ __typename }"}']
 
     async def receive() -> dict[str, Any]:
@@ -195,12 +195,12 @@ async def test_the_time_of_a_slow_body_is_not_the_requests() -> None:
 
 
 def stop(deadlines: Deadlines) -> None:
-    assert deadlines._timer
-    deadlines._timer.cancel()
+    assert deadlines.timer
+    deadlines.timer.cancel()
 
 
 async def wait_for_ever(begun: list[Work], deadlines: Deadlines) -> Ending | None:
-    work = deadlines.begin(time.perf_counter())
+    work = Work(deadlines, asyncio.current_task(), time.perf_counter())
     begun.append(work)
     try:
         await asyncio.Event().wait()
@@ -216,7 +216,7 @@ async def test_one_timer_serves_all_and_none_runs_when_nothing_does() -> None:
     tasks = [asyncio.create_task(wait_for_ever(work, deadlines)) for _ in range(50)]
     assert await asyncio.gather(*tasks) == [Ending.LATE] * 50
     assert not deadlines.running
-    await until(lambda: deadlines._timer is None)
+    await until(lambda: deadlines.timer is None)
 
 
 async def test_who_leaves_is_told_apart_from_who_is_late_and_from_others() -> None:

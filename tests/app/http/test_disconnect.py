@@ -13,7 +13,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.data import fixtures
-from app.http.disconnect import CallerLeft, while_connected
 from app.http.protocol import Protocol
 from tests.app.http.test_protocol import Served, serve
 from tests.conftest import credentials, running, settings_for, until
@@ -158,36 +157,3 @@ async def test_one_who_leaves_is_a_line_in_the_log_and_no_defect(
     assert [(line.levelname, line.facts["status"], line.facts["outcome"]) for line in lines] == [  # type: ignore[attr-defined]
         ("INFO", 499, "aborted")
     ]
-
-
-async def test_work_whose_caller_stays_gives_its_result() -> None:
-    async def receive() -> dict[str, Any]:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def work() -> int:
-        return 7
-
-    async def fail() -> int:
-        raise LookupError
-
-    assert await while_connected(receive, work()) == 7  # type: ignore[arg-type]
-    with pytest.raises(LookupError):
-        await while_connected(receive, fail())  # type: ignore[arg-type]
-
-
-async def test_work_is_cancelled_when_its_caller_leaves() -> None:
-    ended = asyncio.Event()
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.disconnect"}
-
-    async def work() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-
-    with pytest.raises(CallerLeft):
-        await while_connected(receive, work())  # type: ignore[arg-type]
-    assert ended.is_set()

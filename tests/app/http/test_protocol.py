@@ -166,7 +166,7 @@ class Whole(Answering):
         return self if scope["path"] != "/by/asgi" else None
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
-        body = scope["state"].pop("body", None)
+        body, _task = scope["state"].pop("body", None), scope["state"].pop("task", None)
         self.at_hand.append(body is not None)
         told = {key: repr(value) for key, value in scope.items() if key not in ("client", "server", "extensions")}
         text = (await read(receive) if body is None else body).decode("latin-1")
