@@ -44,6 +44,9 @@ class Settings:
     `token_secret` signs and checks the service's own HS256 tokens; `jwks_file` names further public keys, each with its
     own `kid` and `alg`. `redis_url` is where workers share their rate limits; without one each counts alone.
     `allowed_origins` are those whose pages may call from a browser, as browsers write them (`app.http.cors`).
+    `listen_url` is where the database's notifications are listened to, in place of `database_url`. `statement_cache` is
+    how many prepared statements a connection keeps. `deadline` is what a request may take, in seconds, and
+    `pool_wait_seconds` how long it may wait for a connection, with no more than `pool_queue` that do.
     `login_attempts_per_…` bound the logins of a minute (C-47). `executor` is `plan`, or `plain` to have graphql-core
     run everything: the answers are the same.
     """
@@ -58,6 +61,11 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     pool_size: int = 10
+    pool_wait_seconds: float = 5.0
+    pool_queue: int = 5_000
+    statement_cache: int = 500
+    listen_url: str | None = field(default=None, repr=False)
+    deadline: float = 15.0
     development: bool = False
     executor: str = "plan"
     login_attempts_per_email: int = 5
@@ -91,6 +99,11 @@ class Settings:
         read("HOST", str)
         read("PORT", _between(1, _LARGEST_PORT))
         read("POOL_SIZE", _between(1, 1_000))
+        read("POOL_WAIT_SECONDS", _seconds(0.1, 600))
+        read("POOL_QUEUE", _between(1, 1_000_000))
+        read("STATEMENT_CACHE", _between(0, 100_000))
+        read("LISTEN_URL", _database_url)
+        read("DEADLINE", _seconds(0.1, 3_600))
         read("DEVELOPMENT", _flag)
         read("EXECUTOR", _executor)
         read("LOGIN_ATTEMPTS_PER_EMAIL", _between(1, 1_000))
@@ -166,5 +179,14 @@ def _between(low: int, high: int) -> Callable[[str], int]:
         if not text.isascii() or not text.isdecimal() or not low <= int(text[:20]) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
         return int(text)
+
+    return convert
+
+
+def _seconds(low: float, high: float) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) or not low <= float(text) <= high:
+            raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
+        return float(text)
 
     return convert

@@ -144,11 +144,14 @@ def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None
     logger.handle(record)
 
 
+OUTCOMES = ("ok", "errors", "refused", "unavailable", "aborted", "failed")
+
+
 class Requests:
     """The requests of one surface since the start, by outcome, and the seconds spent on them."""
 
-    def __init__(self, outcomes: Iterable[str]) -> None:
-        self.outcomes = Counter(dict.fromkeys(outcomes, 0))
+    def __init__(self) -> None:
+        self.outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
         self.seconds = 0.0
 
     def record(self, outcome: str, seconds: float) -> None:
@@ -159,16 +162,13 @@ class Requests:
 class Telemetry:
     """Counts requests since the start, by surface: `graphql` at all of its paths, `rest` and `export`.
 
-    An outcome is `ok`, `errors` (errors of the caller beside or instead of data), `refused` (nothing ran), `failed` (a
-    defect of this service), or `aborted` for an export whose caller went before its end.
+    An outcome is `ok`, `errors` (errors of the caller beside or instead of data), `refused` (nothing ran),
+    `unavailable` (for lack of the database, or of time), `aborted` (the caller hung up before the end) or `failed` (a
+    defect of this service).
     """
 
     def __init__(self) -> None:
-        self.requests = {
-            "graphql": Requests(("ok", "errors", "refused", "failed")),
-            "rest": Requests(("ok", "errors", "refused", "failed")),
-            "export": Requests(("ok", "refused", "failed", "aborted")),
-        }
+        self.requests = {surface: Requests() for surface in ("graphql", "rest", "export")}
         self.started = time.time()
 
 

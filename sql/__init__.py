@@ -30,7 +30,7 @@ comes before it. Where the pieces are many or unknown, a text for any number of 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from math import prod
 from typing import Any, Self
@@ -42,6 +42,8 @@ _NOTE = re.compile(r"^-- (feeds|reaches|filters|sorts|each): (.+)$", re.MULTILIN
 _PLACE = re.compile(r"\{(\w+)(?: (\w+))?(?: (\w+))?\}")
 _VISIBLE = re.compile(r"\{visible(?: (\w+))?(?: (\w+))?\}")
 _TIES: tuple[tuple[str, ...], ...] = ((), ("ID ASC",), ("ID DESC",))
+# `FOR UPDATE` is taken for a write, which only means that nobody repeats the statement.
+_WRITE = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|SET_CONFIG|NEXTVAL)\b", re.IGNORECASE)
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 # Each is a scan of its own in the plan, which takes time to plan, and to start where it finds nothing.
 _MOST_MERGED = 16
@@ -128,6 +130,12 @@ class Statement:
     feeds: tuple[str, ...]
     file: "File" = field(repr=False)
     forms: list[Form] = field(default_factory=list, repr=False)
+
+    @cached_property
+    def is_read(self) -> bool:
+        """Whether it changes nothing, so that it may be sent twice."""
+        parts = [self.template, *(form.template for form in self.forms), *self.file.fragments.values()]
+        return not any(map(_WRITE.search, parts))
 
     def prepare(
         self,

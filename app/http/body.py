@@ -8,6 +8,7 @@ from typing import Any
 from starlette.types import Receive, Scope
 
 from app.errors import RequestRefused
+from app.http.deadline import WORK
 
 _BODY_SECONDS = 15
 
@@ -40,8 +41,9 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     body: bytes | None = state.get("body")
     if body is None:
         try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                body = await _read(receive, limit)
+            with state[WORK].suspended():
+                async with asyncio.timeout(_BODY_SECONDS):
+                    body = await _read(receive, limit)
         except TimeoutError:
             raise RequestRefused("The body did not arrive in time.", status=408, code="REQUEST_TIMEOUT") from None
     if len(body) > limit:

@@ -5,6 +5,7 @@ A request error (malformed document, invalid, over a limit) is 400 for a caller 
 has its HTTP status for both.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,15 +18,24 @@ from graphql import GraphQLError, OperationType
 from starlette.types import Receive, Scope
 
 from app.auth import storefront_key
-from app.errors import NotAuthenticated, RequestRefused, StorefrontKeyInvalid, StorefrontKeyRequired
+from app.errors import (
+    NotAuthenticated,
+    RequestRefused,
+    ServiceUnavailable,
+    StorefrontKeyInvalid,
+    StorefrontKeyRequired,
+    TimedOut,
+)
 from app.execution.document import RequestErrors
+from app.execution.errors import log_fault
 from app.execution.execute import Answer, Engine, refuse
 from app.http import index
 from app.http.body import read_body, refusal_headers
+from app.http.deadline import WORK, Ending, Work
 from app.http.mutation import REPLAYED, StoredAnswer, read_key, run_mutation
 from app.http.negotiation import GRAPHQL_RESPONSE, JSON, accept_of, is_json, negotiate
 from app.http.rate_limit import Admission
-from app.http.reply import Answering, Reply, refusal, reply, reply_bytes
+from app.http.reply import Answering, Reply, refusal, reply, reply_bytes, unavailable
 from app.telemetry import Telemetry
 
 # A browser sends none of these from a page of another origin unless a preflight allowed it, which is for the origins of
@@ -124,6 +134,13 @@ class GraphQLEndpoint(Answering):
             response, outcome = refusal(error, _refusal_headers(error)), "refused"
         except (StorefrontKeyRequired, StorefrontKeyInvalid) as error:
             response, outcome = _key_refusal(error), "refused"
+        except ServiceUnavailable as error:
+            response, outcome = _unavailable(error, scope), "unavailable"
+        except asyncio.CancelledError:
+            outcome = "aborted"
+            if not scope["state"][WORK].was_cancelled(Ending.LATE):
+                raise
+            response, outcome = _unavailable(TimedOut(reason="deadline"), scope), "unavailable"
         finally:
             scope["state"]["outcome"] = outcome
             self._requests.record(outcome, time.perf_counter() - started)
@@ -147,9 +164,13 @@ class GraphQLEndpoint(Answering):
             else:
                 _check_type(headers)
                 request = GraphQLRequest.of(_load(await read_body(scope, receive, self._body_bytes)))
+            if "body" not in scope["state"]:  # else the server knows the whole request, and looks after its caller
+                scope["state"][WORK].watch(scope, receive)
             answer = await self._answer(request, scope)
         except PersistedQueryNotSupported as refused:
             answer = refuse(refused, scope["state"]["request_id"])
+        if answer.fault:
+            return unavailable(answer.fault, {"errors": answer.body["errors"]}), "unavailable"
         if isinstance(answer, StoredAnswer):
             return reply_bytes(answer.text, 200, media_type, _VARY | REPLAYED), _outcome(answer)
         status = 200 if answer.ran or media_type != GRAPHQL_RESPONSE else 400
@@ -173,12 +194,15 @@ class GraphQLEndpoint(Answering):
         if operation.kind is not OperationType.MUTATION:
             return await self._engine.run(operation, request.variables, await self._open_context(scope), request_id)
 
+        work: Work = scope["state"][WORK]
+        work.goes_on = True
+
         async def run(context: Any) -> Answer:
             return await self._engine.run(operation, request.variables, context, request_id)
 
         asked = request.query, operation.name, request.variables
         scope["state"]["idempotency_key"] = read_key(scope["headers"], request.extensions, *asked)
-        return await run_mutation(partial(self._open_context, scope), run, request_id)
+        return await run_mutation(partial(self._open_context, scope), run, request_id, work)
 
 
 def _check_type(headers: Fields) -> None:
@@ -255,7 +279,7 @@ def _check_key(scope: Scope) -> None:
     key = scope["state"]["storefront_key"]
     if key is None:
         raise StorefrontKeyRequired
-    if isinstance(key, NotAuthenticated):
+    if isinstance(key, NotAuthenticated | ServiceUnavailable):
         raise key
 
 
@@ -268,6 +292,11 @@ def _key_refusal(error: StorefrontKeyRequired | StorefrontKeyInvalid) -> Reply:
         "errors": [{"message": error.message, "extensions": error.extensions}],
     }
     return reply(body, error.status, headers=_VARY)
+
+
+def _unavailable(error: ServiceUnavailable, scope: Scope) -> Reply:
+    log_fault(error, scope["state"]["request_id"])
+    return unavailable(error)
 
 
 def _outcome(answer: Answer) -> str:

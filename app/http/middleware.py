@@ -1,5 +1,6 @@
 """What every exchange has, whatever its path: an id, a line in the log, safe headers, and never a bare exception."""
 
+import asyncio
 import logging
 import random
 import re
@@ -8,8 +9,10 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.execution.errors import internal, log_defect
-from app.http.reply import Answering, Reply, reply
+from app.errors import ServiceUnavailable, TimedOut
+from app.execution.errors import internal, log_defect, log_fault
+from app.http.deadline import WORK, Deadlines, Ending, Work
+from app.http.reply import Answering, Reply, reply, unavailable
 from app.telemetry import Requests, log_facts
 
 logger = logging.getLogger("waybill.http")
@@ -36,23 +39,29 @@ _SAFE_HEADERS: list[Header] = [
 ]
 _SAFE_NAMES = frozenset(name for name, _ in _SAFE_HEADERS)
 
+# What proxies write into their logs where the caller did not wait for the answer. Nobody receives it.
+_LEFT = 499
+
 
 class Exchange:
     """Pure ASGI, and raw: it is in the way of every request.
 
     The id is in `scope["state"]["request_id"]` and in the header X-Request-ID of the answer. What a step behind adds to
     the list `scope["state"]["headers"]` goes into the answer, whoever gives it. The headers of the request are in
-    `scope["state"]["fields"]` by name; of one that comes twice the first counts.
+    `scope["state"]["fields"]` by name; of one that comes twice the first counts. `scope["state"]["work"]` is the
+    request's `Work`: it is ended when `deadlines` say so, and when its caller leaves.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, deadlines: Deadlines | None = None) -> None:
         self.app = app
+        self._deadlines = deadlines or Deadlines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started, state = time.perf_counter(), _begin(scope)
+        work = state[WORK] = Work(self._deadlines, asyncio.current_task(), started)
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -64,33 +73,51 @@ class Exchange:
 
         try:
             await self.app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:
+            reply = _ended(work, scope)
+            if reply is not None and reply.status_code == _LEFT:
+                status = status or _LEFT
+            elif reply is None or status:
+                raise
+            else:
+                await reply(scope, receive, send_with_headers)
         except Exception as error:
             failure = _failure(error, scope)
             if status:
                 raise  # half an answer may be out, which only a broken connection can tell
             await failure(scope, receive, send_with_headers)
         finally:
+            work.end()
             _log(scope, status, started)
 
 
 class WholeExchange(Answering):
     """The same for what has its answer whole."""
 
-    def __init__(self, app: Answering) -> None:
+    def __init__(self, app: Answering, deadlines: Deadlines | None = None) -> None:
         self.app = app
+        self._deadlines = deadlines or Deadlines()
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
         started, state = time.perf_counter(), _begin(scope)
+        # A server that knows the task spares us looking for it; it must not stay in the scope, which the task holds.
+        work = state[WORK] = Work(self._deadlines, state.pop("task", None) or asyncio.current_task(), started)
         status = 0
         try:
             try:
                 reply = await self.app.answer(scope, receive)
+            except asyncio.CancelledError:
+                ended = _ended(work, scope)
+                if ended is None:
+                    raise
+                reply = ended
             except Exception as error:
                 reply = _failure(error, scope)
             status = reply.status_code
             reply.raw_headers = _with_defaults(reply.raw_headers + state["headers"])
             return reply
         finally:
+            work.end()
             _log(scope, status, started)
 
 
@@ -123,8 +150,21 @@ def _begin(scope: Scope) -> dict[str, Any]:
     return state
 
 
+def _ended(work: Work, scope: Scope) -> Reply | None:
+    """The answer to a request that was cancelled; None where somebody else did it."""
+    if work.was_cancelled(Ending.LATE):
+        return _failure(TimedOut(reason="deadline"), scope)
+    if work.was_cancelled(Ending.LEFT):
+        scope["state"]["outcome"] = "aborted"
+        return Reply(b"", _LEFT, [])
+    return None
+
+
 def _failure(error: Exception, scope: Scope) -> Reply:
     request_id = scope["state"]["request_id"]
+    if isinstance(error, ServiceUnavailable):
+        log_fault(error, request_id)
+        return unavailable(error)
     log_defect(error, request_id, path=scope["path"])
     return reply({"errors": [{"message": "Internal server error", "extensions": internal(request_id)}]}, 500)
 

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.http.reply import reply
 from app.http.shop import DEFAULT_PER_PAGE, ENDPOINTS, LARGEST_PER_PAGE, ROOT, Endpoint, not_allowed
-from app.http.shop_answer import Credentials, KeyProblem, Login, Problem, RateProblem
+from app.http.shop_answer import Credentials, KeyProblem, Login, Outage, Problem, RateProblem
 from app.resolvers.customer.identifier import LARGEST
 
 PATH = f"{ROOT}/openapi.json"
@@ -53,7 +53,7 @@ class OpenAPI:
 @cache
 def document() -> dict[str, Any]:
     """Made once: nothing in it varies."""
-    types = [endpoint.answer for endpoint in ENDPOINTS] + [Credentials, KeyProblem, Problem, RateProblem]
+    types = [endpoint.answer for endpoint in ENDPOINTS] + [Credentials, KeyProblem, Outage, Problem, RateProblem]
     _schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     paths: dict[str, Any] = {}
     for endpoint in ENDPOINTS:
@@ -126,6 +126,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         "403": _response("The storefront key is wrong or inactive.", _reference(KeyProblem)),
         "405": _response("The path has another method.", _reference(Problem), "Allow"),
         "429": _response("Too many requests.", _reference(RateProblem), *_RATE, "Retry-After"),
+        "503": _response("The database is not available, or this took too long.", _reference(Outage), "Retry-After"),
     }
     if endpoint.answer is Login:
         either = {"oneOf": [_reference(RateProblem), _reference(Problem)]}

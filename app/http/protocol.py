@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from app.http.deadline import EXTENSION, WORK
 from app.http.reply import Answering
 
 Find = Callable[[HTTPScope], Answering | None]
@@ -50,6 +51,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: {}}
         self._connection_scope = self.scope
         has_extras = self.access_log or self.root_path or self.config.reset_contextvars
         self._is_plain = not has_extras and self.limit_concurrency is None
@@ -57,6 +59,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if work := self.scope["state"].get(WORK):
+            work.leave()
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
@@ -191,7 +195,7 @@ class Cycle(RequestResponseCycle):
 
     async def answer(self, answering: Answering) -> None:
         self._is_received = True
-        self.scope["state"]["body"] = bytes(self.body)
+        self.scope["state"].update(body=bytes(self.body), task=self.task)
         self.body = bytearray()
         try:
             reply = await answering.answer(self.scope, self.receive)  # type: ignore[arg-type]  # uvicorn has own types

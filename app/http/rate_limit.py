@@ -19,7 +19,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.storefront_key import HEADER
-from app.errors import NotAuthenticated
+from app.errors import NotAuthenticated, ServiceUnavailable
 from app.http.reply import Reply, reply
 
 logger = logging.getLogger("waybill.rate_limit")
@@ -134,6 +134,9 @@ class Admission:
             key = state["storefront_key"] = await self._find_key(Headers(raw=brought))
         except NotAuthenticated as refusal:
             state["storefront_key"] = refusal.with_traceback(None)  # whose frames would hold the request in a circle
+            return None
+        except ServiceUnavailable as fault:
+            state["storefront_key"] = fault.with_traceback(None)
             return None
         quota = await self._limits.take(key["id"], key["requests_per_minute"])
         state["headers"] += quota.headers

@@ -1,6 +1,7 @@
 """Requests that ask for rows by key at the same time: one statement, and to each its own answer."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from starlette.applications import Starlette
 from app.auth.token import Tokens
 from app.database import Database
 from app.lookups import _MOST_KEYS
-from tests.conftest import GraphQL, credentials, running, settings_for
+from tests.conftest import GraphQL, credentials, running, settings_for, until
 
 SHIPMENT = "query ($id: String!) { shipment(id: $id) { id orderId items { sku } trackAndTraces { code } } }"
 ORDER = "query ($id: Int!) { order(orderId: $id) { id items { sku } shipments { id items { name } } } }"
@@ -123,13 +124,80 @@ async def test_who_leaves_takes_nobody_along(demo_copy_dsn: str, shipments: list
         assert app.state.db.statements - before == 1
 
 
+async def test_a_statement_ends_with_the_last_who_waits_for_it(demo_copy_dsn: str, shipments: list[str]) -> None:
+    async with running(settings_for(demo_copy_dsn)) as app:
+        await Caller(demo_copy_dsn, shipments[0]).call(app)
+        before = app.state.db.statements
+        async with locked(demo_copy_dsn) as holder:
+            callers = [Caller(demo_copy_dsn, key) for key in shipments[:3]]
+            calling = [asyncio.create_task(caller.call(app)) for caller in callers]
+            await waiting(holder, 1)
+            for caller, task in zip(callers[:2], calling, strict=False):
+                caller.gone.set()
+                await task
+                await waiting(holder, 1)
+            callers[2].gone.set()
+            await calling[2]
+            await waiting(holder, 0)
+        assert app.state.db.statements - before == 1
+        await until(lambda: app.state.db.pool.lent == 0)
+
+
+async def test_those_who_stay_are_answered_when_the_first_has_left(demo_copy_dsn: str, shipments: list[str]) -> None:
+    async with running(settings_for(demo_copy_dsn)) as app:
+        await Caller(demo_copy_dsn, shipments[0]).call(app)
+        async with locked(demo_copy_dsn) as holder:
+            callers = [Caller(demo_copy_dsn, key) for key in shipments[:3]]
+            calling = [asyncio.create_task(caller.call(app)) for caller in callers]
+            await waiting(holder, 1)
+            callers[0].gone.set()
+            await calling[0]
+        await asyncio.gather(*calling)
+    assert [caller.answer and caller.answer["data"]["shipment"]["id"] for caller in callers] == [None, *shipments[1:3]]
+
+
+class Caller:
+    """Asks for a shipment by ASGI, and leaves when `gone` is set."""
+
+    def __init__(self, dsn: str, key: str) -> None:
+        self.gone = asyncio.Event()
+        self.answer: Any = None
+        self._messages = [json.dumps({"query": SHIPMENT, "variables": {"id": key}}).encode()]
+        headers = {**credentials("staff", settings_for(dsn)), "content-type": "application/json"}
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+    async def call(self, app: Starlette) -> None:
+        await app({**REQUEST, "headers": self._headers}, self._receive, self._send)
+
+    async def _receive(self) -> Any:
+        if self._messages:
+            return {"type": "http.request", "body": self._messages.pop(), "more_body": False}
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        if message["type"] == "http.response.body" and not self.gone.is_set():
+            self.answer = json.loads(message["body"])
+
+
+REQUEST = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "client": ("127.0.0.1", 1)}
+
+
+async def waiting(holder: asyncpg.Connection, number: int) -> None:
+    """Returns when so many statements wait for what `holder` has locked."""
+    blocked = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))"
+    async with asyncio.timeout(30):
+        while await holder.fetchval(blocked, holder.get_server_pid()) != number:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)  # nobody tells that a statement waits
+
+
 @asynccontextmanager
-async def locked(dsn: str) -> AsyncIterator[None]:
+async def locked(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """Nobody reads shipments meanwhile."""
     connection = await asyncpg.connect(dsn)
     async with connection.transaction():
         await connection.execute("LOCK TABLE shipments")
-        yield
+        yield connection
     await connection.close()
 
 

@@ -43,6 +43,30 @@ def test_settings_pass_a_dsn_of_several_hosts_on_untouched() -> None:
     assert Settings.from_env({**GOOD, "DATABASE_URL": dsn}).database_url == dsn
 
 
+@pytest.mark.parametrize(
+    ("key", "good", "bad", "rule"),
+    [
+        ("POOL_WAIT_SECONDS", "2.5", "0", "a number of seconds from 0.1 to 600"),
+        ("POOL_QUEUE", "10", "0", "a whole number from 1 to 1000000"),
+        ("STATEMENT_CACHE", "0", "-1", "a whole number from 0 to 100000"),
+        ("DEADLINE", "30", "1e3", "a number of seconds from 0.1 to 3600"),
+        ("DEADLINE", "0.5", "nan", "a number of seconds from 0.1 to 3600"),
+    ],
+)
+def test_settings_bound_what_may_be_waited_for(key: str, good: str, bad: str, rule: str) -> None:
+    assert getattr(Settings.from_env({**GOOD, key: good}), key.lower()) == float(good)
+    with pytest.raises(SettingsError, match=f"{key} must be {rule}"):
+        Settings.from_env({**GOOD, key: bad})
+
+
+def test_settings_take_an_address_to_listen_at_and_do_not_print_it() -> None:
+    settings = Settings.from_env({**GOOD, "LISTEN_URL": "postgresql://user:secret@db.test/waybill"})
+    assert settings.listen_url == "postgresql://user:secret@db.test/waybill"
+    assert "secret" not in repr(settings)
+    with pytest.raises(SettingsError, match="LISTEN_URL must start with postgresql://"):
+        Settings.from_env({**GOOD, "LISTEN_URL": "db.test"})
+
+
 def test_settings_limits_are_read_by_their_names() -> None:
     assert Settings.from_env({**GOOD, "LIMIT_PAGE": "50"}).limits.page == 50
 

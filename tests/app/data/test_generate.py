@@ -12,6 +12,7 @@ from app.data.generate import UNTIL, generate
 from app.data.parcels import ROUTES
 from tests import consistency
 from tests.conftest import Databases
+from tests.pooler import needs_pgbouncer, pooler
 
 # The lifecycle of shipments (B-52).
 SUCCESSORS = {
@@ -198,3 +199,15 @@ def test_routes_keep_to_the_lifecycle() -> None:
     for route in ROUTES:
         assert route[0] == "CREATED"
         assert all(following in SUCCESSORS[status] for status, following in itertools.pairwise(route))
+
+
+@needs_pgbouncer
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+async def test_the_demo_passes_a_pooler(fresh_dsn: str, mode: str) -> None:
+    with pooler(fresh_dsn, mode) as dsn:
+        assert await fixtures.load(dsn)
+        await generate(dsn, orders=20, seed=1)
+    told = await fetch(
+        fresh_dsn, "SELECT DISTINCT actor FROM changes JOIN transactions t ON t.id = transaction_id ORDER BY 1"
+    )
+    assert [tuple(row) for row in told] == [("fixtures",), ("generate",)]

@@ -18,6 +18,7 @@ from app.data import staging
 from app.data.ingest import ingest
 from app.data.lines import MAX_LINE
 from tests import consistency
+from tests.pooler import needs_pgbouncer, pooler
 
 BROKEN = Path(__file__).parents[2] / "data" / "broken.ndjson"
 NORTHWIND = Path(__file__).parents[4] / "shared" / "data" / "northwind.ndjson"
@@ -553,6 +554,28 @@ async def test_two_imports_of_a_file_at_once_load_it_once(store: Store) -> None:
     assert await store.fetch("SELECT count(*) FROM orders") == [(1500,)]
 
 
+@needs_pgbouncer
+@pytest.mark.parametrize("strict", [False, True])
+async def test_behind_a_pooler_that_keeps_sessions_it_imports_under_its_name(store: Store, strict: bool) -> None:
+    direct = store.dsn
+    with pooler(direct, "session") as store.dsn:
+        report = await store.take(SHOP, SWIFT, order(1), strict=strict)
+    store.dsn = direct
+    assert store.status == 0, report
+    assert await store.fetch("SELECT DISTINCT actor FROM transactions") == [("import",)]
+
+
+@needs_pgbouncer
+async def test_behind_a_pooler_that_shares_sessions_it_says_what_it_needs(store: Store) -> None:
+    direct = store.dsn
+    with pooler(direct, "transaction") as store.dsn:
+        [line] = await store.take(SHOP, SWIFT, order(1))
+    store.dsn = direct
+    assert store.status == 1
+    assert "needs a session of its own" in line
+    assert await store.fetch("SELECT count(*) FROM orders") == [(0,)]
+
+
 async def test_unreachable_server_is_one_sentence() -> None:
     report = io.StringIO()
     assert await ingest("postgresql://nobody@127.0.0.1:1/none", [str(BROKEN)], report=report) == 1
@@ -568,5 +591,5 @@ async def test_progress_shows_lines_rate_and_time_left(fresh_dsn: str) -> None:
 
 def test_every_statement_of_the_import_is_sent() -> None:
     named = set(sql.load("ingest").statements)
-    others = {"staging", "empty_staging", "measure_store", "take_turn", "known", "channel", "carrier", "outcome"}
-    assert named == {*staging.STEPS, *others}
+    frame = {"staging", "empty_staging", "measure_store", "begin", "take_turn", "known", "outcome"}
+    assert named == {*staging.STEPS, *frame, "channel", "carrier"}

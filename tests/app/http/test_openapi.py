@@ -11,12 +11,12 @@ from starlette.routing import Route
 
 from app.http import openapi
 from app.http.shop import ENDPOINTS, ROOT, Endpoint
-from app.http.shop_answer import KeyProblem, Problem, RateProblem
+from app.http.shop_answer import KeyProblem, Outage, Problem, RateProblem
 from tests.conftest import credentials, settings_for
 
 DOCUMENT = openapi.document()
 SCHEMAS = DOCUMENT["components"]["schemas"]
-REFUSALS = {"KeyProblem": KeyProblem, "Problem": Problem, "RateProblem": RateProblem}
+REFUSALS = {"KeyProblem": KeyProblem, "Outage": Outage, "Problem": Problem, "RateProblem": RateProblem}
 
 
 def _references(value: Any) -> set[str]:
