@@ -1,27 +1,29 @@
 """A real PostgreSQL for every test: `DATABASE_URL` where it is set, the embedded server otherwise.
 
-Reads share one seeded database per worker; a test that writes takes a clone of a template, which costs some 20 ms.
+Reads share one seeded database per worker; a test that writes takes a clone of a template, which costs some 10 ms.
 """
 
 import asyncio
-import itertools
+import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
 import pytest
 from starlette.applications import Starlette
 
+from app.__main__ import GC_THRESHOLDS
 from app.asgi import create_app
 from app.auth.token import Tokens
 from app.data import fixtures
 from app.database import Database
 from app.migrate import migrate
 from app.settings import Settings
+from tests import server
+from tests.server import Databases
 
 SERVER = pytest.StashKey[ExitStack]()
 GENERATED_ORDERS = 150
@@ -57,18 +59,19 @@ FIRST_SESSION = 10**15
 KEY_HEADER = "X-STOREFRONT-KEY"
 
 GraphQL = Callable[..., Awaitable[dict[str, Any]]]
-_serial = itertools.count()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Starts one server for all workers; they find it in their environment."""
-    if "DATABASE_URL" in os.environ or hasattr(config, "workerinput") or config.option.collectonly:
+    if hasattr(config, "workerinput") or config.option.collectonly:
         return
-    from app import embedded
-
-    stack = ExitStack()
-    os.environ["DATABASE_URL"] = stack.enter_context(embedded.temporary()).dsn
-    config.stash[SERVER] = stack
+    server.begin_run()
+    stack = config.stash[SERVER] = ExitStack()
+    if dsn := os.environ.get("DATABASE_URL"):
+        stack.callback(server.end_run, dsn)
+        return
+    os.environ["PGSSLMODE"] = "disable"  # or every connection asks for it first
+    os.environ["DATABASE_URL"] = stack.enter_context(server.temporary()).dsn
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -76,68 +79,43 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         stack.close()
 
 
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what lives as long as the process, as the service does."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 @pytest.fixture(scope="session")
 def server_dsn() -> str:
     return os.environ["DATABASE_URL"]
-
-
-async def _administer(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-class Databases:
-    """Makes databases on the test server and drops them at the end."""
-
-    def __init__(self, server_dsn: str) -> None:
-        self.server_dsn = server_dsn
-        self.made: list[str] = []
-
-    def create(self, template: str = "template1") -> str:
-        name = f"waybill_test_{os.getpid()}_{next(_serial)}"
-        source = urlsplit(template).path.lstrip("/") if "://" in template else template
-        asyncio.run(_administer(self.server_dsn, f'CREATE DATABASE {name} TEMPLATE "{source}"'))
-        self.made.append(name)
-        return urlunsplit(urlsplit(self.server_dsn)._replace(path=f"/{name}"))
-
-    def drop(self, dsn: str) -> None:
-        name = urlsplit(dsn).path.lstrip("/")
-        asyncio.run(_administer(self.server_dsn, f"DROP DATABASE {name} WITH (FORCE)"))
-        self.made.remove(name)
 
 
 @pytest.fixture(scope="session")
 def databases(server_dsn: str) -> Iterator[Databases]:
     databases = Databases(server_dsn)
     yield databases
-    for name in list(databases.made):
-        databases.drop(f"postgresql:///{name}")
+    databases.close()
 
 
 @pytest.fixture(scope="session")
 def empty_template(databases: Databases) -> str:
     """The DSN of a migrated database without rows. Nobody may stay connected to it."""
-    dsn = databases.create()
-    asyncio.run(migrate(dsn))
-    return dsn
+    return databases.shared("empty", "template1", migrate)
 
 
 @pytest.fixture(scope="session")
 def demo_template(databases: Databases, empty_template: str) -> str:
     """The DSN of a database with the fixtures and some generated orders. Nobody may stay connected to it."""
-    from app.data import fixtures, generate
+    from app.data import generate
 
     async def fill(dsn: str) -> None:
         await fixtures.load(dsn)
         await generate.generate(dsn, orders=GENERATED_ORDERS, seed=1)
         await _add_viewers(dsn)
+        await server.administer(dsn, "ANALYZE")
 
-    dsn = databases.create(empty_template)
-    asyncio.run(fill(dsn))
-    return dsn
+    return databases.shared("demo", empty_template, fill)
 
 
 async def _add_viewers(dsn: str) -> None:
