@@ -6,8 +6,10 @@ Reads share one seeded database per worker; a test that writes takes a clone of 
 import asyncio
 import gc
 import os
+import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
@@ -27,6 +29,7 @@ from tests.server import Databases
 
 SERVER = pytest.StashKey[ExitStack]()
 GENERATED_ORDERS = 150
+FAR_TOO_LONG = 60  # seconds, on any machine, for what is known to come
 TOKEN_SECRET = "a secret of the tests, of thirty-two bytes and more"
 READER_SCOPES = "orders:read shipments:read"
 WRITER_SCOPES = f"{READER_SCOPES} orders:write shipments:write carriers:write"
@@ -59,6 +62,7 @@ FIRST_SESSION = 10**15
 KEY_HEADER = "X-STOREFRONT-KEY"
 
 GraphQL = Callable[..., Awaitable[dict[str, Any]]]
+ConnectionTo = Callable[[str], Awaitable[asyncpg.Connection]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -189,18 +193,75 @@ def demo_copy_dsn(databases: Databases, demo_template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-async def connection(demo_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+async def connection_to() -> AsyncIterator[ConnectionTo]:
+    """Connects to a database, until the end of the test."""
+    async with AsyncExitStack() as stack:
+
+        async def connect(dsn: str) -> asyncpg.Connection:
+            connection = await asyncpg.connect(dsn)
+            stack.push_async_callback(connection.close)
+            return connection
+
+        yield connect
+
+
+@pytest.fixture
+async def connection(demo_dsn: str, connection_to: ConnectionTo) -> asyncpg.Connection:
     """A connection to the shared demo database."""
-    connection = await asyncpg.connect(demo_dsn)
-    yield connection
-    await connection.close()
+    return await connection_to(demo_dsn)
+
+
+@pytest.fixture
+async def copy_connection(demo_copy_dsn: str, connection_to: ConnectionTo) -> asyncpg.Connection:
+    """A connection to the demo database that a test writes to."""
+    return await connection_to(demo_copy_dsn)
+
+
+@pytest.fixture
+async def other(demo_copy_dsn: str, connection_to: ConnectionTo) -> asyncpg.Connection:
+    """A second connection beside `copy_connection`."""
+    return await connection_to(demo_copy_dsn)
 
 
 async def until(condition: Callable[[], bool]) -> None:
     """Waits for what a server does in its own time."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(FAR_TOO_LONG):
         while not condition():  # noqa: ASYNC110  what is waited for sets no event
             await asyncio.sleep(0.001)
+
+
+async def until_blocked(holder: asyncpg.Connection, number: int = 1) -> list[int]:
+    """The processes of the statements that wait for what `holder` has locked, as soon as there are so many."""
+    # Within a transaction pg_stat_activity stays as it was at first; pg_locks does not.
+    waiting = "SELECT array(SELECT DISTINCT pid FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid)))"
+    async with asyncio.timeout(FAR_TOO_LONG):
+        while len(pids := await holder.fetchval(waiting, holder.get_server_pid())) < number:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)  # nobody tells that a statement waits
+    return list(pids)
+
+
+async def until_gone(observer: asyncpg.Connection, pids: list[int]) -> None:
+    """Returns when none of these processes of the server is there any more. Not for use within a transaction."""
+    present = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY ($1))"
+    async with asyncio.timeout(FAR_TOO_LONG):
+        while await observer.fetchval(present, pids):  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that the system gives to nobody else meanwhile: whoever is told of it may listen there.
+
+    It belongs to a socket that does not listen. Linux lets others bind beside it who reuse addresses, as servers do,
+    and does not take the port for one that is free; elsewhere it is only known to have been free.
+    """
+    with socket.socket() as reservation:
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reservation.bind(("127.0.0.1", 0))
+        port: int = reservation.getsockname()[1]
+        if sys.platform != "linux":
+            reservation.close()
+        yield port
 
 
 def settings_for(dsn: str, **changes: Any) -> Settings:
@@ -253,9 +314,14 @@ async def db(app: Starlette) -> Database:
     return database
 
 
+def calling(app: Starlette) -> httpx.AsyncClient:
+    """A client of the application, without a socket between."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test")
+
+
 @pytest.fixture
 async def client(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client:
+    async with calling(app) as client:
         yield client
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from app import embedded
+from tests import server
+from tests.conftest import FAR_TOO_LONG, reserved_port
 
 ROOT = Path(embedded.__file__).parents[1]
-FAR_TOO_LONG = 60
 
 
 @dataclass
@@ -57,10 +57,10 @@ class CommandLine:
         deadline = time.monotonic() + FAR_TOO_LONG
         while process.poll() is None and time.monotonic() < deadline:
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz").close()
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=FAR_TOO_LONG).close()
                 return process
             except OSError:
-                time.sleep(0.1)
+                time.sleep(0.02)
         process.kill()
         pytest.fail(f"no answer: {process.communicate()[0]}")
 
@@ -77,12 +77,9 @@ class CommandLine:
 
 @pytest.fixture(scope="module")
 def command_line() -> Iterator[CommandLine]:
-    with embedded.temporary() as server:
-        server.stop()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        yield CommandLine(server.data_dir, port)
+    with server.temporary() as database, reserved_port() as port:
+        database.stop()
+        yield CommandLine(database.data_dir, port)
 
 
 def test_dev_serves_the_demo_to_every_viewer(command_line: CommandLine) -> None:

@@ -7,10 +7,9 @@ import asyncpg
 import pytest
 
 from app.pool import Pool
-from tests.conftest import until
+from tests.conftest import FAR_TOO_LONG, until
 
 PID = "SELECT pg_backend_pid()"
-FAR_TOO_LONG = 30
 
 
 @pytest.fixture
