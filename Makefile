@@ -15,8 +15,8 @@ help: ## print this
 run: $(READY) ## set up the database and the demo data, then serve http://HOST:PORT (8000)
 	@exec $(RUN) -m app dev
 
-test: $(READY) ## run the tests; ARGS="-k shipment -x" goes to pytest
-	@exec $(RUN) -m pytest -n auto $(ARGS)
+test: $(READY) ## run the tests, and print the ten slowest; ARGS="-k shipment -x" goes to pytest
+	@exec $(RUN) -m pytest -n auto --dist worksteal --durations=10 $(ARGS)
 
 check: lint test ## what CI runs: lint, types, import contracts, tests
 

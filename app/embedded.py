@@ -162,9 +162,12 @@ def running(data_dir: Path) -> str | None:
 
 
 @contextmanager
-def temporary(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """A server that leaves nothing behind and so writes at ease, for tests. Raises EmbeddedError like `start`."""
-    data_dir = Path(tempfile.mkdtemp(prefix="waybill-"))
+def temporary(settings: Mapping[str, str] | None = None, parent: Path | None = None) -> Iterator[Server]:
+    """A server that leaves nothing behind and so writes at ease, for tests. Raises EmbeddedError like `start`.
+
+    It lies in a directory of its own below `parent`, or where the system keeps temporary files.
+    """
+    data_dir = Path(tempfile.mkdtemp(prefix="waybill-", dir=parent))
     data_dir.chmod(0o711)
     try:
         with start(data_dir, {"fsync": "off", **(settings or {})}) as server:

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from app.auth.token import Tokens
 from app.database import Database
 from app.lookups import _MOST_KEYS
-from tests.conftest import GraphQL, credentials, running, settings_for, until
+from tests.conftest import GraphQL, calling, credentials, running, settings_for, until, until_blocked
 
 SHIPMENT = "query ($id: String!) { shipment(id: $id) { id orderId items { sku } trackAndTraces { code } } }"
 ORDER = "query ($id: Int!) { order(orderId: $id) { id items { sku } shipments { id items { name } } } }"
@@ -23,11 +23,9 @@ MISSING = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
-async def shipments(demo_dsn: str) -> list[str]:
+async def shipments(connection: asyncpg.Connection) -> list[str]:
     """The ids of more shipments than one statement takes."""
-    connection = await asyncpg.connect(demo_dsn)
     rows = await connection.fetch("SELECT id::text FROM shipments ORDER BY id LIMIT $1", _MOST_KEYS + 10)
-    await connection.close()
     ids = [row["id"] for row in rows]
     assert len(ids) == _MOST_KEYS + 10
     return ids
@@ -98,12 +96,11 @@ async def test_other_documents_and_other_roots_have_statements_of_their_own(
     assert db.statements - before == 3
 
 
-async def test_who_leaves_takes_nobody_along(demo_copy_dsn: str, shipments: list[str]) -> None:
+async def test_who_leaves_takes_nobody_along(
+    demo_copy_dsn: str, copy_connection: asyncpg.Connection, shipments: list[str]
+) -> None:
     headers = credentials("staff", settings_for(demo_copy_dsn))
-    async with (
-        running(settings_for(demo_copy_dsn)) as app,
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client,
-    ):
+    async with running(settings_for(demo_copy_dsn)) as app, calling(app) as client:
 
         async def ask(key: str) -> Any:
             body = {"query": SHIPMENT, "variables": {"id": key}}
@@ -111,12 +108,10 @@ async def test_who_leaves_takes_nobody_along(demo_copy_dsn: str, shipments: list
 
         await ask(shipments[0])
         before = app.state.db.statements
-        async with locked(demo_copy_dsn):
+        async with copy_connection.transaction():
+            await copy_connection.execute("LOCK TABLE shipments")
             asking = [asyncio.ensure_future(ask(key)) for key in shipments[:5]]
-            for _ in range(1000):
-                if app.state.db.statements > before:
-                    break
-                await asyncio.sleep(0.01)
+            await until_blocked(copy_connection)
             asking[0].cancel()
             await asyncio.wait(asking[:1])
         assert await asyncio.gather(*asking[1:]) == shipments[1:5]
@@ -130,14 +125,14 @@ async def test_a_statement_ends_with_the_last_who_waits_for_it(demo_copy_dsn: st
         before = app.state.db.statements
         async with locked(demo_copy_dsn) as holder:
             callers = [Caller(demo_copy_dsn, key) for key in shipments[:3]]
-            calling = [asyncio.create_task(caller.call(app)) for caller in callers]
+            tasks = [asyncio.create_task(caller.call(app)) for caller in callers]
             await waiting(holder, 1)
-            for caller, task in zip(callers[:2], calling, strict=False):
+            for caller, task in zip(callers[:2], tasks, strict=False):
                 caller.gone.set()
                 await task
                 await waiting(holder, 1)
             callers[2].gone.set()
-            await calling[2]
+            await tasks[2]
             await waiting(holder, 0)
         assert app.state.db.statements - before == 1
         await until(lambda: app.state.db.pool.lent == 0)
@@ -148,11 +143,11 @@ async def test_those_who_stay_are_answered_when_the_first_has_left(demo_copy_dsn
         await Caller(demo_copy_dsn, shipments[0]).call(app)
         async with locked(demo_copy_dsn) as holder:
             callers = [Caller(demo_copy_dsn, key) for key in shipments[:3]]
-            calling = [asyncio.create_task(caller.call(app)) for caller in callers]
+            tasks = [asyncio.create_task(caller.call(app)) for caller in callers]
             await waiting(holder, 1)
             callers[0].gone.set()
-            await calling[0]
-        await asyncio.gather(*calling)
+            await tasks[0]
+        await asyncio.gather(*tasks)
     assert [caller.answer and caller.answer["data"]["shipment"]["id"] for caller in callers] == [None, *shipments[1:3]]
 
 
@@ -202,18 +197,15 @@ async def locked(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture
-async def broken(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
+async def broken(demo_copy_dsn: str, copy_connection: asyncpg.Connection) -> AsyncIterator[Starlette]:
     """An application whose database has lost a table."""
     async with running(settings_for(demo_copy_dsn)) as app:
-        connection = await asyncpg.connect(demo_copy_dsn)
-        await connection.execute("ALTER TABLE shipments RENAME TO lost")
-        await connection.close()
+        await copy_connection.execute("ALTER TABLE shipments RENAME TO lost")
         yield app
 
 
 async def test_each_is_told_that_the_statement_failed(broken: Starlette, demo_copy_dsn: str) -> None:
-    transport = httpx.ASGITransport(broken)
-    async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
+    async with calling(broken) as client:
         headers = credentials("staff", settings_for(demo_copy_dsn))
         bodies = [{"query": SHIPMENT, "variables": {"id": MISSING}}] * 3
         answers = await asyncio.gather(*(client.post("/graphql", json=body, headers=headers) for body in bodies))

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from app import embedded
-from tests.conftest import TOKEN_SECRET, Databases
+from tests import server
+from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, Databases, reserved_port
 
 ROOT = Path(embedded.__file__).parents[1]
-FAR_TOO_LONG = 60
 
 
 @dataclass
@@ -58,10 +57,10 @@ class CommandLine:
         deadline = time.monotonic() + FAR_TOO_LONG
         while process.poll() is None and time.monotonic() < deadline:
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz").close()
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=FAR_TOO_LONG).close()
                 return process
             except OSError:
-                time.sleep(0.1)
+                time.sleep(0.02)
         process.kill()
         pytest.fail(f"no answer: {process.communicate()[0]}")
 
@@ -76,18 +75,11 @@ class CommandLine:
             return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def command_line() -> Iterator[CommandLine]:
-    with embedded.temporary() as server:
-        server.stop()
-        yield CommandLine(server.data_dir, free_port())
+    with server.temporary() as database, reserved_port() as port:
+        database.stop()
+        yield CommandLine(database.data_dir, port)
 
 
 def test_dev_serves_the_demo_to_every_viewer(command_line: CommandLine) -> None:
@@ -142,7 +134,7 @@ def test_every_command_says_that_the_database_cannot_be_reached(
     command_line: CommandLine, command: tuple[str, ...]
 ) -> None:
     at = f"127.0.0.1:{command_line.port}"
-    done = command_line.run(*command, DATABASE_URL=f"postgresql://nobody:s3cr3t@{at}/none", PORT=str(free_port()))
+    done = command_line.run(*command, DATABASE_URL=f"postgresql://nobody:s3cr3t@{at}/none", PORT=str(command_line.port))
     assert (done.returncode, done.stderr) == (
         1,
         f"No PostgreSQL answers at {at}: start it, or correct DATABASE_URL.\n",
@@ -168,7 +160,7 @@ def test_serve_says_in_one_line_what_is_wrong_with_the_database(
         "serve",
         DATABASE_URL=url.format(server=server, name=name),
         TOKEN_SECRET=TOKEN_SECRET,
-        PORT=str(free_port()),
+        PORT=str(command_line.port),
     )
     assert done.returncode == 1
     [line] = done.stderr.splitlines()

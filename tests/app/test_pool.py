@@ -8,11 +8,10 @@ import pytest
 
 from app.errors import Overloaded, ReadOnly, Unavailable
 from app.pool import Pool
-from tests.conftest import until
+from tests.conftest import FAR_TOO_LONG, until
 from tests.proxy import Proxy, proxied
 
 PID = "SELECT pg_backend_pid()"
-FAR_TOO_LONG = 30
 
 
 @pytest.fixture

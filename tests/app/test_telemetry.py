@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from app.telemetry import LINES_SECONDS, JsonFormatter, Lines, Telemetry, describe, exposition, log_facts
+from app.telemetry import JsonFormatter, Lines, Telemetry, describe, exposition, log_facts
+from tests.conftest import until
 
 
 def raised(error: Exception) -> Exception:
@@ -92,10 +93,10 @@ async def test_lines_of_information_are_written_together_and_soon(logger: loggin
     for line in ("a", "b", "c"):
         logger.info(line)
     assert not stream.getvalue()
-    await asyncio.sleep(LINES_SECONDS + 0.1)
+    await until(lambda: stream.writes > 0)
     assert (stream.getvalue(), stream.writes) == ("a\nb\nc\n", 1)
     logger.info("d")
-    await asyncio.sleep(LINES_SECONDS + 0.1)
+    await until(lambda: stream.writes > 1)
     assert stream.getvalue() == "a\nb\nc\nd\n"
 
 

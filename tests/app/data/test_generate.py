@@ -1,7 +1,7 @@
 """Generated orders: the same from the same seed, plausible, and in nobody's way."""
 
-import asyncio
 import itertools
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -30,18 +30,19 @@ SUCCESSORS = {
 def generated_dsn(databases: Databases, empty_template: str) -> str:
     """The fixtures and 800 generated orders, for reading."""
 
-    async def fill() -> None:
+    async def fill(dsn: str) -> None:
         await fixtures.load(dsn)
         await generate(dsn, orders=800, seed=5)
 
-    dsn = databases.create(empty_template)
-    asyncio.run(fill())
-    return dsn
+    return databases.shared("generated", empty_template, fill)
 
 
 @pytest.fixture
-def three_dsns(databases: Databases, empty_template: str) -> list[str]:
-    return [databases.create(empty_template) for _ in range(3)]
+def three_dsns(databases: Databases, empty_template: str) -> Iterator[list[str]]:
+    dsns = [databases.create(empty_template) for _ in range(3)]
+    yield dsns
+    for dsn in dsns:
+        databases.drop(dsn)
 
 
 async def fetch(dsn: str, query: str, *arguments: object) -> list[asyncpg.Record]:

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from app.asgi import executable_schema
-from tests.conftest import credentials, running, settings_for
+from tests.conftest import calling, credentials, running, settings_for, until_blocked
 from tests.consistency import breaches
 
 SHIPMENT = "65ad4404-88a6-4f97-9325-34a3a35f1dfc"
@@ -47,8 +47,7 @@ class Caller:
         **body: Any,
     ) -> httpx.Response:
         given = credentials(viewer, self._settings) | (headers or {}) | ({"Idempotency-Key": key} if key else {})
-        transport = httpx.ASGITransport(self.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
+        async with calling(self.app) as client:
             return await client.post("/graphql", json={"query": query, "variables": variables, **body}, headers=given)
 
 
@@ -59,10 +58,8 @@ async def caller(demo_copy_dsn: str) -> AsyncIterator[Caller]:
 
 
 @pytest.fixture
-async def store(demo_copy_dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(demo_copy_dsn)
-    yield connection
-    await connection.close()
+def store(copy_connection: asyncpg.Connection) -> asyncpg.Connection:
+    return copy_connection
 
 
 @asynccontextmanager
@@ -82,14 +79,6 @@ def code(response: httpx.Response) -> str:
 async def shipments(store: asyncpg.Connection) -> int:
     count: int = await store.fetchval("SELECT count(*) FROM shipments WHERE order_id = 2075")
     return count
-
-
-async def somebody_waits(store: asyncpg.Connection) -> None:
-    """Returns when a statement waits for what `store` has locked."""
-    pid = store.get_server_pid()
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))"
-    while not await store.fetchval(waiting, pid):  # noqa: ASYNC110  nobody tells that a statement waits
-        await asyncio.sleep(0.002)
 
 
 # ------------------------------------------------------------------------------------------------ idempotency keys
@@ -178,7 +167,7 @@ async def test_key_in_flight_is_a_conflict_until_it_is_answered(demo_copy_dsn: s
         await holding.start()
         await store.execute("SELECT FROM order_items WHERE id = 20155 FOR UPDATE")
         first = asyncio.create_task(caller.post(CREATE, ONE_OF_20155, key=KEY))
-        await somebody_waits(store)
+        await until_blocked(store)
         assert code(await other.post(CREATE, ONE_OF_20155, key=KEY)) == "CONFLICT"
         await holding.rollback()
         answer = await first
@@ -402,7 +391,7 @@ async def test_cancelled_request_changes_nothing_and_gives_its_connection_back(
             await store.execute("SELECT FROM order_items WHERE id = 20155 FOR UPDATE")
             before = await shipments(store)
             request = asyncio.create_task(caller.post(CREATE, ONE_OF_20155, key=KEY))
-            await somebody_waits(store)
+            await until_blocked(store)
             request.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await request

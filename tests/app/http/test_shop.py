@@ -9,7 +9,7 @@ import pytest
 
 from app.data import fixtures
 from app.database import Database
-from tests.conftest import credentials, settings_for
+from tests.conftest import calling, credentials, running, settings_for
 
 KEY = {"X-STOREFRONT-KEY": fixtures.STOREFRONT_KEY}
 ORDERS, SHIPMENTS = "/api/shop/customer-orders", "/api/shop/customer-order-shipments"
@@ -228,17 +228,13 @@ async def test_one_shipment_is_the_same_as_in_the_list(get: Get) -> None:
 @pytest.fixture
 async def post(demo_copy_dsn: str) -> Any:
     """Posts with the storefront key to an application that may be written to."""
-    from tests.conftest import running
+    async with running(settings_for(demo_copy_dsn)) as app, calling(app) as client:
 
-    async with running(settings_for(demo_copy_dsn)) as app:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
+        async def post(path: str, *, token: str | None = None, **body: Any) -> httpx.Response:
+            headers = KEY | ({"Authorization": f"Bearer {token}"} if token else {})
+            return await client.post(path, headers=headers, **body)
 
-            async def post(path: str, *, token: str | None = None, **body: Any) -> httpx.Response:
-                headers = KEY | ({"Authorization": f"Bearer {token}"} if token else {})
-                return await client.post(path, headers=headers, **body)
-
-            yield post
+        yield post
 
 
 async def test_a_customer_logs_in_is_known_and_logs_out(post: Any) -> None:
