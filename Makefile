@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check conformance lint format token migrate bench lock clean
+.PHONY: help run test check conformance clients lint format token migrate schema bench lock clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,13 +15,16 @@ help: ## print this
 run: $(READY) ## set up the database and the demo data, then serve http://HOST:PORT (8000)
 	@exec $(RUN) -m app dev
 
-test: $(READY) ## run the tests; ARGS="-k shipment -x" goes to pytest
-	@exec $(RUN) -m pytest -n auto $(ARGS)
+test: $(READY) ## run the tests, and print the ten slowest; ARGS="-k shipment -x" goes to pytest
+	@exec $(RUN) -m pytest -n auto --dist worksteal --durations=10 $(ARGS)
 
 check: lint test ## what CI runs: lint, types, import contracts, tests
 
 conformance: $(READY) ## run graphql-core's own execution tests by compiled plans
 	@exec $(RUN) -m tests.conformance
+
+clients: $(READY) ## run docs/clients.md with the real clients, installed from their registries
+	@exec $(RUN) -m pytest --no-header -rs tests/clients $(ARGS)
 
 lint: $(READY) ## lint, format check, types, import contracts
 	@$(RUN) -m ruff check .
@@ -38,6 +41,9 @@ token: $(READY) ## print a token: make -s token VIEWER=staff|partner|contact|cus
 
 migrate: $(READY) ## bring the database at DATABASE_URL to the newest schema
 	@exec $(RUN) -m app migrate
+
+schema: $(READY) ## write the schema that the migrations make to sql/schema.sql
+	@exec $(RUN) -m tests.sql.schema
 
 bench: $(READY) ## measure speed and cost; PEERS=DIR SERVERS=A,B SCALE=1 PROFILE=1 PUBLISH=1 (see bench/README.md)
 	@exec $(RUN) -m bench $(if $(PEERS),--peers '$(PEERS)') $(if $(SERVERS),--servers '$(SERVERS)') \

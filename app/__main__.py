@@ -79,21 +79,27 @@ def _dev(_options: argparse.Namespace) -> None:
     listener = _listen(dev.settings(os.environ))
     with dev.database(os.environ, join=False) as dsn:
         settings = dev.settings(os.environ, dsn)
-        _run(dev.prepare(settings), "The database holds other data: use `serve` for it, or an empty one for the demo.")
-        print(dev.welcome(settings, _run(dev.customer_token(settings))), flush=True)
+        taken = "The database holds other data: use `serve` for it, or an empty one for the demo."
+        _run(dev.prepare(settings), dsn, taken)
+        print(dev.welcome(settings, _run(dev.customer_token(settings), dsn)), flush=True)
         _answer(settings, listener)
 
 
 def _serve(_options: argparse.Namespace) -> None:
+    from app.migrate import migrations
+    from app.startup import check
+
     settings = Settings.from_env(os.environ)
-    _answer(settings, _listen(settings))
+    listener = _listen(settings)
+    _run(check(settings.database_url, migrations()), settings.database_url)
+    _answer(settings, listener)
 
 
 def _migrate(_options: argparse.Namespace) -> None:
     from app.migrate import migrate
 
     with dev.database(os.environ) as dsn:
-        applied = _run(migrate(dsn))
+        applied = _run(migrate(dsn), dsn)
     print("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
 
 
@@ -102,8 +108,8 @@ def _import(options: argparse.Namespace) -> int:
     from app.migrate import migrate
 
     with dev.database(os.environ) as dsn:
-        _run(migrate(dsn))
-        return _run(ingest(dsn, options.files, strict=options.strict))
+        _run(migrate(dsn), dsn)
+        return _run(ingest(dsn, options.files, strict=options.strict), dsn)
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -111,9 +117,9 @@ def _generate(options: argparse.Namespace) -> None:
     from app.migrate import migrate
 
     with dev.database(os.environ) as dsn:
-        _run(migrate(dsn))
+        _run(migrate(dsn), dsn)
         taken = f"Orders of seed {options.seed} are there already: choose another --seed."
-        _run(generate(dsn, orders=options.orders, seed=options.seed, progress=_show), taken)
+        _run(generate(dsn, orders=options.orders, seed=options.seed, progress=_show), dsn, taken)
 
 
 def _show(written: int, wanted: int) -> None:
@@ -125,7 +131,7 @@ def _show(written: int, wanted: int) -> None:
 def _token(options: argparse.Namespace) -> None:
     if options.viewer == "customer":
         with dev.database(os.environ) as dsn:
-            print(_run(dev.customer_token(dev.settings(os.environ, dsn))))
+            print(_run(dev.customer_token(dev.settings(os.environ, dsn)), dsn))
     else:
         print(dev.token(dev.settings(os.environ), options.viewer))
 
@@ -148,20 +154,28 @@ def _answer(settings: Settings, listener: socket.socket) -> None:
 
     from app.asgi import create_app
     from app.http.address import Forwarded
-    from app.http.protocol import Protocol
+    from app.http.server import Server, protocol_of
+
+    service = create_app(settings)
+
+    def say_not_ready() -> None:
+        service.state.waybill.is_stopping = True
 
     config = uvicorn.Config(
-        Forwarded(create_app(settings), os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),
+        Forwarded(service, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),
         interface="asgi3",  # it would ask for a coroutine function, and take another callable for an old interface
         proxy_headers=False,
         lifespan="on",
-        http=Protocol,
+        http=protocol_of(settings),
+        ws="none",
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        log_config=None,
         access_log=False,  # the application writes its own, with request ids
     )
     _spare_the_garbage_collector()
-    uvicorn.Server(config).run([listener])
+    Server(config, drain_seconds=settings.drain_seconds, on_stop=say_not_ready).run([listener])
 
 
 def _spare_the_garbage_collector() -> None:
@@ -178,17 +192,23 @@ def _spare_the_garbage_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def _run(work: Coroutine[Any, Any, T], taken: str = "") -> T:
+def _run(work: Coroutine[Any, Any, T], dsn: str, taken: str = "") -> T:
     """Works on the database. A failure ends the command; `taken` is what it says where a row is there already."""
     import asyncpg
 
     from app.migrate import MigrationError
+    from app.startup import explain
 
     try:
         return asyncio.run(work)
-    except (MigrationError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except MigrationError as error:
+        raise SystemExit(f"The database: {error}") from error
+    except Exception as error:
         clash = taken and isinstance(error, asyncpg.UniqueViolationError)
-        raise SystemExit(taken if clash else f"The database: {error}") from error
+        line = taken if clash else explain(error, dsn)
+        if line is None:
+            raise
+        raise SystemExit(line) from error
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The composition root: settings in, application out. Nothing else knows all the parts."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
@@ -15,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.login import Logins
 from app.auth.password import Passwords
@@ -24,14 +23,17 @@ from app.auth.token import Tokens
 from app.auth.viewer import CREDENTIALS, Viewer, authenticate, identify
 from app.context import Context
 from app.database import Database
-from app.errors import NotAuthenticated, RequestRefused
+from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable
 from app.execution.execute import Engine
 from app.execution.schema import build
 from app.http import export, health, openapi, shop
 from app.http.address import client_address
+from app.http.cors import CrossOrigin, Origins, WholeCrossOrigin
+from app.http.deadline import WORK, Deadlines
 from app.http.export import ShipmentExport
 from app.http.graphql import GraphQLEndpoint
-from app.http.middleware import Exchange, WholeExchange
+from app.http.index import index
+from app.http.middleware import Counted, Exchange, WholeExchange
 from app.http.openapi import OpenAPI
 from app.http.rate_limit import Admission, RateLimited, RateLimits
 from app.http.reply import Answering, refusal, reply
@@ -41,13 +43,11 @@ from app.migrate import migrations
 from app.resolvers import bindables
 from app.resolvers.names import snake_case
 from app.settings import Settings
+from app.startup import until_reachable
 from app.telemetry import Telemetry, log_to_stderr
 
 # Beside the sources in a checkout and in an installed wheel alike.
 SCHEMA = Path(__file__).parent.parent / "schema.graphql"
-
-_CONNECT_SECONDS = 10
-_RETRY_SECONDS = 0.5
 
 
 @cache
@@ -66,6 +66,7 @@ class Waybill:
     def __init__(self, settings: Settings) -> None:
         """Raises `SettingsError` for unusable keys and `SchemaError` for a schema that its resolvers do not fit."""
         self.settings = settings
+        self.is_stopping = False
         self.tokens = Tokens(settings)
         self.rate_limits = RateLimits(settings.redis_url)
         self.telemetry = Telemetry()
@@ -79,7 +80,7 @@ class Waybill:
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        self.db = app.state.db = await _connect(self.settings)
+        self.db = app.state.db = await until_reachable(lambda: Database.connect(self.settings))
         await self.db.events.start()
         passwords = Passwords()
         self.lookups = Lookups(self.db.fetch_fused)
@@ -94,16 +95,18 @@ class Waybill:
     async def open_context(self, scope: Scope) -> Context:
         """A credential that is not accepted is a matter of the fields that need one, so introspection needs none.
 
-        The storefront key has been looked up by `Admission`.
+        The storefront key has been looked up by `Admission`. Raises `ServiceUnavailable`.
         """
         viewer, refused, state = None, None, scope["state"]
+        key = state["storefront_key"]
+        if key is not None and isinstance(key, ServiceUnavailable):
+            raise key
         try:
             viewer = await self._authenticate(scope["headers"], state["fields"])
         except NotAuthenticated as error:
             refused = error.with_traceback(None)  # whose frames would hold the request in a circle
-        key = state["storefront_key"]
         is_refused = isinstance(key, NotAuthenticated)
-        return Context(
+        context = state[WORK].context = Context(
             db=self.db,
             request_id=state["request_id"],
             viewer=viewer,
@@ -116,6 +119,7 @@ class Waybill:
             address=client_address(scope),
             idempotency_key=state.get("idempotency_key"),
         )
+        return context
 
     async def _authenticate(self, headers: list[tuple[bytes, bytes]], fields: Mapping[bytes, bytes]) -> Viewer | None:
         if len(headers) != len(fields):  # some header came twice
@@ -128,8 +132,8 @@ class Waybill:
         return key
 
     async def ready(self, _request: Request) -> Response:
-        ready = await health.is_ready(self.db, self.migrations)
-        return reply({"status": "ready"}) if ready else reply({"status": "not ready"}, 503)
+        ready = None if self.is_stopping else await health.readiness(self.db, self.migrations)
+        return reply({"status": "not ready"}, 503) if ready is None else reply(ready)
 
     async def metrics(self, _request: Request) -> Response:
         return PlainTextResponse(health.metrics(self.telemetry, self.db, self.engine))
@@ -139,6 +143,7 @@ def create_app(settings: Settings) -> "Service":
     log_to_stderr()
     waybill = Waybill(settings)
     body_bytes = settings.limits.body_bytes
+    deadlines = Deadlines(settings.deadline)
     admission = Admission(waybill.find_storefront_key, waybill.rate_limits)
 
     def endpoint(*, needs_key: bool = False) -> GraphQLEndpoint:
@@ -151,6 +156,9 @@ def create_app(settings: Settings) -> "Service":
             needs_key=needs_key,
         )
 
+    def counted(app: ASGIApp, surface: str) -> Counted:
+        return Counted(RateLimited(app, admission), waybill.telemetry.requests[surface])
+
     shipments = ShipmentExport(
         waybill.engine.schema,
         waybill.open_context,
@@ -159,26 +167,33 @@ def create_app(settings: Settings) -> "Service":
     )
     # The second path is where the B2B SDK points by itself (B-2).
     graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}
+    whole: dict[str, Answering] = {**graphql}
+    middleware = [Middleware(Exchange, deadlines=deadlines)]
+    if settings.allowed_origins:
+        origins = Origins(settings.allowed_origins, closed=health.PATHS)
+        whole = {path: WholeCrossOrigin(answering, origins) for path, answering in graphql.items()}
+        middleware.append(Middleware(CrossOrigin, origins))
     service = Service(
-        {path: WholeExchange(answering) for path, answering in graphql.items()},
+        {path: WholeExchange(answering, deadlines) for path, answering in whole.items()},
         routes=[
-            Route("/", health.index),
+            Route("/", index),
             *(Route(path, answering) for path, answering in graphql.items()),
             *(
-                shop.route(one, RateLimited(ShopEndpoint(one, waybill.open_context, body_bytes=body_bytes), admission))
+                shop.route(one, counted(ShopEndpoint(one, waybill.open_context, body_bytes=body_bytes), "rest"))
                 for one in shop.ENDPOINTS
             ),
-            Route(export.PATH, RateLimited(shipments, admission)),
+            Route(export.PATH, counted(shipments, "export")),
             Route(openapi.PATH, OpenAPI()),
             Route("/healthz", health.live),
             Route("/readyz", waybill.ready),
             Route("/metrics", waybill.metrics),
         ],
-        middleware=[Middleware(Exchange)],
+        middleware=middleware,
         exception_handlers={HTTPException: _refuse},
         lifespan=waybill.lifespan,
     )
     service.router.redirect_slashes = False
+    service.state.waybill = waybill
     return service
 
 
@@ -198,18 +213,6 @@ class Service(Starlette):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await (self.find(scope) or super().__call__)(scope, receive, send)
-
-
-async def _connect(settings: Settings) -> Database:
-    """Waits a little for a database that starts at the same time. Raises what the last attempt raised."""
-    deadline = asyncio.get_running_loop().time() + _CONNECT_SECONDS
-    while True:
-        try:
-            return await Database.connect(settings)
-        except Exception:
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-            await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def _refuse(_request: Request, error: Any) -> Response:

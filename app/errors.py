@@ -32,13 +32,40 @@
     ├── MissingId                      MISSING_ID               an empty id
     ├── InvalidPagination              invalid-pagination       first and last out of bounds, or both of them
     ├── InvalidCursor                  INVALID_CURSOR           broken, or of another list
+    ├── ServiceUnavailable             not the caller's fault, nor a defect: the same request is good later
+    │   ├── TimedOut                   TIMEOUT                  it took longer than it may
+    │   ├── ReadOnly                   READ_ONLY                the database takes no writes
+    │   ├── Unavailable                UNAVAILABLE              the database is not there, or cannot work
+    │   ├── Overloaded                 OVERLOADED               too many ask at the same time
+    │   └── OutcomeUnknown             OUTCOME_UNKNOWN          nobody knows whether a write was done
     └── RequestRefused                 refused before GraphQL ran: malformed, over a limit, wrong media type
 
 The codes are the names of the contracts (rows B-9, C-8, C-21 and C-23). Anything that is not a `WaybillError` is a
 defect of this service: the caller learns "Internal server error" and a request id, the log learns the rest.
 """
 
+import re
 from typing import Any, ClassVar
+
+# In characters. An answer must not grow with what it quotes of its request.
+LONGEST_MESSAGE = 1_000
+LONGEST_QUOTATION = 100
+
+_LONGEST_WORD = LONGEST_QUOTATION + 20  # with what stands around a quotation
+_LONG_WORD = re.compile(rf"(?<!\S)\S{{{_LONGEST_WORD + 1},}}")
+
+
+def shorten(message: str) -> str:
+    """The message, without the middle of its long words, and without its end where it is long all the same."""
+    if len(message) <= _LONGEST_WORD:
+        return message
+    message = _LONG_WORD.sub(lambda word: quotable(word[0]), message)
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…"
+
+
+def quotable(text: str) -> str:
+    """What a message quotes of a value: all of it, or its beginning and its end."""
+    return text if len(text) <= LONGEST_QUOTATION else f"{text[: LONGEST_QUOTATION - 10]}…{text[-9:]}"
 
 
 class WaybillError(Exception):
@@ -51,8 +78,8 @@ class WaybillError(Exception):
     status: ClassVar[int] = 400
 
     def __init__(self, message: str, **extensions: Any) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = shorten(message)
+        super().__init__(self.message)
         self.extensions = {"code": self.code, **extensions}
 
 
@@ -155,7 +182,7 @@ class NotFound(WaybillError):
 
     def __init__(self, key: object, path: str | None = None) -> None:
         where = {} if path is None else {"path": path, "rule": "must exist"}
-        super().__init__(f'{self.noun} "{key}" not found.', **where)
+        super().__init__(f'{self.noun} "{quotable(str(key))}" not found.', **where)
 
 
 class ShipmentNotFound(NotFound):
@@ -255,6 +282,55 @@ class InvalidCursor(WaybillError):
     def __init__(self, path: str | None = None) -> None:
         where = {} if path is None else {"path": path, "rule": "must be a cursor that this list has given out"}
         super().__init__("The cursor is broken or belongs to another list or filter.", **where)
+
+
+class ServiceUnavailable(WaybillError):
+    """The request could not be answered for lack of the database, or of time; whatever it asked for was not done.
+
+    `retry_after` are the seconds after which it is worth sending again, None where waiting alone does not help.
+    `reason` is for the log: a SQLSTATE, or the name of an exception.
+    """
+
+    status = 503
+    retry_after: ClassVar[int | None] = None
+    text: ClassVar[str]
+
+    def __init__(self, message: str = "", *, reason: str = "") -> None:
+        super().__init__(message or self.text)
+        self.reason = reason
+
+
+class TimedOut(ServiceUnavailable):
+    code = "TIMEOUT"
+    retry_after = 1
+    text = "This took too long, and was given up."
+
+
+class ReadOnly(ServiceUnavailable):
+    code = "READ_ONLY"
+    text = "The database can only be read at this moment."
+
+
+class Unavailable(ServiceUnavailable):
+    code = "UNAVAILABLE"
+    retry_after = 5
+    text = "The database is not available at this moment."
+
+
+class Overloaded(ServiceUnavailable):
+    code = "OVERLOADED"
+    retry_after = 1
+    text = "Too many requests are waiting for the database."
+
+
+class OutcomeUnknown(ServiceUnavailable):
+    """A write whose commit was sent, and not answered. It does not say when to try again: first look what is there."""
+
+    code = "OUTCOME_UNKNOWN"
+    text = (
+        "The database was lost while this was being completed: whether it was done is not known."
+        " With its idempotency key it may be sent again; without one, look first."
+    )
 
 
 class RequestRefused(WaybillError):

@@ -7,12 +7,16 @@ even where no notification comes:
 - while nothing listens, nothing is kept, and what was kept is dropped when the listening connection breaks;
 - a lookup that was under way when a notification came may have read the old row, and is not kept;
 - every `BEAT_SECONDS` all is dropped, and a connection that does not answer then is given up. That bounds what
-  notifications cannot tell: a silent network, a trigger that was switched off, a standby that lags behind.
+  notifications cannot tell: a silent network, a trigger that was switched off, a standby that lags behind;
+- where notifications cannot come, because a pooler shares sessions or the server is a standby, all is dropped every
+  `POLL_SECONDS`.
 """
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import asyncpg
@@ -21,8 +25,12 @@ logger = logging.getLogger("waybill.events")
 
 CHANNEL = "waybill_changes"
 BEAT_SECONDS = 10.0
+POLL_SECONDS = 1.0
 _ANSWER_SECONDS = 5
+_HEARD_SECONDS = 3
 _RETRY_SECONDS = 1.0
+# How often it is tried whether notifications come by now.
+_LISTEN_AGAIN_SECONDS = 60.0
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -61,7 +69,7 @@ class Watched(Generic[K, V]):
         # A drop puts a new dict in the place of this one, so a value that came too late is kept where nobody looks.
         values = self._values
         value = await look_up()
-        if self._events.is_listening:
+        if self._events.is_keeping:
             if len(values) >= self._limit:
                 del values[next(iter(values))]
             values[key] = value
@@ -71,14 +79,25 @@ class Watched(Generic[K, V]):
         self._values = {}
 
 
+class NotNotified(Exception):
+    """The database answers, and no notification comes from it."""
+
+
 class Events:
-    """The listening connection of one process, made anew whenever it is lost. `connect` makes one."""
+    """The listening connection of one process, made anew whenever it is lost. `connect` makes one.
+
+    `is_keeping` tells whether values are kept: while it listens, and while it drops them all the time instead.
+    """
 
     def __init__(self, connect: Connect) -> None:
         self.is_listening = False
+        self.is_keeping = False
         self._connect = connect
         self._watched: dict[Tables[Any, Any], Watched[Any, Any]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._has_listened = False
+        self._awaited = ""
+        self._heard = asyncio.Event()
 
     def watched(self, tables: Tables[K, V]) -> Watched[K, V]:
         """The values that are made of `tables`: the same object each time."""
@@ -100,31 +119,75 @@ class Events:
             await asyncio.wait([self._task])
 
     async def _run(self, first_try: asyncio.Event) -> None:
+        told = ""
         while True:
             try:
                 await self._listen(first_try)
+            except NotNotified as reason:
+                told = _tell_once(told, "no notifications come: cached rows are dropped every second", str(reason))
+                first_try.set()
+                await self._poll()
             except Exception as error:  # whatever it was, the next try is the remedy
-                logger.warning("no rows are kept: nothing listens to the database", exc_info=error)
-            first_try.set()
-            await asyncio.sleep(_RETRY_SECONDS)
+                was_listening, self._has_listened = self._has_listened, False
+                told = _tell_once("" if was_listening else told, "no rows are cached: nothing listens", _name(error))
+                first_try.set()
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _listen(self, ready: asyncio.Event) -> None:
-        """Never returns. Raises what ended the connection, or kept it from being made."""
+        """Never returns. Raises what ended the connection, or kept it from being made, and `NotNotified`."""
         connection = await self._connect()
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _connection: self._stop(lost))
-            await connection.add_listener(CHANNEL, self._notified)
+            try:
+                await connection.add_listener(CHANNEL, self._notified)
+            except asyncpg.ReadOnlySQLTransactionError:
+                raise NotNotified("a standby has none") from None
+            await self._hear(connection)
             self._drop_all()  # lookups that began before this moment may have missed a change
-            self.is_listening = not connection.is_closed()
+            self.is_listening = self.is_keeping = self._has_listened = not connection.is_closed()
             ready.set()
             while not await _within(BEAT_SECONDS, lost):
-                await connection.execute("SELECT", timeout=_ANSWER_SECONDS)
                 self._drop_all()
+                await connection.execute("SELECT", timeout=_ANSWER_SECONDS)
             raise ConnectionResetError
         finally:
             self._stop(lost)
-            await connection.close(timeout=_ANSWER_SECONDS)
+            with suppress(TimeoutError):
+                await connection.close(timeout=_ANSWER_SECONDS)
+
+    async def _hear(self, listening: asyncpg.Connection) -> None:
+        """Returns when a notification has come that another connection sent. Raises `NotNotified`.
+
+        A server that is reached directly needs no trial; a pooler takes the greeting of its own.
+        """
+        pid = await listening.fetchval("SELECT pg_backend_pid()", timeout=_ANSWER_SECONDS)
+        if pid == listening.get_server_pid():
+            return
+        self._awaited = secrets.token_hex(8)
+        self._heard.clear()
+        other = await self._connect()
+        try:
+            await other.execute(f"NOTIFY {CHANNEL}, '{self._awaited}'", timeout=_ANSWER_SECONDS)
+        except asyncpg.ReadOnlySQLTransactionError:
+            raise NotNotified("a standby has none") from None
+        finally:
+            other.terminate()
+        if not await _within(_HEARD_SECONDS, self._heard):
+            raise NotNotified("a pooler does not pass them on: set LISTEN_URL to the server's own address")
+
+    async def _poll(self) -> None:
+        """Keeps values for a moment at a time, until it is worth listening again."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _LISTEN_AGAIN_SECONDS
+        try:
+            while loop.time() < until:
+                self._drop_all()
+                self.is_keeping = True
+                await asyncio.sleep(POLL_SECONDS)
+        finally:
+            self.is_keeping = False
+            self._drop_all()
 
     def forget(self, table: str) -> None:
         """Drops what was made of the table's rows: they have changed."""
@@ -133,12 +196,15 @@ class Events:
                 watched.drop()
 
     def _notified(self, _connection: object, _pid: int, _channel: str, table: object) -> None:
+        if table == self._awaited:
+            self._heard.set()
         self.forget(str(table))
 
     def _stop(self, lost: asyncio.Event) -> None:
-        lost.set()
-        self.is_listening = False
-        self._drop_all()
+        if not lost.is_set():  # the connection tells of its end once more, later
+            lost.set()
+            self.is_listening = self.is_keeping = False
+            self._drop_all()
 
     def _drop_all(self) -> None:
         for watched in self._watched.values():
@@ -152,3 +218,15 @@ async def _within(seconds: float, event: asyncio.Event) -> bool:
             return await event.wait()
     except TimeoutError:
         return False
+
+
+def _tell_once(told: str, event: str, reason: str) -> str:
+    """Logs what is the matter, unless that was `told` last; returns it. An outage is one line, not one a second."""
+    now = f"{event} ({reason})"
+    if now != told:
+        logger.warning(event, extra={"facts": {"reason": reason}})
+    return now
+
+
+def _name(error: Exception) -> str:
+    return getattr(error, "sqlstate", None) or type(error).__name__

@@ -3,7 +3,7 @@
 The busier the service, the more it has to answer at once, and the less each answer costs: the way to the database,
 the start of a statement and the making of objects are paid for once for all. A request that comes alone waits for one
 turn of the event loop. Those that share have the same scope to the letter, so each is told what it would be told alone;
-what becomes of one is nothing to the others.
+what becomes of one is nothing to the others. A statement ends with the last who waits for it.
 """
 
 import asyncio
@@ -45,13 +45,19 @@ class Lookups:
         lookup.asked.append((key, answer))
         if len(lookup.asked) >= _MOST_KEYS:
             self._send(group, lookup)
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            lookup.leave()
+            raise
 
     def _send(self, group: "_Group", lookup: "_Lookup") -> None:
         if self._gathering.get(group) is not lookup:  # it was full, and is under way
             return
         del self._gathering[group]
-        task = asyncio.get_running_loop().create_task(lookup.run(self._fetch))
+        if lookup.left == len(lookup.asked):  # whoever asked has gone
+            return
+        task = lookup.task = asyncio.get_running_loop().create_task(lookup.run(self._fetch))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
@@ -59,13 +65,21 @@ class Lookups:
 class _Lookup:
     """One statement for those that `asked`: their keys, and where each waits for its row."""
 
-    __slots__ = ("asked", "batch", "composition", "scope")
+    __slots__ = ("asked", "batch", "composition", "left", "scope", "task")
 
     def __init__(self, composition: Composition, batch: Batch, scope: Scope) -> None:
         self.composition = composition
         self.batch = batch
         self.scope = scope
         self.asked: list[tuple[Any, asyncio.Future[Member | None]]] = []
+        self.left = 0  # how many of them do not wait any more
+        self.task: asyncio.Task[None] | None = None
+
+    def leave(self) -> None:
+        """One of those that asked does not wait any more. The statement ends with the last of them."""
+        self.left += 1
+        if self.task is not None and self.left == len(self.asked):
+            self.task.cancel()
 
     async def run(self, fetch: FetchFused) -> None:
         batch, composition = self.batch, self.composition

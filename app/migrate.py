@@ -5,6 +5,8 @@ from importlib.resources import files
 
 import asyncpg
 
+from app.connect import CONNECT_SECONDS
+
 # Held while migrating, so that several processes that start at once do not collide; the number is arbitrary and ours.
 _LOCK = 0x57A1B111
 
@@ -32,7 +34,8 @@ async def migrate(dsn: str) -> list[str]:
 
     Raises `MigrationError` where the database holds a migration that this program does not have in the same words.
     """
-    connection = await asyncpg.connect(dsn)
+    # Nothing is prepared by name: a pooler may give each transaction another session.
+    connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=0)
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)

@@ -1,11 +1,18 @@
 """The service's configuration: read once from the environment, frozen, every fault named at once."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 MINIMUM_SECRET_BYTES = 32
+
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
+)
+_LARGEST_PORT = 65_535
+_DEFAULT_PORTS = {("http", "80"), ("https", "443")}
 
 
 class SettingsError(Exception):
@@ -20,6 +27,9 @@ class Limits:
     """
 
     body_bytes: int = 256_000
+    head_bytes: int = 65_536
+    headers: int = 100
+    connections: int = 10_000
     tokens: int = 2_000
     depth: int = 12
     aliases: int = 30
@@ -36,8 +46,14 @@ class Settings:
 
     `token_secret` signs and checks the service's own HS256 tokens; `jwks_file` names further public keys, each with its
     own `kid` and `alg`. `redis_url` is where workers share their rate limits; without one each counts alone.
-    `login_attempts_per_…` bound the logins of a minute (C-47). `executor` is `plan`, or `plain` to have graphql-core
-    run everything: the answers are the same.
+    `allowed_origins` are those whose pages may call from a browser, as browsers write them (`app.http.cors`).
+    `listen_url` is where the database's notifications are listened to, in place of `database_url`. `statement_cache` is
+    how many prepared statements a connection keeps. `deadline` is what a request may take, in seconds, and
+    `pool_wait_seconds` how long it may wait for a connection, with no more than `pool_queue` that do.
+    A request has `head_seconds` for its head, and a connection is kept open for `keep_alive_seconds` without one. A
+    server that is told to stop goes on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or
+    `stock` for uvicorn's own. `login_attempts_per_…` bound the logins of a minute (C-47). `executor` is `plan`, or
+    `plain` to have graphql-core run everything: the answers are the same.
     """
 
     database_url: str = field(repr=False)
@@ -46,9 +62,19 @@ class Settings:
     token_audience: str = "waybill"
     jwks_file: Path | None = None
     redis_url: str | None = field(default=None, repr=False)
+    allowed_origins: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: int = 8000
     pool_size: int = 10
+    pool_wait_seconds: float = 5.0
+    pool_queue: int = 5_000
+    statement_cache: int = 500
+    listen_url: str | None = field(default=None, repr=False)
+    deadline: float = 15.0
+    head_seconds: float = 10.0
+    keep_alive_seconds: int = 65
+    drain_seconds: float = 5.0
+    protocol: str = "waybill"
     development: bool = False
     executor: str = "plan"
     login_attempts_per_email: int = 5
@@ -78,11 +104,21 @@ class Settings:
         read("TOKEN_AUDIENCE", str)
         read("JWKS_FILE", _file)
         read("REDIS_URL", _redis_url)
+        read("ALLOWED_ORIGINS", _origins)
         read("HOST", str)
-        read("PORT", _between(1, 65_535))
+        read("PORT", _between(1, _LARGEST_PORT))
         read("POOL_SIZE", _between(1, 1_000))
+        read("POOL_WAIT_SECONDS", _seconds(0.1, 600))
+        read("POOL_QUEUE", _between(1, 1_000_000))
+        read("STATEMENT_CACHE", _between(0, 100_000))
+        read("LISTEN_URL", _database_url)
+        read("DEADLINE", _seconds(0.1, 3_600))
+        read("HEAD_SECONDS", _seconds(0.1, 600))
+        read("KEEP_ALIVE_SECONDS", _between(1, 3_600))
+        read("DRAIN_SECONDS", _seconds(0, 600))
+        read("PROTOCOL", _one_of("waybill", "stock"))
         read("DEVELOPMENT", _flag)
-        read("EXECUTOR", _executor)
+        read("EXECUTOR", _one_of("plan", "plain"))
         read("LOGIN_ATTEMPTS_PER_EMAIL", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_ADDRESS", _between(1, 1_000))
         limit_names = Limits.__dataclass_fields__
@@ -106,6 +142,26 @@ def _redis_url(text: str) -> str:
     return text
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in text.split(","))
+    for place, origin in enumerate(origins, start=1):
+        if not _is_origin(origin):
+            raise ValueError(
+                "must be origins such as https://shop.example.org or http://localhost:3000, with commas between;"
+                f" number {place} is none: scheme, host in lower case, port unless it is the scheme's own, and no more"
+            )
+    return origins
+
+
+def _is_origin(text: str) -> bool:
+    """Whether a browser would write an origin so: never with a path or its scheme's own port. `*` names none."""
+    match = _ORIGIN.fullmatch(text)
+    if not match:
+        return False
+    port = match["port"]
+    return port is None or (int(port) <= _LARGEST_PORT and (match["scheme"], port) not in _DEFAULT_PORTS)
+
+
 def _secret(text: str) -> str:
     if len(text.encode()) < MINIMUM_SECRET_BYTES:
         raise ValueError(f"must have at least {MINIMUM_SECRET_BYTES} bytes")
@@ -125,10 +181,13 @@ def _flag(text: str) -> bool:
     return text == "1"
 
 
-def _executor(text: str) -> str:
-    if text not in ("plan", "plain"):
-        raise ValueError("must be plan or plain")
-    return text
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be {' or '.join(choices)}")
+        return text
+
+    return convert
 
 
 def _between(low: int, high: int) -> Callable[[str], int]:
@@ -136,5 +195,14 @@ def _between(low: int, high: int) -> Callable[[str], int]:
         if not text.isascii() or not text.isdecimal() or not low <= int(text[:20]) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
         return int(text)
+
+    return convert
+
+
+def _seconds(low: float, high: float) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) or not low <= float(text) <= high:
+            raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
+        return float(text)
 
     return convert

@@ -1,5 +1,6 @@
 """The store at one moment, for what takes many statements to tell."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -7,10 +8,18 @@ from typing import Any, Self
 import asyncpg
 
 from app.database import Database, within
-from sql import Scope, Statement
+from app.faults import told
+from sql import Scope, Statement, load
 
+SQL = load("snapshot")
+
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_STATEMENT_SECONDS = 30
 # The first rows may have to wait until all are sorted.
 _CURSOR_SECONDS = 300
+# Longer than a caller may take to read what it was sent.
+_IDLE_SECONDS = 120
+_END_SECONDS = 1
 
 
 class Snapshot:
@@ -27,13 +36,18 @@ class Snapshot:
     @classmethod
     @asynccontextmanager
     async def open(cls, db: Database, scope: Scope) -> AsyncIterator[Self]:
-        """The moment is that of the first statement."""
-        async with db.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        """The moment is that of its beginning. Raises `ServiceUnavailable`, like all that is asked of it."""
+        connection, _ = await db.begin(_BEGIN, SQL.begin, statement=f"{_CURSOR_SECONDS}s", idle=f"{_IDLE_SECONDS}s")
+        try:
             yield cls(db, connection, scope)
+        finally:
+            await db.pool.take_back(connection, _END_SECONDS)
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         """See `Database.fetch`."""
-        return await self._db.fetch(statement, self._scope, on=self._connection, **values)
+        with told():
+            async with asyncio.timeout(_STATEMENT_SECONDS):
+                return await self._db.fetch(statement, self._scope, on=self._connection, **values)
 
     async def batches(
         self, statement: Statement, size: int, *, filters: frozenset[str] = frozenset(), **values: Any
@@ -41,6 +55,14 @@ class Snapshot:
         """All rows of `statement`, `size` at a time; the rest waits on the server until it is asked for."""
         text, arguments = within(self._scope, statement, filters, (), values)
         self._db.statements += 1
-        cursor = await self._connection.cursor(text, *arguments, timeout=_CURSOR_SECONDS)
-        while rows := await cursor.fetch(size, timeout=_CURSOR_SECONDS):
+        with told():
+            # Without a name: whatever lies between us and the server, nothing of it is left there.
+            prepared = await self._connection.prepare(text, name="", timeout=_CURSOR_SECONDS)
+            cursor = await prepared.cursor(*arguments, timeout=_CURSOR_SECONDS)
+        while rows := await self._next(cursor, size):
             yield rows
+
+    async def _next(self, cursor: Any, size: int) -> list[asyncpg.Record]:
+        with told():
+            rows: list[asyncpg.Record] = await cursor.fetch(size, timeout=_CURSOR_SECONDS)
+            return rows

@@ -118,12 +118,13 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def log_to_stderr() -> None:
-    """Sends the service's log to standard error, once however often it is called."""
+    """Sends the log of the service and of its server to standard error, once however often it is called."""
     if not any(isinstance(handler, Lines) for handler in _SERVICE.handlers):
         handler = Lines(sys.stderr)
         handler.setFormatter(JsonFormatter())
-        _SERVICE.addHandler(handler)
-        _SERVICE.setLevel(logging.INFO)
+        for logger in (_SERVICE, logging.getLogger("uvicorn")):
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
 
 
 def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None:
@@ -144,21 +145,32 @@ def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None
     logger.handle(record)
 
 
-class Telemetry:
-    """Counts GraphQL requests since the start.
+OUTCOMES = ("ok", "errors", "refused", "unavailable", "aborted", "failed")
 
-    An outcome is `ok`, `errors` (errors of the caller beside or instead of data), `refused` (nothing ran) or `failed`
-    (a defect of this service).
+
+class Requests:
+    """The requests of one surface since the start, by outcome, and the seconds spent on them."""
+
+    def __init__(self) -> None:
+        self.outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
+        self.seconds = 0.0
+
+    def record(self, outcome: str, seconds: float) -> None:
+        self.outcomes[outcome] += 1
+        self.seconds += seconds
+
+
+class Telemetry:
+    """Counts requests since the start, by surface: `graphql` at all of its paths, `rest` and `export`.
+
+    An outcome is `ok`, `errors` (errors of the caller beside or instead of data), `refused` (nothing ran),
+    `unavailable` (for lack of the database, or of time), `aborted` (the caller hung up before the end) or `failed` (a
+    defect of this service).
     """
 
     def __init__(self) -> None:
-        self.requests: Counter[str] = Counter({"ok": 0, "errors": 0, "refused": 0, "failed": 0})
-        self.seconds = 0.0
+        self.requests = {surface: Requests() for surface in ("graphql", "rest", "export")}
         self.started = time.time()
-
-    def record(self, outcome: str, seconds: float) -> None:
-        self.requests[outcome] += 1
-        self.seconds += seconds
 
 
 def exposition(metrics: Iterable[tuple[str, str, str, dict[str, float]]]) -> str:

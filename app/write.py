@@ -1,8 +1,8 @@
 """The writes of one request: a single transaction, from the first write to the answer that tells of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -15,14 +15,22 @@ from app.errors import (
     CarrierInUse,
     Conflict,
     IdempotencyKeyReused,
+    OutcomeUnknown,
+    ReadOnly,
+    ServiceUnavailable,
     ValidationError,
     WaybillError,
 )
+from app.faults import Loss, fault_of, loss_of
 from sql import Scope, Statement, load
 
 SQL = load("write")
 
 _OURS = Scope.everything()
+# The triggers read, after they have waited, what others have committed meanwhile: see the migration.
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+# What takes longer to be taken back is not waited for: it is never committed.
+_END_SECONDS = 0.5
 
 # What a resolver does not find out beforehand, because somebody else is faster: by the constraint that refuses it.
 _REFUSALS: Mapping[str, Callable[[], WaybillError]] = {
@@ -62,32 +70,30 @@ class Write:
     those it writes of which rows are kept in memory.
     """
 
-    def __init__(self, db: Database, connection: asyncpg.Connection, actor: str, ending: AsyncExitStack) -> None:
+    def __init__(self, db: Database, connection: asyncpg.Connection, transaction_id: str, actor: str) -> None:
         self.answer: bytes | None = None
         self.is_broken = False
         self.is_worth_repeating = False
         self.tables: frozenset[str] = frozenset()
         self._db = db
         self._connection: asyncpg.Connection | None = connection
+        self._transaction_id = transaction_id
         self._actor = actor
-        self._ending = ending
         self._key: IdempotencyKey | None = None
         self._turn = asyncio.Lock()
+        self._broken_by: WaybillError | None = None
 
     @classmethod
     async def begin(cls, db: Database, actor: str, request_id: str) -> Self:
-        """`actor` and `request_id` are what the audit trail tells of whatever is written."""
-        async with AsyncExitStack() as stack:
-            connection = await stack.enter_async_context(db.connection())
-            # The triggers read, after they have waited, what others have committed meanwhile: see the migration.
-            try:
-                await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-            except BaseException:
-                connection.terminate()  # who is cut off does not know whether there is a transaction
-                raise
-            stack.push_async_callback(_take_back, connection)
-            await db.fetch(SQL.begin, _OURS, on=connection, actor=actor, request_id=request_id)
-            return cls(db, connection, actor, stack.pop_all())
+        """`actor` and `request_id` are what the audit trail tells of what is written. Raises `ServiceUnavailable`."""
+        milliseconds = str(round(db.seconds * 1000))
+        values = {"actor": actor, "request_id": request_id, "milliseconds": milliseconds}
+        connection, row = await db.begin(_BEGIN, SQL.begin, **values)
+        if row["transaction_id"] is None:
+            db.pool.leave_read_only(connection)
+            await db.pool.take_back(connection, _END_SECONDS)
+            raise ReadOnly(reason="transaction_read_only")
+        return cls(db, connection, row["transaction_id"], actor)
 
     async def claim(self, key: IdempotencyKey) -> None:
         """Raises `AlreadyAnswered`, `IdempotencyKeyReused`, and `Conflict` while the same key is in flight."""
@@ -105,46 +111,90 @@ class Write:
     async def fetch(self, statement: Statement, scope: Scope, **values: Any) -> list[asyncpg.Record]:
         """The rows of `statement`, as `Database.fetch` gives them.
 
-        Raises `ValidationError` where a rule of the store refuses it, `Conflict` where others stand in its way.
+        Raises `ValidationError` where a rule of the store refuses it, `Conflict` where others stand in its way, and
+        `ServiceUnavailable`.
         """
-        async with self._turn, self._refusing():
-            return await self._db.fetch(statement, scope, on=self._open_connection(), **values)
+        async with self._turn:
+            if self._broken_by is not None:
+                raise self._broken_by
+            with self._refusing():
+                return await self._db.fetch(statement, scope, on=self._open_connection(), **values)
 
     async def commit(self, response: bytes) -> None:
-        """Keeps `response` together with what it tells of. Raises what `fetch` raises: then nothing has changed."""
+        """Keeps `response` together with what it tells of. Raises what `fetch` raises: then nothing has changed.
+
+        Raises `OutcomeUnknown` where the connection was lost, or the time was up, before the answer to the commit came,
+        and nobody can be asked what has become of it.
+        """
         if key := self._key:
             values = {"key": key.text, "request_hash": key.request_hash, "response": response}
             await self.fetch(SQL.keep_answer, _OURS, actor=self._actor, **values)
-        async with self._turn, self._refusing():
-            await self._open_connection().execute("COMMIT")
+        async with self._turn:
+            with self._refusing():
+                await self._commit(self._open_connection())
         # The notification may come later than the writer's next request.
         for table in self.tables:
             self._db.events.forget(table)
 
+    async def _commit(self, connection: asyncpg.Connection) -> None:
+        try:
+            await connection.execute("COMMIT")
+        except BaseException as error:
+            if not await self._has_committed(connection, error):
+                raise
+        else:
+            self._connection = None
+            self._db.pool.give_back(connection)
+
+    async def _has_committed(self, connection: asyncpg.Connection, error: BaseException) -> bool:
+        """After `error` in place of the commit's answer. Raises `OutcomeUnknown`."""
+        if isinstance(error, Exception) and loss_of(error, is_closed=connection.is_closed()) is not Loss.CONNECTION:
+            return False
+        outcome = await self._db.has_committed(self._transaction_id)
+        if outcome is None:
+            raise OutcomeUnknown(reason=type(error).__name__) from error
+        return outcome
+
     async def close(self) -> None:
         """Takes back what is not committed. A statement that is still under way ends before; none begins any more."""
-        async with self._turn:
-            self._connection = None
-            await self._ending.aclose()
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            async with asyncio.timeout(_END_SECONDS), self._turn:
+                pass
+        except TimeoutError:
+            connection.terminate()
+        await self._db.pool.take_back(connection, _END_SECONDS)
 
     def _open_connection(self) -> asyncpg.Connection:
         if self._connection is None:
             raise asyncpg.InterfaceError("the transaction is over")
         return self._connection
 
-    @asynccontextmanager
-    async def _refusing(self) -> AsyncIterator[None]:
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
         """Whatever fails breaks the transaction; what the caller may read of it is raised in its place."""
         try:
             yield
         except BaseException as error:
             self.is_broken = True
-            if isinstance(error, asyncpg.PostgresError) and (refusal := self._refusal(error)):
-                raise refusal from error
+            self._broken_by = self._refusal(error)
+            if self._broken_by is not None:
+                raise self._broken_by from error
             raise
 
-    def _refusal(self, error: asyncpg.PostgresError) -> WaybillError | None:
-        """What the caller may read of a database's error; None where it is a defect of ours."""
+    def _refusal(self, error: BaseException) -> WaybillError | None:
+        """What the caller may read of the driver's error; None where it is a defect of ours."""
+        if isinstance(error, asyncpg.PostgresError) and (refusal := self._refusal_of_store(error)):
+            return refusal
+        if self._connection is not None and loss_of(error, is_closed=False) is Loss.STATEMENT:
+            self._db.pool.lose_statements(self._connection)
+            self.is_worth_repeating = True
+        fault = fault_of(error)
+        return None if fault is None else _nothing_changed(fault)
+
+    def _refusal_of_store(self, error: asyncpg.PostgresError) -> WaybillError | None:
         if isinstance(error, asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
             self.is_worth_repeating = True
             return Conflict("Somebody else writes the same at this moment.")
@@ -155,6 +205,5 @@ class Write:
         return None
 
 
-async def _take_back(connection: asyncpg.Connection) -> None:
-    if not connection.is_closed() and connection.is_in_transaction():
-        await connection.execute("ROLLBACK")
+def _nothing_changed(fault: ServiceUnavailable) -> ServiceUnavailable:
+    return type(fault)(f"{fault.message} Nothing was changed.", reason=fault.reason)

@@ -1,6 +1,6 @@
 """What all loaders share: a `Batch` says how to gather rows for many keys at once, `Loaders` holds a request's own."""
 
-from asyncio import gather
+from asyncio import CancelledError, Task, current_task, gather
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -55,14 +55,21 @@ def many(statement: Statement, *, parameter: str, column: str, tables: tuple[str
 
 
 class BatchLoader(DataLoader[Any, Any]):
-    def __init__(self, batch: Batch, fetch: Fetch) -> None:
+    """`fetching` are the tasks that fetch for the loaders of one request: they are nobody's children."""
+
+    def __init__(self, batch: Batch, fetch: Fetch, fetching: set[Task[Any] | None]) -> None:
         super().__init__()
         self._batch = batch
         self._fetch = fetch
+        self._fetching = fetching
 
     async def batch_load_fn(self, keys: list[Any]) -> list[Any]:
-        batch = self._batch
-        rows = await self._fetch(batch.statement, **{batch.parameter: keys}, **batch.values)
+        batch, task = self._batch, current_task()
+        self._fetching.add(task)
+        try:
+            rows = await self._fetch(batch.statement, **{batch.parameter: keys}, **batch.values)
+        finally:
+            self._fetching.discard(task)
         if not batch.many:
             row_of = {row[batch.column]: row for row in rows}
             return [row_of.get(key) for key in keys]
@@ -70,6 +77,16 @@ class BatchLoader(DataLoader[Any, Any]):
         for row in rows:
             rows_of[row[batch.column]].append(row)
         return list(rows_of.values())
+
+    def cancel(self) -> None:
+        """Nobody waits for a key any more, and nothing is fetched for those that wait for their turn."""
+        self._fetch = _fetch_nothing
+        for future in self._cache.values():
+            future.cancel()
+
+
+async def _fetch_nothing(statement: Statement, **values: Any) -> list[Row]:
+    raise CancelledError
 
 
 class Gathered:
@@ -138,6 +155,15 @@ class Loaders:
         self._loaders: dict[Batch, BatchLoader] = {}
         self._gathered: dict[Batch, list[Gathered]] = {}
         self._coming: Coming = [] if coming is None else coming
+        self._fetching: set[Task[Any] | None] = set()
+
+    def cancel(self) -> None:
+        """Ends what is being fetched: the request is not answered any more."""
+        for loader in self._loaders.values():
+            loader.cancel()
+        for task in self._fetching:
+            if task is not None:
+                task.cancel()
 
     def add(self, batch: Batch, parent_keys: Sequence[Any], rows: Rows, held: Columns) -> None:
         """Rows of the batch, all that these keys have, with the columns `held`; None for all there are."""
@@ -175,7 +201,7 @@ class Loaders:
     def _load(self, batch: Batch, key: Any) -> Awaitable[Any]:
         loader = self._loaders.get(batch)
         if loader is None:
-            loader = self._loaders[batch] = BatchLoader(batch, self._fetch)
+            loader = self._loaders[batch] = BatchLoader(batch, self._fetch, self._fetching)
         return loader.load(key)
 
     async def _load_each(self, batch: Batch, keys: Sequence[Any]) -> list[Any]:

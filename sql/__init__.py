@@ -13,9 +13,10 @@ A file holds parts, each begun by a comment line:
     -- sorts: CREATED_AT         (below a form) it serves one of these sorts, with ties by the id
     -- each: statuses::text[]    (below a form) lists whose values are taken one by one, by `{lists}` and `{pieces}`
 
-`{visible s}` is the viewer's predicate on the table of alias `s` (see `sql.visibility`). A statement is text that never
-holds a value: what varies is chosen among the file's own parts. Of a statement's forms the first that serves the caller
-is taken, and the statement itself where none does; all of them give the same rows in the same order.
+`{visible shipments s}` is the viewer's predicate on the table `shipments`, called `s` here (see `sql.visibility`). A
+statement is text that never holds a value: what varies is chosen among the file's own parts. Of a statement's forms the
+first that serves the caller is taken, and the statement itself where none does; all of them give the same rows in the
+same order.
 
 An index yields rows in order for one value of each column before the sorted one, not for a list of them. So a form may
 read piece by piece: `{pieces}` are the rows of the file's fragment `piece` for all combinations of the `each` lists
@@ -29,17 +30,20 @@ comes before it. Where the pieces are many or unknown, a text for any number of 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from math import prod
 from typing import Any, Self
 
-from sql.visibility import Reach, Scope, predicate
+from sql.visibility import POLICIES, Reach, Scope, predicate
 
 _PART = re.compile(r"^-- (name|form|fragment|filter|sort): (\S+)\n((?:--.*\n)*)", re.MULTILINE)
 _NOTE = re.compile(r"^-- (feeds|reaches|filters|sorts|each): (.+)$", re.MULTILINE)
-_PLACE = re.compile(r"\{(\w+)(?: (\w+))?\}")
+_PLACE = re.compile(r"\{(\w+)(?: (\w+))?(?: (\w+))?\}")
+_VISIBLE = re.compile(r"\{visible(?: (\w+))?(?: (\w+))?\}")
 _TIES: tuple[tuple[str, ...], ...] = ((), ("ID ASC",), ("ID DESC",))
+# `FOR UPDATE` is taken for a write, which only means that nobody repeats the statement.
+_WRITE = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|SET_CONFIG|NEXTVAL)\b", re.IGNORECASE)
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 # Each is a scan of its own in the plan, which takes time to plan, and to start where it finds nothing.
 _MOST_MERGED = 16
@@ -127,6 +131,12 @@ class Statement:
     file: "File" = field(repr=False)
     forms: list[Form] = field(default_factory=list, repr=False)
 
+    @cached_property
+    def is_read(self) -> bool:
+        """Whether it changes nothing, so that it may be sent twice."""
+        parts = [self.template, *(form.template for form in self.forms), *self.file.fragments.values()]
+        return not any(map(_WRITE.search, parts))
+
     def prepare(
         self,
         reach: Reach,
@@ -153,9 +163,9 @@ class Statement:
         sorts = [term.split(" ") for term in order]
 
         def place(match: re.Match[str]) -> str:
-            word, alias = match.groups()
+            word, name, alias = match.groups()
             if word == "visible":
-                return f"({predicate(reach, alias)})"
+                return f"({predicate(reach, name, alias)})"
             if word == "filters":
                 return conditions
             if word == "order":
@@ -165,7 +175,7 @@ class Statement:
             if word == "pieces":
                 return form.pieces(fill(self.file.fragments["piece"]), sizes)
             if word == "keys":
-                columns = [f"{alias}.id", f"{alias}.channel_id", *(self.file.sorts[name] for name, _ in sorts)]
+                columns = [f"{name}.id", f"{name}.channel_id", *(self.file.sorts[sort] for sort, _ in sorts)]
                 return ", ".join(dict.fromkeys(columns))
             return self.file.fragments[word]
 
@@ -219,9 +229,15 @@ class File:
 
 @cache
 def load(noun: str) -> File:
-    """Reads `sql/<noun>.sql`. Raises FileNotFoundError where there is none."""
+    """Reads `sql/<noun>.sql`.
+
+    Raises FileNotFoundError where there is none, and ValueError where it reads a table by a policy that there is not.
+    """
     file = File(noun)
     text = files(__name__).joinpath(f"{noun}.sql").read_text("utf-8")
+    for place in _VISIBLE.finditer(text):
+        if place[1] not in POLICIES or place[2] is None:
+            raise ValueError(f"sql/{noun}.sql: {place[0]} is of no table that sql.visibility has a policy for")
     parts = list(_PART.finditer(text))
     for part, following in zip(parts, [*parts[1:], None], strict=True):
         kind, name, notes_text = part.groups()
@@ -238,8 +254,9 @@ def load(noun: str) -> File:
 
 
 def nouns() -> Iterable[str]:
-    """The names of all .sql files."""
-    return sorted(entry.name.removesuffix(".sql") for entry in files(__name__).iterdir() if entry.name.endswith(".sql"))
+    """The names of all files of statements."""
+    names = {entry.name for entry in files(__name__).iterdir() if entry.name.endswith(".sql")}
+    return sorted(name.removesuffix(".sql") for name in names - {"schema.sql"})
 
 
 __all__ = ["File", "Form", "Prepared", "Reach", "Scope", "Statement", "load", "nouns"]

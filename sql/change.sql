@@ -23,7 +23,7 @@ WITH scanned AS (
 SELECT p.*
 FROM (
   SELECT h.position, h.id AS number, h.type, h.action, h.entity_id AS id, h.order_id, h.shipment_id::text, h.channel_id,
-    h.version, h.occurred_at, {visible h}{filters} AS is_shown, count(*) OVER () AS scanned,
+    h.version, h.occurred_at, {visible changes h}{filters} AS is_shown, count(*) OVER () AS scanned,
     row_number() OVER (ORDER BY h.position, h.id) AS place
   FROM scanned h
 ) p
@@ -48,7 +48,7 @@ FROM changes h
 JOIN transactions x ON x.id = h.transaction_id
 WHERE (h.shipment_id = :shipment_id
     OR h.action = 'UPDATED' AND h.old ? 'shipmentId' AND h.old ->> 'shipmentId' = :shipment_id::uuid::text)
-  AND (x.position, h.id) < (:position, :number) AND {visible h}
+  AND (x.position, h.id) < (:position, :number) AND {visible changes h}
 ORDER BY x.position DESC, h.id DESC
 LIMIT :limit;
 

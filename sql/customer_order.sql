@@ -37,7 +37,7 @@ CROSS JOIN LATERAL (
 SELECT {columns}
 FROM orders o
 {beside}
-WHERE o.id = :id AND {visible o};
+WHERE o.id = :id AND {visible orders o};
 
 -- The page is cut before anything is counted beside it.
 -- name: page
@@ -46,7 +46,7 @@ SELECT {columns}
 FROM (
   SELECT o.*
   FROM orders o
-  WHERE {visible o}{filters}
+  WHERE {visible orders o}{filters}
   ORDER BY {order}
   LIMIT :limit OFFSET :skip
 ) AS o
@@ -56,12 +56,12 @@ ORDER BY {order};
 -- name: count
 SELECT count(*)::int AS total
 FROM orders o
-WHERE {visible o}{filters};
+WHERE {visible orders o}{filters};
 
 -- name: ends
 SELECT min(o.id) AS lowest, max(o.id) AS highest
 FROM orders o
-WHERE {visible o}{filters};
+WHERE {visible orders o}{filters};
 
 -- filter: status
 o.status IN (SELECT w.code FROM order_statuses w WHERE w.customer_status = :status)

@@ -27,19 +27,19 @@ CROSS JOIN LATERAL (
   ORDER BY {order}
   LIMIT :limit
 ) AS a
-WHERE o.id = ANY(:order_ids) AND {visible o}
+WHERE o.id = ANY(:order_ids) AND {visible orders o}
 ORDER BY {order};
 
 -- name: count_by_order_ids
 SELECT a.order_id, count(*)::int AS total
 FROM order_addresses a
-WHERE a.order_id = ANY(:order_ids) AND a.type IN ('invoice', 'delivery') AND {visible a}{filters}
+WHERE a.order_id = ANY(:order_ids) AND a.type IN ('invoice', 'delivery') AND {visible order_addresses a}{filters}
 GROUP BY a.order_id;
 
 -- name: ends_by_order_ids
 SELECT a.order_id, min(a.id) AS lowest, max(a.id) AS highest
 FROM order_addresses a
-WHERE a.order_id = ANY(:order_ids) AND a.type IN ('invoice', 'delivery') AND {visible a}{filters}
+WHERE a.order_id = ANY(:order_ids) AND a.type IN ('invoice', 'delivery') AND {visible order_addresses a}{filters}
 GROUP BY a.order_id;
 
 -- Where an order has several of a kind, its shipments go by the first.
@@ -48,7 +48,7 @@ GROUP BY a.order_id;
 SELECT DISTINCT ON (a.order_id, a.type) {address}
 FROM orders o
 JOIN order_addresses a ON a.order_id = o.id AND a.channel_id = o.channel_id
-WHERE o.id = ANY(:order_ids) AND a.type IN ('invoice', 'delivery') AND {visible o}
+WHERE o.id = ANY(:order_ids) AND a.type IN ('invoice', 'delivery') AND {visible orders o}
 ORDER BY a.order_id, a.type, a.id;
 
 -- filter: above

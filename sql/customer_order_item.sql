@@ -26,19 +26,19 @@ CROSS JOIN LATERAL (
   WHERE x.order_item_id = i.id AND x.order_id = i.order_id AND x.channel_id = i.channel_id
     AND s.status IS DISTINCT FROM 'CANCELED'
 ) AS shipped
-WHERE o.id = ANY(:order_ids) AND {visible o}
+WHERE o.id = ANY(:order_ids) AND {visible orders o}
 ORDER BY {order};
 
 -- name: count_by_order_ids
 SELECT i.order_id, count(*)::int AS total
 FROM order_items i
-WHERE i.order_id = ANY(:order_ids) AND i.parent_order_item_id IS NULL AND {visible i}{filters}
+WHERE i.order_id = ANY(:order_ids) AND i.parent_order_item_id IS NULL AND {visible order_items i}{filters}
 GROUP BY i.order_id;
 
 -- name: ends_by_order_ids
 SELECT i.order_id, min(i.id) AS lowest, max(i.id) AS highest
 FROM order_items i
-WHERE i.order_id = ANY(:order_ids) AND i.parent_order_item_id IS NULL AND {visible i}{filters}
+WHERE i.order_id = ANY(:order_ids) AND i.parent_order_item_id IS NULL AND {visible order_items i}{filters}
 GROUP BY i.order_id;
 
 -- filter: above

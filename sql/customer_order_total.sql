@@ -9,4 +9,4 @@ SELECT coalesce(round(o.sub_total * o.invoiced_total / nullif(o.total_net, 0), 2
     WHERE i.order_id = o.id AND i.channel_id = o.channel_id AND i.parent_order_item_id IS NULL
   ) AS sub_total_incl_tax
 FROM orders o
-WHERE o.id = :order_id AND {visible o};
+WHERE o.id = :order_id AND {visible orders o};

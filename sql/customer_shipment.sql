@@ -40,7 +40,7 @@ CROSS JOIN LATERAL (
 SELECT {columns}
 FROM shipments s
 {beside}
-WHERE s.number = :number AND {visible s};
+WHERE s.number = :number AND {visible shipments s};
 
 -- name: by_order_ids
 -- feeds: CustomerOrderShipment
@@ -54,19 +54,19 @@ CROSS JOIN LATERAL (
   LIMIT :limit
 ) AS s
 {beside}
-WHERE o.id = ANY(:order_ids) AND {visible o}
+WHERE o.id = ANY(:order_ids) AND {visible orders o}
 ORDER BY {order};
 
 -- name: count_by_order_ids
 SELECT s.order_id, count(*)::int AS total
 FROM shipments s
-WHERE s.order_id = ANY(:order_ids) AND {visible s}{filters}
+WHERE s.order_id = ANY(:order_ids) AND {visible shipments s}{filters}
 GROUP BY s.order_id;
 
 -- name: ends_by_order_ids
 SELECT s.order_id, min(s.number) AS lowest, max(s.number) AS highest
 FROM shipments s
-WHERE s.order_id = ANY(:order_ids) AND {visible s}{filters}
+WHERE s.order_id = ANY(:order_ids) AND {visible shipments s}{filters}
 GROUP BY s.order_id;
 
 -- The orders come first: a customer has few, the store has many shipments.
@@ -77,7 +77,7 @@ FROM (
   SELECT s.*
   FROM orders o
   JOIN shipments s ON s.order_id = o.id AND s.channel_id = o.channel_id
-  WHERE {visible o}{filters}
+  WHERE {visible orders o}{filters}
   ORDER BY {order}
   LIMIT :limit OFFSET :skip
 ) AS s
@@ -88,7 +88,7 @@ ORDER BY {order};
 SELECT count(*)::int AS total
 FROM orders o
 JOIN shipments s ON s.order_id = o.id AND s.channel_id = o.channel_id
-WHERE {visible o}{filters};
+WHERE {visible orders o}{filters};
 
 -- filter: order_id
 s.order_id = :order_id

@@ -14,19 +14,19 @@ CROSS JOIN LATERAL (
   LIMIT :limit
 ) AS x
 JOIN order_items i ON i.id = x.order_item_id AND i.channel_id = x.channel_id
-WHERE s.id = ANY(:shipment_ids::uuid[]) AND {visible s}
+WHERE s.id = ANY(:shipment_ids::uuid[]) AND {visible shipments s}
 ORDER BY {order};
 
 -- name: count_by_shipment_ids
 SELECT x.shipment_id::text, count(*)::int AS total
 FROM shipment_items x
-WHERE x.shipment_id = ANY(:shipment_ids::uuid[]) AND {visible x}{filters}
+WHERE x.shipment_id = ANY(:shipment_ids::uuid[]) AND {visible shipment_items x}{filters}
 GROUP BY x.shipment_id;
 
 -- name: ends_by_shipment_ids
 SELECT x.shipment_id::text, min(x.number) AS lowest, max(x.number) AS highest
 FROM shipment_items x
-WHERE x.shipment_id = ANY(:shipment_ids::uuid[]) AND {visible x}{filters}
+WHERE x.shipment_id = ANY(:shipment_ids::uuid[]) AND {visible shipment_items x}{filters}
 GROUP BY x.shipment_id;
 
 -- filter: above

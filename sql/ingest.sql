@@ -7,10 +7,17 @@
 --
 -- `n` numbers the records of a batch. A statement named `refuse_…` returns the records that may not be written.
 --
--- The rules are those of every write (B-51, behaviour.md section 3): no line is shipped beyond its quantity, and a
+-- The rules are those of every write (B-51, B-52): no line is shipped beyond its quantity, and a
 -- shipment's status is reachable from the one before. They are checked here for a whole batch, while its rows are
 -- locked and before they are written; the store's own guards then find nothing. An order and a shipment are updated at
 -- most once each, so that a record is one version of them and one row of the change feed.
+
+-- Who writes, for the transaction alone. A record tells where a parcel has got to and not each step on the way. Each
+-- batch is planned for the rows that are there by then, and for keys: a batch is little beside the store, and its
+-- statements are sooner done than compiled.
+-- name: begin
+SELECT set_config('waybill.actor', 'import', true), set_config('waybill.skipped_steps', 'allowed', true),
+  set_config('random_page_cost', '1.1', true), set_config('jit', 'off', true)
 
 -- name: staging
 CREATE TEMPORARY TABLE import_orders (

@@ -27,25 +27,25 @@ o.payment_method, o.payment_status, o.payment_status_date, o.payment_accounting_
 -- feeds: Order
 SELECT {order_columns}
 FROM orders o
-WHERE o.id = :id AND {visible o};
+WHERE o.id = :id AND {visible orders o};
 
 -- name: by_ids
 -- feeds: Order
 SELECT {order_columns}
 FROM orders o
-WHERE o.id = ANY(:ids) AND {visible o};
+WHERE o.id = ANY(:ids) AND {visible orders o};
 
 -- name: by_uuid
 -- feeds: Order
 SELECT {order_columns}
 FROM orders o
-WHERE o.uuid = :uuid AND {visible o};
+WHERE o.uuid = :uuid AND {visible orders o};
 
 -- name: page
 -- feeds: Order
 SELECT {order_columns}
 FROM orders o
-WHERE {visible o}{filters}
+WHERE {visible orders o}{filters}
 ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
@@ -84,35 +84,35 @@ ORDER BY {order};
 -- fragment: piece
 SELECT {keys o}
 FROM orders o
-WHERE {visible o}{filters}
+WHERE {visible orders o}{filters}
 ORDER BY {order}
 LIMIT given.size + given.skip
 
 -- name: count
 SELECT count(*)::int AS items_found
 FROM orders o
-WHERE {visible o}{filters};
+WHERE {visible orders o}{filters};
 
 -- form: count
 -- reaches: EVERYTHING, CHANNELS
 -- filters: status?, channel_ids?
 SELECT coalesce(sum(o.n), 0)::int AS items_found
 FROM order_tallies o
-WHERE o.company_id = 0 AND {visible o}{filters};
+WHERE o.company_id = 0 AND {visible order_tallies o}{filters};
 
 -- form: count
 -- reaches: EVERYTHING, CHANNELS
 -- filters: company_ids, status?, channel_ids?
 SELECT coalesce(sum(o.n), 0)::int AS items_found
 FROM order_tallies o
-WHERE o.company_id <> 0 AND {visible o}{filters};
+WHERE o.company_id <> 0 AND {visible order_tallies o}{filters};
 
 -- form: count
 -- reaches: COMPANIES, CONTACT
 -- filters: status?, channel_ids?, company_ids?
 SELECT coalesce(sum(o.n), 0)::int AS items_found
 FROM order_tallies o
-WHERE o.company_id <> 0 AND {visible o}{filters};
+WHERE o.company_id <> 0 AND {visible order_tallies o}{filters};
 
 -- The tax of the lines, and of the postage, by its percentage.
 -- name: tax_percentages_by_order_ids
@@ -121,11 +121,11 @@ SELECT t.order_id, t.percentage, sum(t.tax)::float8 AS total
 FROM (
   SELECT i.order_id, i.tax_percentage AS percentage, i.tax
   FROM order_items i
-  WHERE i.order_id = ANY(:order_ids) AND {visible i}
+  WHERE i.order_id = ANY(:order_ids) AND {visible order_items i}
   UNION ALL
   SELECT o.id, round(o.postage_tax_percentage)::int, o.postage_tax
   FROM orders o
-  WHERE o.id = ANY(:order_ids) AND o.postage_tax <> 0 AND {visible o}
+  WHERE o.id = ANY(:order_ids) AND o.postage_tax <> 0 AND {visible orders o}
 ) AS t
 GROUP BY t.order_id, t.percentage
 ORDER BY t.percentage;
@@ -149,20 +149,20 @@ LEFT JOIN LATERAL (
   JOIN shipments s ON s.id = x.shipment_id AND s.channel_id = x.channel_id
   WHERE x.order_item_id = i.id AND x.order_id = o.id AND x.channel_id = o.channel_id
 ) AS f ON true
-WHERE o.id = ANY(:order_ids) AND {visible o}
+WHERE o.id = ANY(:order_ids) AND {visible orders o}
 GROUP BY o.id, o.channel_id, o.status;
 
 -- Kept from being deleted until what will hang on it is committed.
 -- name: share
 SELECT o.id, o.channel_id
 FROM orders o
-WHERE o.id = :id AND {visible o}
+WHERE o.id = :id AND {visible orders o}
 FOR KEY SHARE OF o;
 
 -- name: lock
 SELECT o.id, o.channel_id, o.status, o.payment_status, o.version
 FROM orders o
-WHERE o.id = :id AND {visible o}
+WHERE o.id = :id AND {visible orders o}
 FOR NO KEY UPDATE OF o;
 
 -- name: set_status
@@ -173,7 +173,7 @@ SET status = :status, payment_status = :payment_status,
   payment_status_date = CASE WHEN o.payment_status = :payment_status THEN o.payment_status_date
     ELSE statement_timestamp() END,
   last_modified_at = statement_timestamp()
-WHERE o.id = :id AND o.channel_id = :channel_id AND {visible o}
+WHERE o.id = :id AND o.channel_id = :channel_id AND {visible orders o}
 RETURNING {order_columns};
 
 -- filter: user_id

@@ -9,11 +9,11 @@ a.id, a.order_id, a.created_at, a.last_modified_at, a.first_name, a.middle_name,
 -- feeds: OrderAddress
 SELECT {order_address}
 FROM order_addresses a
-WHERE a.id = :id AND a.order_id = :order_id AND {visible a};
+WHERE a.id = :id AND a.order_id = :order_id AND {visible order_addresses a};
 
 -- name: by_order_ids
 -- feeds: OrderAddress, Address
 SELECT {order_address}
 FROM order_addresses a
-WHERE a.order_id = ANY(:order_ids) AND {visible a}
+WHERE a.order_id = ANY(:order_ids) AND {visible order_addresses a}
 ORDER BY a.id;

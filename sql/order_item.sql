@@ -12,13 +12,13 @@ i.id, i.order_id, i.channel_id, i.uuid::text, i.class, i.product_id, i.parent_or
 -- feeds: OrderItem
 SELECT {order_item}
 FROM order_items i
-WHERE i.id = ANY(:ids) AND {visible i};
+WHERE i.id = ANY(:ids) AND {visible order_items i};
 
 -- name: by_order_ids
 -- feeds: OrderItem
 SELECT {order_item}
 FROM order_items i
-WHERE i.order_id = ANY(:order_ids) AND {visible i}
+WHERE i.order_id = ANY(:order_ids) AND {visible order_items i}
 ORDER BY i.id;
 
 -- Canceled shipments do not count.
@@ -28,7 +28,7 @@ SELECT x.order_item_id,
   coalesce(sum(x.quantity) FILTER (WHERE s.status = 'DELIVERED'), 0)::int AS delivered
 FROM shipment_items x
 JOIN shipments s ON s.id = x.shipment_id AND s.channel_id = x.channel_id
-WHERE x.order_item_id = ANY(:order_item_ids) AND {visible x}
+WHERE x.order_item_id = ANY(:order_item_ids) AND {visible shipment_items x}
 GROUP BY x.order_item_id;
 
 -- Lines of one order, locked by whoever ships them, always in this sequence: what is read here stays true until the
@@ -36,6 +36,6 @@ GROUP BY x.order_item_id;
 -- name: lock
 SELECT i.id, i.name, i.sku, i.quantity, i.quantity_shipped
 FROM order_items i
-WHERE i.id = ANY(:ids) AND i.order_id = :order_id AND i.channel_id = :channel_id AND {visible i}
+WHERE i.id = ANY(:ids) AND i.order_id = :order_id AND i.channel_id = :channel_id AND {visible order_items i}
 ORDER BY i.id, i.channel_id
 FOR NO KEY UPDATE OF i;

@@ -8,4 +8,4 @@ SELECT p.id AS product_id, p.channel_id, p.sku, p.names, p.slugs, p.descriptions
   p.package_unit_quantity, p.minimum_quantity::float8, p.unit, p.purchase_unit, p.purchase_minimum_quantity,
   p.inventory_quantity
 FROM products p
-WHERE p.id = ANY(:ids) AND {visible p};
+WHERE p.id = ANY(:ids) AND {visible products p};

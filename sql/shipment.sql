@@ -7,26 +7,26 @@ s.id::text, s.order_id, s.status, s.expected_delivery_at, s.created_at, s.last_m
 -- feeds: Shipment
 SELECT {shipment}
 FROM shipments s
-WHERE s.id = :id AND {visible s};
+WHERE s.id = :id AND {visible shipments s};
 
 -- name: by_ids
 -- feeds: Shipment
 SELECT {shipment}
 FROM shipments s
-WHERE s.id = ANY(:ids::uuid[]) AND {visible s};
+WHERE s.id = ANY(:ids::uuid[]) AND {visible shipments s};
 
 -- name: by_order_ids
 -- feeds: Shipment
 SELECT {shipment}
 FROM shipments s
-WHERE s.order_id = ANY(:order_ids) AND {visible s}
+WHERE s.order_id = ANY(:order_ids) AND {visible shipments s}
 ORDER BY s.created_at DESC, s.id;
 
 -- name: page
 -- feeds: Shipment
 SELECT {shipment}
 FROM shipments s
-WHERE {visible s}{filters}
+WHERE {visible shipments s}{filters}
 ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
@@ -81,7 +81,7 @@ ORDER BY {order};
 -- fragment: piece
 SELECT {keys s}
 FROM shipments s
-WHERE {visible s}{filters}
+WHERE {visible shipments s}{filters}
 ORDER BY {order}
 LIMIT given.size + given.skip
 
@@ -89,41 +89,41 @@ LIMIT given.size + given.skip
 -- feeds: Shipment
 SELECT {shipment}
 FROM shipments s
-WHERE {visible s}{filters}
+WHERE {visible shipments s}{filters}
 ORDER BY s.created_at DESC, s.id;
 
 -- name: count
 SELECT count(*)::int AS items_found
 FROM shipments s
-WHERE {visible s}{filters};
+WHERE {visible shipments s}{filters};
 
 -- form: count
 -- reaches: EVERYTHING, CHANNELS
 -- filters: statuses?
 SELECT coalesce(sum(s.n), 0)::int AS items_found
 FROM shipment_tallies s
-WHERE s.company_id = 0 AND {visible s}{filters};
+WHERE s.company_id = 0 AND {visible shipment_tallies s}{filters};
 
 -- form: count
 -- reaches: EVERYTHING, CHANNELS
 -- filters: company_ids, statuses?
 SELECT coalesce(sum(s.n), 0)::int AS items_found
 FROM shipment_tallies s
-WHERE s.company_id <> 0 AND {visible s}{filters};
+WHERE s.company_id <> 0 AND {visible shipment_tallies s}{filters};
 
 -- form: count
 -- reaches: COMPANIES
 -- filters: company_ids?, statuses?
 SELECT coalesce(sum(s.n), 0)::int AS items_found
 FROM shipment_tallies s
-WHERE s.company_id <> 0 AND {visible s}{filters};
+WHERE s.company_id <> 0 AND {visible shipment_tallies s}{filters};
 
 -- Whoever writes a shipment, or what hangs on it, locks the shipment first, and several in this sequence: so writers
 -- queue up and never wait in a circle.
 -- name: lock
 SELECT s.id, s.order_id, s.channel_id, s.status, s.expected_delivery_at, s.version
 FROM shipments s
-WHERE s.id = ANY(:ids) AND {visible s}
+WHERE s.id = ANY(:ids) AND {visible shipments s}
 ORDER BY s.id, s.channel_id
 FOR NO KEY UPDATE OF s;
 
@@ -134,7 +134,7 @@ WITH shipment AS (
   INSERT INTO shipments (order_id, channel_id, status, expected_delivery_at)
   SELECT o.id, o.channel_id, :status, :expected_delivery_at
   FROM orders o
-  WHERE o.id = :order_id AND o.channel_id = :channel_id AND {visible o}
+  WHERE o.id = :order_id AND o.channel_id = :channel_id AND {visible orders o}
   RETURNING *
 ), items AS (
   INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, name, sku, quantity)
@@ -178,7 +178,7 @@ ORDER BY n.next_status;
 -- feeds: Shipment
 UPDATE shipments s
 SET status = :status, expected_delivery_at = :expected_delivery_at, last_modified_at = statement_timestamp()
-WHERE s.id = :id AND s.channel_id = :channel_id AND {visible s}
+WHERE s.id = :id AND s.channel_id = :channel_id AND {visible shipments s}
 RETURNING {shipment};
 
 -- Adds before it removes: a source that stays is never without its row.
@@ -191,16 +191,16 @@ WITH wanted AS (
   SELECT s.id, s.order_id, s.channel_id, w.id, w.name
   FROM shipments s
   CROSS JOIN wanted w
-  WHERE s.id = :id AND s.channel_id = :channel_id AND {visible s}
+  WHERE s.id = :id AND s.channel_id = :channel_id AND {visible shipments s}
   ON CONFLICT DO NOTHING
 )
 DELETE FROM shipment_sources k
-WHERE k.shipment_id = :id AND k.channel_id = :channel_id AND {visible k}
+WHERE k.shipment_id = :id AND k.channel_id = :channel_id AND {visible shipment_sources k}
   AND NOT EXISTS (SELECT FROM wanted w WHERE w.id = k.id AND w.name = k.name);
 
 -- name: delete
 DELETE FROM shipments s
-WHERE s.id = :id AND s.channel_id = :channel_id AND {visible s};
+WHERE s.id = :id AND s.channel_id = :channel_id AND {visible shipments s};
 
 -- filter: ids
 s.id = ANY(:ids)

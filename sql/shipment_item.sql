@@ -7,26 +7,26 @@ x.id::text, x.shipment_id::text, x.order_item_id, x.name, x.sku, x.quantity, x.c
 -- feeds: ShipmentItem
 SELECT {shipment_item}
 FROM shipment_items x
-WHERE x.id = :id AND {visible x};
+WHERE x.id = :id AND {visible shipment_items x};
 
 -- name: by_ids
 -- feeds: ShipmentItem
 SELECT {shipment_item}
 FROM shipment_items x
-WHERE x.id = ANY(:ids::uuid[]) AND {visible x};
+WHERE x.id = ANY(:ids::uuid[]) AND {visible shipment_items x};
 
 -- name: by_shipment_ids
 -- feeds: ShipmentItem
 SELECT {shipment_item}
 FROM shipment_items x
-WHERE x.shipment_id = ANY(:shipment_ids::uuid[]) AND {visible x}
+WHERE x.shipment_id = ANY(:shipment_ids::uuid[]) AND {visible shipment_items x}
 ORDER BY x.order_item_id, x.id;
 
 -- name: page
 -- feeds: ShipmentItem
 SELECT {shipment_item}
 FROM shipment_items x
-WHERE {visible x}{filters}
+WHERE {visible shipment_items x}{filters}
 ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
@@ -51,25 +51,25 @@ ORDER BY {order};
 -- fragment: piece
 SELECT {keys x}
 FROM shipment_items x
-WHERE {visible x}{filters}
+WHERE {visible shipment_items x}{filters}
 ORDER BY {order}
 LIMIT given.size + given.skip
 
 -- name: count
 SELECT count(*)::int AS items_found
 FROM shipment_items x
-WHERE {visible x}{filters};
+WHERE {visible shipment_items x}{filters};
 
 -- name: shipment_of
 SELECT x.shipment_id
 FROM shipment_items x
-WHERE x.id = :id AND {visible x};
+WHERE x.id = :id AND {visible shipment_items x};
 
 -- The shipment is locked before: see `shipment.lock`.
 -- name: lock
 SELECT x.id, x.channel_id, x.shipment_id, x.order_item_id, x.name, x.sku, x.quantity, x.version
 FROM shipment_items x
-WHERE x.id = :id AND {visible x}
+WHERE x.id = :id AND {visible shipment_items x}
 FOR NO KEY UPDATE OF x;
 
 -- name: create
@@ -78,7 +78,7 @@ WITH item AS (
   INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, name, sku, quantity)
   SELECT s.id, :order_item_id, s.order_id, s.channel_id, :name, :sku, :quantity
   FROM shipments s
-  WHERE s.id = :shipment_id AND s.channel_id = :channel_id AND {visible s}
+  WHERE s.id = :shipment_id AND s.channel_id = :channel_id AND {visible shipments s}
   RETURNING *
 ), shipment AS (
   UPDATE shipments s
@@ -97,12 +97,12 @@ WITH item AS (
   SET shipment_id = :shipment_id, order_item_id = :order_item_id, name = :name, sku = :sku, quantity = :quantity,
     weight = CASE WHEN x.quantity = :quantity AND x.order_item_id = :order_item_id THEN x.weight END,
     last_modified_at = statement_timestamp()
-  WHERE x.id = :id AND x.channel_id = :channel_id AND {visible x}
+  WHERE x.id = :id AND x.channel_id = :channel_id AND {visible shipment_items x}
   RETURNING x.*
 ), shipment AS (
   UPDATE shipments s
   SET last_modified_at = statement_timestamp()
-  WHERE s.id IN (:shipment_id, :former_shipment_id) AND s.channel_id = :channel_id AND {visible s}
+  WHERE s.id IN (:shipment_id, :former_shipment_id) AND s.channel_id = :channel_id AND {visible shipments s}
 )
 SELECT {shipment_item}
 FROM item x;
@@ -110,7 +110,7 @@ FROM item x;
 -- name: delete
 WITH item AS (
   DELETE FROM shipment_items x
-  WHERE x.id = :id AND x.channel_id = :channel_id AND {visible x}
+  WHERE x.id = :id AND x.channel_id = :channel_id AND {visible shipment_items x}
   RETURNING x.shipment_id, x.channel_id
 )
 UPDATE shipments s

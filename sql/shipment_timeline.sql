@@ -12,7 +12,7 @@ CROSS JOIN LATERAL (
       e.status_rank::bigint AS place, e.id::text, e.track_and_trace_id::text, e.external_id, e.recorded_at, e.location, e.description
     FROM tracking_events e
     JOIN track_and_traces t ON t.id = e.track_and_trace_id AND t.channel_id = e.channel_id
-    WHERE t.shipment_id = k.id AND {visible t}
+    WHERE t.shipment_id = k.id AND {visible track_and_traces t}
     ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC
     LIMIT :limit
   )
@@ -22,7 +22,7 @@ CROSS JOIN LATERAL (
       c.id, NULL, NULL, NULL, NULL, NULL, NULL
     FROM changes c
     JOIN transactions x ON x.id = c.transaction_id
-    WHERE c.shipment_id = k.id AND c.type = 'SHIPMENT' AND c.new ? 'status' AND {visible c}
+    WHERE c.shipment_id = k.id AND c.type = 'SHIPMENT' AND c.new ? 'status' AND {visible changes c}
     ORDER BY c.id DESC
     LIMIT :limit
   )
@@ -40,7 +40,7 @@ CROSS JOIN LATERAL (
     (c.old ->> 'expectedDeliveryAt')::timestamptz AS previous_expected_delivery_at
   FROM changes c
   JOIN transactions x ON x.id = c.transaction_id
-  WHERE c.shipment_id = k.id AND c.type = 'SHIPMENT' AND c.new ? 'expectedDeliveryAt' AND {visible c}
+  WHERE c.shipment_id = k.id AND c.type = 'SHIPMENT' AND c.new ? 'expectedDeliveryAt' AND {visible changes c}
   ORDER BY c.id DESC
   LIMIT :limit
 ) AS m

@@ -7,19 +7,19 @@ t.id::text, t.shipment_id::text, t.carrier_id, t.code, t.created_at, t.last_modi
 -- feeds: TrackAndTrace
 SELECT {track_and_trace}
 FROM track_and_traces t
-WHERE t.id = :id AND {visible t};
+WHERE t.id = :id AND {visible track_and_traces t};
 
 -- name: by_ids
 -- feeds: TrackAndTrace
 SELECT {track_and_trace}
 FROM track_and_traces t
-WHERE t.id = ANY(:ids::uuid[]) AND {visible t};
+WHERE t.id = ANY(:ids::uuid[]) AND {visible track_and_traces t};
 
 -- name: by_shipment_ids
 -- feeds: TrackAndTrace
 SELECT {track_and_trace}
 FROM track_and_traces t
-WHERE t.shipment_id = ANY(:shipment_ids::uuid[]) AND {visible t}
+WHERE t.shipment_id = ANY(:shipment_ids::uuid[]) AND {visible track_and_traces t}
 ORDER BY t.created_at, t.id;
 
 -- The newest codes of each carrier, capped: a carrier's whole history is no answer (decision 6).
@@ -30,7 +30,7 @@ FROM unnest(:carrier_ids::int[]) AS c (id)
 CROSS JOIN LATERAL (
   SELECT t.*
   FROM track_and_traces t
-  WHERE t.carrier_id = c.id AND {visible t}
+  WHERE t.carrier_id = c.id AND {visible track_and_traces t}
   ORDER BY t.created_at DESC, t.id
   LIMIT :limit
 ) AS t
@@ -40,7 +40,7 @@ ORDER BY t.created_at DESC, t.id;
 -- feeds: TrackAndTrace
 SELECT {track_and_trace}
 FROM track_and_traces t
-WHERE {visible t}{filters}
+WHERE {visible track_and_traces t}{filters}
 ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
@@ -65,25 +65,25 @@ ORDER BY {order};
 -- fragment: piece
 SELECT {keys t}
 FROM track_and_traces t
-WHERE {visible t}{filters}
+WHERE {visible track_and_traces t}{filters}
 ORDER BY {order}
 LIMIT given.size + given.skip
 
 -- name: count
 SELECT count(*)::int AS items_found
 FROM track_and_traces t
-WHERE {visible t}{filters};
+WHERE {visible track_and_traces t}{filters};
 
 -- name: shipment_of
 SELECT t.shipment_id
 FROM track_and_traces t
-WHERE t.id = :id AND {visible t};
+WHERE t.id = :id AND {visible track_and_traces t};
 
 -- The shipment is locked before: see `shipment.lock`.
 -- name: lock
 SELECT t.id, t.channel_id, t.shipment_id, t.carrier_id, t.code, t.version
 FROM track_and_traces t
-WHERE t.id = :id AND {visible t}
+WHERE t.id = :id AND {visible track_and_traces t}
 FOR NO KEY UPDATE OF t;
 
 -- name: create
@@ -92,7 +92,7 @@ WITH code AS (
   INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code)
   SELECT s.id, s.order_id, s.channel_id, :carrier_id, :code
   FROM shipments s
-  WHERE s.id = :shipment_id AND s.channel_id = :channel_id AND {visible s}
+  WHERE s.id = :shipment_id AND s.channel_id = :channel_id AND {visible shipments s}
   RETURNING *
 ), shipment AS (
   UPDATE shipments s
@@ -108,12 +108,12 @@ FROM code t;
 WITH code AS (
   UPDATE track_and_traces t
   SET shipment_id = :shipment_id, carrier_id = :carrier_id, code = :code, last_modified_at = statement_timestamp()
-  WHERE t.id = :id AND t.channel_id = :channel_id AND {visible t}
+  WHERE t.id = :id AND t.channel_id = :channel_id AND {visible track_and_traces t}
   RETURNING t.*
 ), shipment AS (
   UPDATE shipments s
   SET last_modified_at = statement_timestamp()
-  WHERE s.id IN (:shipment_id, :former_shipment_id) AND s.channel_id = :channel_id AND {visible s}
+  WHERE s.id IN (:shipment_id, :former_shipment_id) AND s.channel_id = :channel_id AND {visible shipments s}
 )
 SELECT {track_and_trace}
 FROM code t;
@@ -121,7 +121,7 @@ FROM code t;
 -- name: delete
 WITH code AS (
   DELETE FROM track_and_traces t
-  WHERE t.id = :id AND t.channel_id = :channel_id AND {visible t}
+  WHERE t.id = :id AND t.channel_id = :channel_id AND {visible track_and_traces t}
   RETURNING t.shipment_id, t.channel_id
 )
 UPDATE shipments s

@@ -14,7 +14,7 @@ CROSS JOIN LATERAL (
   SELECT e.*
   FROM tracking_events e
   JOIN track_and_traces t ON t.id = e.track_and_trace_id AND t.channel_id = e.channel_id
-  WHERE e.track_and_trace_id = k.id AND {visible t}
+  WHERE e.track_and_trace_id = k.id AND {visible track_and_traces t}
   ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC
   LIMIT :limit
 ) AS e
@@ -27,7 +27,7 @@ SELECT t.id::text, t.channel_id, s.id::text AS shipment_id, s.status
 FROM track_and_traces t
 JOIN shipments s ON s.id = t.shipment_id AND s.channel_id = t.channel_id
 WHERE t.code = :code AND t.carrier_id IS NOT DISTINCT FROM :carrier_id
-  AND (:shipment_id::uuid IS NULL OR s.id = :shipment_id) AND {visible t}
+  AND (:shipment_id::uuid IS NULL OR s.id = :shipment_id) AND {visible track_and_traces t}
 ORDER BY s.id, s.channel_id, t.id
 FOR NO KEY UPDATE OF s
 FOR SHARE OF t;
@@ -47,7 +47,7 @@ SELECT {tracking_event}
 FROM tracking_events e
 JOIN track_and_traces t ON t.id = e.track_and_trace_id AND t.channel_id = e.channel_id
 WHERE e.track_and_trace_id = :track_and_trace_id AND e.channel_id = :channel_id AND e.external_id = :external_id
-  AND {visible t};
+  AND {visible track_and_traces t};
 
 -- An event and those that happened to the same shipment after it, oldest first, each with the statuses that it may
 -- follow.
@@ -60,7 +60,7 @@ JOIN track_and_traces t ON t.shipment_id = c.shipment_id AND t.channel_id = c.ch
 JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
 WHERE new.id = :id AND new.channel_id = :channel_id
   AND (e.occurred_at, e.status_rank, e.id) >= (new.occurred_at, new.status_rank, new.id)
-  AND {visible t}
+  AND {visible track_and_traces t}
 ORDER BY e.occurred_at, e.status_rank, e.id;
 
 -- The shipment takes the status of an event. No row where it has that status already.
@@ -70,5 +70,5 @@ WITH accepted AS (
 )
 UPDATE shipments s
 SET status = :status, last_modified_at = statement_timestamp()
-WHERE s.id = :shipment_id AND s.channel_id = :channel_id AND s.status IS DISTINCT FROM :status AND {visible s}
+WHERE s.id = :shipment_id AND s.channel_id = :channel_id AND s.status IS DISTINCT FROM :status AND {visible shipments s}
 RETURNING s.id::text;

@@ -1,18 +1,16 @@
 """What rows a viewer may see, as SQL. The only place that knows.
 
-A statement marks each tenant-owned table that it reads with `{visible ALIAS}`; `sql.Statement` puts the predicate of
-the viewer's reach there. Orders decide: whoever may see an order may see everything that hangs on it, so every child
-table carries `order_id` beside `channel_id`. A row that may not be seen does not exist (decision 8).
+A statement marks each tenant-owned table that it reads with `{visible TABLE ALIAS}`; `sql.Statement` puts the predicate
+of the viewer's reach there, by the policy of the table. Orders decide: whoever may see an order may see everything that
+hangs on it, so every child table carries `order_id` beside `channel_id`. A row that may not be seen does not exist
+(decision 8).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import Any, Self
-
-# For one order at a time: as a list of statuses it could become a join that reads all orders of a company to sort them.
-PUBLIC = "(SELECT w.is_public FROM order_statuses w WHERE w.code = o.status)"
 
 
 class Reach(Enum):
@@ -71,59 +69,92 @@ class Scope:
         }
 
 
-_ON_ORDERS = {
+# For one order at a time: as a list of statuses it could become a join that reads all orders of a company to sort them.
+_PUBLIC = "(SELECT w.is_public FROM order_statuses w WHERE w.code = {o}.status)"
+
+_OF_ORDERS = {
     Reach.EVERYTHING: "true",
-    Reach.CHANNELS: "o.channel_id = ANY(:scope_channel_ids)",
-    Reach.COMPANIES: "o.channel_id = ANY(:scope_channel_ids) AND o.company_id = ANY(:scope_company_ids)",
-    Reach.CONTACT: f"o.channel_id = ANY(:scope_channel_ids) AND o.company_id = ANY(:scope_company_ids) AND {PUBLIC}",
-    Reach.CUSTOMER: f"o.channel_id = ANY(:scope_channel_ids) AND o.customer_id = :scope_customer_id AND {PUBLIC}",
+    Reach.CHANNELS: "{o}.channel_id = ANY(:scope_channel_ids)",
+    Reach.COMPANIES: "{o}.channel_id = ANY(:scope_channel_ids) AND {o}.company_id = ANY(:scope_company_ids)",
+    Reach.CONTACT: (
+        f"{{o}}.channel_id = ANY(:scope_channel_ids) AND {{o}}.company_id = ANY(:scope_company_ids) AND {_PUBLIC}"
+    ),
+    Reach.CUSTOMER: (
+        f"{{o}}.channel_id = ANY(:scope_channel_ids) AND {{o}}.customer_id = :scope_customer_id AND {_PUBLIC}"
+    ),
 }
 
-# These tables carry their order's company, so that an index can hold it beside their date: shipments, their items and
-# their track and traces.
-_WITH_COMPANY = {"s", "x", "t"}
+
+def _orders(reach: Reach, alias: str) -> str:
+    """Orders, and what counts them by the same columns."""
+    return _OF_ORDERS[reach].format(o=alias)
 
 
-# An order that is deleted, or goes over to another company, leaves those that saw it with this very change; no row of
-# `orders` shows any more that it was theirs.
-_LEAVES = (
-    "h.type = 'ORDER' AND h.channel_id = ANY(:scope_channel_ids)"
-    " AND (h.old ->> 'companyId')::int = ANY(:scope_company_ids)"
-)
+def _in_channel(reach: Reach, alias: str) -> str:
+    """Rows that belong to a channel and to no order."""
+    return "true" if reach is Reach.EVERYTHING else f"{alias}.channel_id = ANY(:scope_channel_ids)"
 
 
-def predicate(reach: Reach, alias: str) -> str:
-    """The condition under which a row of `alias` exists for a viewer of this reach.
+def _of_order(reach: Reach, alias: str) -> str:
+    """Rows with `order_id` and `channel_id`."""
+    if reach in (Reach.EVERYTHING, Reach.CHANNELS):
+        return _in_channel(reach, alias)
+    return f"EXISTS (SELECT FROM orders o WHERE {_same_order(alias)} AND {_orders(reach, 'o')})"
 
-    `o` is the alias of `orders` itself in every statement; `p` that of `products`, which belong to a channel and to no
-    order; `h` that of `changes`, among them those of carriers, which belong to no channel; every other alias is a table
-    with `order_id` and `channel_id`, and `s`, `x` and `t` one with `company_id` too: `shipments`, `shipment_items` and
-    `track_and_traces`. A tally bears the alias of what it counts.
+
+def _of_order_and_company(reach: Reach, alias: str) -> str:
+    """Rows that carry their order's company too, so that an index can hold it beside their date."""
+    if reach not in (Reach.COMPANIES, Reach.CONTACT):
+        return _of_order(reach, alias)
+    of_companies = f"{_in_channel(reach, alias)} AND {alias}.company_id = ANY(:scope_company_ids)"
+    if reach is Reach.COMPANIES:
+        return of_companies
+    # A look at one order, for the reason that `_PUBLIC` gives.
+    is_public = f"(SELECT {_PUBLIC.format(o='o')} FROM orders o WHERE {_same_order(alias)})"  # noqa: S608  our own text
+    return f"{of_companies} AND {is_public}"
+
+
+def _changes(reach: Reach, alias: str) -> str:
+    """Changes of what hangs on orders, and of carriers, which belong to no channel.
+
+    An order that is deleted, or goes over to another company, leaves those that saw it with this very change; no row of
+    `orders` shows any more that it was theirs.
     """
-    if alias != "h":
-        return _of_orders(reach, alias)
-    leaves = f" OR ({_LEAVES})" if reach is Reach.COMPANIES else ""
-    return f"h.channel_id IS NULL OR {_of_orders(reach, alias)}{leaves}"
-
-
-def _of_orders(reach: Reach, alias: str) -> str:
-    if alias == "o":
-        return _ON_ORDERS[reach]
-    if reach is Reach.EVERYTHING:
-        return "true"
-    of_channels = f"{alias}.channel_id = ANY(:scope_channel_ids)"
-    if alias == "p" or reach is Reach.CHANNELS:
-        return of_channels
-    if alias in _WITH_COMPANY and reach is not Reach.CUSTOMER:
-        of_companies = f"{of_channels} AND {alias}.company_id = ANY(:scope_company_ids)"
-        return of_companies if reach is Reach.COMPANIES else f"{of_companies} AND {_is_public(alias)}"
-    return (
-        f"EXISTS (SELECT FROM orders o WHERE o.id = {alias}.order_id AND o.channel_id = {alias}.channel_id"
-        f" AND {_ON_ORDERS[reach]})"
+    leaves = (
+        f" OR ({alias}.type = 'ORDER' AND {alias}.channel_id = ANY(:scope_channel_ids)"
+        f" AND ({alias}.old ->> 'companyId')::int = ANY(:scope_company_ids))"
     )
+    ours = f"{alias}.channel_id IS NULL OR {_of_order(reach, alias)}"
+    return ours + leaves if reach is Reach.COMPANIES else ours
 
 
-def _is_public(alias: str) -> str:
-    """Whether the order of a row is; a look at one order for the reason that `PUBLIC` gives."""
-    of_order = f"o.id = {alias}.order_id AND o.channel_id = {alias}.channel_id"
-    return f"(SELECT {PUBLIC} FROM orders o WHERE {of_order})"  # noqa: S608  both are texts of this module
+def _same_order(alias: str) -> str:
+    return f"o.id = {alias}.order_id AND o.channel_id = {alias}.channel_id"
+
+
+Policy = Callable[[Reach, str], str]
+
+# By the table whose rows they judge; no statement may read a table of tenants that is not here.
+POLICIES: Mapping[str, Policy] = {
+    "orders": _orders,
+    "order_tallies": _orders,
+    "order_addresses": _of_order,
+    "order_items": _of_order,
+    "order_item_sources": _of_order,
+    "order_sources": _of_order,
+    "shipments": _of_order_and_company,
+    "shipment_tallies": _of_order_and_company,
+    "shipment_items": _of_order_and_company,
+    "shipment_sources": _of_order,
+    "track_and_traces": _of_order_and_company,
+    "products": _in_channel,
+    "changes": _changes,
+}
+
+
+def predicate(reach: Reach, table: str, alias: str) -> str:
+    """The condition under which a row of `table`, called `alias`, exists for a viewer of this reach.
+
+    Raises KeyError for a table without a policy.
+    """
+    return POLICIES[table](reach, alias)

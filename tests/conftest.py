@@ -1,30 +1,35 @@
 """A real PostgreSQL for every test: `DATABASE_URL` where it is set, the embedded server otherwise.
 
-Reads share one seeded database per worker; a test that writes takes a clone of a template, which costs some 20 ms.
+Reads share one seeded database per worker; a test that writes takes a clone of a template, which costs some 10 ms.
 """
 
 import asyncio
-import itertools
+import gc
 import os
+import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
 import pytest
 from starlette.applications import Starlette
 
+from app.__main__ import GC_THRESHOLDS
 from app.asgi import create_app
 from app.auth.token import Tokens
 from app.data import fixtures
 from app.database import Database
 from app.migrate import migrate
 from app.settings import Settings
+from tests import server
+from tests.server import Databases
 
 SERVER = pytest.StashKey[ExitStack]()
 GENERATED_ORDERS = 150
+FAR_TOO_LONG = 60  # seconds, on any machine, for what is known to come
 TOKEN_SECRET = "a secret of the tests, of thirty-two bytes and more"
 READER_SCOPES = "orders:read shipments:read"
 WRITER_SCOPES = f"{READER_SCOPES} orders:write shipments:write carriers:write"
@@ -57,18 +62,20 @@ FIRST_SESSION = 10**15
 KEY_HEADER = "X-STOREFRONT-KEY"
 
 GraphQL = Callable[..., Awaitable[dict[str, Any]]]
-_serial = itertools.count()
+ConnectionTo = Callable[[str], Awaitable[asyncpg.Connection]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Starts one server for all workers; they find it in their environment."""
-    if "DATABASE_URL" in os.environ or hasattr(config, "workerinput") or config.option.collectonly:
+    if hasattr(config, "workerinput") or config.option.collectonly:
         return
-    from app import embedded
-
-    stack = ExitStack()
-    os.environ["DATABASE_URL"] = stack.enter_context(embedded.temporary()).dsn
-    config.stash[SERVER] = stack
+    server.begin_run()
+    stack = config.stash[SERVER] = ExitStack()
+    if dsn := os.environ.get("DATABASE_URL"):
+        stack.callback(server.end_run, dsn)
+        return
+    os.environ["PGSSLMODE"] = "disable"  # or every connection asks for it first
+    os.environ["DATABASE_URL"] = stack.enter_context(server.temporary()).dsn
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -76,68 +83,43 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         stack.close()
 
 
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what lives as long as the process, as the service does."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 @pytest.fixture(scope="session")
 def server_dsn() -> str:
     return os.environ["DATABASE_URL"]
-
-
-async def _administer(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-class Databases:
-    """Makes databases on the test server and drops them at the end."""
-
-    def __init__(self, server_dsn: str) -> None:
-        self.server_dsn = server_dsn
-        self.made: list[str] = []
-
-    def create(self, template: str = "template1") -> str:
-        name = f"waybill_test_{os.getpid()}_{next(_serial)}"
-        source = urlsplit(template).path.lstrip("/") if "://" in template else template
-        asyncio.run(_administer(self.server_dsn, f'CREATE DATABASE {name} TEMPLATE "{source}"'))
-        self.made.append(name)
-        return urlunsplit(urlsplit(self.server_dsn)._replace(path=f"/{name}"))
-
-    def drop(self, dsn: str) -> None:
-        name = urlsplit(dsn).path.lstrip("/")
-        asyncio.run(_administer(self.server_dsn, f"DROP DATABASE {name} WITH (FORCE)"))
-        self.made.remove(name)
 
 
 @pytest.fixture(scope="session")
 def databases(server_dsn: str) -> Iterator[Databases]:
     databases = Databases(server_dsn)
     yield databases
-    for name in list(databases.made):
-        databases.drop(f"postgresql:///{name}")
+    databases.close()
 
 
 @pytest.fixture(scope="session")
 def empty_template(databases: Databases) -> str:
     """The DSN of a migrated database without rows. Nobody may stay connected to it."""
-    dsn = databases.create()
-    asyncio.run(migrate(dsn))
-    return dsn
+    return databases.shared("empty", "template1", migrate)
 
 
 @pytest.fixture(scope="session")
 def demo_template(databases: Databases, empty_template: str) -> str:
     """The DSN of a database with the fixtures and some generated orders. Nobody may stay connected to it."""
-    from app.data import fixtures, generate
+    from app.data import generate
 
     async def fill(dsn: str) -> None:
         await fixtures.load(dsn)
         await generate.generate(dsn, orders=GENERATED_ORDERS, seed=1)
         await _add_viewers(dsn)
+        await server.administer(dsn, "ANALYZE")
 
-    dsn = databases.create(empty_template)
-    asyncio.run(fill(dsn))
-    return dsn
+    return databases.shared("demo", empty_template, fill)
 
 
 async def _add_viewers(dsn: str) -> None:
@@ -211,18 +193,75 @@ def demo_copy_dsn(databases: Databases, demo_template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-async def connection(demo_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+async def connection_to() -> AsyncIterator[ConnectionTo]:
+    """Connects to a database, until the end of the test."""
+    async with AsyncExitStack() as stack:
+
+        async def connect(dsn: str) -> asyncpg.Connection:
+            connection = await asyncpg.connect(dsn)
+            stack.push_async_callback(connection.close)
+            return connection
+
+        yield connect
+
+
+@pytest.fixture
+async def connection(demo_dsn: str, connection_to: ConnectionTo) -> asyncpg.Connection:
     """A connection to the shared demo database."""
-    connection = await asyncpg.connect(demo_dsn)
-    yield connection
-    await connection.close()
+    return await connection_to(demo_dsn)
+
+
+@pytest.fixture
+async def copy_connection(demo_copy_dsn: str, connection_to: ConnectionTo) -> asyncpg.Connection:
+    """A connection to the demo database that a test writes to."""
+    return await connection_to(demo_copy_dsn)
+
+
+@pytest.fixture
+async def other(demo_copy_dsn: str, connection_to: ConnectionTo) -> asyncpg.Connection:
+    """A second connection beside `copy_connection`."""
+    return await connection_to(demo_copy_dsn)
 
 
 async def until(condition: Callable[[], bool]) -> None:
     """Waits for what a server does in its own time."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(FAR_TOO_LONG):
         while not condition():  # noqa: ASYNC110  what is waited for sets no event
             await asyncio.sleep(0.001)
+
+
+async def until_blocked(holder: asyncpg.Connection, number: int = 1) -> list[int]:
+    """The processes of the statements that wait for what `holder` has locked, as soon as there are so many."""
+    # Within a transaction pg_stat_activity stays as it was at first; pg_locks does not.
+    waiting = "SELECT array(SELECT DISTINCT pid FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid)))"
+    async with asyncio.timeout(FAR_TOO_LONG):
+        while len(pids := await holder.fetchval(waiting, holder.get_server_pid())) < number:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)  # nobody tells that a statement waits
+    return list(pids)
+
+
+async def until_gone(observer: asyncpg.Connection, pids: list[int]) -> None:
+    """Returns when none of these processes of the server is there any more. Not for use within a transaction."""
+    present = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY ($1))"
+    async with asyncio.timeout(FAR_TOO_LONG):
+        while await observer.fetchval(present, pids):  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that the system gives to nobody else meanwhile: whoever is told of it may listen there.
+
+    It belongs to a socket that does not listen. Linux lets others bind beside it who reuse addresses, as servers do,
+    and does not take the port for one that is free; elsewhere it is only known to have been free.
+    """
+    with socket.socket() as reservation:
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reservation.bind(("127.0.0.1", 0))
+        port: int = reservation.getsockname()[1]
+        if sys.platform != "linux":
+            reservation.close()
+        yield port
 
 
 def settings_for(dsn: str, **changes: Any) -> Settings:
@@ -275,9 +314,14 @@ async def db(app: Starlette) -> Database:
     return database
 
 
+def calling(app: Starlette) -> httpx.AsyncClient:
+    """A client of the application, without a socket between."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test")
+
+
 @pytest.fixture
 async def client(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client:
+    async with calling(app) as client:
         yield client
 
 

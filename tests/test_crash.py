@@ -3,32 +3,41 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 
 from app import embedded
 from app.data import fixtures
+from app.embedded import Server
 from app.migrate import migrate
-from tests import write_load
-from tests.conftest import TOKEN_SECRET
+from tests import server, write_load
+from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, reserved_port, until, until_blocked, until_gone
 from tests.write_load import Load
 
 ROOT = Path(embedded.__file__).parents[1]
-FAR_TOO_LONG = 60
 ANSWERS = 40  # before the kill, and again after it
+LOCK = 42
+
+# A mutation waits for the lock when it has written, or while it commits.
+HOLD = """
+CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_advisory_xact_lock_shared({lock}); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER transactions_zz_hold AFTER INSERT ON transactions {when} FOR EACH ROW EXECUTE FUNCTION hold()
+"""
+IN_A_STATEMENT, IN_THE_COMMIT = "", "DEFERRABLE INITIALLY DEFERRED"
+APPLIED = "SELECT count(*) FROM transactions WHERE request_id = ANY ($1)"
 
 
 class Worker:
     """`python -m app serve`, to be killed and started again on its port."""
 
-    def __init__(self, dsn: str, log: Path) -> None:
-        port = free_port()
+    def __init__(self, dsn: str, port: int, log: Path) -> None:
         self.site = f"http://127.0.0.1:{port}"
         address = {"HOST": "127.0.0.1", "PORT": str(port)}
         self._environment = {**os.environ, "DATABASE_URL": dsn, "TOKEN_SECRET": TOKEN_SECRET, **address}
@@ -60,60 +69,85 @@ class Worker:
 
 @asynccontextmanager
 async def serving(dsn: str, log: Path) -> AsyncIterator[Worker]:
-    worker = Worker(dsn, log)
+    with reserved_port() as port:
+        worker = Worker(dsn, port, log)
+        try:
+            await worker.start()
+            yield worker
+        finally:
+            await worker.kill()
+
+
+@asynccontextmanager
+async def holding(dsn: str, when: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that has the lock for which all mutations wait; the lock ends with its session."""
+    holder = await asyncpg.connect(dsn)
     try:
-        await worker.start()
-        yield worker
+        await holder.execute(HOLD.format(lock=LOCK, when=when))
+        await holder.execute("SELECT pg_advisory_lock($1)", LOCK)
+        yield holder
     finally:
-        await worker.kill()
+        holder.terminate()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-async def test_killed_worker_leaves_each_key_applied_once_or_not_at_all(demo_copy_dsn: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", [IN_A_STATEMENT, IN_THE_COMMIT], ids=["in a statement", "in the commit"])
+async def test_killed_worker_leaves_each_key_applied_once_or_not_at_all(
+    demo_copy_dsn: str, tmp_path: Path, when: str
+) -> None:
     await write_load.prepare(demo_copy_dsn)
     async with serving(demo_copy_dsn, tmp_path / "worker.log") as worker:
         load = Load(f"{worker.site}/graphql")
-        async with load.running():
-            await load.reach(ANSWERS)
-            await worker.kill()
-        assert load.unanswered
+        async with AsyncExitStack() as until_killed:
+            async with load.running():
+                await load.reach(ANSWERS)
+                holder = await until_killed.enter_async_context(holding(demo_copy_dsn, when))
+                waiting = await until_blocked(holder)
+                await worker.kill()
+            unanswered = [mutation.key for mutation in load.unanswered]
+            await holder.execute("SELECT pg_advisory_unlock_all()")
+            await until_gone(holder, waiting)
+            applied = await holder.fetchval(APPLIED, unanswered)
+        # A commit that was asked for is done whether or not anybody hears of it; without one, nothing is.
+        assert applied > 0 if when == IN_THE_COMMIT else applied < len(unanswered)
         await worker.start()
         await load.repeat()
         async with load.running():
             await load.reach(2 * ANSWERS)
-    assert load.refused
+            await until(lambda: load.refused > 0)
     await load.check(demo_copy_dsn)
 
 
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server of this test's own, whose port stays the same when it is started anew."""
+    with reserved_port() as port:
+        monkeypatch.setattr(embedded, "_free_port", lambda: port)
+        with server.temporary() as database:
+            yield database
+
+
 async def test_killed_database_keeps_what_was_answered_and_the_worker_finds_it_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Server, tmp_path: Path
 ) -> None:
-    port = free_port()
-    monkeypatch.setattr(embedded, "_free_port", lambda: port)
     # What a killed process has handed to the operating system is not lost, so nothing depends on fsync here.
-    with embedded.temporary() as first:
-        await migrate(first.dsn)
-        await fixtures.load(first.dsn)
-        await write_load.prepare(first.dsn)
-        async with serving(first.dsn, tmp_path / "worker.log") as worker:
-            load = Load(f"{worker.site}/graphql")
+    await migrate(database.dsn)
+    await fixtures.load(database.dsn)
+    await write_load.prepare(database.dsn)
+    async with serving(database.dsn, tmp_path / "worker.log") as worker:
+        load = Load(f"{worker.site}/graphql")
+        async with load.running():
+            await load.reach(ANSWERS)
+            async with holding(database.dsn, IN_A_STATEMENT) as holder:
+                await until_blocked(holder)
+                kill_server(database.data_dir)
+        assert load.unanswered
+        database.stop()
+        with await asyncio.to_thread(embedded.start, database.data_dir, {"fsync": "off"}) as again:
+            await worker.become_ready()
+            await load.repeat()
             async with load.running():
-                await load.reach(ANSWERS)
-                kill_server(first.data_dir)
-            assert load.unanswered
-            first.stop()
-            with await asyncio.to_thread(embedded.start, first.data_dir, {"fsync": "off"}) as second:
-                await worker.become_ready()
-                await load.repeat()
-                async with load.running():
-                    await load.reach(2 * ANSWERS)
-                await load.check(second.dsn)
+                await load.reach(2 * ANSWERS)
+            await load.check(again.dsn)
 
 
 def kill_server(data_dir: Path) -> None:

@@ -16,10 +16,10 @@ import httpx
 
 from app.data import fixtures
 from tests import consistency
+from tests.conftest import FAR_TOO_LONG
 
 WRITERS = 6
 ACTOR = "partner:1"
-FAR_TOO_LONG = 60
 
 # Three lines for all writers, and soon too few of each.
 ORDER_ID, LINE_IDS, ORDERED = 2075, (20153, 20154, 20155), 20

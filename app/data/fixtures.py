@@ -33,9 +33,10 @@ async def load(dsn: str) -> bool:
     They are there exactly when the partner's key is: no part of them is ever committed alone. The database must be
     migrated, and hold no rows of others under the fixtures' small ids (asyncpg.UniqueViolationError, nothing loaded).
     """
-    connection = await asyncpg.connect(dsn, server_settings={"waybill.actor": "fixtures"})
+    connection = await asyncpg.connect(dsn, statement_cache_size=0)
     try:
         async with connection.transaction():
+            await connection.execute("SET LOCAL waybill.actor = 'fixtures'")
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             known = await connection.fetchval(
                 "SELECT EXISTS (SELECT FROM api_keys WHERE key_hash = sha256(convert_to($1, 'UTF8')))", PARTNER_KEY

@@ -7,7 +7,8 @@ PostgreSQL takes in two batches a thread draws the next. Same seed and same data
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -48,9 +49,7 @@ async def generate(
     there already gets an order. `progress` is called with the orders written and the orders wanted. An interruption
     leaves whole batches behind. Raises asyncpg.PostgresError, as from a database that is not migrated.
     """
-    async with asyncpg.create_pool(
-        dsn, min_size=1, max_size=_COPIES_AT_ONCE + 1, server_settings={"waybill.actor": "generate"}
-    ) as pool:
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=_COPIES_AT_ONCE + 1, statement_cache_size=0) as pool:
         ids = {name: _Ids(pool, sequence) for name, sequence in _SEQUENCES.items()}
         since = until - _YEAR
         channel_ids = await _channels(pool, since)
@@ -121,9 +120,18 @@ class _Ids(Iterator[int]):
         return fetched
 
 
+@asynccontextmanager
+async def _writing(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+    """A connection in a transaction whose changes are told under our name."""
+    async with pool.acquire() as connection, connection.transaction():
+        # For the transaction alone: poolers refuse it as a parameter of the connection.
+        await connection.execute("SET LOCAL waybill.actor = 'generate'")
+        yield connection
+
+
 async def _copy(pool: asyncpg.Pool, tables: Tables) -> None:
     """All rows in one transaction. The rows of a table have the same columns in the same order."""
-    async with pool.acquire() as connection, connection.transaction():
+    async with _writing(pool) as connection:
         for table, rows in tables.items():
             if rows:
                 records = (tuple(row.values()) for row in rows)
@@ -144,14 +152,15 @@ async def _channels(pool: asyncpg.Pool, since: datetime) -> dict[Market, int]:
 
 
 async def _carriers(pool: asyncpg.Pool, since: datetime) -> dict[str, int]:
-    for carrier in CARRIERS:
-        await pool.execute(
-            """
-            INSERT INTO carriers (name, track_and_trace_url, created_at, last_modified_at)
-            VALUES ($1, $2, $3, $3) ON CONFLICT DO NOTHING
-            """,
-            *(carrier.name, carrier.url, since),
-        )
+    async with _writing(pool) as connection:
+        for carrier in CARRIERS:
+            await connection.execute(
+                """
+                INSERT INTO carriers (name, track_and_trace_url, created_at, last_modified_at)
+                VALUES ($1, $2, $3, $3) ON CONFLICT DO NOTHING
+                """,
+                *(carrier.name, carrier.url, since),
+            )
     return {row["name"]: row["id"] for row in await pool.fetch("SELECT name, id FROM carriers")}
 
 

@@ -31,6 +31,7 @@ from typing import TextIO
 
 import asyncpg
 
+from app.connect import CONNECT_SECONDS, Connector
 from app.data import staging
 from app.data.lines import MAX_LINE, Unreadable, label, lines
 from app.data.progress import Progress
@@ -39,18 +40,12 @@ from app.data.staging import Outcome, Staged
 
 _BATCH_RECORDS = 1000
 _BATCH_BYTES = 16 * 1024 * 1024
-_SESSION = {
-    "application_name": "waybill import",
-    "timezone": "UTC",
-    "default_transaction_isolation": "read committed",
-    # Each batch is planned for the rows that are there by then, and for keys: a batch is little beside the store, and
-    # its statements are sooner done than compiled.
-    "random_page_cost": "1.1",
-    "jit": "off",
-    "waybill.actor": "import",
-    # A record tells where a parcel has got to and not each step on the way.
-    "waybill.skipped_steps": "allowed",
-}
+# Such as every pooler takes; the rest is set for each batch, see sql/ingest.sql.
+_SESSION = {"application_name": "waybill import", "timezone": "UTC"}
+_SHARED = (
+    "the import needs a session of its own, and a pooler shares them between transactions: "
+    "give it the server's own address as DATABASE_URL"
+)
 
 
 async def ingest(
@@ -68,7 +63,12 @@ async def ingest(
     """
     shown = Progress(files, report, report.isatty() if progress is None else progress)
     try:
-        connection = await asyncpg.connect(dsn, statement_cache_size=0, server_settings=_SESSION)
+        if not (await Connector(dsn, statement_cache=0).lasting()).sessions:
+            shown.say(_SHARED)
+            return 1
+        connection = await asyncpg.connect(
+            dsn, timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings=_SESSION
+        )
         try:
             run = _Run(connection, await staging.prepare(connection), shown, strict)
             await run.all(files)
@@ -113,7 +113,7 @@ class _Run:
         if not self.strict:
             return await self._files(files)
         try:
-            async with self.connection.transaction():
+            async with self.connection.transaction(isolation="read_committed"):
                 await self._files(files)
         except _Stopped:
             return None

@@ -171,7 +171,8 @@ async def _transact(connection: asyncpg.Connection, batch: dict[int, Staged]) ->
     while True:
         attempts += 1
         try:
-            async with connection.transaction():
+            async with connection.transaction(isolation="read_committed"):
+                await connection.execute(_text("begin"))
                 return await _apply(connection, batch)
         except asyncpg.TransactionRollbackError:
             if attempts == _ATTEMPTS:

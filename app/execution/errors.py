@@ -5,7 +5,7 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from app.errors import WaybillError
+from app.errors import ServiceUnavailable, WaybillError, shorten
 
 logger = logging.getLogger("waybill.execution")
 
@@ -16,13 +16,19 @@ _LOGGED_DEFECTS = 3
 def render(errors: list[GraphQLError], request_id: str) -> tuple[list[dict[str, Any]], int]:
     """The errors as JSON, and how many of them are defects of this service. Those are logged with their traceback."""
     rendered: list[dict[str, Any]] = []
+    faults: list[ServiceUnavailable] = []
     defects = 0
     for error in errors:
         cause = error.original_error
         if isinstance(cause, WaybillError):
+            if isinstance(cause, ServiceUnavailable) and cause not in faults:
+                faults.append(cause)
+                log_fault(cause, request_id)
             rendered.append(_entry(error, cause.message, cause.extensions))
         elif _is_the_callers(error):
-            rendered.append(_entry(error, error.message, {"code": "BAD_USER_INPUT", **(error.extensions or {})}))
+            rendered.append(
+                _entry(error, shorten(error.message), {"code": "BAD_USER_INPUT", **(error.extensions or {})})
+            )
         else:
             defects += 1
             if defects <= _LOGGED_DEFECTS:
@@ -38,6 +44,12 @@ def internal(request_id: str) -> dict[str, Any]:
 
 def log_defect(error: BaseException, request_id: str, **facts: str) -> None:
     logger.error("defect", exc_info=error, extra={"facts": {"requestId": request_id, **facts}})
+
+
+def log_fault(error: ServiceUnavailable, request_id: str) -> None:
+    """One line: what is wrong lies outside, where no traceback leads."""
+    facts = {"requestId": request_id, "code": error.code, "reason": error.reason}
+    logger.warning("unavailable", extra={"facts": facts})
 
 
 def _is_the_callers(error: GraphQLError) -> bool:

@@ -17,6 +17,7 @@ from graphql import (
 )
 from graphql.pyutils import AwaitableOrValue, gather_with_cancel, is_awaitable
 
+from app.errors import ServiceUnavailable
 from app.execution.completion import Flaw
 from app.execution.document import Documents, Operation, RequestErrors
 from app.execution.errors import render
@@ -26,16 +27,18 @@ from app.execution.replay import replay
 from app.execution.run import Run
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # frozen would cost more than all else there is to an answer
 class Answer:
     """`body` is the response as JSON values. `ran` is false for a request error: the body has no `data` then.
 
-    `defects` counts the errors that are this service's own.
+    `defects` counts the errors that are this service's own. `fault` is why an operation failed whole that would have
+    succeeded with the database, or with more time.
     """
 
     body: dict[str, Any]
     ran: bool
     defects: int = 0
+    fault: ServiceUnavailable | None = None
 
 
 class Engine:
@@ -73,7 +76,9 @@ class Engine:
         if result.data is None and all(error.path is None for error in result.errors):
             return refuse(RequestErrors(*result.errors), request_id)
         errors, defects = render(result.errors, request_id)
-        return Answer({"errors": errors, "data": result.data}, ran=True, defects=defects)
+        return Answer(
+            {"errors": errors, "data": result.data}, ran=True, defects=defects, fault=_fault(result.errors, result.data)
+        )
 
     def _execute(
         self, operation: Operation, variables: dict[str, Any], context: Any
@@ -91,6 +96,15 @@ class Engine:
             self.executions["graphql-core"] += 1
             return plain()
         return execute_by_plan(operation.planner, plain, None, context, variables, self.executions)
+
+
+def _fault(errors: Sequence[GraphQLError], data: dict[str, Any] | None) -> ServiceUnavailable | None:
+    """Why there is nothing to show, where nothing but the lack of the database or of time is why."""
+    if data is not None and any(value is not None for value in data.values()):
+        return None
+    causes = [error.original_error for error in errors]
+    faults = [cause for cause in causes if isinstance(cause, ServiceUnavailable)]
+    return faults[0] if len(faults) == len(causes) else None
 
 
 def refuse(refusal: RequestErrors, request_id: str) -> Answer:

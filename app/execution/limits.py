@@ -58,7 +58,11 @@ class LimitExceeded(GraphQLError):
 
 @dataclass(frozen=True)
 class Measure:
-    """The size of a selection. `roots` are the fields of its top level, `schemas` how often it asks for `__schema`."""
+    """The size of a selection.
+
+    `roots` are the fields of its top level but `__typename`, which costs nothing and which clients add everywhere, and
+    `schemas` is how often it asks for `__schema`.
+    """
 
     depth: int = 0
     introspection_depth: int = 0
@@ -106,7 +110,7 @@ class _Ruler:
             introspection_depth,
             inner.aliases + (field.alias is not None),
             inner.fields + 1,
-            1,
+            field.name.value != "__typename",
             inner.schemas + (field.name.value == "__schema"),
         )
 

@@ -6,6 +6,8 @@ from typing import Any
 from ariadne import SchemaBindable, make_executable_schema
 from graphql import GraphQLObjectType, GraphQLSchema
 
+from app.execution.scalar import bound_numbers
+
 
 class SchemaError(Exception):
     """The SDL and the resolvers do not fit together; names every fault."""
@@ -16,6 +18,7 @@ def build(sdl: str, bindables: Sequence[SchemaBindable], column_of: Callable[[st
 
     Raises `SchemaError` for root fields without a resolver: no row stands behind them.
     """
+    bound_numbers()
     schema = make_executable_schema(sdl, list(bindables), convert_names_case=False)
     roots = {schema.query_type, schema.mutation_type, schema.subscription_type}
     orphans: list[str] = []

@@ -1,33 +1,62 @@
-"""A request's body, read to its end or refused for its size or its slowness."""
+"""A request's body, read to its end or refused for its size, its slowness or its encoding."""
 
 import asyncio
+import zlib
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.types import Receive, Scope
 
 from app.errors import RequestRefused
+from app.http.deadline import WORK
 
 _BODY_SECONDS = 15
 
+_GZIP_NAMES = frozenset({"gzip", "x-gzip"})  # RFC 9110, 8.4.1.3
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class UnsupportedEncoding(RequestRefused):
+    """Answered with the header that tells which encodings are taken (RFC 9110, 15.5.16)."""
+
+    accepted = "gzip, identity"
+
+    def __init__(self) -> None:
+        message = "The body's Content-Encoding must be gzip or identity, and only one."
+        super().__init__(message, status=415, code="UNSUPPORTED_MEDIA_TYPE")
+
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Raises `RequestRefused`: 413 for over `limit` bytes, 408 for a body that does not arrive in time.
+    """The body, unpacked where it is gzip.
 
-    A server that has the whole body has put it into the scope's state; see `app.http.protocol`.
+    Raises `RequestRefused`: 413 for over `limit` bytes, as they come or unpacked, 408 for a body that does not arrive
+    in time, 415 for another encoding, 400 for what is not gzip to its last byte. A server that has the whole body has
+    put it into the scope's state; see `app.http.protocol`.
     """
     state = scope["state"]
+    is_packed = b"content-encoding" in state["fields"] and _is_packed(scope["headers"])
     length: bytes = state["fields"].get(b"content-length", b"")
     if length.isdigit() and int(length[:20]) > limit:
         raise _too_large(limit)
     body: bytes | None = state.get("body")
     if body is None:
         try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                return await _read(receive, limit)
+            with state[WORK].suspended():
+                async with asyncio.timeout(_BODY_SECONDS):
+                    body = await _read(receive, limit)
         except TimeoutError:
             raise RequestRefused("The body did not arrive in time.", status=408, code="REQUEST_TIMEOUT") from None
     if len(body) > limit:
         raise _too_large(limit)
-    return body
+    return _unpack(body, limit) if is_packed else body
+
+
+def refusal_headers(error: RequestRefused) -> Mapping[str, str]:
+    """The headers of an answer to a body that `read_body` refuses."""
+    if isinstance(error, UnsupportedEncoding):
+        return {"accept-encoding": error.accepted}
+    # The rest of the body is not worth reading.
+    return {"connection": "close"} if error.http_status in (408, 413) else {}
 
 
 async def _read(receive: Receive, limit: int) -> bytes:
@@ -45,3 +74,31 @@ async def _read(receive: Receive, limit: int) -> bytes:
 
 def _too_large(limit: int) -> RequestRefused:
     return RequestRefused(f"The body has over {limit} bytes, which is the limit.", status=413, code="BODY_TOO_LARGE")
+
+
+def _is_packed(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Raises `UnsupportedEncoding`. A header without a value says nothing, and neither does `identity`."""
+    values = b",".join([value for name, value in headers if name == b"content-encoding"]).decode("latin-1")
+    codings = [coding for text in values.split(",") if (coding := text.strip().lower()) not in ("", "identity")]
+    if len(codings) > 1 or not _GZIP_NAMES.issuperset(codings):
+        raise UnsupportedEncoding
+    return bool(codings)
+
+
+def _unpack(body: bytes, limit: int) -> bytes:
+    """Unpacks one byte over `limit` at most, however small the body is that would come to gigabytes.
+
+    One member is all there may be: each costs the same to begin, and thousands of empty ones fit into a small body.
+    """
+    unpacking: Any = zlib.decompressobj(_GZIP)
+    try:
+        text: bytes = unpacking.decompress(body, limit + 1)
+    except zlib.error:
+        raise RequestRefused("The body is not gzip, as its Content-Encoding says.") from None
+    if len(text) > limit:
+        raise _too_large(limit)
+    if not unpacking.eof:
+        raise RequestRefused("The body ends before its gzip data do.")
+    if unpacking.unused_data:
+        raise RequestRefused("The body goes on after the end of its gzip data.")
+    return text

@@ -18,8 +18,8 @@ from starlette.types import Message, Receive, Scope, Send
 import sql
 from app.auth.viewer import Kind
 from app.context import Context
-from app.errors import RequestRefused, WaybillError
-from app.http.disconnect import while_connected
+from app.errors import RequestRefused, ServiceUnavailable, WaybillError
+from app.http.deadline import WORK, Work
 from app.http.negotiation import accepts_gzip
 from app.http.query_filters import QueryFilters
 from app.http.reply import reply
@@ -73,9 +73,15 @@ class ShipmentExport:
             return
         self._running += 1
         state["outcome"] = "failed"
+        work: Work = state[WORK]
+        work.lift()  # it takes as long as its caller needs
+        work.watch(scope, receive)
         try:
-            arrived = await while_connected(receive, self._stream(context, arguments, Headers(scope=scope), send))
-            state["outcome"] = "ok" if arrived else "aborted"
+            await self._stream(context, arguments, Headers(scope=scope), send)
+            state["outcome"] = "ok"
+        except ServiceUnavailable:
+            state["outcome"] = "unavailable"
+            raise
         finally:
             self._running -= 1
 

@@ -5,30 +5,43 @@ A request error (malformed document, invalid, over a limit) is 400 for a caller 
 has its HTTP status for both.
 """
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from graphql import OperationType
+from graphql import GraphQLError, OperationType
 from starlette.types import Receive, Scope
 
 from app.auth import storefront_key
-from app.errors import NotAuthenticated, RequestRefused, StorefrontKeyInvalid, StorefrontKeyRequired
+from app.errors import (
+    NotAuthenticated,
+    RequestRefused,
+    ServiceUnavailable,
+    StorefrontKeyInvalid,
+    StorefrontKeyRequired,
+    TimedOut,
+)
 from app.execution.document import RequestErrors
+from app.execution.errors import log_fault
 from app.execution.execute import Answer, Engine, refuse
-from app.http.body import read_body
+from app.http import index
+from app.http.body import read_body, refusal_headers
+from app.http.deadline import WORK, Ending, Work
 from app.http.mutation import REPLAYED, StoredAnswer, read_key, run_mutation
-from app.http.negotiation import GRAPHQL_RESPONSE, JSON, is_json, negotiate
+from app.http.negotiation import GRAPHQL_RESPONSE, JSON, accept_of, is_json, negotiate
 from app.http.rate_limit import Admission
-from app.http.reply import Answering, Reply, refusal, reply, reply_bytes
+from app.http.reply import Answering, Reply, refusal, reply, reply_bytes, unavailable
 from app.telemetry import Telemetry
 
-# A browser sends none of these to another origin unless that origin allowed it in a preflight, which we never do.
-# Without one, any page could make its visitor's browser run a query by GET. `Content-Type: application/json` does too.
+# A browser sends none of these from a page of another origin unless a preflight allowed it, which is for the origins of
+# the settings alone (`app.http.cors`). Without one, any page could make its visitor's browser run a query by GET.
+# `Content-Type: application/json` is as good, and so is a bearer token; other credentials in `Authorization` are no
+# proof, because browsers add those of HTTP's own schemes by themselves.
 PREFLIGHT_HEADERS = (
     "graphql-require-preflight",
     "x-requested-with",
@@ -43,6 +56,17 @@ OpenContext = Callable[[Scope], Awaitable[Any]]
 Fields = Mapping[bytes, bytes]
 
 
+class PersistedQueryNotSupported(RequestErrors):
+    """Code and message are those on which clients send the query itself: they are Apollo Server's.
+
+    https://www.apollographql.com/docs/apollo-server/performance/apq
+    """
+
+    def __init__(self) -> None:
+        code = {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}
+        super().__init__(GraphQLError("PersistedQueryNotSupported", extensions=code))
+
+
 @dataclass(slots=True)
 class GraphQLRequest:
     """The parameters of the draft, of the right types. Of `extensions`, `idempotencyKey` alone has a meaning."""
@@ -54,13 +78,18 @@ class GraphQLRequest:
 
     @classmethod
     def of(cls, parameters: Any) -> "GraphQLRequest":
-        """Raises `RequestRefused` for anything that is not a well-formed GraphQL request."""
+        """Raises `RequestRefused` for anything that is not a well-formed GraphQL request.
+
+        Raises `PersistedQueryNotSupported` for a hash without the query that it stands for.
+        """
         if isinstance(parameters, list):
             raise RequestRefused("Batches are not accepted: send one operation per request.")
         if not isinstance(parameters, dict):
             raise RequestRefused("The request must be a JSON object.")
         query, name = parameters.get("query"), parameters.get("operationName")
         variables, extensions = parameters.get("variables"), parameters.get("extensions")
+        if query in (None, "") and isinstance(extensions, dict) and extensions.get("persistedQuery") is not None:
+            raise PersistedQueryNotSupported
         if not isinstance(query, str):
             raise RequestRefused('The parameter "query" must be a string.')
         if name is not None and not isinstance(name, str):
@@ -91,44 +120,57 @@ class GraphQLEndpoint(Answering):
         self._admission = admission
         self._engine = engine
         self._open_context = open_context
-        self._telemetry = telemetry
+        self._requests = telemetry.requests["graphql"]
         self._body_bytes = body_bytes
         self._needs_key = needs_key
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
-        one_too_many = await self._admission.refuse(scope, speaks_graphql=True)
-        if one_too_many:
-            return one_too_many
         started = time.perf_counter()
         outcome = "failed"
         try:
-            response, outcome = await self._respond(scope, receive)
+            one_too_many = await self._admission.refuse(scope, speaks_graphql=True)
+            response, outcome = (one_too_many, "refused") if one_too_many else await self._respond(scope, receive)
         except RequestRefused as error:
             response, outcome = refusal(error, _refusal_headers(error)), "refused"
         except (StorefrontKeyRequired, StorefrontKeyInvalid) as error:
             response, outcome = _key_refusal(error), "refused"
+        except ServiceUnavailable as error:
+            response, outcome = _unavailable(error, scope), "unavailable"
+        except asyncio.CancelledError:
+            outcome = "aborted"
+            if not scope["state"][WORK].was_cancelled(Ending.LATE):
+                raise
+            response, outcome = _unavailable(TimedOut(reason="deadline"), scope), "unavailable"
         finally:
             scope["state"]["outcome"] = outcome
-            self._telemetry.record(outcome, time.perf_counter() - started)
+            self._requests.record(outcome, time.perf_counter() - started)
         return response
 
     async def _respond(self, scope: Scope, receive: Receive) -> tuple[Reply, str]:
         headers: Fields = scope["state"]["fields"]
         method: str = scope["method"]
+        if method != "POST" and b"query=" not in scope["query_string"] and index.is_for_a_person(scope):
+            return index.page(scope), "ok"
         if method not in ("GET", "POST"):
             raise _method_not_allowed(f"{method} is not supported.", allow="GET, POST")
-        media_type = negotiate(_accepted(scope["headers"])) if b"accept" in headers else JSON
+        media_type = negotiate(accept_of(scope["headers"])) if b"accept" in headers else JSON
         if media_type is None:
             raise RequestRefused(
                 f"The answer can be {GRAPHQL_RESPONSE} or application/json.", status=406, code="NOT_ACCEPTABLE"
             )
-        if method == "GET":
-            request = _from_query_string(scope["query_string"], headers, self._body_bytes)
-        else:
-            _check_body(headers)
-            request = GraphQLRequest.of(_load(await read_body(scope, receive, self._body_bytes)))
-
-        answer = await self._answer(request, scope)
+        try:
+            if method == "GET":
+                request = _from_query_string(scope["query_string"], headers, self._body_bytes)
+            else:
+                _check_type(headers)
+                request = GraphQLRequest.of(_load(await read_body(scope, receive, self._body_bytes)))
+            if "body" not in scope["state"]:  # else the server knows the whole request, and looks after its caller
+                scope["state"][WORK].watch(scope, receive)
+            answer = await self._answer(request, scope)
+        except PersistedQueryNotSupported as refused:
+            answer = refuse(refused, scope["state"]["request_id"])
+        if answer.fault:
+            return unavailable(answer.fault, {"errors": answer.body["errors"]}), "unavailable"
         if isinstance(answer, StoredAnswer):
             return reply_bytes(answer.text, 200, media_type, _VARY | REPLAYED), _outcome(answer)
         status = 200 if answer.ran or media_type != GRAPHQL_RESPONSE else 400
@@ -152,21 +194,19 @@ class GraphQLEndpoint(Answering):
         if operation.kind is not OperationType.MUTATION:
             return await self._engine.run(operation, request.variables, await self._open_context(scope), request_id)
 
+        work: Work = scope["state"][WORK]
+        work.goes_on = True
+
         async def run(context: Any) -> Answer:
             return await self._engine.run(operation, request.variables, context, request_id)
 
         asked = request.query, operation.name, request.variables
         scope["state"]["idempotency_key"] = read_key(scope["headers"], request.extensions, *asked)
-        return await run_mutation(partial(self._open_context, scope), run, request_id)
+        return await run_mutation(partial(self._open_context, scope), run, request_id, work)
 
 
-def _accepted(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Accept is a list, and all of its headers count."""
-    return b",".join([value for name, value in headers if name == b"accept"]).decode("latin-1")
-
-
-def _check_body(headers: Fields) -> None:
-    if headers.get(b"content-encoding", b"identity") != b"identity" or not _has_json(headers):
+def _check_type(headers: Fields) -> None:
+    if not _has_json(headers):
         raise RequestRefused("The body must be application/json in UTF-8.", status=415, code="UNSUPPORTED_MEDIA_TYPE")
 
 
@@ -176,12 +216,10 @@ def _has_json(headers: Fields) -> bool:
 
 
 def _from_query_string(query_string: bytes, headers: Fields, limit: int) -> GraphQLRequest:
-    if not (_has_json(headers) or any(name.encode() in headers for name in PREFLIGHT_HEADERS)):
-        raise RequestRefused(
-            f"GET needs a header that a browser sends to other origins only by permission, such as"
-            f" {PREFLIGHT_HEADERS[0]}: 1.",
-            code="PREFLIGHT_REQUIRED",
-        )
+    had_preflight = _had_preflight(headers)
+    # A hash alone runs nothing, and who sends it must learn all the same that it has to send the query.
+    if not had_preflight and b"persistedQuery" not in query_string:
+        raise _preflight_required()
     if len(query_string) > limit:
         raise RequestRefused("The query string is too long.", status=414, code="URI_TOO_LONG")
     try:
@@ -192,15 +230,35 @@ def _from_query_string(query_string: bytes, headers: Fields, limit: int) -> Grap
     for name, value in pairs:
         if name in parameters:
             raise RequestRefused(f'The parameter "{name}" is given twice.')
-        parameters[name] = _load(value) if name in ("variables", "extensions") and value else value or None
-    return GraphQLRequest.of(parameters)
+        is_json_text = name in ("variables", "extensions") and value
+        parameters[name] = _load(value, f'The parameter "{name}"') if is_json_text else value or None
+    request = GraphQLRequest.of(parameters)
+    if not had_preflight:
+        raise _preflight_required()
+    return request
 
 
-def _load(text: bytes | str) -> Any:
+def _preflight_required() -> RequestRefused:
+    example = f"{PREFLIGHT_HEADERS[0]}: 1"
+    message = f"GET needs a header that a browser sends to other origins only by permission, such as {example}."
+    return RequestRefused(message, code="PREFLIGHT_REQUIRED")
+
+
+def _had_preflight(headers: Fields) -> bool:
+    return (
+        _has_json(headers)
+        or headers.get(b"authorization", b"")[:7].lower() == b"bearer "
+        or any(name.encode() in headers for name in PREFLIGHT_HEADERS)
+    )
+
+
+def _load(text: bytes | str, what: str = "The request") -> Any:
     try:
         return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise RequestRefused("The request is not JSON in UTF-8.") from None
+    except orjson.JSONDecodeError as error:
+        # JSON may hold numbers that nothing here can: the reason tells them from what is not JSON.
+        place = f"line {error.lineno}, column {error.colno}"
+        raise RequestRefused(f"{what} cannot be read as JSON in UTF-8: {error.msg} ({place}).") from None
 
 
 def _method_not_allowed(message: str, *, allow: str) -> RequestRefused:
@@ -208,13 +266,11 @@ def _method_not_allowed(message: str, *, allow: str) -> RequestRefused:
 
 
 def _refusal_headers(error: RequestRefused) -> dict[str, str]:
-    headers = dict(_VARY)
+    headers = {**_VARY, **refusal_headers(error)}
     if "allow" in error.extensions:
         headers["allow"] = error.extensions["allow"]
     if error.http_status == 415:
         headers["accept-post"] = "application/json"
-    if error.http_status in (408, 413):
-        headers["connection"] = "close"  # the rest of the body is not worth reading
     return headers
 
 
@@ -223,7 +279,7 @@ def _check_key(scope: Scope) -> None:
     key = scope["state"]["storefront_key"]
     if key is None:
         raise StorefrontKeyRequired
-    if isinstance(key, NotAuthenticated):
+    if isinstance(key, NotAuthenticated | ServiceUnavailable):
         raise key
 
 
@@ -236,6 +292,11 @@ def _key_refusal(error: StorefrontKeyRequired | StorefrontKeyInvalid) -> Reply:
         "errors": [{"message": error.message, "extensions": error.extensions}],
     }
     return reply(body, error.status, headers=_VARY)
+
+
+def _unavailable(error: ServiceUnavailable, scope: Scope) -> Reply:
+    log_fault(error, scope["state"]["request_id"])
+    return unavailable(error)
 
 
 def _outcome(answer: Answer) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,34 +11,35 @@ from app.database import Database
 from app.execution.execute import Engine
 from app.http.reply import reply
 from app.telemetry import Telemetry, exposition
+from sql import Scope, load
 
-_READY_SECONDS = 2
-ENDPOINTS = {
-    "graphql": "/graphql",
-    "storefront": "/api/graphql",
-    "rest": "/api/shop/openapi.json",
-    "live": "/healthz",
-    "ready": "/readyz",
-    "metrics": "/metrics",
-}
+SQL = load("server")
 
+# No matter of the pages of other origins.
+PATHS = ("/healthz", "/readyz", "/metrics")
 
-async def index(_request: Request) -> Response:
-    return reply({"service": "Waybill", "endpoints": ENDPOINTS})
+# Whoever asks wants to know within two seconds.
+_READY_SECONDS = 1.5
 
 
 async def live(_request: Request) -> Response:
     return reply({"status": "alive"})
 
 
-async def is_ready(db: Database, migrations: Collection[str]) -> bool:
-    """Whether the database answers in time and holds every migration of this version."""
+async def readiness(db: Database, migrations: Collection[str]) -> dict[str, Any] | None:
+    """What it can do beside answering; None where the database does not answer in time, or lacks a migration.
+
+    A server that takes no writes answers what is read, so that is no reason not to send it requests.
+    """
     try:
         async with asyncio.timeout(_READY_SECONDS):
-            rows = await db.pool.fetch("SELECT name FROM schema_migrations")
+            [row] = await db.fetch(SQL.readiness, Scope.everything())
     except Exception:  # whatever the reason, the answer is no
-        return False
-    return {row["name"] for row in rows} >= set(migrations)
+        return None
+    if not set(row["migrations"]) >= set(migrations):
+        return None
+    notifications = "listening" if db.events.is_listening else "polling"
+    return {"status": "ready", "writable": row["is_writable"], "notifications": notifications}
 
 
 def metrics(telemetry: Telemetry, db: Database, engine: Engine) -> str:
@@ -47,10 +49,19 @@ def metrics(telemetry: Telemetry, db: Database, engine: Engine) -> str:
             (
                 "waybill_requests_total",
                 "counter",
-                "GraphQL requests by outcome.",
-                {f'outcome="{outcome}"': count for outcome, count in telemetry.requests.items()},
+                "Requests by surface and outcome.",
+                {
+                    f'surface="{surface}",outcome="{outcome}"': count
+                    for surface, requests in telemetry.requests.items()
+                    for outcome, count in requests.outcomes.items()
+                },
             ),
-            ("waybill_request_seconds_total", "counter", "Time spent on them.", {"": telemetry.seconds}),
+            (
+                "waybill_request_seconds_total",
+                "counter",
+                "Time spent on them.",
+                {f'surface="{surface}"': requests.seconds for surface, requests in telemetry.requests.items()},
+            ),
             ("waybill_statements_total", "counter", "Statements sent to the database.", {"": db.statements}),
             (
                 "waybill_documents_total",
@@ -63,6 +74,14 @@ def metrics(telemetry: Telemetry, db: Database, engine: Engine) -> str:
                 "counter",
                 "Operations by what ran them: a plan, graphql-core after a plan met an error, or graphql-core alone.",
                 {f'by="{by}"': count for by, count in engine.executions.items()},
+            ),
+            ("waybill_connections_in_use", "gauge", "Connections to the database that are lent.", {"": db.pool.lent}),
+            ("waybill_connections_awaited", "gauge", "Who waits for a connection.", {"": db.pool.waiting}),
+            (
+                "waybill_repeated_total",
+                "counter",
+                "Statements that were tried anew because a connection was lost.",
+                {"": db.pool.repeated},
             ),
             ("waybill_start_time_seconds", "gauge", "When this process started.", {"": telemetry.started}),
         ]

@@ -1,5 +1,6 @@
 """What every exchange has, whatever its path: an id, a line in the log, safe headers, and never a bare exception."""
 
+import asyncio
 import logging
 import random
 import re
@@ -8,10 +9,11 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import RequestRefused
-from app.execution.errors import internal, log_defect
-from app.http.reply import Answering, Reply, refusal, reply
-from app.telemetry import log_facts
+from app.errors import RequestRefused, ServiceUnavailable, TimedOut
+from app.execution.errors import internal, log_defect, log_fault
+from app.http.deadline import WORK, Deadlines, Ending, Work
+from app.http.reply import Answering, Reply, refusal, reply, unavailable
+from app.telemetry import Requests, log_facts
 
 logger = logging.getLogger("waybill.http")
 
@@ -25,6 +27,10 @@ _RETRY_SECONDS = "1"
 # Letters, digits and a few signs: an id that came from outside goes into the log and back into a header.
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
+# What a line of the log tells of the caller's own words, in characters.
+_LONGEST_PATH = 1_000
+_LONGEST_NAME = 100
+
 # HSTS is left to the proxy that speaks TLS. Answers hold customers' data, so nobody may keep them.
 _SAFE_HEADERS: list[Header] = [
     (b"x-content-type-options", b"nosniff"),
@@ -35,23 +41,29 @@ _SAFE_HEADERS: list[Header] = [
 ]
 _SAFE_NAMES = frozenset(name for name, _ in _SAFE_HEADERS)
 
+# What proxies write into their logs where the caller did not wait for the answer. Nobody receives it.
+_LEFT = 499
+
 
 class Exchange:
     """Pure ASGI, and raw: it is in the way of every request.
 
     The id is in `scope["state"]["request_id"]` and in the header X-Request-ID of the answer. What a step behind adds to
     the list `scope["state"]["headers"]` goes into the answer, whoever gives it. The headers of the request are in
-    `scope["state"]["fields"]` by name; of one that comes twice the first counts.
+    `scope["state"]["fields"]` by name; of one that comes twice the first counts. `scope["state"]["work"]` is the
+    request's `Work`: it is ended when `deadlines` say so, and when its caller leaves.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, deadlines: Deadlines | None = None) -> None:
         self.app = app
+        self._deadlines = deadlines or Deadlines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started, state = time.perf_counter(), _begin(scope)
+        work = state[WORK] = Work(self._deadlines, asyncio.current_task(), started)
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -63,34 +75,68 @@ class Exchange:
 
         try:
             await self.app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:
+            reply = _ended(work, scope)
+            if reply is not None and reply.status_code == _LEFT:
+                status = status or _LEFT
+            elif reply is None or status:
+                raise
+            else:
+                await reply(scope, receive, send_with_headers)
         except Exception as error:
             failure = _failure(error, scope)
             if status:
                 raise  # half an answer may be out, which only a broken connection can tell
             await failure(scope, receive, send_with_headers)
         finally:
+            work.end()
             _log(scope, status, started)
 
 
 class WholeExchange(Answering):
     """The same for what has its answer whole."""
 
-    def __init__(self, app: Answering) -> None:
+    def __init__(self, app: Answering, deadlines: Deadlines | None = None) -> None:
         self.app = app
+        self._deadlines = deadlines or Deadlines()
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
         started, state = time.perf_counter(), _begin(scope)
+        # A server that knows the task spares us looking for it; it must not stay in the scope, which the task holds.
+        work = state[WORK] = Work(self._deadlines, state.pop("task", None) or asyncio.current_task(), started)
         status = 0
         try:
             try:
                 reply = await self.app.answer(scope, receive)
+            except asyncio.CancelledError:
+                ended = _ended(work, scope)
+                if ended is None:
+                    raise
+                reply = ended
             except Exception as error:
                 reply = _failure(error, scope)
             status = reply.status_code
             reply.raw_headers = _with_defaults(reply.raw_headers + state["headers"])
             return reply
         finally:
+            work.end()
             _log(scope, status, started)
+
+
+class Counted:
+    """An ASGI application whose requests are counted, by the outcome that it leaves in the state of the scope."""
+
+    def __init__(self, app: ASGIApp, requests: Requests) -> None:
+        self._app = app
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started, state = time.perf_counter(), scope["state"]
+        state["outcome"] = "failed"
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._requests.record(state["outcome"], time.perf_counter() - started)
 
 
 def _begin(scope: Scope) -> dict[str, Any]:
@@ -126,8 +172,21 @@ def refuse_unread(error: RequestRefused, client: tuple[str, int] | None) -> Repl
     return reply
 
 
+def _ended(work: Work, scope: Scope) -> Reply | None:
+    """The answer to a request that was cancelled; None where somebody else did it."""
+    if work.was_cancelled(Ending.LATE):
+        return _failure(TimedOut(reason="deadline"), scope)
+    if work.was_cancelled(Ending.LEFT):
+        scope["state"]["outcome"] = "aborted"
+        return Reply(b"", _LEFT, [])
+    return None
+
+
 def _failure(error: Exception, scope: Scope) -> Reply:
     request_id = scope["state"]["request_id"]
+    if isinstance(error, ServiceUnavailable):
+        log_fault(error, request_id)
+        return unavailable(error)
     log_defect(error, request_id, path=scope["path"])
     return reply({"errors": [{"message": "Internal server error", "extensions": internal(request_id)}]}, 500)
 
@@ -137,13 +196,13 @@ def _log(scope: Scope, status: int, started: float) -> None:
     facts = {
         "requestId": state["request_id"],
         "method": scope["method"],
-        "path": scope["path"],
+        "path": scope["path"][:_LONGEST_PATH],
         "status": status,
         "ms": round((time.perf_counter() - started) * 1000, 1),
     }
     for name in ("operation", "outcome"):
         if state.get(name):
-            facts[name] = state[name]
+            facts[name] = state[name][:_LONGEST_NAME]
     log_facts(logger, "request", facts)
 
 

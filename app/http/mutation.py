@@ -4,19 +4,21 @@ A request with an idempotency key is applied once. The header is that of
 https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/, its value taken as it is.
 """
 
+import asyncio
 import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphql import GraphQLError
 
 from app.context import Context
-from app.errors import RequestRefused
+from app.errors import RequestRefused, ServiceUnavailable, TimedOut
 from app.execution.errors import render
 from app.execution.execute import Answer
+from app.http.deadline import Ending, Work
 from app.http.reply import dump
 from app.write import IdempotencyKey, Write
 
@@ -28,7 +30,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ATTEMPTS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class StoredAnswer(Answer):
     """The answer of an earlier request, byte for byte. `body` is empty."""
 
@@ -63,9 +65,15 @@ def _bad_key(path: str, rule: str) -> RequestRefused:
 
 
 async def run_mutation(
-    open_context: Callable[[], Awaitable[Context]], run: Callable[[Context], Awaitable[Answer]], request_id: str
+    open_context: Callable[[], Awaitable[Context]],
+    run: Callable[[Context], Awaitable[Answer]],
+    request_id: str,
+    work: Work,
 ) -> Answer:
-    """Runs a mutation, each time in a context of its own, until it is answered or has failed by itself."""
+    """Runs a mutation, each time in a context of its own, until it is answered or has failed by itself.
+
+    Raises `TimedOut` where its time was up, and nothing was changed.
+    """
     for _ in range(_ATTEMPTS):
         context = await open_context()
         try:
@@ -77,6 +85,10 @@ async def run_mutation(
                 return StoredAnswer({}, ran=True, text=write.answer)
             if not _is_failure(answer, write):
                 answer = await _commit(answer, write, request_id)
+        except asyncio.CancelledError:
+            if context.writing is not None and work.was_cancelled(Ending.LATE):
+                raise TimedOut(f"{TimedOut.text} Nothing was changed.", reason="deadline") from None
+            raise
         finally:
             if context.writing is not None:
                 await context.writing.close()
@@ -95,12 +107,18 @@ async def _commit(answer: Answer, write: Write, request_id: str) -> Answer:
     try:
         await write.commit(dump(answer.body))
     except Exception as error:
-        path: list[str | int] = list(answer.body["data"])
+        path = _path_of_write(answer.body["data"])
         errors, defects = render([GraphQLError(str(error), path=path, original_error=error)], request_id)
-        return Answer({"errors": errors, "data": None}, ran=True, defects=defects)
+        fault = error if isinstance(error, ServiceUnavailable) else None
+        return Answer({"errors": errors, "data": None}, ran=True, defects=defects, fault=fault)
     return answer
+
+
+def _path_of_write(data: Mapping[str, Any]) -> list[str | int]:
+    """Of the one field that writes: the others are `__typename`, and no field of a mutation answers with a text."""
+    return [name for name, value in data.items() if not isinstance(value, str)]
 
 
 def _without_data(answer: Answer) -> Answer:
     """Of a transaction that was taken back: what the answer shows is not in the store."""
-    return Answer({"errors": answer.body["errors"], "data": None}, ran=True, defects=answer.defects)
+    return replace(answer, body={"errors": answer.body["errors"], "data": None})

@@ -1,13 +1,14 @@
 """Which media type and encoding an answer has (GraphQL over HTTP, "Accept"), and whether a request's body is JSON."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import lru_cache, wraps
 from typing import TypeVar
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
+HTML = "text/html"
 
 # Callers send few different headers; a long one is not worth its room.
 _REMEMBERED = 200
@@ -30,6 +31,11 @@ def _remembered(decide: Callable[[str | None], Decision]) -> Callable[[str | Non
     return decide_once
 
 
+def accept_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The header Accept of ASGI's `headers`. It is a list, and all that it comes in count."""
+    return b",".join([value for name, value in headers if name == b"accept"]).decode("latin-1")
+
+
 class Match(Enum):
     """How closely a range of the Accept header names a media type; the closest one decides its quality."""
 
@@ -47,15 +53,11 @@ def negotiate(accept: str | None) -> str | None:
     """
     if accept is None or not accept.strip():
         return JSON
-    ranges = [_range(text) for text in accept.split(",") if text.strip()]
+    ranges = _ranges(accept)
     best: tuple[float, int, str] = (0.0, 0, "")
     for media_type in (JSON, GRAPHQL_RESPONSE):
-        match, quality = max(
-            ((_match(pattern, media_type), quality) for pattern, quality in ranges),
-            key=lambda found: (found[0].value, found[1]),
-            default=(Match.NONE, 0.0),
-        )
-        if match is Match.NONE or not quality:
+        match, quality = _closest(ranges, media_type)
+        if not quality:
             continue
         exact = match is Match.EXACT
         if (quality, exact) > best[:2] or (exact and (quality, exact) == best[:2]):
@@ -63,11 +65,36 @@ def negotiate(accept: str | None) -> str | None:
     return best[2] or None
 
 
+@_remembered
+def prefers_html(accept: str | None) -> bool:
+    """Whether a person's browser asks: it names HTML in full, and neither names nor likes JSON as well as that."""
+    ranges = _ranges(accept or "")
+    match, quality = _closest(ranges, HTML)
+    if match is not Match.EXACT or not quality:
+        return False
+    others = [_closest(ranges, media_type) for media_type in (JSON, GRAPHQL_RESPONSE)]
+    return all((quality, True) > (other, match is Match.EXACT) for match, other in others)
+
+
 def accepts_gzip(accept_encoding: str | None) -> bool:
     """Whether the header Accept-Encoding asks for gzip, and not rather for plain text."""
-    qualities = dict(_range(text) for text in (accept_encoding or "").split(",") if text.strip())
+    qualities = dict(_ranges(accept_encoding or ""))
     gzip = qualities.get("gzip", qualities.get("*", 0.0))
     return gzip > 0 and gzip >= qualities.get("identity", 0.0)
+
+
+def _ranges(header: str) -> list[tuple[str, float]]:
+    return [_range(text) for text in header.split(",") if text.strip()]
+
+
+def _closest(ranges: list[tuple[str, float]], media_type: str) -> tuple[Match, float]:
+    """How closely the ranges name a media type, and the quality that it has by that, which is 0 where none does."""
+    found = ((_match(pattern, media_type), quality) for pattern, quality in ranges)
+    return max(
+        ((match, quality) for match, quality in found if match is not Match.NONE),
+        key=lambda pair: (pair[0].value, pair[1]),
+        default=(Match.NONE, 0.0),
+    )
 
 
 def _range(text: str) -> tuple[str, float]:

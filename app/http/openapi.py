@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.http.reply import reply
 from app.http.shop import DEFAULT_PER_PAGE, ENDPOINTS, LARGEST_PER_PAGE, ROOT, Endpoint, not_allowed
-from app.http.shop_answer import Credentials, KeyProblem, Login, Problem, RateProblem
+from app.http.shop_answer import Credentials, KeyProblem, Login, Outage, Problem, RateProblem
 from app.resolvers.customer.identifier import LARGEST
 
 PATH = f"{ROOT}/openapi.json"
@@ -34,7 +34,9 @@ _HEADERS = {
     "X-Total-Pages": "How many pages there are.",
     "Retry-After": "Seconds to wait.",
     "Allow": "The method that the path has.",
+    "Accept-Encoding": "The encodings that a body may have.",
 }
+_TEXTS = {"Allow", "Accept-Encoding"}
 _RATE = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 _PAGING = ("X-Total-Count", "X-Page", "X-Per-Page", "X-Total-Pages")
 
@@ -51,7 +53,7 @@ class OpenAPI:
 @cache
 def document() -> dict[str, Any]:
     """Made once: nothing in it varies."""
-    types = [endpoint.answer for endpoint in ENDPOINTS] + [Credentials, KeyProblem, Problem, RateProblem]
+    types = [endpoint.answer for endpoint in ENDPOINTS] + [Credentials, KeyProblem, Outage, Problem, RateProblem]
     _schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     paths: dict[str, Any] = {}
     for endpoint in ENDPOINTS:
@@ -74,7 +76,7 @@ def document() -> dict[str, Any]:
                 for name, parameter in _PARAMETERS.items()
             },
             "headers": {
-                name: {"description": text, "schema": {"type": "string" if name == "Allow" else "integer"}}
+                name: {"description": text, "schema": {"type": "string" if name in _TEXTS else "integer"}}
                 for name, text in _HEADERS.items()
             },
             "securitySchemes": {
@@ -124,6 +126,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         "403": _response("The storefront key is wrong or inactive.", _reference(KeyProblem)),
         "405": _response("The path has another method.", _reference(Problem), "Allow"),
         "429": _response("Too many requests.", _reference(RateProblem), *_RATE, "Retry-After"),
+        "503": _response("The database is not available, or this took too long.", _reference(Outage), "Retry-After"),
     }
     if endpoint.answer is Login:
         either = {"oneOf": [_reference(RateProblem), _reference(Problem)]}
@@ -136,6 +139,8 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.method == "POST":
         responses["408"] = _response("The body did not arrive in time.", _reference(Problem), *_RATE)
         responses["413"] = _response("The body is too large.", _reference(Problem), *_RATE)
+        encoded = "The body has an encoding that is not taken."
+        responses["415"] = _response(encoded, _reference(Problem), *_RATE, "Accept-Encoding")
     if "{id}" in endpoint.path:
         responses["404"] = _response(
             "Not there, or not the customer's: nobody can tell which.", _reference(Problem), *_RATE

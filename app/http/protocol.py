@@ -28,10 +28,9 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from app.errors import RequestRefused
+from app.http.deadline import EXTENSION, WORK
 from app.http.middleware import refuse_unread
 from app.http.reply import Answering
-
-logger = logging.getLogger("waybill.http")
 
 Find = Callable[[HTTPScope], Answering | None]
 
@@ -106,6 +105,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: {}}
         self._connection_scope = self.scope
         self.headers = self._trailers
         has_extras = self.access_log or self.root_path or self.config.reset_contextvars
@@ -119,6 +119,8 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._stop_timer()
+        if self.cycle is not None and (work := self.cycle.scope["state"].get(WORK)):
+            work.leave()
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -481,7 +483,7 @@ class Cycle(RequestResponseCycle):
 
     async def answer(self, answering: Answering) -> None:
         self._is_received = True
-        self.scope["state"]["body"] = bytes(self.body)
+        self.scope["state"].update(body=bytes(self.body), task=self.task)
         self.body = bytearray()
         try:
             reply = await answering.answer(self.scope, self.receive)  # type: ignore[arg-type]  # uvicorn has own types

@@ -19,7 +19,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.storefront_key import HEADER
-from app.errors import NotAuthenticated
+from app.errors import NotAuthenticated, ServiceUnavailable
 from app.http.reply import Reply, reply
 
 logger = logging.getLogger("waybill.rate_limit")
@@ -135,6 +135,9 @@ class Admission:
         except NotAuthenticated as refusal:
             state["storefront_key"] = refusal.with_traceback(None)  # whose frames would hold the request in a circle
             return None
+        except ServiceUnavailable as fault:
+            state["storefront_key"] = fault.with_traceback(None)
+            return None
         quota = await self._limits.take(key["id"], key["requests_per_minute"])
         state["headers"] += quota.headers
         return _refusal(quota, speaks_graphql) if quota.is_exceeded else None
@@ -157,5 +160,7 @@ class RateLimited:
         self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = await self._admission.refuse(scope) or self._app
-        await app(scope, receive, send)
+        one_too_many = await self._admission.refuse(scope)
+        if one_too_many:
+            scope["state"]["outcome"] = "refused"
+        await (one_too_many or self._app)(scope, receive, send)

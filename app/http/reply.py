@@ -10,7 +10,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.errors import RequestRefused
+from app.errors import RequestRefused, ServiceUnavailable, WaybillError
 
 
 class Reply(Response):
@@ -67,6 +67,20 @@ def reply_bytes(
 @cache
 def _content_type(media_type: str) -> tuple[bytes, bytes]:
     return b"content-type", f"{media_type}; charset=utf-8".encode("latin-1")
+
+
+def unavailable(error: ServiceUnavailable, body: Mapping[str, Any] | None = None) -> Reply:
+    """The answer to a request that failed whole; `body` says it in the words of its protocol, GraphQL's if left out."""
+    if body is None:
+        body = {"errors": [{"message": error.message, "extensions": error.extensions}]}
+    return reply(body, error.status, headers=retry_after(error))
+
+
+def retry_after(error: WaybillError) -> dict[str, str]:
+    """The header that says when to send again what failed for lack of the database or of time."""
+    if not isinstance(error, ServiceUnavailable) or error.retry_after is None:
+        return {}
+    return {"retry-after": str(error.retry_after)}
 
 
 def refusal(error: RequestRefused, headers: Mapping[str, str] | None = None) -> Reply:

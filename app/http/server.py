@@ -7,16 +7,42 @@ system has accepted by then is answered, too.
 """
 
 import asyncio
+import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from app.http.protocol import Protocol
+from app.http.protocol import Bounds, Protocol
+from app.settings import Settings
 
 _LOOK_SECONDS = 0.05
+# Files that a process opens beside its connections: its log, its pool, what it reads.
+_OTHER_FILES = 1_100
+_FEWEST_CONNECTIONS = 100
+
+
+def protocol_of(settings: Settings) -> Any:
+    """What `uvicorn.Config` takes as `http`: a maker of protocols, though its types ask for a class."""
+    if settings.protocol == "stock":
+        return HttpToolsProtocol
+    limits = settings.limits
+    bounds = Bounds(limits.head_bytes, limits.headers, settings.head_seconds, min(limits.connections, _most_files()))
+    return partial(Protocol, bounds=bounds)
+
+
+def _most_files() -> int:
+    """How many connections the system lets the process open, once it may open all that it can be allowed."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    most = sys.maxsize if hard == resource.RLIM_INFINITY else hard
+    return max(_FEWEST_CONNECTIONS, most - _OTHER_FILES)
 
 
 class State(ServerState):

@@ -24,13 +24,16 @@ from app.errors import (
     CustomerOrderNotFound,
     CustomerShipmentNotFound,
     RequestRefused,
+    ServiceUnavailable,
+    TimedOut,
     TooManyAttempts,
     WaybillError,
 )
-from app.execution.errors import log_defect
-from app.http.body import read_body
+from app.execution.errors import log_defect, log_fault
+from app.http.body import read_body, refusal_headers
+from app.http.deadline import WORK, Ending, Work
 from app.http.rate_limit import WINDOW_SECONDS
-from app.http.reply import reply
+from app.http.reply import reply, unavailable
 from app.http.shop_answer import (
     Address,
     Login,
@@ -116,15 +119,28 @@ class ShopEndpoint:
         request_id: str = scope["state"]["request_id"]
         try:
             response = await self._respond(scope, receive, request_id)
+            outcome = "ok" if response.status_code < 400 else "refused"
         except RequestRefused as error:
-            closing = {"connection": "close"} if error.http_status in (408, 413) else {}
-            response = reply({"message": error.message}, error.http_status, headers=closing)
+            outcome = "refused"
+            response = reply({"message": error.message}, error.http_status, headers=refusal_headers(error))
+        except ServiceUnavailable as error:
+            outcome = "unavailable"
+            response = _unavailable(error, request_id)
         except WaybillError as error:
+            outcome = "errors"
             waiting = {"retry-after": str(WINDOW_SECONDS)} if isinstance(error, TooManyAttempts) else {}
             response = reply({"message": error.message}, error.status, headers=waiting)
+        except asyncio.CancelledError:
+            if not scope["state"][WORK].was_cancelled(Ending.LATE):
+                scope["state"]["outcome"] = "aborted"
+                raise
+            outcome = "unavailable"
+            response = _unavailable(TimedOut(reason="deadline"), request_id)
         except Exception as error:
+            outcome = "failed"
             log_defect(error, request_id, path=scope["path"])
             response = reply({"message": "Internal server error", "requestId": request_id}, 500)
+        scope["state"]["outcome"] = outcome
         await response(scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive, request_id: str) -> Response:
@@ -134,9 +150,18 @@ class ShopEndpoint:
         context = await self._open_context(scope)
         if context.channel is None:
             return _key_refusal(headers)
-        body = _object(await read_body(scope, receive, self._body_bytes)) if allowed == "POST" else {}
+        is_read = allowed != "POST"
+        body = {} if is_read else _object(await read_body(scope, receive, self._body_bytes))
         call = Call(context, scope["path_params"].get("id", ""), QueryParams(scope["query_string"]), body)
+        work: Work = scope["state"][WORK]
+        work.goes_on = not is_read
+        work.watch(scope, receive)
         return await self._endpoint.handle(call)
+
+
+def _unavailable(error: ServiceUnavailable, request_id: str) -> Response:
+    log_fault(error, request_id)
+    return unavailable(error, {"message": error.message, "code": error.code})
 
 
 def not_allowed(method: str, allowed: str) -> Response:

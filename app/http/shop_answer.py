@@ -262,6 +262,13 @@ class Problem(Struct, forbid_unknown_fields=True):
     message: str
 
 
+class Outage(Struct, forbid_unknown_fields=True):
+    """The database is not there, or takes too long."""
+
+    message: str
+    code: Literal["TIMEOUT", "READ_ONLY", "UNAVAILABLE", "OVERLOADED"]
+
+
 class KeyProblem(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """The storefront key is missing (401) or not good (403)."""
 

@@ -15,6 +15,8 @@ import pytest
 
 from app import embedded
 from app.embedded import EmbeddedError
+from tests.conftest import FAR_TOO_LONG
+from tests.server import temporary
 
 SERVE = """
 import sys, time
@@ -29,7 +31,7 @@ time.sleep(600)
 @pytest.fixture(scope="module")
 def data_dir() -> Iterator[Path]:
     """A directory with a cluster that nobody serves."""
-    with embedded.temporary() as server:
+    with temporary() as server:
         server.stop()
         yield server.data_dir
 
@@ -87,7 +89,7 @@ def test_server_ends_with_the_process_that_started_it(data_dir: Path) -> None:
     pid = postmaster(data_dir)
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + FAR_TOO_LONG
     while lives(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not lives(pid)

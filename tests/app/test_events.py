@@ -14,6 +14,7 @@ from app.database import Database
 from app.events import Events, Tables, Watched
 from sql import Reach, load
 from tests.conftest import settings_for, until
+from tests.pooler import needs_pgbouncer, pooler
 
 CARRIERS = Tables[str, int]("carriers", limit=3)
 CHANNELS = Tables[str, int]("channels")
@@ -49,11 +50,14 @@ async def until_listening(db: Database) -> None:
 
 
 async def break_the_listening(db: Database) -> None:
+    """Returns when it was noticed; by then it may listen again."""
+    told_by_nothing_else = db.watched(Tables[str, int]("no table"))
+    await told_by_nothing_else.get("a", Counter())
     await db.pool.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    await until(lambda: not db.events.is_listening)
+    await until_dropped(told_by_nothing_else)
 
 
 async def test_a_value_is_looked_up_once(listening: Database) -> None:
@@ -145,11 +149,10 @@ async def test_a_broken_connection_drops_all_and_is_made_anew(
     listening: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look_up, watched = Counter(), listening.watched(CARRIERS)
-    monkeypatch.setattr(events, "_RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(events, "_RETRY_SECONDS", 0)
     await watched.get("a", look_up)
     await break_the_listening(listening)
     assert watched.held("a") is None
-    monkeypatch.setattr(events, "_RETRY_SECONDS", 0)
     await until_listening(listening)
     assert await watched.get("a", look_up) == await watched.get("a", look_up)
     await listening.pool.execute("DELETE FROM carriers")
@@ -224,3 +227,100 @@ def test_tables_are_all_that_their_statements_read(
     for name in statements:
         text = load(noun).statements[name].prepare(Reach.EVERYTHING).text
         assert set(re.findall(r"(?:FROM|JOIN) (\w+)\b(?!\.)", text)) - {"family"} == set(tables.names)
+
+
+# ------------------------------------------------------------------------------------------------ poolers
+
+
+@needs_pgbouncer
+async def test_behind_a_pooler_that_keeps_sessions_it_listens(demo_copy_dsn: str) -> None:
+    with pooler(demo_copy_dsn, "session") as dsn:
+        db = await Database.connect(settings_for(dsn))
+        await db.events.start()
+        assert db.events.is_listening
+        await is_told_of_changes(db, demo_copy_dsn)
+        await db.close()
+
+
+@needs_pgbouncer
+async def test_behind_a_pooler_that_shares_sessions_rows_are_dropped_all_the_time(
+    demo_copy_dsn: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(events, "_HEARD_SECONDS", 0.5)
+    monkeypatch.setattr(events, "POLL_SECONDS", 0.02)
+    with pooler(demo_copy_dsn, "transaction") as dsn:
+        db = await Database.connect(settings_for(dsn))
+        await db.events.start()
+        assert not db.events.is_listening
+        await until(lambda: db.events.is_keeping)
+        await is_told_of_changes(db, demo_copy_dsn)
+        assert db.events.is_keeping
+        await db.close()
+    assert not db.events.is_keeping
+    warnings = [record.message for record in caplog.records if record.name == "waybill.events"]
+    assert warnings == ["no notifications come: cached rows are dropped every second"]
+
+
+@needs_pgbouncer
+async def test_it_listens_by_an_address_of_its_own(demo_copy_dsn: str) -> None:
+    with pooler(demo_copy_dsn, "transaction") as dsn:
+        db = await Database.connect(settings_for(dsn, listen_url=demo_copy_dsn))
+        await db.events.start()
+        assert db.events.is_listening
+        await is_told_of_changes(db, demo_copy_dsn)
+        await db.close()
+
+
+async def test_where_notifications_begin_to_come_it_listens(fresh_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(events, "_LISTEN_AGAIN_SECONDS", 0.05)
+    tries = 0
+
+    class Standby(asyncpg.Connection):  # type: ignore[misc]
+        async def add_listener(self, channel: str, callback: object) -> None:
+            nonlocal tries
+            tries += 1
+            if tries == 1:  # what a standby says
+                raise asyncpg.ReadOnlySQLTransactionError("cannot execute LISTEN during recovery")
+            await super().add_listener(channel, callback)
+
+    listener = Events(lambda: asyncpg.connect(fresh_dsn, connection_class=Standby))
+    await listener.start()
+    assert not listener.is_listening
+    await until(lambda: listener.is_listening)
+    assert listener.is_keeping
+    await listener.close()
+
+
+async def test_an_outage_is_one_line_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(events, "_RETRY_SECONDS", 0)
+    tries = 0
+
+    async def connect() -> asyncpg.Connection:
+        nonlocal tries
+        tries += 1
+        raise ConnectionRefusedError
+
+    listener = Events(connect)
+    await listener.start()
+    await until(lambda: tries > 10)
+    await listener.close()
+    [record] = caplog.records
+    assert (record.levelname, record.message) == ("WARNING", "no rows are cached: nothing listens")
+    assert record.exc_info is None
+
+
+async def is_told_of_changes(db: Database, dsn: str) -> None:
+    """A value is kept, and dropped when somebody else changes its row."""
+    watched = db.watched(CARRIERS)
+
+    async def look_up() -> int:
+        return 1
+
+    other = await asyncpg.connect(dsn)
+    await watched.get("a", look_up)
+    await other.execute("UPDATE carriers SET name = name || '!'")
+    await until_dropped(watched)
+    await other.close()

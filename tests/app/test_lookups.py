@@ -1,6 +1,7 @@
 """Requests that ask for rows by key at the same time: one statement, and to each its own answer."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from starlette.applications import Starlette
 from app.auth.token import Tokens
 from app.database import Database
 from app.lookups import _MOST_KEYS
-from tests.conftest import GraphQL, credentials, running, settings_for
+from tests.conftest import GraphQL, calling, credentials, running, settings_for, until, until_blocked
 
 SHIPMENT = "query ($id: String!) { shipment(id: $id) { id orderId items { sku } trackAndTraces { code } } }"
 ORDER = "query ($id: Int!) { order(orderId: $id) { id items { sku } shipments { id items { name } } } }"
@@ -22,11 +23,9 @@ MISSING = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
-async def shipments(demo_dsn: str) -> list[str]:
+async def shipments(connection: asyncpg.Connection) -> list[str]:
     """The ids of more shipments than one statement takes."""
-    connection = await asyncpg.connect(demo_dsn)
     rows = await connection.fetch("SELECT id::text FROM shipments ORDER BY id LIMIT $1", _MOST_KEYS + 10)
-    await connection.close()
     ids = [row["id"] for row in rows]
     assert len(ids) == _MOST_KEYS + 10
     return ids
@@ -97,12 +96,11 @@ async def test_other_documents_and_other_roots_have_statements_of_their_own(
     assert db.statements - before == 3
 
 
-async def test_who_leaves_takes_nobody_along(demo_copy_dsn: str, shipments: list[str]) -> None:
+async def test_who_leaves_takes_nobody_along(
+    demo_copy_dsn: str, copy_connection: asyncpg.Connection, shipments: list[str]
+) -> None:
     headers = credentials("staff", settings_for(demo_copy_dsn))
-    async with (
-        running(settings_for(demo_copy_dsn)) as app,
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client,
-    ):
+    async with running(settings_for(demo_copy_dsn)) as app, calling(app) as client:
 
         async def ask(key: str) -> Any:
             body = {"query": SHIPMENT, "variables": {"id": key}}
@@ -110,12 +108,10 @@ async def test_who_leaves_takes_nobody_along(demo_copy_dsn: str, shipments: list
 
         await ask(shipments[0])
         before = app.state.db.statements
-        async with locked(demo_copy_dsn):
+        async with copy_connection.transaction():
+            await copy_connection.execute("LOCK TABLE shipments")
             asking = [asyncio.ensure_future(ask(key)) for key in shipments[:5]]
-            for _ in range(1000):
-                if app.state.db.statements > before:
-                    break
-                await asyncio.sleep(0.01)
+            await until_blocked(copy_connection)
             asking[0].cancel()
             await asyncio.wait(asking[:1])
         assert await asyncio.gather(*asking[1:]) == shipments[1:5]
@@ -123,29 +119,93 @@ async def test_who_leaves_takes_nobody_along(demo_copy_dsn: str, shipments: list
         assert app.state.db.statements - before == 1
 
 
+async def test_a_statement_ends_with_the_last_who_waits_for_it(demo_copy_dsn: str, shipments: list[str]) -> None:
+    async with running(settings_for(demo_copy_dsn)) as app:
+        await Caller(demo_copy_dsn, shipments[0]).call(app)
+        before = app.state.db.statements
+        async with locked(demo_copy_dsn) as holder:
+            callers = [Caller(demo_copy_dsn, key) for key in shipments[:3]]
+            tasks = [asyncio.create_task(caller.call(app)) for caller in callers]
+            await waiting(holder, 1)
+            for caller, task in zip(callers[:2], tasks, strict=False):
+                caller.gone.set()
+                await task
+                await waiting(holder, 1)
+            callers[2].gone.set()
+            await tasks[2]
+            await waiting(holder, 0)
+        assert app.state.db.statements - before == 1
+        await until(lambda: app.state.db.pool.lent == 0)
+
+
+async def test_those_who_stay_are_answered_when_the_first_has_left(demo_copy_dsn: str, shipments: list[str]) -> None:
+    async with running(settings_for(demo_copy_dsn)) as app:
+        await Caller(demo_copy_dsn, shipments[0]).call(app)
+        async with locked(demo_copy_dsn) as holder:
+            callers = [Caller(demo_copy_dsn, key) for key in shipments[:3]]
+            tasks = [asyncio.create_task(caller.call(app)) for caller in callers]
+            await waiting(holder, 1)
+            callers[0].gone.set()
+            await tasks[0]
+        await asyncio.gather(*tasks)
+    assert [caller.answer and caller.answer["data"]["shipment"]["id"] for caller in callers] == [None, *shipments[1:3]]
+
+
+class Caller:
+    """Asks for a shipment by ASGI, and leaves when `gone` is set."""
+
+    def __init__(self, dsn: str, key: str) -> None:
+        self.gone = asyncio.Event()
+        self.answer: Any = None
+        self._messages = [json.dumps({"query": SHIPMENT, "variables": {"id": key}}).encode()]
+        headers = {**credentials("staff", settings_for(dsn)), "content-type": "application/json"}
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+    async def call(self, app: Starlette) -> None:
+        await app({**REQUEST, "headers": self._headers}, self._receive, self._send)
+
+    async def _receive(self) -> Any:
+        if self._messages:
+            return {"type": "http.request", "body": self._messages.pop(), "more_body": False}
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        if message["type"] == "http.response.body" and not self.gone.is_set():
+            self.answer = json.loads(message["body"])
+
+
+REQUEST = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "client": ("127.0.0.1", 1)}
+
+
+async def waiting(holder: asyncpg.Connection, number: int) -> None:
+    """Returns when so many statements wait for what `holder` has locked."""
+    blocked = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))"
+    async with asyncio.timeout(30):
+        while await holder.fetchval(blocked, holder.get_server_pid()) != number:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)  # nobody tells that a statement waits
+
+
 @asynccontextmanager
-async def locked(dsn: str) -> AsyncIterator[None]:
+async def locked(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """Nobody reads shipments meanwhile."""
     connection = await asyncpg.connect(dsn)
     async with connection.transaction():
         await connection.execute("LOCK TABLE shipments")
-        yield
+        yield connection
     await connection.close()
 
 
 @pytest.fixture
-async def broken(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
+async def broken(demo_copy_dsn: str, copy_connection: asyncpg.Connection) -> AsyncIterator[Starlette]:
     """An application whose database has lost a table."""
     async with running(settings_for(demo_copy_dsn)) as app:
-        connection = await asyncpg.connect(demo_copy_dsn)
-        await connection.execute("ALTER TABLE shipments RENAME TO lost")
-        await connection.close()
+        await copy_connection.execute("ALTER TABLE shipments RENAME TO lost")
         yield app
 
 
 async def test_each_is_told_that_the_statement_failed(broken: Starlette, demo_copy_dsn: str) -> None:
-    transport = httpx.ASGITransport(broken)
-    async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
+    async with calling(broken) as client:
         headers = credentials("staff", settings_for(demo_copy_dsn))
         bodies = [{"query": SHIPMENT, "variables": {"id": MISSING}}] * 3
         answers = await asyncio.gather(*(client.post("/graphql", json=body, headers=headers) for body in bodies))

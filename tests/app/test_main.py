@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from app import embedded
+from tests import server
+from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, Databases, reserved_port
 
 ROOT = Path(embedded.__file__).parents[1]
-FAR_TOO_LONG = 60
 
 
 @dataclass
@@ -57,10 +57,10 @@ class CommandLine:
         deadline = time.monotonic() + FAR_TOO_LONG
         while process.poll() is None and time.monotonic() < deadline:
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz").close()
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=FAR_TOO_LONG).close()
                 return process
             except OSError:
-                time.sleep(0.1)
+                time.sleep(0.02)
         process.kill()
         pytest.fail(f"no answer: {process.communicate()[0]}")
 
@@ -77,12 +77,9 @@ class CommandLine:
 
 @pytest.fixture(scope="module")
 def command_line() -> Iterator[CommandLine]:
-    with embedded.temporary() as server:
-        server.stop()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        yield CommandLine(server.data_dir, port)
+    with server.temporary() as database, reserved_port() as port:
+        database.stop()
+        yield CommandLine(database.data_dir, port)
 
 
 def test_dev_serves_the_demo_to_every_viewer(command_line: CommandLine) -> None:
@@ -130,10 +127,45 @@ def test_serve_names_all_that_is_missing(command_line: CommandLine) -> None:
     assert serve.stderr.splitlines() == ["DATABASE_URL is required", "TOKEN_SECRET is required"]
 
 
-def test_migrate_says_that_the_database_cannot_be_reached(command_line: CommandLine) -> None:
-    migrate = command_line.run("migrate", DATABASE_URL=f"postgresql://nobody@127.0.0.1:{command_line.port}/none")
-    assert migrate.returncode == 1
-    assert "Traceback" not in migrate.stderr
+@pytest.mark.parametrize(
+    "command", [("migrate",), ("import", "-"), ("generate", "--orders", "1"), ("token", "customer"), ("dev",)]
+)
+def test_every_command_says_that_the_database_cannot_be_reached(
+    command_line: CommandLine, command: tuple[str, ...]
+) -> None:
+    at = f"127.0.0.1:{command_line.port}"
+    done = command_line.run(*command, DATABASE_URL=f"postgresql://nobody:s3cr3t@{at}/none", PORT=str(command_line.port))
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"No PostgreSQL answers at {at}: start it, or correct DATABASE_URL.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("{server}/no_such_database", "has no database no_such_database: create it, or correct DATABASE_URL."),
+        ("{server}/{name}", "lacks the migrations 0001_"),
+        ("{server}/{name}?sslmode=require", "does not speak TLS"),
+        ("postgresql://nobody:s3cr3t@no-such-host.invalid/waybill", "The host in DATABASE_URL is unknown"),
+        ("postgresql://nobody:s3cr3t/@127.0.0.1/waybill", "DATABASE_URL is no URL of PostgreSQL."),
+    ],
+)
+def test_serve_says_in_one_line_what_is_wrong_with_the_database(
+    command_line: CommandLine, server_dsn: str, databases: Databases, url: str, words: str
+) -> None:
+    server, _, _ = server_dsn.rpartition("/")
+    name = databases.create().rpartition("/")[2] if "{name}" in url else ""
+    done = command_line.run(
+        "serve",
+        DATABASE_URL=url.format(server=server, name=name),
+        TOKEN_SECRET=TOKEN_SECRET,
+        PORT=str(command_line.port),
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert words in line
+    assert "s3cr3t" not in line
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from app.migrate import MigrationError, migrate, migrations
 from tests.conftest import Databases
+from tests.pooler import needs_pgbouncer, pooler
 
 
 async def test_migrations_are_applied_once_also_by_processes_that_start_together(databases: Databases) -> None:
@@ -13,6 +14,15 @@ async def test_migrations_are_applied_once_also_by_processes_that_start_together
     applied = await asyncio.gather(*(migrate(dsn) for _ in range(4)))
     assert sorted(applied) == [[], [], [], list(migrations())]
     assert await migrate(dsn) == []
+    await asyncio.to_thread(databases.drop, dsn)
+
+
+@needs_pgbouncer
+async def test_migrations_pass_a_pooler_that_shares_sessions(databases: Databases) -> None:
+    dsn = await asyncio.to_thread(databases.create)
+    with pooler(dsn, "transaction", size=3) as pooled:
+        applied = await asyncio.gather(*(migrate(pooled) for _ in range(3)))
+    assert sorted(applied) == [[], [], list(migrations())]
     await asyncio.to_thread(databases.drop, dsn)
 
 

@@ -43,5 +43,88 @@ def test_settings_pass_a_dsn_of_several_hosts_on_untouched() -> None:
     assert Settings.from_env({**GOOD, "DATABASE_URL": dsn}).database_url == dsn
 
 
+@pytest.mark.parametrize(
+    ("key", "good", "bad", "rule"),
+    [
+        ("POOL_WAIT_SECONDS", "2.5", "0", "a number of seconds from 0.1 to 600"),
+        ("POOL_QUEUE", "10", "0", "a whole number from 1 to 1000000"),
+        ("STATEMENT_CACHE", "0", "-1", "a whole number from 0 to 100000"),
+        ("DEADLINE", "30", "1e3", "a number of seconds from 0.1 to 3600"),
+        ("DEADLINE", "0.5", "nan", "a number of seconds from 0.1 to 3600"),
+    ],
+)
+def test_settings_bound_what_may_be_waited_for(key: str, good: str, bad: str, rule: str) -> None:
+    assert getattr(Settings.from_env({**GOOD, key: good}), key.lower()) == float(good)
+    with pytest.raises(SettingsError, match=f"{key} must be {rule}"):
+        Settings.from_env({**GOOD, key: bad})
+
+
+def test_settings_take_an_address_to_listen_at_and_do_not_print_it() -> None:
+    settings = Settings.from_env({**GOOD, "LISTEN_URL": "postgresql://user:secret@db.test/waybill"})
+    assert settings.listen_url == "postgresql://user:secret@db.test/waybill"
+    assert "secret" not in repr(settings)
+    with pytest.raises(SettingsError, match="LISTEN_URL must start with postgresql://"):
+        Settings.from_env({**GOOD, "LISTEN_URL": "db.test"})
+
+
 def test_settings_limits_are_read_by_their_names() -> None:
     assert Settings.from_env({**GOOD, "LIMIT_PAGE": "50"}).limits.page == 50
+
+
+def test_settings_allow_no_origin_by_default() -> None:
+    assert Settings.from_env(GOOD).allowed_origins == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("https://shop.example.org", ("https://shop.example.org",)),
+        (
+            "https://a.test, http://localhost:3000 ,https://b.test:8443",
+            ("https://a.test", "http://localhost:3000", "https://b.test:8443"),
+        ),
+        ("http://127.0.0.1:8080,http://[::1]:3000", ("http://127.0.0.1:8080", "http://[::1]:3000")),
+        (
+            "https://xn--bcher-kva.example,capacitor://localhost",
+            ("https://xn--bcher-kva.example", "capacitor://localhost"),
+        ),
+        ("http://a.test:443,https://a.test:80", ("http://a.test:443", "https://a.test:80")),
+    ],
+)
+def test_settings_read_origins_as_browsers_write_them(text: str, origins: tuple[str, ...]) -> None:
+    assert Settings.from_env({**GOOD, "ALLOWED_ORIGINS": text}).allowed_origins == origins
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*",
+        "null",
+        "shop.example.org",
+        "https://",
+        "https://*.example.org",
+        "https://shop.example.org/",
+        "https://shop.example.org/path",
+        "https://shop.example.org?",
+        "https://Shop.example.org",
+        "HTTPS://shop.example.org",
+        "https://shop.example.org:443",
+        "http://shop.example.org:80",
+        "https://shop.example.org:0",
+        "https://shop.example.org:65536",
+        "https://shop.example.org:",
+        "https://user@shop.example.org",
+        "https://bücher.example",
+        "https://shop.example.org\nx",
+        "https://shop..example.org",
+        "https://a.test https://b.test",
+        ",",
+    ],
+)
+def test_settings_take_nothing_else_for_an_origin(text: str) -> None:
+    for given, place in ((text, 1), (f"https://a.test,{text}", 2)):
+        with pytest.raises(
+            SettingsError, match=f"ALLOWED_ORIGINS must be origins .* number {place} is none"
+        ) as refused:
+            Settings.from_env({**GOOD, "ALLOWED_ORIGINS": given})
+        assert "test" not in str(refused.value)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from app.telemetry import LINES_SECONDS, JsonFormatter, Lines, describe, exposition, log_facts
+from app.telemetry import OUTCOMES, JsonFormatter, Lines, Telemetry, describe, exposition, log_facts
+from tests.conftest import until
 
 
 def raised(error: Exception) -> Exception:
@@ -92,10 +93,10 @@ async def test_lines_of_information_are_written_together_and_soon(logger: loggin
     for line in ("a", "b", "c"):
         logger.info(line)
     assert not stream.getvalue()
-    await asyncio.sleep(LINES_SECONDS + 0.1)
+    await until(lambda: stream.writes > 0)
     assert (stream.getvalue(), stream.writes) == ("a\nb\nc\n", 1)
     logger.info("d")
-    await asyncio.sleep(LINES_SECONDS + 0.1)
+    await until(lambda: stream.writes > 1)
     assert stream.getvalue() == "a\nb\nc\nd\n"
 
 
@@ -120,6 +121,20 @@ def test_a_loop_that_ended_takes_no_line_with_it(logger: logging.Logger, stream:
     for handler in logger.handlers:
         handler.flush()  # as logging.shutdown does
     assert stream.getvalue() == "a\nb\n"
+
+
+def test_requests_are_counted_by_surface_and_outcome() -> None:
+    telemetry = Telemetry()
+    assert list(telemetry.requests) == ["graphql", "rest", "export"]
+    rest = telemetry.requests["rest"]
+    rest.record("ok", 0.5)
+    rest.record("ok", 0.25)
+    rest.record("failed", 2)
+    assert rest.outcomes == {**dict.fromkeys(OUTCOMES, 0), "ok": 2, "failed": 1}
+    assert rest.seconds == 2.75
+    for other in ("graphql", "export"):
+        requests = telemetry.requests[other]
+        assert (sum(requests.outcomes.values()), requests.seconds) == (0, 0)
 
 
 @pytest.mark.parametrize(("values", "line"), [({"": 1}, "n 1"), ({'a="b"': 2.5}, 'n{a="b"} 2.5')])

@@ -16,7 +16,7 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type, is_required
 from app.asgi import executable_schema
 from app.auth.token import Tokens
 from app.data.fixtures import NORTHWIND_STOREFRONT_KEY, STOREFRONT_KEY
-from tests.conftest import GraphQL, credentials, running, settings_for
+from tests.conftest import GraphQL, calling, credentials, running, settings_for
 
 ROOTS = {
     name: field
@@ -90,7 +90,7 @@ async def ask(demo_copy_dsn: str) -> AsyncIterator[Ask]:
     """Asks a database that the test may write to."""
     async with (
         running(settings_for(demo_copy_dsn)) as app,
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client,
+        calling(app) as client,
     ):
 
         async def post(query: str, headers: dict[str, str]) -> dict[str, Any]:

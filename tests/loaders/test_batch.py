@@ -54,6 +54,34 @@ async def test_a_failing_statement_fails_every_key() -> None:
     assert [type(answer) for answer in answers] == [OSError, OSError]
 
 
+async def test_what_is_fetched_ends_when_it_is_cancelled_and_nothing_is_fetched_after() -> None:
+    began, ended, asked = asyncio.Event(), asyncio.Event(), 0
+
+    async def fetch(_statement: sql.Statement, **_values: Any) -> list[Any]:
+        nonlocal asked
+        asked += 1
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return []
+
+    loaders = Loaders(fetch, keep_nothing)
+    batch = one(STATEMENT, parameter="ids", column="id")
+    first = loaders.load(batch, 1)
+    await began.wait()
+    second = loaders.load(batch, 2)  # its statement has not begun
+    loaders.cancel()
+    await ended.wait()
+    for waiting in (first, second):
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert asked == 1
+
+
 async def test_requests_share_no_rows() -> None:
     store = Store([{"id": 1}])
     batch = one(STATEMENT, parameter="ids", column="id")

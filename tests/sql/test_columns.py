@@ -53,6 +53,27 @@ async def test_statement_is_understood_in_every_form(statement: Statement, conne
             assert len(understood.get_parameters()) == len(prepared.parameters)
 
 
+@pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: f"{statement.noun}.{statement.name}")
+async def test_statement_that_may_be_sent_twice_changes_nothing(
+    statement: Statement, connection: asyncpg.Connection
+) -> None:
+    prepared = statement.prepare(Reach.EVERYTHING, order=("ID ASC",))
+    nothing = ", ".join(["NULL"] * len(prepared.parameters))
+    async with connection.transaction():
+        await connection.execute(f"PREPARE planned AS {prepared.text}")
+        plan = await connection.fetch(f"EXPLAIN EXECUTE planned{f'({nothing})' if nothing else ''}")
+        await connection.execute("DEALLOCATE planned")
+    writing = ("Insert on", "Update on", "Delete on", "Merge on")
+    if any(word in line["QUERY PLAN"] for line in plan for word in writing):
+        assert not statement.is_read
+
+
+def test_statements_that_only_read_are_known_as_such() -> None:
+    reads = {f"{statement.noun}.{statement.name}" for statement in STATEMENTS if statement.is_read}
+    assert {"shipment.page", "order.by_ids", "viewer.partner_by_id", "customer_session.by_id", "change.page"} <= reads
+    assert not {"login_attempt.take", "customer_session.open", "write.begin", "order.lock"} & reads
+
+
 @pytest.mark.parametrize(
     ("statement", "type_name"),
     [(statement, type_name) for statement in STATEMENTS for type_name in statement.feeds],

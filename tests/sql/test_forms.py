@@ -1,9 +1,10 @@
 """A statement's forms are found by what they serve, and give what the statement itself gives."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import asyncpg
@@ -60,24 +61,41 @@ def _calls(statement: Statement) -> Iterator[tuple[Form, Reach, frozenset[str], 
                         yield form, reach, form.needed | frozenset(more), order
 
 
-@pytest.mark.parametrize("lists", LISTS)
+def _lists(filters: frozenset[str]) -> dict[str, dict[str, list[Any]]]:
+    """What the lists among the filters hold, one way after the other."""
+    if filters.isdisjoint(LISTS["none"]):
+        return {"not given": {}}
+    return LISTS
+
+
+@pytest.fixture
+async def planned_once(demo_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that plans each text once, whatever the values: plans are the matter of `test_plans.py`."""
+    settings = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
+    connection = await asyncpg.connect(demo_dsn, server_settings=settings)
+    yield connection
+    await connection.close()
+
+
 @pytest.mark.parametrize("statement", SHAPED, ids=lambda statement: f"{statement.noun}.{statement.name}")
 async def test_form_gives_the_rows_of_the_statement_in_its_order(
-    statement: Statement, lists: str, connection: asyncpg.Connection
+    statement: Statement, planned_once: asyncpg.Connection
 ) -> None:
-    plain, reached, found = replace(statement, forms=[]), set(), 0
+    plain, reached, found = replace(statement, forms=[]), set(), Counter[str]()
     for form, reach, filters, order in _calls(statement):
         if statement.form(reach, filters, order) is form:
             reached.add(form)
-        for limit, skip in ((3, 0), (5, 4), (10**6, 0), (5, 10**6)) if order else ((0, 0),):
-            values = {**SCOPE, **BOUNDS, **LISTS[lists], "limit": limit, "skip": skip}
+        pages = ((3, 0), (5, 4), (10**6, 0), (5, 10**6)) if order else ((0, 0),)
+        for (lists, given), (limit, skip) in product(_lists(filters).items(), pages):
+            values = {**SCOPE, **BOUNDS, **given, "limit": limit, "skip": skip}
             expected, actual = [
-                await connection.fetch(prepared.text, *prepared.arguments(values))
+                await planned_once.fetch(prepared.text, *prepared.arguments(values))
                 for prepared in (one.prepare(reach, filters, order, values) for one in (plain, statement))
             ]
-            assert actual == expected, (reach, filters, order, limit, skip)
-            found += len(actual)
+            assert actual == expected, (lists, reach, filters, order, limit, skip)
+            found[lists] += len(actual)
     assert found
+    assert all(found[lists] for lists in found if lists != "none")
     assert reached == set(statement.forms)
 
 

@@ -1,12 +1,14 @@
 """No statement reads a tenant-owned table without the viewer's predicate."""
 
 import re
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
 import sql
 from sql import Reach, Statement
-from sql.visibility import predicate
+from sql.visibility import POLICIES, predicate
 
 # Tables that belong to nobody, or that are read to find out who is asking and what the store knows.
 OPEN_TABLES = {
@@ -17,31 +19,82 @@ OPEN_TABLES = {
 OPEN_TABLES |= {"transactions"}
 # What is read before there is a viewer, by the viewer's own name, or by the import, which runs for the operator.
 WITHOUT_VIEWER = {"viewer", "storefront_key", "customer_session", "login_attempt", "write", "ingest"}
-TABLE = re.compile(r"(?:\b(?:FROM|JOIN)|^UPDATE)\s+([a-z_]+)\s+(?:AS\s+)?[a-z]+\b", re.IGNORECASE | re.MULTILINE)
+TABLE = re.compile(r"(?:\b(?:FROM|JOIN)|^\s*UPDATE)\s+([a-z_]+)\s+(?:AS\s+)?([a-z]+)\b", re.IGNORECASE | re.MULTILINE)
 # What a statement names itself, from tables that are judged where it reads them.
 NAMED_HERE = re.compile(r"\b([a-z_]+) AS \(")
+VISIBLE = re.compile(r"\{visible (\w+) (\w+)\}")
 
-STATEMENTS = [
-    statement for noun in sql.nouns() if noun not in WITHOUT_VIEWER for statement in sql.load(noun).statements.values()
+NOUNS = [noun for noun in sql.nouns() if noun not in WITHOUT_VIEWER]
+# Every text that is written by hand: a statement's own, its forms', and what is put into them.
+TEXTS = [
+    pytest.param(text, id=f"{noun}.{name}")
+    for noun in NOUNS
+    for file in [sql.load(noun)]
+    for name, text in [
+        *((name, statement.template) for name, statement in file.statements.items()),
+        *(
+            (f"{name}.form{place}", form.template)
+            for name, statement in file.statements.items()
+            for place, form in enumerate(statement.forms)
+        ),
+        *file.fragments.items(),
+    ]
 ]
 
 
-@pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: f"{statement.noun}.{statement.name}")
+def _read(text: str) -> list[tuple[str, str]]:
+    """The tables that a text reads, each with its alias."""
+    return [(table, alias) for table, alias in TABLE.findall(text) if table not in ("unnest", "lateral")]
+
+
+@pytest.mark.parametrize("statement", [s for noun in NOUNS for s in sql.load(noun).statements.values()], ids=str)
 def test_statement_on_tenant_rows_says_who_may_see_them(statement: Statement) -> None:
-    read = set(TABLE.findall(statement.template)) - set(NAMED_HERE.findall(statement.template))
-    tenant_tables = read - OPEN_TABLES - {"unnest", "lateral"}
-    if tenant_tables:
-        assert "{visible " in statement.template
+    for template in (statement.template, *(form.template for form in statement.forms)):
+        text = template + "".join(statement.file.fragments.get(word, "") for word in re.findall(r"\{(\w+)\}", template))
+        if "{pieces}" in text:
+            text += statement.file.fragments["piece"]
+        tenant_tables = {table for table, _ in _read(text)} - set(NAMED_HERE.findall(text)) - OPEN_TABLES
+        if tenant_tables:
+            assert {table for table, _ in VISIBLE.findall(text)} & tenant_tables
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_policy_is_that_of_the_table_which_bears_the_alias(text: str) -> None:
+    named_here = set(NAMED_HERE.findall(text))
+    read = _read(text)
+    tables = {table for table, _ in read}
+    for table, alias in VISIBLE.findall(text):
+        bearers = {bearer for bearer, called in read if called == alias}
+        # What a statement names itself is made of the table's rows.
+        assert table in bearers or (bearers and bearers <= named_here and table in tables)
+
+
+def test_every_policy_is_of_a_table_that_is_read() -> None:
+    used = {table for noun in NOUNS for table, _ in VISIBLE.findall(_whole(noun))}
+    assert used == set(POLICIES)
+
+
+def _whole(noun: str) -> str:
+    return files("sql").joinpath(f"{noun}.sql").read_text("utf-8")
+
+
+@pytest.mark.parametrize("place", ["{visible p}", "{visible secrets s}", "{visible}", "{visible shipments}"])
+def test_file_that_names_no_policy_is_refused(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "unlucky.sql").write_text(f"-- name: all\nSELECT p.id FROM secrets p WHERE {place};\n")
+    monkeypatch.setattr("sql.files", lambda _package: tmp_path)
+    with pytest.raises(ValueError, match=re.escape(f"sql/unlucky.sql: {place}")):
+        sql.load.__wrapped__("unlucky")
 
 
 @pytest.mark.parametrize("reach", [reach for reach in Reach if reach is not Reach.EVERYTHING])
-@pytest.mark.parametrize("alias", ["o", "s", "i", "p", "h"])
-def test_predicate_compares_with_the_keys_of_the_viewer(reach: Reach, alias: str) -> None:
-    assert ":scope_channel_ids" in predicate(reach, alias)
-    if alias != "p":
-        assert (":scope_company_ids" in predicate(reach, alias)) == (reach in (Reach.COMPANIES, Reach.CONTACT))
-        assert (":scope_customer_id" in predicate(reach, alias)) == (reach is Reach.CUSTOMER)
-        assert ("is_public" in predicate(reach, alias)) == (reach in (Reach.CONTACT, Reach.CUSTOMER))
+@pytest.mark.parametrize("table", sorted(POLICIES))
+def test_predicate_compares_with_the_keys_of_the_viewer(reach: Reach, table: str) -> None:
+    text = predicate(reach, table, "z")
+    assert ":scope_channel_ids" in text
+    if table != "products":
+        assert (":scope_company_ids" in text) == (reach in (Reach.COMPANIES, Reach.CONTACT))
+        assert (":scope_customer_id" in text) == (reach is Reach.CUSTOMER)
+        assert ("is_public" in text) == (reach in (Reach.CONTACT, Reach.CUSTOMER))
 
 
 def test_parameters_are_numbered_by_name_and_casts_are_no_parameters() -> None:

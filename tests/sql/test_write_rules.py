@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from app.migrate import migrations
-from tests.conftest import Databases
+from tests.conftest import FAR_TOO_LONG, Databases
 from tests.consistency import breaches
 
 # Of order 2075: lines of 3, 3 and 4 units, of which nothing is shipped, and its shipment, which is CREATED.
@@ -38,9 +38,8 @@ Store = asyncpg.Connection
 
 
 @pytest.fixture
-async def store(demo_copy_dsn: str) -> AsyncIterator[Store]:
-    async with connected(demo_copy_dsn) as (connection,):
-        yield connection
+def store(copy_connection: Store) -> Store:
+    return copy_connection
 
 
 @asynccontextmanager
@@ -85,9 +84,10 @@ async def refused(change: Awaitable[Any]) -> str | None:
 
 async def waits_or_ends(observer: Store, writer: Store, task: asyncio.Task[Any]) -> None:
     """Returns when the statement of `writer` waits for a lock, or is done."""
-    pid = writer.get_server_pid()
-    while not task.done() and not await observer.fetchval("SELECT cardinality(pg_blocking_pids($1)) > 0", pid):  # noqa: ASYNC110  nobody tells that it waits
-        await asyncio.sleep(0.002)
+    waits, pid = "SELECT cardinality(pg_blocking_pids($1)) > 0", writer.get_server_pid()
+    async with asyncio.timeout(FAR_TOO_LONG):
+        while not (task.done() or await observer.fetchval(waits, pid)):  # noqa: ASYNC110
+            await asyncio.sleep(0.002)  # nobody tells that a statement waits
 
 
 # ------------------------------------------------------------------------------------------------ never over-ship
@@ -97,7 +97,7 @@ async def test_line_is_never_overshipped_by_many_who_ship_the_rest_at_once(demo_
     async with connected(demo_copy_dsn, 12) as writers:
 
         async def write(writer: Store) -> str | None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(FAR_TOO_LONG):
                 shipment = await new_shipment(writer)
                 return await refused(ship(writer, 20155, 1, shipment))
 

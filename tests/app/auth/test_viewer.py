@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from starlette.datastructures import Headers
 
+from app import events
 from app.auth import api_key
 from app.auth.token import Tokens
 from app.auth.viewer import CONTACTS, PARTNERS, SCOPES, Kind, Viewer, authenticate
@@ -40,7 +41,9 @@ INSERT INTO contact_companies (contact_id, channel_id, company_id) VALUES
 
 
 @pytest.fixture
-async def db(fresh_dsn: str) -> AsyncIterator[Database]:
+async def db(fresh_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    """What is kept changes with the rows, and by no beat."""
+    monkeypatch.setattr(events, "BEAT_SECONDS", 3600)
     db = await Database.connect(Settings(database_url=fresh_dsn, token_secret="", pool_size=1))
     await db.pool.execute(ROWS)
     await db.pool.executemany(

@@ -1,7 +1,7 @@
 """Generated orders: the same from the same seed, plausible, and in nobody's way."""
 
-import asyncio
 import itertools
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -12,8 +12,9 @@ from app.data.generate import UNTIL, generate
 from app.data.parcels import ROUTES
 from tests import consistency
 from tests.conftest import Databases
+from tests.pooler import needs_pgbouncer, pooler
 
-# The lifecycle of shipments (behaviour.md, section 3).
+# The lifecycle of shipments (B-52).
 SUCCESSORS = {
     "CREATED": {"PROCESSING", "IN_TRANSIT", "CANCELED"},
     "PROCESSING": {"IN_TRANSIT", "CANCELED", "EXCEPTION"},
@@ -29,18 +30,19 @@ SUCCESSORS = {
 def generated_dsn(databases: Databases, empty_template: str) -> str:
     """The fixtures and 800 generated orders, for reading."""
 
-    async def fill() -> None:
+    async def fill(dsn: str) -> None:
         await fixtures.load(dsn)
         await generate(dsn, orders=800, seed=5)
 
-    dsn = databases.create(empty_template)
-    asyncio.run(fill())
-    return dsn
+    return databases.shared("generated", empty_template, fill)
 
 
 @pytest.fixture
-def three_dsns(databases: Databases, empty_template: str) -> list[str]:
-    return [databases.create(empty_template) for _ in range(3)]
+def three_dsns(databases: Databases, empty_template: str) -> Iterator[list[str]]:
+    dsns = [databases.create(empty_template) for _ in range(3)]
+    yield dsns
+    for dsn in dsns:
+        databases.drop(dsn)
 
 
 async def fetch(dsn: str, query: str, *arguments: object) -> list[asyncpg.Record]:
@@ -198,3 +200,15 @@ def test_routes_keep_to_the_lifecycle() -> None:
     for route in ROUTES:
         assert route[0] == "CREATED"
         assert all(following in SUCCESSORS[status] for status, following in itertools.pairwise(route))
+
+
+@needs_pgbouncer
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+async def test_the_demo_passes_a_pooler(fresh_dsn: str, mode: str) -> None:
+    with pooler(fresh_dsn, mode) as dsn:
+        assert await fixtures.load(dsn)
+        await generate(dsn, orders=20, seed=1)
+    told = await fetch(
+        fresh_dsn, "SELECT DISTINCT actor FROM changes JOIN transactions t ON t.id = transaction_id ORDER BY 1"
+    )
+    assert [tuple(row) for row in told] == [("fixtures",), ("generate",)]

@@ -18,6 +18,8 @@ from app.data import staging
 from app.data.ingest import ingest
 from app.data.lines import MAX_LINE
 from tests import consistency
+from tests.conftest import ConnectionTo, until_blocked, until_gone
+from tests.pooler import needs_pgbouncer, pooler
 
 BROKEN = Path(__file__).parents[2] / "data" / "broken.ndjson"
 NORTHWIND = Path(__file__).parents[4] / "shared" / "data" / "northwind.ndjson"
@@ -396,30 +398,20 @@ async def test_line_that_is_new_and_one_that_is_lowered_are_shipped_by_their_new
     assert await consistency.breaches(store.dsn) == {}
 
 
-async def test_import_waits_for_a_writer_and_counts_what_it_ships(store: Store) -> None:
+async def test_import_waits_for_a_writer_and_counts_what_it_ships(store: Store, connection_to: ConnectionTo) -> None:
     await store.take(SHOP, SWIFT, order())
-    writer = await asyncpg.connect(store.dsn)
-    try:
-        async with writer.transaction():
-            await writer.execute("""
-                INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, quantity)
-                SELECT s.id, l.id, s.order_id, s.channel_id, 3 FROM shipments s JOIN order_items l USING (order_id)
-                WHERE l.line = 2
-            """)
-            lowered = order(items=[line(1), line(2, quantity=1)])
-            del lowered["shipments"]
-            taking = asyncio.create_task(store.take(lowered))
-            async with asyncio.timeout(30):
-                while not await store.fetch("""
-                    SELECT FROM pg_stat_activity
-                    WHERE datname = current_database() AND application_name = 'waybill import'
-                      AND wait_event_type = 'Lock'
-                """):
-                    assert not taking.done()
-                    await asyncio.sleep(0.01)
-        assert (await taking)[0] == "1: $.items: line 2: 3 shipped in the store, but 1 ordered"
-    finally:
-        await writer.close()
+    writer = await connection_to(store.dsn)
+    async with writer.transaction():
+        await writer.execute("""
+            INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, quantity)
+            SELECT s.id, l.id, s.order_id, s.channel_id, 3 FROM shipments s JOIN order_items l USING (order_id)
+            WHERE l.line = 2
+        """)
+        lowered = order(items=[line(1), line(2, quantity=1)])
+        del lowered["shipments"]
+        taking = asyncio.create_task(store.take(lowered))
+        await until_blocked(writer)
+    assert (await taking)[0] == "1: $.items: line 2: 3 shipped in the store, but 1 ordered"
 
 
 async def test_batch_that_had_to_give_way_is_written_again(store: Store) -> None:
@@ -517,22 +509,30 @@ async def test_line_that_is_too_long_is_refused_and_passed_over(store: Store, tm
     ]
 
 
-async def test_killed_import_leaves_whole_records(store: Store) -> None:
-    records = [SHOP, SWIFT, *(order(n, createdAt="2024-03-01T09:00:00Z") for n in range(4000))]
+async def test_killed_import_leaves_whole_records(store: Store, connection_to: ConnectionTo) -> None:
+    records = [SHOP, SWIFT, *(order(n, createdAt="2024-03-01T09:00:00Z") for n in range(2500))]
     store.file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    holder = await connection_to(store.dsn)
+    # It waits in the middle of its second batch.
+    await holder.execute("""
+        CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END $$;
+        CREATE TRIGGER hold BEFORE INSERT ON orders FOR EACH ROW WHEN (NEW.external_id = 'O-1500')
+        EXECUTE FUNCTION hold();
+        SELECT pg_advisory_lock(42)
+    """)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app", "import", str(store.file)),
         cwd=Path(__file__).parents[3],
         env={**os.environ, "DATABASE_URL": store.dsn},
     )
-    async with asyncio.timeout(30):
-        while not await store.fetch("SELECT FROM orders LIMIT 1"):
-            assert process.returncode is None
-            await asyncio.sleep(0.02)
+    waiting = await until_blocked(holder)
     process.send_signal(signal.SIGKILL)
     await process.wait()
+    await holder.execute("SELECT pg_advisory_unlock(42)")
+    await until_gone(holder, waiting)
     (count,) = (await store.fetch("SELECT count(*) FROM orders"))[0]
-    assert 0 < count < 4000
+    assert 0 < count < 1500
     assert await store.fetch(
         """SELECT count(*) FROM orders o
         WHERE (SELECT count(*) FROM order_items l WHERE l.order_id = o.id) = 2
@@ -540,8 +540,8 @@ async def test_killed_import_leaves_whole_records(store: Store) -> None:
     ) == [(count,)]
     assert await consistency.breaches(store.dsn) == {}
     said = await store.take_file(store.file)
-    assert said == [f"4,002 read, {4000 - count:,} created, 0 updated, {count + 2:,} unchanged, 0 refused"]
-    assert await store.told("SHIPMENT", "import") == [("CREATED", 4000)]
+    assert said == [f"2,502 read, {2500 - count:,} created, 0 updated, {count + 2:,} unchanged, 0 refused"]
+    assert await store.told("SHIPMENT", "import") == [("CREATED", 2500)]
     assert await consistency.breaches(store.dsn) == {}
 
 
@@ -551,6 +551,28 @@ async def test_two_imports_of_a_file_at_once_load_it_once(store: Store) -> None:
     reports = await asyncio.gather(store.take_file(store.file), store.take_file(store.file))
     assert all(said[0].endswith(" 0 refused") for said in reports)
     assert await store.fetch("SELECT count(*) FROM orders") == [(1500,)]
+
+
+@needs_pgbouncer
+@pytest.mark.parametrize("strict", [False, True])
+async def test_behind_a_pooler_that_keeps_sessions_it_imports_under_its_name(store: Store, strict: bool) -> None:
+    direct = store.dsn
+    with pooler(direct, "session") as store.dsn:
+        report = await store.take(SHOP, SWIFT, order(1), strict=strict)
+    store.dsn = direct
+    assert store.status == 0, report
+    assert await store.fetch("SELECT DISTINCT actor FROM transactions") == [("import",)]
+
+
+@needs_pgbouncer
+async def test_behind_a_pooler_that_shares_sessions_it_says_what_it_needs(store: Store) -> None:
+    direct = store.dsn
+    with pooler(direct, "transaction") as store.dsn:
+        [line] = await store.take(SHOP, SWIFT, order(1))
+    store.dsn = direct
+    assert store.status == 1
+    assert "needs a session of its own" in line
+    assert await store.fetch("SELECT count(*) FROM orders") == [(0,)]
 
 
 async def test_unreachable_server_is_one_sentence() -> None:
@@ -568,5 +590,5 @@ async def test_progress_shows_lines_rate_and_time_left(fresh_dsn: str) -> None:
 
 def test_every_statement_of_the_import_is_sent() -> None:
     named = set(sql.load("ingest").statements)
-    others = {"staging", "empty_staging", "measure_store", "take_turn", "known", "channel", "carrier", "outcome"}
-    assert named == {*staging.STEPS, *others}
+    frame = {"staging", "empty_staging", "measure_store", "begin", "take_turn", "known", "outcome"}
+    assert named == {*staging.STEPS, *frame, "channel", "carrier"}

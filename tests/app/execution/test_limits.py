@@ -92,6 +92,35 @@ def test_limits_hold_in_fragments_and_wherever_else_one_might_hide(document: str
         check_document(parse(document), LIMITS)
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        "mutation { __typename plant { name } }",
+        "mutation { plant { name } __typename type: __typename }",
+        "mutation { ...F plant { name } } fragment F on Mutation { __typename }",
+        "mutation { ...F } fragment F on Mutation { __typename ... { plant { name } ... on Mutation { __typename } } }",
+        f"{{ __typename {names(20, lambda i: 'row{extra3}')} }}",
+    ],
+)
+def test_typename_is_no_root_field(document: str) -> None:
+    check_document(parse(document), LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ("mutation { __typename plant { name } cut { name } }", "2 root fields"),
+        ("mutation { __typename: plant { name } cut { name } }", "2 root fields"),
+        ("mutation { plant { name } ...F } fragment F on Mutation { __typename cut { name } }", "2 root fields"),
+        (f"{{ {names(31, lambda i: f'a{i}: __typename')} }}", "31 aliases"),
+        (f"{{ {names(31, lambda _: '__typename')} }}", "__typename 31 times in one place"),
+    ],
+)
+def test_typename_hides_no_root_field_and_has_bounds_of_its_own(document: str, told: str) -> None:
+    with pytest.raises(LimitExceeded, match=told):
+        check_document(parse(document), LIMITS)
+
+
 def test_the_standard_introspection_query_is_admitted() -> None:
     check_document(parse(get_introspection_query(input_value_deprecation=True, specified_by_url=True)), LIMITS)
 

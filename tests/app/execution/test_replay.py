@@ -8,6 +8,7 @@ import pytest
 from graphql import GraphQLSchema, build_schema
 
 from tests.app.execution.conftest import run_plain, run_planned
+from tests.conftest import FAR_TOO_LONG, until
 
 SDL = """
 type Query { rows: [Row!] row: Row! fine: Int hangs: Int nulls: Row! broken: Int }
@@ -112,7 +113,7 @@ async def test_what_nobody_waits_for_any_more_is_cancelled(schema: GraphQLSchema
 
     schema.type_map["Row"].fields["slowly"].resolve = hang  # type: ignore[attr-defined]
     schema.type_map["Row"].fields["must"].resolve = lambda *_: later(ValueError("must"))  # type: ignore[attr-defined]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(FAR_TOO_LONG):
         answer, by = await run_planned(schema, "{ row { slowly must } }")
         assert (answer["data"], by) == (None, "replay")
         await cancelled.wait()
@@ -132,8 +133,8 @@ async def test_coroutines_that_were_not_needed_are_closed(schema: GraphQLSchema)
     answer, by = await run_planned(schema, "{ rows { slowly bulk must } }")
     assert (answer["data"], by) == ({"rows": None}, "replay")
     assert made
-    await asyncio.sleep(0.001)  # graphql-core settles in the background what it has taken
-    assert {inspect.getcoroutinestate(coroutine) for coroutine in made} == {inspect.CORO_CLOSED}
+    # graphql-core settles in the background what it has taken.
+    await until(lambda: {inspect.getcoroutinestate(coroutine) for coroutine in made} == {inspect.CORO_CLOSED})
 
 
 async def test_cancelling_while_errors_are_gathered_cancels_the_rest(schema: GraphQLSchema) -> None:

@@ -10,6 +10,7 @@ import pytest
 from graphql import build_schema
 
 from tests.app.execution.conftest import run_plain, run_planned
+from tests.conftest import FAR_TOO_LONG
 
 SDL = """
 type Query { nodes: [Node!] node: Node slow: Int other: Int fails: Int late: Int! }
@@ -192,7 +193,7 @@ async def test_a_level_is_awaited_together(world: World) -> None:
 
     for name in ("slow", "other", "fails", "late"):
         world.schema.query_type.fields[name].resolve = meet  # type: ignore[union-attr]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(FAR_TOO_LONG):
         answer, by = await run_planned(world.schema, "{ slow other fails late again: slow }")
     assert (set(answer["data"].values()), by) == ({1}, "plan")
 

@@ -1,6 +1,7 @@
 """GraphQL over HTTP on the real application. The audits of the draft are named by their ids where a test covers one."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -26,6 +27,8 @@ from tests.conftest import credentials, settings_for
 
 QUERY = "{ __typename }"
 JSON_TYPE = {"content-type": "application/json"}
+GRAPHQL = ["/graphql", "/v2/graphql", "/api/graphql"]
+HASH = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
 ORDER_STATUSES = "{ orderStatuses { items { code } } }"
 
 
@@ -173,11 +176,212 @@ async def test_get_answers_queries_with_a_header_that_needs_a_preflight(client: 
     assert response.json() == {"data": {"__type": {"name": "Query"}}}
 
 
+@pytest.mark.parametrize("path", GRAPHQL)
+@pytest.mark.parametrize("value", ["Bearer a.b.c", "bearer 1|a.b.c", "Bearer "])
+async def test_get_answers_queries_with_a_bearer_token(client: httpx.AsyncClient, path: str, value: str) -> None:
+    """What is a token is found out by the fields that need one."""
+    response = await client.get(path, params={"query": QUERY}, headers={"authorization": value})
+    assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
+
+
+@pytest.mark.parametrize("viewer", ["staff", "partner", "contact"])
+async def test_get_answers_who_brings_a_token(client: httpx.AsyncClient, demo_dsn: str, viewer: str) -> None:
+    headers = credentials(viewer, settings_for(demo_dsn))
+    response = await client.get("/graphql", params={"query": "{ orders { itemsFound } }"}, headers=headers)
+    assert response.json()["data"]["orders"]["itemsFound"] > 0
+
+
+async def test_get_answers_a_customer_with_a_token(client: httpx.AsyncClient, demo_dsn: str) -> None:
+    headers = credentials("john", settings_for(demo_dsn))
+    response = await client.get("/api/graphql", params={"query": "{ customerOrders { totalCount } }"}, headers=headers)
+    assert response.json()["data"]["customerOrders"]["totalCount"] > 0
+
+
+@pytest.mark.parametrize("path", GRAPHQL)
+@pytest.mark.parametrize(
+    "value", ["", "Bearer", "Basic dTpw", "Digest username=u", "Negotiate YII=", "NTLM TlRM", "token"]
+)
+async def test_what_browsers_authorize_with_by_themselves_proves_no_preflight(
+    client: httpx.AsyncClient, path: str, value: str
+) -> None:
+    response = await client.get(path, params={"query": QUERY}, headers={"authorization": value})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["extensions"]["code"] == "PREFLIGHT_REQUIRED"
+
+
 @pytest.mark.parametrize("headers", [{}, {"content-type": "text/plain"}, {"accept": GRAPHQL_RESPONSE}])
 async def test_get_without_such_a_header_is_refused(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
     response = await client.get("/graphql", params={"query": QUERY}, headers=headers)
     assert response.status_code == 400
     assert response.json()["errors"][0]["extensions"]["code"] == "PREFLIGHT_REQUIRED"
+
+
+def not_supported(response: httpx.Response) -> bool:
+    [error] = response.json()["errors"]
+    return list(response.json()) == ["errors"] and error == {
+        "message": "PersistedQueryNotSupported",
+        "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"},
+    }
+
+
+@pytest.mark.parametrize("path", GRAPHQL)
+@pytest.mark.parametrize("query", [{}, {"query": None}, {"query": ""}])
+async def test_hash_without_a_query_is_answered_as_clients_expect_who_send_the_query_then(
+    client: httpx.AsyncClient, path: str, query: dict[str, Any]
+) -> None:
+    """Apollo Client and urql read the body whatever the status; the media type decides it, as of any request error."""
+    body = {**query, "operationName": "Q", "variables": {}, "extensions": HASH}
+    parameters = {name: value or "" for name, value in query.items()} | {"extensions": json.dumps(HASH)}
+    for accept, status in ((GRAPHQL_RESPONSE, 400), ("application/json", 200), ("*/*", 200)):
+        headers = {"accept": accept}
+        for response in (
+            await client.post(path, json=body, headers=headers),
+            await client.get(path, params=parameters, headers=headers),  # it runs nothing, and needs no preflight
+        ):
+            assert response.status_code == status
+            assert response.headers["content-type"].startswith(accept.replace("*/*", "application/json"))
+            assert response.headers["cache-control"] == "no-store"
+            assert not_supported(response)
+
+
+@pytest.mark.parametrize("path", GRAPHQL)
+async def test_query_that_comes_with_its_hash_is_answered(client: httpx.AsyncClient, path: str) -> None:
+    parameters = {"query": QUERY, "extensions": json.dumps(HASH)}
+    headers = {"apollo-require-preflight": "1"}
+    posted = await client.post(path, json={"query": QUERY, "extensions": HASH})
+    got = await client.get(path, params=parameters, headers=headers)
+    assert posted.json() == got.json() == {"data": {"__typename": "Query"}}
+    unproven = await client.get(path, params=parameters)
+    assert unproven.json()["errors"][0]["extensions"]["code"] == "PREFLIGHT_REQUIRED"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"extensions": {}},
+        {"extensions": {"persistedQuery": None}},
+        {"query": 0, "extensions": HASH},
+        {"query": [], "extensions": HASH},
+        {"extensions": [HASH]},
+        {"extensions": {"other": HASH}},
+        {"documentId": "sha256:0"},
+    ],
+)
+async def test_other_requests_without_a_query_are_refused_as_before(
+    client: httpx.AsyncClient, body: dict[str, Any]
+) -> None:
+    response = await client.post("/graphql", json=body)
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ('{"query": "{ __typename }", "variables": {"a": 1e400}}', "line 1, column 48"),
+        ('{"query": "{ __typename }",\n"variables": {"a": %s}}' % ("9" * 5_000), "line 2, column 20"),
+        ('{"query": "{ __typename }",}', "line 1, column 27"),
+    ],
+)
+async def test_what_cannot_be_read_as_json_is_told_with_its_place(
+    client: httpx.AsyncClient, body: str, place: str
+) -> None:
+    response = await client.post("/graphql", content=body, headers=JSON_TYPE)
+    assert response.status_code == 400
+    assert place in response.json()["errors"][0]["message"]
+    assert "9999" not in response.text
+
+
+async def test_parameter_that_cannot_be_read_as_json_is_named(client: httpx.AsyncClient) -> None:
+    parameters = {"query": QUERY, "variables": '{"a": 1e400}'}
+    response = await client.get("/graphql", params=parameters, headers={"x-requested-with": "test"})
+    assert response.json()["errors"][0]["message"].startswith('The parameter "variables" cannot be read as JSON')
+
+
+LONG = "9" * 5_000
+QUOTING = [
+    f"{{ x{LONG} }}",
+    f"{{ carrier(id: {LONG}) {{ id }} }}",
+    f"{{ carrier(id: -{LONG}) {{ id }} }}",
+    f'{{ carrier(id: "{LONG}") {{ id }} }}',
+    f"{{ carrier(id: x{LONG}) {{ id }} }}",
+    f'{{ carrier(id: {{a: "{LONG}"}}) {{ id }} }}',
+    f'{{ carrier(id: ["{"x y " * 1_000}"]) {{ id }} }}',
+    f"{{ carrier(x{LONG}: 1) {{ id }} }}",
+    f"{{ carrier(id: 1) {{ id @x{LONG} }} }}",
+    f"{{ carrier(id: 1) {{ id @skip(if: {LONG}) }} }}",
+    f"{{ carriers {{ ...F{LONG} }} }}",
+    f"{{ carriers {{ ... on T{LONG} {{ id }} }} }}",
+    f"query Q($v{LONG}: Int) {{ __typename }}",
+    f"query($v: T{LONG}) {{ carrier(id: $v) {{ id }} }}",
+    f"query($v: Int = {LONG}) {{ carrier(id: $v) {{ id }} }}",
+    f"{{ carrier(id: $v{LONG}) {{ id }} }}",
+    f"{{ a{LONG}: carrier(id: 1) {{ id }} a{LONG}: carrier(id: 2) {{ id }} }}",
+    f"fragment F{LONG} on Query {{ __typename }} {{ __typename }}",
+    f"{{ {LONG}",
+    f'{{ "{LONG}"',
+    f'{{ "{"x y " * 1_000}"',
+    f"{{ shipments(input: {{statuses: [S{LONG}]}}) {{ itemsFound }} }}",
+    f'{{ shipment(id: "{LONG}") {{ id }} }}',
+    f"{{ shipment(id: {LONG}) {{ id }} }}",
+    f'{{ order(orderUUID: "{LONG}") {{ id }} }}',
+    f'{{ order(orderUUID: "{"x y " * 1_000}") {{ id }} }}',
+    f'{{ changes(after: "{LONG}") {{ nextCursor }} }}',
+    f'{{ customerOrder(id: "{LONG}") {{ id }} }}',
+    f"{{ customerOrder(id: {LONG}) {{ id }} }}",
+    f'{{ customerOrders(after: "{LONG}") {{ totalCount }} }}',
+    f"{{ customerOrders(first: {LONG}) {{ totalCount }} }}",
+]
+
+
+@pytest.mark.parametrize("query", QUOTING)
+async def test_answer_does_not_grow_with_what_it_quotes(client: httpx.AsyncClient, demo_dsn: str, query: str) -> None:
+    """And is in words of GraphQL's, never of Python's."""
+    settings = settings_for(demo_dsn)
+    for viewer in ("staff", "john"):
+        response = await client.post("/graphql", json={"query": query}, headers=credentials(viewer, settings))
+        assert response.status_code == 200
+        for error in response.json()["errors"]:
+            assert len(error["message"]) <= 1_000
+            assert "sys.set_int_max_str_digits" not in error["message"]
+            assert error["extensions"]["code"] != "INTERNAL_SERVER_ERROR"
+        assert len(response.content) < 3_000 + (len(query) if "a9" in query else 0)  # a name that the caller chose
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"query": "query A { __typename } query B { __typename }", "operationName": LONG},
+        {"query": "query($v: Int) { carrier(id: $v) { id } }", "variables": {"v": LONG}},
+        {
+            "query": "query($v: OrderSearchArguments) { orders(input: $v) { itemsFound } }",
+            "variables": {"v": {LONG: 1}},
+        },
+        {"query": "query($v: String!) { shipment(id: $v) { id } }", "variables": {"v": LONG}},
+    ],
+)
+async def test_answer_does_not_grow_with_parameters_that_it_quotes(
+    client: httpx.AsyncClient, body: dict[str, Any]
+) -> None:
+    response = await client.post("/graphql", json=body)
+    assert len(response.content) < 1_500
+    assert response.json()["errors"]
+
+
+async def test_number_of_thousands_of_digits_in_a_header_is_no_defect(client: httpx.AsyncClient) -> None:
+    names = [
+        "x-request-id",
+        "content-length",
+        "idempotency-key",
+        "apikey",
+        "x-storefront-key",
+        "authorization",
+        "range",
+    ]
+    for name in names:
+        response = await client.get("/graphql", params={"query": QUERY}, headers={"x-requested-with": "1", name: LONG})
+        assert response.status_code == 200
+        assert LONG not in str(response.headers)
 
 
 async def test_a_mutation_by_get_is_405_and_does_not_run() -> None:

@@ -1,14 +1,12 @@
 import re
 
+import asyncpg
 import httpx
 
 from app.database import Database
-from app.http import health
-
-
-async def test_the_root_names_the_endpoints(client: httpx.AsyncClient) -> None:
-    for path in (await client.get("/")).json()["endpoints"].values():
-        assert (await client.get(path)).status_code != 404
+from app.http import export, health
+from app.telemetry import OUTCOMES
+from tests.conftest import KEY_HEADER, credentials, running, settings_for
 
 
 async def test_an_unknown_path_is_404_in_the_shape_of_all_errors(client: httpx.AsyncClient) -> None:
@@ -19,7 +17,9 @@ async def test_an_unknown_path_is_404_in_the_shape_of_all_errors(client: httpx.A
 
 async def test_it_is_ready_when_it_can_answer(client: httpx.AsyncClient) -> None:
     assert (await client.get("/healthz")).status_code == 200
-    assert (await client.get("/readyz")).status_code == 200
+    response = await client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ready", "writable": True, "notifications": "listening"}
 
 
 async def test_it_is_alive_but_not_ready_without_its_database(client: httpx.AsyncClient, db: Database) -> None:
@@ -30,20 +30,85 @@ async def test_it_is_alive_but_not_ready_without_its_database(client: httpx.Asyn
 
 
 async def test_it_is_not_ready_with_a_migration_missing(db: Database) -> None:
-    assert await health.is_ready(db, set())
-    assert not await health.is_ready(db, {"9999_future.sql"})
+    assert await health.readiness(db, set())
+    assert not await health.readiness(db, {"9999_future.sql"})
+
+
+NONE = dict.fromkeys(OUTCOMES, 0)
+
+
+async def counters(client: httpx.AsyncClient) -> dict[str, float]:
+    text = (await client.get("/metrics")).text
+    return {name: float(value) for name, value in re.findall(r"^(waybill_\w+(?:\{.*\})?) (\S+)$", text, re.MULTILINE)}
+
+
+async def requests(client: httpx.AsyncClient, surface: str) -> dict[str, float]:
+    """The requests of a surface that have been counted, by outcome."""
+    prefix = f'waybill_requests_total{{surface="{surface}",outcome="'
+    found = await counters(client)
+    return {name.removeprefix(prefix)[:-2]: count for name, count in found.items() if name.startswith(prefix)}
 
 
 async def test_metrics_count_requests_documents_and_statements(client: httpx.AsyncClient) -> None:
     for query in ("{ __typename }", "{ __typename }", "{ nothing }", "{ carriers { itemsFound } }"):
         await client.post("/graphql", json={"query": query})
     await client.post("/graphql", content=b"")
-    text = (await client.get("/metrics")).text
-    values = dict(re.findall(r"^(waybill_\w+_total(?:\{.*\})?) (\S+)$", text, re.MULTILINE))
-    assert values['waybill_requests_total{outcome="ok"}'] == "2"
-    assert values['waybill_requests_total{outcome="errors"}'] == "1"
-    assert values['waybill_requests_total{outcome="refused"}'] == "2"
-    assert values['waybill_requests_total{outcome="failed"}'] == "0"
-    assert values['waybill_documents_total{result="hit"}'] == "1"
-    assert values['waybill_documents_total{result="miss"}'] == "3"
+    assert await requests(client, "graphql") == {**NONE, "ok": 2, "errors": 1, "refused": 2}
+    values = await counters(client)
+    assert values['waybill_documents_total{result="hit"}'] == 1
+    assert values['waybill_documents_total{result="miss"}'] == 3
     assert "waybill_statements_total" in values
+    assert values["waybill_repeated_total"] == 0
+    assert values["waybill_connections_in_use"] == 0
+    assert values["waybill_connections_awaited"] == 0
+
+
+async def test_metrics_count_rest_by_outcome(client: httpx.AsyncClient, demo_dsn: str, db: Database) -> None:
+    john = credentials("john", settings_for(demo_dsn))
+    assert await requests(client, "rest") == NONE
+    calls = [
+        ("ok", "GET", "", john),
+        ("ok", "GET", "/1", john),
+        ("errors", "GET", "/999", john),
+        ("errors", "GET", "", {KEY_HEADER: john[KEY_HEADER]}),
+        ("refused", "GET", "", {}),
+        ("refused", "GET", "", {KEY_HEADER: "pk_of_nobody"}),
+        ("refused", "GET", "?page=0", john),
+        ("refused", "PUT", "", john),
+    ]
+    before = (await counters(client))['waybill_request_seconds_total{surface="rest"}']
+    for _outcome, method, path, headers in calls:
+        await client.request(method, f"/api/shop/customer-orders{path}", headers=headers)
+    assert await requests(client, "rest") == {**NONE, "ok": 2, "errors": 2, "refused": 4}
+    assert (await counters(client))['waybill_request_seconds_total{surface="rest"}'] > before
+    await db.close()
+    assert (await client.get("/api/shop/customer-orders", headers=john)).status_code == 503
+    assert (await requests(client, "rest"))["unavailable"] == 1
+    assert sum((await requests(client, "graphql")).values()) == 0
+
+
+async def test_metrics_count_exports_by_outcome(client: httpx.AsyncClient, demo_dsn: str, db: Database) -> None:
+    staff = credentials("staff", settings_for(demo_dsn))
+    assert await requests(client, "export") == NONE
+    for path, headers in (("", staff), ("", {}), ("?nothing=1", staff)):
+        await client.get(f"{export.PATH}{path}", headers=headers)
+    assert await requests(client, "export") == {**NONE, "ok": 1, "refused": 2}
+    assert (await counters(client))['waybill_request_seconds_total{surface="export"}'] > 0
+    await db.close()
+    assert (await client.get(export.PATH, headers=staff)).status_code == 503
+    assert (await requests(client, "export"))["unavailable"] == 1
+
+
+async def test_metrics_count_requests_over_the_limit_of_a_key(demo_copy_dsn: str) -> None:
+    connection = await asyncpg.connect(demo_copy_dsn)
+    await connection.execute("UPDATE storefront_keys SET requests_per_minute = 1")
+    await connection.close()
+    headers = credentials("stranger", settings_for(demo_copy_dsn))
+    async with running(settings_for(demo_copy_dsn)) as app:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test", headers=headers) as client:
+            for _ in range(3):
+                await client.post("/api/graphql", json={"query": "{ __typename }"})
+            await client.get("/api/shop/customer-orders")
+            assert await requests(client, "graphql") == {**NONE, "ok": 1, "refused": 2}
+            assert await requests(client, "rest") == {**NONE, "refused": 1}

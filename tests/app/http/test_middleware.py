@@ -57,6 +57,27 @@ async def test_a_request_is_one_line_without_its_secrets(
     assert "secret" not in json.dumps(lines)
 
 
+async def test_line_of_a_request_does_not_grow_with_its_names(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await client.post("/graphql", json={"query": f"query Q{'9' * 5_000} {{ __typename }}"})
+    await client.get(f"/{'9' * 5_000}")
+    first, second = [record.facts for record in caplog.records if record.name == "waybill.http"]  # type: ignore[attr-defined]
+    assert first["operation"] == "Q" + "9" * 99
+    assert second["path"] == "/" + "9" * 999
+
+
+async def test_line_of_rest_and_export_tells_the_outcome(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for path in ("/api/shop/customer-orders", "/export/shipments.ndjson", "/healthz"):
+        await client.get(path)
+    lines = [record.facts for record in caplog.records if record.name == "waybill.http"]  # type: ignore[attr-defined]
+    assert [line.get("outcome") for line in lines] == ["refused", "refused", None]
+
+
 async def broken(_request: Request) -> StreamingResponse:
     raise RuntimeError("the password is hunter2")
 

@@ -8,10 +8,12 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from graphql import GraphQLBoolean, GraphQLObjectType, get_named_type
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from tests.conftest import credentials, running, settings_for
+from app.asgi import executable_schema
+from tests.conftest import calling, credentials, running, settings_for, until_blocked
 from tests.consistency import breaches
 
 SHIPMENT = "65ad4404-88a6-4f97-9325-34a3a35f1dfc"
@@ -45,8 +47,7 @@ class Caller:
         **body: Any,
     ) -> httpx.Response:
         given = credentials(viewer, self._settings) | (headers or {}) | ({"Idempotency-Key": key} if key else {})
-        transport = httpx.ASGITransport(self.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
+        async with calling(self.app) as client:
             return await client.post("/graphql", json={"query": query, "variables": variables, **body}, headers=given)
 
 
@@ -57,10 +58,8 @@ async def caller(demo_copy_dsn: str) -> AsyncIterator[Caller]:
 
 
 @pytest.fixture
-async def store(demo_copy_dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(demo_copy_dsn)
-    yield connection
-    await connection.close()
+def store(copy_connection: asyncpg.Connection) -> asyncpg.Connection:
+    return copy_connection
 
 
 @asynccontextmanager
@@ -80,14 +79,6 @@ def code(response: httpx.Response) -> str:
 async def shipments(store: asyncpg.Connection) -> int:
     count: int = await store.fetchval("SELECT count(*) FROM shipments WHERE order_id = 2075")
     return count
-
-
-async def somebody_waits(store: asyncpg.Connection) -> None:
-    """Returns when a statement waits for what `store` has locked."""
-    pid = store.get_server_pid()
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))"
-    while not await store.fetchval(waiting, pid):  # noqa: ASYNC110  nobody tells that a statement waits
-        await asyncio.sleep(0.002)
 
 
 # ------------------------------------------------------------------------------------------------ idempotency keys
@@ -176,7 +167,7 @@ async def test_key_in_flight_is_a_conflict_until_it_is_answered(demo_copy_dsn: s
         await holding.start()
         await store.execute("SELECT FROM order_items WHERE id = 20155 FOR UPDATE")
         first = asyncio.create_task(caller.post(CREATE, ONE_OF_20155, key=KEY))
-        await somebody_waits(store)
+        await until_blocked(store)
         assert code(await other.post(CREATE, ONE_OF_20155, key=KEY)) == "CONFLICT"
         await holding.rollback()
         answer = await first
@@ -310,6 +301,78 @@ async def test_mutation_that_the_store_refuses_changes_nothing(
     assert await store.fetchval("SELECT count(*) FROM idempotency_keys") == 0
 
 
+WITH_TYPENAME = [
+    "mutation($status: ShipmentStatus) { __typename FIELD }",
+    "mutation($status: ShipmentStatus) { type: __typename FIELD __typename }",
+    "mutation($status: ShipmentStatus) { ...F } fragment F on Mutation { __typename FIELD }",
+    "mutation($status: ShipmentStatus) { ... on Mutation { FIELD } ... @include(if: true) { __typename } }",
+]
+FIELD = UPDATE.partition("{")[2].rpartition("}")[0]
+
+
+@pytest.mark.parametrize("query", WITH_TYPENAME)
+async def test_mutation_with_typename_is_done_once_and_replayed(
+    caller: Caller, store: asyncpg.Connection, query: str
+) -> None:
+    first = await caller.post(query.replace("FIELD", FIELD), {"status": "PROCESSING"}, key=KEY)
+    again = await caller.post(query.replace("FIELD", FIELD), {"status": "PROCESSING"}, key=KEY)
+    data = first.json()["data"]
+    assert data.pop("shipmentUpdate") == {"status": "PROCESSING", "version": 2}
+    assert set(data.values()) == {"Mutation"}
+    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+    assert await store.fetchval("SELECT version FROM shipments WHERE id = $1", SHIPMENT) == 2
+
+
+@pytest.mark.parametrize("place", FAIL_AT)
+@pytest.mark.parametrize(("sqlstate", "expected"), [("40P01", "CONFLICT"), ("23514", "VALIDATION_ERROR")])
+async def test_mutation_with_typename_that_the_store_refuses_changes_nothing(
+    caller: Caller, store: asyncpg.Connection, place: str, sqlstate: str, expected: str
+) -> None:
+    await fail_at(store, place, 9, sqlstate)
+    response = await caller.post(WITH_TYPENAME[1].replace("FIELD", FIELD), {"status": "PROCESSING"}, key=KEY)
+    assert code(response) == expected
+    assert response.json()["errors"][0]["path"] == ["shipmentUpdate"]
+    assert await store.fetchval("SELECT status FROM shipments WHERE id = $1", SHIPMENT) == "CREATED"
+    assert await store.fetchval("SELECT count(*) FROM idempotency_keys") == 0
+
+
+async def test_mutation_with_typename_that_met_a_deadlock_runs_again(caller: Caller, store: asyncpg.Connection) -> None:
+    await fail_at(store, "the write", 2, "40P01")
+    response = await caller.post(WITH_TYPENAME[0].replace("FIELD", FIELD), {"status": "PROCESSING"}, key=KEY)
+    shipment = {"status": "PROCESSING", "version": 2}
+    assert response.json() == {"data": {"__typename": "Mutation", "shipmentUpdate": shipment}}
+
+
+async def test_mutation_with_typename_alone_writes_nothing_and_keeps_no_key(
+    caller: Caller, store: asyncpg.Connection
+) -> None:
+    response = await caller.post("mutation { __typename }", key=KEY)
+    assert response.json() == {"data": {"__typename": "Mutation"}}
+    assert await store.fetchval("SELECT count(*) FROM idempotency_keys") == 0
+
+
+@pytest.mark.parametrize("second", ["other: shipmentUpdate(id: %r, input: {note: 1}) { id }", "carrierDelete(id: 8)"])
+async def test_second_mutation_is_refused_beside_typename_too(
+    caller: Caller, store: asyncpg.Connection, second: str
+) -> None:
+    query = WITH_TYPENAME[0].replace("FIELD", FIELD + second.replace("%r", f'"{SHIPMENT}"'))
+    response = await caller.post(query, {"status": "PROCESSING"}, key=KEY)
+    [error] = response.json()["errors"]
+    assert (error["extensions"]["code"], "data" in response.json()) == ("LIMIT_EXCEEDED", False)
+    assert "2 root fields" in error["message"]
+    assert await store.fetchval("SELECT version FROM shipments WHERE id = $1", SHIPMENT) == 1
+    assert await store.fetchval("SELECT count(*) FROM carriers WHERE id = 8") == 1
+
+
+def test_no_mutation_answers_with_a_text() -> None:
+    """So a text in an answer's data is `__typename`, and the path of what the commit refuses leads elsewhere."""
+    schema = executable_schema()
+    assert schema.mutation_type
+    for name, field in schema.mutation_type.fields.items():
+        answer = get_named_type(field.type)
+        assert isinstance(answer, GraphQLObjectType) or answer is GraphQLBoolean, name
+
+
 async def test_mutation_whose_answer_cannot_be_read_is_taken_back(caller: Caller, store: asyncpg.Connection) -> None:
     """The field that fails is nullable, so that there would be data, and the transaction could not keep it."""
     await store.execute("ALTER TABLE carriers RENAME TO couriers")
@@ -328,7 +391,7 @@ async def test_cancelled_request_changes_nothing_and_gives_its_connection_back(
             await store.execute("SELECT FROM order_items WHERE id = 20155 FOR UPDATE")
             before = await shipments(store)
             request = asyncio.create_task(caller.post(CREATE, ONE_OF_20155, key=KEY))
-            await somebody_waits(store)
+            await until_blocked(store)
             request.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await request

@@ -1,6 +1,6 @@
 import pytest
 
-from app.http.negotiation import GRAPHQL_RESPONSE, JSON, is_json, negotiate
+from app.http.negotiation import GRAPHQL_RESPONSE, JSON, accept_of, is_json, negotiate, prefers_html
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,36 @@ def test_the_best_liked_media_type_is_chosen(accept: str | None, expected: str |
 )
 def test_only_json_in_utf_8_is_json(content_type: str | None, expected: bool) -> None:
     assert is_json(content_type) is expected
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (None, False),
+        ("", False),
+        ("*/*", False),
+        ("text/*", False),
+        ("text/html", True),
+        ("Text/HTML; charset=utf-8", True),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
+        ("text/html;q=0.8, */*;q=0.9", False),
+        ("text/html, */*", True),
+        ("text/html, application/*", True),
+        (f"text/html, {JSON}", False),
+        (f"text/html, {GRAPHQL_RESPONSE}", False),
+        (f"text/html, {JSON};q=0.9", True),
+        (f"text/html;q=0.9, {GRAPHQL_RESPONSE};q=0.95, {JSON};q=0.1", False),
+        ("text/html;q=0", False),
+        ("text/html;q=nonsense", False),
+        ("application/xhtml+xml", False),
+        (",;,", False),
+    ],
+)
+def test_html_is_preferred_where_it_is_named_and_liked_better_than_json(accept: str | None, expected: bool) -> None:
+    assert prefers_html(accept) is expected
+
+
+def test_all_headers_of_the_name_count() -> None:
+    headers = [(b"accept", b"text/html"), (b"host", b"there"), (b"accept", b"*/*;q=0.1")]
+    assert accept_of(headers) == "text/html,*/*;q=0.1"
+    assert accept_of([]) == ""

@@ -11,12 +11,12 @@ from starlette.routing import Route
 
 from app.http import openapi
 from app.http.shop import ENDPOINTS, ROOT, Endpoint
-from app.http.shop_answer import KeyProblem, Problem, RateProblem
+from app.http.shop_answer import KeyProblem, Outage, Problem, RateProblem
 from tests.conftest import credentials, settings_for
 
 DOCUMENT = openapi.document()
 SCHEMAS = DOCUMENT["components"]["schemas"]
-REFUSALS = {"KeyProblem": KeyProblem, "Problem": Problem, "RateProblem": RateProblem}
+REFUSALS = {"KeyProblem": KeyProblem, "Outage": Outage, "Problem": Problem, "RateProblem": RateProblem}
 
 
 def _references(value: Any) -> set[str]:
@@ -82,6 +82,7 @@ CALLS: list[tuple[str, str, str | None, dict[str, Any]]] = [
     ("POST", "/customer/login", "john", {"json": {}}),
     ("POST", "/verify-tokens", "john", {}),
     ("POST", "/verify-tokens", "john", {"content": b"[]"}),
+    ("POST", "/verify-tokens", "john", {"content": b"{}", "headers": {"content-encoding": "br"}}),
     ("PUT", "/verify-tokens", "john", {}),
 ]
 
@@ -95,7 +96,8 @@ async def test_real_answers_are_as_documented(
         endpoint for endpoint in ENDPOINTS if re.fullmatch(endpoint.path.replace("{id}", r"\d+"), ROOT + path)
     ]
 
-    answer = await client.request(method, ROOT + path, headers=headers, **more)
+    more = {**more, "headers": headers | more.get("headers", {})}
+    answer = await client.request(method, ROOT + path, **more)
 
     [operation] = DOCUMENT["paths"][endpoint.path].values()
     response = operation["responses"][str(answer.status_code)]

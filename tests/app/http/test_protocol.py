@@ -120,7 +120,7 @@ async def read(receive: Receive) -> bytes:
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the scope and the body of the request."""
     body = await read(receive)
-    told = {key: repr(value) for key, value in scope.items() if key not in ("client", "server")}
+    told = {key: repr(value) for key, value in scope.items() if key not in ("client", "server", "extensions")}
     await answers(orjson.dumps({**told, "body": body.decode("latin-1")}))(scope, receive, send)
 
 
@@ -167,9 +167,9 @@ class Whole(Answering):
         return self if scope["path"] != "/by/asgi" else None
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
-        body = scope["state"].pop("body", None)
+        body, _task = scope["state"].pop("body", None), scope["state"].pop("task", None)
         self.at_hand.append(body is not None)
-        told = {key: repr(value) for key, value in scope.items() if key not in ("client", "server")}
+        told = {key: repr(value) for key, value in scope.items() if key not in ("client", "server", "extensions")}
         text = (await read(receive) if body is None else body).decode("latin-1")
         return reply_bytes(orjson.dumps({**told, "body": text}), headers=self._headers)
 

@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from app.data import fixtures
 from app.http.rate_limit import Quota, RateLimits
-from tests.conftest import running, settings_for
+from tests.conftest import calling, reserved_port, running, settings_for, until
 
 KEY = {"X-STOREFRONT-KEY": fixtures.STOREFRONT_KEY}
 OTHER_KEY = {"X-STOREFRONT-KEY": fixtures.NORTHWIND_STOREFRONT_KEY}
@@ -24,18 +24,16 @@ QUERY = {"query": "{ customerOrders { totalCount } }"}
 
 
 @pytest.fixture
-async def shop(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
+async def shop(demo_copy_dsn: str, copy_connection: asyncpg.Connection) -> AsyncIterator[Starlette]:
     """An application whose first storefront key has three requests a minute."""
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute("UPDATE storefront_keys SET requests_per_minute = 3 WHERE id = 1")
-    await connection.close()
+    await copy_connection.execute("UPDATE storefront_keys SET requests_per_minute = 3 WHERE id = 1")
     async with running(settings_for(demo_copy_dsn)) as app:
         yield app
 
 
 @pytest.fixture
 async def visitor(shop: Starlette) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(shop), base_url="http://waybill.test") as visitor:
+    async with calling(shop) as visitor:
         yield visitor
 
 
@@ -125,14 +123,14 @@ async def test_workers_share_the_count_in_redis(redis: str) -> None:
     await asyncio.gather(first.close(), second.close())
 
     assert sum(not quota.is_exceeded for quota in quotas) == 10
-    assert max(quota.resets_at for quota in quotas) - time.time() == pytest.approx(60, abs=5)
+    assert 0 < max(quota.resets_at for quota in quotas) - time.time() <= 60
 
 
-async def test_a_redis_that_does_not_answer_leaves_each_process_counting(unused_port: int) -> None:
-    limits = RateLimits(f"redis://127.0.0.1:{unused_port}")
-
-    quotas = [await limits.take(1, 1), await limits.take(1, 1)]
-    await limits.close()
+async def test_a_redis_that_does_not_answer_leaves_each_process_counting() -> None:
+    with reserved_port() as port:
+        limits = RateLimits(f"redis://127.0.0.1:{port}")
+        quotas = [await limits.take(1, 1), await limits.take(1, 1)]
+        await limits.close()
 
     assert [quota.is_exceeded for quota in quotas] == [False, True]
 
@@ -142,30 +140,25 @@ def test_seconds_left_are_never_none() -> None:
 
 
 @pytest.fixture
-def redis(unused_port: int, tmp_path: Path) -> Iterator[str]:
+async def redis(tmp_path: Path) -> AsyncIterator[str]:
     """The URL of a Redis of this test's own."""
     program = shutil.which("redis-server")
     if not program:
         pytest.skip("redis-server is not installed")
-    server = subprocess.Popen(
-        [program, "--bind", "127.0.0.1", "--port", str(unused_port), "--save", "", "--dir", str(tmp_path)],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", unused_port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"redis://127.0.0.1:{unused_port}"
-    finally:
-        server.terminate()
-        server.wait()
 
+    def answers() -> bool:
+        assert server.returncode is None
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
 
-@pytest.fixture
-def unused_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    with reserved_port() as port:
+        address = ["--bind", "127.0.0.1", "--port", str(port)]
+        server = await asyncio.create_subprocess_exec(
+            *(program, *address, "--save", "", "--dir", str(tmp_path)), stdout=subprocess.DEVNULL
+        )
+        try:
+            await until(answers)
+            yield f"redis://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            await server.wait()

@@ -9,7 +9,7 @@ import pytest
 
 from app.data import fixtures
 from app.database import Database
-from tests.conftest import credentials, settings_for
+from tests.conftest import calling, credentials, running, settings_for
 
 KEY = {"X-STOREFRONT-KEY": fixtures.STOREFRONT_KEY}
 ORDERS, SHIPMENTS = "/api/shop/customer-orders", "/api/shop/customer-order-shipments"
@@ -100,6 +100,21 @@ async def test_what_is_no_id_answers_like_a_foreign_one(
         header for header in foreign.headers.items() if header[0] not in varying
     ]
     assert db.statements - before - cost == cost
+
+
+@pytest.mark.parametrize("id_", ["9" * 5_000, "x y " * 1_000])
+@pytest.mark.parametrize(("path", "noun"), [(ORDERS, "order"), (SHIPMENTS, "shipment")])
+async def test_long_id_is_not_found_and_quoted_in_part(get: Get, id_: str, path: str, noun: str) -> None:
+    answer = await get(f"{path}/{quote(id_, safe='')}")
+    shown = f"{id_[:90]}…{id_[-9:]}"
+    assert (answer.status_code, answer.json()) == (404, {"message": f'Customer {noun} with ID "{shown}" not found.'})
+
+
+async def test_numbers_of_thousands_of_digits_in_a_query_string_are_refused(get: Get) -> None:
+    for name in ("page", "per_page", "order_id", "orderId"):
+        answer = await get(SHIPMENTS, **{name: "9" * 5_000})
+        assert answer.status_code == 400
+        assert len(answer.content) < 100
 
 
 # ------------------------------------------------------------------------------------------------ orders
@@ -213,17 +228,13 @@ async def test_one_shipment_is_the_same_as_in_the_list(get: Get) -> None:
 @pytest.fixture
 async def post(demo_copy_dsn: str) -> Any:
     """Posts with the storefront key to an application that may be written to."""
-    from tests.conftest import running
+    async with running(settings_for(demo_copy_dsn)) as app, calling(app) as client:
 
-    async with running(settings_for(demo_copy_dsn)) as app:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
+        async def post(path: str, *, token: str | None = None, **body: Any) -> httpx.Response:
+            headers = KEY | ({"Authorization": f"Bearer {token}"} if token else {})
+            return await client.post(path, headers=headers, **body)
 
-            async def post(path: str, *, token: str | None = None, **body: Any) -> httpx.Response:
-                headers = KEY | ({"Authorization": f"Bearer {token}"} if token else {})
-                return await client.post(path, headers=headers, **body)
-
-            yield post
+        yield post
 
 
 async def test_a_customer_logs_in_is_known_and_logs_out(post: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from app.auth.api_key import digest
 from app.auth.storefront_key import STOREFRONTS
 from app.data import fixtures
-from tests.conftest import KEY_HEADER, running, settings_for, until
+from tests.conftest import KEY_HEADER, calling, running, settings_for, until
 
 ORDERS = "{ customerOrders { totalCount } }"
 MISSING, WRONG = "X-STOREFRONT-KEY header is required for this operation", "Invalid API key"
@@ -104,19 +104,17 @@ async def test_key_twice_is_refused(client: httpx.AsyncClient) -> None:
     assert (response.status_code, response.json()["error"]) == (401, "invalid_key")
 
 
-async def test_key_that_is_switched_off_is_wrong_at_once(demo_copy_dsn: str) -> None:
-    async with running(settings_for(demo_copy_dsn)) as app:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
-            assert (await ask(client, ORDERS, fixtures.STOREFRONT_KEY)).status_code == 200
-            connection = await asyncpg.connect(demo_copy_dsn)
-            await connection.execute("UPDATE storefront_keys SET is_active = false WHERE id = 1")
-            await connection.close()
-            kept = app.state.db.watched(STOREFRONTS)
-            await until(lambda: kept.held(digest(fixtures.STOREFRONT_KEY)) is None)  # the notification is on its way
-            response = await ask(client, ORDERS, fixtures.STOREFRONT_KEY)
-            assert (response.status_code, response.json()) == (401, refusal(WRONG, "invalid_key"))
-            assert (await ask(client, ORDERS, fixtures.NORTHWIND_STOREFRONT_KEY)).status_code == 200
+async def test_key_that_is_switched_off_is_wrong_at_once(
+    demo_copy_dsn: str, copy_connection: asyncpg.Connection
+) -> None:
+    async with running(settings_for(demo_copy_dsn)) as app, calling(app) as client:
+        assert (await ask(client, ORDERS, fixtures.STOREFRONT_KEY)).status_code == 200
+        await copy_connection.execute("UPDATE storefront_keys SET is_active = false WHERE id = 1")
+        kept = app.state.db.watched(STOREFRONTS)
+        await until(lambda: kept.held(digest(fixtures.STOREFRONT_KEY)) is None)  # the notification is on its way
+        response = await ask(client, ORDERS, fixtures.STOREFRONT_KEY)
+        assert (response.status_code, response.json()) == (401, refusal(WRONG, "invalid_key"))
+        assert (await ask(client, ORDERS, fixtures.NORTHWIND_STOREFRONT_KEY)).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/v2/graphql"])

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.database import Database
-from tests.conftest import GraphQL, credentials, running, settings_for
+from tests.conftest import GraphQL, calling, credentials, running, settings_for
 
 DOCUMENTS = [
     # The same rows with other columns, by another root field, by an alias, and further down.
@@ -37,7 +37,7 @@ async def plain(demo_dsn: str) -> AsyncIterator[httpx.AsyncClient]:
     """A service that never looks ahead."""
     async with (
         running(settings_for(demo_dsn, executor="plain")) as app,
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client,
+        calling(app) as client,
     ):
         yield client
 

@@ -5,11 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 from starlette.applications import Starlette
 
-from tests.conftest import Databases, GraphQL, credentials, running, settings_for
+from tests.conftest import ConnectionTo, Databases, GraphQL, calling, credentials, running, settings_for
 
 Refused = Callable[..., Awaitable[dict[str, Any]]]
 WRITTEN = (
@@ -24,14 +23,6 @@ async def copy(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
     async with running(settings_for(demo_copy_dsn)) as app:
         await app.state.db.events.close()
         yield app
-
-
-@pytest.fixture
-async def copy_connection(demo_copy_dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to the database of `write`."""
-    connection = await asyncpg.connect(demo_copy_dsn)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
@@ -67,19 +58,18 @@ def untouched_dsn(databases: Databases, demo_template: str) -> str:
 
 
 @pytest.fixture
-async def refused(untouched_dsn: str) -> AsyncIterator[Refused]:
+async def refused(untouched_dsn: str, connection_to: ConnectionTo) -> AsyncIterator[Refused]:
     """Posts a mutation that is refused, sees that it changes nothing, and returns its one error's extensions."""
-    connection = await asyncpg.connect(untouched_dsn)
+    connection = await connection_to(untouched_dsn)
     async with running(settings_for(untouched_dsn)) as app, posting(app, untouched_dsn) as post:
         yield refusing(post, connection)
-    await connection.close()
 
 
 @asynccontextmanager
 async def posting(app: Starlette, dsn: str) -> AsyncIterator[GraphQL]:
     settings = settings_for(dsn)
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client:
+    async with calling(app) as client:
 
         async def post(
             query: str, variables: dict[str, Any] | None = None, *, viewer: str | None = "apikey"

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import random
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -117,13 +116,6 @@ async def present(connection: asyncpg.Connection) -> set[tuple[Any, ...]]:
 async def consumer(write: GraphQL) -> Consumer:
     """A consumer who knows all that the demo database holds."""
     return await Consumer(write).catch_up()
-
-
-@pytest.fixture
-async def other(demo_copy_dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(demo_copy_dsn)
-    yield connection
-    await connection.close()
 
 
 @pytest.mark.parametrize("first", [1, 7, 100])

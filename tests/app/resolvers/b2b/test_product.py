@@ -1,6 +1,5 @@
 """Products on order lines. Each test changes the store, so each has its own copy of it."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -19,13 +18,6 @@ query Lines($hidden: Boolean) {{
 @pytest.fixture
 def demo_dsn(demo_copy_dsn: str) -> str:
     return demo_copy_dsn
-
-
-@pytest.fixture
-async def store(demo_dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(demo_dsn)
-    yield connection
-    await connection.close()
 
 
 async def products(graphql: GraphQL, fields: str, **variables: Any) -> dict[int, Any]:
@@ -113,20 +105,22 @@ async def test_product_texts_are_limited_to_the_language_asked_for(graphql: Grap
     ],
 )
 async def test_order_item_product_is_the_hidden_or_the_shown_one(
-    graphql: GraphQL, store: asyncpg.Connection, hidden: bool | None, expected: dict[int, str | None]
+    graphql: GraphQL, connection: asyncpg.Connection, hidden: bool | None, expected: dict[int, str | None]
 ) -> None:
-    await store.execute("UPDATE products SET is_hidden = true WHERE id = 1187")
+    await connection.execute("UPDATE products SET is_hidden = true WHERE id = 1187")
     found = await products(graphql, "sku", hidden=hidden)
     assert {id_: found[id_] and found[id_]["sku"] for id_ in expected} == expected
 
 
 async def test_order_item_product_is_that_of_the_line_s_own_channel(
-    graphql: GraphQL, store: asyncpg.Connection
+    graphql: GraphQL, connection: asyncpg.Connection
 ) -> None:
-    other = await store.fetchval("SELECT id FROM channels WHERE id <> 1 LIMIT 1")
-    await store.execute("INSERT INTO products (id, channel_id, sku, names) VALUES (1187, $1, 'OTHER', '{}')", other)
+    other = await connection.fetchval("SELECT id FROM channels WHERE id <> 1 LIMIT 1")
+    await connection.execute(
+        "INSERT INTO products (id, channel_id, sku, names) VALUES (1187, $1, 'OTHER', '{}')", other
+    )
     assert (await products(graphql, "sku"))[1187] == {"sku": "157957"}
-    await store.execute("DELETE FROM products WHERE id = 1187 AND channel_id = 1")
+    await connection.execute("DELETE FROM products WHERE id = 1187 AND channel_id = 1")
     assert (await products(graphql, "sku"))[1187] is None
 
 
@@ -141,9 +135,9 @@ async def test_order_item_product_is_that_of_the_line_s_own_channel(
     ],
 )
 async def test_product_media_images_are_paged(
-    graphql: GraphQL, store: asyncpg.Connection, search: str, expected: tuple[list[str], int, int, int]
+    graphql: GraphQL, connection: asyncpg.Connection, search: str, expected: tuple[list[str], int, int, int]
 ) -> None:
-    await store.execute(
+    await connection.execute(
         """UPDATE products SET images = (
              SELECT jsonb_agg(jsonb_build_object(
                'language', 'EN', 'url', 'https://media.example.com/' || n, 'mimeType', 'image/png'))

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from tests.app.resolvers.b2b.conftest import Refused
-from tests.conftest import GraphQL
+from tests.conftest import GraphQL, until_blocked
 
 # Order 2075: its shipment holds all 4 of line 20151 and all 2 of line 20152; 4 of line 20155 are left.
 SHIPMENT, ITEM = "65ad4404-88a6-4f97-9325-34a3a35f1dfc", "bda8e812-4238-49b4-aafc-6a153e265d59"
@@ -27,13 +27,6 @@ UPDATE = f"""mutation($id: String!, $input: ShipmentItemUpdateInput!, $ifVersion
 }}"""
 DELETE = "mutation($id: String!, $ifVersion: Int) { shipmentItemDelete(id: $id, ifVersion: $ifVersion) }"
 READ = f"query($id: String!) {{ shipmentItem(id: $id) {{ {FIELDS} }} }}"
-UNTIL_SOMEBODY_WAITS_FOR_US = """
-DO $$ BEGIN
-  WHILE NOT EXISTS (SELECT FROM pg_locks l WHERE pg_backend_pid() = ANY (pg_blocking_pids(l.pid))) LOOP
-    PERFORM pg_sleep(0.005);
-  END LOOP;
-END $$
-"""
 
 
 async def read(write: GraphQL, id: str) -> Any:
@@ -259,7 +252,7 @@ async def test_shipment_item_that_is_gone_when_its_turn_comes_is_not_written(
     async with copy_connection.transaction():
         await copy_connection.execute(f"SELECT FROM shipments WHERE id = '{FIRST}' FOR UPDATE")
         update = asyncio.create_task(write(UPDATE, {"id": FIRST_ITEM, "input": {"quantity": 1}}))
-        await copy_connection.execute(UNTIL_SOMEBODY_WAITS_FOR_US)
+        await until_blocked(copy_connection)
         await copy_connection.execute(meanwhile)
     [error] = (await update)["errors"]
     assert error["extensions"]["code"] == code

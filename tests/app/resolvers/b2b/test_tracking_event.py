@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from app.resolvers.b2b.tracking_event import CLOCK_SKEW, way
 from loaders.tracking_event import NEWEST_BY_TRACK_AND_TRACE
-from tests.conftest import GraphQL
+from tests.conftest import GraphQL, until_blocked
 from tests.consistency import breaches
 
 # The shipment of order 2075 has the status CREATED and one code, of carrier 1.
@@ -285,9 +285,7 @@ async def test_report_on_a_code_that_is_moved_meanwhile_is_about_its_new_shipmen
         await copy_connection.execute("UPDATE shipments SET last_modified_at = now() WHERE id = $1", SHIPMENT)
         await copy_connection.execute("UPDATE track_and_traces SET shipment_id = $1 WHERE id = $2", other, CODE_ID)
         telling = asyncio.ensure_future(report("IN_TRANSIT"))
-        waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
-        while not telling.done() and not await copy_connection.fetchval(waits):  # noqa: ASYNC110  nobody tells
-            await asyncio.sleep(0.01)
+        await until_blocked(copy_connection)
     assert (await telling)["shipment"]["id"] == other
     assert await status_of(copy_connection) == "CREATED"
 

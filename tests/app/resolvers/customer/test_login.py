@@ -39,10 +39,8 @@ async def app(settings: Settings) -> AsyncIterator[Starlette]:
 
 
 @pytest.fixture
-async def execute(app: Starlette, demo_copy_dsn: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(demo_copy_dsn)
-    yield connection.execute
-    await connection.close()
+def execute(copy_connection: asyncpg.Connection) -> Any:
+    return copy_connection.execute
 
 
 async def post(

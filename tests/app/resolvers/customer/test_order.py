@@ -4,11 +4,10 @@ import json
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 
 from app.database import Database
-from tests.conftest import GraphQL, credentials, running, settings_for
+from tests.conftest import GraphQL, calling, credentials, running, settings_for
 
 ORDER = "query($id: ID!) { customerOrder(id: $id) { id _id } }"
 
@@ -107,7 +106,7 @@ async def _own_database(dsn: str, statement: str, document: str) -> Any:
     settings = settings_for(dsn)
     async with (
         running(settings) as app,
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client,
+        calling(app) as client,
     ):
         answer = await client.post("/graphql", json={"query": document}, headers=credentials("john", settings))
     return answer.json()

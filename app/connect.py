@@ -1,0 +1,183 @@
+"""How connections to PostgreSQL are made, to the server itself or through a pooler such as PgBouncer.
+
+A pooler that gives a server connection to a client for a transaction only takes all that belongs to a session away from
+it: prepared statements (before PgBouncer 1.21), temporary tables, `LISTEN`. Nothing says so; `poolers` finds out.
+"""
+
+import asyncio
+import logging
+import secrets
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+
+logger = logging.getLogger("waybill.database")
+
+CONNECT_SECONDS = 5
+_CLOSE_SECONDS = 2
+_PROBE_SECONDS = 2
+_PROBES = 3
+# So many times within so many seconds all connections lost what was prepared on them: it does not last.
+_MOST_LOSSES, _LOSSES_SECONDS = 3, 60
+
+# A peer that has gone without a word is noticed by the operating system. What was sent and is not acknowledged in this
+# time will not be, and a read then has time left for another connection.
+_UNACKNOWLEDGED_MILLISECONDS = 5_000
+_SOCKET_OPTIONS = (
+    ("SOL_SOCKET", "SO_KEEPALIVE", 1),
+    ("IPPROTO_TCP", "TCP_KEEPIDLE", 30),
+    ("IPPROTO_TCP", "TCP_KEEPINTVL", 5),
+    ("IPPROTO_TCP", "TCP_KEEPCNT", 3),
+    ("IPPROTO_TCP", "TCP_USER_TIMEOUT", _UNACKNOWLEDGED_MILLISECONDS),
+)
+# How servers and poolers refuse a parameter that they do not know.
+_PARAMETER_REFUSED = (
+    asyncpg.ProtocolViolationError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.UndefinedObjectError,
+    asyncpg.CantChangeRuntimeParamError,
+)
+
+
+class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
+    """One that does not wait for ever for a peer that has gone."""
+
+    def __init__(self, protocol: Any, transport: asyncio.BaseTransport, *rest: Any) -> None:
+        super().__init__(protocol, transport, *rest)
+        watch_peer(transport.get_extra_info("socket"))
+
+
+def watch_peer(connected: Any) -> None:
+    """Has the operating system look after a TCP socket, as far as it can; others are left as they are."""
+    if connected is None or connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    for level, option, value in _SOCKET_OPTIONS:
+        if hasattr(socket, option):
+            connected.setsockopt(getattr(socket, level), getattr(socket, option), value)
+
+
+@dataclass(frozen=True)
+class Lasting:
+    """What lasts from one transaction of a connection to the next."""
+
+    sessions: bool
+    statements: bool
+
+
+class Connector:
+    """Makes the connections of one URL. `statement_cache` is how many prepared statements each keeps.
+
+    `seconds` bounds statements and idle transactions on the server too, where it takes that from a client: what could
+    not be cancelled ends there all the same. What the URL says itself is left as it is.
+    """
+
+    def __init__(self, url: str, *, statement_cache: int, seconds: float | None = None) -> None:
+        self.url = url
+        self.statement_cache = statement_cache
+        self._losses: list[float] = []
+        given = parse_qs(urlsplit(url).query)
+        self.seeks_writable = given.get("target_session_attrs", [""])[-1] in ("read-write", "primary")
+        bounds = {} if seconds is None else _bounds(seconds)
+        self._bounds: Mapping[str, str] = {name: value for name, value in bounds.items() if name not in given}
+
+    async def __call__(self) -> asyncpg.Connection:
+        """Raises OSError or what asyncpg raises."""
+        if not self._bounds:
+            return await self._connect(self.statement_cache)
+        try:
+            return await self._connect(self.statement_cache, self._bounds)
+        except _PARAMETER_REFUSED as refusal:
+            connection = await self._connect(self.statement_cache)  # raises its own where it was something else
+            self._bounds = {}
+            logger.warning(
+                "statements are not bounded on the server: it takes no statement_timeout from its clients",
+                extra={"facts": {"reason": refusal.sqlstate}},
+            )
+            return connection
+
+    async def lasting(self) -> Lasting:
+        """Tries it out. Raises OSError or what asyncpg raises."""
+        first = await self._connect(0)
+        try:
+            if await _is_direct(first):
+                return Lasting(sessions=True, statements=True)
+            second = await self._connect(0)
+            try:
+                return await _behind_pooler(first, second)
+            finally:
+                second.terminate()
+        finally:
+            first.terminate()
+
+    def lose_statements(self) -> None:
+        """What was prepared has vanished from all connections; where that goes on, nothing is prepared any more."""
+        now = time.monotonic()
+        self._losses = [then for then in self._losses if now - then < _LOSSES_SECONDS] + [now]
+        if len(self._losses) >= _MOST_LOSSES and self.statement_cache:
+            self.prepare_nothing("they vanish")
+
+    def prepare_nothing(self, reason: str) -> None:
+        """Connections that are made from now on keep no prepared statements."""
+        self.statement_cache = 0
+        logger.warning(
+            "no statements are kept prepared, as with STATEMENT_CACHE=0", extra={"facts": {"reason": reason}}
+        )
+
+    async def _connect(self, statement_cache: int, bounds: Mapping[str, str] | None = None) -> asyncpg.Connection:
+        return await asyncpg.connect(
+            self.url,
+            timeout=CONNECT_SECONDS,
+            statement_cache_size=statement_cache,
+            max_cached_statement_lifetime=0,  # for good
+            max_cacheable_statement_size=0,  # of any size
+            server_settings={"application_name": "waybill", "timezone": "UTC", **(bounds or {})},
+            connection_class=Connection,
+        )
+
+
+def _bounds(seconds: float) -> Mapping[str, str]:
+    """What the server sees to by itself, whatever has become of its client."""
+    milliseconds = str(round(seconds * 1000))
+    return {
+        "statement_timeout": milliseconds,
+        "idle_in_transaction_session_timeout": milliseconds,
+        "client_connection_check_interval": "2s",
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+    }
+
+
+async def _is_direct(connection: asyncpg.Connection) -> bool:
+    """Whether the server that answers is the one that greeted: poolers greet with a number of their own."""
+    pid: int = await connection.fetchval("SELECT pg_backend_pid()", timeout=_PROBE_SECONDS)
+    return bool(pid == connection.get_server_pid())
+
+
+async def _behind_pooler(first: asyncpg.Connection, second: asyncpg.Connection) -> Lasting:
+    """`second` takes the server's connection that was `first`'s a moment ago, where the pooler gives it away."""
+    name = f"waybill_{secrets.token_hex(8)}"
+    prepared = await first.prepare("SELECT pg_backend_pid()", name=name, timeout=_PROBE_SECONDS)
+    before = await prepared.fetchval(timeout=_PROBE_SECONDS)
+    try:
+        await second.execute("BEGIN", timeout=_PROBE_SECONDS)
+        await second.execute("SELECT", timeout=_PROBE_SECONDS)
+    except TimeoutError:  # there is but one, and it stays with `first`
+        return Lasting(sessions=True, statements=True)
+    try:
+        pids = {await prepared.fetchval(timeout=_PROBE_SECONDS) for _ in range(_PROBES)}
+    except (asyncpg.PostgresError, TimeoutError):  # it is another session, or has to wait for the one there is
+        return Lasting(sessions=False, statements=False)
+    return Lasting(sessions=pids == {before}, statements=True)
+
+
+async def close(connection: asyncpg.Connection) -> None:
+    """Politely, unless the server takes its time."""
+    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        await connection.close(timeout=_CLOSE_SECONDS)

@@ -1,0 +1,1735 @@
+-- The database as the migrations leave it, for reading: `make schema` writes this file. See sql/migrations/.
+
+CREATE FUNCTION public.api_moment(moment timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN to_char((moment AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
+
+CREATE FUNCTION public.check_shipment_status() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF EXISTS (SELECT FROM shipment_status_successors n WHERE n.status = OLD.status AND n.next_status = NEW.status) THEN
+    RETURN NEW;
+  END IF;
+  IF current_setting('waybill.skipped_steps', true) = 'allowed' AND EXISTS (
+    SELECT FROM shipment_status_followers n WHERE n.status = OLD.status AND n.next_status = NEW.status
+  ) THEN
+    RETURN NEW;
+  END IF;
+  RAISE EXCEPTION '% cannot follow %', coalesce(NEW.status, 'no status'), OLD.status
+    USING ERRCODE = 'check_violation', CONSTRAINT = 'shipments_status_follows', TABLE = 'shipments', COLUMN = 'status';
+END $$;
+
+CREATE FUNCTION public.count_shipped(line_ids integer[], line_channel_ids integer[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM FROM order_items l
+  WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids))
+  ORDER BY l.id, l.channel_id
+  FOR NO KEY UPDATE;
+
+  UPDATE order_items l
+  SET quantity_shipped = x.shipped,
+    quantity_overshipped = least(l.quantity_overshipped, greatest(0, x.shipped - l.quantity))
+  FROM (SELECT DISTINCT * FROM unnest(line_ids, line_channel_ids)) g (id, channel_id)
+  CROSS JOIN LATERAL (
+    SELECT coalesce(sum(i.quantity), 0) AS shipped
+    FROM shipment_items i
+    JOIN shipments s ON s.id = i.shipment_id AND s.channel_id = i.channel_id
+    WHERE i.order_item_id = g.id AND i.channel_id = g.channel_id AND s.status IS DISTINCT FROM 'CANCELED'
+  ) x
+  WHERE l.id = g.id AND l.channel_id = g.channel_id AND l.quantity_shipped <> x.shipped;
+END $$;
+
+CREATE FUNCTION public.count_shipped_of_items() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  lines record;
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    PERFORM FROM shipments s
+    WHERE (s.id, s.channel_id) IN (SELECT n.shipment_id, n.channel_id FROM new_rows n)
+    ORDER BY s.id, s.channel_id
+    FOR NO KEY UPDATE;
+    SELECT array_agg(order_item_id) AS ids, array_agg(channel_id) AS channel_ids INTO lines FROM new_rows;
+  ELSIF TG_OP = 'UPDATE' THEN
+    PERFORM FROM shipments s
+    WHERE (s.id, s.channel_id) IN (
+      SELECT n.shipment_id, n.channel_id FROM new_rows n
+      WHERE NOT EXISTS (
+        SELECT FROM old_rows o
+        WHERE (o.id, o.shipment_id, o.order_item_id, o.channel_id) = (n.id, n.shipment_id, n.order_item_id, n.channel_id)))
+    ORDER BY s.id, s.channel_id
+    FOR NO KEY UPDATE;
+    SELECT array_agg(order_item_id) AS ids, array_agg(channel_id) AS channel_ids INTO lines
+    FROM (
+      (SELECT o.id, o.shipment_id, o.order_item_id, o.channel_id, o.quantity FROM old_rows o
+        EXCEPT SELECT n.id, n.shipment_id, n.order_item_id, n.channel_id, n.quantity FROM new_rows n)
+      UNION ALL
+      (SELECT n.id, n.shipment_id, n.order_item_id, n.channel_id, n.quantity FROM new_rows n
+        EXCEPT SELECT o.id, o.shipment_id, o.order_item_id, o.channel_id, o.quantity FROM old_rows o)
+    ) moved;
+  ELSE
+    SELECT array_agg(order_item_id) AS ids, array_agg(channel_id) AS channel_ids INTO lines FROM old_rows;
+  END IF;
+  IF lines.ids IS NOT NULL THEN
+    PERFORM count_shipped(lines.ids, lines.channel_ids);
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.count_shipped_of_shipments() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  lines record;
+BEGIN
+  SELECT array_agg(i.order_item_id) AS ids, array_agg(i.channel_id) AS channel_ids INTO lines
+  FROM old_rows o
+  JOIN new_rows n ON n.id = o.id AND n.channel_id = o.channel_id
+  JOIN shipment_items i ON i.shipment_id = n.id AND i.channel_id = n.channel_id
+  WHERE (o.status IS NOT DISTINCT FROM 'CANCELED') <> (n.status IS NOT DISTINCT FROM 'CANCELED');
+  IF lines.ids IS NOT NULL THEN
+    PERFORM count_shipped(lines.ids, lines.channel_ids);
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.fold_tallies() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $_$
+BEGIN
+  EXECUTE format(
+    $fold$
+    WITH found AS (
+      SELECT t.ctid
+      FROM %1$I t
+      WHERE (t.company_id, t.channel_id, t.status) IN (SELECT company_id, channel_id, status FROM added)
+      FOR UPDATE SKIP LOCKED
+    ), taken AS (
+      DELETE FROM %1$I WHERE ctid = ANY (ARRAY(SELECT ctid FROM found)) RETURNING *
+    )
+    INSERT INTO %1$I (channel_id, company_id, status, n)
+    SELECT channel_id, company_id, status, sum(n)
+    FROM taken
+    GROUP BY channel_id, company_id, status
+    HAVING sum(n) <> 0
+    $fold$,
+    TG_TABLE_NAME);
+  RETURN NULL;
+END
+$_$;
+
+CREATE FUNCTION public.pass_company_on() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  UPDATE shipments s SET company_id = NEW.company_id WHERE s.order_id = NEW.id AND s.channel_id = NEW.channel_id;
+  UPDATE shipment_items x SET company_id = NEW.company_id WHERE x.order_id = NEW.id AND x.channel_id = NEW.channel_id;
+  UPDATE track_and_traces t SET company_id = NEW.company_id WHERE t.order_id = NEW.id AND t.channel_id = NEW.channel_id;
+  RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.raise_version() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  NEW.version := OLD.version + 1;
+  RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.record_carriers() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, new)
+    SELECT writing_transaction(), 'CARRIER', 'CREATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+      jsonb_strip_nulls(n.fields)
+    FROM new_rows r, recorded(ROW(r.*)::carriers) n;
+  ELSIF TG_OP = 'UPDATE' THEN
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old, new)
+    SELECT writing_transaction(), 'CARRIER', 'UPDATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+      coalesce(d.old, '{}'), coalesce(d.new, '{}')
+    FROM old_rows b, recorded(ROW(b.*)::carriers) o, new_rows a, recorded(ROW(a.*)::carriers) n
+    CROSS JOIN LATERAL (
+      SELECT jsonb_object_agg(f.key, f.value) AS old, jsonb_object_agg(f.key, n.fields -> f.key) AS new
+      FROM jsonb_each(o.fields) f
+      WHERE f.value <> n.fields -> f.key
+    ) d
+    WHERE a.id = b.id AND o.channel_id IS NOT DISTINCT FROM n.channel_id AND a.version <> b.version;
+  ELSE
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old)
+    SELECT writing_transaction(), 'CARRIER', 'DELETED', o.entity_id, o.channel_id, o.order_id, o.shipment_id, o.version,
+      jsonb_strip_nulls(o.fields)
+    FROM old_rows r, recorded(ROW(r.*)::carriers) o;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.record_orders() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, new)
+    SELECT writing_transaction(), 'ORDER', 'CREATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+      jsonb_strip_nulls(n.fields)
+    FROM new_rows r, recorded(ROW(r.*)::orders) n;
+  ELSIF TG_OP = 'UPDATE' THEN
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old, new)
+    SELECT writing_transaction(), 'ORDER', 'UPDATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+      coalesce(d.old, '{}'), coalesce(d.new, '{}')
+    FROM old_rows b, recorded(ROW(b.*)::orders) o, new_rows a, recorded(ROW(a.*)::orders) n
+    CROSS JOIN LATERAL (
+      SELECT jsonb_object_agg(f.key, f.value) AS old, jsonb_object_agg(f.key, n.fields -> f.key) AS new
+      FROM jsonb_each(o.fields) f
+      WHERE f.value <> n.fields -> f.key
+    ) d
+    WHERE a.id = b.id AND o.channel_id IS NOT DISTINCT FROM n.channel_id AND a.version <> b.version;
+  ELSE
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old)
+    SELECT writing_transaction(), 'ORDER', 'DELETED', o.entity_id, o.channel_id, o.order_id, o.shipment_id, o.version,
+      jsonb_strip_nulls(o.fields)
+    FROM old_rows r, recorded(ROW(r.*)::orders) o;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.record_shipment_items() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, new)
+    SELECT writing_transaction(), 'SHIPMENT_ITEM', 'CREATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+      jsonb_strip_nulls(n.fields)
+    FROM new_rows r, recorded(ROW(r.*)::shipment_items) n;
+  ELSIF TG_OP = 'UPDATE' THEN
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old, new)
+    SELECT writing_transaction(), 'SHIPMENT_ITEM', 'UPDATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+      coalesce(d.old, '{}'), coalesce(d.new, '{}')
+    FROM old_rows b, recorded(ROW(b.*)::shipment_items) o, new_rows a, recorded(ROW(a.*)::shipment_items) n
+    CROSS JOIN LATERAL (
+      SELECT jsonb_object_agg(f.key, f.value) AS old, jsonb_object_agg(f.key, n.fields -> f.key) AS new
+      FROM jsonb_each(o.fields) f
+      WHERE f.value <> n.fields -> f.key
+    ) d
+    WHERE a.id = b.id AND o.channel_id IS NOT DISTINCT FROM n.channel_id AND a.version <> b.version;
+  ELSE
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old)
+    SELECT writing_transaction(), 'SHIPMENT_ITEM', 'DELETED', o.entity_id, o.channel_id, o.order_id, o.shipment_id, o.version,
+      jsonb_strip_nulls(o.fields)
+    FROM old_rows r, recorded(ROW(r.*)::shipment_items) o;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.record_shipments() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, new)
+    SELECT writing_transaction(), 'SHIPMENT', 'CREATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+      jsonb_strip_nulls(n.fields)
+    FROM new_rows r, recorded(ROW(r.*)::shipments) n;
+  ELSIF TG_OP = 'UPDATE' THEN
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old, new)
+    SELECT writing_transaction(), 'SHIPMENT', 'UPDATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+      coalesce(d.old, '{}'), coalesce(d.new, '{}')
+    FROM old_rows b, recorded(ROW(b.*)::shipments) o, new_rows a, recorded(ROW(a.*)::shipments) n
+    CROSS JOIN LATERAL (
+      SELECT jsonb_object_agg(f.key, f.value) AS old, jsonb_object_agg(f.key, n.fields -> f.key) AS new
+      FROM jsonb_each(o.fields) f
+      WHERE f.value <> n.fields -> f.key
+    ) d
+    WHERE a.id = b.id AND o.channel_id IS NOT DISTINCT FROM n.channel_id AND a.version <> b.version;
+  ELSE
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old)
+    SELECT writing_transaction(), 'SHIPMENT', 'DELETED', o.entity_id, o.channel_id, o.order_id, o.shipment_id, o.version,
+      jsonb_strip_nulls(o.fields)
+    FROM old_rows r, recorded(ROW(r.*)::shipments) o;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.record_track_and_traces() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, new)
+    SELECT writing_transaction(), 'TRACK_AND_TRACE', 'CREATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+      jsonb_strip_nulls(n.fields)
+    FROM new_rows r, recorded(ROW(r.*)::track_and_traces) n;
+  ELSIF TG_OP = 'UPDATE' THEN
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old, new)
+    SELECT writing_transaction(), 'TRACK_AND_TRACE', 'UPDATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+      coalesce(d.old, '{}'), coalesce(d.new, '{}')
+    FROM old_rows b, recorded(ROW(b.*)::track_and_traces) o, new_rows a, recorded(ROW(a.*)::track_and_traces) n
+    CROSS JOIN LATERAL (
+      SELECT jsonb_object_agg(f.key, f.value) AS old, jsonb_object_agg(f.key, n.fields -> f.key) AS new
+      FROM jsonb_each(o.fields) f
+      WHERE f.value <> n.fields -> f.key
+    ) d
+    WHERE a.id = b.id AND o.channel_id IS NOT DISTINCT FROM n.channel_id AND a.version <> b.version;
+  ELSE
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old)
+    SELECT writing_transaction(), 'TRACK_AND_TRACE', 'DELETED', o.entity_id, o.channel_id, o.order_id, o.shipment_id, o.version,
+      jsonb_strip_nulls(o.fields)
+    FROM old_rows r, recorded(ROW(r.*)::track_and_traces) o;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE TABLE public.carriers (
+    id integer NOT NULL,
+    name text NOT NULL,
+    type text DEFAULT 'DELIVERY'::text NOT NULL,
+    track_and_trace_url text,
+    logo text,
+    shipping_cost numeric(12,2),
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by integer,
+    last_modified_by integer,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT carriers_logo_length CHECK ((length(logo) <= 255)),
+    CONSTRAINT carriers_name_length CHECK (((length(name) >= 1) AND (length(name) <= 64))),
+    CONSTRAINT carriers_type_known CHECK ((type = ANY (ARRAY['PICKUP'::text, 'DELIVERY'::text]))),
+    CONSTRAINT carriers_url_length CHECK ((length(track_and_trace_url) <= 255))
+);
+
+CREATE FUNCTION public.recorded(r public.carriers) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT ((r).id)::text AS id,
+     NULL::integer AS int4,
+     NULL::integer AS int4,
+     NULL::uuid AS uuid,
+     (r).version AS version,
+     jsonb_build_object('name', (r).name, 'type', (r).type, 'trackAndTraceURL', (r).track_and_trace_url, 'logo', (r).logo) AS jsonb_build_object;
+END;
+
+CREATE TABLE public.orders (
+    id integer NOT NULL,
+    channel_id integer NOT NULL,
+    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
+    external_id text,
+    increment_id text,
+    status text NOT NULL,
+    status_date timestamp with time zone,
+    type text DEFAULT 'purchase'::text NOT NULL,
+    company_id integer,
+    contact_id integer,
+    customer_id integer,
+    account_manager_id integer,
+    invoice_user_id integer,
+    original_order_id integer,
+    cart_id text,
+    debtor_id text,
+    source text,
+    email text NOT NULL,
+    first_name text DEFAULT ''::text NOT NULL,
+    last_name text DEFAULT ''::text NOT NULL,
+    email_date timestamp with time zone,
+    remarks text,
+    reference text,
+    extra3 text,
+    extra4 text,
+    coupon_code text,
+    is_guest boolean DEFAULT false NOT NULL,
+    is_gift boolean DEFAULT false NOT NULL,
+    language text DEFAULT 'EN'::text NOT NULL,
+    currency text NOT NULL,
+    currency_ratio numeric(18,8) DEFAULT 1 NOT NULL,
+    total_gross numeric(14,2) NOT NULL,
+    total_net numeric(14,2) NOT NULL,
+    total_tax numeric(14,2) NOT NULL,
+    discount_type text DEFAULT 'N'::text NOT NULL,
+    discount_value numeric(14,2) DEFAULT 0 NOT NULL,
+    sub_total numeric(14,2) NOT NULL,
+    discount_amount numeric(14,2) DEFAULT 0 NOT NULL,
+    invoiced_total numeric(14,2) DEFAULT 0 NOT NULL,
+    refunded_total numeric(14,2) DEFAULT 0 NOT NULL,
+    shipping_method text,
+    shipping_title text,
+    postage_gross numeric(14,2) DEFAULT 0 NOT NULL,
+    postage_net numeric(14,2) DEFAULT 0 NOT NULL,
+    postage_tax numeric(14,2) DEFAULT 0 NOT NULL,
+    postage_tax_percentage numeric(5,2) DEFAULT 0 NOT NULL,
+    postage_request_date timestamp with time zone,
+    postage_partial_delivery_allowed boolean DEFAULT true NOT NULL,
+    postage_pick_up_location_id integer,
+    postage_carrier text,
+    postage_overruled boolean DEFAULT false NOT NULL,
+    payment_method text DEFAULT ''::text NOT NULL,
+    payment_status text,
+    payment_status_date timestamp with time zone,
+    payment_accounting_id text,
+    payment_gross numeric(14,2) DEFAULT 0 NOT NULL,
+    payment_net numeric(14,2) DEFAULT 0 NOT NULL,
+    payment_tax numeric(14,2) DEFAULT 0 NOT NULL,
+    payment_tax_percentage numeric(5,2) DEFAULT 0 NOT NULL,
+    payment_overruled boolean DEFAULT false NOT NULL,
+    valid_until timestamp with time zone,
+    exported_at timestamp with time zone,
+    export_status text DEFAULT 'EMPTY'::text NOT NULL,
+    export_message text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT orders_currency_iso CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT orders_currency_ratio_positive CHECK ((currency_ratio > (0)::numeric)),
+    CONSTRAINT orders_discount_type_known CHECK ((discount_type = ANY (ARRAY['N'::text, 'P'::text, 'A'::text]))),
+    CONSTRAINT orders_export_status_known CHECK ((export_status = ANY (ARRAY['EMPTY'::text, 'EXPORTED'::text, 'FINISHED'::text, 'FAILED'::text]))),
+    CONSTRAINT orders_language_iso CHECK ((language ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT orders_one_user CHECK (((contact_id IS NULL) OR (customer_id IS NULL))),
+    CONSTRAINT orders_total_adds_up CHECK ((total_net = (total_gross + total_tax))),
+    CONSTRAINT orders_type_known CHECK ((type = ANY (ARRAY['dropshipment'::text, 'purchase'::text, 'quotation'::text, 'stock'::text])))
+);
+
+COMMENT ON COLUMN public.orders.external_id IS 'key of the order in the system it was imported from';
+
+COMMENT ON COLUMN public.orders.increment_id IS 'number that customers read; the id where null';
+
+COMMENT ON COLUMN public.orders.currency_ratio IS 'order currency per unit of the channel''s currency';
+
+COMMENT ON COLUMN public.orders.total_gross IS 'without tax, postage included; net is with tax (B-35)';
+
+COMMENT ON COLUMN public.orders.sub_total IS 'sum of the lines without tax';
+
+CREATE FUNCTION public.recorded(r public.orders) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT ((r).id)::text AS id,
+     (r).channel_id AS channel_id,
+     (r).id AS id,
+     NULL::uuid AS uuid,
+     (r).version AS version,
+     jsonb_build_object('status', (r).status, 'type', (r).type, 'externalId', (r).external_id, 'companyId', (r).company_id, 'contactId', (r).contact_id, 'customerId', (r).customer_id, 'currency', (r).currency, 'totalGross', (r).total_gross, 'totalNet', (r).total_net, 'totalTax', (r).total_tax, 'paymentStatus', (r).payment_status) AS jsonb_build_object;
+END;
+
+CREATE TABLE public.shipment_items (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    number integer NOT NULL,
+    shipment_id uuid NOT NULL,
+    order_item_id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    name text,
+    sku text,
+    quantity integer,
+    weight numeric(12,3),
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_id integer,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT shipment_items_quantity_positive CHECK ((quantity > 0))
+);
+
+COMMENT ON COLUMN public.shipment_items.company_id IS 'that of the order; kept by triggers, for indexes';
+
+CREATE FUNCTION public.recorded(r public.shipment_items) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT ((r).id)::text AS id,
+     (r).channel_id AS channel_id,
+     (r).order_id AS order_id,
+     (r).shipment_id AS shipment_id,
+     (r).version AS version,
+     jsonb_build_object('shipmentId', (r).shipment_id, 'orderItemId', (r).order_item_id, 'name', (r).name, 'sku', (r).sku, 'quantity', (r).quantity) AS jsonb_build_object;
+END;
+
+CREATE TABLE public.shipments (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    number integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    external_id text,
+    status text DEFAULT 'CREATED'::text,
+    expected_delivery_at timestamp with time zone,
+    shipping_number text,
+    email_sent boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_id integer,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text])))
+);
+
+COMMENT ON COLUMN public.shipments.number IS 'the id that customers read; the uuid is the B2B surface''s (decision 2)';
+
+COMMENT ON COLUMN public.shipments.company_id IS 'that of the order; kept by triggers, for indexes';
+
+CREATE FUNCTION public.recorded(r public.shipments) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT ((r).id)::text AS id,
+     (r).channel_id AS channel_id,
+     (r).order_id AS order_id,
+     (r).id AS id,
+     (r).version AS version,
+     jsonb_build_object('status', (r).status, 'expectedDeliveryAt', public.api_moment((r).expected_delivery_at), 'externalId', (r).external_id) AS jsonb_build_object;
+END;
+
+CREATE TABLE public.track_and_traces (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    shipment_id uuid NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    carrier_id integer,
+    code text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_id integer,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT track_and_traces_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255)))
+);
+
+COMMENT ON COLUMN public.track_and_traces.company_id IS 'that of the order; kept by triggers, for indexes';
+
+CREATE FUNCTION public.recorded(r public.track_and_traces) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT ((r).id)::text AS id,
+     (r).channel_id AS channel_id,
+     (r).order_id AS order_id,
+     (r).shipment_id AS shipment_id,
+     (r).version AS version,
+     jsonb_build_object('shipmentId', (r).shipment_id, 'carrierId', (r).carrier_id, 'code', (r).code) AS jsonb_build_object;
+END;
+
+CREATE FUNCTION public.take_company_of_order() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  NEW.company_id := NULL;
+  SELECT o.company_id INTO NEW.company_id
+  FROM orders o
+  WHERE o.id = NEW.order_id AND o.channel_id = NEW.channel_id
+  FOR KEY SHARE;
+  RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION public.take_position() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(1470275860);
+  UPDATE transactions SET position = nextval('transaction_positions') WHERE id = NEW.id;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.tally_orders() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    TRUNCATE order_tallies;
+  ELSIF TG_OP = 'INSERT' THEN
+    INSERT INTO order_tallies (channel_id, company_id, status, n)
+    SELECT channel_id, coalesce(company_id, 0), status, count(*)
+    FROM added
+    GROUP BY GROUPING SETS ((channel_id, status), (channel_id, status, company_id))
+    HAVING grouping(company_id) = 1 OR company_id IS NOT NULL;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO order_tallies (channel_id, company_id, status, n)
+    SELECT channel_id, coalesce(company_id, 0), status, -count(*)
+    FROM removed
+    GROUP BY GROUPING SETS ((channel_id, status), (channel_id, status, company_id))
+    HAVING grouping(company_id) = 1 OR company_id IS NOT NULL;
+  ELSE
+    INSERT INTO order_tallies (channel_id, company_id, status, n)
+    SELECT channel_id, coalesce(company_id, 0), status, sum(n)
+    FROM (
+      SELECT channel_id, company_id, status, 1 AS n FROM added
+      UNION ALL
+      SELECT channel_id, company_id, status, -1 FROM removed
+    ) AS changed
+    GROUP BY GROUPING SETS ((channel_id, status), (channel_id, status, company_id))
+    HAVING sum(n) <> 0 AND (grouping(company_id) = 1 OR company_id IS NOT NULL);
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.tally_shipments() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    TRUNCATE shipment_tallies;
+  ELSIF TG_OP = 'INSERT' THEN
+    INSERT INTO shipment_tallies (channel_id, company_id, status, n)
+    SELECT channel_id, coalesce(company_id, 0), coalesce(status, ''), count(*)
+    FROM added
+    GROUP BY GROUPING SETS ((channel_id, status), (channel_id, status, company_id))
+    HAVING grouping(company_id) = 1 OR company_id IS NOT NULL;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO shipment_tallies (channel_id, company_id, status, n)
+    SELECT channel_id, coalesce(company_id, 0), coalesce(status, ''), -count(*)
+    FROM removed
+    GROUP BY GROUPING SETS ((channel_id, status), (channel_id, status, company_id))
+    HAVING grouping(company_id) = 1 OR company_id IS NOT NULL;
+  ELSE
+    INSERT INTO shipment_tallies (channel_id, company_id, status, n)
+    SELECT channel_id, coalesce(company_id, 0), coalesce(status, ''), sum(n)
+    FROM (
+      SELECT channel_id, company_id, status, 1 AS n FROM added
+      UNION ALL
+      SELECT channel_id, company_id, status, -1 FROM removed
+    ) AS changed
+    GROUP BY GROUPING SETS ((channel_id, status), (channel_id, status, company_id))
+    HAVING sum(n) <> 0 AND (grouping(company_id) = 1 OR company_id IS NOT NULL);
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.tell_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM pg_notify('waybill_changes', TG_TABLE_NAME);
+  RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.writing_transaction() RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  known text := current_setting('waybill.transaction_id', true);
+  made bigint;
+BEGIN
+  IF known <> '' THEN
+    RETURN known::bigint;
+  END IF;
+  INSERT INTO transactions (actor, request_id)
+  VALUES (
+    coalesce(nullif(current_setting('waybill.actor', true), ''), 'system'),
+    nullif(current_setting('waybill.request_id', true), ''))
+  RETURNING id INTO made;
+  PERFORM set_config('waybill.transaction_id', made::text, true);
+  RETURN made;
+END $$;
+
+CREATE TABLE public.api_key_channels (
+    api_key_id integer NOT NULL,
+    channel_id integer NOT NULL
+);
+
+CREATE TABLE public.api_key_companies (
+    api_key_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    company_id integer NOT NULL
+);
+
+CREATE TABLE public.api_keys (
+    id integer NOT NULL,
+    name text NOT NULL,
+    key_hash bytea NOT NULL,
+    scopes text[] DEFAULT '{}'::text[] NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT api_keys_hash_sha256 CHECK ((length(key_hash) = 32))
+);
+
+ALTER TABLE public.api_keys ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.api_keys_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.carrier_descriptions (
+    carrier_id integer NOT NULL,
+    language text NOT NULL,
+    value text,
+    CONSTRAINT carrier_descriptions_language_iso CHECK ((language ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT carrier_descriptions_length CHECK ((length(value) <= 255))
+);
+
+ALTER TABLE public.carriers ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.carriers_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.changes (
+    id bigint NOT NULL,
+    transaction_id bigint NOT NULL,
+    type text NOT NULL,
+    action text NOT NULL,
+    entity_id text NOT NULL,
+    channel_id integer,
+    order_id integer,
+    shipment_id uuid,
+    version integer NOT NULL,
+    old jsonb,
+    new jsonb,
+    CONSTRAINT changes_action_known CHECK ((action = ANY (ARRAY['CREATED'::text, 'UPDATED'::text, 'DELETED'::text]))),
+    CONSTRAINT changes_type_known CHECK ((type = ANY (ARRAY['ORDER'::text, 'SHIPMENT'::text, 'SHIPMENT_ITEM'::text, 'TRACK_AND_TRACE'::text, 'CARRIER'::text])))
+);
+
+COMMENT ON COLUMN public.changes.transaction_id IS 'a row of transactions; without a constraint, which would be checked row by row';
+
+COMMENT ON COLUMN public.changes.channel_id IS 'null for carriers, which belong to no channel';
+
+COMMENT ON COLUMN public.changes.version IS 'of the row after the change, or when it was deleted';
+
+ALTER TABLE public.changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.channels (
+    id integer NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    currency text NOT NULL,
+    language text DEFAULT 'EN'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT channels_code_length CHECK (((length(code) >= 1) AND (length(code) <= 64))),
+    CONSTRAINT channels_currency_iso CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT channels_language_iso CHECK ((language ~ '^[A-Z]{2}$'::text))
+);
+
+ALTER TABLE public.channels ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.channels_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.companies (
+    id integer NOT NULL,
+    channel_id integer NOT NULL,
+    external_id text,
+    name text NOT NULL,
+    parent_id integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT companies_id_not_zero CHECK ((id <> 0)),
+    CONSTRAINT companies_parent_other CHECK ((parent_id <> id))
+);
+
+ALTER TABLE public.companies ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.companies_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.company_sources (
+    company_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    name text NOT NULL,
+    id text NOT NULL
+);
+
+CREATE TABLE public.contact_companies (
+    contact_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    company_id integer NOT NULL
+);
+
+CREATE SEQUENCE public.user_ids
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.contacts (
+    id integer DEFAULT nextval('public.user_ids'::regclass) NOT NULL,
+    channel_id integer NOT NULL,
+    email text NOT NULL,
+    first_name text DEFAULT ''::text NOT NULL,
+    last_name text DEFAULT ''::text NOT NULL,
+    is_active boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.customer_sessions (
+    id bigint NOT NULL,
+    channel_id integer NOT NULL,
+    customer_id integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT customer_sessions_lifetime CHECK ((expires_at > created_at))
+);
+
+ALTER TABLE public.customer_sessions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.customer_sessions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.customers (
+    id integer DEFAULT nextval('public.user_ids'::regclass) NOT NULL,
+    channel_id integer NOT NULL,
+    email text NOT NULL,
+    first_name text DEFAULT ''::text NOT NULL,
+    last_name text DEFAULT ''::text NOT NULL,
+    phone text,
+    gender text,
+    password_hash text,
+    api_token_hash bytea,
+    is_suspended boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT customers_gender_known CHECK ((gender = ANY (ARRAY['M'::text, 'F'::text, 'U'::text])))
+);
+
+CREATE TABLE public.idempotency_keys (
+    actor text NOT NULL,
+    key text NOT NULL,
+    request_hash bytea NOT NULL,
+    response bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT idempotency_keys_hash_sha256 CHECK ((length(request_hash) = 32)),
+    CONSTRAINT idempotency_keys_key_length CHECK (((length(key) >= 1) AND (length(key) <= 255)))
+);
+
+COMMENT ON COLUMN public.idempotency_keys.actor IS 'subject of the viewer: keys of different callers never meet';
+
+COMMENT ON COLUMN public.idempotency_keys.request_hash IS 'of document, operation name and variables';
+
+CREATE TABLE public.login_attempts (
+    key_hash bytea NOT NULL,
+    attempted_at timestamp with time zone[] NOT NULL,
+    latest_at timestamp with time zone NOT NULL,
+    CONSTRAINT login_attempts_key_sha256 CHECK ((length(key_hash) = 32))
+);
+
+COMMENT ON COLUMN public.login_attempts.key_hash IS 'HMAC of what attempts are counted for: an e-mail of a channel, or a client address';
+
+COMMENT ON COLUMN public.login_attempts.attempted_at IS 'the counted attempts of the last minute, oldest first; as many as are allowed at most';
+
+CREATE TABLE public.order_addresses (
+    id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    type text NOT NULL,
+    code text,
+    name text,
+    first_name text,
+    middle_name text,
+    last_name text,
+    gender text DEFAULT 'U'::text NOT NULL,
+    company text,
+    street text NOT NULL,
+    number text,
+    number_extension text,
+    postal_code text NOT NULL,
+    city text NOT NULL,
+    region text,
+    country text NOT NULL,
+    phone text,
+    mobile text,
+    fax text,
+    email text,
+    url text,
+    notes text,
+    vat_id text,
+    is_icp boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT order_addresses_country_iso CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT order_addresses_gender_known CHECK ((gender = ANY (ARRAY['M'::text, 'F'::text, 'U'::text]))),
+    CONSTRAINT order_addresses_type_known CHECK ((type = ANY (ARRAY['delivery'::text, 'invoice'::text, 'home'::text])))
+);
+
+ALTER TABLE public.order_addresses ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.order_addresses_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.order_item_sources (
+    order_item_id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    name text NOT NULL,
+    id text NOT NULL
+);
+
+CREATE TABLE public.order_items (
+    id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
+    line integer,
+    class text DEFAULT 'product'::text NOT NULL,
+    type text DEFAULT 'simple'::text NOT NULL,
+    product_id integer,
+    parent_order_item_id integer,
+    quantity integer NOT NULL,
+    quantity_invoiced integer DEFAULT 0 NOT NULL,
+    quantity_canceled integer DEFAULT 0 NOT NULL,
+    quantity_refunded integer DEFAULT 0 NOT NULL,
+    sku text NOT NULL,
+    name text NOT NULL,
+    notes text,
+    supplier text,
+    supplier_code text,
+    manufacturer text,
+    manufacturer_code text,
+    ean_code text,
+    original_price numeric(14,2),
+    price numeric(14,2) NOT NULL,
+    price_net numeric(14,2) NOT NULL,
+    price_total numeric(14,2) NOT NULL,
+    price_total_net numeric(14,2) NOT NULL,
+    customer_price numeric(14,2),
+    cost_price numeric(14,2),
+    discount numeric(14,2),
+    tax numeric(14,2) NOT NULL,
+    tax_percentage integer DEFAULT 0 NOT NULL,
+    tax_code text DEFAULT 'H'::text NOT NULL,
+    is_bonus boolean DEFAULT false NOT NULL,
+    minimum_quantity integer,
+    unit integer,
+    package text,
+    package_unit text,
+    package_unit_quantity text,
+    purchase_unit integer,
+    purchase_minimum_quantity integer,
+    request_date timestamp with time zone,
+    weight numeric(12,3),
+    additional jsonb,
+    quantity_shipped bigint DEFAULT 0 NOT NULL,
+    quantity_overshipped bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text]))),
+    CONSTRAINT order_items_line_positive CHECK ((line > 0)),
+    CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (quantity + quantity_overshipped))),
+    CONSTRAINT order_items_price_not_negative CHECK ((price >= (0)::numeric)),
+    CONSTRAINT order_items_quantity_positive CHECK ((quantity > 0)),
+    CONSTRAINT order_items_tax_code_known CHECK ((tax_code = ANY (ARRAY['H'::text, 'L'::text, 'N'::text, 'M'::text, 'CUST'::text]))),
+    CONSTRAINT order_items_tax_percentage_sane CHECK (((tax_percentage >= 0) AND (tax_percentage <= 100)))
+);
+
+COMMENT ON COLUMN public.order_items.line IS 'number of the line in the system it was imported from';
+
+COMMENT ON COLUMN public.order_items.price IS 'for one, without tax, discount taken off; price_net with tax; the totals are for the line (B-35)';
+
+COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of shipments that are not canceled; kept by triggers';
+
+COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
+
+ALTER TABLE public.order_items ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.order_items_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.order_sources (
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    name text NOT NULL,
+    id text NOT NULL
+);
+
+CREATE TABLE public.order_status_sets (
+    id integer NOT NULL,
+    name text NOT NULL,
+    description text
+);
+
+ALTER TABLE public.order_status_sets ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.order_status_sets_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.order_status_successors (
+    status_id integer NOT NULL,
+    next_status_id integer NOT NULL
+);
+
+CREATE TABLE public.order_statuses (
+    id integer NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    type text NOT NULL,
+    order_type text NOT NULL,
+    description text,
+    priority integer,
+    is_default boolean DEFAULT false NOT NULL,
+    is_public boolean DEFAULT true NOT NULL,
+    is_editable boolean DEFAULT false NOT NULL,
+    is_deletable boolean DEFAULT false NOT NULL,
+    customer_status text,
+    status_set_id integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT order_statuses_customer_status_known CHECK ((customer_status = ANY (ARRAY['pending'::text, 'processing'::text, 'completed'::text, 'canceled'::text, 'closed'::text, 'fraud'::text]))),
+    CONSTRAINT order_statuses_order_type_known CHECK ((order_type = ANY (ARRAY['QUOTATION'::text, 'ORDER'::text, 'REQUEST'::text]))),
+    CONSTRAINT order_statuses_public_has_word CHECK (((NOT is_public) OR (customer_status IS NOT NULL))),
+    CONSTRAINT order_statuses_type_known CHECK ((type = ANY (ARRAY['SYSTEM'::text, 'CUSTOM'::text])))
+);
+
+COMMENT ON COLUMN public.order_statuses.customer_status IS 'the word that customers read; a status without one is not shown to them';
+
+ALTER TABLE public.order_statuses ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.order_statuses_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.order_tallies (
+    channel_id integer NOT NULL,
+    company_id integer NOT NULL,
+    status text NOT NULL,
+    n bigint NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON COLUMN public.order_tallies.company_id IS '0: all orders of the channel, with or without a company';
+
+ALTER TABLE public.orders ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.orders_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.products (
+    id integer NOT NULL,
+    channel_id integer NOT NULL,
+    sku text NOT NULL,
+    names jsonb NOT NULL,
+    slugs jsonb DEFAULT '{}'::jsonb NOT NULL,
+    descriptions jsonb DEFAULT '{}'::jsonb NOT NULL,
+    short_descriptions jsonb DEFAULT '{}'::jsonb NOT NULL,
+    images jsonb DEFAULT '[]'::jsonb NOT NULL,
+    is_hidden boolean DEFAULT false NOT NULL,
+    status text DEFAULT 'A'::text NOT NULL,
+    is_orderable boolean DEFAULT true NOT NULL,
+    manufacturer text DEFAULT ''::text NOT NULL,
+    manufacturer_code text DEFAULT ''::text NOT NULL,
+    supplier text DEFAULT ''::text NOT NULL,
+    supplier_code text DEFAULT ''::text NOT NULL,
+    ean_code text DEFAULT ''::text NOT NULL,
+    package text DEFAULT ''::text NOT NULL,
+    package_unit text DEFAULT ''::text NOT NULL,
+    package_unit_quantity text DEFAULT ''::text NOT NULL,
+    minimum_quantity numeric(12,3) DEFAULT 1 NOT NULL,
+    unit integer DEFAULT 1 NOT NULL,
+    purchase_unit integer DEFAULT 1 NOT NULL,
+    purchase_minimum_quantity integer DEFAULT 1 NOT NULL,
+    inventory_quantity integer DEFAULT 0 NOT NULL,
+    CONSTRAINT products_status_known CHECK ((status = ANY (ARRAY['A'::text, 'N'::text, 'P'::text, 'S'::text, 'R'::text, 'T'::text])))
+);
+
+COMMENT ON COLUMN public.products.names IS 'object: two-letter upper-case language to text; slugs and descriptions alike';
+
+COMMENT ON COLUMN public.products.images IS 'array of {"language", "url", "mimeType", "alt"}';
+
+ALTER TABLE public.products ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.products_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.schema_migrations (
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.shipment_items ALTER COLUMN number ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.shipment_items_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.shipment_sources (
+    shipment_id uuid NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    name text NOT NULL,
+    id text NOT NULL
+);
+
+CREATE TABLE public.shipment_status_successors (
+    status text NOT NULL,
+    next_status text NOT NULL
+);
+
+CREATE VIEW public.shipment_status_followers AS
+ WITH RECURSIVE following(status, next_status) AS (
+         SELECT shipment_status_successors.status,
+            shipment_status_successors.next_status
+           FROM public.shipment_status_successors
+        UNION
+         SELECT f.status,
+            n.next_status
+           FROM (following f
+             JOIN public.shipment_status_successors n ON ((n.status = f.next_status)))
+        )
+ SELECT status,
+    next_status
+   FROM following;
+
+COMMENT ON VIEW public.shipment_status_followers IS 'what may come after a status, in one step or several';
+
+CREATE TABLE public.shipment_tallies (
+    channel_id integer NOT NULL,
+    company_id integer NOT NULL,
+    status text NOT NULL,
+    n bigint NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON COLUMN public.shipment_tallies.company_id IS '0: all shipments of the channel, with or without a company';
+
+COMMENT ON COLUMN public.shipment_tallies.status IS 'empty where the shipment has none';
+
+ALTER TABLE public.shipments ALTER COLUMN number ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.shipments_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.storefront_keys (
+    id integer NOT NULL,
+    channel_id integer NOT NULL,
+    key_hash bytea NOT NULL,
+    name text NOT NULL,
+    is_active boolean DEFAULT true NOT NULL,
+    requests_per_minute integer DEFAULT 100 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT storefront_keys_hash_sha256 CHECK ((length(key_hash) = 32)),
+    CONSTRAINT storefront_keys_rate_positive CHECK ((requests_per_minute > 0))
+);
+
+ALTER TABLE public.storefront_keys ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.storefront_keys_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.tracking_events (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    track_and_trace_id uuid NOT NULL,
+    channel_id integer NOT NULL,
+    external_id text,
+    status text NOT NULL,
+    status_rank integer GENERATED ALWAYS AS (array_position(ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text], status)) STORED NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    recorded_by text DEFAULT COALESCE(NULLIF(current_setting('waybill.actor'::text, true), ''::text), 'system'::text) NOT NULL,
+    location text,
+    description text,
+    is_accepted boolean DEFAULT false NOT NULL,
+    CONSTRAINT tracking_events_description_length CHECK ((length(description) <= 1000)),
+    CONSTRAINT tracking_events_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
+    CONSTRAINT tracking_events_location_length CHECK ((length(location) <= 255))
+);
+
+COMMENT ON COLUMN public.tracking_events.external_id IS 'the carrier''s key of the event, by which it is known when it is told again';
+
+COMMENT ON COLUMN public.tracking_events.status_rank IS 'of events at the same moment, which carriers tell to the minute, the one of the higher rank counts as the later';
+
+COMMENT ON COLUMN public.tracking_events.recorded_by IS 'subject of the viewer who told it';
+
+COMMENT ON COLUMN public.tracking_events.is_accepted IS 'whether the shipment has taken the status, or had it already';
+
+CREATE SEQUENCE public.transaction_positions
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.transactions (
+    id bigint NOT NULL,
+    "position" bigint,
+    actor text NOT NULL,
+    request_id text,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON COLUMN public.transactions."position" IS 'place in the order of commits; no committed row is without it';
+
+COMMENT ON COLUMN public.transactions.actor IS 'subject of the viewer who wrote; import, or system where nobody was named';
+
+COMMENT ON COLUMN public.transactions.occurred_at IS 'of the first change: later than that of whom the transaction had to wait for';
+
+ALTER TABLE public.transactions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.transactions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ONLY public.api_key_channels
+    ADD CONSTRAINT api_key_channels_pk PRIMARY KEY (api_key_id, channel_id);
+
+ALTER TABLE ONLY public.api_key_companies
+    ADD CONSTRAINT api_key_companies_pk PRIMARY KEY (api_key_id, channel_id, company_id);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_hash_unique UNIQUE (key_hash);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_name_unique UNIQUE (name);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.carrier_descriptions
+    ADD CONSTRAINT carrier_descriptions_pk PRIMARY KEY (carrier_id, language);
+
+ALTER TABLE ONLY public.carriers
+    ADD CONSTRAINT carriers_name_unique UNIQUE (name);
+
+ALTER TABLE ONLY public.carriers
+    ADD CONSTRAINT carriers_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.channels
+    ADD CONSTRAINT channels_code_unique UNIQUE (code);
+
+ALTER TABLE ONLY public.channels
+    ADD CONSTRAINT channels_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.companies
+    ADD CONSTRAINT companies_external_id_unique UNIQUE (external_id, channel_id);
+
+ALTER TABLE ONLY public.companies
+    ADD CONSTRAINT companies_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.company_sources
+    ADD CONSTRAINT company_sources_pk PRIMARY KEY (company_id, channel_id, name, id);
+
+ALTER TABLE ONLY public.contact_companies
+    ADD CONSTRAINT contact_companies_pk PRIMARY KEY (contact_id, channel_id, company_id);
+
+ALTER TABLE ONLY public.contacts
+    ADD CONSTRAINT contacts_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.customer_sessions
+    ADD CONSTRAINT customer_sessions_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pk PRIMARY KEY (actor, key);
+
+ALTER TABLE ONLY public.login_attempts
+    ADD CONSTRAINT login_attempts_pk PRIMARY KEY (key_hash);
+
+ALTER TABLE ONLY public.order_addresses
+    ADD CONSTRAINT order_addresses_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.order_item_sources
+    ADD CONSTRAINT order_item_sources_pk PRIMARY KEY (order_item_id, channel_id, name, id);
+
+ALTER TABLE ONLY public.order_items
+    ADD CONSTRAINT order_items_line_unique UNIQUE (order_id, line, channel_id);
+
+ALTER TABLE ONLY public.order_items
+    ADD CONSTRAINT order_items_of_order UNIQUE (id, order_id, channel_id);
+
+ALTER TABLE ONLY public.order_items
+    ADD CONSTRAINT order_items_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.order_sources
+    ADD CONSTRAINT order_sources_pk PRIMARY KEY (order_id, channel_id, name, id);
+
+ALTER TABLE ONLY public.order_status_sets
+    ADD CONSTRAINT order_status_sets_name_unique UNIQUE (name);
+
+ALTER TABLE ONLY public.order_status_sets
+    ADD CONSTRAINT order_status_sets_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.order_status_successors
+    ADD CONSTRAINT order_status_successors_pk PRIMARY KEY (status_id, next_status_id);
+
+ALTER TABLE ONLY public.order_statuses
+    ADD CONSTRAINT order_statuses_code_unique UNIQUE (code);
+
+ALTER TABLE ONLY public.order_statuses
+    ADD CONSTRAINT order_statuses_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_external_id_unique UNIQUE (external_id, channel_id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_uuid_unique UNIQUE (uuid, channel_id);
+
+ALTER TABLE ONLY public.products
+    ADD CONSTRAINT products_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.products
+    ADD CONSTRAINT products_sku_unique UNIQUE (sku, channel_id);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pk PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.shipment_items
+    ADD CONSTRAINT shipment_items_number_unique UNIQUE (number, channel_id);
+
+ALTER TABLE ONLY public.shipment_items
+    ADD CONSTRAINT shipment_items_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.shipment_sources
+    ADD CONSTRAINT shipment_sources_pk PRIMARY KEY (shipment_id, channel_id, name, id);
+
+ALTER TABLE ONLY public.shipment_status_successors
+    ADD CONSTRAINT shipment_status_successors_pk PRIMARY KEY (status, next_status);
+
+ALTER TABLE ONLY public.shipments
+    ADD CONSTRAINT shipments_external_id_unique UNIQUE (external_id, order_id, channel_id);
+
+ALTER TABLE ONLY public.shipments
+    ADD CONSTRAINT shipments_number_unique UNIQUE (number, channel_id);
+
+ALTER TABLE ONLY public.shipments
+    ADD CONSTRAINT shipments_of_order UNIQUE (id, order_id, channel_id);
+
+ALTER TABLE ONLY public.shipments
+    ADD CONSTRAINT shipments_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.storefront_keys
+    ADD CONSTRAINT storefront_keys_hash_unique UNIQUE (key_hash);
+
+ALTER TABLE ONLY public.storefront_keys
+    ADD CONSTRAINT storefront_keys_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.track_and_traces
+    ADD CONSTRAINT track_and_traces_code_unique UNIQUE (code, carrier_id, channel_id);
+
+ALTER TABLE ONLY public.track_and_traces
+    ADD CONSTRAINT track_and_traces_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.tracking_events
+    ADD CONSTRAINT tracking_events_external_id_unique UNIQUE (track_and_trace_id, external_id, channel_id);
+
+ALTER TABLE ONLY public.tracking_events
+    ADD CONSTRAINT tracking_events_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.transactions
+    ADD CONSTRAINT transactions_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.transactions
+    ADD CONSTRAINT transactions_position_unique UNIQUE ("position");
+
+CREATE INDEX api_key_channels_channel ON public.api_key_channels USING btree (channel_id);
+
+CREATE INDEX api_key_companies_company ON public.api_key_companies USING btree (company_id, channel_id);
+
+CREATE INDEX changes_left_shipment ON public.changes USING btree (((old ->> 'shipmentId'::text))) WHERE ((action = 'UPDATED'::text) AND (old ? 'shipmentId'::text));
+
+CREATE INDEX changes_shipment ON public.changes USING btree (shipment_id, id) WHERE (shipment_id IS NOT NULL);
+
+CREATE UNIQUE INDEX changes_transaction ON public.changes USING btree (transaction_id, id);
+
+CREATE INDEX companies_channel ON public.companies USING btree (channel_id);
+
+CREATE INDEX companies_parent ON public.companies USING btree (parent_id, channel_id);
+
+CREATE INDEX company_sources_source ON public.company_sources USING btree (name, id);
+
+CREATE INDEX contact_companies_company ON public.contact_companies USING btree (company_id, channel_id);
+
+CREATE UNIQUE INDEX contacts_email_unique ON public.contacts USING btree (channel_id, lower(email));
+
+CREATE INDEX customer_sessions_customer ON public.customer_sessions USING btree (customer_id, channel_id);
+
+CREATE INDEX customer_sessions_expiry ON public.customer_sessions USING btree (expires_at);
+
+CREATE UNIQUE INDEX customers_email_unique ON public.customers USING btree (channel_id, lower(email));
+
+CREATE INDEX idempotency_keys_created ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX login_attempts_latest ON public.login_attempts USING btree (latest_at);
+
+CREATE INDEX order_addresses_order ON public.order_addresses USING btree (order_id, channel_id);
+
+CREATE INDEX order_item_sources_item ON public.order_item_sources USING btree (order_item_id, order_id, channel_id);
+
+CREATE INDEX order_items_order ON public.order_items USING btree (order_id, id);
+
+CREATE INDEX order_items_parent ON public.order_items USING btree (parent_order_item_id, order_id, channel_id) WHERE (parent_order_item_id IS NOT NULL);
+
+CREATE INDEX order_items_sku ON public.order_items USING btree (sku);
+
+CREATE INDEX order_sources_source ON public.order_sources USING btree (name, id);
+
+CREATE INDEX order_status_successors_next ON public.order_status_successors USING btree (next_status_id);
+
+CREATE INDEX order_statuses_set ON public.order_statuses USING btree (status_set_id);
+
+CREATE INDEX order_tallies_key ON public.order_tallies USING btree (company_id, channel_id, status);
+
+CREATE INDEX orders_channel ON public.orders USING btree (channel_id, created_at DESC, id);
+
+CREATE INDEX orders_channel_last_modified ON public.orders USING btree (channel_id, last_modified_at DESC, id);
+
+CREATE INDEX orders_channel_status ON public.orders USING btree (channel_id, status, created_at DESC, id);
+
+CREATE INDEX orders_channel_status_last_modified ON public.orders USING btree (channel_id, status, last_modified_at DESC, id);
+
+CREATE UNIQUE INDEX orders_company ON public.orders USING btree (company_id, channel_id, created_at DESC, id) INCLUDE (status);
+
+CREATE INDEX orders_company_last_modified ON public.orders USING btree (company_id, channel_id, last_modified_at DESC, id) INCLUDE (status);
+
+CREATE INDEX orders_company_status ON public.orders USING btree (company_id, channel_id, status, created_at DESC, id);
+
+CREATE INDEX orders_contact ON public.orders USING btree (contact_id, channel_id);
+
+CREATE INDEX orders_created ON public.orders USING btree (created_at DESC, id) INCLUDE (channel_id);
+
+CREATE INDEX orders_customer ON public.orders USING btree (customer_id, channel_id, id DESC);
+
+CREATE INDEX orders_last_modified ON public.orders USING btree (last_modified_at DESC, id) INCLUDE (channel_id);
+
+CREATE INDEX orders_status ON public.orders USING btree (status, created_at DESC, id) INCLUDE (channel_id);
+
+CREATE INDEX products_channel ON public.products USING btree (channel_id);
+
+CREATE INDEX shipment_items_channel ON public.shipment_items USING btree (channel_id, created_at DESC, id);
+
+CREATE INDEX shipment_items_channel_last_modified ON public.shipment_items USING btree (channel_id, last_modified_at DESC, id);
+
+CREATE INDEX shipment_items_company ON public.shipment_items USING btree (company_id, channel_id, created_at DESC, id);
+
+CREATE INDEX shipment_items_company_last_modified ON public.shipment_items USING btree (company_id, channel_id, last_modified_at DESC, id);
+
+CREATE INDEX shipment_items_created ON public.shipment_items USING btree (created_at DESC, id);
+
+CREATE INDEX shipment_items_last_modified ON public.shipment_items USING btree (last_modified_at DESC, id);
+
+CREATE INDEX shipment_items_order ON public.shipment_items USING btree (order_id, channel_id);
+
+CREATE INDEX shipment_items_order_item ON public.shipment_items USING btree (order_item_id, order_id, channel_id);
+
+CREATE INDEX shipment_items_shipment ON public.shipment_items USING btree (shipment_id, order_item_id);
+
+CREATE INDEX shipment_items_sku ON public.shipment_items USING btree (sku);
+
+CREATE INDEX shipment_sources_shipment ON public.shipment_sources USING btree (shipment_id, order_id, channel_id);
+
+CREATE INDEX shipment_tallies_key ON public.shipment_tallies USING btree (company_id, channel_id, status);
+
+CREATE INDEX shipments_channel ON public.shipments USING btree (channel_id, created_at DESC, id);
+
+CREATE INDEX shipments_channel_expected ON public.shipments USING btree (channel_id, expected_delivery_at, id);
+
+CREATE INDEX shipments_channel_last_modified ON public.shipments USING btree (channel_id, last_modified_at DESC, id);
+
+CREATE INDEX shipments_channel_status ON public.shipments USING btree (channel_id, status, created_at DESC, id);
+
+CREATE INDEX shipments_channel_status_expected ON public.shipments USING btree (channel_id, status, expected_delivery_at, id);
+
+CREATE INDEX shipments_channel_status_last_modified ON public.shipments USING btree (channel_id, status, last_modified_at DESC, id);
+
+CREATE INDEX shipments_company ON public.shipments USING btree (company_id, channel_id, created_at DESC, id) INCLUDE (order_id);
+
+CREATE INDEX shipments_company_last_modified ON public.shipments USING btree (company_id, channel_id, last_modified_at DESC, id) INCLUDE (order_id);
+
+CREATE INDEX shipments_company_status ON public.shipments USING btree (company_id, channel_id, status, created_at DESC, id) INCLUDE (order_id);
+
+CREATE INDEX shipments_created ON public.shipments USING btree (created_at DESC, id) INCLUDE (channel_id);
+
+CREATE INDEX shipments_expected ON public.shipments USING btree (expected_delivery_at, id) INCLUDE (channel_id);
+
+CREATE INDEX shipments_last_modified ON public.shipments USING btree (last_modified_at DESC, id) INCLUDE (channel_id);
+
+CREATE INDEX shipments_order ON public.shipments USING btree (order_id, channel_id);
+
+CREATE INDEX shipments_status ON public.shipments USING btree (status, created_at DESC, id) INCLUDE (channel_id);
+
+CREATE INDEX storefront_keys_channel ON public.storefront_keys USING btree (channel_id);
+
+CREATE INDEX track_and_traces_carrier ON public.track_and_traces USING btree (carrier_id, created_at DESC, id);
+
+CREATE INDEX track_and_traces_channel ON public.track_and_traces USING btree (channel_id, created_at DESC, id);
+
+CREATE INDEX track_and_traces_channel_last_modified ON public.track_and_traces USING btree (channel_id, last_modified_at DESC, id);
+
+CREATE INDEX track_and_traces_company ON public.track_and_traces USING btree (company_id, channel_id, created_at DESC, id);
+
+CREATE INDEX track_and_traces_company_last_modified ON public.track_and_traces USING btree (company_id, channel_id, last_modified_at DESC, id);
+
+CREATE INDEX track_and_traces_created ON public.track_and_traces USING btree (created_at DESC, id);
+
+CREATE INDEX track_and_traces_last_modified ON public.track_and_traces USING btree (last_modified_at DESC, id);
+
+CREATE INDEX track_and_traces_order ON public.track_and_traces USING btree (order_id, channel_id);
+
+CREATE INDEX track_and_traces_shipment ON public.track_and_traces USING btree (shipment_id, created_at, id);
+
+CREATE INDEX tracking_events_newest ON public.tracking_events USING btree (track_and_trace_id, occurred_at DESC, status_rank DESC, id DESC);
+
+CREATE TRIGGER api_key_channels_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.api_key_channels FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER api_key_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.api_key_companies FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER api_keys_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.api_keys FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER carrier_descriptions_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.carrier_descriptions FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER carriers_record_created AFTER INSERT ON public.carriers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
+
+CREATE TRIGGER carriers_record_deleted AFTER DELETE ON public.carriers REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
+
+CREATE TRIGGER carriers_record_updated AFTER UPDATE ON public.carriers REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
+
+CREATE TRIGGER carriers_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.carriers FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER carriers_version BEFORE UPDATE ON public.carriers FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
+
+CREATE TRIGGER channels_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.channels FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.companies FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER contact_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contact_companies FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER contacts_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contacts FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER order_status_sets_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.order_status_sets FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER order_status_successors_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.order_status_successors FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER order_statuses_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.order_statuses FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER order_tallies_fold AFTER INSERT ON public.order_tallies REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_tallies();
+
+CREATE TRIGGER orders_pass_company_on AFTER UPDATE OF company_id ON public.orders FOR EACH ROW WHEN ((old.company_id IS DISTINCT FROM new.company_id)) EXECUTE FUNCTION public.pass_company_on();
+
+CREATE TRIGGER orders_record_created AFTER INSERT ON public.orders REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_orders();
+
+CREATE TRIGGER orders_record_deleted AFTER DELETE ON public.orders REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_orders();
+
+CREATE TRIGGER orders_record_updated AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_orders();
+
+CREATE TRIGGER orders_tally_delete AFTER DELETE ON public.orders REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tally_orders();
+
+CREATE TRIGGER orders_tally_insert AFTER INSERT ON public.orders REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_orders();
+
+CREATE TRIGGER orders_tally_truncate AFTER TRUNCATE ON public.orders FOR EACH STATEMENT EXECUTE FUNCTION public.tally_orders();
+
+CREATE TRIGGER orders_tally_update AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_orders();
+
+CREATE TRIGGER orders_version BEFORE UPDATE ON public.orders FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
+
+CREATE TRIGGER shipment_items_count_created AFTER INSERT ON public.shipment_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_items();
+
+CREATE TRIGGER shipment_items_count_deleted AFTER DELETE ON public.shipment_items REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_items();
+
+CREATE TRIGGER shipment_items_count_updated AFTER UPDATE ON public.shipment_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_items();
+
+CREATE TRIGGER shipment_items_record_created AFTER INSERT ON public.shipment_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipment_items();
+
+CREATE TRIGGER shipment_items_record_deleted AFTER DELETE ON public.shipment_items REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipment_items();
+
+CREATE TRIGGER shipment_items_record_updated AFTER UPDATE ON public.shipment_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipment_items();
+
+CREATE TRIGGER shipment_items_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.shipment_items FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
+
+CREATE TRIGGER shipment_items_version BEFORE UPDATE ON public.shipment_items FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
+
+CREATE TRIGGER shipment_tallies_fold AFTER INSERT ON public.shipment_tallies REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_tallies();
+
+CREATE TRIGGER shipments_count_updated AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_shipments();
+
+CREATE TRIGGER shipments_record_created AFTER INSERT ON public.shipments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipments();
+
+CREATE TRIGGER shipments_record_deleted AFTER DELETE ON public.shipments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipments();
+
+CREATE TRIGGER shipments_record_updated AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipments();
+
+CREATE TRIGGER shipments_status_follows BEFORE UPDATE OF status ON public.shipments FOR EACH ROW WHEN (((old.status <> new.status) OR ((new.status IS NULL) AND (old.status IS NOT NULL)))) EXECUTE FUNCTION public.check_shipment_status();
+
+CREATE TRIGGER shipments_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.shipments FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
+
+CREATE TRIGGER shipments_tally_delete AFTER DELETE ON public.shipments REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipments();
+
+CREATE TRIGGER shipments_tally_insert AFTER INSERT ON public.shipments REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipments();
+
+CREATE TRIGGER shipments_tally_truncate AFTER TRUNCATE ON public.shipments FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipments();
+
+CREATE TRIGGER shipments_tally_update AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipments();
+
+CREATE TRIGGER shipments_version BEFORE UPDATE ON public.shipments FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
+
+CREATE TRIGGER storefront_keys_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.storefront_keys FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER track_and_traces_record_created AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_track_and_traces();
+
+CREATE TRIGGER track_and_traces_record_deleted AFTER DELETE ON public.track_and_traces REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_track_and_traces();
+
+CREATE TRIGGER track_and_traces_record_updated AFTER UPDATE ON public.track_and_traces REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_track_and_traces();
+
+CREATE TRIGGER track_and_traces_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.track_and_traces FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
+
+CREATE TRIGGER track_and_traces_version BEFORE UPDATE ON public.track_and_traces FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
+
+CREATE CONSTRAINT TRIGGER transactions_take_position AFTER INSERT ON public.transactions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.take_position();
+
+ALTER TABLE ONLY public.api_key_channels
+    ADD CONSTRAINT api_key_channels_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
+
+ALTER TABLE ONLY public.api_key_channels
+    ADD CONSTRAINT api_key_channels_key_fk FOREIGN KEY (api_key_id) REFERENCES public.api_keys(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.api_key_companies
+    ADD CONSTRAINT api_key_companies_channel_fk FOREIGN KEY (api_key_id, channel_id) REFERENCES public.api_key_channels(api_key_id, channel_id);
+
+ALTER TABLE ONLY public.api_key_companies
+    ADD CONSTRAINT api_key_companies_company_fk FOREIGN KEY (company_id, channel_id) REFERENCES public.companies(id, channel_id);
+
+ALTER TABLE ONLY public.carrier_descriptions
+    ADD CONSTRAINT carrier_descriptions_carrier_fk FOREIGN KEY (carrier_id) REFERENCES public.carriers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.companies
+    ADD CONSTRAINT companies_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
+
+ALTER TABLE ONLY public.companies
+    ADD CONSTRAINT companies_parent_fk FOREIGN KEY (parent_id, channel_id) REFERENCES public.companies(id, channel_id);
+
+ALTER TABLE ONLY public.company_sources
+    ADD CONSTRAINT company_sources_company_fk FOREIGN KEY (company_id, channel_id) REFERENCES public.companies(id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.contact_companies
+    ADD CONSTRAINT contact_companies_company_fk FOREIGN KEY (company_id, channel_id) REFERENCES public.companies(id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.contact_companies
+    ADD CONSTRAINT contact_companies_contact_fk FOREIGN KEY (contact_id, channel_id) REFERENCES public.contacts(id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.contacts
+    ADD CONSTRAINT contacts_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
+
+ALTER TABLE ONLY public.customer_sessions
+    ADD CONSTRAINT customer_sessions_customer_fk FOREIGN KEY (customer_id, channel_id) REFERENCES public.customers(id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
+
+ALTER TABLE ONLY public.order_addresses
+    ADD CONSTRAINT order_addresses_order_fk FOREIGN KEY (order_id, channel_id) REFERENCES public.orders(id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.order_item_sources
+    ADD CONSTRAINT order_item_sources_item_fk FOREIGN KEY (order_item_id, order_id, channel_id) REFERENCES public.order_items(id, order_id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.order_items
+    ADD CONSTRAINT order_items_order_fk FOREIGN KEY (order_id, channel_id) REFERENCES public.orders(id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.order_items
+    ADD CONSTRAINT order_items_parent_fk FOREIGN KEY (parent_order_item_id, order_id, channel_id) REFERENCES public.order_items(id, order_id, channel_id);
+
+ALTER TABLE ONLY public.order_sources
+    ADD CONSTRAINT order_sources_order_fk FOREIGN KEY (order_id, channel_id) REFERENCES public.orders(id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.order_status_successors
+    ADD CONSTRAINT order_status_successors_next_fk FOREIGN KEY (next_status_id) REFERENCES public.order_statuses(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.order_status_successors
+    ADD CONSTRAINT order_status_successors_status_fk FOREIGN KEY (status_id) REFERENCES public.order_statuses(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.order_statuses
+    ADD CONSTRAINT order_statuses_set_fk FOREIGN KEY (status_set_id) REFERENCES public.order_status_sets(id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_company_fk FOREIGN KEY (company_id, channel_id) REFERENCES public.companies(id, channel_id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_contact_fk FOREIGN KEY (contact_id, channel_id) REFERENCES public.contacts(id, channel_id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_customer_fk FOREIGN KEY (customer_id, channel_id) REFERENCES public.customers(id, channel_id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_status_fk FOREIGN KEY (status) REFERENCES public.order_statuses(code);
+
+ALTER TABLE ONLY public.products
+    ADD CONSTRAINT products_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
+
+ALTER TABLE ONLY public.shipment_items
+    ADD CONSTRAINT shipment_items_order_item_fk FOREIGN KEY (order_item_id, order_id, channel_id) REFERENCES public.order_items(id, order_id, channel_id);
+
+ALTER TABLE ONLY public.shipment_items
+    ADD CONSTRAINT shipment_items_shipment_fk FOREIGN KEY (shipment_id, order_id, channel_id) REFERENCES public.shipments(id, order_id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.shipment_sources
+    ADD CONSTRAINT shipment_sources_shipment_fk FOREIGN KEY (shipment_id, order_id, channel_id) REFERENCES public.shipments(id, order_id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.shipments
+    ADD CONSTRAINT shipments_order_fk FOREIGN KEY (order_id, channel_id) REFERENCES public.orders(id, channel_id);
+
+ALTER TABLE ONLY public.storefront_keys
+    ADD CONSTRAINT storefront_keys_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
+
+ALTER TABLE ONLY public.track_and_traces
+    ADD CONSTRAINT track_and_traces_carrier_fk FOREIGN KEY (carrier_id) REFERENCES public.carriers(id);
+
+ALTER TABLE ONLY public.track_and_traces
+    ADD CONSTRAINT track_and_traces_shipment_fk FOREIGN KEY (shipment_id, order_id, channel_id) REFERENCES public.shipments(id, order_id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.tracking_events
+    ADD CONSTRAINT tracking_events_track_and_trace_fk FOREIGN KEY (track_and_trace_id, channel_id) REFERENCES public.track_and_traces(id, channel_id) ON DELETE CASCADE;

@@ -1,0 +1,213 @@
+"""The real service, told to stop while it answers: nobody's request is lost, straight or behind a proxy."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, reserved_port
+
+ROOT = Path(__file__).parents[3]
+QUERY = {"query": "{ __typename }"}
+
+
+class Service:
+    """`python -m app serve` on a port of its own, started and stopped at will."""
+
+    def __init__(self, dsn: str, port: int, log: Path, **settings: str) -> None:
+        self.site = f"http://127.0.0.1:{port}"
+        self.log = log
+        given = {"DATABASE_URL": dsn, "TOKEN_SECRET": TOKEN_SECRET, "HOST": "127.0.0.1", "PORT": str(port)}
+        self._environment = {**os.environ, **given, **settings}
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with self.log.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "app", "serve"), cwd=ROOT, env=self._environment, stdout=output, stderr=output
+            )
+        async with asyncio.timeout(FAR_TOO_LONG), httpx.AsyncClient() as client:
+            while True:
+                assert self._process.returncode is None, self.log.read_text()
+                try:
+                    if (await client.get(f"{self.site}/readyz")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+
+    def tell(self, told: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(told)
+
+    async def end(self) -> int:
+        assert self._process is not None
+        async with asyncio.timeout(FAR_TOO_LONG):
+            return await self._process.wait()
+
+
+@asynccontextmanager
+async def serving(dsn: str, log: Path, **settings: str) -> AsyncIterator[Service]:
+    with reserved_port() as port:
+        service = Service(dsn, port, log, **settings)
+        try:
+            await service.start()
+            yield service
+        finally:
+            if service._process is not None and service._process.returncode is None:
+                service.tell(signal.SIGKILL)
+                await service.end()
+
+
+class Callers:
+    """Asks again and again on connections that are kept alive, and counts the answers by status."""
+
+    def __init__(self, site: str, number: int) -> None:
+        self.seen: Counter[int | str] = Counter()
+        self._site = site
+        self._enough = asyncio.Event()
+        self._calling = [asyncio.create_task(self._call()) for _ in range(number)]
+
+    async def _call(self) -> None:
+        async with httpx.AsyncClient() as client:
+            while not self._enough.is_set():
+                try:
+                    response = await client.post(f"{self._site}/graphql", json=QUERY)
+                    self.seen[response.status_code] += 1
+                except httpx.ConnectError:
+                    self.seen["not there"] += 1
+                    return
+
+    async def until(self, answers: int) -> None:
+        wanted = self.seen[200] + answers
+        async with asyncio.timeout(FAR_TOO_LONG):
+            while self.seen[200] < wanted:  # noqa: ASYNC110  answers set no event
+                await asyncio.sleep(0.01)
+
+    async def end(self) -> None:
+        self._enough.set()
+        await asyncio.gather(*self._calling)
+
+
+async def test_a_service_that_is_told_to_stop_answers_whom_it_has_accepted(demo_dsn: str, tmp_path: Path) -> None:
+    async with serving(demo_dsn, tmp_path / "log") as service:
+        callers = Callers(service.site, 8)
+        await callers.until(100)
+        service.tell(signal.SIGTERM)
+        assert await service.end() == 0
+        await callers.end()
+    # Whoever finds nobody any more had sent nothing yet.
+    assert set(callers.seen) == {200, "not there"}
+
+
+async def test_the_stock_protocol_answers_the_same(demo_dsn: str, tmp_path: Path) -> None:
+    answers = []
+    for protocol in ("waybill", "stock"):
+        async with serving(demo_dsn, tmp_path / protocol, PROTOCOL=protocol) as service, httpx.AsyncClient() as client:
+            response = await client.post(f"{service.site}/graphql", json=QUERY, headers={"x-request-id": "same"})
+            answers.append((response.status_code, response.content, sorted({**response.headers, "date": ""}.items())))
+    assert answers[0] == answers[1]
+
+
+async def test_a_service_that_stops_says_so_and_ends_connections(demo_dsn: str, tmp_path: Path) -> None:
+    async with serving(demo_dsn, tmp_path / "log", DRAIN_SECONDS="60") as service, httpx.AsyncClient() as client:
+        kept = await client.post(f"{service.site}/graphql", json=QUERY)
+        assert "connection" not in kept.headers
+        service.tell(signal.SIGTERM)
+        async with asyncio.timeout(FAR_TOO_LONG):
+            async with httpx.AsyncClient() as other:
+                # What the service does about a signal sets no event here.
+                while (await other.get(f"{service.site}/readyz")).status_code != 503:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            last = await client.post(f"{service.site}/graphql", json=QUERY)
+            assert (last.status_code, last.headers["connection"]) == (200, "close")
+        assert await service.end() == 0
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert {"waybill.http", "uvicorn.error"} <= {line["logger"] for line in lines}
+
+
+async def test_somebody_at_a_terminal_is_not_kept_waiting(demo_dsn: str, tmp_path: Path) -> None:
+    async with serving(demo_dsn, tmp_path / "log", DRAIN_SECONDS="600") as service, httpx.AsyncClient() as client:
+        await client.get(f"{service.site}/healthz")
+        service.tell(signal.SIGINT)
+        assert await service.end() == 0
+
+
+NGINX = """
+worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; user root;
+events {{ worker_connections 256; }}
+http {{
+  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  upstream service {{ server {first} fail_timeout=1s; server {second} fail_timeout=1s; keepalive 8; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{ proxy_pass http://service; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+  }}
+}}
+"""
+
+
+@asynccontextmanager
+async def nginx(folder: Path, **upstreams: str) -> AsyncIterator[str]:
+    """The address of a proxy before two services."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if program is None:
+        pytest.skip("nginx is not installed")
+    with reserved_port() as port:
+        text = NGINX.format(folder=folder, port=port, **upstreams)
+        if os.geteuid() != 0:
+            text = text.replace("user root;", "")
+        (folder / "nginx.conf").write_text(text)
+        process = await asyncio.create_subprocess_exec(program, "-c", str(folder / "nginx.conf"))
+        try:
+            async with asyncio.timeout(FAR_TOO_LONG):
+                while not _answers(port):
+                    assert process.returncode is None
+                    await asyncio.sleep(0.02)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_a_proxy_has_an_answer_for_everybody_while_services_are_replaced(demo_dsn: str, tmp_path: Path) -> None:
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    async with (
+        serving(demo_dsn, tmp_path / "first") as first,
+        serving(demo_dsn, tmp_path / "second") as second,
+        nginx(folder, first=first.site.removeprefix("http://"), second=second.site.removeprefix("http://")) as site,
+    ):
+        callers = Callers(site, 8)
+        for service in (first, second, first):
+            await callers.until(100)
+            service.tell(signal.SIGTERM)
+            assert await service.end() == 0
+            await callers.until(100)
+            await service.start()
+        await callers.until(100)
+        await callers.end()
+    assert set(callers.seen) == {200}
+    assert callers.seen[200] > 700
+
+
+def test_defaults_outlast_the_proxies() -> None:
+    defaults: dict[str, Any] = {name: field.default for name, field in Settings.__dataclass_fields__.items()}
+    assert defaults["keep_alive_seconds"] > 60

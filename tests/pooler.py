@@ -1,0 +1,87 @@
+"""PgBouncer before the tests' server, as a process of its own, where it is installed."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+FAR_TOO_LONG = 30
+
+needs_pgbouncer = pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
+
+_CONFIGURATION = """\
+[databases]
+* = host={host} port={port} user={user} password={password}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {listen_port}
+unix_socket_dir =
+auth_type = any
+pool_mode = {mode}
+default_pool_size = {size}
+max_client_conn = 200
+logfile = {folder}/log
+pidfile = {folder}/pid
+"""
+
+
+@contextmanager
+def pooler(dsn: str, mode: str, size: int = 20) -> Iterator[str]:
+    """The DSN of `dsn` through a PgBouncer that shares connections by `mode`: session or transaction."""
+    assert PGBOUNCER
+    server, listen_port = urlsplit(dsn), _free_port()
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        configuration = folder / "pgbouncer.ini"
+        configuration.write_text(
+            _CONFIGURATION.format(
+                host=server.hostname,
+                port=server.port,
+                user=unquote(server.username or ""),
+                password=unquote(server.password or ""),
+                listen_port=listen_port,
+                mode=mode,
+                size=size,
+                folder=folder,
+            )
+        )
+        # It refuses to be root.
+        account = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+        if account:
+            shutil.chown(folder, "nobody")
+            shutil.chown(configuration, "nobody")
+        process = subprocess.Popen([PGBOUNCER, "-q", str(configuration)], **account)  # type: ignore[call-overload]
+        try:
+            _await(process, listen_port)
+            yield server._replace(netloc=f"{server.username}@127.0.0.1:{listen_port}").geturl()
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _await(process: "subprocess.Popen[bytes]", port: int) -> None:
+    deadline = time.monotonic() + FAR_TOO_LONG
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "pgbouncer has ended"
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+    pytest.fail("pgbouncer does not answer")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

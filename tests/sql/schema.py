@@ -1,0 +1,34 @@
+"""`make schema`: writes sql/schema.sql, the database as all migrations leave it.
+
+It is for reading, and for `test_schema.py`, which holds it to the migrations; the service itself only ever migrates. It
+is always dumped from the embedded server, so that the same migrations give the same text everywhere.
+"""
+
+import asyncio
+import re
+import subprocess
+from pathlib import Path
+
+from app.embedded import programs, temporary
+from app.migrate import migrate
+
+SCHEMA = Path(__file__).parents[2] / "sql" / "schema.sql"
+
+_HEAD = (
+    "-- The database as the migrations leave it, for reading: `make schema` writes this file. See sql/migrations/.\n\n"
+)
+# What a dump says of its session, and of itself.
+_NOISE = re.compile(r"^(?:--.*|SET .*;|SELECT pg_catalog\.set_config.*;|\\(?:un)?restrict .*)\n", re.MULTILINE)
+
+
+def dump(dsn: str) -> str:
+    """The statements that make the schema of the database. Raises CalledProcessError."""
+    command = [programs() / "pg_dump", "--schema-only", "--no-owner", "--no-privileges", dsn]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return _HEAD + re.sub(r"\n{3,}", "\n\n", _NOISE.sub("", text)).strip() + "\n"
+
+
+if __name__ == "__main__":
+    with temporary() as server:
+        asyncio.run(migrate(server.dsn))
+        SCHEMA.write_text(dump(server.dsn), "utf-8")
