@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from app import dev
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 done (an interrupted server, too), 1 could not, 2 wrong usage, 130 interrupted."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if options.serves:
+        _on_hangup(lambda: None)
     try:
         return int(options.command(options) or 0)
     except KeyboardInterrupt:
@@ -150,8 +152,9 @@ def _answer(settings: Settings, listener: socket.socket) -> None:
     from app.http.address import Forwarded
     from app.http.protocol import Protocol
 
+    service = create_app(settings)
     config = uvicorn.Config(
-        Forwarded(create_app(settings), os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),
+        Forwarded(service, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),
         interface="asgi3",  # it would ask for a coroutine function, and take another callable for an old interface
         proxy_headers=False,
         lifespan="on",
@@ -161,7 +164,21 @@ def _answer(settings: Settings, listener: socket.socket) -> None:
         access_log=False,  # the application writes its own, with request ids
     )
     _spare_the_garbage_collector()
+    _on_hangup(service.reload)
     uvicorn.Server(config).run([listener])
+
+
+def _on_hangup(reload: Callable[[], None]) -> None:
+    """SIGHUP calls `reload`; but when it tells that the terminal we were started from is gone, we end."""
+    terminals = [descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor)]
+
+    def handle(_number: int, _frame: object) -> None:
+        if terminals and not any(map(os.isatty, terminals)):
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            reload()
+
+    signal.signal(signal.SIGHUP, handle)
 
 
 def _spare_the_garbage_collector() -> None:
