@@ -36,7 +36,7 @@ class Settings:
 
     `token_secret` signs and checks the service's own HS256 tokens; `jwks_file` names further public keys, each with its
     own `kid` and `alg`. `redis_url` is where workers share their rate limits; without one each counts alone.
-    `login_attempts_per_…` bound the logins of a minute (C-47). `executor` is `plan`, or `plain` to have graphql-core
+    `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is `plan`, or `plain` to have graphql-core
     run everything: the answers are the same.
     """
 
@@ -53,6 +53,7 @@ class Settings:
     executor: str = "plan"
     login_attempts_per_email: int = 5
     login_attempts_per_address: int = 5
+    login_attempts_per_hour: int = 100
     limits: Limits = Limits()
 
     @classmethod
@@ -85,6 +86,7 @@ class Settings:
         read("EXECUTOR", _executor)
         read("LOGIN_ATTEMPTS_PER_EMAIL", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_ADDRESS", _between(1, 1_000))
+        read("LOGIN_ATTEMPTS_PER_HOUR", _between(1, 1_000))
         limit_names = Limits.__dataclass_fields__
         for name in limit_names:
             read(f"LIMIT_{name.upper()}", _between(1, 100_000_000))
