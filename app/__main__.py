@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from app import dev
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 done (an interrupted server, too), 1 could not, 2 wrong usage, 130 interrupted."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if options.serves:
+        _on_hangup(lambda: None)
     try:
         return int(options.command(options) or 0)
     except KeyboardInterrupt:
@@ -175,7 +177,21 @@ def _answer(settings: Settings, listener: socket.socket) -> None:
         access_log=False,  # the application writes its own, with request ids
     )
     _spare_the_garbage_collector()
+    _on_hangup(service.reload)
     Server(config, drain_seconds=settings.drain_seconds, on_stop=say_not_ready).run([listener])
+
+
+def _on_hangup(reload: Callable[[], None]) -> None:
+    """SIGHUP calls `reload`; but when it tells that the terminal we were started from is gone, we end."""
+    terminals = [descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor)]
+
+    def handle(_number: int, _frame: object) -> None:
+        if terminals and not any(map(os.isatty, terminals)):
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            reload()
+
+    signal.signal(signal.SIGHUP, handle)
 
 
 def _spare_the_garbage_collector() -> None:

@@ -1,6 +1,7 @@
 """The composition root: settings in, application out. Nothing else knows all the parts."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -77,9 +78,11 @@ class Waybill:
             planned=settings.executor == "plan",
         )
         self.migrations = frozenset(migrations())
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        self._loop = asyncio.get_running_loop()
         self.db = app.state.db = await until_reachable(lambda: Database.connect(self.settings))
         await self.db.events.start()
         passwords = Passwords()
@@ -88,9 +91,15 @@ class Waybill:
         try:
             yield
         finally:
+            self._loop = None
             passwords.close()
             await self.rate_limits.close()
             await self.db.close()
+
+    def reload(self) -> None:
+        """Reads the keys of tokens anew, between two steps of the loop: this may be called by a signal's handler."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.tokens.reload)
 
     async def open_context(self, scope: Scope) -> Context:
         """A credential that is not accepted is a matter of the fields that need one, so introspection needs none.
@@ -175,6 +184,7 @@ def create_app(settings: Settings) -> "Service":
         middleware.append(Middleware(CrossOrigin, origins))
     service = Service(
         {path: WholeExchange(answering, deadlines) for path, answering in whole.items()},
+        waybill.reload,
         routes=[
             Route("/", index),
             *(Route(path, answering) for path, answering in graphql.items()),
@@ -200,12 +210,14 @@ def create_app(settings: Settings) -> "Service":
 class Service(Starlette):
     """Starlette, which finds what is `answering` by its path alone: it would try one route after the other.
 
-    Whatever is spelt another way goes through the routes, which name the same endpoints.
+    Whatever is spelt another way goes through the routes, which name the same endpoints. `reload` reads anew what
+    operators change while the application runs.
     """
 
-    def __init__(self, answering: Mapping[str, Answering], **options: Any) -> None:
+    def __init__(self, answering: Mapping[str, Answering], reload: Callable[[], None], **options: Any) -> None:
         super().__init__(**options)
         self._answering = answering
+        self.reload = reload
 
     def find(self, scope: Scope) -> Answering | None:
         """What has the answer to a request whole, so that it need not be sent by the messages of ASGI."""

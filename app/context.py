@@ -75,8 +75,11 @@ class Context:
     def require(self, scope: str | None = None) -> Viewer:
         """The viewer, who holds `scope` if one is named. Raises `NotAuthenticated` or `Forbidden`."""
         viewer = self.viewer
-        if scope is not None and scope not in viewer.scopes:
-            raise Forbidden(f"This needs the scope {scope}.")
+        if scope is not None:
+            if scope not in viewer.scopes:
+                raise Forbidden(f"This needs the scope {scope}.")
+            if self.writing is not None:
+                self.writing.shown.scopes.add(scope)
         return viewer
 
     def storefront(self) -> asyncpg.Record:
@@ -111,7 +114,7 @@ class Context:
             self.writing = await Write.begin(self.db, viewer.subject, self.request_id)
             self.writing.tables = tables
             if self._idempotency_key is not None:
-                await self.writing.claim(self._idempotency_key)
+                await self.writing.claim(self._idempotency_key, viewer.scope, viewer.scopes)
 
     async def fetch_tree(
         self,
@@ -173,7 +176,11 @@ class Context:
 
     def may(self, scope: str) -> bool:
         """Whether there is a viewer, and it holds `scope`."""
-        return self._viewer is not None and scope in self._viewer.scopes
+        if self._viewer is None or scope not in self._viewer.scopes:
+            return False
+        if self.writing is not None:
+            self.writing.shown.scopes.add(scope)
+        return True
 
     def held(self, tables: Tables[Any, Any]) -> Callable[[Any], Any] | None:
         """What gives the value of a key that is kept now, or None for another; None where nothing is kept."""

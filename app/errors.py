@@ -12,7 +12,7 @@
     ├── Conflict                       CONFLICT                 somebody else writes here at this moment
     │   └── VersionConflict            CONFLICT                 the row is not the one that was read; tells its version
     ├── IdempotencyKeyReused           IDEMPOTENCY_KEY_REUSED   the key stands for another request
-    ├── TooManyAttempts                TOO_MANY_ATTEMPTS        logins beyond the limit of a minute
+    ├── TooManyAttempts                TOO_MANY_ATTEMPTS        logins beyond a limit
     ├── NotFound                       the row does not exist, or is not the caller's: nobody can tell which
     │   ├── ShipmentNotFound           SHIPMENT_NOT_FOUND_ERROR
     │   ├── ShipmentItemNotFound       SHIPMENT_ITEM_NOT_FOUND_ERROR

@@ -52,7 +52,7 @@ class Settings:
     `pool_wait_seconds` how long it may wait for a connection, with no more than `pool_queue` that do.
     A request has `head_seconds` for its head, and a connection is kept open for `keep_alive_seconds` without one. A
     server that is told to stop goes on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or
-    `stock` for uvicorn's own. `login_attempts_per_…` bound the logins of a minute (C-47). `executor` is `plan`, or
+    `stock` for uvicorn's own. `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is `plan`, or
     `plain` to have graphql-core run everything: the answers are the same.
     """
 
@@ -79,6 +79,7 @@ class Settings:
     executor: str = "plan"
     login_attempts_per_email: int = 5
     login_attempts_per_address: int = 5
+    login_attempts_per_hour: int = 100
     limits: Limits = Limits()
 
     @classmethod
@@ -121,6 +122,7 @@ class Settings:
         read("EXECUTOR", _one_of("plan", "plain"))
         read("LOGIN_ATTEMPTS_PER_EMAIL", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_ADDRESS", _between(1, 1_000))
+        read("LOGIN_ATTEMPTS_PER_HOUR", _between(1, 1_000))
         limit_names = Limits.__dataclass_fields__
         for name in limit_names:
             read(f"LIMIT_{name.upper()}", _between(1, 100_000_000))

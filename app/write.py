@@ -1,7 +1,7 @@
 """The writes of one request: a single transaction, from the first write to the answer that tells of it."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ from app.errors import (
     CarrierAlreadyExists,
     CarrierInUse,
     Conflict,
+    Forbidden,
     IdempotencyKeyReused,
     OutcomeUnknown,
     ReadOnly,
@@ -22,9 +23,10 @@ from app.errors import (
     WaybillError,
 )
 from app.faults import Loss, fault_of, loss_of
-from sql import Scope, Statement, load
+from sql import Reach, Scope, Statement, load
 
 SQL = load("write")
+ORDER = load("order")
 
 _OURS = Scope.everything()
 # The triggers read, after they have waited, what others have committed meanwhile: see the migration.
@@ -62,12 +64,34 @@ class AlreadyAnswered(WaybillError):
     code = "CONFLICT"
 
 
+class Shown:
+    """What an answer rests on: the orders whose rows were read for it, and the `scopes` that opened fields of it.
+
+    Whoever may see an order may see everything that hangs on it, so these tell later who may see the answer.
+    """
+
+    def __init__(self) -> None:
+        self.scopes: set[str] = set()
+        self.order_ids: set[int] = set()
+        self.shipment_ids: set[str] = set()
+
+    def add(self, noun: str, rows: Sequence[asyncpg.Record]) -> None:
+        """`rows` of a statement of `noun`. Those that name no order and no shipment hang on others, or on none."""
+        columns = set(rows[0].keys()) if rows else set()
+        if "order_id" in columns:
+            self.order_ids.update(row["order_id"] for row in rows)
+        elif noun == "order" and "id" in columns:
+            self.order_ids.update(row["id"] for row in rows)
+        elif "shipment_id" in columns:
+            self.shipment_ids.update(str(row["shipment_id"]) for row in rows)
+
+
 class Write:
     """The transaction in which all statements of a request run, one after another, from `begin` to `close`.
 
     `answer` is what the same request was answered before. `is_broken` tells that a statement failed, so that nothing
     of the transaction can stay, and `is_worth_repeating` that others were in its way, who are gone now. `tables` are
-    those it writes of which rows are kept in memory.
+    those it writes of which rows are kept in memory. `shown` is what an answer that is kept will rest on.
     """
 
     def __init__(self, db: Database, connection: asyncpg.Connection, transaction_id: str, actor: str) -> None:
@@ -75,11 +99,13 @@ class Write:
         self.is_broken = False
         self.is_worth_repeating = False
         self.tables: frozenset[str] = frozenset()
+        self.shown = Shown()
         self._db = db
         self._connection: asyncpg.Connection | None = connection
         self._transaction_id = transaction_id
         self._actor = actor
         self._key: IdempotencyKey | None = None
+        self._scope = _OURS
         self._turn = asyncio.Lock()
         self._broken_by: WaybillError | None = None
 
@@ -95,9 +121,13 @@ class Write:
             raise ReadOnly(reason="transaction_read_only")
         return cls(db, connection, row["transaction_id"], actor)
 
-    async def claim(self, key: IdempotencyKey) -> None:
-        """Raises `AlreadyAnswered`, `IdempotencyKeyReused`, and `Conflict` while the same key is in flight."""
-        self._key = key
+    async def claim(self, key: IdempotencyKey, scope: Scope, scopes: frozenset[str]) -> None:
+        """`scope` and `scopes` are what the caller may see and do.
+
+        Raises `AlreadyAnswered`, `IdempotencyKeyReused`, `Conflict` while the same key is in flight, and `Forbidden`
+        where the answer shows what the caller may not see any more.
+        """
+        self._key, self._scope = key, scope
         [claim] = await self.fetch(SQL.claim_key, _OURS, actor=self._actor, key=key.text)
         if not claim["is_claimed"]:
             raise Conflict("A request with this idempotency key is being answered at this moment.")
@@ -105,8 +135,24 @@ class Write:
         for row in await self.fetch(SQL.answer_by_key, _OURS, actor=self._actor, key=key.text):
             if row["request_hash"] != key.request_hash:
                 raise IdempotencyKeyReused
+            if not (scopes.issuperset(row["scopes"]) and await self._sees(row, scope)):
+                raise Forbidden(
+                    "This request has been answered, and the answer shows what you may not see any more.",
+                    path="Idempotency-Key",
+                    rule="must be that of a request whose answer you may still see",
+                )
             self.answer = row["response"]
             raise AlreadyAnswered("This request has been answered.")
+
+    async def _sees(self, kept: asyncpg.Record, scope: Scope) -> bool:
+        """Whether all that a kept answer rests on exists for the viewer: orders move from company to company."""
+        if scope.reach is Reach.EVERYTHING:
+            return True
+        if not kept["order_ids"]:
+            return kept["order_ids"] is not None and set(scope.channel_ids).issuperset(kept["channel_ids"])
+        rows = await self.fetch(ORDER.by_ids, scope, ids=kept["order_ids"])
+        visible = {(row["id"], row["channel_id"]) for row in rows}
+        return visible.issuperset(zip(kept["order_ids"], kept["channel_ids"], strict=True))
 
     async def fetch(self, statement: Statement, scope: Scope, **values: Any) -> list[asyncpg.Record]:
         """The rows of `statement`, as `Database.fetch` gives them.
@@ -118,7 +164,10 @@ class Write:
             if self._broken_by is not None:
                 raise self._broken_by
             with self._refusing():
-                return await self._db.fetch(statement, scope, on=self._open_connection(), **values)
+                rows = await self._db.fetch(statement, scope, on=self._open_connection(), **values)
+        if self._key is not None:
+            self.shown.add(statement.noun, rows)
+        return rows
 
     async def commit(self, response: bytes) -> None:
         """Keeps `response` together with what it tells of. Raises what `fetch` raises: then nothing has changed.
@@ -127,8 +176,7 @@ class Write:
         and nobody can be asked what has become of it.
         """
         if key := self._key:
-            values = {"key": key.text, "request_hash": key.request_hash, "response": response}
-            await self.fetch(SQL.keep_answer, _OURS, actor=self._actor, **values)
+            await self._keep(key, response)
         async with self._turn:
             with self._refusing():
                 await self._commit(self._open_connection())
@@ -154,6 +202,22 @@ class Write:
         if outcome is None:
             raise OutcomeUnknown(reason=type(error).__name__) from error
         return outcome
+
+    async def _keep(self, key: IdempotencyKey, response: bytes) -> None:
+        shown = self.shown
+        await self.fetch(
+            SQL.keep_answer,
+            _OURS,
+            actor=self._actor,
+            key=key.text,
+            request_hash=key.request_hash,
+            response=response,
+            scopes=sorted(shown.scopes),
+            order_ids=list(shown.order_ids),
+            shipment_ids=list(shown.shipment_ids),
+            sees_all=self._scope.reach is Reach.EVERYTHING,
+            channel_ids=self._scope.channel_ids,
+        )
 
     async def close(self) -> None:
         """Takes back what is not committed. A statement that is still under way ends before; none begins any more."""

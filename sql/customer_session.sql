@@ -49,6 +49,16 @@ WITH sessions AS (
   WHERE (id, channel_id) IN (
     SELECT id, channel_id FROM customer_sessions WHERE expires_at < now() ORDER BY expires_at LIMIT 20 FOR UPDATE SKIP LOCKED
   )
+), addresses AS (
+  DELETE FROM login_addresses
+  WHERE key_hash IN (
+    SELECT key_hash
+    FROM login_addresses
+    WHERE good_at < now() - :remembered::interval
+    ORDER BY good_at
+    LIMIT 20
+    FOR UPDATE SKIP LOCKED
+  )
 )
 DELETE FROM login_attempts
 WHERE key_hash IN (

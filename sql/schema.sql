@@ -814,6 +814,9 @@ CREATE TABLE public.idempotency_keys (
     request_hash bytea NOT NULL,
     response bytea NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    scopes text[] DEFAULT '{orders:read,shipments:read}'::text[] NOT NULL,
+    order_ids integer[],
+    channel_ids integer[],
     CONSTRAINT idempotency_keys_hash_sha256 CHECK ((length(request_hash) = 32)),
     CONSTRAINT idempotency_keys_key_length CHECK (((length(key) >= 1) AND (length(key) <= 255)))
 );
@@ -822,6 +825,28 @@ COMMENT ON COLUMN public.idempotency_keys.actor IS 'subject of the viewer: keys 
 
 COMMENT ON COLUMN public.idempotency_keys.request_hash IS 'of document, operation name and variables';
 
+COMMENT ON COLUMN public.idempotency_keys.scopes IS 'that opened fields of the answer; all that can where nobody noted them';
+
+COMMENT ON COLUMN public.idempotency_keys.order_ids IS 'whose rows the answer shows; null where nobody noted them';
+
+COMMENT ON COLUMN public.idempotency_keys.channel_ids IS 'of these orders, one by one; of an answer without orders, those that the caller could see';
+
+CREATE TABLE public.login_addresses (
+    key_hash bytea NOT NULL,
+    account_hash bytea NOT NULL,
+    good_at timestamp with time zone NOT NULL,
+    CONSTRAINT login_addresses_account_sha256 CHECK ((length(account_hash) = 32)),
+    CONSTRAINT login_addresses_key_sha256 CHECK ((length(key_hash) = 32))
+);
+
+COMMENT ON TABLE public.login_addresses IS 'from where customers have logged in: twenty addresses of each, for thirty days';
+
+COMMENT ON COLUMN public.login_addresses.key_hash IS 'HMAC of an e-mail of a channel together with a client address';
+
+COMMENT ON COLUMN public.login_addresses.account_hash IS 'HMAC of the e-mail alone';
+
+COMMENT ON COLUMN public.login_addresses.good_at IS 'when the last login from there was good';
+
 CREATE TABLE public.login_attempts (
     key_hash bytea NOT NULL,
     attempted_at timestamp with time zone[] NOT NULL,
@@ -829,9 +854,9 @@ CREATE TABLE public.login_attempts (
     CONSTRAINT login_attempts_key_sha256 CHECK ((length(key_hash) = 32))
 );
 
-COMMENT ON COLUMN public.login_attempts.key_hash IS 'HMAC of what attempts are counted for: an e-mail of a channel, or a client address';
+COMMENT ON COLUMN public.login_attempts.key_hash IS 'HMAC of what attempts are counted for, and of the name of the count';
 
-COMMENT ON COLUMN public.login_attempts.attempted_at IS 'the counted attempts of the last minute, oldest first; as many as are allowed at most';
+COMMENT ON COLUMN public.login_attempts.attempted_at IS 'the counted attempts of the last minute or hour, oldest first; as many as are allowed at most';
 
 CREATE TABLE public.order_addresses (
     id integer NOT NULL,
@@ -1273,6 +1298,9 @@ ALTER TABLE ONLY public.customers
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pk PRIMARY KEY (actor, key);
 
+ALTER TABLE ONLY public.login_addresses
+    ADD CONSTRAINT login_addresses_pk PRIMARY KEY (key_hash);
+
 ALTER TABLE ONLY public.login_attempts
     ADD CONSTRAINT login_attempts_pk PRIMARY KEY (key_hash);
 
@@ -1402,6 +1430,10 @@ CREATE INDEX customer_sessions_expiry ON public.customer_sessions USING btree (e
 CREATE UNIQUE INDEX customers_email_unique ON public.customers USING btree (channel_id, lower(email));
 
 CREATE INDEX idempotency_keys_created ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX login_addresses_account ON public.login_addresses USING btree (account_hash, good_at);
+
+CREATE INDEX login_addresses_good ON public.login_addresses USING btree (good_at);
 
 CREATE INDEX login_attempts_latest ON public.login_attempts USING btree (latest_at);
 

@@ -16,14 +16,24 @@ SELECT set_config('waybill.actor', :actor, true), set_config('waybill.request_id
 SELECT pg_try_advisory_xact_lock(hashtextextended(:actor || ' ' || :key, 1470275861)) AS is_claimed;
 
 -- name: answer_by_key
-SELECT request_hash, response FROM idempotency_keys WHERE actor = :actor AND key = :key;
+SELECT request_hash, response, scopes, order_ids, channel_ids FROM idempotency_keys WHERE actor = :actor AND key = :key;
 
--- Takes a few old answers away in passing, twice as late as callers may rely on.
+-- Takes a few old answers away in passing, twice as late as callers may rely on. The orders are those named, and those of
+-- the shipments that are: of several channels that have one of that id, those that the caller sees.
 -- name: keep_answer
 WITH old AS (
   DELETE FROM idempotency_keys
   WHERE (actor, key) IN (
     SELECT actor, key FROM idempotency_keys
     WHERE created_at < now() - interval '48 hours' ORDER BY created_at LIMIT 10 FOR UPDATE SKIP LOCKED)
+), shown AS (
+  SELECT unnest(:order_ids::int[]) AS id
+  UNION
+  SELECT s.order_id FROM shipments s WHERE s.id = ANY(:shipment_ids::uuid[])
 )
-INSERT INTO idempotency_keys (actor, key, request_hash, response) VALUES (:actor, :key, :request_hash, :response);
+INSERT INTO idempotency_keys (actor, key, request_hash, response, scopes, order_ids, channel_ids)
+SELECT :actor, :key, :request_hash, :response, :scopes, coalesce(array_agg(o.id), '{}'),
+  coalesce(array_agg(o.channel_id), :channel_ids::int[])
+FROM shown
+JOIN orders o USING (id)
+WHERE :sees_all OR o.channel_id = ANY(:channel_ids);

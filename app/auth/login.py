@@ -3,15 +3,22 @@
 A token is `<id of the session>|<JWT>` (C-42). The JWT says who and until when; the row of the session is read with
 every request, so a logout holds at once on all workers.
 
-Attempts are counted in PostgreSQL, shared by all workers and kept over restarts, before a password is looked at: for
-the e-mail within its channel, and for the client's address. The server of a shop logs in for all its visitors from one
-address, so an attempt that succeeds is not counted for the address, nor is one that its e-mail's own limit refused:
-neither honest visitors nor one who hammers a single account lock out the shop (C-47).
+Attempts are counted in PostgreSQL, shared by all workers and kept over restarts, before a password is looked at (C-47):
+
+- of a minute, for the client's address: those that fail. The server of a shop may log in for all its visitors from one
+  address, so an attempt that succeeds is not counted;
+- of a minute, for an e-mail of a channel at that address: all, so nobody is locked out by somebody at another address;
+- of an hour, for an e-mail of a channel from all addresses, and for its share at each of them: those that fail. This is
+  for who guesses from many addresses. An address from which this customer has logged in lately is free of it, so that
+  they cannot lock the customer out there.
+
+An attempt that one count refuses is counted by none. All is the same for an e-mail that is nobody's.
 """
 
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,6 +34,14 @@ from app.settings import Settings
 from sql import Scope, Statement, load
 
 LIFETIME = timedelta(days=7)
+# An address from which a customer has logged in is known for so long, and so many of them are.
+REMEMBERED = timedelta(days=30)
+REMEMBERED_ADDRESSES = 20
+
+# No address alone uses up what an e-mail is allowed in an hour: it takes so many.
+SHARES = 5
+
+_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 _EVERYTHING = Scope.everything()
 _SESSIONS = load("customer_session")
@@ -54,6 +69,28 @@ class Session:
     api_token: str
 
 
+@dataclass(frozen=True)
+class _Count:
+    """So many attempts are `allowed` within the `window`, of which those that succeed count only if `counts_all`."""
+
+    key_hash: bytes
+    allowed: int
+    window: timedelta
+    counts_all: bool = False
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """`account` is a channel and an e-mail, whether it is anybody's or not."""
+
+    account: tuple[str, str]
+    address: str
+
+
+# A count that an attempt was taken for, and the instant that it is counted under.
+_Taken = tuple[_Count, datetime]
+
+
 class Logins:
     def __init__(self, db: Database, tokens: Tokens, passwords: Passwords, settings: Settings) -> None:
         self._db = db
@@ -62,21 +99,32 @@ class Logins:
         self._secret = settings.token_secret.encode()
         self._per_email = settings.login_attempts_per_email
         self._per_address = settings.login_attempts_per_address
+        self._per_hour = settings.login_attempts_per_hour
 
     async def open(self, channel_id: int, email: str, password: str, address: str) -> Session:
-        """Raises `TooManyAttempts`, `WrongPassword` or `Suspended`. `address` is the client's; empty is not counted."""
-        counted = await self._count(channel_id, email, address)
+        """Raises `TooManyAttempts`, `WrongPassword` or `Suspended`. `address` is the client's; empty is none."""
+        # Told by the database, which finds the customer by it: what spells an e-mail alike is counted alike.
+        [spelling] = await self._db.fetch(_ATTEMPTS.spelling, _EVERYTHING, email=email)
+        attempt = _Attempt((str(channel_id), spelling["email"]), address)
+        taken = await self._count(attempt)
         row = await self._row(_SESSIONS.customer_by_email, channel_id=channel_id, email=email)
         password_hash = row["password_hash"] if row else None
         # Once on every path, whoever the e-mail belongs to.
         matches = await self._passwords.matches(password_hash, password)
-        await self._row(_SESSIONS.prune)
+        await self._row(_SESSIONS.prune, remembered=REMEMBERED)
         if row is None or not matches:
             raise WrongPassword
-        await self._give_back(address, counted)
+        await self._give_back((count, instant) for count, instant in taken if not count.counts_all)
         if row["is_suspended"]:
             raise Suspended
-        return await self.start(channel_id, row)
+        session = await self.start(channel_id, row)
+        await self._row(
+            _ATTEMPTS.remember,
+            key_hash=self._key("known", *attempt.account, address),
+            account_hash=self._key("account", *attempt.account),
+            others=REMEMBERED_ADDRESSES - 1,
+        )
+        return session
 
     async def close(self, viewer: Viewer) -> bool:
         """Ends the session of a customer's token; False where another request has ended it meanwhile."""
@@ -111,29 +159,51 @@ class Logins:
         token = self._tokens.issue(f"customer:{customer['id']}", LIFETIME, jti=session_id)
         return Session(customer["id"], f"{session_id}|{token}", api_token)
 
-    async def _count(self, channel_id: int, email: str, address: str) -> datetime | None:
-        """The instant under which the attempt is counted for the address. Raises `TooManyAttempts`.
+    async def _count(self, attempt: _Attempt) -> list[_Taken]:
+        """Raises `TooManyAttempts`; the attempt is counted nowhere then.
 
         The address comes first: one that is over its limit must not use up the attempts of other people's e-mails.
         """
-        counted = await self._take(self._key("address", address), self._per_address) if address else None
+        taken: list[_Taken] = []
         try:
-            await self._take(self._key("email", str(channel_id), email.lower()), self._per_email)
+            await self._take(self._counts_of_minute(attempt), taken)
+            if not await self._is_known(attempt):
+                await self._take(self._counts_of_hour(attempt), taken)
         except TooManyAttempts:
-            await self._give_back(address, counted)
+            await self._give_back(taken)
             raise
-        return counted
+        return taken
 
-    async def _take(self, key_hash: bytes, allowed: int) -> datetime:
-        row = await self._row(_ATTEMPTS.take, key_hash=key_hash, allowed=allowed)
-        if row is None:
-            raise TooManyAttempts
-        counted: datetime = row["latest_at"]
-        return counted
+    def _counts_of_minute(self, attempt: _Attempt) -> Iterator[_Count]:
+        if attempt.address:
+            yield _Count(self._key("address", attempt.address), self._per_address, _MINUTE)
+        pair = self._key("pair", *attempt.account, attempt.address)
+        yield _Count(pair, self._per_email, _MINUTE, counts_all=True)
 
-    async def _give_back(self, address: str, counted: datetime | None) -> None:
-        if counted is not None:
-            await self._row(_ATTEMPTS.give_back, key_hash=self._key("address", address), attempted_at=counted)
+    def _counts_of_hour(self, attempt: _Attempt) -> Iterator[_Count]:
+        share = self._key("share", *attempt.account, attempt.address)
+        yield _Count(share, max(self._per_hour // SHARES, 1), _HOUR)
+        yield _Count(self._key("hour", *attempt.account), self._per_hour, _HOUR)
+
+    async def _is_known(self, attempt: _Attempt) -> bool:
+        key_hash = self._key("known", *attempt.account, attempt.address)
+        row = await self._row(_ATTEMPTS.is_known, key_hash=key_hash, remembered=REMEMBERED)
+        return row is not None and row["is_known"]
+
+    async def _take(self, counts: Iterable[_Count], taken: list[_Taken]) -> None:
+        """Adds to `taken`. Raises `TooManyAttempts`."""
+        for count in counts:
+            values = {"key_hash": count.key_hash, "allowed": count.allowed, "window": count.window}
+            row = await self._row(_ATTEMPTS.take, **values)
+            if row is None:
+                raise TooManyAttempts
+            taken.append((count, row["latest_at"]))
+
+    async def _give_back(self, taken: Iterable[_Taken]) -> None:
+        given = [(count.key_hash, instant) for count, instant in taken]
+        if given:
+            key_hashes, instants = zip(*given, strict=True)
+            await self._row(_ATTEMPTS.give_back, key_hashes=key_hashes, attempted_at=instants)
 
     def _key(self, *parts: str) -> bytes:
         """Keyed, so that who reads the table cannot try out e-mails and addresses."""

@@ -8,17 +8,21 @@ A token is believed when (decision 11, RFC 8725)
 - it has at most 4,096 characters: three segments of base64url, header and payload strict JSON objects;
 - its `kid` names one of our keys, its `alg` is the one algorithm of that key, and `crit` and `b64` are absent;
 - `exp`, `iat`, `aud`, `iss` and `sub` are there, of the right type, ours, and in force now.
+
+Who verifies a token looks whether the JWKS file has changed, once a second at most, and at once for a key that is not
+known. All tokens are then verified anew: a key that was taken out of the file opens nothing a second later.
 """
 
 import hashlib
 import json
+import logging
+import math
 import re
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -26,13 +30,22 @@ from jose import jwk, jws
 from jose.backends.base import Key
 from jose.utils import base64url_decode, base64url_encode
 
+from app.auth.watched_file import WatchedFile
 from app.errors import NotAuthenticated
 from app.settings import MINIMUM_SECRET_BYTES, Settings, SettingsError
+
+logger = logging.getLogger("waybill.auth")
 
 OWN_KEY = "waybill"
 MAXIMUM_LENGTH = 4_096
 MAXIMUM_CACHED = 10_000
+MAXIMUM_JWKS_BYTES = 256_000
 CLOCK_SKEW = 30
+
+LOOK_SECONDS = 1.0
+# Whoever sends made-up keys must not make us look for each: so many are looked for in such a time, each of them once.
+UNKNOWN_KEYS = 10
+UNKNOWN_KEYS_SECONDS = 0.1
 
 _SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _NAME = re.compile(r"[!-~]{1,255}")
@@ -62,7 +75,7 @@ class Tokens:
         """Raises `SettingsError` that names every unusable key of the JWKS file."""
         self._issuer = settings.token_issuer
         self._audience = settings.token_audience
-        self._keys = _keys(settings)
+        self._keys = _KeyRing(settings)
         self._clock = clock
         self._verified: dict[bytes, Claims] = {}
 
@@ -72,6 +85,11 @@ class Tokens:
             return self._cached(token)
         except Exception as fault:
             raise NotAuthenticated from fault
+
+    def reload(self) -> None:
+        """Reads the JWKS file now. Where it cannot be used, all stays as it was, and the log says why."""
+        if self._keys.reload():
+            self._verified = {}
 
     def forget(self, jti: str) -> None:
         """Drops a verified token, so that its next use is looked at anew."""
@@ -91,33 +109,38 @@ class Tokens:
             "exp": issued_at + int(lifetime.total_seconds()),
         }
         claims = {"jti": secrets.token_urlsafe(16)} | claims
-        algorithm, key = self._keys[OWN_KEY]
+        algorithm, key = self._keys.by_kid[OWN_KEY]
         return jws.sign(claims | registered, key, headers={"kid": OWN_KEY}, algorithm=algorithm)
 
     def _cached(self, token: str) -> Claims:
         _require(len(token) <= MAXIMUM_LENGTH and _SHAPE.fullmatch(token), "shape")
+        now = self._clock()
+        if self._keys.have_changed(now):
+            self._verified = {}
         # The whole text is the key: a lookup by what an unverified token says of itself (its jti, its signature)
         # would accept a forged payload that borrows them.
         key = hashlib.sha256(token.encode()).digest()
         claims = self._verified.get(key)
         if claims is None:
-            claims = self._read(token)
+            claims = self._read(token, now)
             if len(self._verified) >= MAXIMUM_CACHED:
                 del self._verified[next(iter(self._verified))]
             self._verified[key] = claims
-        elif claims.expires_at <= self._clock():
+        elif claims.expires_at <= now:
             del self._verified[key]
             raise ValueError("exp")
         return claims
 
-    def _read(self, token: str) -> Claims:
+    def _read(self, token: str, now: float) -> Claims:
         segments = token.split(".")
         header, signature = _json_object(_decode(segments[0])), segments[2]
         _decode(signature)
         _require("crit" not in header and "b64" not in header, "extension of JWS")
         _require(str(header.get("typ", "jwt")).lower() in _TYPES, "typ")
         _require(isinstance(header.get("kid"), str), "kid")
-        algorithm, key = self._keys[header["kid"]]
+        if header["kid"] not in self._keys.by_kid and self._keys.look_for(header["kid"], now):
+            self._verified = {}
+        algorithm, key = self._keys.by_kid[header["kid"]]
         _require(header.get("alg") == algorithm, "alg")
         return self._claims(_json_object(jws.verify(token, key, [algorithm])))
 
@@ -140,6 +163,81 @@ class Tokens:
         )
 
 
+class _KeyRing:
+    """The keys by `kid`, each with its one algorithm: our own, and those of the JWKS file as it is now.
+
+    A file that cannot be used leaves the keys as they were.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises `SettingsError` that names every unusable key."""
+        self._own = _own_key(settings.token_secret)
+        self.by_kid = self._own
+        self._file: WatchedFile | None = None
+        # In between there is nothing to look at: never, where there is no file.
+        self._looked_at, self._look_at = -math.inf, math.inf
+        self._unknown: set[str] = set()
+        self._unknown_since = -math.inf
+        self._contents: bytes | None = None  # good or not
+        self._fault = ""
+        if settings.jwks_file is not None:
+            self._file = WatchedFile(settings.jwks_file, MAXIMUM_JWKS_BYTES)
+            self._contents = _contents(self._file)
+            self.by_kid = self._own | _keys_of(self._contents or b"")
+            self._look_at = -math.inf
+
+    def have_changed(self, now: float) -> bool:
+        """Looks at the file, if it is time to. A clock that was set back makes it time."""
+        if self._looked_at <= now < self._look_at:
+            return False
+        return self._look(now)
+
+    def look_for(self, kid: str, now: float) -> bool:
+        """Whether the keys changed while nobody looked; that `kid` is among them is not said."""
+        if self._file is None:
+            return False
+        if not self._unknown_since <= now < self._unknown_since + UNKNOWN_KEYS_SECONDS:
+            self._unknown, self._unknown_since = set(), now
+        if kid in self._unknown or len(self._unknown) >= UNKNOWN_KEYS:
+            return False
+        self._unknown.add(kid)
+        return self._look(now)
+
+    def _look(self, now: float) -> bool:
+        self._looked_at, self._look_at = now, now + LOOK_SECONDS if self._file else math.inf
+        return self._file is not None and self._read(self._file)
+
+    def reload(self) -> bool:
+        """Reads the file whatever its times say, and tells in the log what came of it. Whether the keys changed."""
+        if self._file is None:
+            return False
+        self._fault, self._contents = "", None
+        return self._read(self._file, anyway=True)
+
+    def _read(self, file: WatchedFile, *, anyway: bool = False) -> bool:
+        try:
+            contents = _contents(file, anyway=anyway)
+            if contents is None:
+                return False
+            former, self._contents, self._fault = self._contents, contents, ""
+            if contents == former:
+                return False
+            keys = self._own | _keys_of(contents)
+        except SettingsError as error:
+            self._complain(str(error).replace("\n", "; "))
+            return False
+        facts = {"added": sorted(keys.keys() - self.by_kid), "removed": sorted(self.by_kid.keys() - keys)}
+        self.by_kid = keys
+        logger.info("JWKS_FILE was read anew", extra={"facts": facts})
+        return True
+
+    def _complain(self, fault: str) -> None:
+        """Once of a fault that stays."""
+        if fault != self._fault:
+            logger.error("the keys stay as they were: %s", fault)
+        self._fault = fault
+
+
 class _Ed25519Key(Key):
     """EdDSA, which python-jose lacks, as one of its keys."""
 
@@ -152,19 +250,32 @@ class _Ed25519Key(Key):
         return True
 
 
-def _keys(settings: Settings) -> dict[str, tuple[str, Key]]:
-    """Our keys by `kid`, each with its one algorithm."""
+Keys = dict[str, tuple[str, Key]]
+
+
+def _own_key(secret: str) -> Keys:
     try:
-        keys = {OWN_KEY: ("HS256", _hmac_key(settings.token_secret.encode()))}
+        return {OWN_KEY: ("HS256", _hmac_key(secret.encode()))}
     except Exception as fault:
         raise SettingsError(f"TOKEN_SECRET {fault}") from None
-    if settings.jwks_file is None:
-        return keys
+
+
+def _contents(file: WatchedFile, *, anyway: bool = False) -> bytes | None:
+    """None where nothing has changed. Raises `SettingsError`."""
+    try:
+        return file.changed(anyway=anyway)
+    except OSError as fault:
+        raise SettingsError(f"JWKS_FILE cannot be read: {fault.strerror}") from None
+
+
+def _keys_of(contents: bytes) -> Keys:
+    """The keys of a JWKS by `kid`, each with its one algorithm. Raises `SettingsError` that names all unusable ones."""
+    keys: Keys = {}
     faults: list[str] = []
-    for place, entry in enumerate(_jwks(settings.jwks_file)):
+    for place, entry in enumerate(_jwks(contents)):
         try:
             kid = _name(entry["kid"])
-            _require(kid not in keys, "has the kid of another key")
+            _require(kid != OWN_KEY and kid not in keys, "has the kid of another key")
             keys[kid] = (entry["alg"], _public_key(entry))
         except Exception as fault:
             faults.append(f"JWKS_FILE key {place} {_reason(fault)}")
@@ -173,9 +284,9 @@ def _keys(settings: Settings) -> dict[str, tuple[str, Key]]:
     return keys
 
 
-def _jwks(path: Path) -> list[dict[str, Any]]:
+def _jwks(contents: bytes) -> list[dict[str, Any]]:
     try:
-        entries = _json_object(path.read_bytes())["keys"]
+        entries = _json_object(contents)["keys"]
         _require(isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries), "")
     except Exception:
         raise SettingsError('JWKS_FILE must hold {"keys": [...]}') from None

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -184,10 +185,13 @@ async def test_login_sweeps_up_old_sessions_and_attempts(logins: Logins, db: Dat
     await db.pool.execute(
         "UPDATE customer_sessions SET created_at = now() - interval '9 days', expires_at = now() - interval '2 days'"
     )
+    await attempt(logins, "nobody@example.com")
     await db.pool.execute("UPDATE login_attempts SET latest_at = now() - interval '2 hours'")
+    await db.pool.execute("UPDATE login_addresses SET good_at = now() - interval '31 days'")
     await logins.open(1, *JANE, "192.0.2.2")
     assert await db.pool.fetchval("SELECT count(*) FROM customer_sessions") == 1
-    assert await db.pool.fetchval("SELECT count(*) FROM login_attempts") == 2
+    assert await db.pool.fetchval("SELECT count(*) FROM login_addresses") == 1
+    assert await db.pool.fetchval("SELECT count(*) FROM login_attempts") == 1
 
 
 # --------------------------------------------------------------------------------------------------------- refusals
@@ -213,7 +217,7 @@ async def test_every_way_to_fail_verifies_exactly_one_password_and_sends_the_sam
         await logins.open(1, email, password, ADDRESS)
     assert len(passwords.asked) == 1
     if refusal is WrongPassword:
-        assert db.statements - before == 4
+        assert db.statements - before == 8
 
 
 async def test_customer_of_another_channel_is_unknown(logins: Logins, passwords: CountingPasswords) -> None:
@@ -233,18 +237,24 @@ async def attempt(logins: Logins, email: str, address: str = ADDRESS, password: 
     return "in"
 
 
-async def test_sixth_attempt_of_a_minute_is_refused_whatever_the_password_and_address(
-    logins: Logins, passwords: CountingPasswords
+async def test_sixth_attempt_of_a_minute_for_an_email_from_one_address_is_refused_whatever_the_password(
+    logins: Logins, passwords: CountingPasswords, settings: Settings, db: Database, tokens: Tokens
 ) -> None:
-    made = [await attempt(logins, JOHN[0], f"192.0.2.{i}") for i in range(5)]
-    assert made == ["WrongPassword"] * 5
-    assert await attempt(logins, JOHN[0].upper(), "192.0.2.9", JOHN[1]) == "TooManyAttempts"
+    logins = Logins(db, tokens, passwords, replace(settings, login_attempts_per_address=100))
+    assert [await attempt(logins, JOHN[0]) for _ in range(5)] == ["WrongPassword"] * 5
+    assert await attempt(logins, JOHN[0].upper(), ADDRESS, JOHN[1]) == "TooManyAttempts"
     assert len(passwords.asked) == 5
-    assert await attempt(logins, JANE[0], "192.0.2.9", JANE[1]) == "in"
+    assert await attempt(logins, JANE[0], ADDRESS, JANE[1]) == "in"
+
+
+async def test_nobody_locks_out_a_customer_at_another_address(logins: Logins) -> None:
+    for i in range(10):
+        await attempt(logins, JOHN[0], f"192.0.2.{10 + i % 2}")
+    assert await attempt(logins, JOHN[0], ADDRESS, JOHN[1]) == "in"
 
 
 async def test_successful_attempts_count_for_the_email(logins: Logins) -> None:
-    made = [await attempt(logins, *args) for args in [(JOHN[0], f"192.0.2.{i}", JOHN[1]) for i in range(6)]]
+    made = [await attempt(logins, JOHN[0], ADDRESS, JOHN[1]) for _ in range(6)]
     assert made == ["in"] * 5 + ["TooManyAttempts"]
 
 
@@ -264,19 +274,141 @@ async def test_attempts_of_a_blocked_address_do_not_use_up_those_of_an_email(log
 
 
 async def test_a_shops_server_is_not_locked_out_by_honest_visitors_nor_by_one_hammered_account(
-    logins: Logins, db: Database
+    db: Database, tokens: Tokens, passwords: CountingPasswords, settings: Settings
 ) -> None:
+    logins = Logins(db, tokens, passwords, replace(settings, login_attempts_per_address=6))
     await db.pool.execute(
         "INSERT INTO customers (channel_id, email, password_hash) SELECT 1, 'v' || i || '@example.com', 'hash'"
         " FROM generate_series(1, 12) AS i"
     )
     for i in range(1, 13):
         assert await attempt(logins, f"v{i}@example.com", ADDRESS, "waybill-demo") == "in"
-    for _ in range(5):
-        await attempt(logins, JANE[0], "192.0.2.200")
-    for _ in range(20):
-        assert await attempt(logins, JANE[0]) == "TooManyAttempts"
+    made = [await attempt(logins, JANE[0]) for _ in range(25)]
+    assert made == ["WrongPassword"] * 5 + ["TooManyAttempts"] * 20
     assert await attempt(logins, JOHN[0], ADDRESS, JOHN[1]) == "in"
+
+
+@pytest.mark.parametrize("email", [JOHN[0], "nobody@example.com"])
+async def test_guesses_from_many_addresses_are_refused_after_a_hundred_in_an_hour(
+    email: str, logins: Logins, db: Database
+) -> None:
+    made = [await attempt(logins, email, f"192.0.2.{i % 50}") for i in range(102)]
+    assert made == ["WrongPassword"] * 100 + ["TooManyAttempts"] * 2
+    assert await attempt(logins, email, "192.0.2.99", JOHN[1]) == "TooManyAttempts"
+    assert await attempt(logins, JANE[0], "192.0.2.99", JANE[1]) == "in"
+    await _let_pass(db, 3_500)
+    assert await attempt(logins, email, "192.0.2.99") == "TooManyAttempts"
+    await _let_pass(db, 110)
+    assert await attempt(logins, email, "192.0.2.99") == "WrongPassword"
+
+
+async def test_one_address_uses_up_a_fifth_of_what_an_email_is_allowed_in_an_hour(logins: Logins, db: Database) -> None:
+    made = []
+    for _ in range(6):
+        made += [await attempt(logins, JOHN[0]) for _ in range(5)]
+        await _let_pass(db, 61)
+    assert made == ["WrongPassword"] * 20 + ["TooManyAttempts"] * 10
+    assert await attempt(logins, JOHN[0], "192.0.2.2", JOHN[1]) == "in"
+
+
+async def test_customer_gets_in_where_they_logged_in_lately_however_many_guess(
+    logins: Logins, db: Database, settings: Settings, tokens: Tokens, passwords: CountingPasswords
+) -> None:
+    home, abroad, shared = "192.0.2.200", "192.0.2.201", "192.0.2.202"
+    assert await attempt(logins, JOHN[0], home, JOHN[1]) == "in"
+    assert await attempt(logins, JANE[0], shared, JANE[1]) == "in"
+    for i in range(100):
+        await attempt(logins, JOHN[0], f"192.0.2.{i % 50}")
+    restarted = Logins(db, tokens, passwords, settings)
+    assert await attempt(restarted, JOHN[0].upper(), home, JOHN[1]) == "in"
+    for address in (abroad, shared):
+        assert await attempt(restarted, JOHN[0], address, JOHN[1]) == "TooManyAttempts"
+    with pytest.raises(WrongPassword):
+        await restarted.open(2, JOHN[0], JOHN[1], home)
+
+
+async def test_customer_is_held_to_the_counts_of_a_minute_where_they_logged_in_lately(logins: Logins) -> None:
+    assert await attempt(logins, JOHN[0], ADDRESS, JOHN[1]) == "in"
+    assert [await attempt(logins, JOHN[0]) for _ in range(5)] == ["WrongPassword"] * 4 + ["TooManyAttempts"]
+    await attempt(logins, JANE[0])
+    assert await attempt(logins, "v@example.com") == "TooManyAttempts"
+
+
+async def test_failures_where_the_customer_logged_in_lately_do_not_count_for_the_hour(
+    logins: Logins, db: Database
+) -> None:
+    assert await attempt(logins, JOHN[0], ADDRESS, JOHN[1]) == "in"
+    for _ in range(25):
+        await _let_pass(db, 61)
+        made = [await attempt(logins, JOHN[0]) for _ in range(5)]
+        assert made == ["WrongPassword"] * 5
+    assert await attempt(logins, JOHN[0], "192.0.2.2", JOHN[1]) == "in"
+
+
+async def test_address_is_forgotten_after_thirty_days_without_a_login(logins: Logins, db: Database) -> None:
+    assert await attempt(logins, JOHN[0], ADDRESS, JOHN[1]) == "in"
+    for i in range(100):
+        await attempt(logins, JOHN[0], f"192.0.2.{100 + i % 50}")
+    await _let_pass(db, 61)
+    await db.pool.execute("UPDATE login_addresses SET good_at = now() - interval '30 days' + interval '1 minute'")
+    assert await attempt(logins, JOHN[0], ADDRESS, JOHN[1]) == "in"
+    await db.pool.execute("UPDATE login_addresses SET good_at = now() - interval '30 days' - interval '1 minute'")
+    assert await attempt(logins, JOHN[0], ADDRESS, JOHN[1]) == "TooManyAttempts"
+
+
+async def test_no_more_addresses_are_remembered_than_the_latest_twenty_of_each_customer(
+    logins: Logins, db: Database
+) -> None:
+    await attempt(logins, JANE[0], "198.51.100.1", JANE[1])
+    for i in range(25):
+        assert await attempt(logins, JOHN[0], f"192.0.2.{i}", JOHN[1]) == "in"
+    sizes = await db.pool.fetch("SELECT count(*) FROM login_addresses GROUP BY account_hash ORDER BY 1")
+    assert [row[0] for row in sizes] == [1, 20]
+    for i in range(100):
+        await attempt(logins, JOHN[0], f"203.0.113.{i % 50}")
+    made = [await attempt(logins, JOHN[0], f"192.0.2.{i}", JOHN[1]) for i in range(25)]
+    assert made == ["TooManyAttempts"] * 5 + ["in"] * 20
+
+
+async def test_customer_who_logs_in_from_many_addresses_at_once_is_remembered_at_twenty(
+    logins: Logins, db: Database
+) -> None:
+    made = await asyncio.gather(*(attempt(logins, JOHN[0], f"192.0.2.{i}", JOHN[1]) for i in range(40)))
+    assert made == ["in"] * 40
+    await attempt(logins, JOHN[0], "192.0.2.99", JOHN[1])
+    assert await db.pool.fetchval("SELECT count(*) FROM login_addresses") == 20
+
+
+async def test_password_that_is_right_for_a_suspended_customer_makes_no_address_known(
+    logins: Logins, db: Database
+) -> None:
+    with pytest.raises(Suspended):
+        await logins.open(1, fixtures.SUSPENDED_EMAIL, fixtures.SUSPENDED_PASSWORD, ADDRESS)
+    assert await db.pool.fetchval("SELECT count(*) FROM login_addresses") == 0
+
+
+async def test_refused_attempts_leave_no_rows(logins: Logins, db: Database) -> None:
+    for i in range(100):
+        await attempt(logins, JOHN[0], f"192.0.2.{i % 50}")
+    before = await db.pool.fetch("SELECT key_hash, attempted_at FROM login_attempts ORDER BY key_hash")
+    for i in range(20):
+        assert await attempt(logins, JOHN[0], f"198.51.100.{i}") == "TooManyAttempts"
+    assert await db.pool.fetch("SELECT key_hash, attempted_at FROM login_attempts ORDER BY key_hash") == before
+
+
+async def test_spellings_of_an_email_that_the_store_takes_for_one_are_counted_as_one(
+    db: Database, tokens: Tokens, passwords: CountingPasswords, settings: Settings
+) -> None:
+    """Or there would be as many attempts as spellings, and some letters have three."""
+    logins = Logins(db, tokens, passwords, replace(settings, login_attempts_per_address=100))
+    rows = await db.pool.fetch(
+        "SELECT chr(n) AS letter FROM generate_series(1, 1114111) AS n"
+        " WHERE n NOT BETWEEN 55296 AND 57343 AND lower(chr(n)) = 'i'"
+    )
+    spellings = [f"{one['letter']}{other['letter']}@example.com" for one in rows for other in rows]
+    assert len(spellings) >= 4
+    made = [await attempt(logins, spelling) for spelling in 2 * spellings]
+    assert made == ["WrongPassword"] * 5 + ["TooManyAttempts"] * (len(made) - 5)
 
 
 async def test_transport_without_an_address_counts_the_email_alone(logins: Logins) -> None:
@@ -284,14 +416,17 @@ async def test_transport_without_an_address_counts_the_email_alone(logins: Login
 
 
 async def test_no_more_attempts_than_allowed_pass_at_the_same_time_through_two_workers(
-    logins: Logins, settings: Settings, tokens: Tokens, passwords: CountingPasswords
+    db: Database, settings: Settings, tokens: Tokens, passwords: CountingPasswords
 ) -> None:
     neighbour = await Database.connect(settings)
-    others = Logins(neighbour, tokens, passwords, settings)
-    attempts = [attempt(chosen, JOHN[0], f"198.51.100.{i}") for i in range(15) for chosen in (logins, others)]
-    made = await asyncio.gather(*attempts)
+    many = replace(settings, login_attempts_per_address=100, login_attempts_per_hour=25)
+    workers = [Logins(each, tokens, passwords, many) for each in (db, neighbour)]
+    from_one = [attempt(worker, JOHN[0], ADDRESS) for worker in workers for _ in range(15)]
+    from_all = [attempt(worker, JANE[0], f"192.0.2.{i}") for worker in workers for i in range(30)]
+    made = await asyncio.gather(*from_one, *from_all)
     await neighbour.close()
-    assert sorted(made) == ["TooManyAttempts"] * 25 + ["WrongPassword"] * 5
+    assert sorted(made[:30]) == ["TooManyAttempts"] * 25 + ["WrongPassword"] * 5
+    assert sorted(made[30:]) == ["TooManyAttempts"] * 35 + ["WrongPassword"] * 25
 
 
 async def test_lockout_survives_a_restart_and_ends_after_a_minute(
@@ -347,5 +482,8 @@ async def test_limits_are_those_of_the_settings(
 async def test_table_of_attempts_names_nobody(logins: Logins, db: Database) -> None:
     await attempt(logins, JOHN[0])
     rows = await db.pool.fetch("SELECT * FROM login_attempts")
-    assert len(rows) == 2
+    assert len(rows) == 4
     assert all(set(row.keys()) == {"key_hash", "attempted_at", "latest_at"} for row in rows)
+    await attempt(logins, JOHN[0], ADDRESS, JOHN[1])
+    [row] = await db.pool.fetch("SELECT * FROM login_addresses")
+    assert set(row.keys()) == {"key_hash", "account_hash", "good_at"}

@@ -17,6 +17,7 @@ from jose.backends.base import Key
 
 from app.auth import token as module
 from app.auth.token import Tokens
+from app.auth.watched_file import WatchedFile
 from app.errors import NotAuthenticated
 from app.settings import Settings, SettingsError
 
@@ -255,7 +256,7 @@ def test_verify_says_nothing_of_the_reason(tokens: Tokens) -> None:
 
 def test_cache_saves_the_signature_check(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
     claims = tokens.verify(GOOD)
-    monkeypatch.setattr(tokens, "_keys", {})
+    monkeypatch.setattr(tokens._keys, "by_kid", {})
     assert tokens.verify(GOOD) is claims
 
 
@@ -464,6 +465,214 @@ def test_tokens_refuse_a_file_that_is_no_jwks(tmp_path: Path, text: str) -> None
     path.write_text(text)
     with pytest.raises(SettingsError, match=r"^JWKS_FILE must hold"):
         Tokens(settings(path))
+
+
+# --------------------------------------------------------------------------------------------- a JWKS file that changes
+
+
+class Rotation:
+    """A JWKS file, the tokens that are verified by it, and what the log said of it."""
+
+    def __init__(self, folder: Path, clock: Clock, log: pytest.LogCaptureFixture) -> None:
+        self.folder = folder
+        self.path = jwks_file(folder, *JWKS[:2])
+        self.tokens = Tokens(settings(self.path), clock)
+        self._clock = clock
+        self._log = log
+        log.set_level("INFO", "waybill.auth")
+
+    def write(self, *keys: Any) -> None:
+        jwks_file(self.folder, *keys)
+
+    def believes(self, kid: str) -> bool:
+        try:
+            return self.tokens.verify(signed_by(kid)).subject == "staff:1"
+        except NotAuthenticated:
+            return False
+
+    def wait(self, seconds: float = module.LOOK_SECONDS) -> None:
+        self._clock.now += seconds
+
+    @property
+    def logged(self) -> list[str]:
+        return [record.getMessage() for record in self._log.records if record.name == "waybill.auth"]
+
+
+@pytest.fixture
+def rotation(tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture) -> Rotation:
+    return Rotation(tmp_path, clock, caplog)
+
+
+def test_key_that_is_added_to_the_file_is_believed_at_once(
+    rotation: Rotation, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert rotation.believes("rsa")
+    rotation.write(*JWKS[:3])
+    assert rotation.believes("ed")
+    assert rotation.logged == ["JWKS_FILE was read anew"]
+    assert caplog.records[-1].__dict__["facts"] == {"added": ["ed"], "removed": []}
+
+
+def test_key_that_is_taken_out_of_the_file_opens_nothing_a_second_later(rotation: Rotation) -> None:
+    assert rotation.believes("rsa")
+    assert rotation.believes("ec")
+    own = rotation.tokens.issue("staff:2")
+    rotation.write(JWKS[1])
+    rotation.wait(0.9)
+    assert rotation.believes("rsa")  # which was verified before, and is kept
+    rotation.wait(0.1)
+    assert not rotation.believes("rsa")
+    assert rotation.believes("ec")
+    assert rotation.tokens.verify(own).subject == "staff:2"
+
+
+def test_key_that_is_replaced_under_its_kid_no_longer_verifies_what_the_other_one_signed(rotation: Rotation) -> None:
+    assert rotation.believes("ec")
+    other = ec.generate_private_key(ec.SECP256R1())
+    rotation.write(JWKS[0], public_jwk(other, "ES256", "ec"))
+    rotation.wait()
+    assert not rotation.believes("ec")
+    assert rotation.logged == ["JWKS_FILE was read anew"]
+
+
+@pytest.mark.parametrize(
+    ("contents", "complaint"),
+    [
+        ("", 'JWKS_FILE must hold {"keys": [...]}'),
+        (json.dumps({"keys": JWKS})[:-40], 'JWKS_FILE must hold {"keys": [...]}'),
+        (
+            json.dumps({"keys": [JWKS[0], without(JWKS[1], "alg"), JWKS[2] | {"d": "x"}]}),
+            "JWKS_FILE key 1 lacks 'alg'; JWKS_FILE key 2 holds its private part: only the public one belongs here",
+        ),
+        (json.dumps({"keys": [], "x": "x" * module.MAXIMUM_JWKS_BYTES}), "JWKS_FILE cannot be read: has more than"),
+        (None, "JWKS_FILE cannot be read: No such file or directory"),
+    ],
+    ids=["empty", "half written", "bad keys", "large", "away"],
+)
+def test_file_that_cannot_be_used_leaves_the_keys_and_is_complained_of_once(
+    rotation: Rotation, contents: str | None, complaint: str
+) -> None:
+    if contents is None:
+        rotation.path.unlink()
+    else:
+        rotation.path.write_text(contents)
+    for _ in range(3):
+        rotation.wait()
+        assert rotation.believes("rsa")
+        assert rotation.believes("ec")
+        assert not rotation.believes("ed")
+    [line] = rotation.logged
+    assert line.startswith(f"the keys stay as they were: {complaint}")
+    assert "\n" not in line
+
+    rotation.write(*JWKS[1:3])
+    rotation.wait()
+    assert rotation.believes("ed")
+    assert not rotation.believes("rsa")
+    assert rotation.logged[1:] == ["JWKS_FILE was read anew"]
+
+
+def test_file_that_is_broken_twice_is_complained_of_twice(rotation: Rotation) -> None:
+    for _ in range(2):
+        rotation.path.write_text("{")
+        rotation.wait()
+        assert rotation.believes("ec")
+        rotation.write(*JWKS[:2])
+        rotation.wait()
+        assert rotation.believes("ec")
+    assert [line.partition(":")[0] for line in rotation.logged] == [
+        "the keys stay as they were", "JWKS_FILE was read anew"
+    ] * 2  # fmt: skip
+
+
+def test_file_that_was_away_twice_is_complained_of_twice(rotation: Rotation) -> None:
+    away = rotation.path.with_name("away")
+    for _ in range(2):
+        rotation.path.rename(away)
+        for _ in range(2):
+            rotation.wait()
+            assert rotation.believes("ec")
+        away.rename(rotation.path)
+        rotation.wait()
+        assert rotation.believes("ec")
+    assert len(rotation.logged) == 2
+
+
+def test_file_is_looked_at_once_a_second_whatever_is_sent(rotation: Rotation, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = count_looks(monkeypatch)
+    for _ in range(1_000):
+        assert rotation.believes("rsa")
+    assert len(looks) == 1
+    rotation.wait()
+    assert rotation.believes("rsa")
+    assert len(looks) == 2
+
+
+def test_made_up_keys_have_the_file_looked_at_a_hundred_times_a_second_at_most(
+    rotation: Rotation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = count_looks(monkeypatch)
+    for number in range(3_000):
+        assert not believed(rotation.tokens, signed({"alg": "HS256", "kid": f"k-{number}"}, CLAIMS))
+        rotation.wait(1 / 3_000)
+    assert 100 <= len(looks) <= 120
+
+
+def test_key_that_is_gone_does_not_keep_a_new_one_from_being_found(rotation: Rotation) -> None:
+    rotation.write(JWKS[1])
+    rotation.wait()
+    for _ in range(20):
+        assert not rotation.believes("rsa")
+    rotation.write(*JWKS[1:3])
+    assert rotation.believes("ed")
+
+
+def test_tokens_without_a_file_never_look_for_one(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = count_looks(monkeypatch)
+    assert not believed(tokens, signed({"alg": "HS256", "kid": "other"}, CLAIMS))
+    tokens.reload()
+    assert tokens.verify(GOOD)
+    assert looks == []
+
+
+def test_file_is_looked_at_after_the_clock_was_set_back(rotation: Rotation) -> None:
+    assert rotation.believes("rsa")
+    rotation.write(JWKS[1])
+    rotation.wait(-5)
+    assert not rotation.believes("rsa")
+
+
+def test_reload_reads_the_file_at_once_and_says_what_came_of_it(rotation: Rotation) -> None:
+    assert rotation.believes("rsa")
+    rotation.write(JWKS[1])
+    rotation.tokens.reload()
+    assert not rotation.believes("rsa")
+    rotation.path.write_text("{")
+    rotation.tokens.reload()
+    rotation.tokens.reload()
+    assert rotation.believes("ec")
+    assert [line.partition(":")[0] for line in rotation.logged] == [
+        "JWKS_FILE was read anew", "the keys stay as they were", "the keys stay as they were"
+    ]  # fmt: skip
+
+
+def believed(tokens: Tokens, text: str) -> bool:
+    try:
+        return bool(tokens.verify(text))
+    except NotAuthenticated:
+        return False
+
+
+def count_looks(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    looks: list[object] = []
+    changed = WatchedFile.changed
+
+    def counted(file: WatchedFile, *, anyway: bool = False) -> bytes | None:
+        looks.append(file)
+        return changed(file, anyway=anyway)
+
+    monkeypatch.setattr(WatchedFile, "changed", counted)
+    return looks
 
 
 @pytest.mark.parametrize("secret", ["", "x" * 31, f"-----BEGIN PUBLIC KEY-----\n{'x' * 40}\n-----END PUBLIC KEY-----"])

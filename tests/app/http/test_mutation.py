@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -13,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from app.asgi import executable_schema
+from app.auth.token import Tokens
 from tests.conftest import calling, credentials, running, settings_for, until_blocked
 from tests.consistency import breaches
 
@@ -159,6 +161,139 @@ async def test_key_of_a_refused_request_is_free_again(caller: Caller, store: asy
 async def test_replay_needs_the_scope_of_the_request(caller: Caller) -> None:
     await caller.post(CREATE, ONE_OF_20155, key=KEY, viewer="apikey")
     assert code(await caller.post(CREATE, ONE_OF_20155, key=KEY, viewer="read-only")) == "FORBIDDEN"
+
+
+ADD_CODE = """
+mutation { trackAndTraceCreate(input: {shipmentId: "65ad4404-88a6-4f97-9325-34a3a35f1dfc", carrierId: 1, code: "NEW"}) {
+  code carrier { name }
+} }"""
+ADD_CODE_AND_SEE_OTHERS = ADD_CODE.replace("name", "trackAndTraces { code }")
+DELETE = 'mutation { shipmentDelete(id: "65ad4404-88a6-4f97-9325-34a3a35f1dfc") }'
+ADD_CARRIER = 'mutation { carrierCreate(input: {name: "Fast", type: DELIVERY, descriptions: []}) { id } }'
+OF_COMPANY_2 = "INSERT INTO api_key_companies (api_key_id, channel_id, company_id) VALUES (1, 1, 2)"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is done to a partner's key, or around it, between a request and its repetition."""
+
+    statement: str
+    query: str = CREATE
+    before: str = "SELECT"
+
+
+NARROWED = {
+    "the scope that the mutation needs": Change("UPDATE api_keys SET scopes = '{orders:read,shipments:read}'"),
+    "a scope that a field below needs": Change("UPDATE api_keys SET scopes = '{shipments:write}'"),
+    "a scope without which a field is empty": Change(
+        "UPDATE api_keys SET scopes = '{carriers:write}'",
+        'mutation { carrierUpdate(id: 1, input: {name: "Other"}) { trackAndTraces { id } } }',
+    ),
+    "the channel": Change("DELETE FROM api_key_channels WHERE api_key_id = 1 AND channel_id = 1"),
+    "companies": Change("INSERT INTO api_key_companies (api_key_id, channel_id, company_id) VALUES (1, 1, 3)"),
+    "the order has gone over to another company": Change(
+        "UPDATE orders SET company_id = 3 WHERE id = 2075", before=OF_COMPANY_2
+    ),
+    "the shipment's order has gone over": Change(
+        "UPDATE orders SET company_id = 3 WHERE id = 2075", ADD_CODE, before=OF_COMPANY_2
+    ),
+    "the order of another code has gone over": Change(
+        "UPDATE orders SET company_id = 3 WHERE id = 2077",
+        ADD_CODE_AND_SEE_OTHERS,
+        before=OF_COMPANY_2 + "; UPDATE orders SET company_id = 2 WHERE id = 2077; INSERT INTO track_and_traces"
+        " (shipment_id, order_id, channel_id, carrier_id, code) SELECT id, order_id, channel_id, 1, 'OTHERS'"
+        " FROM shipments WHERE order_id = 2077",
+    ),
+    "the order is gone": Change(
+        "DELETE FROM changes; DELETE FROM shipments WHERE order_id = 2075; DELETE FROM orders WHERE id = 2075"
+    ),
+    "a channel of the partner who made a carrier": Change(
+        "DELETE FROM api_key_channels WHERE api_key_id = 1 AND channel_id = 1", ADD_CARRIER
+    ),
+    "an answer of before it was noted": Change("UPDATE idempotency_keys SET scopes = DEFAULT, order_ids = DEFAULT"),
+}
+
+
+@pytest.mark.parametrize("change", NARROWED.values(), ids=NARROWED)
+async def test_answer_is_not_replayed_to_who_may_not_see_it_any_more(
+    change: Change, demo_copy_dsn: str, store: asyncpg.Connection
+) -> None:
+    await store.execute(change.before)
+    async with processes(demo_copy_dsn) as (caller,):
+        first = await caller.post(change.query, ONE_OF_20155, key=KEY, viewer="apikey")
+        assert "errors" not in first.json(), first.text
+        assert (await caller.post(change.query, ONE_OF_20155, key=KEY, viewer="apikey")).content == first.content
+    await store.execute(change.statement)
+    before = await store.fetchval("SELECT count(*) FROM transactions")
+    async with processes(demo_copy_dsn) as (caller,):
+        again = await caller.post(change.query, ONE_OF_20155, key=KEY, viewer="apikey")
+    assert code(again) == "FORBIDDEN"
+    assert "idempotent-replayed" not in again.headers
+    assert await store.fetchval("SELECT count(*) FROM transactions") == before
+
+
+STILL_SEEN = {
+    "more": Change("DELETE FROM api_key_companies", before=OF_COMPANY_2),
+    "less, but nothing that the answer shows": Change(
+        "UPDATE api_keys SET scopes = '{shipments:write}';"
+        "DELETE FROM api_key_channels WHERE api_key_id = 1 AND channel_id = 2;" + OF_COMPANY_2,
+        ADD_CODE,
+    ),
+    "the same, of what was deleted meanwhile": Change("DELETE FROM shipments WHERE order_id = 2075", ADD_CODE),
+    "the same, of what was deleted by the request itself": Change("SELECT", DELETE, before=OF_COMPANY_2),
+    "a carrier": Change(
+        "INSERT INTO api_key_companies (api_key_id, channel_id, company_id) VALUES (1, 1, 3)", ADD_CARRIER
+    ),
+}
+
+
+@pytest.mark.parametrize("change", STILL_SEEN.values(), ids=STILL_SEEN)
+async def test_answer_is_replayed_to_who_may_still_see_it(
+    change: Change, demo_copy_dsn: str, store: asyncpg.Connection
+) -> None:
+    await store.execute(change.before)
+    async with processes(demo_copy_dsn) as (caller,):
+        first = await caller.post(change.query, ONE_OF_20155, key=KEY, viewer="apikey")
+        assert "errors" not in first.json(), first.text
+    await store.execute(change.statement)
+    async with processes(demo_copy_dsn) as (caller,):
+        again = await caller.post(change.query, ONE_OF_20155, key=KEY, viewer="apikey")
+    assert again.content == first.content
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+async def test_answer_is_replayed_by_the_scopes_of_the_token_that_asks_again(
+    caller: Caller, store: asyncpg.Connection
+) -> None:
+    def token(scope: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {Tokens(settings_for('postgresql://')).issue('staff:2', scope=scope)}"}
+
+    all_scopes = token("shipments:write orders:read carriers:write")
+    first = await caller.post(CREATE, ONE_OF_20155, key=KEY, headers=all_scopes)
+    assert "errors" not in first.json()
+    enough = await caller.post(CREATE, ONE_OF_20155, key=KEY, headers=token("shipments:write orders:read"))
+    assert enough.content == first.content
+    too_few = await caller.post(CREATE, ONE_OF_20155, key=KEY, headers=token("shipments:write"))
+    assert code(too_few) == "FORBIDDEN"
+    extensions = too_few.json()["errors"][0]["extensions"]
+    assert extensions["path"] == "Idempotency-Key"
+    await store.execute("UPDATE idempotency_keys SET scopes = DEFAULT, order_ids = DEFAULT")
+    assert (await caller.post(CREATE, ONE_OF_20155, key=KEY, headers=all_scopes)).content == first.content
+    assert code(await caller.post(CREATE, ONE_OF_20155, key=KEY, headers=token("shipments:write"))) == "FORBIDDEN"
+
+
+async def test_orders_of_one_id_in_two_channels_are_not_taken_for_each_other(
+    demo_copy_dsn: str, store: asyncpg.Connection
+) -> None:
+    async with processes(demo_copy_dsn) as (caller,):
+        assert "errors" not in (await caller.post(CREATE, ONE_OF_20155, key=KEY, viewer="apikey")).json()
+    await store.execute(
+        "DELETE FROM api_key_channels WHERE api_key_id = 1 AND channel_id = 1;"
+        "INSERT INTO orders (id, channel_id, status, email, currency, total_gross, total_net, total_tax, sub_total)"
+        "VALUES (2075, 2, 'CONFIRMED', 'a@b.test', 'EUR', 1, 1, 0, 1)"
+    )
+    async with processes(demo_copy_dsn) as (caller,):
+        assert code(await caller.post(CREATE, ONE_OF_20155, key=KEY, viewer="apikey")) == "FORBIDDEN"
 
 
 async def test_key_in_flight_is_a_conflict_until_it_is_answered(demo_copy_dsn: str, store: asyncpg.Connection) -> None:

@@ -163,6 +163,20 @@ async def test_create_customer_login_takes_five_attempts_a_minute(client: httpx.
     assert answer["data"] == {"createCustomerLogin": None}
 
 
+async def test_create_customer_login_is_not_locked_by_somebody_at_another_address(app: Starlette) -> None:
+    async def log_in_from(address: str, password: str) -> Any:
+        transport = httpx.ASGITransport(app, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
+            answer = await post(client, LOGIN, KEY, input=JOHN | {"password": password})
+        login = answer["data"]["createCustomerLogin"]
+        return answer["errors"][0]["extensions"]["code"] if login is None else login["customerLogin"]["success"]
+
+    made = [await log_in_from("2001:db8:0:1::1", "not the password") for _ in range(6)]
+    assert made == [False] * 5 + ["TOO_MANY_ATTEMPTS"]
+    assert await log_in_from("2001:db8:0:1:ffff::2", JOHN["password"]) == "TOO_MANY_ATTEMPTS"  # of the same network
+    assert await log_in_from("2001:db8:0:2::1", JOHN["password"]) is True
+
+
 async def test_create_customer_login_many_times_in_one_document_is_refused_whole(
     client: httpx.AsyncClient, execute: Any
 ) -> None:
