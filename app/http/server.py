@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -63,10 +64,12 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_stop()
         if signal.SIGINT not in self._captured_signals:  # somebody waits at a terminal
-            await self._drain(sockets or [])
+            await self._drain()
+            for accepted in self._stop_listening(sockets or []):
+                await asyncio.get_running_loop().connect_accepted_socket(self._protocol, accepted)
         await super().shutdown(sockets)
 
-    async def _drain(self, sockets: list[socket.socket]) -> None:
+    async def _drain(self) -> None:
         self._state.is_draining = True
         for connection in list(self._state.connections):
             if isinstance(connection, Protocol):
@@ -76,6 +79,25 @@ class Server(uvicorn.Server):
         # Connections have no event for their end.
         while self._state.connections and loop.time() < end and not self.force_exit:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
-        for listener in sockets:
-            listener.listen(0)  # who comes now tries again, or elsewhere
-        await asyncio.sleep(_LOOK_SECONDS)  # in which all who are waiting are accepted
+
+    def _stop_listening(self, sockets: list[socket.socket]) -> list[socket.socket]:
+        """Those whom the system has accepted by the moment in which the sockets are closed: they would be reset."""
+        doubles = [listener.dup() for listener in sockets]
+        for server in self.servers:
+            server.close()
+        accepted = []
+        for double in doubles:
+            with double, suppress(BlockingIOError):
+                while True:
+                    accepted.append(double.accept()[0])
+        return accepted
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config,
+            server_state=self._state,
+            app_state=self.lifespan.state,
+            _loop=asyncio.get_running_loop(),
+        )
+        return protocol
