@@ -4,8 +4,11 @@ import json
 import re
 from pathlib import Path
 
+import httpx
+
+from app.data import fixtures
 from app.settings import Limits, Settings
-from tests.conftest import GraphQL
+from tests.conftest import GraphQL, calling, running, settings_for
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -19,6 +22,25 @@ def _block(language: str) -> str:
 
 async def test_readme_query_is_answered_as_shown(graphql: GraphQL) -> None:
     assert await graphql(_block("graphql")) == json.loads(_block("json"))
+
+
+async def test_readme_mutation_is_done_and_leaves_the_answer_above_it_true(demo_copy_dsn: str) -> None:
+    found = re.search(r"-d '(\{\n.*?\})'", README, re.DOTALL)
+    assert found
+    headers = {"apikey": fixtures.PARTNER_KEY}
+    async with running(settings_for(demo_copy_dsn)) as app, calling(app) as client:
+        written = await client.post("/graphql", json=json.loads(found[1]), headers=headers)
+        assert written.json()["data"]["shipmentCreate"]["items"] == [{"quantity": 1}]
+        read = await client.post("/graphql", json={"query": _block("graphql")}, headers=headers)
+        assert read.json() == json.loads(_block("json"))
+
+
+async def test_readme_export_is_not_empty(client: httpx.AsyncClient) -> None:
+    found = re.search(r"localhost:8000(/export/[^']+)'", README)
+    assert found
+    lines = (await client.get(found[1], headers={"apikey": fixtures.PARTNER_KEY})).text.splitlines()
+    assert lines
+    assert {json.loads(line)["status"] for line in lines} <= {"IN_TRANSIT", "EXCEPTION"}
 
 
 def test_readme_commands_are_targets_of_the_makefile() -> None:
