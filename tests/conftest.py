@@ -232,12 +232,37 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def until_blocked(holder: asyncpg.Connection, number: int = 1) -> list[int]:
     """The processes of the statements that wait for what `holder` has locked, as soon as there are so many."""
+    async with asyncio.timeout(FAR_TOO_LONG):
+        while len(pids := await blocked_by(holder)) < number:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)  # nobody tells that a statement waits
+    return pids
+
+
+async def until_waiting(holder: asyncpg.Connection, number: int) -> list[int]:
+    """The processes of the statements that wait for what `holder` has locked, when they are exactly so many."""
+    async with asyncio.timeout(FAR_TOO_LONG):
+        while len(pids := await blocked_by(holder)) != number:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)  # nobody tells that a statement waits
+    return pids
+
+
+async def blocked_by(holder: asyncpg.Connection) -> list[int]:
+    """The processes of the statements that wait at this moment for what `holder` has locked."""
     # Within a transaction pg_stat_activity stays as it was at first; pg_locks does not.
     waiting = "SELECT array(SELECT DISTINCT pid FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid)))"
-    async with asyncio.timeout(FAR_TOO_LONG):
-        while len(pids := await holder.fetchval(waiting, holder.get_server_pid())) < number:  # noqa: ASYNC110
-            await asyncio.sleep(0.002)  # nobody tells that a statement waits
-    return list(pids)
+    return list(await holder.fetchval(waiting, holder.get_server_pid()))
+
+
+@asynccontextmanager
+async def locked(dsn: str, *tables: str) -> AsyncIterator[asyncpg.Connection]:
+    """Who has locked these tables: nobody reads them meanwhile."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute(f"LOCK TABLE {', '.join(tables)}")
+            yield connection
+    finally:
+        await connection.close()
 
 
 async def until_gone(observer: asyncpg.Connection, pids: list[int]) -> None:

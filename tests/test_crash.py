@@ -3,13 +3,11 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
-import httpx
 import pytest
 
 from app import embedded
@@ -17,7 +15,8 @@ from app.data import fixtures
 from app.embedded import Server
 from app.migrate import migrate
 from tests import server, write_load
-from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, reserved_port, until, until_blocked, until_gone
+from tests.conftest import reserved_port, until, until_blocked, until_gone
+from tests.service import serving
 from tests.write_load import Load
 
 ROOT = Path(embedded.__file__).parents[1]
@@ -32,50 +31,6 @@ CREATE CONSTRAINT TRIGGER transactions_zz_hold AFTER INSERT ON transactions {whe
 """
 IN_A_STATEMENT, IN_THE_COMMIT = "", "DEFERRABLE INITIALLY DEFERRED"
 APPLIED = "SELECT count(*) FROM transactions WHERE request_id = ANY ($1)"
-
-
-class Worker:
-    """`python -m app serve`, to be killed and started again on its port."""
-
-    def __init__(self, dsn: str, port: int, log: Path) -> None:
-        self.site = f"http://127.0.0.1:{port}"
-        address = {"HOST": "127.0.0.1", "PORT": str(port)}
-        self._environment = {**os.environ, "DATABASE_URL": dsn, "TOKEN_SECRET": TOKEN_SECRET, **address}
-        self._log = log
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "app", "serve"), cwd=ROOT, env=self._environment, stdout=log, stderr=log
-            )
-        await self.become_ready()
-
-    async def become_ready(self) -> None:
-        async with asyncio.timeout(FAR_TOO_LONG), httpx.AsyncClient() as client:
-            while True:
-                with suppress(httpx.TransportError):
-                    if (await client.get(f"{self.site}/readyz")).status_code == 200:
-                        return
-                assert self._process
-                assert self._process.returncode is None, self._log.read_text()
-                await asyncio.sleep(0.05)
-
-    async def kill(self) -> None:
-        if self._process and self._process.returncode is None:
-            self._process.send_signal(signal.SIGKILL)
-            await self._process.wait()
-
-
-@asynccontextmanager
-async def serving(dsn: str, log: Path) -> AsyncIterator[Worker]:
-    with reserved_port() as port:
-        worker = Worker(dsn, port, log)
-        try:
-            await worker.start()
-            yield worker
-        finally:
-            await worker.kill()
 
 
 @asynccontextmanager

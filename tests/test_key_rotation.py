@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -18,11 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jose import jwk, jws
 
-from app import embedded
-from tests.conftest import READER_SCOPES, TOKEN_SECRET
+from tests.conftest import FAR_TOO_LONG, READER_SCOPES
+from tests.service import Service, serving
 
-ROOT = Path(embedded.__file__).parents[1]
-FAR_TOO_LONG = 60
 CALLERS = 8
 QUERY = {"query": "{ orderStatuses { itemsFound } }"}
 
@@ -85,52 +81,18 @@ class Load:
             await asyncio.sleep(0.001)
 
 
-class Service:
-    def __init__(self, process: asyncio.subprocess.Process, site: str, log: Path) -> None:
-        self.process = process
-        self.site = site
-        self._log = log
-
-    def events(self) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in lines if line["logger"] == "waybill.auth"]
-
-    async def logs(self, count: int) -> list[dict[str, Any]]:
-        """What was logged of keys, as soon as there are `count` lines of it."""
-        async with asyncio.timeout(FAR_TOO_LONG):
-            while len(self.events()) < count:
-                assert self.process.returncode is None
-                await asyncio.sleep(0.01)
-        return self.events()
+async def logs(service: Service, count: int) -> list[dict[str, Any]]:
+    """What was logged of keys, as soon as there are `count` lines of it."""
+    async with asyncio.timeout(FAR_TOO_LONG):
+        while len(events := _events(service)) < count:
+            assert service.process.returncode is None
+            await asyncio.sleep(0.01)
+    return events
 
 
-@asynccontextmanager
-async def serving(dsn: str, jwks: Path, log: Path, **streams: Any) -> AsyncIterator[Service]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {"DATABASE_URL": dsn, "TOKEN_SECRET": TOKEN_SECRET, "JWKS_FILE": str(jwks), "PORT": str(port)}
-    with log.open("wb") as file:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app", "serve"),
-            cwd=ROOT,
-            env={**os.environ, "HOST": "127.0.0.1", **environment},
-            **{"stdout": file, "stderr": file, **streams},
-        )
-    service = Service(process, f"http://127.0.0.1:{port}", log)
-    try:
-        async with asyncio.timeout(FAR_TOO_LONG), httpx.AsyncClient() as client:
-            while True:
-                with suppress(httpx.TransportError):
-                    if (await client.get(f"{service.site}/readyz")).status_code == 200:
-                        break
-                assert process.returncode is None
-                await asyncio.sleep(0.05)
-        yield service
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+def _events(service: Service) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
+    return [line for line in lines if line["logger"] == "waybill.auth"]
 
 
 def jwks_of(*keys: SigningKey) -> str:
@@ -158,7 +120,7 @@ async def test_rotation_under_load_fails_no_request_and_a_removed_key_opens_noth
 ) -> None:
     path = tmp_path / "jwks.json"
     path.write_text(jwks_of(first := SigningKey("k-0")))
-    async with serving(demo_dsn, path, tmp_path / "log") as service:
+    async with serving(demo_dsn, tmp_path / "log", JWKS_FILE=str(path)) as service:
         load = Load(service.site, first)
         async with load.running() as client:
             await load.all_ask_again()
@@ -180,23 +142,23 @@ async def test_sighup_reads_the_keys_anew_and_the_process_goes_on(demo_dsn: str,
     path = tmp_path / "jwks.json"
     one, two = SigningKey("one"), SigningKey("two")
     path.write_text(jwks_of(one))
-    async with serving(demo_dsn, path, tmp_path / "log") as service, httpx.AsyncClient() as client:
+    async with serving(demo_dsn, tmp_path / "log", JWKS_FILE=str(path)) as service, httpx.AsyncClient() as client:
         load = Load(service.site, one)
         assert await load.ask(client, one.kept) == ""
         path.write_text(jwks_of(two))
         service.process.send_signal(signal.SIGHUP)
-        [read] = await service.logs(1)
+        [read] = await logs(service, 1)
         assert (read["event"], read["added"], read["removed"]) == ("JWKS_FILE was read anew", ["two"], ["one"])
         assert "UNAUTHENTICATED" in await load.ask(client, one.kept)
 
         path.write_text("{")
         service.process.send_signal(signal.SIGHUP)
-        complaint = (await service.logs(2))[1]
+        complaint = (await logs(service, 2))[1]
         assert complaint["level"] == "error"
         assert complaint["event"] == 'the keys stay as they were: JWKS_FILE must hold {"keys": [...]}'
         assert await load.ask(client, two.kept) == ""
         service.process.terminate()
-        assert await asyncio.wait_for(service.process.wait(), FAR_TOO_LONG) == 0
+        assert await service.end() == 0
 
 
 @pytest.fixture
@@ -216,9 +178,11 @@ async def test_sighup_of_a_terminal_that_was_closed_ends_the_process(
     window, program = terminal
     path = tmp_path / "jwks.json"
     path.write_text(jwks_of(SigningKey("one")))
-    async with serving(demo_dsn, path, tmp_path / "log", stdin=program, stdout=program) as service:
+    async with serving(
+        demo_dsn, tmp_path / "log", {"stdin": program, "stdout": program}, JWKS_FILE=str(path)
+    ) as service:
         service.process.send_signal(signal.SIGHUP)
-        await service.logs(1)
+        await logs(service, 1)
         os.close(window)
         service.process.send_signal(signal.SIGHUP)
-        assert await asyncio.wait_for(service.process.wait(), FAR_TOO_LONG) == 0
+        assert await service.end() == 0

@@ -27,7 +27,7 @@ from app import embedded
 from app.connect import Connector, Lasting
 from app.data import fixtures
 from app.migrate import migrate
-from tests.conftest import credentials, running, settings_for, until
+from tests.conftest import credentials, locked, running, settings_for, until, until_blocked
 from tests.pooler import needs_pgbouncer, pooler
 from tests.proxy import proxied
 
@@ -372,17 +372,6 @@ def with_parameters(dsn: str, **parameters: str) -> str:
     return f"{dsn}?{'&'.join(f'{name}={value}' for name, value in parameters.items())}"
 
 
-@asynccontextmanager
-async def locked(dsn: str, table: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(dsn)
-    try:
-        async with connection.transaction():
-            await connection.execute(f"LOCK TABLE {table}")
-            yield connection
-    finally:
-        await connection.close()
-
-
 def told_once(response: httpx.Response, code: str, caplog: pytest.LogCaptureFixture, reason: str) -> bool:
     """Whether it was 503 with the code, and one line of warning without a traceback in the log."""
     warnings = [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
@@ -407,12 +396,10 @@ async def test_a_timeout_of_the_server_is_told(
 
 
 async def test_a_statement_that_somebody_cancels_is_told(demo_copy_dsn: str, caplog: pytest.LogCaptureFixture) -> None:
-    blocked = "SELECT pg_cancel_backend(pid) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))"
     async with running(settings_for(demo_copy_dsn)) as app, locked(demo_copy_dsn, "shipments") as holder:
         asking = asyncio.create_task(Load(app, demo_copy_dsn).post(SHIPMENTS))
-        async with asyncio.timeout(FAR_TOO_LONG):
-            while not await holder.fetch(blocked, holder.get_server_pid()):  # noqa: ASYNC110
-                await asyncio.sleep(0.002)  # nobody tells that a statement waits
+        for pid in await until_blocked(holder):
+            await holder.execute("SELECT pg_cancel_backend($1)", pid)
         assert told_once(await asking, "TIMEOUT", caplog, "57014")
 
 

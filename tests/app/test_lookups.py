@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -15,7 +14,17 @@ from starlette.applications import Starlette
 from app.auth.token import Tokens
 from app.database import Database
 from app.lookups import _MOST_KEYS
-from tests.conftest import GraphQL, calling, credentials, running, settings_for, until, until_blocked
+from tests.conftest import (
+    GraphQL,
+    calling,
+    credentials,
+    locked,
+    running,
+    settings_for,
+    until,
+    until_blocked,
+    until_waiting,
+)
 
 SHIPMENT = "query ($id: String!) { shipment(id: $id) { id orderId items { sku } trackAndTraces { code } } }"
 ORDER = "query ($id: Int!) { order(orderId: $id) { id items { sku } shipments { id items { name } } } }"
@@ -123,17 +132,17 @@ async def test_a_statement_ends_with_the_last_who_waits_for_it(demo_copy_dsn: st
     async with running(settings_for(demo_copy_dsn)) as app:
         await Caller(demo_copy_dsn, shipments[0]).call(app)
         before = app.state.db.statements
-        async with locked(demo_copy_dsn) as holder:
+        async with locked(demo_copy_dsn, "shipments") as holder:
             callers = [Caller(demo_copy_dsn, key) for key in shipments[:3]]
             tasks = [asyncio.create_task(caller.call(app)) for caller in callers]
-            await waiting(holder, 1)
+            await until_waiting(holder, 1)
             for caller, task in zip(callers[:2], tasks, strict=False):
                 caller.gone.set()
                 await task
-                await waiting(holder, 1)
+                await until_waiting(holder, 1)
             callers[2].gone.set()
             await tasks[2]
-            await waiting(holder, 0)
+            await until_waiting(holder, 0)
         assert app.state.db.statements - before == 1
         await until(lambda: app.state.db.pool.lent == 0)
 
@@ -141,10 +150,10 @@ async def test_a_statement_ends_with_the_last_who_waits_for_it(demo_copy_dsn: st
 async def test_those_who_stay_are_answered_when_the_first_has_left(demo_copy_dsn: str, shipments: list[str]) -> None:
     async with running(settings_for(demo_copy_dsn)) as app:
         await Caller(demo_copy_dsn, shipments[0]).call(app)
-        async with locked(demo_copy_dsn) as holder:
+        async with locked(demo_copy_dsn, "shipments") as holder:
             callers = [Caller(demo_copy_dsn, key) for key in shipments[:3]]
             tasks = [asyncio.create_task(caller.call(app)) for caller in callers]
-            await waiting(holder, 1)
+            await until_waiting(holder, 1)
             callers[0].gone.set()
             await tasks[0]
         await asyncio.gather(*tasks)
@@ -176,24 +185,6 @@ class Caller:
 
 
 REQUEST = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "client": ("127.0.0.1", 1)}
-
-
-async def waiting(holder: asyncpg.Connection, number: int) -> None:
-    """Returns when so many statements wait for what `holder` has locked."""
-    blocked = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))"
-    async with asyncio.timeout(30):
-        while await holder.fetchval(blocked, holder.get_server_pid()) != number:  # noqa: ASYNC110
-            await asyncio.sleep(0.002)  # nobody tells that a statement waits
-
-
-@asynccontextmanager
-async def locked(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """Nobody reads shipments meanwhile."""
-    connection = await asyncpg.connect(dsn)
-    async with connection.transaction():
-        await connection.execute("LOCK TABLE shipments")
-        yield connection
-    await connection.close()
 
 
 @pytest.fixture

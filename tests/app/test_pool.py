@@ -1,6 +1,7 @@
 """The pool on a real server: who gets a connection, and what becomes of those that are lost or left in a mess."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 
 import asyncpg
@@ -8,10 +9,12 @@ import pytest
 
 from app.errors import Overloaded, ReadOnly, Unavailable
 from app.pool import Pool
-from tests.conftest import FAR_TOO_LONG, until
+from tests.conftest import FAR_TOO_LONG, until, until_waiting
 from tests.proxy import Proxy, proxied
 
 PID = "SELECT pg_backend_pid()"
+# Its own for each process of tests: all of them use one database of the server here.
+LOCK = os.getpid()
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ async def make(server_dsn: str) -> AsyncIterator[Callable[[int], Pool]]:
         await pool.close()
 
 
-async def until_waiting(pool: Pool, number: int) -> None:
+async def until_queued(pool: Pool, number: int) -> None:
     await until(lambda: len(pool._waiting) >= number)
 
 
@@ -61,7 +64,7 @@ async def test_one_who_waits_and_is_cancelled_keeps_nothing(make: Callable[[int]
     async with pool.connection():
         impatient = asyncio.create_task(pool.fetchval(PID))
         patient = asyncio.create_task(pool.fetchval(PID))
-        await until_waiting(pool, 2)
+        await until_queued(pool, 2)
         if not is_served:
             impatient.cancel()
     # The connection was handed over, and nobody has run since.
@@ -76,7 +79,7 @@ async def test_a_lost_connection_is_replaced(make: Callable[[int], Pool]) -> Non
     before = await pool.fetchval(PID)
     async with pool.connection() as connection:
         waiting = asyncio.create_task(pool.fetchval(PID))
-        await until_waiting(pool, 1)
+        await until_queued(pool, 1)
         connection.terminate()
     async with asyncio.timeout(FAR_TOO_LONG):
         assert before != await waiting == await pool.fetchval(PID)
@@ -156,7 +159,7 @@ async def test_a_closed_pool_gives_nothing_and_takes_back_what_it_lent(make: Cal
     pool = make(1)
     async with pool.connection() as connection:
         waiting = asyncio.create_task(pool.fetchval(PID))
-        await until_waiting(pool, 1)
+        await until_queued(pool, 1)
         await pool.close()
         assert await connection.fetchval("SELECT 1") == 1
     assert connection.is_closed()
@@ -178,21 +181,12 @@ async def proxy(server_dsn: str) -> AsyncIterator[Proxy]:
 async def lock(server_dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """Holds the advisory lock that `WAIT` waits for, until it is told to let go."""
     connection = await asyncpg.connect(server_dsn)
-    await connection.execute("SELECT pg_advisory_lock(4711)")
+    await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
     yield connection
     await connection.close()
 
 
-WAIT = "SELECT pg_advisory_xact_lock_shared(4711)"
-
-
-async def until_blocked(holder: asyncpg.Connection, number: int = 1) -> list[int]:
-    """The pids of those who wait for what `holder` has locked, when they are so many."""
-    waiting = "SELECT array(SELECT DISTINCT pid FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid)))"
-    async with asyncio.timeout(FAR_TOO_LONG):
-        while len(pids := await holder.fetchval(waiting, holder.get_server_pid())) != number:  # noqa: ASYNC110
-            await asyncio.sleep(0.002)  # nobody tells that a statement waits
-    return list(pids)
+WAIT = f"SELECT pg_advisory_xact_lock_shared({LOCK})"
 
 
 async def test_a_read_whose_connection_is_terminated_is_tried_anew(
@@ -201,10 +195,10 @@ async def test_a_read_whose_connection_is_terminated_is_tried_anew(
     pool = make(1)
     reading = asyncio.create_task(pool.fetch(WAIT))
     for _ in range(3):
-        [pid] = await until_blocked(lock)
+        [pid] = await until_waiting(lock, 1)
         await lock.execute("SELECT pg_terminate_backend($1, 10000)", pid)
-        await until_blocked(lock)
-    await lock.execute("SELECT pg_advisory_unlock(4711)")
+        await until_waiting(lock, 1)
+    await lock.execute("SELECT pg_advisory_unlock($1)", LOCK)
     assert len(await reading) == 1
     assert pool.repeated == 3
 
@@ -220,10 +214,10 @@ async def test_a_read_whose_connection_is_reset_is_tried_anew(
         assert proxy.reset(idle=True) == 2
     reading = [asyncio.create_task(pool.fetch(statement)) for _ in range(2)]
     if not is_idle:
-        await until_blocked(lock, 2)
+        await until_waiting(lock, 2)
         proxy.reset()
         await until(lambda: proxy.accepted == 4)
-        await lock.execute("SELECT pg_advisory_unlock(4711)")
+        await lock.execute("SELECT pg_advisory_unlock($1)", LOCK)
     assert [len(rows) for rows in await asyncio.gather(*reading)] == [1, 1]
     await pool.close()
 
@@ -234,11 +228,11 @@ async def test_a_write_that_was_sent_is_never_sent_again(proxy: Proxy, lock: asy
 
     def count(data: bytes) -> None:
         nonlocal sent
-        sent += data.count(b"pg_advisory_xact_lock(4711)")
+        sent += data.count(b"pg_advisory_xact_lock(%d)" % LOCK)
 
     proxy.seen = count
-    writing = asyncio.create_task(pool.fetch_once("SELECT pg_advisory_xact_lock(4711)"))
-    await until_blocked(lock)
+    writing = asyncio.create_task(pool.fetch_once(f"SELECT pg_advisory_xact_lock({LOCK})"))
+    await until_waiting(lock, 1)
     proxy.reset()
     with pytest.raises(Unavailable) as raised:
         await writing
@@ -321,7 +315,7 @@ async def test_who_has_waited_for_too_long_is_refused_and_the_others_go_on(serve
                 await task
         assert pool.waiting == 0
         late = asyncio.create_task(pool.fetch("SELECT 1"))
-        await until_waiting(pool, 1)
+        await until_queued(pool, 1)
     assert len(await late) == 1
     await pool.close()
 
@@ -330,13 +324,13 @@ async def test_no_more_wait_than_the_queue_takes(server_dsn: str) -> None:
     pool = Pool(lambda: asyncpg.connect(server_dsn), 1, queue=2)
     async with pool.connection():
         waiting = [asyncio.create_task(pool.fetch("SELECT 1")) for _ in range(2)]
-        await until_waiting(pool, 2)
+        await until_queued(pool, 2)
         with pytest.raises(Overloaded):
             await pool.fetch("SELECT 1")
         waiting[0].cancel()
         await asyncio.wait(waiting[:1])
         waiting.append(asyncio.create_task(pool.fetch("SELECT 1")))  # somebody left
-        await until_waiting(pool, 2)
+        await until_queued(pool, 2)
     assert [len(await task) for task in waiting[1:]] == [1, 1]
     await pool.close()
 

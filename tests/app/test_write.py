@@ -17,7 +17,7 @@ import sql
 from app.errors import OutcomeUnknown
 from app.write import Shown
 from sql import Reach, Statement
-from tests.conftest import credentials, running, settings_for, until
+from tests.conftest import credentials, running, settings_for, until, until_blocked
 from tests.proxy import Proxy, proxied
 
 CREATE = """
@@ -135,7 +135,7 @@ async def test_a_connection_that_is_lost_in_the_middle_has_changed_nothing(
     await transaction.start()
     await store.execute("LOCK TABLE carriers IN EXCLUSIVE MODE")
     writing = asyncio.create_task(caller.create())
-    await somebody_waits(store)
+    await until_blocked(store)
     caller.proxy.reset()
     response = await writing
     assert (response.status_code, error(response)["extensions"]["code"]) == (503, "UNAVAILABLE")
@@ -234,14 +234,6 @@ async def test_a_write_whose_caller_leaves_goes_on(demo_copy_dsn: str, store: as
         }
         await app(scope, receive, send)
     assert await made(store) == 1
-
-
-async def somebody_waits(holder: asyncpg.Connection) -> None:
-    """Returns when a statement waits for what `holder` has locked."""
-    waiting = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))"
-    async with asyncio.timeout(FAR_TOO_LONG):
-        while not await holder.fetchval(waiting, holder.get_server_pid()):  # noqa: ASYNC110
-            await asyncio.sleep(0.002)  # nobody tells that a statement waits
 
 
 # Whoever sees the order, or the shipment, of such a row sees the row.

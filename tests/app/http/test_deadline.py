@@ -5,10 +5,8 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -16,7 +14,7 @@ from starlette.applications import Starlette
 from app.data import fixtures
 from app.http.body import read_body
 from app.http.deadline import Deadlines, Ending, Work
-from tests.conftest import credentials, running, settings_for, until
+from tests.conftest import credentials, locked, running, settings_for, until, until_waiting
 
 SHIPMENTS = "{ shipments(input: {offset: 1}) { items { id } } }"
 SHIPMENT = '{ shipment(id: "65ad4404-88a6-4f97-9325-34a3a35f1dfc") { id } }'
@@ -34,18 +32,6 @@ async def late(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
         yield app
 
 
-@asynccontextmanager
-async def locked(dsn: str, *tables: str) -> AsyncIterator[asyncpg.Connection]:
-    """Nobody reads these tables meanwhile."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        async with connection.transaction():
-            await connection.execute(f"LOCK TABLE {', '.join(tables)}")
-            yield connection
-    finally:
-        await connection.close()
-
-
 async def ask(
     app: Starlette, dsn: str, method: str, path: str, viewer: str = "staff", **request: Any
 ) -> httpx.Response:
@@ -53,14 +39,6 @@ async def ask(
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client:
         async with asyncio.timeout(FAR_TOO_LONG):
             return await client.request(method, path, headers=headers, **request)
-
-
-async def until_nobody_waits(holder: asyncpg.Connection) -> None:
-    """Returns when no statement waits any more for what `holder` has locked."""
-    waiting = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))"
-    async with asyncio.timeout(FAR_TOO_LONG):
-        while await holder.fetchval(waiting, holder.get_server_pid()):  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
 
 
 @pytest.mark.parametrize("executor", ["plan", "plain"])
@@ -73,7 +51,7 @@ async def test_a_read_that_takes_too_long_is_503_and_ends_in_the_database(
         locked(demo_copy_dsn, "shipments", "track_and_traces") as holder,
     ):
         response = await ask(app, demo_copy_dsn, "POST", "/graphql", json={"query": query})
-        await until_nobody_waits(holder)
+        await until_waiting(holder, 0)
         await until(lambda: app.state.db.pool.lent == 0)
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
     [error] = response.json()["errors"]
@@ -111,7 +89,7 @@ async def test_rest_and_login_are_told_in_their_own_words(
 ) -> None:
     async with locked(demo_copy_dsn, table) as holder:
         response = await ask(late, demo_copy_dsn, method, path, viewer, json=body)
-        await until_nobody_waits(holder)
+        await until_waiting(holder, 0)
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
     assert response.json() == {"message": "This took too long, and was given up.", "code": "TIMEOUT"}
 
@@ -141,7 +119,7 @@ async def test_many_are_told_and_then_everything_is_as_before(late: Starlette, d
     async with locked(demo_copy_dsn, "shipments") as holder:
         asked = [ask(late, demo_copy_dsn, "POST", "/graphql", json={"query": SHIPMENTS}) for _ in range(20)]
         responses = await asyncio.gather(*asked)
-        await until_nobody_waits(holder)
+        await until_waiting(holder, 0)
     codes = {response.json()["errors"][0]["extensions"]["code"] for response in responses}
     assert codes == {"TIMEOUT"}
     for _ in range(5):

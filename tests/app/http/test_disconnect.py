@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.data import fixtures
 from app.http.protocol import Protocol
 from tests.app.http.test_protocol import Served, serve
-from tests.conftest import credentials, running, settings_for, until
+from tests.conftest import credentials, running, settings_for, until, until_waiting
 
 SHIPMENTS = "{ shipments(input: {offset: 1}) { items { id } } }"
 SHIPMENT = "query ($id: String!) { shipment(id: $id) { id } }"
@@ -41,14 +41,6 @@ async def holder(demo_copy_dsn: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.execute("BEGIN; LOCK TABLE shipments, track_and_traces; LOCK TABLE carriers IN EXCLUSIVE MODE")
     yield connection
     await connection.close()
-
-
-async def until_waiting(holder: asyncpg.Connection, number: int) -> None:
-    """Returns when so many statements wait for what `holder` has locked."""
-    waiting = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))"
-    async with asyncio.timeout(FAR_TOO_LONG):
-        while await holder.fetchval(waiting, holder.get_server_pid()) != number:  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
 
 
 def request(dsn: str, query: str, viewer: str = "staff", *, headers: str = "", **variables: Any) -> bytes:

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,57 +16,11 @@ import httpx
 import pytest
 
 from app.settings import Settings
-from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, reserved_port
+from tests.conftest import FAR_TOO_LONG, reserved_port
+from tests.service import serving
 
 ROOT = Path(__file__).parents[3]
 QUERY = {"query": "{ __typename }"}
-
-
-class Service:
-    """`python -m app serve` on a port of its own, started and stopped at will."""
-
-    def __init__(self, dsn: str, port: int, log: Path, **settings: str) -> None:
-        self.site = f"http://127.0.0.1:{port}"
-        self.log = log
-        given = {"DATABASE_URL": dsn, "TOKEN_SECRET": TOKEN_SECRET, "HOST": "127.0.0.1", "PORT": str(port)}
-        self._environment = {**os.environ, **given, **settings}
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        with self.log.open("ab") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "app", "serve"), cwd=ROOT, env=self._environment, stdout=output, stderr=output
-            )
-        async with asyncio.timeout(FAR_TOO_LONG), httpx.AsyncClient() as client:
-            while True:
-                assert self._process.returncode is None, self.log.read_text()
-                try:
-                    if (await client.get(f"{self.site}/readyz")).status_code == 200:
-                        return
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-
-    def tell(self, told: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(told)
-
-    async def end(self) -> int:
-        assert self._process is not None
-        async with asyncio.timeout(FAR_TOO_LONG):
-            return await self._process.wait()
-
-
-@asynccontextmanager
-async def serving(dsn: str, log: Path, **settings: str) -> AsyncIterator[Service]:
-    with reserved_port() as port:
-        service = Service(dsn, port, log, **settings)
-        try:
-            await service.start()
-            yield service
-        finally:
-            if service._process is not None and service._process.returncode is None:
-                service.tell(signal.SIGKILL)
-                await service.end()
 
 
 class Callers:
@@ -104,7 +57,7 @@ async def test_a_service_that_is_told_to_stop_answers_whom_it_has_accepted(demo_
     async with serving(demo_dsn, tmp_path / "log") as service:
         callers = Callers(service.site, 8)
         await callers.until(100)
-        service.tell(signal.SIGTERM)
+        service.process.send_signal(signal.SIGTERM)
         assert await service.end() == 0
         await callers.end()
     # Whoever finds nobody any more had sent nothing yet.
@@ -124,7 +77,7 @@ async def test_a_service_that_stops_says_so_and_ends_connections(demo_dsn: str, 
     async with serving(demo_dsn, tmp_path / "log", DRAIN_SECONDS="60") as service, httpx.AsyncClient() as client:
         kept = await client.post(f"{service.site}/graphql", json=QUERY)
         assert "connection" not in kept.headers
-        service.tell(signal.SIGTERM)
+        service.process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(FAR_TOO_LONG):
             async with httpx.AsyncClient() as other:
                 # What the service does about a signal sets no event here.
@@ -140,7 +93,7 @@ async def test_a_service_that_stops_says_so_and_ends_connections(demo_dsn: str, 
 async def test_somebody_at_a_terminal_is_not_kept_waiting(demo_dsn: str, tmp_path: Path) -> None:
     async with serving(demo_dsn, tmp_path / "log", DRAIN_SECONDS="600") as service, httpx.AsyncClient() as client:
         await client.get(f"{service.site}/healthz")
-        service.tell(signal.SIGINT)
+        service.process.send_signal(signal.SIGINT)
         assert await service.end() == 0
 
 
@@ -198,7 +151,7 @@ async def test_a_proxy_has_an_answer_for_everybody_while_services_are_replaced(d
         callers = Callers(site, 8)
         for service in (first, second, first):
             await callers.until(100)
-            service.tell(signal.SIGTERM)
+            service.process.send_signal(signal.SIGTERM)
             assert await service.end() == 0
             await callers.until(100)
             await service.start()
