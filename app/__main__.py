@@ -159,10 +159,6 @@ def _answer(settings: Settings, listener: socket.socket) -> None:
     from app.http.server import Server, protocol_of
 
     service = create_app(settings)
-
-    def say_not_ready() -> None:
-        service.state.waybill.is_stopping = True
-
     config = uvicorn.Config(
         Forwarded(service, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),
         interface="asgi3",  # it would ask for a coroutine function, and take another callable for an old interface
@@ -178,7 +174,7 @@ def _answer(settings: Settings, listener: socket.socket) -> None:
     )
     _spare_the_garbage_collector()
     _on_hangup(service.reload)
-    Server(config, drain_seconds=settings.drain_seconds, on_stop=say_not_ready).run([listener])
+    Server(config, drain_seconds=settings.drain_seconds, on_stop=service.stop).run([listener])
 
 
 def _on_hangup(reload: Callable[[], None]) -> None:

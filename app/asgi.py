@@ -101,6 +101,10 @@ class Waybill:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.tokens.reload)
 
+    def stop(self) -> None:
+        """From here on nobody should send anything new."""
+        self.is_stopping = True
+
     async def open_context(self, scope: Scope) -> Context:
         """A credential that is not accepted is a matter of the fields that need one, so introspection needs none.
 
@@ -185,6 +189,7 @@ def create_app(settings: Settings) -> "Service":
     service = Service(
         {path: WholeExchange(answering, deadlines) for path, answering in whole.items()},
         waybill.reload,
+        waybill.stop,
         routes=[
             Route("/", index),
             *(Route(path, answering) for path, answering in graphql.items()),
@@ -203,7 +208,6 @@ def create_app(settings: Settings) -> "Service":
         lifespan=waybill.lifespan,
     )
     service.router.redirect_slashes = False
-    service.state.waybill = waybill
     return service
 
 
@@ -211,13 +215,20 @@ class Service(Starlette):
     """Starlette, which finds what is `answering` by its path alone: it would try one route after the other.
 
     Whatever is spelt another way goes through the routes, which name the same endpoints. `reload` reads anew what
-    operators change while the application runs.
+    operators change while the application runs, `stop` has it say that it is not ready any more.
     """
 
-    def __init__(self, answering: Mapping[str, Answering], reload: Callable[[], None], **options: Any) -> None:
+    def __init__(
+        self,
+        answering: Mapping[str, Answering],
+        reload: Callable[[], None],
+        stop: Callable[[], None],
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self._answering = answering
         self.reload = reload
+        self.stop = stop
 
     def find(self, scope: Scope) -> Answering | None:
         """What has the answer to a request whole, so that it need not be sent by the messages of ASGI."""

@@ -337,9 +337,9 @@ class Protocol(HttpToolsProtocol):
             self._tell_refusal()
         elif is_of_body and not self.pipeline:
             # What has no end cannot be answered: the one who reads it learns that the rest will not come.
-            self._break_off(refusal)
+            self._break_off()
 
-    def _break_off(self, refusal: RequestRefused) -> None:
+    def _break_off(self) -> None:
         cycle = self.cycle
         if not cycle.response_started:
             self._tell_refusal()
