@@ -56,7 +56,7 @@ lock: $(READY) ## resolve pyproject.toml anew into requirements.lock, for every 
 		--output-file requirements.lock pyproject.toml
 
 clean: ## delete the environment, the caches and the demo database
-	@$(PYTHON) -c 'import os, pathlib; from app.embedded import remove; \
+	@$(PYTHON) -c 'import os, pathlib; from app.demo.embedded import remove; \
 		remove(pathlib.Path(os.environ.get("DATA_DIR") or ".data"))'
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

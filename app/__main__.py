@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from app import dev
-from app.embedded import EmbeddedError
+from app.demo import dev
+from app.demo.embedded import EmbeddedError
 from app.settings import Settings, SettingsError
 
 T = TypeVar("T")
@@ -88,8 +88,8 @@ def _dev(_options: argparse.Namespace) -> None:
 
 
 def _serve(_options: argparse.Namespace) -> None:
-    from app.migrate import migrations
-    from app.startup import check
+    from app.postgres.migrate import migrations
+    from app.postgres.startup import check
 
     settings = Settings.from_env(os.environ)
     listener = _listen(settings)
@@ -98,7 +98,7 @@ def _serve(_options: argparse.Namespace) -> None:
 
 
 def _migrate(_options: argparse.Namespace) -> None:
-    from app.migrate import migrate
+    from app.postgres.migrate import migrate
 
     with dev.database(os.environ) as dsn:
         applied = _run(migrate(dsn), dsn)
@@ -106,8 +106,8 @@ def _migrate(_options: argparse.Namespace) -> None:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from app.data.ingest import ingest
-    from app.migrate import migrate
+    from app.importer.ingest import ingest
+    from app.postgres.migrate import migrate
 
     with dev.database(os.environ) as dsn:
         _run(migrate(dsn), dsn)
@@ -115,8 +115,8 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _generate(options: argparse.Namespace) -> None:
-    from app.data.generate import generate
-    from app.migrate import migrate
+    from app.demo.generate import generate
+    from app.postgres.migrate import migrate
 
     with dev.database(os.environ) as dsn:
         _run(migrate(dsn), dsn)
@@ -208,8 +208,8 @@ def _run(work: Coroutine[Any, Any, T], dsn: str, taken: str = "") -> T:
     """Works on the database. A failure ends the command; `taken` is what it says where a row is there already."""
     import asyncpg
 
-    from app.migrate import MigrationError
-    from app.startup import explain
+    from app.postgres.migrate import MigrationError
+    from app.postgres.startup import explain
 
     try:
         return asyncio.run(work)

@@ -23,28 +23,29 @@ from app.auth.storefront_key import find_storefront_key
 from app.auth.token import Tokens
 from app.auth.viewer import CREDENTIALS, Viewer, authenticate, identify
 from app.context import Context
-from app.database import Database
 from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable
 from app.execution.execute import Engine
 from app.execution.schema import build
-from app.http import export, health, openapi, shop
+from app.http import health
 from app.http.address import client_address
 from app.http.cors import CrossOrigin, Origins, WholeCrossOrigin
 from app.http.deadline import WORK, Deadlines
-from app.http.export import ShipmentExport
 from app.http.graphql import GraphQLEndpoint
 from app.http.index import index
 from app.http.middleware import Counted, Exchange, WholeExchange
-from app.http.openapi import OpenAPI
 from app.http.rate_limit import Admission, RateLimited, RateLimits
 from app.http.reply import Answering, refusal, reply
-from app.http.shop import ShopEndpoint
-from app.lookups import Lookups
-from app.migrate import migrations
+from app.postgres.database import Database
+from app.postgres.lookups import Lookups
+from app.postgres.migrate import migrations
+from app.postgres.startup import until_reachable
 from app.resolvers import bindables
 from app.resolvers.names import snake_case
+from app.rest import export, openapi, shop
+from app.rest.export import ShipmentExport
+from app.rest.openapi import OpenAPI
+from app.rest.shop import ShopEndpoint
 from app.settings import Settings
-from app.startup import until_reachable
 from app.telemetry import Telemetry, log_to_stderr
 
 # Beside the sources in a checkout and in an installed wheel alike.

@@ -10,11 +10,11 @@ from graphql import GraphQLResolveInfo
 
 from app.auth.login import Logins
 from app.auth.viewer import Kind, Viewer
-from app.database import Database
 from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated, StorefrontKeyRequired
-from app.events import Tables, Watched
-from app.lookups import Lookups
-from app.write import IdempotencyKey, Write
+from app.postgres.database import Database
+from app.postgres.events import Tables, Watched
+from app.postgres.lookups import Lookups
+from app.postgres.transaction import IdempotencyKey, Write
 from loaders.batch import Batch, Columns, Coming, Loaders, Row
 from loaders.tree import Bundle, Tree
 from sql import Statement
@@ -145,7 +145,7 @@ class Context:
         return bundle, bundle.items_found
 
     async def fetch_one(self, batch: Batch, tree: Tree | None, key: Any) -> Row | None:
-        """The row of `key` that the viewer may see, with all that hangs on it; see `fetch_tree` and `app.lookups`.
+        """The row of `key` that the viewer may see, with all that hangs on it; see `fetch_tree` and `Lookups`.
 
         `key` is as the column of `batch` has it. Raises `NotAuthenticated`.
         """
@@ -154,7 +154,7 @@ class Context:
             reach, columns_of, known = viewer.scope.reach, self.db.columns_of, viewer.scope.keys
             composition = await tree.compose(statement, reach, columns_of, frozenset(), (), None, known, batch.column)
             if composition is not None:
-                member = await self._lookups.get(composition, batch, viewer, key)
+                member = await self._lookups.get(composition, batch, key, viewer.scope, viewer.scopes)
                 if member is not None:
                     self._coming.append(member.bundle.hanging)
                 return member

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.embedded import EmbeddedError, remove
+from app.demo.embedded import EmbeddedError, remove
 from bench import cluster, dataset, load, report, sampling, servers, workload
 from bench.answer import Different
 from bench.cluster import Cluster

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from app import embedded
+from app.demo import embedded
 from bench.process import family_cpu_seconds, run, spawn
 
 # Everything in memory, nothing going on beside the requests.

@@ -20,9 +20,9 @@ from starlette.applications import Starlette
 from app.__main__ import GC_THRESHOLDS
 from app.asgi import create_app
 from app.auth.token import Tokens
-from app.data import fixtures
-from app.database import Database
-from app.migrate import migrate
+from app.demo import fixtures
+from app.postgres.database import Database
+from app.postgres.migrate import migrate
 from app.settings import Settings
 from tests import server
 from tests.server import Databases
@@ -111,7 +111,7 @@ def empty_template(databases: Databases) -> str:
 @pytest.fixture(scope="session")
 def demo_template(databases: Databases, empty_template: str) -> str:
     """The DSN of a database with the fixtures and some generated orders. Nobody may stay connected to it."""
-    from app.data import generate
+    from app.demo import generate
 
     async def fill(dsn: str) -> None:
         await fixtures.load(dsn)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from app import embedded
+from app.demo import embedded
 
 T = TypeVar("T")
 

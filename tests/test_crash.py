@@ -10,16 +10,15 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from app import embedded
-from app.data import fixtures
-from app.embedded import Server
-from app.migrate import migrate
+from app.demo import embedded, fixtures
+from app.demo.embedded import Server
+from app.postgres.migrate import migrate
 from tests import server, write_load
 from tests.conftest import reserved_port, until, until_blocked, until_gone
 from tests.service import serving
 from tests.write_load import Load
 
-ROOT = Path(embedded.__file__).parents[1]
+ROOT = Path(embedded.__file__).parents[2]
 ANSWERS = 40  # before the kill, and again after it
 LOCK = 42
 

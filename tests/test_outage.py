@@ -23,10 +23,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from app import embedded
-from app.connect import Connector, Lasting
-from app.data import fixtures
-from app.migrate import migrate
+from app.demo import embedded, fixtures
+from app.postgres.connect import Connector, Lasting
+from app.postgres.migrate import migrate
 from tests.conftest import credentials, locked, running, settings_for, until, until_blocked
 from tests.pooler import needs_pgbouncer, pooler
 from tests.proxy import proxied
@@ -168,7 +167,7 @@ async def test_sessions_that_are_discarded_again_and_again_fail_nobody(demo_copy
 async def test_a_network_that_freezes_is_told_in_time_and_forgotten(
     demo_copy_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.pool._SETTLE_SECONDS", 0.3)
+    monkeypatch.setattr("app.postgres.pool._SETTLE_SECONDS", 0.3)
     async with (
         proxied(demo_copy_dsn) as proxy,
         running(settings_for(proxy.dsn, deadline=1, pool_size=4, pool_wait_seconds=0.5)) as app,
@@ -246,7 +245,7 @@ def parent(pid: int) -> int | None:
 async def test_behind_a_pooler_everything_is_as_without(
     demo_copy_dsn: str, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.events._HEARD_SECONDS", 0.5)
+    monkeypatch.setattr("app.postgres.events._HEARD_SECONDS", 0.5)
     with pooler(demo_copy_dsn, mode, size=5 if mode == "transaction" else 20) as dsn:
         async with loaded(dsn) as first, loaded(dsn) as second:
             assert (first.app.state.db.pool._connect.statement_cache == 0) == (mode == "transaction")
@@ -271,7 +270,7 @@ async def test_a_pooler_that_was_not_seen_at_the_start_is_found_out(
         return Lasting(sessions=True, statements=True)
 
     monkeypatch.setattr(Connector, "lasting", lasting)
-    monkeypatch.setattr("app.events._HEARD_SECONDS", 0.5)
+    monkeypatch.setattr("app.postgres.events._HEARD_SECONDS", 0.5)
     with pooler(demo_copy_dsn, "transaction", size=3) as dsn:
         async with loaded(dsn) as load, load.running():
             connect = load.app.state.db.pool._connect
@@ -319,8 +318,8 @@ async def test_a_server_that_takes_no_writes_is_read(demo_copy_dsn: str, caplog:
 
 
 async def test_a_standby_is_read_and_writes_as_soon_as_it_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.events._LISTEN_AGAIN_SECONDS", 0.2)
-    monkeypatch.setattr("app.events.POLL_SECONDS", 0.05)
+    monkeypatch.setattr("app.postgres.events._LISTEN_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr("app.postgres.events.POLL_SECONDS", 0.05)
     with embedded.temporary() as primary:
         await migrate(primary.dsn)
         await fixtures.load(primary.dsn)

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 
-from app.data.ingest import ingest
+from app.importer.ingest import ingest
 from tests import write_load
 from tests.conftest import FAR_TOO_LONG, running, settings_for
 from tests.write_load import LINE_IDS, ORDER_ID, ORDERED, Load

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from app.data import fixtures
+from app.demo import fixtures
 from app.settings import Limits, Settings
 from tests.conftest import GraphQL, calling, running, settings_for
 

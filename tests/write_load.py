@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from app.data import fixtures
+from app.demo import fixtures
 from tests import consistency
 from tests.conftest import FAR_TOO_LONG
 

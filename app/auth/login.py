@@ -28,8 +28,8 @@ import asyncpg
 from app.auth.password import Passwords
 from app.auth.token import Tokens
 from app.auth.viewer import Viewer
-from app.database import Database
 from app.errors import TooManyAttempts
+from app.postgres.database import Database
 from app.settings import Settings
 from sql import Scope, Statement, load
 

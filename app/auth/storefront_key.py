@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import asyncpg
 
 from app.auth import api_key
-from app.database import Database
 from app.errors import NotAuthenticated, StorefrontKeyInvalid, StorefrontKeyRequired
-from app.events import Tables
+from app.postgres.database import Database
+from app.postgres.events import Tables
 from sql import Scope, load
 
 HEADER = "x-storefront-key"
@@ -19,8 +19,8 @@ STOREFRONTS = Tables[bytes, asyncpg.Record]("storefront_keys", "channels")
 async def find_storefront_key(headers: Mapping[str, str], db: Database) -> asyncpg.Record:
     """The request's key: `id`, `requests_per_minute`, and of its channel `channel_id`, `code`, `name`, `currency`.
 
-    Read anew as soon as a key changes (see `app.events`), so one that is switched off ends when the database has told
-    of it. Raises `StorefrontKeyRequired` or `StorefrontKeyInvalid`.
+    Read anew as soon as a key changes (see `app.postgres.events`), so one that is switched off ends when
+    the database has told of it. Raises `StorefrontKeyRequired` or `StorefrontKeyInvalid`.
     """
     values = [value for name, value in headers.items() if name.lower() == HEADER]
     if not any(values):

@@ -22,9 +22,9 @@ import asyncpg
 
 from app.auth import api_key
 from app.auth.token import Claims, Tokens
-from app.database import Database
 from app.errors import AccountSuspended, NotAuthenticated
-from app.events import Tables
+from app.postgres.database import Database
+from app.postgres.events import Tables
 from sql import Scope, load
 
 SCOPES = {
@@ -104,9 +104,10 @@ CONTACTS = Tables[int, Viewer]("contacts", "contact_companies", "companies")
 async def authenticate(headers: Mapping[str, str], db: Database, tokens: Tokens) -> Viewer | None:
     """The viewer of a request, None where it brings no credential.
 
-    Keys, contacts and companies are read anew as soon as they change (see `app.events`), sessions each time, so a
-    revocation holds as soon as the database has told of it, and a logout at once. What expires is compared with the
-    clock. Raises `NotAuthenticated` for a credential that is not good, always in the same words.
+    Keys, contacts and companies are read anew as soon as they change (see `app.postgres.events`), sessions each
+    time, so a revocation holds as soon as the database has told of it, and a logout at once. What
+    expires is compared with the clock. Raises `NotAuthenticated` for a credential that is not good, always in the
+    same words.
     """
     credentials = _credentials(headers)
     return await identify(credentials.get(_KEY), credentials.get(_TOKEN), db, tokens)

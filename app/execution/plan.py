@@ -12,13 +12,13 @@ A resolver may offer a plan more than a call per object:
     resolve.held = ("carrier_id", held)    the value is `held(context)(parent["carrier_id"])`: the same object as long
                                            as it is unchanged, None where it is not kept; `held(context)` may be None
     resolve.is_same = True                 the value is the parent itself
-    resolve.relation                       what layouts know the rows by that are the value (see app.execution.assembly)
+    resolve.relation                       what layouts know the rows by that are the value (see app.execution.codegen)
     resolve.is_open(context)               whether they are, for this caller; always where it is None
 
 Everything else is called once per object, as graphql-core does it. Values for all parents are a sequence of them. They
 may be held otherwise: rows by column, with `rows.columns(names)` for all of them; or lists end to end, with all the
 items as `lists.rows` and each list's length in `lists.lengths`. A value that came with all that hangs on it has a
-`bundle` (see `app.execution.assembly`).
+`bundle` (see `app.execution.codegen`).
 
 A scalar's `coerce_output_value.bulk(values)` serializes many values, and `coerce_output_value.of[kind](value)` one, or
 null, that is known to be of a kind.
@@ -48,10 +48,10 @@ from graphql.execution.collect_fields import (
 )
 from graphql.execution.values import VariableValues
 
-from app.execution.assembly import Assemble, Layout, assembly, unwrapped
+from app.execution.codegen import Assemble, Layout, assembly, unwrapped
+from app.execution.coercion import Arguments, argument_reader
 from app.execution.completion import Check, Complete, completer, leaf_check
-from app.execution.direct import Direct, direct
-from app.execution.input import Arguments, argument_reader
+from app.execution.synchronous import Direct, direct
 
 Held = Callable[[Any], Callable[[Any], Any] | None]
 Build = Callable[[Sequence[Sequence[Any]], int], list[dict[str, Any]]]
@@ -168,11 +168,11 @@ class Field:
 
     @cached_property
     def direct(self) -> Direct | None:
-        """The short way from values to objects; see `app.execution.direct`."""
+        """The short way from values to objects; see `app.execution.synchronous`."""
         return direct(self)
 
     def assembly(self, layout: Layout) -> Assemble | None:
-        """What makes the field's objects of a row of this layout; see `app.execution.assembly`."""
+        """What makes the field's objects of a row of this layout; see `app.execution.codegen`."""
         if layout not in self._assemblies:
             type_ = unwrapped(self.definition.type)[0]
             self._assemblies[layout] = assembly(self.selection(type_), layout)

@@ -20,7 +20,7 @@ from graphql import (
 from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.values import VariableValues
 
-from app.execution.input import Variables
+from app.execution.coercion import Variables
 from app.execution.plan import Plan
 
 _CONDITIONS = frozenset({"skip", "include"})

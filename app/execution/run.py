@@ -15,7 +15,7 @@ from graphql import GraphQLError, GraphQLObjectType, GraphQLResolveInfo
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, is_awaitable
 
-from app.execution.assembly import Otherwise
+from app.execution.codegen import Otherwise
 from app.execution.completion import Column, Flaw, Promise, Spots
 from app.execution.plan import Field, Plan, Selection
 

@@ -11,7 +11,6 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth import storefront_key
-from app.http.export import CURSOR_HEADER
 from app.http.mutation import HEADER as IDEMPOTENCY_HEADER
 from app.http.mutation import REPLAYED
 from app.http.reply import Answering, Reply
@@ -48,7 +47,7 @@ EXPOSED_HEADERS = (
     "content-disposition",
     "retry-after",
     *REPLAYED,
-    CURSOR_HEADER,
+    "x-changes-cursor",
     "x-page",
     "x-per-page",
     "x-ratelimit-limit",

@@ -7,9 +7,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.database import Database
 from app.execution.execute import Engine
 from app.http.reply import reply
+from app.postgres.database import Database
 from app.telemetry import Telemetry, exposition
 from sql import Scope, load
 

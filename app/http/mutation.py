@@ -20,7 +20,7 @@ from app.execution.errors import render
 from app.execution.execute import Answer
 from app.http.deadline import Ending, Work
 from app.http.reply import dump
-from app.write import IdempotencyKey, Write
+from app.postgres.transaction import IdempotencyKey, Write
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"idempotent-replayed": "true"}

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from app import embedded
+from app.demo import embedded
 from tests import server
 from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, Databases, reserved_port
 
-ROOT = Path(embedded.__file__).parents[1]
+ROOT = Path(embedded.__file__).parents[2]
 
 
 @dataclass

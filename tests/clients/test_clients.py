@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from app.data import fixtures
+from app.demo import fixtures
 from tests.conftest import TOKEN_SECRET
 
 HERE = Path(__file__).parent

@@ -15,7 +15,7 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type, is_required
 
 from app.asgi import executable_schema
 from app.auth.token import Tokens
-from app.data.fixtures import NORTHWIND_STOREFRONT_KEY, STOREFRONT_KEY
+from app.demo.fixtures import NORTHWIND_STOREFRONT_KEY, STOREFRONT_KEY
 from tests.conftest import GraphQL, calling, credentials, running, settings_for
 
 ROOTS = {

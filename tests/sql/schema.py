@@ -9,8 +9,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from app.embedded import programs, temporary
-from app.migrate import migrate
+from app.demo.embedded import programs, temporary
+from app.postgres.migrate import migrate
 
 SCHEMA = Path(__file__).parents[2] / "sql" / "schema.sql"
 

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.migrate import migrations
+from app.postgres.migrate import migrations
 from tests.conftest import Databases, until_blocked
 
 # What the tallies hold against what there is: for a channel as a whole (company 0) and for each of its companies.

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.migrate import migrations
+from app.postgres.migrate import migrations
 from tests.conftest import FAR_TOO_LONG, Databases
 from tests.consistency import breaches
 

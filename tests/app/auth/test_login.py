@@ -13,9 +13,9 @@ from app.auth.login import Logins, Session, Suspended, WrongPassword
 from app.auth.password import Passwords
 from app.auth.token import Tokens
 from app.auth.viewer import Kind, Viewer, authenticate
-from app.data import fixtures
-from app.database import Database
+from app.demo import fixtures
 from app.errors import AccountSuspended, NotAuthenticated, TooManyAttempts
+from app.postgres.database import Database
 from app.settings import Settings
 from sql import Scope
 from tests.conftest import settings_for

@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from starlette.datastructures import Headers
 
-from app import events
 from app.auth import api_key
 from app.auth.token import Tokens
 from app.auth.viewer import CONTACTS, PARTNERS, SCOPES, Kind, Viewer, authenticate
-from app.database import Database
 from app.errors import NotAuthenticated
+from app.postgres import events
+from app.postgres.database import Database
 from app.settings import Settings
 from sql import Scope
 from tests.conftest import until

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from app.data import fixtures
+from app.demo import fixtures
 from app.errors import RequestRefused
 from app.http.body import read_body
 from app.settings import Limits

@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from app.asgi import Service, create_app
-from app.data import fixtures
-from app.http import export, health, openapi
+from app.demo import fixtures
+from app.http import health
 from app.http.cors import EXPOSED_HEADERS, CrossOrigin, Origins
 from app.http.graphql import PREFLIGHT_HEADERS, GraphQLEndpoint
 from app.http.middleware import Exchange, WholeExchange
+from app.rest import export, openapi
 from tests.app.http.serving import WAYS, served
 from tests.conftest import credentials, running, settings_for
 

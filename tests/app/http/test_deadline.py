@@ -11,7 +11,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from app.data import fixtures
+from app.demo import fixtures
 from app.http.body import read_body
 from app.http.deadline import Deadlines, Ending, Work
 from tests.conftest import credentials, locked, running, settings_for, until, until_waiting

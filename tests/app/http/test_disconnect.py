@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.data import fixtures
+from app.demo import fixtures
 from app.http.protocol import Protocol
 from tests.app.http.test_protocol import Served, serve
 from tests.conftest import credentials, running, settings_for, until, until_waiting

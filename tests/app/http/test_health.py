@@ -3,8 +3,9 @@ import re
 import asyncpg
 import httpx
 
-from app.database import Database
-from app.http import export, health
+from app.http import health
+from app.postgres.database import Database
+from app.rest import export
 from app.telemetry import OUTCOMES
 from tests.conftest import KEY_HEADER, credentials, running, settings_for
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from app.data import fixtures
+from app.demo import fixtures
 from app.http.rate_limit import Quota, RateLimits
 from tests.conftest import calling, reserved_port, running, settings_for, until
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.auth.api_key import digest
 from app.auth.storefront_key import STOREFRONTS
-from app.data import fixtures
+from app.demo import fixtures
 from tests.conftest import KEY_HEADER, calling, running, settings_for, until
 
 ORDERS = "{ customerOrders { totalCount } }"

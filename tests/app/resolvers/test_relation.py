@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.database import Database
+from app.postgres.database import Database
 from tests.conftest import GraphQL, calling, credentials, running, settings_for
 
 DOCUMENTS = [

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app import events
+from app.postgres import events
 from tests.app.resolvers.b2b.conftest import Refused, posting
 from tests.conftest import GraphQL, running, settings_for
 

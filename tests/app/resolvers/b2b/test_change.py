@@ -17,7 +17,7 @@ from tests.app.resolvers.b2b.conftest import posting
 from tests.conftest import STAFF_SCOPES, GraphQL, running, settings_for
 
 if TYPE_CHECKING:
-    from app.database import Database
+    from app.postgres.database import Database
 
 PAGE = """
 query Changes($after: String, $first: Int, $types: [ChangeType!]) {

@@ -3,7 +3,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.database import Database
+from app.postgres.database import Database
 from tests.conftest import GraphQL
 
 LIST = """

@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.database import Database
+from app.postgres.database import Database
 from tests.conftest import GraphQL
 
 LINES = """

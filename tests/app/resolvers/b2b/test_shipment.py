@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.database import Database
+from app.postgres.database import Database
 from tests.conftest import GraphQL
 
 SHIPMENT = "65ad4404-88a6-4f97-9325-34a3a35f1dfc"

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from app.data import fixtures
+from app.demo import fixtures
 from app.settings import Settings
 from tests.conftest import KEY_HEADER, credentials, running, settings_for
 

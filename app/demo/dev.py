@@ -1,0 +1,151 @@
+"""The development server: all that a newcomer needs from one command, again and again, also after a killed run."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from app.demo import embedded
+from app.settings import Settings
+
+GENERATED_ORDERS = 2_000
+GENERATOR_SEED = 1
+
+# Held while generating, so that two servers that start together do not both do it; the number is arbitrary and ours.
+_LOCK = 0x57A1B113
+
+# Who the demo's tokens speak for: the fixtures' partner key and their contact, by id. Staff are no rows.
+SUBJECTS = {"staff": "staff:1", "partner": "partner:1", "contact": "contact:4"}
+
+QUERY = (
+    "{ shipments(input: {offset: 3}) { itemsFound items "
+    "{ id status expectedDeliveryAt trackAndTraces { code trackingUrl carrier { name } } } } }"
+)
+
+
+def data_dir(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("DATA_DIR") or Path(__file__).parents[2] / ".data").absolute()
+
+
+@contextmanager
+def database(environ: Mapping[str, str], *, join: bool = True) -> Iterator[str]:
+    """The DSN to work on: DATABASE_URL, else the embedded server's, started for the time of the `with` block.
+
+    `join` takes the server of a `dev` that is running; without it that is an EmbeddedError.
+    """
+    folder = data_dir(environ)
+    if dsn := environ.get("DATABASE_URL") or (join and embedded.running(folder)):
+        yield dsn
+        return
+    with embedded.start(folder) as server:
+        yield server.dsn
+
+
+def settings(environ: Mapping[str, str], dsn: str = "postgresql://") -> Settings:
+    """As the environment says; what it does not say is fit for a machine of one's own. Raises `SettingsError`.
+
+    Without `dsn` they are for what needs no database.
+    """
+    given = {key: value for key, value in environ.items() if value}
+    if "TOKEN_SECRET" not in given:
+        given["TOKEN_SECRET"] = embedded.secret(data_dir(environ) / "token.secret")
+    return Settings.from_env({"DEVELOPMENT": "1", **given, "DATABASE_URL": dsn})
+
+
+async def prepare(settings: Settings) -> None:
+    """Migrates and, for development, loads the demo once. A killed run is simply repeated.
+
+    Raises MigrationError, asyncpg.PostgresError or OSError.
+    """
+    from app.demo import fixtures
+    from app.postgres.migrate import migrate
+
+    dsn = settings.database_url
+    for name in await migrate(dsn):
+        print(f"applied {name}")
+    if settings.development:
+        if await fixtures.load(dsn):
+            print("loaded the fixtures")
+        await _generate_once(dsn)
+
+
+async def _generate_once(dsn: str) -> None:
+    """Adds the made-up orders to a database that has fewer; their number is one transaction, so all or none are there.
+
+    The people and companies are another: where a killed run left only those, their names are taken, and the next seed
+    finds new ones.
+    """
+    import asyncpg
+
+    from app.demo.generate import generate
+
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        if await connection.fetchval("SELECT EXISTS (SELECT FROM orders OFFSET $1::int - 1)", GENERATED_ORDERS):
+            return
+        for seed in range(GENERATOR_SEED, GENERATOR_SEED + 10):
+            with suppress(asyncpg.UniqueViolationError):
+                await generate(dsn, orders=GENERATED_ORDERS, seed=seed)
+                print(f"generated {GENERATED_ORDERS:,} orders")
+                return
+    finally:
+        await connection.close()
+
+
+def token(settings: Settings, viewer: str) -> str:
+    """A token of `SUBJECTS` for eight hours: staff may do everything, the others what their rows say."""
+    from app.auth.token import Tokens
+    from app.auth.viewer import SCOPES
+
+    tokens = Tokens(settings)
+    if viewer == "staff":
+        return tokens.issue(SUBJECTS[viewer], scope=" ".join(SCOPES))
+    return tokens.issue(SUBJECTS[viewer])
+
+
+async def customer_token(settings: Settings) -> str:
+    """A token of the demo's first customer, for seven days, as if he had logged in."""
+    from app.auth.login import Logins
+    from app.auth.password import Passwords
+    from app.auth.token import Tokens
+    from app.demo import fixtures
+    from app.postgres.database import Database
+    from sql import Scope, load
+
+    db, passwords = await Database.connect(settings), Passwords()
+    try:
+        channel_id = fixtures.CUSTOMER_CHANNEL_ID
+        [customer] = await db.fetch(
+            load("customer_session").customer_by_email,
+            Scope.everything(),
+            channel_id=channel_id,
+            email=fixtures.CUSTOMER_EMAIL,
+        )
+        return (await Logins(db, Tokens(settings), passwords, settings).start(channel_id, customer)).token
+    finally:
+        passwords.close()
+        await db.close()
+
+
+def welcome(settings: Settings, customer: str) -> str:
+    """What a newcomer reads: where it is, who to be, what to paste. `customer` is the customer's token."""
+    from app.demo.fixtures import STOREFRONT_KEY
+
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - shown, not bound
+    site = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    url = f"{site}/graphql"
+    tokens = {viewer: token(settings, viewer) for viewer in SUBJECTS}
+    return "\n".join(
+        [
+            "",
+            f"GraphQL     {url}",
+            f"storefront  {site}/api/graphql and {site}/api/shop with X-STOREFRONT-KEY: {STOREFRONT_KEY}",
+            "",
+            *(f"{viewer:11} {text}\n" for viewer, text in {**tokens, "customer": customer}.items()),
+            f"curl --silent {url} \\",
+            f"  --header 'authorization: Bearer {tokens['staff']}' \\",
+            "  --header 'content-type: application/json' \\",
+            f'  --data \'{{"query": "{QUERY}"}}\'',
+            "",
+        ]
+    )

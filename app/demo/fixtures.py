@@ -1,0 +1,48 @@
+"""The demo's fixed rows: those the contract's examples show. The rows themselves are in fixtures.sql, beside this file.
+
+They come with credentials that everybody can read here, so the command line loads them into nothing but a development
+server (`Settings.development`); whoever calls `load` from elsewhere keeps to that.
+"""
+
+from importlib.resources import files
+
+import asyncpg
+
+STOREFRONT_KEY = "pk_storefront_demo_default"
+NORTHWIND_STOREFRONT_KEY = "pk_storefront_demo_northwind"
+PARTNER_KEY = "pk_partner_demo_full"
+PARTNER_READ_KEY = "pk_partner_demo_read"
+
+CUSTOMER_CHANNEL_ID = 1
+CUSTOMER_EMAIL, CUSTOMER_PASSWORD = "customer@example.com", "waybill-demo-john"
+OTHER_CUSTOMER_EMAIL, OTHER_CUSTOMER_PASSWORD = "jane@example.com", "waybill-demo-jane"
+SUSPENDED_EMAIL, SUSPENDED_PASSWORD = "suspended@example.com", "waybill-demo-suspended"
+
+# The contact sees order 2075 of its company and 2076 of the daughter; the outsider, of the sister, sees 2077 alone.
+CONTACT_EMAIL = "contact@example.com"
+DAUGHTER_CONTACT_EMAIL = "montage@example.com"
+OUTSIDER_EMAIL = "outsider@example.com"
+
+# Held while loading, so that two servers that start together do not both try; the number is arbitrary and ours.
+_LOCK = 0x57A1B112
+
+
+async def load(dsn: str) -> bool:
+    """Adds the fixtures in one transaction; False where they are already there, edited since or not.
+
+    They are there exactly when the partner's key is: no part of them is ever committed alone. The database must be
+    migrated, and hold no rows of others under the fixtures' small ids (asyncpg.UniqueViolationError, nothing loaded).
+    """
+    connection = await asyncpg.connect(dsn, statement_cache_size=0)
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL waybill.actor = 'fixtures'")
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            known = await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM api_keys WHERE key_hash = sha256(convert_to($1, 'UTF8')))", PARTNER_KEY
+            )
+            if not known:
+                await connection.execute(files("app.demo").joinpath("fixtures.sql").read_text("utf-8"))
+            return not known
+    finally:
+        await connection.close()

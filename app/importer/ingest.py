@@ -1,0 +1,165 @@
+"""`python -m app import`: newline-delimited JSON into the store, as the import format says.
+
+    lines ─ records.read, check ─ staging.stage ─ batches ─ staging.write ─ sql/ingest.sql
+                └── a bad line: `file:line: path: reason` on the report; the good ones go on
+
+A batch is one transaction, so an import that is killed has applied whole records only, and running it again completes
+it. With `strict` everything is one transaction: the first bad line ends the import, and nothing of it is applied.
+
+The rules are those of every other write (sql/ingest.sql), and they bind a record against the store: what it ships,
+together with shipments made here, is no more than it orders, and a shipment gets from the store's status to the
+record's. A record tells where a parcel has got to, so steps on the way may be left out, but it does not go back. The
+status of an order is the record's alone to tell.
+
+What a record leaves open, and the import settles:
+
+- What an order owns becomes what the record says: a value that is missing or null is emptied, and lines, addresses,
+  shipments, items and codes that are gone from their list are deleted. A list that is missing (other than `items`) is
+  left as it is, and so is a shipment's status. Shipments made here, without an external id, always stay; a line that
+  they hold cannot go.
+- What orders share keeps the values that a record leaves out. Of several orders that name a company or a customer the
+  newest decides (`createdAt`, then `externalId`), so the order of the lines does not matter. A parent company that no
+  record has named yet bears its external id as its name.
+- `lastModifiedAt` is taken where it is later than the store's; without it a changed row bears the time of the import.
+- A channel or carrier is known to the lines below its own, and to those of the next imports.
+"""
+
+import sys
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TextIO
+
+import asyncpg
+
+from app.importer import staging
+from app.importer.lines import MAX_LINE, Unreadable, label, lines
+from app.importer.progress import Progress
+from app.importer.records import Known, Refused, read
+from app.importer.staging import Outcome, Staged
+from app.postgres.connect import CONNECT_SECONDS, Connector
+
+_BATCH_RECORDS = 1000
+_BATCH_BYTES = 16 * 1024 * 1024
+# Such as every pooler takes; the rest is set for each batch, see sql/ingest.sql.
+_SESSION = {"application_name": "waybill import", "timezone": "UTC"}
+_SHARED = (
+    "the import needs a session of its own, and a pooler shares them between transactions: "
+    "give it the server's own address as DATABASE_URL"
+)
+
+
+async def ingest(
+    dsn: str,
+    files: Sequence[str],
+    *,
+    strict: bool = False,
+    report: TextIO = sys.stderr,
+    progress: bool | None = None,
+) -> int:
+    """Imports `.ndjson` and `.ndjson.gz` files, `-` being standard input. The exit status: 1 if any line was refused.
+
+    Refused lines, the progress (on a terminal, unless `progress` says otherwise) and a summary go to `report`. A server
+    that is lost or cannot be reached ends the import with status 1; what was applied before stays.
+    """
+    shown = Progress(files, report, report.isatty() if progress is None else progress)
+    try:
+        if not (await Connector(dsn, statement_cache=0).lasting()).sessions:
+            shown.say(_SHARED)
+            return 1
+        connection = await asyncpg.connect(
+            dsn, timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings=_SESSION
+        )
+        try:
+            run = _Run(connection, await staging.prepare(connection), shown, strict)
+            await run.all(files)
+        finally:
+            await connection.close(timeout=5)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        shown.say(f"the import has stopped: the database failed ({type(error).__name__})")
+        return 1
+    shown.say(run.summary)
+    return 1 if run.refused else 0
+
+
+class _Stopped(Exception):
+    """A line was refused, and the import is strict."""
+
+
+@dataclass
+class _Run:
+    """One import: checks lines, collects the good ones, writes them batch by batch."""
+
+    connection: asyncpg.Connection
+    known: Known
+    shown: Progress
+    strict: bool
+    read: int = 0
+    refused: int = 0
+    done: Outcome = field(default_factory=Outcome)
+    _batch: dict[Hashable, Staged] = field(default_factory=dict)
+    _bytes: int = 0
+    _is_measured: bool = False
+
+    @property
+    def summary(self) -> str:
+        if self.strict and self.refused:
+            return f"{self.read:,} read, {self.refused:,} refused: nothing was applied"
+        return (
+            f"{self.read:,} read, {self.done.created:,} created, {self.done.updated:,} updated, "
+            f"{self.done.unchanged:,} unchanged, {self.refused:,} refused"
+        )
+
+    async def all(self, files: Sequence[str]) -> None:
+        if not self.strict:
+            return await self._files(files)
+        try:
+            async with self.connection.transaction(isolation="read_committed"):
+                await self._files(files)
+        except _Stopped:
+            return None
+
+    async def _files(self, files: Sequence[str]) -> None:
+        for index, file in enumerate(files):
+            try:
+                for line in lines(file):
+                    self.read += 1
+                    await self._line(f"{label(file)}:{line.number}", line.text)
+                    self.shown.draw(self.read, index, line.position)
+            except Unreadable as error:
+                self._refuse(f"{label(file)}:{error.number}", Refused("$", error.reason))
+        await self._write()
+
+    async def _line(self, place: str, text: bytes | None) -> None:
+        try:
+            if text is None:
+                raise Refused("$", f"longer than {MAX_LINE >> 20} MB")
+            record = read(text)
+            record.check(self.known)
+            staged = staging.stage(place, record)
+        except Refused as refusal:
+            self._refuse(place, refusal)
+            return
+        if record.key in self._batch:
+            await self._write()
+        self._batch[record.key] = staged
+        self._bytes += len(text)
+        if len(self._batch) == _BATCH_RECORDS or self._bytes >= _BATCH_BYTES:
+            await self._write()
+
+    async def _write(self) -> None:
+        batch = list(self._batch.values())
+        self._batch.clear()
+        self._bytes = 0
+        outcome, refused = await staging.write(self.connection, batch)
+        self.done.add(outcome)
+        if outcome.created and len(batch) == _BATCH_RECORDS and not self._is_measured:
+            await staging.measure(self.connection)
+            self._is_measured = True
+        for place, refusal in refused:
+            self._refuse(place, refusal)
+
+    def _refuse(self, place: str, refusal: Refused) -> None:
+        self.refused += 1
+        self.shown.say(f"{place}: {refusal}")
+        if self.strict:
+            raise _Stopped

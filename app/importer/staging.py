@@ -1,0 +1,298 @@
+"""A batch of checked records on its way into the store: rows for `COPY`, then the statements of sql/ingest.sql.
+
+A batch is one transaction. When some of its records break a rule against the store, the batch is taken back and written
+again without them; when the store refuses the batch for a reason that names no record, its records go one by one. A
+batch that met another writer's locks the wrong way round is simply written again.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+import asyncpg
+
+import sql
+from app.importer import price
+from app.importer.records import Carrier, Channel, Known, Order, Record, Refused
+
+_LIMIT = 10**12  # numeric(14, 2)
+_ATTEMPTS = 4
+
+_TABLES = {
+    "import_orders": (
+        "n channel external_id status type currency company company_name company_parent email first_name last_name "
+        "phone created_at last_modified_at requested_at shipping_method has_addresses has_shipments "
+        "sub_total postage total_gross total_net total_tax"
+    ),
+    "import_addresses": (
+        "n position type company first_name last_name street number postal_code city region country phone"
+    ),
+    "import_lines": (
+        "n line sku name quantity product_id tax_percentage tax_code additional "
+        "original_price discount price price_net price_total price_total_net tax"
+    ),
+    "import_shipments": "n position external_id status created_at expected_delivery_at has_items has_codes",
+    "import_shipment_items": "n shipment line quantity",
+    "import_codes": "n shipment position path carrier code",
+}
+
+# Rows are locked, then the rules are checked, then rows are written: a shipment lets go of a line before the line goes,
+# and of a code before another shipment takes the code.
+STEPS = (
+    "measure_staging",
+    "find_channels",
+    "create_companies",
+    "create_customers",
+    "find_parties",
+    "find_orders",
+    "number_orders",
+    "measure_orders",
+    "lock_shipments",
+    "lock_lines",
+    "find_shipments",
+    "number_shipments",
+    "measure_shipments",
+    "find_carriers",
+    "refuse_shipment_statuses",
+    "refuse_missing_lines",
+    "count_shipped",
+    "refuse_overshipped_lines",
+    "update_companies",
+    "update_customers",
+    "refuse_company_circles",
+    "create_orders",
+    "create_lines",
+    "raise_lines",
+    "delete_addresses",
+    "create_addresses",
+    "delete_shipments",
+    "create_shipments",
+    "compare_shipments",
+    "update_shipments",
+    "delete_shipment_items",
+    "update_shipment_items",
+    "create_shipment_items",
+    "delete_lines",
+    "lower_lines",
+    "delete_codes",
+    "refuse_taken_codes",
+    "create_codes",
+    "update_orders",
+)
+
+_statements = sql.load("ingest")
+
+
+@dataclass
+class Outcome:
+    """How many records were created, updated, and left as they were."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+    def add(self, other: "Outcome") -> None:
+        self.created += other.created
+        self.updated += other.updated
+        self.unchanged += other.unchanged
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A record, the place it was read from (`file:line`), and its rows by temporary table, each but for its number."""
+
+    place: str
+    record: Record
+    rows: list[tuple[str, tuple[object, ...]]]
+
+
+class _RefusedByStore(Exception):
+    def __init__(self, refusals: dict[int, Refused]) -> None:
+        self.refusals = refusals
+
+
+async def prepare(connection: asyncpg.Connection) -> Known:
+    """Makes the temporary tables on a connection that is to write batches, and reads what records may refer to."""
+    await connection.execute(_text("staging"))
+    (row,) = await connection.fetch(_text("known"))
+    return Known(*(set(row[name] or ()) for name in ("statuses", "channels", "carriers")))
+
+
+def stage(place: str, record: Record) -> Staged:
+    """Computes the prices. Raises Refused when they are beyond what the store can hold."""
+    return Staged(place, record, list(_rows(record)) if isinstance(record, Order) else [])
+
+
+async def measure(connection: asyncpg.Connection) -> None:
+    """For once after many rows were written: has statements planned anew."""
+    await connection.execute(_text("measure_store"))
+
+
+async def write(connection: asyncpg.Connection, batch: list[Staged]) -> tuple[Outcome, list[tuple[str, Refused]]]:
+    """Writes records, no two of which have the same key; returns the outcome and the refused ones with their places.
+
+    Each record is applied whole or not at all. Raises what asyncpg raises when the server is lost.
+    """
+    refused: list[tuple[str, Refused]] = []
+    remaining = dict(enumerate(batch))
+    while remaining:
+        try:
+            return await _transact(connection, remaining), refused
+        except _RefusedByStore as verdict:
+            refused += [(remaining.pop(n).place, refusal) for n, refusal in sorted(verdict.refusals.items())]
+        except (
+            asyncpg.IntegrityConstraintViolationError,
+            asyncpg.DataError,
+            asyncpg.ProgramLimitExceededError,
+            asyncpg.TransactionRollbackError,
+        ) as error:
+            if len(remaining) > 1:
+                outcome, refused_alone = await _write_each(connection, list(remaining.values()))
+                return outcome, refused + refused_alone
+            (staged,) = remaining.values()
+            return Outcome(), [*refused, (staged.place, Refused("$", _reason(error)))]
+    return Outcome(), refused
+
+
+async def _write_each(connection: asyncpg.Connection, batch: list[Staged]) -> tuple[Outcome, list[tuple[str, Refused]]]:
+    outcome = Outcome()
+    refused: list[tuple[str, Refused]] = []
+    for staged in batch:
+        one, refused_one = await write(connection, [staged])
+        outcome.add(one)
+        refused += refused_one
+    return outcome, refused
+
+
+async def _transact(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Outcome:
+    """One transaction; where it met other writers so that one of them had to give way, it begins again."""
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            async with connection.transaction(isolation="read_committed"):
+                await connection.execute(_text("begin"))
+                return await _apply(connection, batch)
+        except asyncpg.TransactionRollbackError:
+            if attempts == _ATTEMPTS:
+                raise
+
+
+async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Outcome:
+    await connection.execute(_text("take_turn"))
+    outcome = Outcome()
+    for staged in batch.values():
+        if not isinstance(staged.record, Order):
+            outcome.add(await _write_reference(connection, staged.record))
+    orders = {n: staged for n, staged in batch.items() if isinstance(staged.record, Order)}
+    if orders:
+        await _copy(connection, orders)
+        for step in STEPS:
+            if not step.startswith("refuse_"):
+                await connection.execute(_text(step))
+            elif rows := await connection.fetch(_text(step)):
+                raise _RefusedByStore({row["n"]: Refused(row["path"], row["reason"]) for row in rows})
+        (row,) = await connection.fetch(_text("outcome"))
+        outcome.add(Outcome(row["created"], row["updated"], len(orders) - row["created"] - row["updated"]))
+    return outcome
+
+
+async def _write_reference(connection: asyncpg.Connection, record: Channel | Carrier) -> Outcome:
+    values: dict[str, object]
+    if isinstance(record, Channel):
+        statement = _statements.channel.prepare(sql.Reach.EVERYTHING)
+        values = {"code": record.code, "name": record.name, "currency": record.currency, "language": record.language}
+    else:
+        statement = _statements.carrier.prepare(sql.Reach.EVERYTHING)
+        given = record.descriptions
+        values = {
+            "name": record.name,
+            "type": record.type,
+            "template": record.template,
+            "logo": record.logo,
+            "languages": None if given is None else [description.language for description in given],
+            "texts": None if given is None else [description.value for description in given],
+        }
+    (row,) = await connection.fetch(statement.text, *statement.arguments(values))
+    created, updated = int(row["is_new"]), int(row["is_changed"])
+    return Outcome(created, updated, 1 - created - updated)
+
+
+async def _copy(connection: asyncpg.Connection, orders: dict[int, Staged]) -> None:
+    tables: dict[str, list[tuple[object, ...]]] = {table: [] for table in _TABLES}
+    for n, staged in orders.items():
+        for table, values in staged.rows:
+            tables[table].append((n, *values))
+    await connection.execute(_text("empty_staging"))
+    for table, rows in tables.items():
+        if rows:
+            await connection.copy_records_to_table(table, records=rows, columns=_TABLES[table].split())
+
+
+def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """The rows of an order, by table; the columns are those of `_TABLES` after `n`."""
+    line_prices = []
+    for n, line in enumerate(order.items):
+        tax_percentage = line.tax_percentage or 0
+        prices = price.of_line(Decimal(line.price), Decimal(str(line.discount or 0)), tax_percentage, line.quantity)
+        if prices.price_total_net >= _LIMIT:
+            raise Refused(f"$.items[{n}]", "the line's total has more than 12 digits")
+        try:
+            additional = None if line.additional is None else json.dumps(line.additional, ensure_ascii=False)
+        except RecursionError:
+            raise Refused(f"$.items[{n}].additional", "nested too deeply") from None
+        line_prices.append(prices)
+        yield (
+            "import_lines",
+            (
+                *(line.line, line.sku, line.name, line.quantity, line.product_id),
+                *(tax_percentage, price.tax_code(tax_percentage), additional, *prices),
+            ),
+        )
+    prices_of_order = price.of_order(line_prices, order.postage)
+    if prices_of_order.total_net >= _LIMIT:
+        raise Refused("$.items", "the order's total has more than 12 digits")
+    company, customer = order.company, order.customer
+    yield (
+        "import_orders",
+        (
+            *(order.channel, order.external_id, order.status, order.type or "purchase", order.currency),
+            *((company.external_id, company.name, company.parent_external_id) if company else (None,) * 3),
+            *((customer.email, customer.first_name, customer.last_name, customer.phone) if customer else (None,) * 4),
+            *(order.created_at, order.last_modified_at, order.requested_delivery_at, order.shipping_method),
+            *(order.addresses is not None, order.shipments is not None, *prices_of_order),
+        ),
+    )
+    for n, address in enumerate(order.addresses or ()):
+        yield (
+            "import_addresses",
+            (
+                *(n, address.type, address.company, address.first_name, address.last_name, address.street),
+                *(address.number, address.postal_code, address.city, address.region, address.country, address.phone),
+            ),
+        )
+    for n, shipment in enumerate(order.shipments or ()):
+        key = shipment.external_id
+        yield (
+            "import_shipments",
+            (
+                *(n, key, shipment.status, shipment.created_at, shipment.expected_delivery_at),
+                *(shipment.items is not None, shipment.track_and_traces is not None),
+            ),
+        )
+        for item in shipment.items or ():
+            yield "import_shipment_items", (key, item.line, item.quantity)
+        for m, code in enumerate(shipment.track_and_traces or ()):
+            path = f"$.shipments[{n}].trackAndTraces[{m}].code"
+            yield "import_codes", (key, m, path, code.carrier, code.code)
+
+
+def _reason(error: asyncpg.PostgresError) -> str:
+    """Words of our own: the server's would show statements and other people's rows."""
+    constraint = getattr(error, "constraint_name", None)
+    return f"the store refuses the record ({constraint})" if constraint else "the store refuses the record"
+
+
+def _text(name: str) -> str:
+    return getattr(_statements, name).prepare(sql.Reach.EVERYTHING).text  # type: ignore[no-any-return]

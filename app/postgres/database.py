@@ -1,0 +1,148 @@
+"""The way to PostgreSQL: one way to run a named statement within a viewer's scope, and rows that are kept."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from functools import partial
+from typing import Any, Self
+
+import asyncpg
+
+from app.postgres.connect import Connector
+from app.postgres.events import Events
+from app.postgres.pool import Pool
+from app.settings import Settings
+from sql import Prepared, Scope, Statement, load
+from sql.fuse import Fused
+
+SQL = load("server")
+
+_OURS = Scope.everything()
+
+_OUTCOME_SECONDS = 0.5
+_OUTCOME_PAUSE_SECONDS = 0.02
+
+# What the driver makes of PostgreSQL's types.
+_TYPES: Mapping[str, type] = {
+    "text": str, "int2": int, "int4": int, "bool": bool, "float8": float, "timestamptz": datetime,
+}  # fmt: skip
+
+
+class Database:
+    """`statements` counts what was sent since the start; the metrics show it and the tests assert it.
+
+    `seconds` are what a request, and so a transaction of one, may take.
+    """
+
+    def __init__(self, pool: Pool, events: Events, seconds: float) -> None:
+        self.pool = pool
+        self.events = events
+        self.seconds = seconds
+        self.statements = 0
+        self.watched = events.watched  # the values made of some tables' rows, kept until the rows change
+        self._columns: dict[Statement, Mapping[str, type]] = {}
+
+    @classmethod
+    async def connect(cls, settings: Settings) -> Self:
+        """Raises OSError, what asyncpg raises, or `ServiceUnavailable` when the server cannot be reached."""
+        connect = Connector(settings.database_url, statement_cache=settings.statement_cache, seconds=settings.deadline)
+        if settings.statement_cache and not (await connect.lasting()).statements:
+            connect.prepare_nothing("a pooler shares sessions between transactions")
+        pool = Pool(
+            connect,
+            settings.pool_size,
+            wait_seconds=settings.pool_wait_seconds,
+            queue=settings.pool_queue,
+            on_vanished=connect.lose_statements,
+            seeks_writable=connect.seeks_writable,
+        )
+        listen = connect
+        if settings.listen_url:
+            listen = Connector(settings.listen_url, statement_cache=0, seconds=settings.deadline)
+        async with pool.connection():
+            return cls(pool, Events(listen), settings.deadline)
+
+    def connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        """One connection, for a transaction: it is nobody else's until the block ends."""
+        return self.pool.connection()
+
+    async def fetch(
+        self,
+        statement: Statement,
+        scope: Scope,
+        *,
+        filters: frozenset[str] = frozenset(),
+        order: tuple[str, ...] = (),
+        on: asyncpg.Connection | None = None,
+        **values: Any,
+    ) -> list[asyncpg.Record]:
+        """The rows of a statement that `scope` may see, in the statement's order. `on` is the caller's connection.
+
+        Raises `ServiceUnavailable`; on a connection of the caller's what asyncpg raises.
+        """
+        text, arguments = within(scope, statement, filters, order, values)
+        self.statements += 1
+        if on is not None:
+            rows: list[asyncpg.Record] = await on.fetch(text, *arguments)
+            return rows
+        return await (self.pool.fetch if statement.is_read else self.pool.fetch_once)(text, *arguments)
+
+    async def fetch_fused(self, fused: Fused, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
+        """The one row of several statements in one; see `sql.fuse`.
+
+        `values` are the parameters of each, those of the first with the viewer's keys (see `Scope.keys`).
+        """
+        self.statements += 1
+        [row] = await self.pool.fetch(fused.text, *fused.arguments(values))
+        return row
+
+    async def begin(self, text: str, first: Statement, **values: Any) -> tuple[asyncpg.Connection, asyncpg.Record]:
+        """A connection in a transaction, and the one row of its `first` statement; see `Pool.begin`."""
+        first_text, arguments = within(_OURS, first, frozenset(), (), values)
+        self.statements += 1
+        connection, [row] = await self.pool.begin(text, first_text, *arguments)
+        return connection, row
+
+    async def columns_of(self, statement: Statement, prepared: Prepared) -> Mapping[str, type]:
+        """The names and types of a statement's columns (see `loaders.tree.Column`); all its texts have the same."""
+        columns = self._columns.get(statement)
+        if columns is None:
+            columns = self._columns[statement] = await self.pool.run(partial(_describe, prepared.text))
+        return columns
+
+    async def has_committed(self, transaction_id: str) -> bool | None:
+        """Whether a transaction whose end was not heard of has; None where that cannot be found out in a moment."""
+        try:
+            async with asyncio.timeout(_OUTCOME_SECONDS):
+                while True:
+                    [row] = await self.fetch(SQL.outcome, _OURS, transaction_id=transaction_id)
+                    if row["outcome"] != "in progress":
+                        return None if row["outcome"] is None else row["outcome"] == "committed"
+                    await asyncio.sleep(_OUTCOME_PAUSE_SECONDS)
+        except Exception:  # whatever it is, nothing is known
+            return None
+
+    async def close(self) -> None:
+        await self.events.close()
+        await self.pool.close()
+
+
+async def _describe(text: str, connection: asyncpg.Connection) -> Mapping[str, type]:
+    attributes = (await connection.prepare(text)).get_attributes()
+    # Preparing begins a transaction, which holds its locks until something ends it.
+    await connection.execute("SELECT")
+    return {attribute.name: _type(attribute.type) for attribute in attributes}
+
+
+def _type(type_: asyncpg.Type) -> type:
+    return list if type_.kind == "array" else _TYPES.get(type_.name, object)
+
+
+def within(
+    scope: Scope, statement: Statement, filters: frozenset[str], order: tuple[str, ...], values: Mapping[str, Any]
+) -> tuple[str, list[Any]]:
+    """The text of a statement that reaches as far as `scope`, and its arguments."""
+    values = {**values, **scope.keys}
+    prepared = statement.prepare(scope.reach, filters, order, values)
+    return prepared.text, prepared.arguments(values)

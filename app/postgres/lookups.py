@@ -1,0 +1,101 @@
+"""Rows that are asked for by key: requests that ask at the same time, and see as far, share a statement.
+
+The busier the service, the more it has to answer at once, and the less each answer costs: the way to the database,
+the start of a statement and the making of objects are paid for once for all. A request that comes alone waits for one
+turn of the event loop. Those that share have the same scope to the letter, so each is told what it would be told alone;
+what becomes of one is nothing to the others. A statement ends with the last who waits for it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from loaders.batch import Batch
+from loaders.tree import Bundle, Composition, Member
+from sql import Scope
+from sql.fuse import Fused
+
+# PostgreSQL works on one statement at a time, and so many rows are enough for it to be worth its while.
+_MOST_KEYS = 50
+
+# What is fetched, the rows that may be seen of it, and what may be done with them.
+_Group = tuple[Composition, Scope, frozenset[str]]
+
+FetchFused = Callable[[Fused, Sequence[Mapping[str, Any]]], Awaitable[Any]]
+
+
+class Lookups:
+    """Those of one process. `fetch` runs a statement that is several in one."""
+
+    def __init__(self, fetch: FetchFused) -> None:
+        self._fetch = fetch
+        self._gathering: dict[_Group, _Lookup] = {}
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def get(
+        self, composition: Composition, batch: Batch, key: Any, visibility: Scope, permissions: frozenset[str]
+    ) -> Member | None:
+        """The row of `key` that may be seen, or None. `composition` is of the statement of `batch`."""
+        loop = asyncio.get_running_loop()
+        group = composition, visibility, permissions
+        lookup = self._gathering.get(group)
+        if lookup is None:
+            lookup = self._gathering[group] = _Lookup(composition, batch, visibility)
+            loop.call_soon(self._send, group, lookup)
+        answer: asyncio.Future[Member | None] = loop.create_future()
+        lookup.asked.append((key, answer))
+        if len(lookup.asked) >= _MOST_KEYS:
+            self._send(group, lookup)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            lookup.leave()
+            raise
+
+    def _send(self, group: "_Group", lookup: "_Lookup") -> None:
+        if self._gathering.get(group) is not lookup:  # it was full, and is under way
+            return
+        del self._gathering[group]
+        if lookup.left == len(lookup.asked):  # whoever asked has gone
+            return
+        task = lookup.task = asyncio.get_running_loop().create_task(lookup.run(self._fetch))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+
+class _Lookup:
+    """One statement for those that `asked`: their keys, and where each waits for its row."""
+
+    __slots__ = ("asked", "batch", "composition", "left", "scope", "task")
+
+    def __init__(self, composition: Composition, batch: Batch, scope: Scope) -> None:
+        self.composition = composition
+        self.batch = batch
+        self.scope = scope
+        self.asked: list[tuple[Any, asyncio.Future[Member | None]]] = []
+        self.left = 0  # how many of them do not wait any more
+        self.task: asyncio.Task[None] | None = None
+
+    def leave(self) -> None:
+        """One of those that asked does not wait any more. The statement ends with the last of them."""
+        self.left += 1
+        if self.task is not None and self.left == len(self.asked):
+            self.task.cancel()
+
+    async def run(self, fetch: FetchFused) -> None:
+        batch, composition = self.batch, self.composition
+        keys = list(dict.fromkeys([key for key, _ in self.asked]))
+        values = {batch.parameter: keys, **batch.values, **self.scope.keys}
+        try:
+            bundle = Bundle(composition, await fetch(composition.fused, composition.values(values)))
+            found = {key: Member(bundle, place) for place, key in enumerate(bundle.column(batch.column))}
+            for key, answer in self.asked:
+                if not answer.done():  # whoever asked may have gone
+                    answer.set_result(found.get(key))
+        except Exception as error:
+            for _, answer in self.asked:
+                if not answer.done():
+                    answer.set_exception(error)
+        finally:
+            for _, answer in self.asked:
+                answer.cancel()  # who still waits by now would wait for ever: this task was cancelled

@@ -1,0 +1,68 @@
+"""The store at one moment, for what takes many statements to tell."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import asyncpg
+
+from app.postgres.database import Database, within
+from app.postgres.faults import told
+from sql import Scope, Statement, load
+
+SQL = load("snapshot")
+
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_STATEMENT_SECONDS = 30
+# The first rows may have to wait until all are sorted.
+_CURSOR_SECONDS = 300
+# Longer than a caller may take to read what it was sent.
+_IDLE_SECONDS = 120
+_END_SECONDS = 1
+
+
+class Snapshot:
+    """What a viewer of `scope` sees of one moment, whatever is written meanwhile. One statement runs at a time.
+
+    It holds a connection of the pool, and keeps the server from cleaning up: it should be over soon.
+    """
+
+    def __init__(self, db: Database, connection: asyncpg.Connection, scope: Scope) -> None:
+        self._db = db
+        self._connection = connection
+        self._scope = scope
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, db: Database, scope: Scope) -> AsyncIterator[Self]:
+        """The moment is that of its beginning. Raises `ServiceUnavailable`, like all that is asked of it."""
+        connection, _ = await db.begin(_BEGIN, SQL.begin, statement=f"{_CURSOR_SECONDS}s", idle=f"{_IDLE_SECONDS}s")
+        try:
+            yield cls(db, connection, scope)
+        finally:
+            await db.pool.take_back(connection, _END_SECONDS)
+
+    async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
+        """See `Database.fetch`."""
+        with told():
+            async with asyncio.timeout(_STATEMENT_SECONDS):
+                return await self._db.fetch(statement, self._scope, on=self._connection, **values)
+
+    async def batches(
+        self, statement: Statement, size: int, *, filters: frozenset[str] = frozenset(), **values: Any
+    ) -> AsyncIterator[list[asyncpg.Record]]:
+        """All rows of `statement`, `size` at a time; the rest waits on the server until it is asked for."""
+        text, arguments = within(self._scope, statement, filters, (), values)
+        self._db.statements += 1
+        with told():
+            # Without a name: whatever lies between us and the server, nothing of it is left there.
+            prepared = await self._connection.prepare(text, name="", timeout=_CURSOR_SECONDS)
+            cursor = await prepared.cursor(*arguments, timeout=_CURSOR_SECONDS)
+        while rows := await self._next(cursor, size):
+            yield rows
+
+    async def _next(self, cursor: Any, size: int) -> list[asyncpg.Record]:
+        with told():
+            rows: list[asyncpg.Record] = await cursor.fetch(size, timeout=_CURSOR_SECONDS)
+            return rows

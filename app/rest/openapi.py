@@ -1,0 +1,160 @@
+"""The OpenAPI 3.1 document of the REST endpoints, made of their table and of the types that they answer with."""
+
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, get_args
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from app.http.reply import reply
+from app.resolvers.customer.identifier import LARGEST
+from app.rest.shop import DEFAULT_PER_PAGE, ENDPOINTS, LARGEST_PER_PAGE, ROOT, Endpoint, not_allowed
+from app.rest.shop_answer import Credentials, KeyProblem, Login, Outage, Problem, RateProblem
+
+PATH = f"{ROOT}/openapi.json"
+
+_PARAMETERS: dict[str, dict[str, Any]] = {
+    "page": {"description": "Counts from 1.", "schema": {"type": "integer", "minimum": 1, "default": 1}},
+    "per_page": {
+        "description": f"More than {LARGEST_PER_PAGE} is lowered to it.",
+        "schema": {"type": "integer", "minimum": 1, "default": DEFAULT_PER_PAGE},
+    },
+    "status": {"description": "Only those of this status; an unknown one has none.", "schema": {"type": "string"}},
+    "order_id": {"description": "Only those of this order.", "schema": {"type": "integer"}},
+    "orderId": {"description": "Another name of `order_id`.", "schema": {"type": "integer"}},
+}
+_HEADERS = {
+    "X-RateLimit-Limit": "Requests a minute of the storefront key.",
+    "X-RateLimit-Remaining": "How many of them are left.",
+    "X-RateLimit-Reset": "When all are there again, in seconds since 1970.",
+    "X-Total-Count": "How many there are on all pages.",
+    "X-Page": "The page, counted from 1.",
+    "X-Per-Page": "The size of a page.",
+    "X-Total-Pages": "How many pages there are.",
+    "Retry-After": "Seconds to wait.",
+    "Allow": "The method that the path has.",
+    "Accept-Encoding": "The encodings that a body may have.",
+}
+_TEXTS = {"Allow", "Accept-Encoding"}
+_RATE = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+_PAGING = ("X-Total-Count", "X-Page", "X-Per-Page", "X-Total-Pages")
+
+
+class OpenAPI:
+    """An ASGI application that serves the document to anybody: it holds nothing of a customer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        response = reply(document()) if method == "GET" else not_allowed(method, "GET")
+        await response(scope, receive, send)
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Made once: nothing in it varies."""
+    types = [endpoint.answer for endpoint in ENDPOINTS] + [Credentials, KeyProblem, Outage, Problem, RateProblem]
+    _schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    paths: dict[str, Any] = {}
+    for endpoint in ENDPOINTS:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Waybill for storefronts",
+            "summary": "One customer's own orders and shipments.",
+            "version": _version(),
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"storefrontKey": []}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "parameters": {
+                name: {"name": name, "in": "query", "required": False, **parameter}
+                for name, parameter in _PARAMETERS.items()
+            },
+            "headers": {
+                name: {"description": text, "schema": {"type": "string" if name in _TEXTS else "integer"}}
+                for name, text in _HEADERS.items()
+            },
+            "securitySchemes": {
+                "storefrontKey": {"type": "apiKey", "in": "header", "name": "X-STOREFRONT-KEY"},
+                "customer": {"type": "http", "scheme": "bearer", "description": "The `token` of a login."},
+            },
+        },
+    }
+
+
+def _version() -> str:
+    try:
+        return version("waybill")
+    except PackageNotFoundError:  # a checkout that was never installed
+        return "0"
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": "".join(part.capitalize() for part in endpoint.handle.__name__.split("_")),
+        "summary": endpoint.summary,
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in endpoint.query],
+        "responses": _responses(endpoint),
+    }
+    if "{id}" in endpoint.path:
+        number = {"type": "integer", "minimum": 1, "maximum": LARGEST}
+        operation["parameters"].append({"name": "id", "in": "path", "required": True, "schema": number})
+    if endpoint.needs_token:
+        operation["security"] = [{"storefrontKey": [], "customer": []}]
+    elif endpoint.takes_token:
+        operation["security"] = [{"storefrontKey": [], "customer": []}, {"storefrontKey": []}]
+    if endpoint.method == "POST":
+        is_login = endpoint.answer is Login
+        schema = _reference(Credentials) if is_login else {"type": "object"}
+        operation["requestBody"] = {"required": is_login, "content": {"application/json": {"schema": schema}}}
+    return operation
+
+
+def _responses(endpoint: Endpoint) -> dict[str, Any]:
+    is_list = bool(get_args(endpoint.answer))
+    schema = (
+        {"type": "array", "items": _reference(get_args(endpoint.answer)[0])} if is_list else _reference(endpoint.answer)
+    )
+    responses = {
+        str(endpoint.status): _response("As asked.", schema, *_RATE, *(_PAGING if is_list else ())),
+        "401": _response("The storefront key is missing.", _reference(KeyProblem)),
+        "403": _response("The storefront key is wrong or inactive.", _reference(KeyProblem)),
+        "405": _response("The path has another method.", _reference(Problem), "Allow"),
+        "429": _response("Too many requests.", _reference(RateProblem), *_RATE, "Retry-After"),
+        "503": _response("The database is not available, or this took too long.", _reference(Outage), "Retry-After"),
+    }
+    if endpoint.answer is Login:
+        either = {"oneOf": [_reference(RateProblem), _reference(Problem)]}
+        responses["429"] = _response("Too many requests, or too many logins.", either, *_RATE, "Retry-After")
+    if endpoint.needs_token:
+        either = {"oneOf": [_reference(KeyProblem), _reference(Problem)]}
+        responses["401"] = _response("The storefront key is missing, or the customer is not logged in.", either)
+    if endpoint.query or endpoint.method == "POST":
+        responses["400"] = _response("A parameter or the body is not as described.", _reference(Problem), *_RATE)
+    if endpoint.method == "POST":
+        responses["408"] = _response("The body did not arrive in time.", _reference(Problem), *_RATE)
+        responses["413"] = _response("The body is too large.", _reference(Problem), *_RATE)
+        encoded = "The body has an encoding that is not taken."
+        responses["415"] = _response(encoded, _reference(Problem), *_RATE, "Accept-Encoding")
+    if "{id}" in endpoint.path:
+        responses["404"] = _response(
+            "Not there, or not the customer's: nobody can tell which.", _reference(Problem), *_RATE
+        )
+    return dict(sorted(responses.items()))
+
+
+def _response(description: str, schema: dict[str, Any], *headers: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
+        "content": {"application/json": {"schema": schema}},
+    }
+
+
+def _reference(type_: type) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{type_.__name__}"}

@@ -1,0 +1,76 @@
+"""Shipments as text, one JSON object a line, with their items and codes in them."""
+
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+from graphql import get_named_type, is_leaf_type
+
+import sql
+from app.postgres.snapshot import Snapshot
+from app.resolvers.names import snake_case
+from app.resolvers.scalar import serialize_date_time
+from app.resolvers.tracking import tracking_url
+from loaders.batch import Row
+
+if TYPE_CHECKING:
+    from graphql import GraphQLObjectType, GraphQLSchema
+
+_ITEMS = sql.load("shipment_item").by_shipment_ids
+_CODES = sql.load("track_and_trace").by_shipment_ids
+_CARRIERS = sql.load("carrier").by_ids
+
+_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
+
+Columns = list[tuple[str, str]]
+
+
+class ShipmentLines:
+    """An object has the members of its type in the SDL, but for those that are objects themselves."""
+
+    def __init__(self, schema: "GraphQLSchema") -> None:
+        self._shipment = _columns(schema, "Shipment")
+        self._item = _columns(schema, "ShipmentItem")
+        self._code = _columns(schema, "TrackAndTrace", computed="trackingUrl")
+
+    async def of(self, snapshot: Snapshot, batches: AsyncIterator[list[Row]]) -> AsyncGenerator[bytes, None]:
+        """The lines of each batch of shipments, in its sequence. Three statements a batch."""
+        async for shipments in batches:
+            ids = [shipment["id"] for shipment in shipments]
+            items = _by_shipment(await snapshot.fetch(_ITEMS, shipment_ids=ids))
+            codes = await snapshot.fetch(_CODES, shipment_ids=ids)
+            carrier_ids = list({code["carrier_id"] for code in codes} - {None})
+            carriers = await snapshot.fetch(_CARRIERS, ids=carrier_ids)
+            template_of = {carrier["id"]: carrier["track_and_trace_url"] for carrier in carriers}
+            codes_of = _by_shipment(codes)
+            yield b"".join(
+                self._line(shipment, items[shipment["id"]], codes_of[shipment["id"]], template_of)
+                for shipment in shipments
+            )
+
+    def _line(self, shipment: Row, items: list[Row], codes: list[Row], template_of: dict[int, str | None]) -> bytes:
+        value = _object(shipment, self._shipment)
+        value["items"] = [_object(item, self._item) for item in items]
+        value["trackAndTraces"] = [
+            _object(code, self._code) | {"trackingUrl": tracking_url(template_of.get(code["carrier_id"]), code["code"])}
+            for code in codes
+        ]
+        return orjson.dumps(value, serialize_date_time, _OPTIONS)
+
+
+def _columns(schema: "GraphQLSchema", type_name: str, computed: str = "") -> Columns:
+    type_ = cast("GraphQLObjectType", schema.type_map[type_name])
+    leaves = (name for name, field in type_.fields.items() if is_leaf_type(get_named_type(field.type)))
+    return [(name, snake_case(name)) for name in leaves if name != computed]
+
+
+def _object(row: Row, columns: Columns) -> dict[str, Any]:
+    return {name: row[column] for name, column in columns}
+
+
+def _by_shipment(rows: Iterable[Row]) -> defaultdict[str, list[Row]]:
+    rows_of: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        rows_of[row["shipment_id"]].append(row)
+    return rows_of

@@ -1,0 +1,594 @@
+"""An import into a real store: what it loads, what it leaves alone, what it refuses, and what a second one changes."""
+
+import asyncio
+import gzip
+import io
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+import sql
+from app.importer import staging
+from app.importer.ingest import ingest
+from app.importer.lines import MAX_LINE
+from tests import consistency
+from tests.conftest import ConnectionTo, until_blocked, until_gone
+from tests.pooler import needs_pgbouncer, pooler
+
+BROKEN = Path(__file__).parents[2] / "data" / "broken.ndjson"
+NORTHWIND = Path(__file__).parents[4] / "shared" / "data" / "northwind.ndjson"
+
+SHOP = {"kind": "channel", "code": "shop", "name": "Shop", "currency": "EUR", "language": "NL"}
+SWIFT = {"kind": "carrier", "name": "Swift", "trackAndTraceURL": "https://swift.example/{code}"}
+
+
+def order(n: int = 1, **fields: Any) -> dict[str, Any]:
+    return {
+        "kind": "order",
+        "externalId": f"O-{n}",
+        "channel": "shop",
+        "status": "CONFIRMED",
+        "currency": "EUR",
+        "createdAt": f"2024-03-01T09:00:{n:02}.000Z",
+        "company": {"externalId": "ACME", "name": "Acme"},
+        "customer": {"email": "ann@acme.example", "firstName": "Ann", "lastName": "Lee"},
+        "addresses": [address("delivery"), address("invoice")],
+        "items": [line(1), line(2)],
+        "shipments": [shipment(n)],
+        **fields,
+    }
+
+
+def address(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"type": kind, "street": "Main St", "postalCode": "1011", "city": "Amsterdam", "country": "NL", **fields}
+
+
+def line(number: int, **fields: Any) -> dict[str, Any]:
+    return {"line": number, "sku": f"A-{number}", "name": "Anvil", "quantity": 3, "price": "10.00", **fields}
+
+
+def shipment(n: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "externalId": f"S-{n}",
+        "items": [{"line": 1, "quantity": 2}],
+        "trackAndTraces": [{"carrier": "Swift", "code": f"T-{n}"}],
+        **fields,
+    }
+
+
+class Store:
+    """Imports records into the database of a test and reads it."""
+
+    def __init__(self, dsn: str, folder: Path) -> None:
+        self.dsn = dsn
+        self.file = folder / "records.ndjson"
+        self.status: int | None = None
+
+    async def take(self, *records: object, strict: bool = False) -> list[str]:
+        """The lines of the report, each without the name of the file."""
+        self.file.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+        return await self.take_file(self.file, strict=strict)
+
+    async def take_file(self, *files: Path | str, strict: bool = False) -> list[str]:
+        report = io.StringIO()
+        self.status = await ingest(self.dsn, [str(file) for file in files], strict=strict, report=report)
+        said = report.getvalue()
+        for file in files:
+            said = said.replace(f"{file}:", "")
+        return said.splitlines()
+
+    async def fetch(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return [tuple(row) for row in await connection.fetch(statement, *arguments)]
+        finally:
+            await connection.close()
+
+    async def told(self, type: str, actor: str) -> list[tuple[str, int]]:
+        """How many changes of a type the feed has of an actor, by action."""
+        return await self.fetch(
+            """
+            SELECT action, count(*) FROM changes JOIN transactions t ON t.id = transaction_id
+            WHERE type = $1 AND actor = $2 GROUP BY action ORDER BY action
+            """,
+            type,
+            actor,
+        )
+
+    async def rows(self) -> dict[str, Any]:
+        """Every table's rows with their physical versions: equal only where nothing was written in between."""
+        tables = await self.fetch("SELECT relname FROM pg_stat_user_tables ORDER BY 1")
+        return {
+            table: await self.fetch(
+                f"SELECT md5(string_agg(t::text || xmin || ctid, ' ' ORDER BY ctid)) FROM {table} t"
+            )
+            for (table,) in tables
+        }
+
+
+@pytest.fixture
+def store(fresh_dsn: str, tmp_path: Path) -> Store:
+    return Store(fresh_dsn, tmp_path)
+
+
+async def test_northwind_comes_in_whole_and_twice_is_once(store: Store) -> None:
+    if not NORTHWIND.exists():
+        pytest.skip("the Northwind order book is not beside this checkout")
+    assert await store.take_file(NORTHWIND) == ["834 read, 834 created, 0 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch("""
+        SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM order_items), (SELECT count(*) FROM shipments),
+          (SELECT count(DISTINCT company_id) FROM orders), (SELECT count(*) FROM track_and_traces)
+    """) == [(830, 2155, 809, 89, 809)]
+    assert await store.told("SHIPMENT", "import") == [("CREATED", 809)]
+    assert await consistency.breaches(store.dsn) == {}
+
+    before = await store.rows()
+    assert await store.take_file(NORTHWIND) == ["834 read, 0 created, 0 updated, 834 unchanged, 0 refused"]
+    assert await store.rows() == before
+
+
+async def test_broken_lines_are_named_and_the_good_ones_load(store: Store) -> None:
+    assert await store.take_file(BROKEN) == [
+        "4: $: not JSON: Input data was truncated",
+        "5: $.kind: invalid value 'invoice'",
+        '6: $.status: unknown order status "LOST"',
+        "7: $.shipments[0].items[0].line: 9 is no line of the order",
+        "8: $.shipments[0].items[0].quantity: more of line 1 is shipped than ordered",
+        *(
+            f'{n}: $.items[0].price: expected a decimal such as "12.50", not negative, at most 12 digits before the '
+            "point and 6 after it"
+            for n in (9, 10)
+        ),
+        "11: $.items[0].quantity: expected `int` <= 2147483647",
+        "12: $.items[0].name: holds a NUL character",
+        "13: $: not UTF-8 (byte 442)",
+        "14: $.items[0].name: holds half of a surrogate pair",
+        "15: $.createdAt: invalid RFC3339 encoded datetime",
+        "16: $.createdAt: expected `datetime` with a timezone component",
+        "17: $.currency: expected an ISO 4217 currency code of three capitals",
+        '18: $.addresses[0].country: unknown ISO 3166-1 alpha-2 country "XX"',
+        "19: $.customer.email: expected an e-mail address",
+        "20: $.items[0].name: expected `str` of length <= 255",
+        '21: $.channel: unknown channel "nowhere"',
+        '22: $.shipments[0].trackAndTraces[0].carrier: unknown carrier "Slow"',
+        "23: $.items[1].line: 1 stands here twice",
+        "24: $: object missing required field `items`",
+        "25: $: object contains unknown field `colour`",
+        '26: $.shipments[0].trackAndTraces[1].code: "T-26" stands here twice',
+        "28: $.shipments[1].items[0].quantity: more of line 1 is shipped than ordered",
+        "29: $.items[0].price: expected `str`, got `float`",
+        "30: $.company.parentExternalId: a company is not its own parent",
+        "31: $.items[0]: the line's total has more than 12 digits",
+        "32: $.items[0].taxPercentage: expected `int` <= 100",
+        "33: $.name: expected `str` of length <= 64",
+        "34: $.trackAndTraceURL: expected an https URL",
+        "35: $: expected `object`, got `array`",
+        '36: $.items[0].discount: expected a fraction from "0" to "1" such as "0.15"',
+        '27: $.shipments[0].trackAndTraces[0].code: "T-1" is a code of another shipment',
+        "37 read, 4 created, 0 updated, 0 unchanged, 33 refused",
+    ]
+    assert store.status == 1
+    assert await store.fetch("SELECT external_id FROM orders ORDER BY id") == [("O-1",), ("O-37",)]
+
+
+async def test_order_is_stored_with_its_prices_and_parties(store: Store) -> None:
+    items = [line(1, price="19.99", discount="0.15", taxPercentage=21), line(2, productId=7, additional={"size": "L"})]
+    await store.take(SHOP, SWIFT, order(items=items, shippingAmount="4.95", shippingMethod="Swift"))
+    assert await store.fetch("""
+        SELECT o.sub_total::text, o.postage_net::text, o.total_gross::text, o.total_tax::text, o.total_net::text,
+          o.language, o.increment_id, c.name, u.email, o.contact_id
+        FROM orders o JOIN companies c ON c.id = o.company_id JOIN customers u ON u.id = o.customer_id
+    """) == [("80.97", "4.95", "85.92", "10.70", "96.62", "NL", "O-1", "Acme", "ann@acme.example", None)]
+    assert await store.fetch("""
+        SELECT original_price::text, discount::text, price::text, price_net::text, price_total_net::text, tax::text,
+          tax_code, product_id, additional->>'size' FROM order_items ORDER BY line
+    """) == [
+        ("19.99", "3.00", "16.99", "20.56", "61.67", "10.70", "H", None, None),
+        ("10.00", "0.00", "10.00", "10.00", "30.00", "0.00", "N", 7, "L"),
+    ]
+
+
+async def test_changed_record_changes_its_rows_and_keeps_their_ids(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order())
+    ids = "SELECT o.id, o.uuid, l.uuid, s.id FROM orders o, order_items l, shipments s WHERE l.line = 1"
+    before = await store.fetch(ids)
+    said = await store.take(
+        order(
+            status="COMPLETED",
+            items=[line(1, quantity=5), line(3)],
+            addresses=[address("delivery", city="Utrecht")],
+            shipments=[
+                shipment(1, status="DELIVERED", items=[{"line": 1, "quantity": 5}, {"line": 3, "quantity": 1}]),
+                shipment(2, items=[], trackAndTraces=[{"code": "PLAIN"}]),
+            ],
+        )
+    )
+    assert said == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(f"{ids} AND s.external_id = 'S-1'") == before
+    assert await store.fetch("SELECT status, status_date IS NOT NULL FROM orders") == [("COMPLETED", True)]
+    assert await store.fetch("SELECT line, quantity FROM order_items ORDER BY line") == [(1, 5), (3, 3)]
+    assert await store.fetch("SELECT type, city FROM order_addresses") == [("delivery", "Utrecht")]
+    assert await store.fetch("SELECT sku, quantity FROM shipment_items ORDER BY sku") == [("A-1", 5), ("A-3", 1)]
+    assert await store.fetch("SELECT code FROM track_and_traces ORDER BY code") == [("PLAIN",), ("T-1",)]
+    assert await store.fetch("SELECT version FROM orders UNION ALL SELECT version FROM shipments ORDER BY 1") == [
+        (1,),
+        (2,),
+        (2,),
+    ]
+    assert await store.told("SHIPMENT_ITEM", "import") == [("CREATED", 2), ("UPDATED", 1)]
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_list_that_is_left_out_is_left_alone_and_an_empty_one_empties(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order())
+    short = order(status="COMPLETED")
+    del short["shipments"], short["addresses"]
+    await store.take(short)
+    counts = "SELECT (SELECT count(*) FROM order_addresses), (SELECT count(*) FROM shipments)"
+    assert await store.fetch(counts) == [(2, 1)]
+    await store.take(order(shipments=[], addresses=[]))
+    assert await store.fetch(counts) == [(0, 0)]
+
+
+async def test_dates_of_modification_move_with_what_changed_only(store: Store) -> None:
+    dated = order(lastModifiedAt="2024-03-02T00:00:00Z")
+    await store.take(SHOP, SWIFT, dated)
+    moved = "SELECT o.last_modified_at > '2024-03-03', s.last_modified_at > s.created_at FROM orders o, shipments s"
+    await store.fetch("UPDATE shipments SET created_at = now(), last_modified_at = now()")
+    assert await store.fetch(moved) == [(False, False)]
+    dated["shipments"][0]["trackAndTraces"] = []
+    await store.take(dated)
+    assert await store.fetch(moved) == [(False, True)]
+    dated["items"][0]["name"] = "Big anvil"
+    await store.take(dated)
+    assert await store.fetch(moved) == [(True, True)]
+    assert await store.take(dated) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+
+
+async def test_newest_order_names_company_and_customer_in_any_order(store: Store) -> None:
+    newer = order(
+        2,
+        company={"externalId": "ACME", "name": "Acme International", "parentExternalId": "HOLDING"},
+        customer={"email": "ANN@acme.example", "firstName": "Anna", "lastName": "Lee"},
+    )
+    parent = order(3, company={"externalId": "HOLDING", "name": "The Holding"}, customer=None)
+    names = """SELECT c.name, p.name, u.first_name FROM companies c
+        LEFT JOIN companies p ON p.id = c.parent_id, customers u WHERE c.external_id = 'ACME'"""
+    await store.take(SHOP, SWIFT, newer)
+    assert await store.fetch(names) == [("Acme International", "HOLDING", "Anna")]
+    await store.take(order(1), parent)
+    assert await store.fetch(names) == [("Acme International", "The Holding", "Anna")]
+
+    before = await store.rows()
+    await store.take(order(1), newer, parent)
+    assert await store.rows() == before
+
+
+async def test_companies_cannot_form_a_circle(store: Store) -> None:
+    upper = order(1, company={"externalId": "A", "name": "A", "parentExternalId": "B"})
+    lower = order(2, company={"externalId": "B", "name": "B", "parentExternalId": "A"})
+    await store.take(SHOP, SWIFT, upper)
+    assert "1: $.company.parentExternalId: the company would be above itself" in await store.take(lower)
+    assert await store.fetch("SELECT external_id FROM orders") == [("O-1",)]
+
+
+async def test_code_moves_to_another_shipment_but_is_not_shared(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order(1), order(2))
+    taken = shipment(2, trackAndTraces=[{"carrier": "Swift", "code": "T-1"}])
+    assert (await store.take(order(2, shipments=[taken])))[0] == (
+        '1: $.shipments[0].trackAndTraces[0].code: "T-1" is a code of another shipment'
+    )
+    assert await store.fetch("SELECT code FROM track_and_traces ORDER BY code") == [("T-1",), ("T-2",)]
+    await store.take(order(1, shipments=[shipment(1, trackAndTraces=[])]), order(2, shipments=[taken]))
+    assert await store.fetch(
+        "SELECT t.code, s.external_id FROM track_and_traces t JOIN shipments s ON s.id = t.shipment_id"
+    ) == [("T-1", "S-2")]
+
+
+async def test_codes_of_a_shipment_keep_the_order_of_the_record(store: Store) -> None:
+    codes = [{"carrier": "Swift", "code": f"{n:x}{n}"} for n in (9, 3, 7, 1, 5)]
+    await store.take(SHOP, SWIFT, order(shipments=[shipment(1, trackAndTraces=codes)]))
+    stored = await store.fetch("SELECT code FROM track_and_traces ORDER BY created_at, id")
+    assert [code for (code,) in stored] == [code["code"] for code in codes]
+
+
+async def test_what_was_shipped_from_here_binds_the_record(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order())
+    await store.fetch("""
+        WITH own AS (INSERT INTO shipments (order_id, channel_id) SELECT id, channel_id FROM orders RETURNING *)
+        INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, quantity)
+        SELECT own.id, l.id, l.order_id, l.channel_id, 1 FROM own, order_items l
+    """)
+    gone = await store.take(order(items=[line(1)]))
+    assert gone[0] == "1: $.items: line 2 is gone, but a shipment of the store holds it"
+    more = await store.take(order(shipments=[shipment(1, items=[{"line": 1, "quantity": 3}])]))
+    assert more[0] == "1: $.items: line 1: 4 shipped in the store, but 3 ordered"
+    assert await store.take(order(shipments=[])) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch("SELECT external_id FROM shipments") == [(None,)]
+
+
+async def test_shipment_gets_from_the_stores_status_to_the_records_or_the_record_is_refused(store: Store) -> None:
+    statuses = ("CREATED", "IN_TRANSIT", "CANCELED", "DELIVERED", "FAILED_DELIVERY")
+
+    def orders(*statuses: str | None) -> list[dict[str, Any]]:
+        return [order(n, shipments=[shipment(n, status=status)]) for n, status in enumerate(statuses, 1)]
+
+    await store.take(SHOP, SWIFT, *orders(*statuses))
+    assert await store.take(*orders("DELIVERED", "CREATED", "PROCESSING", None, "CANCELED")) == [
+        "2: $.shipments[0].status: a shipment does not get from IN_TRANSIT to CREATED",
+        "3: $.shipments[0].status: a shipment does not get from CANCELED to PROCESSING",
+        "5 read, 0 created, 2 updated, 1 unchanged, 2 refused",
+    ]
+    assert await store.fetch("SELECT status FROM shipments ORDER BY external_id") == [
+        (status,) for status in ("DELIVERED", "IN_TRANSIT", "CANCELED", "DELIVERED", "CANCELED")
+    ]
+    assert await store.told("SHIPMENT", "import") == [("CREATED", 5), ("UPDATED", 2)]
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_records_that_break_rules_are_refused_one_by_one_and_the_others_of_their_batch_load(store: Store) -> None:
+    await store.take(SHOP, SWIFT, *(order(n) for n in range(1, 6)))
+    await store.fetch("""
+        WITH own AS (
+          INSERT INTO shipments (order_id, channel_id)
+          SELECT id, channel_id FROM orders WHERE external_id IN ('O-2', 'O-4') RETURNING *)
+        INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, quantity)
+        SELECT own.id, l.id, l.order_id, l.channel_id, 1 FROM own JOIN order_items l USING (order_id) WHERE l.line = 1
+    """)
+    await store.fetch("UPDATE shipments SET status = 'CANCELED' WHERE external_id = 'S-3'")
+    assert await store.take(
+        order(1, shipments=[shipment(1, items=[{"line": 1, "quantity": 3}])]),
+        order(2, shipments=[shipment(2, items=[{"line": 1, "quantity": 3}])]),
+        order(3, shipments=[shipment(3, status="IN_TRANSIT")]),
+        order(4, items=[line(1, quantity=2)]),
+        order(5, shipments=[shipment(5, trackAndTraces=[{"carrier": "Swift", "code": "T-1"}])]),
+        order(6),
+    ) == [
+        "3: $.shipments[0].status: a shipment does not get from CANCELED to IN_TRANSIT",
+        "2: $.items: line 1: 4 shipped in the store, but 3 ordered",
+        "4: $.items: line 1: 3 shipped in the store, but 2 ordered",
+        '5: $.shipments[0].trackAndTraces[0].code: "T-1" is a code of another shipment',
+        "6 read, 1 created, 1 updated, 0 unchanged, 4 refused",
+    ]
+    assert await store.told("ORDER", "import") == [("CREATED", 6)]
+    assert await store.told("SHIPMENT", "import") == [("CREATED", 6), ("UPDATED", 1)]
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_what_is_shipped_moves_between_shipments_of_a_full_line(store: Store) -> None:
+    def shipped(*quantities: int | None, statuses: tuple[str, ...] = ("CREATED",) * 3) -> list[dict[str, Any]]:
+        return [
+            shipment(n, status=status, items=[{"line": 1, "quantity": quantity}] if quantity else [])
+            for n, (quantity, status) in enumerate(zip(quantities, statuses, strict=False), 1)
+        ]
+
+    await store.take(SHOP, SWIFT, order(shipments=shipped(3, None)))
+    for shipments, quantity, ordered in (
+        (shipped(1, 2), 3, 3),
+        (shipped(2, 1), 3, 3),
+        (shipped(2, 4), 6, 6),
+        (shipped(2, 4, 4, statuses=("CREATED", "CANCELED", "CREATED")), 6, 6),
+        (shipped(None, 4, 1, statuses=("CREATED", "CANCELED", "CREATED")), 1, 1),
+        (shipped(1), 1, 1),
+    ):
+        said = await store.take(order(items=[line(1, quantity=ordered), line(2)], shipments=shipments))
+        assert said == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+        assert await store.fetch("SELECT quantity, quantity_shipped FROM order_items WHERE line = 1") == [
+            (ordered, quantity)
+        ]
+        assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_line_that_is_new_and_one_that_is_lowered_are_shipped_by_their_new_names(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order())
+    items = [line(1, quantity=2, name="Small anvil"), line(3, name="Hammer")]
+    lines = [{"line": 1, "quantity": 1}, {"line": 3, "quantity": 3}]
+    said = await store.take(order(items=items, shipments=[shipment(2, items=lines)]))
+    assert said == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch("SELECT name, quantity FROM shipment_items ORDER BY quantity") == [
+        ("Small anvil", 1),
+        ("Hammer", 3),
+    ]
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_import_waits_for_a_writer_and_counts_what_it_ships(store: Store, connection_to: ConnectionTo) -> None:
+    await store.take(SHOP, SWIFT, order())
+    writer = await connection_to(store.dsn)
+    async with writer.transaction():
+        await writer.execute("""
+            INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, quantity)
+            SELECT s.id, l.id, s.order_id, s.channel_id, 3 FROM shipments s JOIN order_items l USING (order_id)
+            WHERE l.line = 2
+        """)
+        lowered = order(items=[line(1), line(2, quantity=1)])
+        del lowered["shipments"]
+        taking = asyncio.create_task(store.take(lowered))
+        await until_blocked(writer)
+    assert (await taking)[0] == "1: $.items: line 2: 3 shipped in the store, but 1 ordered"
+
+
+async def test_batch_that_had_to_give_way_is_written_again(store: Store) -> None:
+    await store.take(SHOP, SWIFT)
+    await store.fetch("CREATE SEQUENCE tries")
+    await store.fetch("""
+        CREATE FUNCTION give_way() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          IF nextval('tries') <= 2 THEN
+            RAISE EXCEPTION 'deadlock detected' USING ERRCODE = 'deadlock_detected';
+          END IF;
+          RETURN NULL;
+        END $$
+    """)
+    await store.fetch("CREATE TRIGGER give_way AFTER INSERT ON orders FOR EACH STATEMENT EXECUTE FUNCTION give_way()")
+    assert await store.take(order(1), order(2)) == ["2 read, 2 created, 0 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch("SELECT last_value FROM tries") == [(3,)]
+
+
+async def test_conflict_that_no_check_foresees_costs_its_own_record_only(store: Store) -> None:
+    await store.take(SHOP, SWIFT)
+    await store.fetch("ALTER TABLE order_items ADD CONSTRAINT order_items_sku_lucky CHECK (sku <> 'A-13')")
+    said = await store.take(order(1), order(2, items=[line(13), line(1)]), order(3))
+    assert said == [
+        "2: $: the store refuses the record (order_items_sku_lucky)",
+        "3 read, 2 created, 0 updated, 0 unchanged, 1 refused",
+    ]
+    assert await store.fetch("SELECT count(*) FROM orders") == [(2,)]
+
+
+async def test_carriers_and_channels_are_updated_by_name_and_code(store: Store) -> None:
+    described = {**SWIFT, "descriptions": [{"language": "EN", "value": "Quick"}, {"language": "NL", "value": "Snel"}]}
+    assert await store.take(SHOP, described) == ["2 read, 2 created, 0 updated, 0 unchanged, 0 refused"]
+    before = await store.rows()
+    assert await store.take(SHOP, described, SWIFT) == ["3 read, 0 created, 0 updated, 3 unchanged, 0 refused"]
+    assert await store.rows() == before
+    described["descriptions"] = [{"language": "EN", "value": "Quicker"}]
+    renamed = {**SHOP, "name": "The shop"}
+    assert await store.take(renamed, described) == ["2 read, 0 created, 2 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch("SELECT language, value FROM carrier_descriptions") == [("EN", "Quicker")]
+    assert await store.fetch("SELECT name FROM channels") == [("The shop",)]
+
+
+async def test_same_order_twice_in_a_file_leaves_the_later_one(store: Store) -> None:
+    said = await store.take(SHOP, SWIFT, order(), order(status="COMPLETED"))
+    assert said == ["4 read, 3 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch("SELECT status FROM orders") == [("COMPLETED",)]
+
+
+async def test_strict_applies_all_or_nothing(store: Store) -> None:
+    said = await store.take(SHOP, SWIFT, order(1), order(2, status="LOST"), order(3), strict=True)
+    assert said == ['4: $.status: unknown order status "LOST"', "4 read, 1 refused: nothing was applied"]
+    assert store.status == 1
+    assert await store.fetch("SELECT code FROM channels") == []
+    await store.take(SHOP, SWIFT, order(1), strict=True)
+    assert store.status == 0
+    assert await store.fetch("SELECT external_id FROM orders") == [("O-1",)]
+
+
+async def test_strict_takes_back_what_the_store_refuses(store: Store) -> None:
+    twin = order(2, shipments=[shipment(1)])
+    said = await store.take(SHOP, SWIFT, order(1), twin, strict=True)
+    assert said[-1] == "4 read, 1 refused: nothing was applied"
+    assert await store.fetch("SELECT code FROM channels") == []
+
+
+async def test_gzip_and_standard_input_are_read(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = tmp_path / "shop.ndjson.gz"
+    packed.write_bytes(gzip.compress(b"\xef\xbb\xbf" + json.dumps(SHOP).encode() + b"\r\n\r\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(SWIFT).encode())))
+    assert await store.take_file(packed, "-") == ["2 read, 2 created, 0 updated, 0 unchanged, 0 refused"]
+
+
+async def test_damaged_and_missing_files_do_not_stop_the_others(store: Store, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.ndjson.gz"
+    damaged.write_bytes(gzip.compress(json.dumps(SHOP).encode() * 500)[:-20])
+    plain = tmp_path / "plain.ndjson"
+    plain.write_text(json.dumps(SWIFT))
+    said = await store.take_file(tmp_path / "missing.ndjson", damaged, plain)
+    assert said == [
+        "1: $: No such file or directory",
+        "1: $: the gzip file ends too early",
+        "1 read, 1 created, 0 updated, 0 unchanged, 2 refused",
+    ]
+    assert store.status == 1
+
+
+async def test_line_that_is_too_long_is_refused_and_passed_over(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "long.ndjson"
+    file.write_bytes(b"x" * (2 * MAX_LINE + 5) + b"\n" + json.dumps(SHOP).encode() + b"\n" + b"y" * (MAX_LINE + 1))
+    assert await store.take_file(file) == [
+        "1: $: longer than 4 MB",
+        "3: $: longer than 4 MB",
+        "3 read, 1 created, 0 updated, 0 unchanged, 2 refused",
+    ]
+
+
+async def test_killed_import_leaves_whole_records(store: Store, connection_to: ConnectionTo) -> None:
+    records = [SHOP, SWIFT, *(order(n, createdAt="2024-03-01T09:00:00Z") for n in range(2500))]
+    store.file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    holder = await connection_to(store.dsn)
+    # It waits in the middle of its second batch.
+    await holder.execute("""
+        CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END $$;
+        CREATE TRIGGER hold BEFORE INSERT ON orders FOR EACH ROW WHEN (NEW.external_id = 'O-1500')
+        EXECUTE FUNCTION hold();
+        SELECT pg_advisory_lock(42)
+    """)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app", "import", str(store.file)),
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "DATABASE_URL": store.dsn},
+    )
+    waiting = await until_blocked(holder)
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    await holder.execute("SELECT pg_advisory_unlock(42)")
+    await until_gone(holder, waiting)
+    (count,) = (await store.fetch("SELECT count(*) FROM orders"))[0]
+    assert 0 < count < 1500
+    assert await store.fetch(
+        """SELECT count(*) FROM orders o
+        WHERE (SELECT count(*) FROM order_items l WHERE l.order_id = o.id) = 2
+          AND (SELECT count(*) FROM track_and_traces t WHERE t.order_id = o.id) = 1"""
+    ) == [(count,)]
+    assert await consistency.breaches(store.dsn) == {}
+    said = await store.take_file(store.file)
+    assert said == [f"2,502 read, {2500 - count:,} created, 0 updated, {count + 2:,} unchanged, 0 refused"]
+    assert await store.told("SHIPMENT", "import") == [("CREATED", 2500)]
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_two_imports_of_a_file_at_once_load_it_once(store: Store) -> None:
+    records = [SHOP, SWIFT, *(order(n, createdAt="2024-03-01T09:00:00Z") for n in range(1500))]
+    store.file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    reports = await asyncio.gather(store.take_file(store.file), store.take_file(store.file))
+    assert all(said[0].endswith(" 0 refused") for said in reports)
+    assert await store.fetch("SELECT count(*) FROM orders") == [(1500,)]
+
+
+@needs_pgbouncer
+@pytest.mark.parametrize("strict", [False, True])
+async def test_behind_a_pooler_that_keeps_sessions_it_imports_under_its_name(store: Store, strict: bool) -> None:
+    direct = store.dsn
+    with pooler(direct, "session") as store.dsn:
+        report = await store.take(SHOP, SWIFT, order(1), strict=strict)
+    store.dsn = direct
+    assert store.status == 0, report
+    assert await store.fetch("SELECT DISTINCT actor FROM transactions") == [("import",)]
+
+
+@needs_pgbouncer
+async def test_behind_a_pooler_that_shares_sessions_it_says_what_it_needs(store: Store) -> None:
+    direct = store.dsn
+    with pooler(direct, "transaction") as store.dsn:
+        [line] = await store.take(SHOP, SWIFT, order(1))
+    store.dsn = direct
+    assert store.status == 1
+    assert "needs a session of its own" in line
+    assert await store.fetch("SELECT count(*) FROM orders") == [(0,)]
+
+
+async def test_unreachable_server_is_one_sentence() -> None:
+    report = io.StringIO()
+    assert await ingest("postgresql://nobody@127.0.0.1:1/none", [str(BROKEN)], report=report) == 1
+    assert report.getvalue() == "the import has stopped: the database failed (ConnectionRefusedError)\n"
+
+
+async def test_progress_shows_lines_rate_and_time_left(fresh_dsn: str) -> None:
+    report = io.StringIO()
+    await ingest(fresh_dsn, [str(BROKEN)], report=report, progress=True)
+    assert "lines, " in report.getvalue()
+    assert " a second, 0:00 left" in report.getvalue()
+
+
+def test_every_statement_of_the_import_is_sent() -> None:
+    named = set(sql.load("ingest").statements)
+    frame = {"staging", "empty_staging", "measure_store", "begin", "take_turn", "known", "outcome"}
+    assert named == {*staging.STEPS, *frame, "channel", "carrier"}

@@ -1,0 +1,192 @@
+"""Every rule of the import format refuses its line by the path and the reason, and nothing but `Refused` comes out."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.importer.records import Channel, Known, Order, Refused, read
+
+KNOWN = Known({"NEW", "CONFIRMED"}, {"shop"}, {"Swift"})
+
+
+def order() -> dict[str, Any]:
+    return {
+        "kind": "order",
+        "externalId": "O-1",
+        "channel": "shop",
+        "status": "CONFIRMED",
+        "currency": "EUR",
+        "createdAt": "2024-03-01T09:00:00.000Z",
+        "company": {"externalId": "ACME", "name": "Acme"},
+        "customer": {"email": "ann@acme.example", "firstName": "Ann", "lastName": "Lee"},
+        "addresses": [
+            {"type": "delivery", "street": "Main St 1", "postalCode": "1011", "city": "Amsterdam", "country": "NL"}
+        ],
+        "items": [{"line": 1, "sku": "A-1", "name": "Anvil", "quantity": 3, "price": "10.00"}],
+        "shipments": [
+            {
+                "externalId": "S-1",
+                "items": [{"line": 1, "quantity": 2}],
+                "trackAndTraces": [{"carrier": "Swift", "code": "T-1"}],
+            }
+        ],
+    }
+
+
+def check(text: bytes) -> None:
+    read(text).check(KNOWN)
+
+
+def refusal(text: bytes) -> tuple[str, str]:
+    with pytest.raises(Refused) as caught:
+        check(text)
+    return caught.value.path, caught.value.reason
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> bytes:
+    record = order()
+    change(record)
+    return json.dumps(record).encode()
+
+
+def test_order_of_the_right_shape_passes() -> None:
+    record = read(json.dumps(order()).encode())
+    record.check(KNOWN)
+    assert isinstance(record, Order)
+    assert record.key == ("order", "shop", "O-1")
+
+
+def test_channel_is_known_to_the_records_after_it() -> None:
+    known = Known({"CONFIRMED"}, set(), {"Swift"})
+    record = read(b'{"kind": "channel", "code": "shop", "name": "Shop", "currency": "EUR"}')
+    assert isinstance(record, Channel)
+    record.check(known)
+    read(json.dumps(order()).encode()).check(known)
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda r: r.update(kind="invoice"), "$.kind"),
+        (lambda r: r.pop("items"), "$"),
+        (lambda r: r.update(items=[]), "$.items"),
+        (lambda r: r.update(colour="red"), "$"),
+        (lambda r: r["items"][0].update(colour="red"), "$.items[0]"),
+        (lambda r: r.update(externalId=""), "$.externalId"),
+        (lambda r: r.update(externalId="x" * 256), "$.externalId"),
+        (lambda r: r.update(channel="nowhere"), "$.channel"),
+        (lambda r: r.update(status="LOST"), "$.status"),
+        (lambda r: r.update(type="gift"), "$.type"),
+        (lambda r: r.update(currency="eur"), "$.currency"),
+        (lambda r: r.update(createdAt="2024-02-30T00:00:00Z"), "$.createdAt"),
+        (lambda r: r.update(createdAt="2024-03-01T00:00:00"), "$.createdAt"),
+        (lambda r: r.update(createdAt="0001-01-01T00:00:00Z"), "$.createdAt"),
+        (lambda r: r.update(lastModifiedAt="9999-12-31T23:59:59-14:00"), "$.lastModifiedAt"),
+        (lambda r: r["company"].update(parentExternalId="ACME"), "$.company.parentExternalId"),
+        (lambda r: r["customer"].update(email="ann at acme"), "$.customer.email"),
+        (lambda r: r["customer"].update(email="ann@acme.example\n"), "$.customer.email"),
+        (lambda r: r["customer"].update(email="a" * 250 + "@acme.example"), "$.customer.email"),
+        (lambda r: r["addresses"][0].update(country="XX"), "$.addresses[0].country"),
+        (lambda r: r["addresses"][0].update(type="home"), "$.addresses[0].type"),
+        (lambda r: r.update(shippingAmount="-1"), "$.shippingAmount"),
+        (lambda r: r.update(shippingAmount=-1), "$.shippingAmount"),
+        (lambda r: r["items"][0].update(price="-1.00"), "$.items[0].price"),
+        (lambda r: r["items"][0].update(price="1" * 40), "$.items[0].price"),
+        (lambda r: r["items"][0].update(price="1_000"), "$.items[0].price"),
+        (lambda r: r["items"][0].update(price="٣"), "$.items[0].price"),
+        (lambda r: r["items"][0].update(price="NaN"), "$.items[0].price"),
+        (lambda r: r["items"][0].update(price=10.5), "$.items[0].price"),
+        (lambda r: r["items"][0].update(discount="1.01"), "$.items[0].discount"),
+        (lambda r: r["items"][0].update(discount=1.01), "$.items[0].discount"),
+        (lambda r: r["items"][0].update(quantity=0), "$.items[0].quantity"),
+        (lambda r: r["items"][0].update(quantity=int("9" * 40)), "$.items[0].quantity"),
+        (lambda r: r["items"][0].update(quantity=True), "$.items[0].quantity"),
+        (lambda r: r["items"][0].update(line=0), "$.items[0].line"),
+        (lambda r: r["items"][0].update(taxPercentage=101), "$.items[0].taxPercentage"),
+        (lambda r: r["items"][0].update(name="x" * 256), "$.items[0].name"),
+        (lambda r: r["items"][0].update(name="An\0vil"), "$.items[0].name"),
+        (lambda r: r["items"][0].update(name="An\ud800vil"), "$.items[0].name"),
+        (lambda r: r["items"][0].update(additional={"deep": ["An\ud800vil"]}), "$.items[0].additional.deep[0]"),
+        (lambda r: r["items"].append(r["items"][0]), "$.items[1].line"),
+        (lambda r: r["shipments"].append(r["shipments"][0]), "$.shipments[1].externalId"),
+        (lambda r: r["shipments"][0].update(status="SENT"), "$.shipments[0].status"),
+        (lambda r: r["shipments"][0]["items"][0].update(line=9), "$.shipments[0].items[0].line"),
+        (lambda r: r["shipments"][0]["items"][0].update(quantity=4), "$.shipments[0].items[0].quantity"),
+        (lambda r: r["shipments"][0]["items"].append({"line": 1, "quantity": 1}), "$.shipments[0].items[1].line"),
+        (
+            lambda r: r["shipments"][0]["trackAndTraces"][0].update(carrier="Slow"),
+            "$.shipments[0].trackAndTraces[0].carrier",
+        ),
+        (
+            lambda r: r["shipments"][0]["trackAndTraces"][0].update(code="x" * 256),
+            "$.shipments[0].trackAndTraces[0].code",
+        ),
+        (
+            lambda r: r["shipments"][0]["trackAndTraces"].append({"carrier": "Swift", "code": "T-1"}),
+            "$.shipments[0].trackAndTraces[1].code",
+        ),
+    ],
+)
+def test_order_is_refused_by_the_path_of_its_fault(change: Callable[[dict[str, Any]], object], path: str) -> None:
+    assert refusal(changed(change))[0] == path
+
+
+def test_canceled_shipment_does_not_count() -> None:
+    again = {"externalId": "S-2", "items": [{"line": 1, "quantity": 3}]}
+    assert refusal(changed(lambda r: r["shipments"].append(again)))[0] == "$.shipments[1].items[0].quantity"
+    check(changed(lambda r: r["shipments"].append({**again, "status": "CANCELED"})))
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"name": "x" * 65}, "$.name"),
+        ({"name": ""}, "$.name"),
+        ({"type": "DRONE"}, "$.type"),
+        ({"trackAndTraceURL": "http://swift.example/{code}"}, "$.trackAndTraceURL"),
+        ({"trackAndTraceURL": "https://swift.example/" + "x" * 255}, "$.trackAndTraceURL"),
+        ({"logo": "javascript:alert(1)"}, "$.logo"),
+        ({"descriptions": [{"language": "english"}]}, "$.descriptions[0].language"),
+        ({"descriptions": [{"language": "EN"}, {"language": "EN"}]}, "$.descriptions[1].language"),
+    ],
+)
+def test_carrier_is_refused_by_the_path_of_its_fault(fields: dict[str, Any], path: str) -> None:
+    assert refusal(json.dumps({"kind": "carrier", "name": "Swift", **fields}).encode())[0] == path
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b'{"kind": "carrier", "name": "Swift"} x', "not JSON"),
+        (b"[]", "expected `object`"),
+        (b"[" * 100_000, "expected `object`"),
+        (b"\xff", "not UTF-8 (byte 0)"),
+        (b'{"kind": "channel", "code": "\xff"}', "not UTF-8 (byte 29)"),
+        (b'{"kind": "channel", "code": "a\0b"}', "NUL character (byte 30)"),
+        (b'{"kind": "channel", "co\\u0000de": "a"}', "NUL character"),
+        (b'{"kind": "carrier", "name": "\\udc00\\ud800"}', "surrogate"),
+    ],
+)
+def test_line_that_is_no_record_is_refused(text: bytes, reason: str) -> None:
+    assert reason in refusal(text)[1]
+
+
+def test_line_that_is_too_deep_is_refused() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    text = changed(lambda r: r["items"][0].update(additional="DEEP")).replace(b'"DEEP"', deep)
+    assert "deep" in refusal(text)[1]
+
+
+def test_escaped_backslash_before_u0000_is_no_nul_character() -> None:
+    check(changed(lambda r: r["items"][0].update(name="\\u0000")))
+
+
+def test_words_of_a_record_cannot_reach_into_the_report() -> None:
+    with pytest.raises(Refused) as caught:
+        check(changed(lambda r: r.update({"\x1b[2J\n" + "x" * 500: 1})))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 250

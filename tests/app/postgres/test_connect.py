@@ -1,0 +1,92 @@
+"""Connections to a real server, by itself and behind a real PgBouncer."""
+
+import logging
+import socket
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from app.postgres.connect import Connector, Lasting
+from tests.pooler import needs_pgbouncer, pooler
+from tests.proxy import proxied
+
+BOUNDS = "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')"
+
+
+async def test_a_server_that_is_reached_directly_keeps_everything(server_dsn: str) -> None:
+    assert await Connector(server_dsn, statement_cache=500).lasting() == Lasting(sessions=True, statements=True)
+    async with proxied(server_dsn) as proxy:  # whatever the network is made of
+        assert (await Connector(proxy.dsn, statement_cache=500).lasting()).sessions
+
+
+@needs_pgbouncer
+@pytest.mark.parametrize("size", [1, 10])
+@pytest.mark.parametrize(("mode", "lasts"), [("session", True), ("transaction", False)])
+async def test_what_a_pooler_keeps_is_found_out(server_dsn: str, mode: str, size: int, lasts: bool) -> None:
+    with pooler(server_dsn, mode, size) as dsn:
+        assert await Connector(dsn, statement_cache=500).lasting() == Lasting(sessions=lasts, statements=lasts)
+
+
+async def test_the_server_bounds_statements_and_idle_transactions(server_dsn: str) -> None:
+    connection = await Connector(server_dsn, statement_cache=0, seconds=7.5)()
+    assert tuple(await connection.fetchrow(BOUNDS)) == ("7500ms", "7500ms")
+    await connection.close()
+
+
+async def test_bounds_of_the_url_are_left_alone(server_dsn: str) -> None:
+    url = urlsplit(server_dsn)._replace(query="statement_timeout=90s").geturl()
+    connection = await Connector(url, statement_cache=0, seconds=5)()
+    assert tuple(await connection.fetchrow(BOUNDS)) == ("90s", "5s")
+    await connection.close()
+
+
+@needs_pgbouncer
+async def test_a_pooler_that_takes_no_bounds_is_told_none(server_dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+    with pooler(server_dsn, "session") as dsn:
+        connect = Connector(dsn, statement_cache=0, seconds=5)
+        for _ in range(2):
+            connection = await connect()
+            assert await connection.fetchval("SELECT current_setting('timezone')") == "UTC"
+            await connection.close()
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert "statement_timeout" in warnings[0].message
+
+
+async def test_a_parameter_that_the_server_refuses_is_still_an_error(server_dsn: str) -> None:
+    url = urlsplit(server_dsn)._replace(query="no_such_parameter=1").geturl()
+    with pytest.raises(asyncpg.UndefinedObjectError):
+        await Connector(url, statement_cache=0, seconds=5)()
+
+
+async def test_the_system_looks_after_the_peer(server_dsn: str) -> None:
+    connection = await Connector(server_dsn, statement_cache=0)()
+    connected = connection._transport.get_extra_info("socket")
+    assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5_000
+    await connection.close()
+
+
+async def test_statements_that_vanish_again_and_again_are_not_prepared_any_more(server_dsn: str) -> None:
+    connect = Connector(server_dsn, statement_cache=500)
+    for _ in range(2):
+        connect.lose_statements()
+    assert connect.statement_cache == 500
+    connect.lose_statements()
+    assert connect.statement_cache == 0
+    connection = await connect()
+    await connection.fetch("SELECT 1")
+    assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''") == 0
+    await connection.close()
+
+
+async def test_statements_that_vanish_once_in_a_while_are_prepared_again(
+    server_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = Connector(server_dsn, statement_cache=500)
+    monkeypatch.setattr("app.postgres.connect._LOSSES_SECONDS", 0)
+    for _ in range(10):
+        connect.lose_statements()
+    assert connect.statement_cache == 500
