@@ -37,6 +37,7 @@ class Limits:
     root_fields: int = 20
     page: int = 100
     list_items: int = 100
+    text: int = 200
     documents: int = 1_000
 
 
