@@ -15,33 +15,13 @@ from starlette.applications import Starlette
 from app.demo import fixtures
 from app.http.body import read_body
 from app.http.deadline import Deadlines, Ending, Work
-from tests.conftest import FAR_TOO_LONG, credentials, locked, running, settings_for, until, until_waiting
+from tests.conftest import FAR_TOO_LONG, NEVER, Aging, credentials, locked, running, settings_for, until, until_waiting
 
 SHIPMENTS = "{ shipments(input: {offset: 1}) { items { id } } }"
 SHIPMENT = '{ shipment(id: "65ad4404-88a6-4f97-9325-34a3a35f1dfc") { id } }'
 # What is fetched by loaders, below a row that is there already.
 NESTED = "{ carriers { items { name trackAndTraces { code } } } }"
 JOHN = {"email": fixtures.CUSTOMER_EMAIL, "password": fixtures.CUSTOMER_PASSWORD}
-NEVER = 3_600  # seconds
-
-
-class Aging(Deadlines):
-    """Deadlines for which the time of all that is under way may be up at once."""
-
-    def expire(self) -> None:
-        for work in self.running:
-            work.since -= self._seconds
-        assert self.timer
-        self.timer.cancel()
-        self._look()
-
-
-@pytest.fixture
-def deadlines(monkeypatch: pytest.MonkeyPatch) -> Aging:
-    """Those of the application that is made next."""
-    deadlines = Aging(NEVER)
-    monkeypatch.setattr("app.asgi.Deadlines", lambda _seconds: deadlines)
-    return deadlines
 
 
 @pytest.fixture
@@ -162,9 +142,7 @@ async def test_a_storefront_key_that_cannot_be_looked_up_is_told_too(
     assert response.status_code == 503
 
 
-async def test_many_are_told_and_then_everything_is_as_before(
-    deadlines: Aging, slow: Starlette, demo_dsn: str
-) -> None:
+async def test_many_are_told_and_then_everything_is_as_before(deadlines: Aging, slow: Starlette, demo_dsn: str) -> None:
     async with locked(demo_dsn, "shipments") as holder:
         asked = [ask(slow, demo_dsn, "POST", "/graphql", json={"query": SHIPMENTS}) for _ in range(20)]
         responses = await told(deadlines, holder, *asked, waiting=2)
