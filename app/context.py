@@ -9,8 +9,9 @@ import asyncpg
 from graphql import GraphQLResolveInfo
 
 from app.auth.login import Logins
+from app.auth.storefront_key import Storefront
 from app.auth.viewer import Kind, Viewer
-from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated, StorefrontKeyRequired
+from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated
 from app.postgres.database import Database
 from app.postgres.events import Tables, Watched
 from app.postgres.lookups import Lookups
@@ -24,10 +25,9 @@ class Context:
     """One request.
 
     `largest_page` bounds every list (B-23); `viewer` is None without a credential, and `refusal` says why one that was
-    brought is not accepted. `channel` is the row of the storefront key (see `app.auth.storefront_key`), None without a
-    good one, and `key_refusal` says why. `address` is the client's, empty where there is none. `idempotency_key` is
-    what the caller names a mutation by. `writing` is the request's transaction, None before `write`; whoever runs the
-    request ends it.
+    brought is not accepted. `storefront` is the shop that the request comes from. `address` is the client's, empty
+    where there is none. `idempotency_key` is what the caller names a mutation by. `writing` is the request's
+    transaction, None before `write`; whoever runs the request ends it.
     """
 
     def __init__(
@@ -40,8 +40,7 @@ class Context:
         refusal: NotAuthenticated | None = None,
         logins: Logins,
         lookups: Lookups,
-        channel: asyncpg.Record | None = None,
-        key_refusal: NotAuthenticated | None = None,
+        storefront: Storefront,
         address: str = "",
         idempotency_key: IdempotencyKey | None = None,
     ) -> None:
@@ -51,10 +50,9 @@ class Context:
         self._viewer = viewer
         self.logins = logins
         self._lookups = lookups
-        self.channel = channel
+        self.storefront = storefront
         self.address = address
         self.refusal = refusal
-        self._key_refusal = key_refusal
         self._idempotency_key = idempotency_key
         self.writing: Write | None = None
         self._coming: Coming = []
@@ -82,18 +80,12 @@ class Context:
                 self.writing.shown.scopes.add(scope)
         return viewer
 
-    def storefront(self) -> asyncpg.Record:
-        """The row of the storefront key and its channel. Raises `StorefrontKeyRequired` or `StorefrontKeyInvalid`."""
-        if self.channel is None:
-            raise self._key_refusal or StorefrontKeyRequired()
-        return self.channel
-
     def customer(self) -> Viewer:
         """The viewer, who is a customer of the storefront's channel.
 
         Raises `StorefrontKeyRequired`, `StorefrontKeyInvalid` or `CustomerNotLoggedIn`.
         """
-        channel_id, viewer = self.storefront()["channel_id"], self._viewer
+        channel_id, viewer = self.storefront.require()["channel_id"], self._viewer
         if viewer is None or viewer.kind is not Kind.CUSTOMER or viewer.scope.channel_ids != (channel_id,):
             raise CustomerNotLoggedIn
         return viewer

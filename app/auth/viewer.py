@@ -12,7 +12,7 @@ A token's `sub` is `staff:<id>`, `partner:<id of an API key>`, `contact:<id>` or
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache, partial
@@ -58,9 +58,7 @@ _SESSION = re.compile(r"[1-9][0-9]{0,17}")
 _LARGEST_ID = 2**31 - 1
 _STAFF_KEPT = 1_000
 
-_KEY, _TOKEN = "apikey", "authorization"
-# The headers that `identify` takes the values of, as ASGI writes them.
-CREDENTIALS = (_KEY.encode(), _TOKEN.encode())
+_KEY, _TOKEN = b"apikey", b"authorization"
 
 
 class Kind(Enum):
@@ -85,9 +83,6 @@ class Viewer:
     scopes: frozenset[str]
     session_id: int | None = None
 
-    def may(self, scope: str) -> bool:
-        return scope in self.scopes
-
 
 class Partner(NamedTuple):
     """A key that was good when it was read, and is until `expires_at`, in seconds since 1970."""
@@ -101,42 +96,34 @@ PARTNERS = Tables[bytes | int, Partner]("api_keys", "api_key_channels", "api_key
 CONTACTS = Tables[int, Viewer]("contacts", "contact_companies", "companies")
 
 
-async def authenticate(headers: Mapping[str, str], db: Database, tokens: Tokens) -> Viewer | None:
+async def authenticate(
+    headers: Sequence[tuple[bytes, bytes]], fields: Mapping[bytes, bytes], db: Database, tokens: Tokens
+) -> Viewer | None:
     """The viewer of a request, None where it brings no credential.
+
+    `headers` are those of the request, their names in lower case; `fields` are the same by name. A credential that
+    comes twice is refused: whoever stands before us may have checked the other one.
 
     Keys, contacts and companies are read anew as soon as they change (see `app.postgres.events`), sessions each
     time, so a revocation holds as soon as the database has told of it, and a logout at once. What
     expires is compared with the clock. Raises `NotAuthenticated` for a credential that is not good, always in the
     same words.
     """
-    credentials = _credentials(headers)
-    return await identify(credentials.get(_KEY), credentials.get(_TOKEN), db, tokens)
-
-
-async def identify(key: str | None, authorization: str | None, db: Database, tokens: Tokens) -> Viewer | None:
-    """`authenticate` for the values of the two headers that it reads, of which neither came twice."""
-    application = None if key is None else await _partner(api_key.digest(key), db)
+    if len(headers) != len(fields):  # some header came twice
+        names = [name for name, _ in headers]
+        if names.count(_KEY) > 1 or names.count(_TOKEN) > 1:
+            raise NotAuthenticated
+    key, authorization = fields.get(_KEY), fields.get(_TOKEN)
+    application = None if key is None else await _partner(api_key.digest(key.decode("latin-1")), db)
     if authorization is None:
         return application
-    session, bar, token = _bearer(authorization).rpartition("|")
+    session, bar, token = _bearer(authorization.decode("latin-1")).rpartition("|")
     claims = tokens.verify(token)
     is_customer = claims.subject.startswith("customer:")
     if bool(bar) != is_customer or (is_customer and claims.jti != session):
         raise NotAuthenticated
     viewer = await _of_token(claims, db)
     return viewer if application is None else replace(viewer, scopes=viewer.scopes & application.scopes)
-
-
-def _credentials(headers: Mapping[str, str]) -> dict[str, str]:
-    """A header that comes twice is refused: whoever stands before us may have checked the other one."""
-    found: dict[str, str] = {}
-    for header, value in headers.items():
-        name = header.lower()
-        if name in (_KEY, _TOKEN):
-            if name in found:
-                raise NotAuthenticated
-            found[name] = value
-    return found
 
 
 def _bearer(authorization: str) -> str:

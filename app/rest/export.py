@@ -19,9 +19,9 @@ import sql
 from app.auth.viewer import Kind
 from app.context import Context
 from app.errors import RequestRefused, ServiceUnavailable, WaybillError
-from app.http.deadline import WORK, Work
 from app.http.negotiation import accepts_gzip
 from app.http.reply import reply
+from app.http.state import state_of
 from app.postgres.snapshot import Snapshot
 from app.resolvers.b2b.argument import as_uuids
 from app.resolvers.b2b.change import end_of_feed
@@ -64,23 +64,22 @@ class ShipmentExport:
         self._stall_seconds = stall_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state = scope["state"]
+        state = state_of(scope)
         try:
             context, arguments = await self._admit(scope)
         except WaybillError as error:
-            state["outcome"] = "refused"
+            state.outcome = "refused"
             await _refusal(error)(scope, receive, send)
             return
         self._running += 1
-        state["outcome"] = "failed"
-        work: Work = state[WORK]
-        work.lift()  # it takes as long as its caller needs
-        work.watch(scope, receive)
+        state.outcome = "failed"
+        state.work.lift()  # it takes as long as its caller needs
+        state.work.watch(scope, receive)
         try:
             await self._stream(context, arguments, Headers(scope=scope), send)
-            state["outcome"] = "ok"
+            state.outcome = "ok"
         except ServiceUnavailable:
-            state["outcome"] = "unavailable"
+            state.outcome = "unavailable"
             raise
         finally:
             self._running -= 1

@@ -12,12 +12,13 @@ import pytest
 from app.auth.login import Logins, Session, Suspended, WrongPassword
 from app.auth.password import Passwords
 from app.auth.token import Tokens
-from app.auth.viewer import Kind, Viewer, authenticate
+from app.auth.viewer import Kind, Viewer
 from app.demo import fixtures
 from app.errors import AccountSuspended, NotAuthenticated, TooManyAttempts
 from app.postgres.database import Database
 from app.settings import Settings
 from sql import Scope
+from tests.app.auth.conftest import authenticated
 from tests.conftest import settings_for
 
 JOHN = (fixtures.CUSTOMER_EMAIL, fixtures.CUSTOMER_PASSWORD)
@@ -64,14 +65,14 @@ def logins(db: Database, tokens: Tokens, passwords: CountingPasswords, settings:
 
 
 async def viewer_of(session: Session, db: Database, tokens: Tokens) -> Viewer:
-    viewer = await authenticate({"Authorization": f"Bearer {session.token}"}, db, tokens)
+    viewer = await authenticated({"Authorization": f"Bearer {session.token}"}, db, tokens)
     assert viewer is not None
     return viewer
 
 
 async def refused(token: str, db: Database, tokens: Tokens) -> None:
     with pytest.raises(NotAuthenticated) as refusal:
-        await authenticate({"Authorization": f"Bearer {token}"}, db, tokens)
+        await authenticated({"Authorization": f"Bearer {token}"}, db, tokens)
     assert refusal.value.message == NotAuthenticated().message
 
 
@@ -101,7 +102,7 @@ async def test_api_token_is_kept_as_a_digest_and_opens_nothing(logins: Logins, d
     assert await db.pool.fetchval("SELECT api_token_hash FROM customers WHERE id = 1 AND channel_id = 1") == digest
     await refused(session.api_token, db, tokens)
     with pytest.raises(NotAuthenticated):
-        await authenticate({"apikey": session.api_token}, db, tokens)
+        await authenticated({"apikey": session.api_token}, db, tokens)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ async def test_suspended_customer_loses_access_at_once(logins: Logins, db: Datab
     session = await logins.open(1, *JOHN, ADDRESS)
     await db.pool.execute("UPDATE customers SET is_suspended = true WHERE id = 1")
     with pytest.raises(AccountSuspended) as refusal:
-        await authenticate({"Authorization": f"Bearer {session.token}"}, db, tokens)
+        await authenticated({"Authorization": f"Bearer {session.token}"}, db, tokens)
     assert (refusal.value.channel_id, refusal.value.message) == (1, NotAuthenticated().message)
 
 

@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from starlette.datastructures import Headers
 
 from app.auth import api_key
 from app.auth.token import Tokens
-from app.auth.viewer import CONTACTS, PARTNERS, SCOPES, Kind, Viewer, authenticate
+from app.auth.viewer import CONTACTS, PARTNERS, SCOPES, Kind, Viewer
 from app.errors import NotAuthenticated
 from app.postgres import events
 from app.postgres.database import Database
 from app.settings import Settings
 from sql import Scope
+from tests.app.auth.conftest import Brought, authenticated
 from tests.conftest import until
 
 READING = {"orders:read", "shipments:read"}
@@ -69,15 +69,15 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def viewer_of(headers: dict[str, str] | Headers, db: Database, tokens: Tokens) -> Viewer:
-    viewer = await authenticate(headers, db, tokens)
+async def viewer_of(headers: Brought, db: Database, tokens: Tokens) -> Viewer:
+    viewer = await authenticated(headers, db, tokens)
     assert viewer is not None
     return viewer
 
 
-async def refused(headers: dict[str, str] | Headers, db: Database, tokens: Tokens) -> None:
+async def refused(headers: Brought, db: Database, tokens: Tokens) -> None:
     with pytest.raises(NotAuthenticated) as refusal:
-        await authenticate(headers, db, tokens)
+        await authenticated(headers, db, tokens)
     assert refusal.value.message == NotAuthenticated().message
 
 
@@ -85,7 +85,7 @@ async def refused(headers: dict[str, str] | Headers, db: Database, tokens: Token
 
 
 async def test_no_credential_is_nobody(db: Database, tokens: Tokens) -> None:
-    assert await authenticate({"X-Client-ID": "portal"}, db, tokens) is None
+    assert await authenticated({"X-Client-ID": "portal"}, db, tokens) is None
     assert db.statements == 0
 
 
@@ -107,8 +107,8 @@ async def test_authorization_of_another_form_is_refused(db: Database, tokens: To
 @pytest.mark.parametrize("name", [b"authorization", b"apikey"])
 async def test_header_twice_is_refused(db: Database, tokens: Tokens, name: bytes) -> None:
     value = {b"authorization": f"Bearer {tokens.issue('staff:1')}", b"apikey": FULL_KEY}[name].encode()
-    assert await viewer_of(Headers(raw=[(name, value)]), db, tokens)
-    await refused(Headers(raw=[(name, value), (name, value)]), db, tokens)
+    assert await viewer_of([(name, value)], db, tokens)
+    await refused([(name, value), (name, value)], db, tokens)
 
 
 async def test_key_and_token_make_the_token_viewer_who_may_what_both_may(db: Database, tokens: Tokens) -> None:
@@ -135,8 +135,6 @@ async def test_staff_sees_everything_and_may_what_its_token_says(db: Database, t
     assert viewer.kind is Kind.STAFF
     assert viewer.scope == Scope.everything()
     assert viewer.scopes == {"orders:read", "carriers:write", "carriers:update"}
-    assert viewer.may("orders:read")
-    assert not viewer.may("shipments:write")
     assert db.statements == 0
 
 
@@ -180,8 +178,8 @@ async def test_partner_by_key_and_by_token(
     db: Database, tokens: Tokens, key: str, subject: str, scope: Scope, scopes: set[str]
 ) -> None:
     expected = Viewer(Kind.PARTNER, subject, scope, frozenset(scopes))
-    assert await authenticate({"apikey": key}, db, tokens) == expected
-    assert await authenticate(bearer(tokens.issue(subject)), db, tokens) == expected
+    assert await authenticated({"apikey": key}, db, tokens) == expected
+    assert await authenticated(bearer(tokens.issue(subject)), db, tokens) == expected
     assert db.statements == 2
 
 
@@ -249,7 +247,15 @@ async def test_partner_key_holds_until_it_expires(db: Database, tokens: Tokens) 
 
 
 @pytest.mark.parametrize(
-    "key", ["pk_partner_test_fulL", "", "\0" * 20, "ключ" * 5, "' OR true --' OR true", "x" * 10**7]
+    "key",
+    [
+        "pk_partner_test_fulL",
+        "",
+        "\0" * 20,
+        "ключ".encode().decode("latin-1") * 5,
+        "' OR true --' OR true",
+        "x" * 10**7,
+    ],
 )
 async def test_partner_key_that_is_none_is_refused(db: Database, tokens: Tokens, key: str) -> None:
     await refused({"apikey": key}, db, tokens)
