@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -71,7 +71,7 @@ class Waybill:
         self.is_stopping = False
         self.tokens = Tokens(settings)
         self.rate_limits = RateLimits(settings.redis_url)
-        self.telemetry = Telemetry()
+        self.telemetry = Telemetry(settings.prometheus_multiproc_dir)
         self.engine = Engine(
             executable_schema(),
             settings.limits,
@@ -89,8 +89,10 @@ class Waybill:
         passwords = Passwords()
         self.lookups = Lookups(self.db.fetch_fused)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
+        health.watch(self.telemetry, self.db, self.engine)
         try:
-            yield
+            async with self.telemetry.shared():
+                yield
         finally:
             self._loop = None
             passwords.close()
@@ -139,8 +141,9 @@ class Waybill:
         ready = None if self.is_stopping else await health.readiness(self.db, self.migrations)
         return reply({"status": "not ready"}, 503) if ready is None else reply(ready)
 
-    async def metrics(self, _request: Request) -> Response:
-        return PlainTextResponse(health.metrics(self.telemetry, self.db, self.engine))
+    async def metrics(self, request: Request) -> Response:
+        text, media_type = self.telemetry.exposition(request.headers.get("accept", ""))
+        return Response(text, media_type=media_type)
 
 
 def create_app(settings: Settings) -> "Service":
