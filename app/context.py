@@ -1,6 +1,7 @@
 """What every resolver gets: who asks, and the rows that they may see."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import cache, cached_property, partial
 from typing import Any
 from weakref import proxy
@@ -15,7 +16,7 @@ from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated
 from app.postgres.database import Database
 from app.postgres.events import Tables, Watched
 from app.postgres.lookups import Lookups
-from app.postgres.transaction import IdempotencyKey, Write
+from app.postgres.transaction import IdempotencyKey, Transaction
 from loaders.batch import Batch, Columns, Coming, Loaders, Row
 from loaders.tree import Bundle, Tree
 from sql import Statement
@@ -27,7 +28,7 @@ class Context:
     `largest_page` bounds every list (B-23); `viewer` is None without a credential, and `refusal` says why one that was
     brought is not accepted. `storefront` is the shop that the request comes from. `address` is the client's, empty
     where there is none. `idempotency_key` is what the caller names a mutation by. `writing` is the request's
-    transaction, None before `write`; whoever runs the request ends it.
+    transaction, None before `write`.
     """
 
     def __init__(
@@ -54,7 +55,8 @@ class Context:
         self.address = address
         self.refusal = refusal
         self._idempotency_key = idempotency_key
-        self.writing: Write | None = None
+        self.writing: Transaction | None = None
+        self._transaction: Transaction | None = None
         self._coming: Coming = []
 
     @cached_property
@@ -95,18 +97,35 @@ class Context:
         source = self.writing or self.db
         return await source.fetch(statement, self.viewer.scope, **values)
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """The transaction of what runs within the block, which begins with the first `write`.
+
+        Whoever has the block commits it; what is not committed by its end is taken back.
+        """
+        self._transaction = Transaction(self.db, self.request_id)
+        try:
+            yield self._transaction
+        finally:
+            await self._transaction.close()
+
     async def write(self, scope: str, tables: frozenset[str] = frozenset()) -> None:
         """Begins to write: from here on all statements of the request run in one transaction.
 
-        A resolver calls it before anything else, and names the `tables` it writes whose rows are kept in memory. Raises
-        what `require` raises, and `WaybillError`s of `Write.claim`.
+        A resolver calls it before anything else, and names the `tables` it writes whose rows are kept in memory. It
+        does not commit: what the caller selects of the result is read after the resolver has returned, and belongs to
+        the same transaction (see `run_mutation`). Raises what `require` raises, and `WaybillError`s of
+        `Transaction.claim`; RuntimeError outside of a block of `transaction`.
         """
         viewer = self.require(scope)
-        if self.writing is None:
-            self.writing = await Write.begin(self.db, viewer.subject, self.request_id)
-            self.writing.tables = tables
-            if self._idempotency_key is not None:
-                await self.writing.claim(self._idempotency_key, viewer.scope, viewer.scopes)
+        if self.writing is not None:
+            return
+        if self._transaction is None:
+            raise RuntimeError("only a mutation writes")
+        await self._transaction.begin(viewer.subject, tables)
+        self.writing = self._transaction
+        if self._idempotency_key is not None:
+            await self.writing.claim(self._idempotency_key, viewer.scope, viewer.scopes)
 
     async def fetch_tree(
         self,

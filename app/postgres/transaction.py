@@ -1,11 +1,14 @@
-"""The writes of one request: a single transaction, from the first write to the answer that tells of it."""
+"""The writes of one request: a single transaction, from the first write to the answer that tells of it.
+
+Who commits it: `app.http.mutation`, and nobody else.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import asyncpg
 
@@ -59,7 +62,7 @@ class IdempotencyKey:
 
 
 class AlreadyAnswered(WaybillError):
-    """Ends the execution of a repeated request. No caller reads it: `Write.answer` takes its place."""
+    """Ends the execution of a repeated request. No caller reads it: `Transaction.answer` takes its place."""
 
     code = "CONFLICT"
 
@@ -86,40 +89,45 @@ class Shown:
             self.shipment_ids.update(str(row["shipment_id"]) for row in rows)
 
 
-class Write:
-    """The transaction in which all statements of a request run, one after another, from `begin` to `close`.
+class Transaction:
+    """The one in which all statements of a request run, one after another, from `begin` to `commit` or `close`.
 
-    `answer` is what the same request was answered before. `is_broken` tells that a statement failed, so that nothing
-    of the transaction can stay, and `is_worth_repeating` that others were in its way, who are gone now. `tables` are
-    those it writes of which rows are kept in memory. `shown` is what an answer that is kept will rest on.
+    `has_begun` stays true after its end. `answer` is what the same request was answered before. `is_broken` tells that
+    a statement failed, so that nothing of the transaction can stay, and `is_worth_repeating` that others were in its
+    way, who are gone now. `tables` are those it writes of which rows are kept in memory. `shown` is what an answer that
+    is kept will rest on.
     """
 
-    def __init__(self, db: Database, connection: asyncpg.Connection, transaction_id: str, actor: str) -> None:
+    def __init__(self, db: Database, request_id: str) -> None:
+        """`request_id` is what the audit trail tells of what is written."""
+        self.has_begun = False
         self.answer: bytes | None = None
         self.is_broken = False
         self.is_worth_repeating = False
         self.tables: frozenset[str] = frozenset()
         self.shown = Shown()
         self._db = db
-        self._connection: asyncpg.Connection | None = connection
-        self._transaction_id = transaction_id
-        self._actor = actor
+        self._request_id = request_id
+        self._connection: asyncpg.Connection | None = None
+        self._id = self._actor = ""
         self._key: IdempotencyKey | None = None
         self._scope = _OURS
         self._turn = asyncio.Lock()
         self._broken_by: WaybillError | None = None
 
-    @classmethod
-    async def begin(cls, db: Database, actor: str, request_id: str) -> Self:
-        """`actor` and `request_id` are what the audit trail tells of what is written. Raises `ServiceUnavailable`."""
+    async def begin(self, actor: str, tables: frozenset[str] = frozenset()) -> None:
+        """`actor` is who writes, for the audit trail. Raises `ServiceUnavailable`."""
+        db = self._db
         milliseconds = str(round(db.seconds * 1000))
-        values = {"actor": actor, "request_id": request_id, "milliseconds": milliseconds}
+        values = {"actor": actor, "request_id": self._request_id, "milliseconds": milliseconds}
         connection, row = await db.begin(_BEGIN, SQL.begin, **values)
         if row["transaction_id"] is None:
             db.pool.leave_read_only(connection)
             await db.pool.take_back(connection, _END_SECONDS)
             raise ReadOnly(reason="transaction_read_only")
-        return cls(db, connection, row["transaction_id"], actor)
+        self._connection, self._id, self._actor = connection, row["transaction_id"], actor
+        self.tables = tables
+        self.has_begun = True
 
     async def claim(self, key: IdempotencyKey, scope: Scope, scopes: frozenset[str]) -> None:
         """`scope` and `scopes` are what the caller may see and do.
@@ -198,7 +206,7 @@ class Write:
         """After `error` in place of the commit's answer. Raises `OutcomeUnknown`."""
         if isinstance(error, Exception) and loss_of(error, is_closed=connection.is_closed()) is not Loss.CONNECTION:
             return False
-        outcome = await self._db.has_committed(self._transaction_id)
+        outcome = await self._db.has_committed(self._id)
         if outcome is None:
             raise OutcomeUnknown(reason=type(error).__name__) from error
         return outcome
