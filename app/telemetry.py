@@ -36,9 +36,6 @@ _SHARE_SECONDS = 1.0
 
 _SERVICE = logging.getLogger("waybill")  # above all loggers of the service
 
-# What every record of `log_facts` has in common.
-_RECORD = vars(logging.LogRecord("", logging.INFO, "", 0, "", None, None))
-
 
 class JsonFormatter(logging.Formatter):
     """`time`, `level`, `logger` and `event`, beside the `facts` that a record was given through `extra`."""
@@ -140,21 +137,18 @@ def log_to_stderr() -> None:
 
 
 def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None:
-    """Does what `logger.info(event, extra={"facts": facts})` does, for a logger of the service, at a fifth of the cost.
+    """Does what `logger.info(event, extra={"facts": facts})` does, for a logger of the service.
 
-    There is one such line for every request: nobody needs to know its place in the source and the name of its thread,
-    and where nobody but the service itself listens, there is nobody to make a record for.
+    There is one such line for every request: where nobody but the service itself listens, there is nobody to make a
+    record for, and it costs a fifth.
     """
     if not logger.isEnabledFor(logging.INFO):
         return
-    created = time.time()
     handlers = _SERVICE.handlers
     if len(handlers) == 1 and isinstance(handlers[0], Lines) and not (logger.handlers or logging.root.handlers):
-        handlers[0].add(_one_line(_line(created, "info", logger.name, event, facts)))
-        return
-    record = logging.LogRecord.__new__(logging.LogRecord)
-    vars(record).update(_RECORD, name=logger.name, msg=event, created=created, msecs=created % 1 * 1000, facts=facts)
-    logger.handle(record)
+        handlers[0].add(_one_line(_line(time.time(), "info", logger.name, event, facts)))
+    else:
+        logger.info(event, extra={"facts": facts})
 
 
 SURFACES = ("graphql", "rest", "export")

@@ -28,7 +28,7 @@ comes before it. Where the pieces are many or unknown, a text for any number of 
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from importlib.resources import files
@@ -253,10 +253,4 @@ def load(noun: str) -> File:
     return file
 
 
-def nouns() -> Iterable[str]:
-    """The names of all files of statements."""
-    names = {entry.name for entry in files(__name__).iterdir() if entry.name.endswith(".sql")}
-    return sorted(name.removesuffix(".sql") for name in names - {"schema.sql"})
-
-
-__all__ = ["File", "Form", "Prepared", "Reach", "Scope", "Statement", "load", "nouns"]
+__all__ = ["File", "Form", "Prepared", "Reach", "Scope", "Statement", "load"]

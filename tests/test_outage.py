@@ -29,6 +29,7 @@ from app.postgres.migrate import migrate
 from tests.conftest import credentials, locked, running, settings_for, until, until_blocked
 from tests.pooler import needs_pgbouncer, pooler
 from tests.proxy import proxied
+from tests.server import throwaway
 
 CALLERS = 8
 FAR_TOO_LONG = 60
@@ -195,7 +196,7 @@ async def client_get(app: Starlette, path: str) -> httpx.Response:
 
 
 async def test_a_server_that_is_stopped_in_its_tracks_is_told_in_time_and_forgotten() -> None:
-    with embedded.temporary() as server:
+    with throwaway() as server:
         await migrate(server.dsn)
         await fixtures.load(server.dsn)
         settings = settings_for(server.dsn, deadline=1, pool_size=4, pool_wait_seconds=0.5)
@@ -320,7 +321,7 @@ async def test_a_server_that_takes_no_writes_is_read(demo_copy_dsn: str, caplog:
 async def test_a_standby_is_read_and_writes_as_soon_as_it_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.postgres.events._LISTEN_AGAIN_SECONDS", 0.2)
     monkeypatch.setattr("app.postgres.events.POLL_SECONDS", 0.05)
-    with embedded.temporary() as primary:
+    with throwaway() as primary:
         await migrate(primary.dsn)
         await fixtures.load(primary.dsn)
         with standby_of(primary) as standby:
@@ -451,7 +452,7 @@ async def test_a_server_without_a_connection_left_is_told(demo_copy_dsn: str, ca
 
 
 async def test_a_server_that_is_gone_is_told_and_found_again() -> None:
-    with embedded.temporary() as server:
+    with throwaway() as server:
         await migrate(server.dsn)
         await fixtures.load(server.dsn)
         async with running(settings_for(server.dsn)) as app:

@@ -95,7 +95,10 @@ class RateLimits:
 
 
 class Windows:
-    """The counts of this process. There is one for every key that was ever good, so they need no clearing away."""
+    """The counts of this process. There is one for every key that was ever good, so they need no clearing away.
+
+    The memory storage of `limits` looks through all of its keys with every request: 70 µs with a thousand of them.
+    """
 
     def __init__(self) -> None:
         self._windows: dict[int, tuple[int, float]] = {}

@@ -12,8 +12,9 @@ import pytest
 
 import sql
 from sql import Form, Prepared, Reach, Statement
+from tests.statements import nouns
 
-SHAPED = [statement for noun in sql.nouns() for statement in sql.load(noun).statements.values() if statement.forms]
+SHAPED = [statement for noun in nouns() for statement in sql.load(noun).statements.values() if statement.forms]
 SCOPE = {"scope_channel_ids": [1, 12], "scope_company_ids": [3, 4, 5, 6], "scope_customer_id": 1}
 BOUNDS = {
     f"{column}_{bound}": datetime(year, 6, 1, tzinfo=UTC)

@@ -9,6 +9,7 @@ import pytest
 import sql
 from sql import Reach, Statement
 from sql.visibility import POLICIES, predicate
+from tests.statements import nouns
 
 # Tables that belong to nobody, or that are read to find out who is asking and what the store knows.
 OPEN_TABLES = {
@@ -24,7 +25,7 @@ TABLE = re.compile(r"(?:\b(?:FROM|JOIN)|^\s*UPDATE)\s+([a-z_]+)\s+(?:AS\s+)?([a-
 NAMED_HERE = re.compile(r"\b([a-z_]+) AS \(")
 VISIBLE = re.compile(r"\{visible (\w+) (\w+)\}")
 
-NOUNS = [noun for noun in sql.nouns() if noun not in WITHOUT_VIEWER]
+NOUNS = [noun for noun in nouns() if noun not in WITHOUT_VIEWER]
 # Every text that is written by hand: a statement's own, its forms', and what is put into them.
 TEXTS = [
     pytest.param(text, id=f"{noun}.{name}")

@@ -16,6 +16,7 @@ from app.settings import Settings
 from sql import Scope
 from tests.app.auth.conftest import Brought, authenticated
 from tests.conftest import until
+from tests.through_pool import execute, execute_many
 
 READING = {"orders:read", "shipments:read"}
 FULL_KEY, READ_KEY, LIMITED_KEY = "pk_partner_test_full", "pk_partner_test_read", "pk_partner_test_limited"
@@ -45,8 +46,9 @@ async def db(fresh_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[D
     """What is kept changes with the rows, and by no beat."""
     monkeypatch.setattr(events, "BEAT_SECONDS", 3600)
     db = await Database.connect(Settings(database_url=fresh_dsn, token_secret="", pool_size=1))
-    await db.pool.execute(ROWS)
-    await db.pool.executemany(
+    await execute(db.pool, ROWS)
+    await execute_many(
+        db.pool,
         "INSERT INTO api_keys (id, name, key_hash, scopes) VALUES ($1, $2, $3, $4)",
         [
             (1, "full", api_key.digest(FULL_KEY), list(SCOPES)),
@@ -54,8 +56,8 @@ async def db(fresh_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[D
             (3, "limited", api_key.digest(LIMITED_KEY), ["orders:read"]),
         ],
     )
-    await db.pool.execute("INSERT INTO api_key_channels VALUES (1, 1), (1, 2), (2, 1), (3, 1)")
-    await db.pool.execute("INSERT INTO api_key_companies VALUES (3, 1, 10), (3, 1, 11)")
+    await execute(db.pool, "INSERT INTO api_key_channels VALUES (1, 1), (1, 2), (2, 1), (3, 1)")
+    await execute(db.pool, "INSERT INTO api_key_companies VALUES (3, 1, 10), (3, 1, 11)")
     yield db
     await db.close()
 
@@ -194,7 +196,7 @@ async def test_partner_loses_access_at_once(db: Database, tokens: Tokens, change
     token = tokens.issue("partner:1")
     await viewer_of({"apikey": FULL_KEY}, db, tokens)
     await viewer_of(bearer(token), db, tokens)
-    await db.pool.execute("UPDATE api_keys SET " + change)
+    await execute(db.pool, "UPDATE api_keys SET " + change)
     await refused({"apikey": FULL_KEY}, db, tokens)
     await refused(bearer(token), db, tokens)
 
@@ -211,14 +213,14 @@ async def test_partner_loses_access_at_once(db: Database, tokens: Tokens, change
 async def test_partner_that_is_kept_changes_with_its_rows(
     db: Database, tokens: Tokens, change: str, viewer: tuple[tuple[int, ...], set[str]] | None
 ) -> None:
-    await db.pool.execute("DELETE FROM api_key_companies; DELETE FROM api_key_channels WHERE channel_id = 2")
+    await execute(db.pool, "DELETE FROM api_key_companies; DELETE FROM api_key_channels WHERE channel_id = 2")
     await db.events.start()
     for headers in ({"apikey": FULL_KEY}, bearer(tokens.issue("partner:1"))):
         kept = await viewer_of(headers, db, tokens)
         before = db.statements
         assert await viewer_of(headers, db, tokens) is kept
         assert db.statements == before
-    await db.pool.execute(change)
+    await execute(db.pool, change)
     await until(lambda: not db.watched(PARTNERS).held(1))
     for headers in ({"apikey": FULL_KEY}, bearer(tokens.issue("partner:1"))):
         if viewer is None:
@@ -231,7 +233,7 @@ async def test_partner_that_is_kept_changes_with_its_rows(
 async def test_partner_that_is_kept_expires_all_the_same(
     db: Database, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await db.pool.execute("UPDATE api_keys SET expires_at = now() + interval '1 hour'")
+    await execute(db.pool, "UPDATE api_keys SET expires_at = now() + interval '1 hour'")
     await db.events.start()
     await viewer_of({"apikey": FULL_KEY}, db, tokens)
     later = time.time() + 3601
@@ -242,7 +244,7 @@ async def test_partner_that_is_kept_expires_all_the_same(
 
 
 async def test_partner_key_holds_until_it_expires(db: Database, tokens: Tokens) -> None:
-    await db.pool.execute("UPDATE api_keys SET expires_at = now() + interval '1 hour'")
+    await execute(db.pool, "UPDATE api_keys SET expires_at = now() + interval '1 hour'")
     assert await viewer_of({"apikey": FULL_KEY}, db, tokens)
 
 
@@ -266,16 +268,16 @@ async def test_partner_key_hash_is_no_key(db: Database, tokens: Tokens) -> None:
 
 
 async def test_partner_without_channels_sees_nothing(db: Database, tokens: Tokens) -> None:
-    await db.pool.execute("DELETE FROM api_key_channels WHERE api_key_id = 1")
+    await execute(db.pool, "DELETE FROM api_key_channels WHERE api_key_id = 1")
     assert (await viewer_of({"apikey": FULL_KEY}, db, tokens)).scope == Scope.of_channels(())
 
 
 async def test_partner_limited_to_a_company_does_not_see_its_namesake(db: Database, tokens: Tokens) -> None:
-    await db.pool.execute("INSERT INTO api_key_channels VALUES (3, 2)")
+    await execute(db.pool, "INSERT INTO api_key_channels VALUES (3, 2)")
     assert (await viewer_of({"apikey": LIMITED_KEY}, db, tokens)).scope == Scope.of_companies((1, 2), (10,))
-    await db.pool.execute("DELETE FROM api_key_companies WHERE company_id = 10")
+    await execute(db.pool, "DELETE FROM api_key_companies WHERE company_id = 10")
     assert (await viewer_of({"apikey": LIMITED_KEY}, db, tokens)).scope == Scope.of_companies((1, 2), ())
-    await db.pool.execute("INSERT INTO api_key_companies VALUES (3, 1, 10), (3, 2, 11)")
+    await execute(db.pool, "INSERT INTO api_key_companies VALUES (3, 1, 10), (3, 2, 11)")
     assert (await viewer_of({"apikey": LIMITED_KEY}, db, tokens)).scope == Scope.of_companies((1, 2), (10, 11))
 
 
@@ -310,9 +312,9 @@ async def test_contact_that_is_nobody_is_refused(db: Database, tokens: Tokens, c
 async def test_contact_loses_access_at_once(db: Database, tokens: Tokens) -> None:
     headers = bearer(tokens.issue("contact:1", timedelta(days=1)))
     await viewer_of(headers, db, tokens)
-    await db.pool.execute("DELETE FROM contact_companies WHERE contact_id = 1 AND company_id = 10")
+    await execute(db.pool, "DELETE FROM contact_companies WHERE contact_id = 1 AND company_id = 10")
     assert (await viewer_of(headers, db, tokens)).scope == Scope.of_contact((1,), (13,))
-    await db.pool.execute("UPDATE contacts SET is_active = false WHERE id = 1")
+    await execute(db.pool, "UPDATE contacts SET is_active = false WHERE id = 1")
     await refused(headers, db, tokens)
 
 
@@ -322,6 +324,6 @@ async def test_contact_that_is_kept_changes_with_its_rows(db: Database, tokens: 
     kept = await viewer_of(whole, db, tokens)
     assert await viewer_of(whole, db, tokens) is kept
     assert (await viewer_of(less, db, tokens)).scopes == {"orders:read"}
-    await db.pool.execute("UPDATE companies SET parent_id = NULL")
+    await execute(db.pool, "UPDATE companies SET parent_id = NULL")
     await until(lambda: not db.watched(CONTACTS).held(2))
     assert (await viewer_of(whole, db, tokens)).scope == Scope.of_contact((1,), (11,))

@@ -13,6 +13,7 @@ from sql import Scope
 from tests.conftest import settings_for, until
 from tests.pooler import needs_pgbouncer, pooler
 from tests.proxy import proxied
+from tests.through_pool import row
 
 COUNT = sql.load("shipment").count
 ALL = sql.load("shipment").all
@@ -42,7 +43,7 @@ async def test_it_has_bounds_of_its_own_on_the_server(demo_dsn: str) -> None:
     bounds = "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')"
     async with Snapshot.open(db, Scope.everything()) as snapshot:
         assert tuple(await snapshot._connection.fetchrow(bounds)) == ("5min", "2min")
-    assert tuple(await db.pool.fetchrow(bounds) or ()) == ("1s", "1s")
+    assert tuple(await row(db.pool, bounds) or ()) == ("1s", "1s")
     await db.close()
 
 
