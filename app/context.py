@@ -72,14 +72,14 @@ class Context:
             raise self.refusal or NotAuthenticated()
         return self._viewer
 
-    def require(self, scope: str | None = None) -> Viewer:
-        """The viewer, who holds `scope` if one is named. Raises `NotAuthenticated` or `Forbidden`."""
+    def require(self, permission: str | None = None) -> Viewer:
+        """The viewer, who holds `permission` if one is named. Raises `NotAuthenticated` or `Forbidden`."""
         viewer = self.viewer
-        if scope is not None:
-            if scope not in viewer.scopes:
-                raise Forbidden(f"This needs the scope {scope}.")
+        if permission is not None:
+            if permission not in viewer.permissions:
+                raise Forbidden(f"This needs the scope {permission}.")
             if self.writing is not None:
-                self.writing.shown.scopes.add(scope)
+                self.writing.shown.permissions.add(permission)
         return viewer
 
     def customer(self) -> Viewer:
@@ -88,14 +88,14 @@ class Context:
         Raises `StorefrontKeyRequired`, `StorefrontKeyInvalid` or `CustomerNotLoggedIn`.
         """
         channel_id, viewer = self.storefront.require()["channel_id"], self._viewer
-        if viewer is None or viewer.kind is not Kind.CUSTOMER or viewer.scope.channel_ids != (channel_id,):
+        if viewer is None or viewer.kind is not Kind.CUSTOMER or viewer.visibility.channel_ids != (channel_id,):
             raise CustomerNotLoggedIn
         return viewer
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         """The rows of `statement` that the viewer may see; see `Database.fetch`. Raises `NotAuthenticated`."""
         source = self.writing or self.db
-        return await source.fetch(statement, self.viewer.scope, **values)
+        return await source.fetch(statement, self.viewer.visibility, **values)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -109,7 +109,7 @@ class Context:
         finally:
             await self._transaction.close()
 
-    async def write(self, scope: str, tables: frozenset[str] = frozenset()) -> None:
+    async def write(self, permission: str, tables: frozenset[str] = frozenset()) -> None:
         """Begins to write: from here on all statements of the request run in one transaction.
 
         A resolver calls it before anything else, and names the `tables` it writes whose rows are kept in memory. It
@@ -117,7 +117,7 @@ class Context:
         the same transaction (see `run_mutation`). Raises what `require` raises, and `WaybillError`s of
         `Transaction.claim`; RuntimeError outside of a block of `transaction`.
         """
-        viewer = self.require(scope)
+        viewer = self.require(permission)
         if self.writing is not None:
             return
         if self._transaction is None:
@@ -125,7 +125,7 @@ class Context:
         await self._transaction.begin(viewer.subject, tables)
         self.writing = self._transaction
         if self._idempotency_key is not None:
-            await self.writing.claim(self._idempotency_key, viewer.scope, viewer.scopes)
+            await self.writing.claim(self._idempotency_key, viewer.visibility, viewer.permissions)
 
     async def fetch_tree(
         self,
@@ -143,11 +143,11 @@ class Context:
         nothing is known of what hangs on them, and only they are read; so they are within a transaction. Raises
         `NotAuthenticated`.
         """
-        scope = self.viewer.scope
+        visibility = self.viewer.visibility
         if tree is None or self.writing is not None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
-        known = {**values, **scope.keys}
-        composition = await tree.compose(statement, scope.reach, self.db.columns_of, filters, order, count, known)
+        known = {**values, **visibility.keys}
+        composition = await tree.compose(statement, visibility.reach, self.db.columns_of, filters, order, count, known)
         if composition is None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         row = await self.db.fetch_fused(composition.fused, composition.values(known))
@@ -162,10 +162,10 @@ class Context:
         """
         viewer, statement = self.viewer, batch.statement
         if tree is not None and self.writing is None:
-            reach, columns_of, known = viewer.scope.reach, self.db.columns_of, viewer.scope.keys
+            reach, columns_of, known = viewer.visibility.reach, self.db.columns_of, viewer.visibility.keys
             composition = await tree.compose(statement, reach, columns_of, frozenset(), (), None, known, batch.column)
             if composition is not None:
-                member = await self._lookups.get(composition, batch, key, viewer.scope, viewer.scopes)
+                member = await self._lookups.get(composition, batch, key, viewer.visibility, viewer.permissions)
                 if member is not None:
                     self._coming.append(member.bundle.hanging)
                 return member
@@ -185,12 +185,12 @@ class Context:
         """The rows of one key, gathered with those of its siblings."""
         return self._loaders.load(batch, key)
 
-    def may(self, scope: str) -> bool:
-        """Whether there is a viewer, and it holds `scope`."""
-        if self._viewer is None or scope not in self._viewer.scopes:
+    def may(self, permission: str) -> bool:
+        """Whether there is a viewer, and it holds `permission`."""
+        if self._viewer is None or permission not in self._viewer.permissions:
             return False
         if self.writing is not None:
-            self.writing.shown.scopes.add(scope)
+            self.writing.shown.permissions.add(permission)
         return True
 
     def held(self, tables: Tables[Any, Any]) -> Callable[[Any], Any] | None:

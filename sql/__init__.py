@@ -35,7 +35,7 @@ from importlib.resources import files
 from math import prod
 from typing import Any, Self
 
-from sql.visibility import POLICIES, Reach, Scope, predicate
+from sql.visibility import POLICIES, Reach, Visibility, predicate
 
 _PART = re.compile(r"^-- (name|form|fragment|filter|sort): (\S+)\n((?:--.*\n)*)", re.MULTILINE)
 _NOTE = re.compile(r"^-- (feeds|reaches|filters|sorts|each): (.+)$", re.MULTILINE)
@@ -253,4 +253,4 @@ def load(noun: str) -> File:
     return file
 
 
-__all__ = ["File", "Form", "Prepared", "Reach", "Scope", "Statement", "load"]
+__all__ = ["File", "Form", "Prepared", "Reach", "Statement", "Visibility", "load"]

@@ -9,7 +9,7 @@ from app.auth import api_key
 from app.errors import NotAuthenticated, ServiceUnavailable, StorefrontKeyInvalid, StorefrontKeyRequired
 from app.postgres.database import Database
 from app.postgres.events import Tables
-from sql import Scope, load
+from sql import Visibility, load
 
 HEADER = "x-storefront-key"
 
@@ -57,7 +57,7 @@ async def _row(keys: Sequence[str], db: Database) -> asyncpg.Record:
         raise StorefrontKeyInvalid from None
 
     async def look_up() -> asyncpg.Record:
-        rows = await db.fetch(load("storefront_key").by_key_hash, Scope.everything(), key_hash=key_hash)
+        rows = await db.fetch(load("storefront_key").by_key_hash, Visibility.everything(), key_hash=key_hash)
         if not rows:
             raise StorefrontKeyInvalid
         return rows[0]

@@ -25,9 +25,9 @@ from app.auth.token import Claims, Tokens
 from app.errors import AccountSuspended, NotAuthenticated
 from app.postgres.database import Database
 from app.postgres.events import Tables
-from sql import Scope, load
+from sql import Visibility, load
 
-SCOPES = {
+PERMISSIONS = {
     "orders:read": "read orders, their lines and addresses",
     "shipments:read": "read shipments, their items and codes",
     "orders:write": "set the status of orders; includes orders:read",
@@ -72,15 +72,16 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """`scope` says which rows exist for the viewer, `scopes` what may be done with them (names of `SCOPES`).
+    """`visibility` says which rows exist for the viewer, `permissions` what may be done with them.
 
-    `session_id` is that of a customer's token.
+    These are names of `PERMISSIONS`; tokens and callers know them as scopes. `session_id` is that of a customer's
+    token.
     """
 
     kind: Kind
     subject: str
-    scope: Scope
-    scopes: frozenset[str]
+    visibility: Visibility
+    permissions: frozenset[str]
     session_id: int | None = None
 
 
@@ -123,7 +124,7 @@ async def authenticate(
     if bool(bar) != is_customer or (is_customer and claims.jti != session):
         raise NotAuthenticated
     viewer = await _of_token(claims, db)
-    return viewer if application is None else replace(viewer, scopes=viewer.scopes & application.scopes)
+    return viewer if application is None else replace(viewer, permissions=viewer.permissions & application.permissions)
 
 
 def _bearer(authorization: str) -> str:
@@ -134,7 +135,7 @@ def _bearer(authorization: str) -> str:
 
 
 def _known(names: Iterable[str]) -> frozenset[str]:
-    known = SCOPES.keys() & names
+    known = PERMISSIONS.keys() & names
     return frozenset(known | {_INCLUDED[name] for name in known if name in _INCLUDED})
 
 
@@ -154,7 +155,7 @@ async def _staff(_id: int, claims: Claims, _db: Database) -> Viewer:
 def _staff_of(claims: Claims) -> Viewer:
     """Staff are whoever our keys say, and may do what the token says: nothing where it says nothing."""
     granted = (claims.scope or frozenset()).union(*(ROLES.get(role, ()) for role in claims.roles))
-    return Viewer(Kind.STAFF, claims.subject, Scope.everything(), _known(granted))
+    return Viewer(Kind.STAFF, claims.subject, Visibility.everything(), _known(granted))
 
 
 async def _partner_of_token(partner_id: int, claims: Claims, db: Database) -> Viewer:
@@ -165,8 +166,8 @@ async def _contact(contact_id: int, claims: Claims, db: Database) -> Viewer:
     async def look_up() -> Viewer:
         """A contact reads; no role makes it write."""
         row = await _only_row(db, "contact_by_id", contact_id=contact_id)
-        scope = Scope.of_contact((row["channel_id"],), tuple(row["company_ids"]))
-        return Viewer(Kind.CONTACT, f"contact:{contact_id}", scope, _READING)
+        visibility = Visibility.of_contact((row["channel_id"],), tuple(row["company_ids"]))
+        return Viewer(Kind.CONTACT, f"contact:{contact_id}", visibility, _READING)
 
     return _narrowed(await db.watched(CONTACTS).get(contact_id, look_up), claims)
 
@@ -179,8 +180,8 @@ async def _customer(customer_id: int, claims: Claims, db: Database) -> Viewer:
     row = await _only_row(db, "by_id", "customer_session", session_id=session_id, customer_id=customer_id)
     if row["is_suspended"]:
         raise AccountSuspended(row["channel_id"])
-    scope = Scope.of_customer(row["channel_id"], customer_id)
-    return _narrowed(Viewer(Kind.CUSTOMER, claims.subject, scope, _READING, session_id), claims)
+    visibility = Visibility.of_customer(row["channel_id"], customer_id)
+    return _narrowed(Viewer(Kind.CUSTOMER, claims.subject, visibility, _READING, session_id), claims)
 
 
 _BY_KIND: Mapping[str, Callable[[int, Claims, Database], Awaitable[Viewer]]] = {
@@ -206,19 +207,21 @@ async def _look_up_partner(key: bytes | int, db: Database) -> Partner:
     else:
         row = await _only_row(db, "partner_by_id", partner_id=key)
     channel_ids, company_ids = tuple(row["channel_ids"]), tuple(row["company_ids"])
-    scope = Scope.of_companies(channel_ids, company_ids) if row["is_limited"] else Scope.of_channels(channel_ids)
-    viewer = Viewer(Kind.PARTNER, f"partner:{row['id']}", scope, _known(row["scopes"]))
+    visibility = (
+        Visibility.of_companies(channel_ids, company_ids) if row["is_limited"] else Visibility.of_channels(channel_ids)
+    )
+    viewer = Viewer(Kind.PARTNER, f"partner:{row['id']}", visibility, _known(row["scopes"]))
     return Partner(viewer, row["expires_at"] or math.inf)
 
 
 def _narrowed(viewer: Viewer, claims: Claims) -> Viewer:
     """A token's `scope` may ask for less than its subject may do, never for more."""
-    return viewer if claims.scope is None else replace(viewer, scopes=viewer.scopes & _known(claims.scope))
+    return viewer if claims.scope is None else replace(viewer, permissions=viewer.permissions & _known(claims.scope))
 
 
 async def _only_row(db: Database, statement: str, noun: str = "viewer", **key: Any) -> asyncpg.Record:
     """Ids are unique within a channel; one that two channels share names nobody."""
-    rows = await db.fetch(getattr(load(noun), statement), Scope.everything(), **key)
+    rows = await db.fetch(getattr(load(noun), statement), Visibility.everything(), **key)
     if len(rows) != 1:
         raise NotAuthenticated
     return rows[0]

@@ -12,7 +12,7 @@ from app.execution.execute import Engine
 from app.http.reply import reply
 from app.postgres.database import Database
 from app.telemetry import Telemetry
-from sql import Scope, load
+from sql import Visibility, load
 
 SQL = load("server")
 
@@ -34,7 +34,7 @@ async def readiness(db: Database, migrations: Collection[str]) -> dict[str, Any]
     """
     try:
         async with asyncio.timeout(_READY_SECONDS):
-            [row] = await db.fetch(SQL.readiness, Scope.everything())
+            [row] = await db.fetch(SQL.readiness, Visibility.everything())
     except Exception:  # whatever the reason, the answer is no
         return None
     if not set(row["migrations"]) >= set(migrations):

@@ -100,7 +100,7 @@ class ShipmentExport:
         """What fails before the first line is answered like any failure; what fails later breaks the connection."""
         filters, values = filters_of(arguments, {"ids": as_uuids})
         pack = zlib.compressobj(wbits=_GZIP) if accepts_gzip(headers.get("accept-encoding")) else None
-        async with Snapshot.open(context.db, context.viewer.scope) as snapshot:
+        async with Snapshot.open(context.db, context.viewer.visibility) as snapshot:
             start = _start(is_packed=pack is not None)
             if context.viewer.kind in (Kind.STAFF, Kind.PARTNER):
                 MutableHeaders(scope=start)[CURSOR_HEADER] = await end_of_feed(snapshot.fetch)

@@ -17,7 +17,7 @@ from app.demo import fixtures
 from app.errors import AccountSuspended, NotAuthenticated, TooManyAttempts
 from app.postgres.database import Database
 from app.settings import Settings
-from sql import Scope
+from sql import Visibility
 from tests.app.auth.conftest import authenticated
 from tests.conftest import settings_for
 from tests.through_pool import execute, value
@@ -87,7 +87,7 @@ async def test_login_makes_a_customer_of_one_channel_for_seven_days(
     viewer = await viewer_of(session, db, tokens)
     session_id, _, jwt = session.token.partition("|")
     reading = frozenset({"orders:read", "shipments:read"})
-    assert viewer == Viewer(Kind.CUSTOMER, "customer:1", Scope.of_customer(1, 1), reading, int(session_id))
+    assert viewer == Viewer(Kind.CUSTOMER, "customer:1", Visibility.of_customer(1, 1), reading, int(session_id))
     assert tokens.verify(jwt).jti == session_id
     lasts = "SELECT expires_at - created_at FROM customer_sessions WHERE id = $1"
     assert await value(db.pool, lasts, int(session_id)) == timedelta(days=7)
