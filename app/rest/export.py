@@ -20,9 +20,9 @@ from app.auth.viewer import Kind
 from app.context import Context
 from app.errors import RequestRefused, ServiceUnavailable, WaybillError
 from app.execution.text_lengths import TextLengths
-from app.http.deadline import WORK, Work
 from app.http.negotiation import accepts_gzip
 from app.http.reply import reply
+from app.http.state import state_of
 from app.postgres.snapshot import Snapshot
 from app.resolvers.b2b.argument import as_uuids
 from app.resolvers.b2b.change import end_of_feed
@@ -67,23 +67,22 @@ class ShipmentExport:
         self._stall_seconds = stall_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state = scope["state"]
+        state = state_of(scope)
         try:
             context, arguments = await self._admit(scope)
         except WaybillError as error:
-            state["outcome"] = "refused"
+            state.outcome = "refused"
             await _refusal(error)(scope, receive, send)
             return
         self._running += 1
-        state["outcome"] = "failed"
-        work: Work = state[WORK]
-        work.lift()  # it takes as long as its caller needs
-        work.watch(scope, receive)
+        state.outcome = "failed"
+        state.work.lift()  # it takes as long as its caller needs
+        state.work.watch(scope, receive)
         try:
             await self._stream(context, arguments, Headers(scope=scope), send)
-            state["outcome"] = "ok"
+            state.outcome = "ok"
         except ServiceUnavailable:
-            state["outcome"] = "unavailable"
+            state.outcome = "unavailable"
             raise
         finally:
             self._running -= 1
@@ -104,7 +103,7 @@ class ShipmentExport:
         """What fails before the first line is answered like any failure; what fails later breaks the connection."""
         filters, values = filters_of(arguments, {"ids": as_uuids})
         pack = zlib.compressobj(wbits=_GZIP) if accepts_gzip(headers.get("accept-encoding")) else None
-        async with Snapshot.open(context.db, context.viewer.scope) as snapshot:
+        async with Snapshot.open(context.db, context.viewer.visibility) as snapshot:
             start = _start(is_packed=pack is not None)
             if context.viewer.kind in (Kind.STAFF, Kind.PARTNER):
                 MutableHeaders(scope=start)[CURSOR_HEADER] = await end_of_feed(snapshot.fetch)
