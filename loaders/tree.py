@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from loaders.batch import Batch
-from loaders.rows import Rows
+from loaders.rows import Joined, Rows
 from sql import Prepared, Reach, Statement
 from sql.fuse import Fused, Part, fuse
 
@@ -151,7 +151,7 @@ class Composition:
         ]
 
 
-class Bundle(Rows):
+class Bundle(Rows, Joined):
     """The rows of a composition's statement, with all that hangs on them.
 
     `row` is the answer as it came, one array a column: whoever knows its `layout` reads all parts of it at once.
@@ -166,10 +166,10 @@ class Bundle(Rows):
         self._composition = composition
         self._outcome: tuple[Any, Any] = (None, None)
 
-    def made(self, make: Callable[[Sequence[Any], Any], Any], context: Any) -> Any:
-        """What `make` makes of `row` and a context, once for all who share the bundle: their contexts see the same."""
+    def made(self, make: Callable[[Sequence[Any], Any], Any], run: Any) -> Any:
+        """What `make` makes of `row` and a run, once for all who share the bundle: their callers see the same."""
         if self._outcome[0] is not make:
-            self._outcome = make, make(self.row, context)
+            self._outcome = make, make(self.row, run)
         return self._outcome[1]
 
     def _held(self) -> Mapping[str, Sequence[Any]]:
@@ -197,7 +197,7 @@ class Bundle(Rows):
         return Member(self, 0) if place == 0 and self._length == 1 else super().__getitem__(place)
 
 
-class Member:
+class Member(Joined):
     """One row of a bundle, by column name."""
 
     __slots__ = ("bundle", "place")

@@ -7,13 +7,23 @@ all columns, one array each, and the context. It knows the good case only, and r
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
+from itertools import count, repeat
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
 from graphql import GraphQLObjectType, is_list_type, is_non_null_type
 
-from app.execution.completion import Column, one_by_one, unchanged
+from app.execution.completion import Check, Column, one_by_one, unchanged
+from app.execution.field_plan import (
+    Cached,
+    ColumnPlan,
+    ComputedPlan,
+    Related,
+    RelationPlan,
+    SameRowPlan,
+    everybody,
+    nobody,
+)
 
 if TYPE_CHECKING:
     from app.execution.plan import Field, Selection
@@ -21,8 +31,18 @@ if TYPE_CHECKING:
 # Of each field that is kept; documents are many.
 _MOST_KEPT = 100
 
-# The objects of the first part's rows, given the row of all columns and the context.
-Assemble = Callable[[Sequence[Any], Any], list[dict[str, Any]]]
+
+class Execution(Protocol):
+    """The run that objects are made for. `is_generated` says whether generated code made some of them."""
+
+    is_generated: bool
+
+    @property
+    def context(self) -> Any: ...
+
+
+# The objects of the first part's rows, given the row of all columns.
+Assemble = Callable[[Sequence[Any], Execution], list[dict[str, Any]]]
 
 
 class Otherwise(Exception):
@@ -54,7 +74,7 @@ class Hanging(Protocol):
 class Layout(Protocol):
     """How to read a row that holds several kinds of rows, its parts, by columns.
 
-    `hanging` finds the part that hangs on another one by what a resolver names as its `relation`, if it came along.
+    `hanging` finds the part that hangs on another one by what a field names as its `relation`, if it came along.
     """
 
     @property
@@ -67,8 +87,8 @@ class Bundle(Protocol):
 
     @property
     def layout(self) -> Layout: ...
-    def made(self, make: Assemble, context: Any) -> list[dict[str, Any]]:
-        """What `make` gives for the row that holds all columns, and a context of somebody who may see it."""
+    def made(self, make: Assemble, run: Execution) -> list[dict[str, Any]]:
+        """What `make` gives for the row that holds all columns, and a run of somebody who may see it."""
 
 
 def assembly(selection: "Selection", layout: Layout) -> Assemble | None:
@@ -87,7 +107,7 @@ class _Writer:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._body: list[str] = []
-        self._known: dict[str, Any] = {"Otherwise": Otherwise, "isfinite": isfinite}
+        self._known: dict[str, Any] = {"Otherwise": Otherwise, "isfinite": isfinite, "repeat": repeat}
         self._read: set[int] = set()
         self._guards: list[str] = []
         self._numbers = count()
@@ -100,7 +120,7 @@ class _Writer:
             if names:  # an array of no rows is null
                 lines.append(f"if {names[0]} is None: {' = '.join(names)} = ()")
         lines += [*self._body, f"return {objects}"]
-        source = "def assemble(row, context):\n" + "".join(f"    {line}\n" for line in lines)
+        source = "def assemble(row, run):\n" + "".join(f"    {line}\n" for line in lines)
         exec(source, self._known)  # noqa: S102
         made: Assemble = self._known["assemble"]
         return made
@@ -126,20 +146,27 @@ class _Writer:
             return repr(field.constant)
         if field.definition.args:
             raise Otherwise
-        if field.column is not None and field.check is not None:
-            return self._leaf(field, part, values)
+        plan = field.plan
+        if plan is None or plan.is_open is nobody:
+            raise Otherwise
+        if plan.is_open is not everybody:
+            self._guards.append(f"{self._named('open', plan.is_open)}(run.context)")
+        if isinstance(plan, ColumnPlan) and field.check is not None:
+            return self._leaf(field, plan.column, part, values)
+        if isinstance(plan, ComputedPlan) and field.check is not None:
+            return self._each(values, self._computed(field.check, plan, part))
         type_, is_required, is_list = unwrapped(field.definition.type)
         if not isinstance(type_, GraphQLObjectType) or type_.is_type_of is not None:
             raise Otherwise
-        if field.is_same:
+        if isinstance(plan, SameRowPlan):
             return self._display(field.selection(type_), part, values)
-        hanging = None if field.relation is None else self._layout.hanging(part, field.relation)
+        if not isinstance(plan, RelationPlan):
+            raise Otherwise
+        hanging = self._layout.hanging(part, plan.related.relation)
         if hanging is None:
-            return self._each(values, self._kept(field, part))
+            return self._each(values, self._kept(field, plan.related, part))
         if hanging.many is not is_list:
             raise Otherwise
-        if field.is_open is not None:
-            self._guards.append(f"{self._named('open', field.is_open)}(context)")
         key = self._column(part, hanging.parent_column)
         found = self._by_key(self.objects(field.selection(type_), hanging.part), hanging, key)
         # A key without a row is a null, and where there must be a row an error.
@@ -157,11 +184,10 @@ class _Writer:
         ]
         return found
 
-    def _leaf(self, field: "Field", part: int, values: dict[str, str]) -> str:
+    def _leaf(self, field: "Field", name: str, part: int, values: dict[str, str]) -> str:
         """The source of a leaf's value, which is looked at as far as the database does not vouch for it."""
-        assert field.column is not None  # noqa: S101
-        column = self._column(part, field.column)
-        kind = self._layout.parts[part][field.column].type
+        column = self._column(part, name)
+        kind = self._layout.parts[part][name].type
         one = one_by_one(field.definition.type, kind)
         if kind is float and one is unchanged:
             # The sum is finite only if each is; of a null there is no sum.
@@ -176,12 +202,47 @@ class _Writer:
         value = self._each(values, column)
         return value if one is unchanged else f"{self._named('one', one)}({value})"
 
-    def _kept(self, field: "Field", part: int) -> str:
-        """The name of a column of objects that are made of what is kept, by the column of their keys."""
-        if field.held is None or field.direct is None or field.is_open is not None:
+    def _computed(self, check: Check, plan: ComputedPlan, part: int) -> str:
+        """The name of a column of values that are computed of columns, and checked."""
+        own = [self._column(part, name) for name in plan.columns]
+        if plan.related is not None:
+            own.append(self._related(plan, plan.related, part))
+        if not own:
+            own.append(self._column(part, next(iter(self._layout.parts[part]))))
+        computed, names = self._name("x"), [self._name("v") for _ in own]
+        arguments = names if plan.columns else []
+        if plan.related is not None:
+            arguments = [*names[:-1], f"*{names[-1]}"]
+        call = f"{self._named('compute', plan.function)}({', '.join(arguments)})"
+        self._body += [
+            f"{computed} = [{call} for {', '.join(names)}, in zip({', '.join(own)})]",
+            f"{computed} = {computed} and {self._named('check', check)}({computed})",
+        ]
+        return computed
+
+    def _related(self, plan: ComputedPlan, related: Related, part: int) -> str:
+        """The name of a column of tuples, of what is read of the one row that hangs on each."""
+        keys, found = self._column(part, related.key), self._name("x")
+        hanging = self._layout.hanging(part, related.relation)
+        missing = f"({'None, ' * len(plan.related_columns)})"
+        if hanging is not None and not hanging.many:
+            columns = [self._column(hanging.part, name) for name in plan.related_columns]
+            by_key = f"dict(zip({self._column(hanging.part, hanging.column)}, zip({', '.join(columns)})))"
+            self._body.append(f"{found} = list(map({by_key}.get, {keys}, repeat({missing})))")
+        elif hanging is None and related.cached is not None:
+            read = self._named("cached", _cached_columns(related.cached, plan.related_columns))
+            self._body.append(f"{found} = {keys} and {read}({keys}, run.context)")
+        else:
             raise Otherwise
-        keys, completed = self._column(part, field.held[0]), self._name("x")
-        self._body.append(f"{completed} = {keys} and {self._named('kept', _keeper(field))}({keys}, context)")
+        return found
+
+    def _kept(self, field: "Field", related: Related, part: int) -> str:
+        """The name of a column of objects that are made of what is kept, by the column of their keys."""
+        if related.cached is None or field.direct is None:
+            raise Otherwise
+        keys, completed = self._column(part, related.key), self._name("x")
+        complete = self._named("kept", _keeper(field, related.cached))
+        self._body.append(f"{completed} = {keys} and {complete}({keys}, run)")
         return completed
 
     def _column(self, part: int, name: str) -> str:
@@ -215,16 +276,34 @@ def unwrapped(type_: Any) -> tuple[Any, bool, bool]:
     return type_, is_required, is_list
 
 
-def _keeper(field: "Field") -> Callable[[Sequence[Any], Any], Column]:
+def _cached_columns(cached_in: Cached, columns: Sequence[str]) -> Callable[[Sequence[Any], Any], list[tuple[Any, ...]]]:
+    """Reads columns of cached rows; they are None for a null key."""
+    missing = (None,) * len(columns)
+
+    def read(keys: Sequence[Any], context: Any) -> list[tuple[Any, ...]]:
+        cached = cached_in(context)
+        if cached is None:
+            raise Otherwise
+        found = []
+        for key in keys:
+            row = None if key is None else cached(key)
+            if row is None and key is not None:
+                raise Otherwise
+            found.append(missing if row is None else tuple([row[name] for name in columns]))
+        return found
+
+    return read
+
+
+def _keeper(field: "Field", cached_in: Cached) -> Callable[[Sequence[Any], Execution], Column]:
     """Completes the values of a field that are kept by key; as long as one is the same, so is what was made of it."""
-    assert field.held is not None  # noqa: S101
     assert field.direct is not None  # noqa: S101
-    held_in, complete = field.held[1], field.direct
+    complete = field.direct
     is_lasting = all(below.constant or (below.check and below.column) for below in field.below)
     lasting: dict[Any, tuple[Any, Any]] = {}
 
-    def objects(keys: Sequence[Any], context: Any) -> Column:
-        held = held_in(context)
+    def objects(keys: Sequence[Any], run: Execution) -> Column:
+        held = cached_in(run.context)
         if held is None:
             raise Otherwise
         made = lasting if is_lasting else {}
@@ -237,7 +316,7 @@ def _keeper(field: "Field") -> Callable[[Sequence[Any], Any], Column]:
                     raise Otherwise
                 if len(made) >= _MOST_KEPT:
                     made.clear()
-                known = made[key] = value, complete([value], context)[0]
+                known = made[key] = value, complete([value], run)[0]
             found.append(known[1])
         return found
 

@@ -6,7 +6,7 @@ graphql-core then completes the recorded values, error by error.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,6 +29,9 @@ from graphql import (
 )
 from graphql.pyutils import Path, is_iterable
 from graphql.type.scalars import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
+
+from app.execution.field_plan import scalar_plan_of
+from loaders.rows import Lists, Rows
 
 if TYPE_CHECKING:
     from app.execution.plan import Field
@@ -118,8 +121,8 @@ def leaf_check(type_: GraphQLOutputType) -> Check | None:
         return _of_kind(str, required, each)
     if leaf is GraphQLBoolean:
         return _of_kind(bool, required, each)
-    bulk = getattr(leaf.coerce_output_value, "bulk", None)
-    return each if bulk is None else _bulk(bulk, required, each)
+    plan = scalar_plan_of(leaf)
+    return each if plan is None else _bulk(plan.bulk, required, each)
 
 
 def unchanged(value: Any) -> Any:
@@ -141,8 +144,8 @@ def one_by_one(type_: GraphQLOutputType, kind: type) -> Callable[[Any], Any] | N
     if isinstance(leaf, GraphQLEnumType):
         names = _names(leaf, is_non_null_type(type_))
         return names.__getitem__ if names and kind is str else None
-    known: Mapping[type, Callable[[Any], Any]] = getattr(leaf.coerce_output_value, "of", {})
-    return known.get(kind)
+    plan = scalar_plan_of(leaf) if isinstance(leaf, GraphQLScalarType) else None
+    return plan.of.get(kind) if plan else None
 
 
 def _each(type_: GraphQLScalarType | GraphQLEnumType, required: bool) -> Check:
@@ -247,7 +250,7 @@ def _list(complete: Complete) -> Complete:
     def complete_list(run: Layering, values: Any, spots: Spots) -> Column | Promise:
         items: Sequence[Any]
         lengths: Sequence[int | None]
-        if hasattr(values, "lengths"):
+        if isinstance(values, Lists):
             items, lengths = values.rows, values.lengths
         else:
             items, lengths = flatten(values)
@@ -269,7 +272,7 @@ def _list(complete: Complete) -> Complete:
 
 def flatten(values: Sequence[Any]) -> tuple[Sequence[Any], list[int | None]]:
     """The items of all lists, and how many each has; None for a null in place of a list."""
-    if len(values) == 1 and hasattr(values[0], "columns"):
+    if len(values) == 1 and isinstance(values[0], Rows):
         return values[0], [len(values[0])]
     items: list[Any] = []
     lengths: list[int | None] = []
@@ -326,7 +329,7 @@ def _left_to_graphql_core(run: Layering, values: Any, spots: Spots) -> Column | 
 
 def has_holes(values: Any) -> bool:
     # Rows by column, and lists of them, have none.
-    return not (hasattr(values, "columns") or hasattr(values, "lengths") or _NOTHING.isdisjoint(map(type, values)))
+    return not (isinstance(values, Rows | Lists) or _NOTHING.isdisjoint(map(type, values)))
 
 
 def fill(values: Sequence[Any], objects: Column) -> list[Any]:

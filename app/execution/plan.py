@@ -4,24 +4,7 @@ A plan follows the spec's collection of fields, by graphql-core's own `collect_f
 depend on values: which resolver each field has, how its type is completed, in what order its keys appear. It holds for
 one operation of one document and one choice of what `@skip` and `@include` leave of it.
 
-A resolver may offer a plan more than a call per object:
-
-    resolve.column = "sku"                 the value is `parent["sku"]`, and reading it has no other effect
-    resolve.bulk(parents, info, **args)    the values for all parents, or an awaitable of them
-    resolve.at_hand(parents, context, field)  the same where nothing needs to be read for them, else None; no effect
-    resolve.held = ("carrier_id", held)    the value is `held(context)(parent["carrier_id"])`: the same object as long
-                                           as it is unchanged, None where it is not kept; `held(context)` may be None
-    resolve.is_same = True                 the value is the parent itself
-    resolve.relation                       what layouts know the rows by that are the value (see app.execution.codegen)
-    resolve.is_open(context)               whether they are, for this caller; always where it is None
-
-Everything else is called once per object, as graphql-core does it. Values for all parents are a sequence of them. They
-may be held otherwise: rows by column, with `rows.columns(names)` for all of them; or lists end to end, with all the
-items as `lists.rows` and each list's length in `lists.lengths`. A value that came with all that hangs on it has a
-`bundle` (see `app.execution.codegen`).
-
-A scalar's `coerce_output_value.bulk(values)` serializes many values, and `coerce_output_value.of[kind](value)` one, or
-null, that is known to be of a kind.
+What a field offers beyond a call per object, it declares as its `FieldPlan`.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,6 +21,7 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     default_field_resolver,
+    get_named_type,
 )
 from graphql.execution.collect_fields import (
     FieldDetailsList,
@@ -51,9 +35,10 @@ from graphql.execution.values import VariableValues
 from app.execution.codegen import Assemble, Layout, assembly, unwrapped
 from app.execution.coercion import Arguments, argument_reader
 from app.execution.completion import Check, Complete, completer, leaf_check
+from app.execution.field_plan import Bulk, ColumnPlan, FieldPlan, plan_of
 from app.execution.synchronous import Direct, direct
+from loaders.rows import Rows
 
-Held = Callable[[Any], Callable[[Any], Any] | None]
 Build = Callable[[Sequence[Sequence[Any]], int], list[dict[str, Any]]]
 
 
@@ -143,18 +128,14 @@ class Field:
         self.name = self.nodes[0].name.value
         self.resolver: GraphQLFieldResolver = definition.resolve or plan.default_resolver
         self.constant = parent_type.name if self.name == "__typename" else None
-        self.column: str | None = getattr(self.resolver, "column", None)
-        self.bulk: Callable[..., Any] | None = getattr(self.resolver, "bulk", None)
-        self.at_hand: Callable[..., Any] | None = getattr(self.resolver, "at_hand", None)
-        self.held: tuple[str, Held] | None = getattr(self.resolver, "held", None)
-        self.is_same: bool = getattr(self.resolver, "is_same", False)
-        self.relation: Any = getattr(self.resolver, "relation", None)
-        self.is_open: Callable[[Any], bool] | None = getattr(self.resolver, "is_open", None)
+        self.plan: FieldPlan | None = plan_of(definition)
+        self.column: str | None = self.plan.column if isinstance(self.plan, ColumnPlan) else None
+        self.bulk: Bulk | None = self.plan.bulk if self.plan else None
         self.arguments: Arguments = argument_reader(definition, self.nodes[0])
         self.check: Check | None = leaf_check(definition.type)
         self.complete: Complete = completer(self, definition.type)
         self.memory: dict[Any, Any] = {}  # for what a resolver concludes from the selection below it
-        self._plan = plan
+        self._whole = plan
         self._details = details
         self._selections: dict[str, Selection] = {}
         self._assemblies: dict[Layout, Assemble | None] = {}
@@ -163,8 +144,15 @@ class Field:
         """What is selected of the field's values that are of `type_`."""
         selection = self._selections.get(type_.name)
         if selection is None:
-            selection = self._selections[type_.name] = self._plan.below(type_, self._details)
+            selection = self._selections[type_.name] = self._whole.below(type_, self._details)
         return selection
+
+    def available(self, sources: Sequence[Any], context: Any) -> Any:
+        """The values of all sources where nothing has to be read for them, and the caller may have them; else None."""
+        plan = self.plan
+        if plan is None or plan.available is None or not plan.is_open(context):
+            return None
+        return plan.available(sources, context, self)
 
     @cached_property
     def direct(self) -> Direct | None:
@@ -181,9 +169,7 @@ class Field:
     @cached_property
     def below(self) -> "Sequence[Field]":
         """The fields selected below this one; none where its type is abstract or a leaf."""
-        type_: Any = self.definition.type
-        while hasattr(type_, "of_type"):
-            type_ = type_.of_type
+        type_ = get_named_type(self.definition.type)
         return self.selection(type_).fields if isinstance(type_, GraphQLObjectType) else ()
 
 
@@ -203,9 +189,8 @@ def _reader(columns: tuple[str, ...]) -> Callable[[Sequence[Any]], Sequence[Sequ
     alone = len(columns) == 1
 
     def read(parents: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        if hasattr(parents, "columns"):
-            held: Sequence[Sequence[Any]] = parents.columns(columns)
-            return held
+        if isinstance(parents, Rows):
+            return parents.columns(columns)
         picked = list(map(pick, parents))
         return [picked] if alone else list(zip(*picked, strict=True))
 

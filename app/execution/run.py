@@ -16,7 +16,7 @@ from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, is_awaitable
 
 from app.execution.codegen import Otherwise
-from app.execution.completion import Column, Flaw, Promise, Spots
+from app.execution.completion import Column, Flaw, Promise, Spots, check_plain
 from app.execution.plan import Field, Plan, Selection
 
 MISSING: Any = object()
@@ -76,13 +76,17 @@ class Layer:
 
 
 class Run:
-    """`start` runs as far as it goes without waiting; `finish` goes on while resolvers have to be awaited."""
+    """`start` runs as far as it goes without waiting; `finish` goes on while resolvers have to be awaited.
+
+    `is_generated` says whether generated code made objects of the answer.
+    """
 
     def __init__(self, plan: Plan, root_value: Any, context: Any, variables: VariableValues, helpers: Any) -> None:
         self.plan = plan
         self._root_value = root_value
-        self._context = context
+        self.context = context
         self._variables = variables
+        self.is_generated = False
         self._next = 0  # the first layer that is not resolved
         self._waiting: list[tuple[Layer, int]] = []
         self._shared = (
@@ -101,6 +105,13 @@ class Run:
     def layers(self) -> list[Layer]:
         """What was made so far, beginning with the root."""
         return [Layer(self.plan.root, [self._root_value], _root_spots)]
+
+    @property
+    def tier(self) -> str:
+        """What made the answer: layers below the root, generated code, or the synchronous tier alone."""
+        if "layers" in vars(self) and len(self.layers) > 1:
+            return "layered"
+        return "generated" if self.is_generated else "synchronous"
 
     @property
     def is_waiting(self) -> bool:
@@ -134,7 +145,7 @@ class Run:
             raise Flaw from None
         assert field.direct is not None  # noqa: S101  the plan has looked
         try:
-            return {field.key: field.direct(values, self._context)[0]}
+            return {field.key: field.direct(values, self)[0]}
         except Otherwise:
             layer = self._begin(field, values)
             layer.columns[0] = field.complete(self, values, partial(_spots_of, layer, field.key))
@@ -249,10 +260,12 @@ class Run:
         field = layer.selection.fields[slot]
         if field.direct is not None:
             try:
-                layer.columns[slot] = field.direct(values, self._context)
+                layer.columns[slot] = field.direct(values, self)
                 return
             except Otherwise:
                 pass
+        if field.check is not None and isinstance(values, list):
+            check_plain(values)
         layer.columns[slot] = field.complete(self, values, partial(_spots_of, layer, field.key))
 
     # -------------------------------------------------------------------------------------------- waiting

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLObjectType
 
-from app.execution.codegen import Bundle, Otherwise, unwrapped
+from app.execution.codegen import Bundle, Execution, Otherwise, unwrapped
 from app.execution.completion import Column, Flaw, fill, flatten, has_holes, is_nothing, regroup
+from loaders.rows import Joined, Lists
 
 if TYPE_CHECKING:
     from app.execution.plan import Field, Selection
 
-# The values of a field, given those of its parents and the context, become its completed column.
-Direct = Callable[[Any, Any], Column]
+# The values of a field for all parents become its completed column.
+Direct = Callable[[Any, Execution], Column]
 
 
 def direct(field: "Field") -> Direct | None:
@@ -35,18 +36,20 @@ def direct(field: "Field") -> Direct | None:
 def _bundled(field: "Field", complete: Direct, *, is_list: bool = False) -> Direct:
     """`complete`, but for a value that came with all that hangs on it."""
 
-    def complete_bundle(values: Any, context: Any) -> Column:
-        bundle: Bundle | None = None
-        if type(values) is list and len(values) == 1:
-            bundle = getattr(values[0], "bundle", None)
-        assemble = None if bundle is None else field.assembly(bundle.layout)
-        if bundle is None or assemble is None:
-            return complete(values, context)
+    def complete_bundle(values: Any, run: Execution) -> Column:
+        value = values[0] if type(values) is list and len(values) == 1 else None
+        if not isinstance(value, Joined):
+            return complete(values, run)
+        bundle: Bundle = value.bundle
+        assemble = field.assembly(bundle.layout)
+        if assemble is None:
+            return complete(values, run)
         try:
-            objects = bundle.made(assemble, context)
+            objects = bundle.made(assemble, run)
         except Exception:
             raise Otherwise from None
-        return [objects] if is_list else [objects[values[0].place]]
+        run.is_generated = True
+        return [objects] if is_list else [objects[value.place]]
 
     return complete_bundle
 
@@ -57,7 +60,7 @@ def _maker(selection: "Selection") -> Direct | None:
     for slot, field in selection.others:
         if field.constant is not None:
             constants.append((slot, field.constant))
-        elif field.at_hand is None or field.definition.args:
+        elif field.plan is None or field.plan.available is None or field.definition.args:
             return None
         elif field.check is not None:
             picks.append((slot, field, _leaf(field.check)))
@@ -67,16 +70,16 @@ def _maker(selection: "Selection") -> Direct | None:
             return None
     read, leaves, build, width = selection.read, selection.leaves, selection.build, len(selection.fields)
 
-    def make(sources: Sequence[Any], context: Any) -> Column:
+    def make(sources: Sequence[Any], run: Execution) -> Column:
         columns: list[Any] = [None] * width
         try:
             for (slot, check), column in zip(leaves, read(sources), strict=True):
                 columns[slot] = check(column)
             for slot, field, complete in picks:
-                values = field.at_hand(sources, context, field)  # type: ignore[misc]
+                values = field.available(sources, run.context)
                 if values is None:
                     raise Otherwise
-                columns[slot] = complete(values, context)
+                columns[slot] = complete(values, run)
         except Otherwise:
             raise
         except Exception:
@@ -89,29 +92,29 @@ def _maker(selection: "Selection") -> Direct | None:
 
 
 def _leaf(check: Callable[[Sequence[Any]], Column]) -> Direct:
-    return lambda values, _context: check(values)
+    return lambda values, _run: check(values)
 
 
 def _lists(make: Direct) -> Direct:
-    def complete(values: Any, context: Any) -> Column:
+    def complete(values: Any, run: Execution) -> Column:
         try:
-            items, lengths = (values.rows, values.lengths) if hasattr(values, "lengths") else flatten(values)
+            items, lengths = (values.rows, values.lengths) if isinstance(values, Lists) else flatten(values)
         except Flaw:
             raise Otherwise from None
         if None in lengths or has_holes(items):
             raise Otherwise
-        return regroup(make(items, context), lengths) if items else [[] for _ in lengths]
+        return regroup(make(items, run), lengths) if items else [[] for _ in lengths]
 
     return complete
 
 
 def _objects(make: Direct, is_required: bool) -> Direct:
-    def complete(values: Any, context: Any) -> Column:
+    def complete(values: Any, run: Execution) -> Column:
         if not has_holes(values):
-            return make(values, context)
+            return make(values, run)
         sources = [value for value in values if not is_nothing(value)]
         if is_required:
             raise Otherwise
-        return fill(values, make(sources, context) if sources else ())
+        return fill(values, make(sources, run) if sources else ())
 
     return complete

@@ -72,7 +72,7 @@ def metrics(telemetry: Telemetry, db: Database, engine: Engine) -> str:
             (
                 "waybill_executions_total",
                 "counter",
-                "Operations by what ran them: a plan, graphql-core after a plan met an error, or graphql-core alone.",
+                "Operations by what ran them: a tier of their plan, graphql-core after an error of it, or it alone.",
                 {f'by="{by}"': count for by, count in engine.executions.items()},
             ),
             ("waybill_connections_in_use", "gauge", "Connections to the database that are lent.", {"": db.pool.lent}),

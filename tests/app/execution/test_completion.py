@@ -18,6 +18,7 @@ from graphql import (
 )
 
 from app.execution.completion import Flaw, flatten, leaf_check, regroup
+from app.execution.field_plan import ScalarPlan, declare_scalar
 
 ODD: list[Any] = [
     *(None, Undefined, True, False, 0, 1, -1, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1, 10**400),
@@ -42,7 +43,8 @@ def bulk(values: Any) -> list[Any]:
     return [None if value is None else f"{value}!" for value in values]
 
 
-in_bulk.bulk = bulk  # type: ignore[attr-defined]
+BULK = GraphQLScalarType("Bulk", serialize=in_bulk)
+declare_scalar(BULK, ScalarPlan(bulk, {}))
 
 LEAVES: list[Any] = [
     GraphQLInt,
@@ -54,7 +56,7 @@ LEAVES: list[Any] = [
     GraphQLEnumType("Unhashable", {"LIST": [1], "RED": "crimson"}),
     GraphQLEnumType("Plain", ["RED", "GREEN"]),
     GraphQLScalarType("Exclaimed", serialize=exclaim),
-    GraphQLScalarType("Bulk", serialize=in_bulk),
+    BULK,
 ]
 
 

@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 from graphql import GraphQLSchema, build_schema
 
+from app.execution.field_plan import column_plan, declare
 from app.execution.plan import Plan
 from app.execution.planner import Planner
-from app.execution.schema import column_resolver
 from tests.app.execution.conftest import operation_of, run_plain, run_planned
 
 SDL = """
@@ -25,7 +25,7 @@ def schema() -> GraphQLSchema:
     types["Query"].fields["things"].resolve = lambda *_: [ROWS[0], {"name": "o", "other": True}, ROWS[2]]
     types["Row"].fields["row"].resolve = lambda row, _info: row
     for name in ("name", "code", "class"):
-        types["Row"].fields[name].resolve = column_resolver(name)
+        declare(types["Row"].fields[name], column_plan(name))
     types["Thing"].resolve_type = lambda value, *_: "Other" if "other" in value else "Row"
     return schema
 
@@ -51,7 +51,7 @@ def plan_of(schema: GraphQLSchema, text: str) -> Plan:
 async def test_objects_hold_what_was_selected_in_its_order(schema: GraphQLSchema, text: str) -> None:
     answer, by = await run_planned(schema, text)
     assert str(answer) == str(await run_plain(schema, text))
-    assert by == "plan"
+    assert by == "layered"
 
 
 async def test_a_wrong_argument_is_an_error_even_of_a_column(schema: GraphQLSchema) -> None:
