@@ -177,8 +177,9 @@ def _services(trees: Sequence[tuple[str, Path]], postgres: Cluster, orders: int)
     for name, tree in trees:
         url = postgres.url(dataset.ours(postgres, tree, orders))
         yield servers.waybill(name, tree, url, {})
-        if name == "waybill" and servers.has_plain_executor(tree):
-            yield servers.waybill("plain", tree, url, {"EXECUTOR": "plain"})
+        executor = servers.plain_executor(tree)
+        if name == "waybill" and executor is not None:
+            yield servers.waybill("plain", tree, url, {"EXECUTOR": executor})
 
 
 def _peers(options: argparse.Namespace, postgres: Cluster, orders: int) -> Iterator[Server]:

@@ -119,7 +119,7 @@ class Layout:
     parts: tuple[Mapping[str, Column], ...]
     branches: tuple[Branch, ...]
 
-    def hanging(self, parent: int, relation: Relation) -> Hanging | None:
+    def join(self, parent: int, relation: Relation) -> Hanging | None:
         """What hangs on a part by a relation; None where it did not come along."""
         for part, branch in enumerate(self.branches, start=1):
             if (branch.parent, branch.relation) == (parent, relation):
@@ -154,15 +154,15 @@ class Composition:
 class Bundle(Rows, Joined):
     """The rows of a composition's statement, with all that hangs on them.
 
-    `row` is the answer as it came, one array a column: whoever knows its `layout` reads all parts of it at once.
+    `row` is the answer as it came, one array a column: whoever knows its `shape` reads all parts of it at once.
     """
 
-    __slots__ = ("_composition", "_outcome", "layout", "row")
+    __slots__ = ("_composition", "_outcome", "row", "shape")
 
     def __init__(self, composition: Composition, row: Sequence[Any]) -> None:
         super().__init__({}, 0 if row[0] is None else len(row[0]))
         self.row = row
-        self.layout = composition.layout
+        self.shape = composition.layout
         self._composition = composition
         self._outcome: tuple[Any, Any] = (None, None)
 
@@ -190,7 +190,7 @@ class Bundle(Rows, Joined):
     def hanging(self) -> Iterator[tuple[Batch, Sequence[Any], Rows, frozenset[str] | None]]:
         """What came by each relation: its batch, the keys of all parents, all their rows, and the columns of these."""
         parts = self._composition.rows(self.row)
-        for branch, rows in zip(self.layout.branches, parts[1:], strict=False):
+        for branch, rows in zip(self.shape.branches, parts[1:], strict=False):
             yield branch.relation.batch, parts[branch.parent].column(branch.relation.key), rows, branch.wanted
 
     def __getitem__(self, place: Any) -> Any:

@@ -18,10 +18,10 @@ from graphql import (
 from graphql.pyutils import AwaitableOrValue, gather_with_cancel, is_awaitable
 
 from app.errors import ServiceUnavailable
-from app.execution.completion import Flaw
 from app.execution.document import Documents, Operation, RequestErrors
 from app.execution.errors import render
 from app.execution.limits import LimitExceeded, Limits, check_variables
+from app.execution.plan import BailOut
 from app.execution.planner import Planner
 from app.execution.replay import replay
 from app.execution.run import Run
@@ -135,7 +135,7 @@ def execute_by_plan(
         return _finish(run, run.alone(plan.alone), plain, executions)
     try:
         run.start()
-    except Flaw:
+    except BailOut:
         executions["replay"] += 1
         return replay(run, plain)
     if run.is_waiting:
@@ -152,7 +152,7 @@ async def _finish(
 ) -> ExecutionResult:
     try:
         data = await answer
-    except Flaw:
+    except BailOut:
         executions["replay"] += 1
         result = replay(run, plain)
         return result if isinstance(result, ExecutionResult) else await result

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLFieldResolver, GraphQLObjectType, GraphQLResolveInfo, MiddlewareManager
+from graphql import ExecutionResult, GraphQLFieldResolver, GraphQLResolveInfo, MiddlewareManager
 from graphql.pyutils import AwaitableOrValue, Path, is_awaitable
 
 from app.execution.plan import Field, Plan
@@ -80,8 +80,8 @@ class _Recorded(MiddlewareManager):
         if parent is None:
             return self._plan.root.field(str(path.key))
         above = self._field(parent)
-        type_ = self._plan.schema.get_type(path.typename or "")
-        return above.selection(type_).field(str(path.key)) if above and isinstance(type_, GraphQLObjectType) else None
+        selection = above.selections.get(path.typename or "") if above else None
+        return selection.field(str(path.key)) if selection else None
 
     def close(self) -> None:
         """Ends what graphql-core did not ask for: its objects had become null by then.

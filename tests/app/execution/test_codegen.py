@@ -1,9 +1,14 @@
 """Written functions give what the resolvers give, and leave to these whatever is not plainly right."""
 
+import gc
+import linecache
+import traceback
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from graphql import GraphQLSchema, build_schema
@@ -19,6 +24,7 @@ from app.execution.field_plan import (
     everybody,
     plan_of,
 )
+from app.execution.plan import Execution, Selection
 from app.execution.planner import Planner
 from loaders.rows import Joined
 from loaders.tree import Column, Hanging
@@ -65,13 +71,13 @@ class Layout:
     parts: Sequence[Mapping[str, Column]]
     branches: Mapping[tuple[int, str], Hanging]
 
-    def hanging(self, parent: int, relation: str) -> Hanging | None:
+    def join(self, parent: int, relation: str) -> Hanging | None:
         return self.branches.get((parent, relation))
 
 
 @dataclass(frozen=True)
 class Bundle(Joined):
-    layout: Layout
+    shape: Layout
     row: Sequence[Any]
     rows: Table
     place: int = 0
@@ -351,6 +357,51 @@ async def test_rows_that_the_caller_may_not_have_are_refused_by_their_resolver(l
     assert library.calls["books"]
     assert answer == await run_plain(library.schema, text)
     assert answer["data"] == {"shelf": None}
+
+
+async def test_generated_code_is_shown_by_tracebacks(library: Library) -> None:
+    text = "{ shelves { books { spine } } }"
+    library.tables[1][0]["title"] = 7
+    document, operation = operation_of(library.schema, text)
+    planner = Planner(library.schema, document, operation)
+    answer, by = await run_planned(library.schema, text, planner=planner)
+    assert (answer, by) == (await run_plain(library.schema, text), "replay")
+    [field] = root_of(planner).fields
+    assert field.generate is not None
+    generated = field.generate(library.bundle().shape)
+    assert generated.make is not None
+    assert linecache.getlines(generated.file)
+    with pytest.raises(AttributeError) as failed:
+        generated.make(library.bundle().row, Mock(Execution))
+    shown = "".join(traceback.format_exception(failed.value))
+    assert f'File "{generated.file}"' in shown
+    assert generated.file.startswith("<waybill Query.shelves ")
+    assert "for v" in shown
+
+
+@pytest.mark.parametrize("text", TEXTS)
+async def test_generated_code_goes_with_its_plan_and_waits_for_no_collector(library: Library, text: str) -> None:
+    document, operation = operation_of(library.schema, text)
+    planner = Planner(library.schema, document, operation)
+    await run_planned(library.schema, text, planner=planner)
+    plan = weakref.ref(root_of(planner).fields[0])
+    generate = root_of(planner).fields[0].generate
+    assert generate is not None
+    file = generate(library.bundle().shape).file
+    gc.disable()
+    try:
+        del generate
+        planner._plans.clear()
+        assert plan() is None
+        assert not linecache.getlines(file)
+    finally:
+        gc.enable()
+
+
+def root_of(planner: Planner) -> Selection:
+    planned = planner.plan({})
+    assert planned is not None
+    return planned[0].root
 
 
 async def test_arguments_are_for_resolvers(library: Library) -> None:

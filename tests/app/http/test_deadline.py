@@ -41,7 +41,7 @@ async def ask(
             return await client.request(method, path, headers=headers, **request)
 
 
-@pytest.mark.parametrize("executor", ["plan", "plain"])
+@pytest.mark.parametrize("executor", ["compiled", "reference"])
 @pytest.mark.parametrize("query", [SHIPMENTS, SHIPMENT, NESTED, f"{SHIPMENTS[:-1]} {SHIPMENT[1:]}"])
 async def test_a_read_that_takes_too_long_is_503_and_ends_in_the_database(
     demo_copy_dsn: str, query: str, executor: str

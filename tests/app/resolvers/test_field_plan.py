@@ -51,7 +51,7 @@ README_QUERY = """{ order(orderId: 2075) {
 async def plain(demo_dsn: str) -> AsyncIterator[httpx.AsyncClient]:
     """A service that never looks ahead."""
     async with (
-        running(settings_for(demo_dsn, executor="plain")) as app,
+        running(settings_for(demo_dsn, executor="reference")) as app,
         calling(app) as client,
     ):
         yield client

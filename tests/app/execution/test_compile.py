@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLSchema, build_schema
 
+from app.execution import compile as compile_module
 from app.execution.field_plan import column_plan, declare
 from app.execution.plan import Plan
 from app.execution.planner import Planner
@@ -79,3 +80,25 @@ def test_fields_know_what_is_selected_below_them(schema: GraphQLSchema) -> None:
 def test_what_is_below_an_abstract_type_is_not_known(schema: GraphQLSchema) -> None:
     [field] = plan_of(schema, "{ things { __typename } }").root.fields
     assert field.below == ()
+
+
+def test_fields_say_why_a_tier_does_not_run_them(schema: GraphQLSchema) -> None:
+    [rows] = plan_of(schema, "{ rows { name row { class } } }").root.fields
+    assert rows.synchronous is None
+    assert rows.obstacles == {
+        "generated": "row has a resolver and no plan",
+        "synchronous": "row has a resolver that may have to wait",
+    }
+    [things] = plan_of(schema, "{ things { __typename } }").root.fields
+    assert things.obstacles["synchronous"] == "its type Thing is none of objects"
+    [rows] = plan_of(schema, "{ rows { name class } }").root.fields
+    assert rows.obstacles == {}
+
+
+async def test_a_plan_that_would_be_too_large_is_left_to_graphql_core(
+    schema: GraphQLSchema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compile_module, "_MOST_SELECTIONS", 3)
+    assert (await run_planned(schema, "{ rows { row { name } } }"))[1] == "layered"
+    answer, by = await run_planned(schema, "{ rows { row { row { name } } } }")
+    assert (answer, by) == (await run_plain(schema, "{ rows { row { row { name } } } }"), "graphql-core")
