@@ -588,6 +588,19 @@ async def test_progress_shows_lines_rate_and_time_left(fresh_dsn: str) -> None:
     assert " a second, 0:00 left" in report.getvalue()
 
 
+async def test_the_planner_knows_what_was_imported(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next import finds rows by statistics, or it would take several times as long as the first."""
+    monkeypatch.setattr("app.importer.ingest._BATCH_RECORDS", 3)
+    await store.take(SHOP, SWIFT, *(order(n) for n in range(1, 18)))
+    await store.take(*(order(n) for n in range(18, 21)))
+    known = await store.fetch("""SELECT relname, reltuples::int FROM pg_class WHERE relname = ANY (
+        '{orders,order_items,order_addresses,shipments,shipment_items,track_and_traces,companies,customers}')""")
+    assert len(known) == 8
+    for table, rows in known:
+        [(count,)] = await store.fetch(f"SELECT count(*) FROM {table}")
+        assert (table, rows) == (table, count)
+
+
 def test_every_statement_of_the_import_is_sent() -> None:
     named = set(sql.load("ingest").statements)
     frame = {"staging", "empty_staging", "measure_store", "begin", "take_turn", "known", "outcome"}
