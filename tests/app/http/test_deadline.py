@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from app.demo import fixtures
 from app.http.body import read_body
 from app.http.deadline import Deadlines, Ending, Work
+from app.http.state import STATE, State
 from tests.conftest import FAR_TOO_LONG, NEVER, Aging, credentials, locked, running, settings_for, until, until_waiting
 
 SHIPMENTS = "{ shipments(input: {offset: 1}) { items { id } } }"
@@ -52,7 +53,7 @@ async def told(
     return responses
 
 
-@pytest.mark.parametrize("executor", ["plan", "plain"])
+@pytest.mark.parametrize("executor", ["compiled", "reference"])
 @pytest.mark.parametrize(
     ("query", "waiting"), [(SHIPMENTS, 1), (SHIPMENT, 1), (NESTED, 1), (f"{SHIPMENTS[:-1]} {SHIPMENT[1:]}", 2)]
 )
@@ -187,7 +188,8 @@ async def test_the_time_of_a_slow_body_is_not_the_requests() -> None:
         piece = pieces.pop(0)
         return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
 
-    scope = {"state": {"fields": {}, "work": work}}
+    scope: dict[str, Any] = {"headers": []}
+    scope[STATE] = State(scope, work)
     assert json.loads(await read_body(scope, receive, 1000)) == {"query": "{ __typename }"}
     assert list(deadlines.running) == [work]
     assert work.since > since

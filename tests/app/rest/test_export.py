@@ -138,6 +138,7 @@ async def test_export_filters_like_the_list(
         ("createdAt.lessThan=yesterday", "createdAt.lessThan"),
         ("createdAt.lessThan=2025-01-01&createdAt.lessThan=2025-01-02", "createdAt.lessThan"),
         ("codes=%00", "codes"),
+        ("codes=a&codes=" + "x" * 256, "codes"),
         ("page=2", "page"),
         ("sortInputs=x", "sortInputs"),
         ("&".join("orderIds=1" for _ in range(101)), "orderIds"),
