@@ -6,9 +6,7 @@ from importlib.resources import files
 import asyncpg
 
 from app.postgres.connect import CONNECT_SECONDS
-
-# Held while migrating, so that several processes that start at once do not collide; the number is arbitrary and ours.
-_LOCK = 0x57A1B111
+from sql.advisory_lock import AdvisoryLock
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -38,7 +36,7 @@ async def migrate(dsn: str) -> list[str]:
     connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=0)
     try:
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", AdvisoryLock.MIGRATION)
             await connection.execute(_LEDGER)
             return await _apply_missing(connection)
     finally:

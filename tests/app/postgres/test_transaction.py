@@ -17,15 +17,14 @@ import sql
 from app.errors import OutcomeUnknown
 from app.postgres.transaction import Shown
 from sql import Reach, Statement
-from tests.conftest import credentials, running, settings_for, until, until_blocked
+from sql.advisory_lock import AdvisoryLock
+from tests.conftest import calling, credentials, running, settings_for, until, until_blocked
 from tests.proxy import Proxy, proxied
 from tests.statements import nouns
 
 CREATE = """
 mutation ($name: String!) { carrierCreate(input: {name: $name, type: DELIVERY, descriptions: []}) { id name } }
 """
-# Held while a transaction takes its place in the feed, at its end: see 0005_writes.sql.
-FEED_LOCK = 1470275860
 FAR_TOO_LONG = 30
 COMMIT = b"COMMIT\0"
 
@@ -37,7 +36,7 @@ class Caller:
         self._headers = credentials("logistics", settings_for(dsn))
 
     async def create(self, name: str = "Comet", **headers: str) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://waybill.test") as client:
+        async with calling(self.app) as client:
             body = {"query": CREATE, "variables": {"name": name}}
             return await client.post("/graphql", json=body, headers={**self._headers, **headers})
 
@@ -52,10 +51,8 @@ async def caller(demo_copy_dsn: str) -> AsyncIterator[Caller]:
 
 
 @pytest.fixture
-async def store(demo_copy_dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(demo_copy_dsn)
-    yield connection
-    await connection.close()
+def store(copy_connection: asyncpg.Connection) -> asyncpg.Connection:
+    return copy_connection
 
 
 async def made(store: asyncpg.Connection, name: str = "Comet") -> int:
@@ -188,7 +185,7 @@ async def test_a_write_that_takes_too_long_in_its_commit_is_taken_back(
     async with proxied(demo_copy_dsn) as proxy, running(settings_for(proxy.dsn, deadline=1, pool_size=3)) as app:
         caller = Caller(app, proxy, demo_copy_dsn)
         async with store.transaction():
-            await store.execute("SELECT pg_advisory_xact_lock($1)", FEED_LOCK)
+            await store.execute("SELECT pg_advisory_xact_lock($1)", AdvisoryLock.FEED_POSITION)
             response = await caller.create()
             assert (response.status_code, error(response)["extensions"]["code"]) == (503, "TIMEOUT")
             assert error(response)["message"].endswith("Nothing was changed.")
