@@ -76,7 +76,7 @@ class Waybill:
             executable_schema(),
             settings.limits,
             suggest=settings.development,
-            planned=settings.executor == "plan",
+            planned=settings.executor == "compiled",
         )
         self.migrations = frozenset(migrations())
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -171,6 +171,7 @@ def create_app(settings: Settings) -> "Service":
         waybill.open_context,
         most=max(1, settings.pool_size // 2),
         list_items=settings.limits.list_items,
+        lengths=waybill.engine.documents.lengths,
     )
     # The second path is where the B2B SDK points by itself (B-2).
     graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}

@@ -9,7 +9,8 @@ from enum import IntEnum
 class AdvisoryLock(IntEnum):
     """Each says what it guards, who holds it, and for how long."""
 
-    # The schema, while a process migrates: several that start at once take turns (app/postgres/migrate.py).
+    # The schema, for the session of a process that migrates: several that start at once take turns
+    # (app/postgres/migrate.py).
     MIGRATION = 0x57A1B111
     # The demo's fixed rows, for the transaction that looks for them and adds them (app/demo/fixtures.py).
     FIXTURES = 0x57A1B112

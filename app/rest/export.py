@@ -19,6 +19,7 @@ import sql
 from app.auth.viewer import Kind
 from app.context import Context
 from app.errors import RequestRefused, ServiceUnavailable, WaybillError
+from app.execution.text_lengths import TextLengths
 from app.http.negotiation import accepts_gzip
 from app.http.reply import reply
 from app.http.state import state_of
@@ -44,7 +45,7 @@ class ShipmentExport:
     """An ASGI application.
 
     `most` exports run at a time, because each keeps a connection to the database until its caller has taken the last
-    line. `list_items` bounds the values of one filter.
+    line. `list_items` bounds the values of one filter, `lengths` each text.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class ShipmentExport:
         *,
         most: int,
         list_items: int,
+        lengths: TextLengths,
         stall_seconds: float = _STALL_SECONDS,
     ) -> None:
         self._open_context = open_context
-        self._filters = QueryFilters(cast("GraphQLInputObjectType", schema.type_map["ShipmentSearchInput"]), list_items)
+        search_input = cast("GraphQLInputObjectType", schema.type_map["ShipmentSearchInput"])
+        self._filters = QueryFilters(search_input, list_items, lengths)
         self._lines = ShipmentLines(schema)
         self._most = most
         self._running = 0

@@ -65,6 +65,7 @@ _ID = re.compile(r"[1-9][0-9]{0,9}")
 _PAGE = re.compile(r"[0-9]{1,1000}")
 _INTEGER = re.compile(r"-?[0-9]{1,1000}")
 _LARGEST_OFFSET = 2**62
+_LONGEST_STATUS = 200
 
 # All rows, in the order of their ids: REST shows what hangs on an order whole.
 _ALL: Mapping[str, Any] = {"order": ("ID ASC",), "limit": None}
@@ -320,9 +321,9 @@ def _number(text: str) -> int:
 
 
 def _word(query: QueryParams) -> str | None:
-    """The status to filter by; a text that PostgreSQL cannot hold is as good as any other unknown word."""
+    """The status to filter by; what no status can be is as good as any other unknown word."""
     status = query.get("status")
-    return "" if status and "\0" in status else status
+    return "" if status and ("\0" in status or len(status) > _LONGEST_STATUS) else status
 
 
 def _order_filter(query: QueryParams) -> int | None:

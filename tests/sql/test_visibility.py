@@ -18,8 +18,8 @@ OPEN_TABLES = {
 }
 # How many commits there were is nobody's secret; what they wrote is in `changes`.
 OPEN_TABLES |= {"transactions"}
-# What is read before there is a viewer, by the viewer's own name, or by the import, which runs for the operator.
-WITHOUT_VIEWER = {"viewer", "storefront_key", "customer_session", "login_attempt", "write", "ingest"}
+# What is read before there is a viewer, by the viewer's own name, or by what runs for the operator.
+WITHOUT_VIEWER = {"viewer", "storefront_key", "customer_session", "login_attempt", "write", "ingest", "migration"}
 TABLE = re.compile(r"(?:\b(?:FROM|JOIN)|^\s*UPDATE)\s+([a-z_]+)\s+(?:AS\s+)?([a-z]+)\b", re.IGNORECASE | re.MULTILINE)
 # What a statement names itself, from tables that are judged where it reads them.
 NAMED_HERE = re.compile(r"\b([a-z_]+) AS \(")

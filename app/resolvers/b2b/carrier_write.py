@@ -20,8 +20,6 @@ SQL = sql.load("carrier")
 mutation = MutationType()
 
 _TABLES = frozenset(carrier_by_id.tables + descriptions_by_carrier.tables)
-_LONGEST_NAME = 64
-_LONGEST_TEXT = 255
 _LARGEST_COST = 9_999_999_999
 _LANGUAGE = re.compile(r"[A-Z]{2}")
 _URL = re.compile(r"https?://[^\s/]\S*")
@@ -100,7 +98,7 @@ def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
         raise ValidationError("input.warehouseIds", "must be empty: there are no warehouses")
     columns: dict[str, Any] = {}
     if "name" in given:
-        columns["name"] = as_text(given["name"], "input.name", _LONGEST_NAME)
+        columns["name"] = as_text(given["name"], "input.name")
     if "type" in given:
         columns["type"] = given["type"]
     if "trackAndTraceURL" in given:
@@ -114,14 +112,14 @@ def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _template(text: str | None) -> str | None:
     template = _url(text, "input.trackAndTraceURL")
-    if template is not None and not (template.startswith("https:") and tracking_url(template, "")):
+    if template is not None and not (template.startswith("https:") and tracking_url("", template)):
         raise ValidationError("input.trackAndTraceURL", "must be an https URL with a host of its own")
     return template
 
 
 def _url(text: str | None, path: str) -> str | None:
-    if text is not None and not (_URL.fullmatch(text) and len(text) <= _LONGEST_TEXT):
-        raise ValidationError(path, f"must be a URL of http or https, at most {_LONGEST_TEXT} characters")
+    if text is not None and not _URL.fullmatch(text):
+        raise ValidationError(path, "must be a URL of http or https")
     return text
 
 
@@ -137,8 +135,6 @@ def _descriptions(descriptions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for place, description in enumerate(descriptions):
         if not _LANGUAGE.fullmatch(description["language"]):
             raise ValidationError(f"input.descriptions.{place}.language", "must be two capitals, such as NL")
-        if len(description.get("value") or "") > _LONGEST_TEXT:
-            raise ValidationError(f"input.descriptions.{place}.value", f"must have at most {_LONGEST_TEXT} characters")
     languages = [description["language"] for description in descriptions]
     refuse_repeated(languages, "input.descriptions.{}.language")
     return {"languages": languages, "texts": [description.get("value") for description in descriptions]}

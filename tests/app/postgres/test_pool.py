@@ -315,6 +315,7 @@ async def test_who_has_waited_for_too_long_is_refused_and_the_others_go_on(serve
             with pytest.raises(Overloaded):
                 await task
         assert pool.waiting == 0
+        pool._wait_seconds = FAR_TOO_LONG
         late = asyncio.create_task(pool.fetch("SELECT 1"))
         await until_queued(pool, 1)
     assert len(await late) == 1
