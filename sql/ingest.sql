@@ -65,9 +65,9 @@ ANALYZE import_addresses, import_lines, import_shipment_items, import_codes
 -- name: measure_store
 ANALYZE companies, customers, orders, order_addresses, order_items, shipments, shipment_items, track_and_traces
 
--- Imports take turns, so that two of the same file do not both create a row; the number is arbitrary and ours.
+-- Imports take turns, so that two of the same file do not both create a row.
 -- name: take_turn
-SELECT pg_advisory_xact_lock(1470275859)
+SELECT pg_advisory_xact_lock(:lock)
 
 -- name: known
 SELECT (SELECT array_agg(code) FROM order_statuses) AS statuses,
