@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from app.context import Context, Info, tables_of
+from app.context import Context, Info
 from loaders.batch import Batch, Row
 from loaders.rows import column_of
 from loaders.tree import Relation, Tree
@@ -45,8 +45,7 @@ def relation(batch: Batch, key: str, *, needs: str | None = None, or_empty: bool
     resolve.at_hand = at_hand  # type: ignore[attr-defined]
     resolve.relation = Relation(batch, key)  # type: ignore[attr-defined]
     if batch.tables:
-        tables = tables_of(batch)
-        resolve.held = (key, lambda context: context.held(tables))  # type: ignore[attr-defined]
+        resolve.held = (key, lambda context: context.held(batch))  # type: ignore[attr-defined]
     resolve.is_open = None if needs is None else lambda context: context.may(needs)  # type: ignore[attr-defined]
     return resolve
 

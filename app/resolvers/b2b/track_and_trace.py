@@ -51,7 +51,7 @@ async def resolve_track_and_trace_tracking_url(row: Any, info: Info) -> str | No
     if carrier_id is None:
         return None
     carrier = await info.context.load(carrier_by_id, carrier_id)
-    return tracking_url(carrier["track_and_trace_url"], row["code"])
+    return None if carrier is None else tracking_url(carrier["track_and_trace_url"], row["code"])
 
 
 bindables = [query, track_and_trace, page_type("TrackAndTraceResponse")]

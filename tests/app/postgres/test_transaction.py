@@ -21,7 +21,9 @@ from tests.conftest import credentials, running, settings_for, until, until_bloc
 from tests.proxy import Proxy, proxied
 
 CREATE = """
-mutation ($name: String!) { carrierCreate(input: {name: $name, type: DELIVERY, descriptions: []}) { id name } }
+mutation ($name: String!) {
+  carrierCreate(input: {channelId: 1, name: $name, type: DELIVERY, descriptions: []}) { id name }
+}
 """
 # Held while a transaction takes its place in the feed, at its end: see 0005_writes.sql.
 FEED_LOCK = 1470275860
