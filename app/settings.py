@@ -37,6 +37,7 @@ class Limits:
     root_fields: int = 20
     page: int = 100
     list_items: int = 100
+    text: int = 200
     documents: int = 1_000
 
 
@@ -63,6 +64,7 @@ class Settings:
     jwks_file: Path | None = None
     redis_url: str | None = field(default=None, repr=False)
     allowed_origins: tuple[str, ...] = ()
+    prometheus_multiproc_dir: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     pool_size: int = 10
@@ -106,6 +108,7 @@ class Settings:
         read("JWKS_FILE", _file)
         read("REDIS_URL", _redis_url)
         read("ALLOWED_ORIGINS", _origins)
+        read("PROMETHEUS_MULTIPROC_DIR", _directory)
         read("HOST", str)
         read("PORT", _between(1, _LARGEST_PORT))
         read("POOL_SIZE", _between(1, 1_000))
@@ -174,6 +177,13 @@ def _file(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
         raise ValueError("names no file")
+    return path
+
+
+def _directory(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise ValueError("names no directory")
     return path
 
 

@@ -17,7 +17,7 @@ Columns = frozenset[str] | None
 
 
 class Fetch(Protocol):
-    """Runs a statement within the scope of the request's viewer."""
+    """Runs a statement within the visibility of the request's viewer."""
 
     def __call__(self, statement: Statement, **values: Any) -> Awaitable[list[Row]]: ...
 
@@ -161,7 +161,7 @@ class Kept(Protocol):
 
 
 class Loaders:
-    """The loaders of one request, made when first used. They share nothing with other requests: scopes differ.
+    """The loaders of one request, made when first used. They share nothing with other requests: viewers differ.
 
     `keep` gives the place where the values of a batch are kept, None where they are not. What is in `coming` by the
     time rows are asked for is taken from it, and added.

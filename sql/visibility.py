@@ -26,7 +26,7 @@ class Reach(Enum):
 
 
 @dataclass(frozen=True)
-class Scope:
+class Visibility:
     """The reach of one viewer and the keys that its predicates compare with."""
 
     reach: Reach
@@ -68,9 +68,9 @@ class Scope:
     def keys(self) -> dict[str, Any]:
         """By the names of the parameters that the predicates compare with."""
         return {
-            "scope_channel_ids": self.channel_ids,
-            "scope_company_ids": self.company_ids,
-            "scope_customer_id": self.customer_id,
+            "visible_channel_ids": self.channel_ids,
+            "visible_company_ids": self.company_ids,
+            "visible_customer_id": self.customer_id,
         }
 
 
@@ -79,13 +79,13 @@ _PUBLIC = "(SELECT w.is_public FROM order_statuses w WHERE w.code = {o}.status)"
 
 _OF_ORDERS = {
     Reach.EVERYTHING: "true",
-    Reach.CHANNELS: "{o}.channel_id = ANY(:scope_channel_ids)",
-    Reach.COMPANIES: "{o}.channel_id = ANY(:scope_channel_ids) AND {o}.company_id = ANY(:scope_company_ids)",
+    Reach.CHANNELS: "{o}.channel_id = ANY(:visible_channel_ids)",
+    Reach.COMPANIES: "{o}.channel_id = ANY(:visible_channel_ids) AND {o}.company_id = ANY(:visible_company_ids)",
     Reach.CONTACT: (
-        f"{{o}}.channel_id = ANY(:scope_channel_ids) AND {{o}}.company_id = ANY(:scope_company_ids) AND {_PUBLIC}"
+        f"{{o}}.channel_id = ANY(:visible_channel_ids) AND {{o}}.company_id = ANY(:visible_company_ids) AND {_PUBLIC}"
     ),
     Reach.CUSTOMER: (
-        f"{{o}}.channel_id = ANY(:scope_channel_ids) AND {{o}}.customer_id = :scope_customer_id AND {_PUBLIC}"
+        f"{{o}}.channel_id = ANY(:visible_channel_ids) AND {{o}}.customer_id = :visible_customer_id AND {_PUBLIC}"
     ),
 }
 
@@ -97,7 +97,7 @@ def _orders(reach: Reach, alias: str) -> str:
 
 def _in_channel(reach: Reach, alias: str) -> str:
     """Rows that belong to a channel and to no order."""
-    return "true" if reach is Reach.EVERYTHING else f"{alias}.channel_id = ANY(:scope_channel_ids)"
+    return "true" if reach is Reach.EVERYTHING else f"{alias}.channel_id = ANY(:visible_channel_ids)"
 
 
 def _of_order(reach: Reach, alias: str) -> str:
@@ -111,7 +111,7 @@ def _of_order_and_company(reach: Reach, alias: str) -> str:
     """Rows that carry their order's company too, so that an index can hold it beside their date."""
     if reach not in (Reach.COMPANIES, Reach.CONTACT):
         return _of_order(reach, alias)
-    of_companies = f"{_in_channel(reach, alias)} AND {alias}.company_id = ANY(:scope_company_ids)"
+    of_companies = f"{_in_channel(reach, alias)} AND {alias}.company_id = ANY(:visible_company_ids)"
     if reach is Reach.COMPANIES:
         return of_companies
     # A look at one order, for the reason that `_PUBLIC` gives.
@@ -133,15 +133,15 @@ def _changes(reach: Reach, alias: str) -> str:
     if reach is Reach.EVERYTHING:
         return "true"
     was_in_channel = (
-        f"{alias}.old ? 'channelId' AND coalesce(({alias}.old ->> 'channelId')::int = ANY(:scope_channel_ids), true)"
+        f"{alias}.old ? 'channelId' AND coalesce(({alias}.old ->> 'channelId')::int = ANY(:visible_channel_ids), true)"
     )
     of_carriers = f"{alias}.type = 'CARRIER' AND ({_of_all_or_in_channel(reach, alias)} OR {was_in_channel})"
     ours = f"({of_carriers}) OR {_of_order(reach, alias)}"
     if reach is not Reach.COMPANIES:
         return ours
     leaves = (
-        f"{alias}.type = 'ORDER' AND {alias}.channel_id = ANY(:scope_channel_ids)"
-        f" AND ({alias}.old ->> 'companyId')::int = ANY(:scope_company_ids)"
+        f"{alias}.type = 'ORDER' AND {alias}.channel_id = ANY(:visible_channel_ids)"
+        f" AND ({alias}.old ->> 'companyId')::int = ANY(:visible_company_ids)"
     )
     return f"{ours} OR ({leaves})"
 

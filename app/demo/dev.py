@@ -95,11 +95,11 @@ async def _generate_once(dsn: str) -> None:
 def token(settings: Settings, viewer: str) -> str:
     """A token of `SUBJECTS` for eight hours: staff may do everything, the others what their rows say."""
     from app.auth.token import Tokens
-    from app.auth.viewer import SCOPES
+    from app.auth.viewer import PERMISSIONS
 
     tokens = Tokens(settings)
     if viewer == "staff":
-        return tokens.issue(SUBJECTS[viewer], scope=" ".join(SCOPES))
+        return tokens.issue(SUBJECTS[viewer], scope=" ".join(PERMISSIONS))
     return tokens.issue(SUBJECTS[viewer])
 
 
@@ -110,14 +110,14 @@ async def customer_token(settings: Settings) -> str:
     from app.auth.token import Tokens
     from app.demo import fixtures
     from app.postgres.database import Database
-    from sql import Scope, load
+    from sql import Visibility, load
 
     db, passwords = await Database.connect(settings), Passwords()
     try:
         channel_id = fixtures.CUSTOMER_CHANNEL_ID
         [customer] = await db.fetch(
             load("customer_session").customer_by_email,
-            Scope.everything(),
+            Visibility.everything(),
             channel_id=channel_id,
             email=fixtures.CUSTOMER_EMAIL,
         )

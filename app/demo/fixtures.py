@@ -18,11 +18,6 @@ CUSTOMER_EMAIL, CUSTOMER_PASSWORD = "customer@example.com", "waybill-demo-john"
 OTHER_CUSTOMER_EMAIL, OTHER_CUSTOMER_PASSWORD = "jane@example.com", "waybill-demo-jane"
 SUSPENDED_EMAIL, SUSPENDED_PASSWORD = "suspended@example.com", "waybill-demo-suspended"
 
-# The contact sees order 2075 of its company and 2076 of the daughter; the outsider, of the sister, sees 2077 alone.
-CONTACT_EMAIL = "contact@example.com"
-DAUGHTER_CONTACT_EMAIL = "montage@example.com"
-OUTSIDER_EMAIL = "outsider@example.com"
-
 # Held while loading, so that two servers that start together do not both try; the number is arbitrary and ours.
 _LOCK = 0x57A1B112
 

@@ -21,6 +21,7 @@ from graphql import (
 
 from app.execution.limits import LimitExceeded, Limits, check_document
 from app.execution.planner import Planner, most_plans
+from app.execution.text_lengths import OperationLengths, TextLengths
 
 # A document takes some 500 bytes a token, so the cache is bounded by tokens too: 1,000 documents hold at most 50 MB,
 # their plans included. A field of a plan takes as much as eight tokens.
@@ -39,13 +40,19 @@ class RequestErrors(Exception):
 
 
 class Operation:
-    """A valid document, the operation of it that the caller chose, and the plans by which it runs."""
+    """A valid document, the operation of it that the caller chose, and the plans by which it runs.
 
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode) -> None:
+    `lengths` measure its texts.
+    """
+
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode, lengths: OperationLengths
+    ) -> None:
         self.document = document
         self.kind: OperationType = node.operation
         self.name = node.name.value if node.name else None
         self.is_introspection = all(name.startswith("__") for name in _root_fields(document, node))
+        self.lengths = lengths
         self.planner = Planner(schema, document, node)
 
 
@@ -69,18 +76,21 @@ class Document:
     `weight` is what it takes with all plans that may be made for it, in tokens; `fields` are those it selects.
     """
 
-    def __init__(self, schema: GraphQLSchema, text: str, node: DocumentNode, fields: int) -> None:
+    def __init__(self, schema: GraphQLSchema, lengths: TextLengths, text: str, node: DocumentNode, fields: int) -> None:
         self.node = node
         self.weight = node.token_count + len(text) // _CHARACTERS_PER_TOKEN
         self.weight += fields * most_plans(node) * _TOKENS_PER_FIELD
         self._schema = schema
+        self._lengths = lengths
         self._operations: dict[str | None, Operation] = {}
 
     def choose(self, name: str | None) -> Operation:
         """The operation of that name, or the only one. Raises `RequestErrors` where the choice is not clear."""
         operation = self._operations.get(name)
         if operation is None:
-            operation = self._operations[name] = Operation(self._schema, self.node, _chosen(self.node, name))
+            node = _chosen(self.node, name)
+            lengths = self._lengths.of(self.node, node)
+            operation = self._operations[name] = Operation(self._schema, self.node, node, lengths)
         return operation
 
 
@@ -109,6 +119,7 @@ class Documents:
         self.misses = 0
         self._schema = schema
         self._limits = limits
+        self.lengths = TextLengths(schema, limits.text)
         self._suggest = suggest
         self._known: OrderedDict[str, Document] = OrderedDict()
         self._weight = 0
@@ -121,7 +132,7 @@ class Documents:
             self._known.move_to_end(text)
             return document
         self.misses += 1
-        document = Document(self._schema, text, *self._read(text))
+        document = Document(self._schema, self.lengths, text, *self._read(text))
         self._remember(text, document)
         return document
 

@@ -92,6 +92,9 @@ class Engine:
             operation_name=operation.name,
             hide_suggestions=not self._suggest,
         )
+        if operation.lengths.are_exceeded(variables):
+            self.executions["graphql-core"] += 1
+            return plain(middleware=[self.documents.lengths])
         if not self._planned:
             self.executions["graphql-core"] += 1
             return plain()

@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: one way to run a named statement within a viewer's scope, and rows that are kept."""
+"""The way to PostgreSQL: one way to run a named statement within a viewer's visibility, and rows that are kept."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ from app.postgres.connect import Connector
 from app.postgres.events import Events
 from app.postgres.pool import Pool
 from app.settings import Settings
-from sql import Prepared, Scope, Statement, load
+from sql import Prepared, Statement, Visibility, load
 from sql.fuse import Fused
 
 SQL = load("server")
 
-_OURS = Scope.everything()
+_OURS = Visibility.everything()
 
 _OUTCOME_SECONDS = 0.5
 _OUTCOME_PAUSE_SECONDS = 0.02
@@ -70,18 +70,18 @@ class Database:
     async def fetch(
         self,
         statement: Statement,
-        scope: Scope,
+        visibility: Visibility,
         *,
         filters: frozenset[str] = frozenset(),
         order: tuple[str, ...] = (),
         on: asyncpg.Connection | None = None,
         **values: Any,
     ) -> list[asyncpg.Record]:
-        """The rows of a statement that `scope` may see, in the statement's order. `on` is the caller's connection.
+        """The rows of a statement that `visibility` may see, in the statement's order. `on` is the caller's connection.
 
         Raises `ServiceUnavailable`; on a connection of the caller's what asyncpg raises.
         """
-        text, arguments = within(scope, statement, filters, order, values)
+        text, arguments = within(visibility, statement, filters, order, values)
         self.statements += 1
         if on is not None:
             rows: list[asyncpg.Record] = await on.fetch(text, *arguments)
@@ -91,7 +91,7 @@ class Database:
     async def fetch_fused(self, fused: Fused, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
         """The one row of several statements in one; see `sql.fuse`.
 
-        `values` are the parameters of each, those of the first with the viewer's keys (see `Scope.keys`).
+        `values` are the parameters of each, those of the first with the viewer's keys (see `Visibility.keys`).
         """
         self.statements += 1
         [row] = await self.pool.fetch(fused.text, *fused.arguments(values))
@@ -140,9 +140,13 @@ def _type(type_: asyncpg.Type) -> type:
 
 
 def within(
-    scope: Scope, statement: Statement, filters: frozenset[str], order: tuple[str, ...], values: Mapping[str, Any]
+    visibility: Visibility,
+    statement: Statement,
+    filters: frozenset[str],
+    order: tuple[str, ...],
+    values: Mapping[str, Any],
 ) -> tuple[str, list[Any]]:
-    """The text of a statement that reaches as far as `scope`, and its arguments."""
-    values = {**values, **scope.keys}
-    prepared = statement.prepare(scope.reach, filters, order, values)
+    """The text of a statement that reaches as far as `visibility`, and its arguments."""
+    values = {**values, **visibility.keys}
+    prepared = statement.prepare(visibility.reach, filters, order, values)
     return prepared.text, prepared.arguments(values)

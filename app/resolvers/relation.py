@@ -15,7 +15,7 @@ Resolver = Callable[..., Any]
 def relation(batch: Batch, key: str, *, needs: str | None = None, or_empty: bool = False) -> Resolver:
     """A resolver that gives the value of `batch` (see `Batch`) for the parent's column `key`; null for a null key.
 
-    Where the viewer lacks the scope `needs` it raises `Forbidden`, or gives an empty list if `or_empty`.
+    Where the viewer lacks the permission `needs` it raises `Forbidden`, or gives an empty list if `or_empty`.
     """
 
     def is_withheld(context: Context) -> bool:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from app.settings import Limits, Settings, SettingsError
@@ -65,6 +67,12 @@ def test_settings_take_an_address_to_listen_at_and_do_not_print_it() -> None:
     assert "secret" not in repr(settings)
     with pytest.raises(SettingsError, match="LISTEN_URL must start with postgresql://"):
         Settings.from_env({**GOOD, "LISTEN_URL": "db.test"})
+
+
+def test_settings_share_metrics_in_a_directory_that_is_there(tmp_path: Path) -> None:
+    assert Settings.from_env({**GOOD, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}).prometheus_multiproc_dir == tmp_path
+    with pytest.raises(SettingsError, match="PROMETHEUS_MULTIPROC_DIR names no directory"):
+        Settings.from_env({**GOOD, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "missing")})
 
 
 def test_settings_limits_are_read_by_their_names() -> None:

@@ -35,7 +35,7 @@ async def resolve_carriers(_root: None, info: Info, input: dict[str, Any] | None
 
 
 carrier.set_field("descriptions", relation(descriptions_by_carrier, "id"))
-# No error without the scope: the SDK asks for the codes of every carrier, which needs no role (B-7).
+# No error without the permission: the SDK asks for the codes of every carrier, which needs no role (B-7).
 carrier.set_field(
     "trackAndTraces",
     relation(newest_track_and_traces_by_carrier, "id", needs="shipments:read", or_empty=True),

@@ -26,8 +26,6 @@ mutation = MutationType()
 
 _TABLES = frozenset(carrier_by_id.tables + descriptions_by_carrier.tables)
 _COLUMNS = ("channel_id", "name", "type", "track_and_trace_url", "logo", "shipping_cost")
-_LONGEST_NAME = 64
-_LONGEST_TEXT = 255
 _LARGEST_COST = 9_999_999_999
 _LANGUAGE = re.compile(r"[A-Z]{2}")
 _NO_CHANNEL = "must be the id of a channel"
@@ -110,7 +108,7 @@ async def _lock(context: Context, id: int) -> Any:
 
 def _refuse_part_of_channel(viewer: Viewer) -> None:
     """Raises `Forbidden`."""
-    if viewer.scope.reach not in (Reach.EVERYTHING, Reach.CHANNELS):
+    if viewer.visibility.reach not in (Reach.EVERYTHING, Reach.CHANNELS):
         raise Forbidden("Carriers are not written with a key of some companies: others' customers follow their links.")
 
 
@@ -120,9 +118,9 @@ def _channel(viewer: Viewer, channel_id: int | None) -> int | None:
         return _own_channel(viewer, channel_id)
     if viewer.kind is Kind.STAFF:
         return None
-    if len(viewer.scope.channel_ids) != 1:
+    if len(viewer.visibility.channel_ids) != 1:
         raise ValidationError("input.channelId", "must be given: the key is of several channels")
-    return viewer.scope.channel_ids[0]
+    return viewer.visibility.channel_ids[0]
 
 
 def _other_channel(viewer: Viewer, channel_id: int | None) -> int | None:
@@ -136,7 +134,7 @@ def _other_channel(viewer: Viewer, channel_id: int | None) -> int | None:
 
 def _own_channel(viewer: Viewer, channel_id: int) -> int:
     """Raises `ValidationError` where the viewer does not see it; what staff name, the database looks for."""
-    if viewer.kind is not Kind.STAFF and channel_id not in viewer.scope.channel_ids:
+    if viewer.kind is not Kind.STAFF and channel_id not in viewer.visibility.channel_ids:
         raise ValidationError("input.channelId", _NO_CHANNEL)
     return channel_id
 
@@ -152,7 +150,7 @@ def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
         raise ValidationError("input.warehouseIds", "must be empty: there are no warehouses")
     columns: dict[str, Any] = {}
     if "name" in given:
-        columns["name"] = as_text(given["name"], "input.name", _LONGEST_NAME)
+        columns["name"] = as_text(given["name"], "input.name")
     if "type" in given:
         columns["type"] = given["type"]
     if "trackAndTraceURL" in given:
@@ -172,8 +170,8 @@ def _template(text: str | None) -> str | None:
 
 
 def _url(text: str | None, path: str) -> str | None:
-    if text is not None and not (_URL.fullmatch(text) and len(text) <= _LONGEST_TEXT):
-        raise ValidationError(path, f"must be a URL of http or https, at most {_LONGEST_TEXT} characters")
+    if text is not None and not _URL.fullmatch(text):
+        raise ValidationError(path, "must be a URL of http or https")
     return text
 
 
@@ -189,8 +187,6 @@ def _descriptions(descriptions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for place, description in enumerate(descriptions):
         if not _LANGUAGE.fullmatch(description["language"]):
             raise ValidationError(f"input.descriptions.{place}.language", "must be two capitals, such as NL")
-        if len(description.get("value") or "") > _LONGEST_TEXT:
-            raise ValidationError(f"input.descriptions.{place}.value", f"must have at most {_LONGEST_TEXT} characters")
     languages = [description["language"] for description in descriptions]
     refuse_repeated(languages, "input.descriptions.{}.language")
     return {"languages": languages, "texts": [description.get("value") for description in descriptions]}

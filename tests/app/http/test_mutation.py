@@ -15,6 +15,8 @@ from starlette.types import Message
 
 from app.asgi import executable_schema
 from app.auth.token import Tokens
+from app.http import graphql, mutation
+from app.http.reply import dump
 from tests.conftest import calling, credentials, running, settings_for, until_blocked
 from tests.consistency import breaches
 
@@ -103,6 +105,21 @@ async def test_request_with_a_key_is_applied_once_whichever_process_it_comes_to(
         assert replay.headers["idempotent-replayed"] == "true"
         assert (replay.status_code, replay.headers["content-type"]) == (200, first.headers["content-type"])
     assert await shipments(store) == before + 1
+
+
+async def test_answer_is_rendered_once(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered: list[Any] = []
+
+    def dump_once(body: Any) -> bytes:
+        rendered.append(body)
+        return dump(body)
+
+    monkeypatch.setattr(mutation, "dump", dump_once)
+    monkeypatch.setattr(graphql, "reply", None)  # what renders all other answers
+    answer = await caller.post(CREATE, ONE_OF_20155, key=KEY)
+    again = await caller.post(CREATE, ONE_OF_20155, key=KEY)
+    assert answer.content == again.content
+    assert rendered == [answer.json()]
 
 
 async def test_answer_that_was_lost_on_its_way_is_replayed(demo_copy_dsn: str, store: asyncpg.Connection) -> None:

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from app.postgres.database import Database
-from sql import Scope, load
+from sql import Visibility, load
 from tests.conftest import GraphQL, settings_for
 
 SHIPMENT = "query($id: ID!) { customerOrderShipment(id: $id) { id _id } }"
@@ -125,7 +125,7 @@ async def test_every_stored_status_has_its_word(demo_copy_dsn: str, stored: str 
     await connection.execute("ALTER TABLE shipments DISABLE TRIGGER shipments_status_follows")  # no step leads there
     await connection.execute("UPDATE shipments SET status = $1 WHERE number = 1", stored)
     db = await Database.connect(settings_for(demo_copy_dsn))
-    shipments, customer = load("customer_shipment"), Scope.of_customer(1, 1)
+    shipments, customer = load("customer_shipment"), Visibility.of_customer(1, 1)
 
     [row] = await db.fetch(shipments.by_number, customer, number=1)
     [found] = await db.fetch(shipments.count, customer, filters=frozenset({"status"}), status=word)
@@ -142,7 +142,7 @@ async def test_first_code_stands_for_the_shipment(demo_copy_dsn: str) -> None:
         " SELECT id, order_id, channel_id, NULL, 'EARLIER', '2025-01-01' FROM shipments WHERE number = 1"
     )
     db = await Database.connect(settings_for(demo_copy_dsn))
-    shipments, customer = load("customer_shipment"), Scope.of_customer(1, 1)
+    shipments, customer = load("customer_shipment"), Visibility.of_customer(1, 1)
 
     [row] = await db.fetch(shipments.by_number, customer, number=1)
     await connection.execute("DELETE FROM track_and_traces")
