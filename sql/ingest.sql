@@ -202,18 +202,22 @@ UPDATE import_shipments SET shipment_id = gen_random_uuid(), is_new = true WHERE
 -- name: measure_shipments
 ANALYZE import_shipments
 
--- Of a name, the carrier that the code has already, else that of the channel, else that of all channels.
+-- Of two of a name, that of the channel rather than that of all.
 -- name: find_carriers
-UPDATE import_codes k SET carrier_id = (
-  SELECT c.id FROM carriers c
-  WHERE c.name = k.carrier AND (c.channel_id IS NULL OR c.channel_id = i.channel_id)
-  ORDER BY NOT g.is_new AND EXISTS (
-      SELECT FROM track_and_traces t
-      WHERE t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id AND t.code = k.code AND t.carrier_id = c.id
-    ) DESC, c.channel_id IS NULL
-  LIMIT 1)
-FROM import_orders i, import_shipments g
-WHERE i.n = k.n AND g.n = k.n AND g.external_id = k.shipment AND k.carrier IS NOT NULL
+UPDATE import_codes k SET carrier_id = c.id
+FROM import_orders i, carriers c
+WHERE i.n = k.n AND c.name = k.carrier AND (
+  c.channel_id = i.channel_id OR c.channel_id IS NULL AND NOT EXISTS (
+    SELECT FROM carriers o WHERE o.name = c.name AND o.channel_id = i.channel_id))
+
+-- A code that is there keeps its carrier as long as that bears the name.
+-- name: keep_carriers
+UPDATE import_codes k SET carrier_id = c.id
+FROM carriers c
+JOIN carriers o ON o.name = c.name AND o.id <> c.id
+JOIN track_and_traces t ON t.carrier_id = c.id
+JOIN import_shipments g ON g.shipment_id = t.shipment_id
+WHERE g.n = k.n AND g.external_id = k.shipment AND t.code = k.code AND c.name = k.carrier AND o.id = k.carrier_id
 
 -- Those that have gone, or gone to another channel, since the import began.
 -- name: refuse_unknown_carriers

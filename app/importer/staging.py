@@ -54,6 +54,7 @@ STEPS = (
     "number_shipments",
     "measure_shipments",
     "find_carriers",
+    "keep_carriers",
     "refuse_unknown_carriers",
     "refuse_shipment_statuses",
     "refuse_missing_lines",
