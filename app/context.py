@@ -174,7 +174,9 @@ class Context:
 
     def _kept(self, batch: Batch) -> Watched[Any, Any] | None:
         """A transaction sees what it writes, so it keeps nothing and takes nothing that is kept."""
-        return None if self.writing is not None else self.db.watched(tables_of(batch))
+        if self.writing is not None:
+            return None
+        return self.db.watched(_tables_of(batch), self.viewer.visibility.channels if batch.by_channel else None)
 
     def cancel(self) -> None:
         """Ends what loaders still fetch for a request that is not answered any more."""
@@ -193,9 +195,10 @@ class Context:
             self.writing.shown.permissions.add(permission)
         return True
 
-    def held(self, tables: Tables[Any, Any]) -> Callable[[Any], Any] | None:
+    def held(self, batch: Batch) -> Callable[[Any], Any] | None:
         """What gives the value of a key that is kept now, or None for another; None where nothing is kept."""
-        return None if self.writing is not None else self.db.watched(tables).held
+        kept = self._kept(batch)
+        return None if kept is None else kept.held
 
     def at_hand(self, batch: Batch, keys: Sequence[Any], wanted: Columns = None) -> Any:
         """The rows of many keys where nothing has to be fetched for them, else None; see `Loaders.at_hand`."""
@@ -207,7 +210,7 @@ class Context:
 
 
 @cache
-def tables_of(batch: Batch) -> Tables[Any, Any]:
+def _tables_of(batch: Batch) -> Tables[Any, Any]:
     return Tables(*batch.tables)
 
 

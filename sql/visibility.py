@@ -6,7 +6,7 @@ hangs on it, so every child table carries `order_id` beside `channel_id`. A row 
 (decision 8).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -58,6 +58,11 @@ class Visibility:
     def of_customer(cls, channel_id: int, customer_id: int) -> Self:
         """A customer: its own orders of one channel, unless their status is not public (B-8)."""
         return cls(Reach.CUSTOMER, (channel_id,), (), customer_id)
+
+    @property
+    def channels(self) -> Hashable:
+        """What the policies of rows that belong to a channel, or to all, depend on; None where all are seen."""
+        return None if self.reach is Reach.EVERYTHING else tuple(self.channel_ids)
 
     @cached_property
     def keys(self) -> dict[str, Any]:
@@ -114,18 +119,31 @@ def _of_order_and_company(reach: Reach, alias: str) -> str:
     return f"{of_companies} AND {is_public}"
 
 
-def _changes(reach: Reach, alias: str) -> str:
-    """Changes of what hangs on orders, and of carriers, which belong to no channel.
+def _of_all_or_in_channel(reach: Reach, alias: str) -> str:
+    """Rows that belong to a channel, or to all where it is null."""
+    return "true" if reach is Reach.EVERYTHING else f"{alias}.channel_id IS NULL OR {_in_channel(reach, alias)}"
 
-    An order that is deleted, or goes over to another company, leaves those that saw it with this very change; no row of
-    `orders` shows any more that it was theirs.
+
+def _changes(reach: Reach, alias: str) -> str:
+    """Changes of what hangs on orders, and of carriers.
+
+    What goes elsewhere leaves those that saw it with this very change: an order that is deleted or goes over to another
+    company, of which no row of `orders` shows any more that it was theirs, and a carrier that goes to another channel.
     """
-    leaves = (
-        f" OR ({alias}.type = 'ORDER' AND {alias}.channel_id = ANY(:visible_channel_ids)"
-        f" AND ({alias}.old ->> 'companyId')::int = ANY(:visible_company_ids))"
+    if reach is Reach.EVERYTHING:
+        return "true"
+    was_in_channel = (
+        f"{alias}.old ? 'channelId' AND coalesce(({alias}.old ->> 'channelId')::int = ANY(:visible_channel_ids), true)"
     )
-    ours = f"{alias}.channel_id IS NULL OR {_of_order(reach, alias)}"
-    return ours + leaves if reach is Reach.COMPANIES else ours
+    of_carriers = f"{alias}.type = 'CARRIER' AND ({_of_all_or_in_channel(reach, alias)} OR {was_in_channel})"
+    ours = f"({of_carriers}) OR {_of_order(reach, alias)}"
+    if reach is not Reach.COMPANIES:
+        return ours
+    leaves = (
+        f"{alias}.type = 'ORDER' AND {alias}.channel_id = ANY(:visible_channel_ids)"
+        f" AND ({alias}.old ->> 'companyId')::int = ANY(:visible_company_ids)"
+    )
+    return f"{ours} OR ({leaves})"
 
 
 def _same_order(alias: str) -> str:
@@ -148,6 +166,7 @@ POLICIES: Mapping[str, Policy] = {
     "shipment_sources": _of_order,
     "track_and_traces": _of_order_and_company,
     "products": _in_channel,
+    "carriers": _of_all_or_in_channel,
     "changes": _changes,
 }
 

@@ -22,6 +22,8 @@ What a record leaves open, and the import settles:
   record has named yet bears its external id as its name.
 - `lastModifiedAt` is taken where it is later than the store's; without it a changed row bears the time of the import.
 - A channel or carrier is known to the lines below its own, and to those of the next imports.
+- A carrier without a `channel` is one of all channels. Of two of a name, an order's codes mean the one that its channel
+  has of its own; but a code that is there keeps its carrier as long as that bears the name.
 """
 
 import sys

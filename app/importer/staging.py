@@ -55,6 +55,8 @@ STEPS = (
     "number_shipments",
     "measure_shipments",
     "find_carriers",
+    "keep_carriers",
+    "refuse_unknown_carriers",
     "refuse_shipment_statuses",
     "refuse_missing_lines",
     "count_shipped",
@@ -117,7 +119,8 @@ async def prepare(connection: asyncpg.Connection) -> Known:
     """Makes the temporary tables on a connection that is to write batches, and reads what records may refer to."""
     await connection.execute(_text("staging"))
     (row,) = await connection.fetch(_text("known"))
-    return Known(*(set(row[name] or ()) for name in ("statuses", "channels", "carriers")))
+    carriers = zip(row["carrier_channels"] or (), row["carrier_names"] or (), strict=True)
+    return Known(set(row["statuses"] or ()), set(row["channels"] or ()), set(carriers))
 
 
 def stage(place: str, record: Record) -> Staged:
@@ -208,6 +211,7 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
         statement = _statements.carrier.prepare(sql.Reach.EVERYTHING)
         given = record.descriptions
         values = {
+            "channel": record.channel,
             "name": record.name,
             "type": record.type,
             "template": record.template,

@@ -48,7 +48,12 @@ _REFUSALS: Mapping[str, Callable[[], WaybillError]] = {
     "track_and_traces_shipment_fk": partial(ValidationError, "input.shipmentId", "must exist"),
     "shipment_items_shipment_fk": partial(ValidationError, "input.shipmentId", "must exist"),
     "shipment_items_order_item_fk": partial(ValidationError, "input.orderItemId", "must be a line of the order"),
+    "track_and_traces_carrier_of_channel": partial(ValidationError, "input.carrierId", "must be the id of a carrier"),
     "carriers_name_unique": CarrierAlreadyExists,
+    "carriers_channel_of_codes": partial(
+        ValidationError, "input.channelId", "must be the channel of all codes of the carrier"
+    ),
+    "carriers_channel_fk": partial(ValidationError, "input.channelId", "must be the id of a channel"),
     # Codes hold their carriers while they are written, so only who deletes a carrier can meet this one.
     "track_and_traces_carrier_fk": CarrierInUse,
 }

@@ -9,7 +9,7 @@ from typing import Any
 from ariadne import ObjectType
 from graphql import GraphQLObjectType, GraphQLSchema
 
-from app.context import Context, Info, tables_of
+from app.context import Context, Info
 from app.execution.field_plan import (
     Available,
     Cached,
@@ -105,8 +105,7 @@ def relation(batch: Batch, key: str, access: Access) -> RelationPlan:
 def _cached(batch: Batch) -> Cached | None:
     if not batch.tables:
         return None
-    tables = tables_of(batch)
-    return lambda context: context.held(tables)
+    return lambda context: context.held(batch)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Carriers on the B2B surface. Every viewer may read them; their codes only as far as the viewer sees (B-7)."""
+"""Carriers on the B2B surface. Reading them needs no scope; their codes come only as far as the viewer sees (B-7)."""
 
 from typing import Any
 

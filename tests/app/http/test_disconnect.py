@@ -21,7 +21,7 @@ SHIPMENTS = "{ shipments(input: {offset: 1}) { items { id } } }"
 SHIPMENT = "query ($id: String!) { shipment(id: $id) { id } }"
 # Below rows that are there already, by loaders and thus by tasks of their own.
 NESTED = "{ carriers { items { name trackAndTraces { code } } } }"
-CREATE = 'mutation { carrierCreate(input: {name: "Comet", type: DELIVERY, descriptions: []}) { id } }'
+CREATE = 'mutation { carrierCreate(input: {channelId: 1, name: "Comet", type: DELIVERY, descriptions: []}) { id } }'
 FAR_TOO_LONG = 30
 
 # Who tells that a caller has left: our own server by itself, the others by messages of ASGI.

@@ -186,7 +186,7 @@ mutation { trackAndTraceCreate(input: {shipmentId: "65ad4404-88a6-4f97-9325-34a3
 } }"""
 ADD_CODE_AND_SEE_OTHERS = ADD_CODE.replace("name", "trackAndTraces { code }")
 DELETE = 'mutation { shipmentDelete(id: "65ad4404-88a6-4f97-9325-34a3a35f1dfc") }'
-ADD_CARRIER = 'mutation { carrierCreate(input: {name: "Fast", type: DELIVERY, descriptions: []}) { id } }'
+ADD_CARRIER = 'mutation { carrierCreate(input: {channelId: 1, name: "Fast", type: DELIVERY, descriptions: []}) { id } }'
 OF_COMPANY_2 = "INSERT INTO api_key_companies (api_key_id, channel_id, company_id) VALUES (1, 1, 2)"
 
 
@@ -204,7 +204,8 @@ NARROWED = {
     "a scope that a field below needs": Change("UPDATE api_keys SET scopes = '{shipments:write}'"),
     "a scope without which a field is empty": Change(
         "UPDATE api_keys SET scopes = '{carriers:write}'",
-        'mutation { carrierUpdate(id: 1, input: {name: "Other"}) { trackAndTraces { id } } }',
+        'mutation { carrierUpdate(id: 8, input: {name: "Other"}) { trackAndTraces { id } } }',
+        before="UPDATE carriers SET channel_id = 1 WHERE id = 8",
     ),
     "the channel": Change("DELETE FROM api_key_channels WHERE api_key_id = 1 AND channel_id = 1"),
     "companies": Change("INSERT INTO api_key_companies (api_key_id, channel_id, company_id) VALUES (1, 1, 3)"),

@@ -88,6 +88,28 @@ async def test_the_oldest_value_goes_when_there_are_too_many(listening: Database
     assert [watched.held(key) for key in "abcd"] == [None, 1, 1, 1]
 
 
+async def test_parts_share_no_value_and_drop_theirs_together(
+    listening: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, one, two = (listening.watched(CARRIERS, part) for part in (None, (1,), (1, 2)))
+    for value, watched in enumerate((whole, one, two)):
+        look_up = Counter()
+        for _ in range(value):
+            await look_up()
+        await watched.get("a", look_up)
+    assert [watched.held("a") for watched in (whole, one, two)] == [1, 2, 3]
+    assert listening.watched(CARRIERS, (1,)) is one
+    await execute(listening.pool, "DELETE FROM carriers")
+    for watched in (whole, one, two):
+        await until_dropped(watched)
+
+    monkeypatch.setattr(events, "_MOST_PARTS", 1)
+    await one.get("a", Counter())
+    listening.watched(CARRIERS, (3,))  # for which the oldest part goes
+    assert listening.watched(CARRIERS) is whole
+    assert listening.watched(CARRIERS, (1,)) is not one
+
+
 @pytest.mark.parametrize("change", ["DELETE FROM {}", "TRUNCATE {} CASCADE", "UPDATE {} SET {} = {}"])
 async def test_every_change_of_a_table_drops_what_was_made_of_it(listening: Database, change: str) -> None:
     rows = await listening.pool.fetch(

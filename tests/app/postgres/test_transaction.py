@@ -23,7 +23,9 @@ from tests.proxy import Proxy, proxied
 from tests.statements import nouns
 
 CREATE = """
-mutation ($name: String!) { carrierCreate(input: {name: $name, type: DELIVERY, descriptions: []}) { id name } }
+mutation ($name: String!) {
+  carrierCreate(input: {channelId: 1, name: $name, type: DELIVERY, descriptions: []}) { id name }
+}
 """
 COMMIT = b"COMMIT\0"
 
