@@ -1,4 +1,7 @@
-"""Every statement the service sends: one .sql file per noun, named parts, read by this module.
+"""The statements of the service: one .sql file per noun, named parts, read by this module.
+
+What opens, probes and ends connections and transactions stands where it is sent, in `app/postgres`; the demo makes its
+own tables' rows.
 
 A file holds parts, each begun by a comment line:
 
