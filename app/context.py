@@ -136,7 +136,7 @@ class Context:
         if tree is None or self.writing is not None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         known = {**values, **scope.keys}
-        composition = await tree.compose(statement, scope.reach, self.db.columns_of, filters, order, count, known)
+        composition = await tree.compose(statement, scope.reach, self.db.compositions, filters, order, count, known)
         if composition is None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         row = await self.db.fetch_fused(composition.fused, composition.values(known))
@@ -151,8 +151,8 @@ class Context:
         """
         viewer, statement = self.viewer, batch.statement
         if tree is not None and self.writing is None:
-            reach, columns_of, known = viewer.scope.reach, self.db.columns_of, viewer.scope.keys
-            composition = await tree.compose(statement, reach, columns_of, frozenset(), (), None, known, batch.column)
+            reach, compositions, known = viewer.scope.reach, self.db.compositions, viewer.scope.keys
+            composition = await tree.compose(statement, reach, compositions, frozenset(), (), None, known, batch.column)
             if composition is not None:
                 member = await self._lookups.get(composition, batch, key, viewer.scope, viewer.scopes)
                 if member is not None:

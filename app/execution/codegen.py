@@ -102,7 +102,7 @@ class _Writer:
         lines += [*self._body, f"return {objects}"]
         source = "def assemble(row, context):\n" + "".join(f"    {line}\n" for line in lines)
         exec(source, self._known)  # noqa: S102
-        made: Assemble = self._known["assemble"]
+        made: Assemble = self._known.pop("assemble")  # a function among its own names would be a circle
         return made
 
     def objects(self, selection: "Selection", part: int) -> str:

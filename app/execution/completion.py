@@ -7,6 +7,7 @@ graphql-core then completes the recorded values, error by error.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 Column = Sequence[Any]
 Promise = Callable[[], Column]
+Check = Callable[[Sequence[Any]], Column]
 # Where in the answer the values stand. Paths are only made where somebody asks: for an error, or for `info.path`.
 Spots = Callable[[], list[Any]]
 
@@ -65,7 +67,7 @@ class Complete(Protocol):
 def completer(field: "Field", type_: GraphQLOutputType) -> Complete:
     check = leaf_check(type_)
     if check is not None:
-        return lambda _run, values, _spots: check(values)
+        return _leaf(check)
     if is_non_null_type(type_):
         return _non_null(completer(field, type_.of_type))
     if is_list_type(type_):
@@ -74,6 +76,11 @@ def completer(field: "Field", type_: GraphQLOutputType) -> Complete:
         return _abstract(field, type_)
     assert isinstance(type_, GraphQLObjectType)  # noqa: S101  the spec knows no other output type
     return _object(field, type_)
+
+
+@lru_cache(maxsize=1024)
+def _leaf(check: Check) -> Complete:
+    return lambda _run, values, _spots: check(values)
 
 
 def check_plain(values: Sequence[Any]) -> None:
@@ -98,15 +105,17 @@ def is_nothing(value: Any) -> bool:
 
 # ------------------------------------------------------------------------------------------------ leaves
 
-Check = Callable[[Sequence[Any]], Column]
-
 
 def leaf_check(type_: GraphQLOutputType) -> Check | None:
     """Completes a column of values of a leaf type, null or not; None for all other types."""
     required = is_non_null_type(type_)
     leaf: Any = type_.of_type if is_non_null_type(type_) else type_
-    if not is_leaf_type(leaf):
-        return None
+    return _check(leaf, required) if is_leaf_type(leaf) else None
+
+
+# One for all fields of the type: there are some forty to a document.
+@lru_cache(maxsize=1024)
+def _check(leaf: Any, required: bool) -> Check:
     each = _each(leaf, required)
     if isinstance(leaf, GraphQLEnumType):
         return _enum(leaf, required, each)

@@ -25,10 +25,11 @@ null, that is known to be of a kind.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from inspect import iscoroutinefunction
 from operator import itemgetter
 from typing import Any
+from weakref import proxy
 
 from graphql import (
     FieldNode,
@@ -55,6 +56,9 @@ from app.execution.synchronous import Direct, direct
 
 Held = Callable[[Any], Callable[[Any], Any] | None]
 Build = Callable[[Sequence[Sequence[Any]], int], list[dict[str, Any]]]
+
+# A field has one layout, or two while a document is new; more where what was composed had to go and came again.
+_MOST_ASSEMBLIES = 4
 
 
 class Plan:
@@ -107,7 +111,6 @@ class Selection:
             if definition is not None:  # an unknown one, in a document that was not validated, is left out
                 self.fields.append(Field(plan, type_, key, definition, details))
         self._by_key = {field.key: field for field in self.fields}
-        self.build = _builder(tuple(self._by_key))
         self.leaves: list[tuple[int, Check]] = []
         self.others: list[tuple[int, Field]] = []
         columns: list[str] = []
@@ -120,13 +123,22 @@ class Selection:
                 self.others.append((slot, field))
         self.read = _reader(tuple(columns))
 
+    @cached_property
+    def build(self) -> Build:
+        """Written when first needed: generated functions make most objects without it."""
+        return _builder(tuple(self._by_key))
+
     def field(self, key: str) -> "Field | None":
         """The field that answers to this key."""
         return self._by_key.get(key)
 
 
 class Field:
-    """One key of the answer. Resolvers see it as `info.ahead`: what the caller selects below them."""
+    """One key of the answer. Resolvers see it as `info.ahead`: what the caller selects below them.
+
+    Nothing below a plan refers back to it, or to its field, but by `proxy`: so a plan that is forgotten is gone at
+    once. The collector would find circles of that age only after hundreds of documents. Whoever runs has the plan.
+    """
 
     def __init__(
         self,
@@ -152,9 +164,9 @@ class Field:
         self.is_open: Callable[[Any], bool] | None = getattr(self.resolver, "is_open", None)
         self.arguments: Arguments = argument_reader(definition, self.nodes[0])
         self.check: Check | None = leaf_check(definition.type)
-        self.complete: Complete = completer(self, definition.type)
+        self.complete: Complete = completer(proxy(self), definition.type)
         self.memory: dict[Any, Any] = {}  # for what a resolver concludes from the selection below it
-        self._plan = plan
+        self._plan = proxy(plan)
         self._details = details
         self._selections: dict[str, Selection] = {}
         self._assemblies: dict[Layout, Assemble | None] = {}
@@ -169,11 +181,13 @@ class Field:
     @cached_property
     def direct(self) -> Direct | None:
         """The short way from values to objects; see `app.execution.synchronous`."""
-        return direct(self)
+        return direct(proxy(self))
 
     def assembly(self, layout: Layout) -> Assemble | None:
         """What makes the field's objects of a row of this layout; see `app.execution.codegen`."""
         if layout not in self._assemblies:
+            if len(self._assemblies) >= _MOST_ASSEMBLIES:
+                self._assemblies.clear()
             type_ = unwrapped(self.definition.type)[0]
             self._assemblies[layout] = assembly(self.selection(type_), layout)
         return self._assemblies[layout]
@@ -212,7 +226,6 @@ def _reader(columns: tuple[str, ...]) -> Callable[[Sequence[Any]], Sequence[Sequ
     return read
 
 
-@lru_cache(maxsize=4096)
 def _builder(keys: tuple[str, ...]) -> Build:
     """Turns columns into so many objects. Written as source, as dataclasses are: twice as fast as dict(zip())."""
     if not keys:

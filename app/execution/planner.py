@@ -1,6 +1,6 @@
 """Which operations run by a plan, and the plans that were made."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from graphql import (
@@ -11,7 +11,6 @@ from graphql import (
     GraphQLError,
     GraphQLFieldResolver,
     GraphQLSchema,
-    Node,
     OperationDefinitionNode,
     OperationType,
     VariableNode,
@@ -21,6 +20,7 @@ from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.values import VariableValues
 
 from app.execution.coercion import Variables
+from app.execution.nodes import nodes_of
 from app.execution.plan import Plan
 
 _CONDITIONS = frozenset({"skip", "include"})
@@ -51,13 +51,24 @@ class Planner:
             for node in document.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
-        directives = list(_nodes(document, DirectiveNode))
+        directives: list[DirectiveNode] = []
+        names: set[str] = set()
+        for node in nodes_of(document):
+            if isinstance(node, FieldNode):
+                names.add(node.name.value)
+            elif isinstance(node, DirectiveNode):
+                directives.append(node)
         conditions = _conditions(directives)
         own = {definition.variable.name.value for definition in operation.variable_definitions or ()}
         self._conditions = sorted(conditions & own)
-        self.reason = self._reason(document, directives)
+        self.reason = self._reason(names, directives)
         self._variables = None if self.reason else Variables(schema, operation)
         self._plans: dict[tuple[Any, ...], Plan] = {}
+
+    @property
+    def kept(self) -> int:
+        """How many plans there are."""
+        return len(self._plans)
 
     def plan(self, given: Mapping[str, Any]) -> tuple[Plan, VariableValues] | None:
         """The plan for these variables and their coerced values; None where graphql-core must run the operation."""
@@ -85,13 +96,14 @@ class Planner:
             self._plans[tuple(choice.values())] = plan
         return plan
 
-    def _reason(self, document: DocumentNode, directives: list[DirectiveNode]) -> str | None:
+    def _reason(self, names: set[str], directives: list[DirectiveNode]) -> str | None:
+        """`names` are those of all fields of the document."""
         kind = self._operation.operation
         if kind is OperationType.SUBSCRIPTION:
             return "subscription"
         if self._schema.get_root_type(kind) is None:
             return "no root type"
-        if any(node.name.value in _INTROSPECTION for node in _nodes(document, FieldNode)):
+        if not names.isdisjoint(_INTROSPECTION):
             return "introspection"
         if any(directive.name.value not in _CONDITIONS for directive in directives):
             return "directive"
@@ -109,11 +121,6 @@ class Planner:
         return len(selections) == 1 and isinstance(selections[0], FieldNode)
 
 
-def most_plans(document: DocumentNode) -> int:
-    """How many plans an operation of the document may come to have."""
-    return min(1 << len(_conditions(_nodes(document, DirectiveNode))), _MOST_PLANS)
-
-
 def _conditions(directives: Iterable[DirectiveNode]) -> set[str]:
     """The variables that `@skip` and `@include` read."""
     return {
@@ -123,17 +130,3 @@ def _conditions(directives: Iterable[DirectiveNode]) -> set[str]:
         for argument in directive.arguments or ()
         if isinstance(argument.value, VariableNode)
     }
-
-
-def _nodes(root: Node, kind: Callable[..., Any]) -> Iterator[Any]:
-    waiting: list[Node] = [root]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, kind):  # type: ignore[arg-type]
-            yield node
-        for key in node.keys:
-            value = getattr(node, key, None)
-            if isinstance(value, Node):
-                waiting.append(value)
-            elif isinstance(value, list | tuple):
-                waiting.extend(item for item in value if isinstance(item, Node))

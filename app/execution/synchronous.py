@@ -65,7 +65,7 @@ def _maker(selection: "Selection") -> Direct | None:
             picks.append((slot, field, below))
         else:
             return None
-    read, leaves, build, width = selection.read, selection.leaves, selection.build, len(selection.fields)
+    read, leaves, width = selection.read, selection.leaves, len(selection.fields)
 
     def make(sources: Sequence[Any], context: Any) -> Column:
         columns: list[Any] = [None] * width
@@ -83,7 +83,7 @@ def _maker(selection: "Selection") -> Direct | None:
             raise Otherwise from None
         for slot, constant in constants:
             columns[slot] = [constant] * len(sources)
-        return build(columns, len(sources))
+        return selection.build(columns, len(sources))
 
     return make
 
