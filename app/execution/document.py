@@ -24,11 +24,12 @@ from app.execution.limits import LimitExceeded, Limits, check_document
 from app.execution.planner import Planner
 from app.execution.validation import validate
 
-# What things take, as measured: tests/app/execution/test_document.py holds the estimates to the truth. A plan counts
+# What things take, as measured: tests/test_memory.py holds the estimates to the truth. A plan counts
 # with all that is made for it later: generated code, and what resolvers conclude of the selection.
 _BYTES_PER_DOCUMENT = 3_000
 _BYTES_PER_TOKEN = 420
-_BYTES_PER_FIELD = 4_000
+_BYTES_PER_PLAN = 12_000
+_BYTES_PER_FIELD = 3_000
 # Hashes of texts, of 120 bytes each.
 _MOST_SEEN = 10_000
 _MAX_ERRORS = 20
@@ -56,7 +57,7 @@ class Operation:
         self.name = node.name.value if node.name else None
         self.is_introspection = all(name.startswith("__") for name in _root_fields(document, node))
         self.planner = Planner(schema, document, node)
-        self._bytes_per_plan = fields * _BYTES_PER_FIELD
+        self._bytes_per_plan = _BYTES_PER_PLAN + fields * _BYTES_PER_FIELD
 
     @property
     def weight(self) -> int:

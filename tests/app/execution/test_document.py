@@ -91,16 +91,16 @@ def test_a_document_weighs_by_its_plans(schema: GraphQLSchema, cache: Cache) -> 
         weights.append(cache.bytes)
     grown = [after - before for before, after in itertools.pairwise(weights)]
     assert grown[1:] == [grown[1]] * 2
-    assert grown[1] == 4 * module._BYTES_PER_FIELD
+    assert grown[1] == module._BYTES_PER_PLAN + 4 * module._BYTES_PER_FIELD
 
 
 def test_an_operation_weighs_by_its_own_fields(documents: Documents) -> None:
     document = documents.read("query A { tree { name } } query B { tree { name left { name right { name } } } }")
     before = document.weight
     document.choose("A").planner.plan({})
-    assert document.weight == before + 2 * module._BYTES_PER_FIELD
+    assert document.weight == before + module._BYTES_PER_PLAN + 2 * module._BYTES_PER_FIELD
     document.choose("B").planner.plan({})
-    assert document.weight == before + 8 * module._BYTES_PER_FIELD
+    assert document.weight == before + 2 * module._BYTES_PER_PLAN + 8 * module._BYTES_PER_FIELD
 
 
 def test_a_document_that_is_forgotten_is_gone_at_once(schema: GraphQLSchema) -> None:
