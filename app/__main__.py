@@ -1,4 +1,4 @@
-"""The command line: `python -m app dev | serve | migrate | import | generate | token`.
+"""The command line: `python -m app dev | serve | migrate | import | generate | token | explain`.
 
 Modules are imported by the commands that need them: `token` answers at once.
 """
@@ -6,21 +6,29 @@ Modules are imported by the commands that need them: `token` answers at once.
 import argparse
 import asyncio
 import gc
+import json
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.demo import dev
 from app.demo.embedded import EmbeddedError
 from app.settings import Settings, SettingsError
 
+if TYPE_CHECKING:
+    from app.postgres.locks import Verdict
+
 T = TypeVar("T")
 
 # Open requests may take this long after Ctrl-C or SIGTERM.
 GRACE_SECONDS = 10
+
+# Of a viewer; see sql.visibility.Reach.
+REACHES = ("everything", "channels", "companies", "contact", "customer")
 
 GC_THRESHOLDS = (50_000, 10, 10)
 
@@ -52,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(command=_serve, serves=True)
 
     migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
+    migrate.add_argument(
+        "--check",
+        action="store_true",
+        help="change nothing, and say of each missing step which locks it takes and who waits; the exit status is 1"
+        " where somebody waits longer than a moment",
+    )
     migrate.set_defaults(command=_migrate)
 
     import_ = commands.add_parser("import", help="read orders and shipments from files of NDJSON")
@@ -67,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     token = commands.add_parser("token", help="print a token of the demo that a running `dev` accepts")
     token.add_argument("viewer", choices=[*dev.SUBJECTS, "customer"])
     token.set_defaults(command=_token)
+
+    explain = commands.add_parser("explain", help="print how a document would be run, and by which SQL")
+    explain.add_argument("file", metavar="FILE", help="of one GraphQL operation; - is standard input")
+    explain.add_argument("--variables", type=_object, default={}, metavar="JSON")
+    explain.add_argument("--reach", choices=REACHES, default=REACHES[0], help="how far the viewer sees")
+    explain.set_defaults(command=_explain)
     return parser
 
 
@@ -74,6 +94,16 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:12]) <= 10_000_000:
         raise argparse.ArgumentTypeError("must be a whole number from 1 to 10000000")
     return int(text)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("must be a JSON object")
+    return value
 
 
 def _dev(_options: argparse.Namespace) -> None:
@@ -97,12 +127,26 @@ def _serve(_options: argparse.Namespace) -> None:
     _answer(settings, listener)
 
 
-def _migrate(_options: argparse.Namespace) -> None:
-    from app.postgres.migrate import migrate
+def _migrate(options: argparse.Namespace) -> int:
+    from app.postgres.migrate import check, migrate
 
     with dev.database(os.environ) as dsn:
-        applied = _run(migrate(dsn), dsn)
+        if options.check:
+            return _tell_locks(_run(check(dsn), dsn))
+        applied = _run(migrate(dsn, lambda line: print(line, file=sys.stderr, flush=True)), dsn)
     print("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+    return 0
+
+
+def _tell_locks(verdicts: "Sequence[tuple[str, str, Verdict]]") -> int:
+    """One line for each missing step. The exit status: 1 if any blocks."""
+    for migration, step, verdict in verdicts:
+        locks = ", ".join(f"{mode} on {table}" for table, mode in sorted(verdict.locks.items()))
+        place = f"{migration}: {step}" if step else migration
+        print(f"{place}: {'BLOCKS, ' if verdict.blocks else ''}{verdict.words}{f' ({locks})' if locks else ''}")
+    if not verdicts:
+        print("nothing to apply")
+    return int(any(verdict.blocks for _, _, verdict in verdicts))
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -136,6 +180,20 @@ def _token(options: argparse.Namespace) -> None:
             print(_run(dev.customer_token(dev.settings(os.environ, dsn)), dsn))
     else:
         print(dev.token(dev.settings(os.environ), options.viewer))
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from app.explain import Unexplained, explain
+    from sql import Reach
+
+    with open(options.file, encoding="utf-8") if options.file != "-" else nullcontext(sys.stdin) as file:
+        document = file.read()
+    try:
+        print(asyncio.run(explain(document, options.variables, Reach(options.reach))), end="")
+    except Unexplained as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def _listen(settings: Settings) -> socket.socket:

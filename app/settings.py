@@ -39,6 +39,7 @@ class Limits:
     root_fields: int = 20
     page: int = 100
     list_items: int = 100
+    text: int = 200
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Settings:
     than `pool_queue` that do.
     A request has `head_seconds` for its head, and a connection is kept open for `keep_alive_seconds` without one. A
     server that is told to stop goes on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or
-    `stock` for uvicorn's own. `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is `plan`, or
-    `plain` to have graphql-core run everything: the answers are the same.
+    `stock` for uvicorn's own. `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is
+    `compiled`, or `reference` to have graphql-core run everything: the answers are the same.
     """
 
     database_url: str = field(repr=False)
@@ -66,6 +67,7 @@ class Settings:
     jwks_file: Path | None = None
     redis_url: str | None = field(default=None, repr=False)
     allowed_origins: tuple[str, ...] = ()
+    prometheus_multiproc_dir: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     pool_size: int = 10
@@ -80,7 +82,7 @@ class Settings:
     drain_seconds: float = 5.0
     protocol: str = "waybill"
     development: bool = False
-    executor: str = "plan"
+    executor: str = "compiled"
     login_attempts_per_email: int = 5
     login_attempts_per_address: int = 5
     login_attempts_per_hour: int = 100
@@ -110,6 +112,7 @@ class Settings:
         read("JWKS_FILE", _file)
         read("REDIS_URL", _redis_url)
         read("ALLOWED_ORIGINS", _origins)
+        read("PROMETHEUS_MULTIPROC_DIR", _directory)
         read("HOST", str)
         read("PORT", _between(1, _LARGEST_PORT))
         read("POOL_SIZE", _between(1, 1_000))
@@ -124,7 +127,7 @@ class Settings:
         read("DRAIN_SECONDS", _seconds(0, 600))
         read("PROTOCOL", _one_of("waybill", "stock"))
         read("DEVELOPMENT", _flag)
-        read("EXECUTOR", _one_of("plan", "plain"))
+        read("EXECUTOR", _executor)
         read("LOGIN_ATTEMPTS_PER_EMAIL", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_ADDRESS", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_HOUR", _between(1, 1_000))
@@ -135,6 +138,13 @@ class Settings:
             raise SettingsError("\n".join(faults))
         limits = {name: values.pop(f"limit_{name}") for name in limit_names if f"limit_{name}" in values}
         return cls(**values, limits=Limits(**limits))
+
+
+def _executor(text: str) -> str:
+    former = {"plan": "compiled", "plain": "reference"}
+    if text in former:
+        raise ValueError(f"must be compiled or reference: {text} is called {former[text]} now")
+    return _one_of("compiled", "reference")(text)
 
 
 def _database_url(text: str) -> str:
@@ -179,6 +189,13 @@ def _file(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
         raise ValueError("names no file")
+    return path
+
+
+def _directory(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise ValueError("names no directory")
     return path
 
 

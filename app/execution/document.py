@@ -2,7 +2,7 @@
 
 import sys
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from graphql import (
     DocumentNode,
@@ -22,6 +22,7 @@ from graphql import (
 from app.cache import Cache
 from app.execution.limits import LimitExceeded, Limits, check_document
 from app.execution.planner import Planner
+from app.execution.text_lengths import OperationLengths, TextLengths
 from app.execution.validation import validate
 
 # What things take, as measured: tests/test_memory.py holds the estimates to the truth. A plan counts
@@ -46,23 +47,23 @@ class RequestErrors(Exception):
 class Operation:
     """A valid document, the operation of it that the caller chose, and the plans by which it runs.
 
-    `fields` are those that it selects, written out.
+    `lengths` measure its texts.
     """
 
     def __init__(
-        self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode, fields: int
+        self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode, lengths: OperationLengths
     ) -> None:
         self.document = document
         self.kind: OperationType = node.operation
         self.name = node.name.value if node.name else None
         self.is_introspection = all(name.startswith("__") for name in _root_fields(document, node))
+        self.lengths = lengths
         self.planner = Planner(schema, document, node)
-        self._bytes_per_plan = _BYTES_PER_PLAN + fields * _BYTES_PER_FIELD
 
     @property
     def weight(self) -> int:
         """What its plans take, in bytes."""
-        return self.planner.kept * self._bytes_per_plan
+        return self.planner.kept * _BYTES_PER_PLAN + self.planner.fields * _BYTES_PER_FIELD
 
 
 def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> Iterator[str]:
@@ -82,15 +83,15 @@ def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> 
 class Document:
     """A valid document and its operations, each made when first chosen.
 
-    `fields` are those that each operation selects, by its name. `charged` is the weight by which it is held.
+    `charged` is the weight by which it is held.
     """
 
-    def __init__(self, schema: GraphQLSchema, text: str, node: DocumentNode, fields: Mapping[str | None, int]) -> None:
+    def __init__(self, schema: GraphQLSchema, lengths: TextLengths, text: str, node: DocumentNode) -> None:
         self.node = node
         self.charged = 0
         self._own_weight = _BYTES_PER_DOCUMENT + sys.getsizeof(text) + node.token_count * _BYTES_PER_TOKEN
         self._schema = schema
-        self._fields = fields
+        self._lengths = lengths
         self._operations: dict[str | None, Operation] = {}
 
     @property
@@ -106,8 +107,8 @@ class Document:
         operation = self._operations.get(name)
         if operation is None:
             node = _chosen(self.node, name)
-            fields = self._fields[node.name.value if node.name else None]
-            operation = self._operations[name] = Operation(self._schema, self.node, node, fields)
+            lengths = self._lengths.of(self.node, node)
+            operation = self._operations[name] = Operation(self._schema, self.node, node, lengths)
         return operation
 
 
@@ -138,6 +139,7 @@ class Documents:
         self.misses = 0
         self._schema = schema
         self._limits = limits
+        self.lengths = TextLengths(schema, limits.text)
         self._suggest = suggest
         self._cache = cache
         self._seen: OrderedDict[int, None] = OrderedDict()
@@ -151,15 +153,15 @@ class Documents:
                 self._hold(text, document)
             return document
         self.misses += 1
-        document = Document(self._schema, text, *self._read(text))
+        document = Document(self._schema, self.lengths, text, self._read(text))
         if self._has_come(text):
             self._hold(text, document)
         return document
 
-    def _read(self, text: str) -> tuple[DocumentNode, Mapping[str | None, int]]:
+    def _read(self, text: str) -> DocumentNode:
         try:
             document = parse(text, max_tokens=self._limits.tokens)
-            fields = check_document(document, self._limits)
+            check_document(document, self._limits)
         except LimitExceeded as error:
             raise RequestErrors(error) from None
         except GraphQLSyntaxError as error:  # too many tokens and too deep a nesting among them
@@ -171,7 +173,7 @@ class Documents:
         if errors:
             raise RequestErrors(*errors)
         _unlink(document)
-        return document, fields
+        return document
 
     def _has_come(self, text: str) -> bool:
         """Whether it came before, and lately; from now on it has."""

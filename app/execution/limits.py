@@ -47,6 +47,8 @@ class Limits(Protocol):
     def root_fields(self) -> int: ...
     @property
     def list_items(self) -> int: ...
+    @property
+    def text(self) -> int: ...
 
 
 class LimitExceeded(GraphQLError):
@@ -150,27 +152,19 @@ def _side_by_side(
     return found
 
 
-def check_document(document: DocumentNode, limits: Limits) -> Mapping[str | None, int]:
-    """How many fields each operation selects, written out, by its name.
-
-    Raises `LimitExceeded` for the first limit that an operation or a literal of the document exceeds.
-    """
+def check_document(document: DocumentNode, limits: Limits) -> None:
+    """Raises `LimitExceeded` for the first limit that an operation or a literal of the document exceeds."""
     ruler = _Ruler(document)
-    fields: dict[str | None, int] = {}
     try:
         for node in document.definitions:
             if isinstance(node, OperationDefinitionNode):
-                size = ruler.measure(node.selection_set)
-                _check_operation(node, size, limits)
+                _check_operation(node, ruler.measure(node.selection_set), limits)
                 _check_repeats(node, ruler.fragments, limits)
-                name = node.name.value if node.name else None
-                fields[name] = size.fields
     except RecursionError:
         raise LimitExceeded("The document is nested too deeply.") from None
     for each in nodes_of(document):
         if isinstance(each, ListValueNode | StringValueNode):
             _check_literal(each, limits)
-    return fields
 
 
 def _check_operation(node: OperationDefinitionNode, size: Measure, limits: Limits) -> None:

@@ -20,8 +20,9 @@ from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.values import VariableValues
 
 from app.execution.coercion import Variables
+from app.execution.compile import compile_plan
 from app.execution.nodes import nodes_of
-from app.execution.plan import Plan
+from app.execution.plan import BailOut, Plan, Selection
 
 _CONDITIONS = frozenset({"skip", "include"})
 _INTROSPECTION = frozenset({"__schema", "__type"})
@@ -33,7 +34,8 @@ _MOST_PLANS = 16
 class Planner:
     """The plans of one operation, one for each choice that `@skip` and `@include` make.
 
-    `reason` says why graphql-core runs the operation, or is None where plans do.
+    `reason` says why graphql-core runs the operation, or is None where plans do. `kept` plans there are, and these
+    have so many `fields`.
     """
 
     def __init__(
@@ -63,12 +65,9 @@ class Planner:
         self._conditions = sorted(conditions & own)
         self.reason = self._reason(names, directives)
         self._variables = None if self.reason else Variables(schema, operation)
+        self.kept = 0
+        self.fields = 0
         self._plans: dict[tuple[Any, ...], Plan] = {}
-
-    @property
-    def kept(self) -> int:
-        """How many plans there are."""
-        return len(self._plans)
 
     def plan(self, given: Mapping[str, Any]) -> tuple[Plan, VariableValues] | None:
         """The plan for these variables and their coerced values; None where graphql-core must run the operation."""
@@ -89,11 +88,13 @@ class Planner:
         # A plan outlives the request, so it keeps none of its other values.
         kept = VariableValues({name: variables.sources[name] for name in choice}, choice)
         try:
-            plan = Plan(self._schema, self._operation, self._fragments, kept, self._default_resolver)
-        except (GraphQLError, RecursionError):  # what validation lets nobody send
+            plan = compile_plan(self._schema, self._operation, self._fragments, kept, self._default_resolver)
+        except (BailOut, GraphQLError, RecursionError):  # what validation lets nobody send
             return None
         if len(self._plans) < _MOST_PLANS:
             self._plans[tuple(choice.values())] = plan
+            self.kept += 1
+            self.fields += _size(plan.root)
         return plan
 
     def _reason(self, names: set[str], directives: list[DirectiveNode]) -> str | None:
@@ -119,6 +120,12 @@ class Planner:
         """A fragment may hold several, which run one after the other; a plan runs them side by side."""
         selections = self._operation.selection_set.selections
         return len(selections) == 1 and isinstance(selections[0], FieldNode)
+
+
+def _size(selection: Selection) -> int:
+    """How many fields there are of it, and below it."""
+    below = (each for field in selection.fields for each in field.selections.values())
+    return len(selection.fields) + sum(map(_size, below))
 
 
 def _conditions(directives: Iterable[DirectiveNode]) -> set[str]:

@@ -1,5 +1,6 @@
 """The command line, each command as a process of its own, as people run it."""
 
+import asyncio
 import json
 import os
 import re
@@ -168,9 +169,38 @@ def test_serve_says_in_one_line_what_is_wrong_with_the_database(
     assert "s3cr3t" not in line
 
 
+def test_migrate_checks_what_would_block(command_line: CommandLine, fresh_dsn: str) -> None:
+    checked = command_line.run("migrate", "--check", DATABASE_URL=fresh_dsn)
+    assert (checked.returncode, checked.stdout) == (0, "nothing to apply\n")
+    asyncio.run(server.administer(fresh_dsn, "DELETE FROM schema_migrations WHERE name > '0008'"))
+    checked = command_line.run("migrate", "--check", DATABASE_URL=fresh_dsn)
+    assert checked.returncode == 0
+    assert checked.stdout.splitlines()[0] == (
+        "0008_idempotency_rights.sql: shown: readers and writers of idempotency_keys wait for a moment"
+        " (ACCESS EXCLUSIVE on idempotency_keys)"
+    )
+    asyncio.run(server.administer(fresh_dsn, "DELETE FROM schema_migrations WHERE name > '0003'"))
+    checked = command_line.run("migrate", "--check", DATABASE_URL=fresh_dsn)
+    assert checked.returncode == 1
+    assert checked.stdout.startswith("0003_flat_reads.sql: BLOCKS, ")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [(), ("token",), ("token", "king"), ("generate", "--orders", "0"), ("generate", "--seed", "x"), ("import",)],
 )
 def test_wrong_usage_ends_with_2(command_line: CommandLine, arguments: tuple[str, ...]) -> None:
     assert command_line.run(*arguments).returncode == 2
+
+
+def test_explain_needs_no_database_and_says_what_is_wrong(command_line: CommandLine, tmp_path: Path) -> None:
+    document = tmp_path / "order.graphql"
+    document.write_text("query($id: Int!) { order(orderId: $id) { id } }")
+    explained = command_line.run("explain", str(document), "--variables", '{"id": 1}', DATABASE_URL="nowhere")
+    assert (explained.returncode, explained.stderr) == (0, "")
+    assert "FROM orders o" in explained.stdout
+    refused = command_line.run("explain", str(document))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "--variables" in refused.stderr
+    assert command_line.run("explain", str(document), "--variables", "[1]").returncode == 2
+    assert command_line.run("explain", str(tmp_path / "missing.graphql")).returncode == 1

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from app.settings import Limits, Settings, SettingsError
@@ -21,9 +23,16 @@ def test_settings_name_every_fault_at_once_and_no_value() -> None:
         "TOKEN_SECRET must have at least 32 bytes",
         "PORT must be a whole number from 1 to 65535",
         "DEVELOPMENT must be 0 or 1",
-        "EXECUTOR must be plan or plain",
+        "EXECUTOR must be compiled or reference",
         "LIMIT_DEPTH must be a whole number from 1 to 100000000",
     ]
+
+
+@pytest.mark.parametrize(("former", "name"), [("plan", "compiled"), ("plain", "reference")])
+def test_settings_say_how_an_executor_is_called_now(former: str, name: str) -> None:
+    with pytest.raises(SettingsError, match=f"EXECUTOR must be .* {former} is called {name} now"):
+        Settings.from_env({**GOOD, "EXECUTOR": former})
+    assert Settings.from_env({**GOOD, "EXECUTOR": name}).executor == name
 
 
 def test_settings_do_not_print_secrets() -> None:
@@ -66,6 +75,12 @@ def test_settings_take_an_address_to_listen_at_and_do_not_print_it() -> None:
     assert "secret" not in repr(settings)
     with pytest.raises(SettingsError, match="LISTEN_URL must start with postgresql://"):
         Settings.from_env({**GOOD, "LISTEN_URL": "db.test"})
+
+
+def test_settings_share_metrics_in_a_directory_that_is_there(tmp_path: Path) -> None:
+    assert Settings.from_env({**GOOD, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}).prometheus_multiproc_dir == tmp_path
+    with pytest.raises(SettingsError, match="PROMETHEUS_MULTIPROC_DIR names no directory"):
+        Settings.from_env({**GOOD, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "missing")})
 
 
 def test_settings_limits_are_read_by_their_names() -> None:

@@ -35,7 +35,7 @@ def tree(columns: str | None, *branches: tuple[Relation, Tree]) -> Tree:
 
 def known(tree: Tree) -> Tree:
     """The tree, which is not new any more."""
-    tree._is_new()
+    tree.is_first_use()
     return tree
 
 

@@ -20,7 +20,7 @@ from sql import Prepared, Reach, Statement
 from sql.fuse import Part, fuse
 
 ORDER, SHIPMENT, CARRIER = sql.load("order"), sql.load("shipment"), sql.load("carrier")
-SCOPE = {"scope_channel_ids": [1, 2], "scope_company_ids": [3, 4, 5, 6], "scope_customer_id": 1}
+VISIBLE = {"visible_channel_ids": [1, 2], "visible_company_ids": [3, 4, 5, 6], "visible_customer_id": 1}
 NEWEST_FIRST = ("CREATED_AT DESC", "ID ASC")
 
 ITEMS = (
@@ -80,16 +80,16 @@ async def test_parts_give_what_their_statements_give(
         return {attribute.name: list if attribute.type.kind == "array" else object for attribute in attributes}
 
     async def alone(prepared: Prepared, given: Mapping[str, Any]) -> list[asyncpg.Record]:
-        found: list[asyncpg.Record] = await connection.fetch(prepared.text, *prepared.arguments({**SCOPE, **given}))
+        found: list[asyncpg.Record] = await connection.fetch(prepared.text, *prepared.arguments({**VISIBLE, **given}))
         return found
 
     composition = await tree.compose(
-        statement, reach, Compositions(columns_of, Cache()), filters, NEWEST_FIRST, count, {**SCOPE, **values}
+        statement, reach, Compositions(columns_of, Cache()), filters, NEWEST_FIRST, count, {**VISIBLE, **values}
     )
     assert composition is not None
     assert len(composition.fused.parts) > 1
     root, *others = composition.values(values)
-    arguments = composition.fused.arguments([{**SCOPE, **root}, *others])
+    arguments = composition.fused.arguments([{**VISIBLE, **root}, *others])
     [row] = await connection.fetch(composition.fused.text, *arguments)
     parts = composition.rows(row)
 
@@ -121,5 +121,5 @@ def test_parts_share_the_viewer_and_nothing_else() -> None:
     prepared = ORDER.page.prepare(Reach.COMPANIES, frozenset(), NEWEST_FIRST)
     fused = fuse([Part(prepared, ("id",)), Part(prepared, ("id",))])
     names = [name for _part, name in fused.parameters]
-    assert names.count("scope_channel_ids") == names.count("scope_company_ids") == 1
+    assert names.count("visible_channel_ids") == names.count("visible_company_ids") == 1
     assert names.count("limit") == names.count("skip") == 2

@@ -13,7 +13,7 @@ from app.context import Context, Info
 from app.errors import TrackAndTraceNotFound, ValidationError
 from app.resolvers.b2b.argument import as_instant, as_text, as_uuid
 from app.resolvers.b2b.shipment_lock import writing
-from app.resolvers.relation import relation
+from app.resolvers.field_plan import WITH_PARENT, PlannedType, relation
 from loaders.shipment import shipment_by_id
 from loaders.tracking_event import newest_events_by_track_and_trace
 
@@ -21,10 +21,9 @@ SQL = sql.load("tracking_event")
 
 # How far the clock of a carrier may be ahead of ours.
 CLOCK_SKEW = timedelta(minutes=5)
-LONGEST_DESCRIPTION = 1000
 
 mutation = MutationType()
-track_and_trace = ObjectType("TrackAndTrace")
+track_and_trace = PlannedType("TrackAndTrace")
 report = ObjectType("ShipmentStatusReport")
 
 
@@ -64,14 +63,14 @@ def _event(input: Mapping[str, Any]) -> dict[str, Any]:
         "status": input["status"],
         "occurred_at": occurred_at,
         "location": _words(input, "location"),
-        "description": _words(input, "description", LONGEST_DESCRIPTION),
+        "description": _words(input, "description"),
     }
 
 
-def _words(input: Mapping[str, Any], field: str, longest: int = 255) -> str | None:
-    """Blanks are what many a carrier sends in place of nothing. Raises `ValidationError`."""
+def _words(input: Mapping[str, Any], field: str) -> str | None:
+    """Blanks are what many a carrier sends in place of nothing."""
     text = input.get(field)
-    return as_text(text, f"input.{field}", longest) if text and text.strip() else None
+    return text if text and text.strip() else None
 
 
 async def _lock_code(context: Context, input: Mapping[str, Any]) -> Any:
@@ -130,7 +129,7 @@ def way(status: str | None, since: Sequence[Mapping[str, Any]]) -> list[Mapping[
     return followed
 
 
-track_and_trace.set_field("events", relation(newest_events_by_track_and_trace, "id"))
+track_and_trace.set_plan("events", relation(newest_events_by_track_and_trace, "id", WITH_PARENT))
 
 
 @report.field("isNew")
