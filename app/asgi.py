@@ -21,6 +21,7 @@ from app.auth.password import Passwords
 from app.auth.storefront_key import Storefront, find_storefront
 from app.auth.token import Tokens
 from app.auth.viewer import authenticate
+from app.cache import Cache
 from app.context import Context
 from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable
 from app.execution.execute import Engine
@@ -72,9 +73,11 @@ class Waybill:
         self.tokens = Tokens(settings)
         self.rate_limits = RateLimits(settings.redis_url)
         self.telemetry = Telemetry(settings.prometheus_multiproc_dir)
+        self.cache = Cache(settings.cache_bytes)
         self.engine = Engine(
             executable_schema(),
             settings.limits,
+            self.cache,
             suggest=settings.development,
             planned=settings.executor == "compiled",
         )
@@ -84,7 +87,7 @@ class Waybill:
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         self._loop = asyncio.get_running_loop()
-        self.db = app.state.db = await until_reachable(lambda: Database.connect(self.settings))
+        self.db = app.state.db = await until_reachable(lambda: Database.connect(self.settings, self.cache))
         await self.db.events.start()
         passwords = Passwords()
         self.lookups = Lookups(self.db.fetch_fused)

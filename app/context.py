@@ -146,8 +146,8 @@ class Context:
         visibility = self.viewer.visibility
         if tree is None or self.writing is not None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
-        known = {**values, **visibility.keys}
-        composition = await tree.compose(statement, visibility.reach, self.db.columns_of, filters, order, count, known)
+        known, compositions = {**values, **visibility.keys}, self.db.compositions
+        composition = await tree.compose(statement, visibility.reach, compositions, filters, order, count, known)
         if composition is None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         row = await self.db.fetch_fused(composition.fused, composition.values(known))
@@ -162,8 +162,8 @@ class Context:
         """
         viewer, statement = self.viewer, batch.statement
         if tree is not None and self.writing is None:
-            reach, columns_of, known = viewer.visibility.reach, self.db.columns_of, viewer.visibility.keys
-            composition = await tree.compose(statement, reach, columns_of, frozenset(), (), None, known, batch.column)
+            reach, compositions, known = viewer.visibility.reach, self.db.compositions, viewer.visibility.keys
+            composition = await tree.compose(statement, reach, compositions, frozenset(), (), None, known, batch.column)
             if composition is not None:
                 member = await self._lookups.get(composition, batch, key, viewer.visibility, viewer.permissions)
                 if member is not None:

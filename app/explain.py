@@ -17,6 +17,7 @@ from graphql.pyutils import is_awaitable
 from app.asgi import executable_schema
 from app.auth.storefront_key import Storefront
 from app.auth.viewer import PERMISSIONS, Kind, Viewer
+from app.cache import Cache
 from app.context import Context
 from app.execution.document import Documents, RequestErrors
 from app.execution.field_plan import ColumnPlan, ComputedPlan, Related, RelationPlan, SameRowPlan, everybody
@@ -24,7 +25,7 @@ from app.execution.plan import Field, Generated, Plan
 from app.execution.run import Run
 from app.settings import Limits
 from loaders.batch import Batch
-from loaders.tree import Composition, Tree
+from loaders.tree import Composition, Compositions, Tree
 from sql import Prepared, Statement, Visibility
 from sql.describe import columns
 from sql.visibility import Reach
@@ -80,9 +81,12 @@ class _Root:
 
 
 async def explain(document: str, variables: Mapping[str, Any], reach: Reach = Reach.EVERYTHING) -> str:
-    """The explanation, as text, for the only operation of the document. Raises `Unexplained`."""
+    """The explanation, as text, for the only operation of the document. Raises `Unexplained`.
+
+    It tells how a document runs that came before: a new one takes the statement with all columns of its relations.
+    """
     try:
-        operation = Documents(executable_schema(), Limits()).read(document).choose(None)
+        operation = Documents(executable_schema(), Limits(), Cache()).read(document).choose(None)
     except RequestErrors as refusal:
         raise Unexplained("\n".join(error.message for error in refusal.errors)) from None
     title = f"{operation.kind.value} {operation.name or ''}".rstrip()
@@ -161,8 +165,10 @@ class _Sketch(Context):
         known = {**values, **visibility.keys}
         composition = None
         if tree is not None:
+            tree.is_first_use()  # so that the statement is the one by which the document runs from now on
+            compositions = Compositions(_columns_of, Cache())
             composition = await tree.compose(
-                statement, visibility.reach, _columns_of, filters, order, count, known, *further
+                statement, visibility.reach, compositions, filters, order, count, known, *further
             )
         text = composition.fused.text if composition else self._prepared(statement, filters, order, values).text
         self._note(_Statement(text, composition, tree))

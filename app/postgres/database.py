@@ -9,10 +9,12 @@ from typing import Any, Self
 
 import asyncpg
 
+from app.cache import Cache
 from app.postgres.connect import Connector
 from app.postgres.events import Events
 from app.postgres.pool import Pool
 from app.settings import Settings
+from loaders.tree import Compositions
 from sql import Prepared, Statement, Visibility, load
 from sql.fuse import Fused
 
@@ -35,18 +37,27 @@ class Database:
     `seconds` are what a request, and so a transaction of one, may take.
     """
 
-    def __init__(self, pool: Pool, events: Events, seconds: float) -> None:
+    def __init__(self, pool: Pool, events: Events, seconds: float, cache: Cache) -> None:
         self.pool = pool
         self.events = events
         self.seconds = seconds
         self.statements = 0
         self.watched = events.watched  # the values made of some tables' rows, kept until the rows change
+        self.compositions = Compositions(self.columns_of, cache)
         self._columns: dict[Statement, Mapping[str, type]] = {}
 
     @classmethod
-    async def connect(cls, settings: Settings) -> Self:
-        """Raises OSError, what asyncpg raises, or `ServiceUnavailable` when the server cannot be reached."""
-        connect = Connector(settings.database_url, statement_cache=settings.statement_cache, seconds=settings.deadline)
+    async def connect(cls, settings: Settings, cache: Cache | None = None) -> Self:
+        """`cache` holds what is composed, one of its own where there is none.
+
+        Raises OSError, what asyncpg raises, or `ServiceUnavailable` when the server cannot be reached.
+        """
+        connect = Connector(
+            settings.database_url,
+            statement_cache=settings.statement_cache,
+            statement_bytes=settings.cache_bytes // 4,
+            seconds=settings.deadline,
+        )
         if settings.statement_cache and not (await connect.lasting()).statements:
             connect.prepare_nothing("a pooler shares sessions between transactions")
         pool = Pool(
@@ -61,7 +72,7 @@ class Database:
         if settings.listen_url:
             listen = Connector(settings.listen_url, statement_cache=0, seconds=settings.deadline)
         async with pool.connection():
-            return cls(pool, Events(listen), settings.deadline)
+            return cls(pool, Events(listen), settings.deadline, Cache() if cache is None else cache)
 
     def connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """One connection, for a transaction: it is nobody else's until the block ends."""

@@ -58,6 +58,7 @@ def test_settings_pass_a_dsn_of_several_hosts_on_untouched() -> None:
         ("POOL_WAIT_SECONDS", "2.5", "0", "a number of seconds from 0.1 to 600"),
         ("POOL_QUEUE", "10", "0", "a whole number from 1 to 1000000"),
         ("STATEMENT_CACHE", "0", "-1", "a whole number from 0 to 100000"),
+        ("CACHE_BYTES", "1000000", "999999", "a whole number from 1000000 to 100000000000"),
         ("DEADLINE", "30", "1e3", "a number of seconds from 0.1 to 3600"),
         ("DEADLINE", "0.5", "nan", "a number of seconds from 0.1 to 3600"),
     ],

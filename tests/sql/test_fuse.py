@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 import sql
+from app.cache import Cache
 from loaders.carrier import carrier_by_id
 from loaders.order import tax_percentages_by_order
 from loaders.order_item import order_item_by_id, order_items_by_order
@@ -14,7 +15,7 @@ from loaders.shipment import shipments_by_order
 from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_order, sources_by_shipment
 from loaders.track_and_trace import newest_track_and_traces_by_carrier, track_and_traces_by_shipment
-from loaders.tree import Relation, Tree
+from loaders.tree import Compositions, Relation, Tree
 from sql import Prepared, Reach, Statement
 from sql.fuse import Part, fuse
 
@@ -82,7 +83,9 @@ async def test_parts_give_what_their_statements_give(
         found: list[asyncpg.Record] = await connection.fetch(prepared.text, *prepared.arguments({**VISIBLE, **given}))
         return found
 
-    composition = await tree.compose(statement, reach, columns_of, filters, NEWEST_FIRST, count, {**VISIBLE, **values})
+    composition = await tree.compose(
+        statement, reach, Compositions(columns_of, Cache()), filters, NEWEST_FIRST, count, {**VISIBLE, **values}
+    )
     assert composition is not None
     assert len(composition.fused.parts) > 1
     root, *others = composition.values(values)
