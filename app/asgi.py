@@ -76,7 +76,7 @@ class Waybill:
             executable_schema(),
             settings.limits,
             suggest=settings.development,
-            planned=settings.executor == "plan",
+            planned=settings.executor == "compiled",
         )
         self.migrations = frozenset(migrations())
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -53,8 +53,8 @@ class Settings:
     `pool_wait_seconds` how long it may wait for a connection, with no more than `pool_queue` that do.
     A request has `head_seconds` for its head, and a connection is kept open for `keep_alive_seconds` without one. A
     server that is told to stop goes on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or
-    `stock` for uvicorn's own. `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is `plan`, or
-    `plain` to have graphql-core run everything: the answers are the same.
+    `stock` for uvicorn's own. `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is
+    `compiled`, or `reference` to have graphql-core run everything: the answers are the same.
     """
 
     database_url: str = field(repr=False)
@@ -78,7 +78,7 @@ class Settings:
     drain_seconds: float = 5.0
     protocol: str = "waybill"
     development: bool = False
-    executor: str = "plan"
+    executor: str = "compiled"
     login_attempts_per_email: int = 5
     login_attempts_per_address: int = 5
     login_attempts_per_hour: int = 100
@@ -122,7 +122,7 @@ class Settings:
         read("DRAIN_SECONDS", _seconds(0, 600))
         read("PROTOCOL", _one_of("waybill", "stock"))
         read("DEVELOPMENT", _flag)
-        read("EXECUTOR", _one_of("plan", "plain"))
+        read("EXECUTOR", _executor)
         read("LOGIN_ATTEMPTS_PER_EMAIL", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_ADDRESS", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_HOUR", _between(1, 1_000))
@@ -133,6 +133,13 @@ class Settings:
             raise SettingsError("\n".join(faults))
         limits = {name: values.pop(f"limit_{name}") for name in limit_names if f"limit_{name}" in values}
         return cls(**values, limits=Limits(**limits))
+
+
+def _executor(text: str) -> str:
+    former = {"plan": "compiled", "plain": "reference"}
+    if text in former:
+        raise ValueError(f"must be compiled or reference: {text} is called {former[text]} now")
+    return _one_of("compiled", "reference")(text)
 
 
 def _database_url(text: str) -> str:

@@ -129,7 +129,7 @@ def _work(options: argparse.Namespace, folder: Path, postgres: Cluster) -> None:
 def _groups(options: argparse.Namespace, postgres: Cluster) -> Iterator[Group]:
     """One group of servers, or with --scale one for each size, in which the service is measured alone."""
     if not options.scale:
-        yield _group(options, postgres, options.orders, options.loads or workload.NAMES, options.servers)
+        yield _group(options, postgres, options.orders, options.loads or _loads(options), options.servers)
         return
     for size in _SIZES:
         group = _group(options, postgres, size, options.loads or ("q1", "q2"), options.servers or ("waybill",))
@@ -166,12 +166,20 @@ def _group(
     )
 
 
+def _loads(options: argparse.Namespace) -> Sequence[str]:
+    """All that there are, or with peers those that they have documents for."""
+    if not options.peers:
+        return workload.NAMES
+    return [name for name in workload.NAMES if (options.peers / "queries" / f"{name[:2]}.graphql").exists()]
+
+
 def _services(trees: Sequence[tuple[str, Path]], postgres: Cluster, orders: int) -> Iterator[Server]:
     for name, tree in trees:
         url = postgres.url(dataset.ours(postgres, tree, orders))
         yield servers.waybill(name, tree, url, {})
-        if name == "waybill" and servers.has_plain_executor(tree):
-            yield servers.waybill("plain", tree, url, {"EXECUTOR": "plain"})
+        executor = servers.plain_executor(tree)
+        if name == "waybill" and executor is not None:
+            yield servers.waybill("plain", tree, url, {"EXECUTOR": executor})
 
 
 def _peers(options: argparse.Namespace, postgres: Cluster, orders: int) -> Iterator[Server]:

@@ -123,7 +123,7 @@ def _script(cluster: Cluster, database: str, workload: Workload) -> str:
             statement.replace("$1", "'{" + ",".join(STATUSES) + "}'").replace("$2", ":page").replace("$3", str(rows))
         )
     else:
-        table = "orders" if workload.query == "q2" else "shipments"
+        table = "shipments" if workload.query == "q3" else "orders"
         prelude = f"\\set id random(1, {cluster.psql(database, '-c', f'SELECT count(*) FROM {table}').strip()})"
         statement = statement.replace("$1::text::uuid", "md5('shipment:' || :id::int)::uuid").replace("$1", ":id")
     # pgbench would take :MI and :SS for variables of its own.

@@ -42,9 +42,12 @@ def waybill(name: str, tree: Path, url: str, variables: Mapping[str, str]) -> Se
     )
 
 
-def has_plain_executor(tree: Path) -> bool:
-    """Whether the checkout knows the switch; one that does not would be measured twice under two names."""
-    return "EXECUTOR" in (tree / "app" / "settings.py").read_text()
+def plain_executor(tree: Path) -> str | None:
+    """What EXECUTOR calls graphql-core in a checkout; None where there is no such switch."""
+    settings = (tree / "app" / "settings.py").read_text()
+    if "EXECUTOR" not in settings:
+        return None
+    return "reference" if '"reference"' in settings else "plain"
 
 
 def limit(url: str) -> Server:

@@ -1,4 +1,4 @@
-"""What is asked: four documents of a portal, each with the variables of many visitors."""
+"""What is asked: the documents of a portal, each with the variables of many visitors."""
 
 import hashlib
 import json
@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-NAMES = ("q1", "q1b", "q2", "q3")
+NAMES = ("q1", "q1b", "q2", "q3", "q4")
 TITLES = {
     "q1": "Q1: shipments on their way, 12 a page, everything nested, totals",
     "q1b": "Q1b: the same, 100 a page",
     "q2": "Q2: one order with lines, shipments, items, codes",
     "q3": "Q3: one shipment in full",
+    "q4": "Q4: how far one order is, the query of the README",
 }
 STATUSES = ["IN_TRANSIT", "OUT_FOR_DELIVERY"]
 _VISITORS = 400
@@ -53,6 +54,8 @@ def workload(name: str, orders: int, shipments: int, size: int) -> Workload:
         return Workload(name, [{"input": given} for given in inputs])
     if name == "q2":
         return Workload(name, [{"orderId": chance.randint(1, orders)} for _ in range(_VISITORS)])
+    if name == "q4":
+        return Workload(name, [{"order": chance.randint(1, orders)} for _ in range(_VISITORS)])
     return Workload(name, [{"id": shipment_id(chance.randint(1, shipments))} for _ in range(_VISITORS)])
 
 

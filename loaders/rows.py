@@ -66,6 +66,15 @@ class Rows(Sequence[Row]):
         return self._columns
 
 
+class Joined:
+    """A value that came with all that hangs on it, which `bundle` has: its row at `place`, or all of its rows."""
+
+    __slots__ = ()
+
+    bundle: Any
+    place: int
+
+
 @dataclass(frozen=True, slots=True)
 class Lists:
     """One list of rows for each of several parents, end to end: the first `lengths[0]` rows are the first parent's."""

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from loaders.batch import Batch
-from loaders.rows import Rows
+from loaders.rows import Joined, Rows
 from sql import Prepared, Reach, Statement
 from sql.fuse import Fused, Part, fuse
 
@@ -119,7 +119,7 @@ class Layout:
     parts: tuple[Mapping[str, Column], ...]
     branches: tuple[Branch, ...]
 
-    def hanging(self, parent: int, relation: Relation) -> Hanging | None:
+    def join(self, parent: int, relation: Relation) -> Hanging | None:
         """What hangs on a part by a relation; None where it did not come along."""
         for part, branch in enumerate(self.branches, start=1):
             if (branch.parent, branch.relation) == (parent, relation):
@@ -151,25 +151,25 @@ class Composition:
         ]
 
 
-class Bundle(Rows):
+class Bundle(Rows, Joined):
     """The rows of a composition's statement, with all that hangs on them.
 
-    `row` is the answer as it came, one array a column: whoever knows its `layout` reads all parts of it at once.
+    `row` is the answer as it came, one array a column: whoever knows its `shape` reads all parts of it at once.
     """
 
-    __slots__ = ("_composition", "_outcome", "layout", "row")
+    __slots__ = ("_composition", "_outcome", "row", "shape")
 
     def __init__(self, composition: Composition, row: Sequence[Any]) -> None:
         super().__init__({}, 0 if row[0] is None else len(row[0]))
         self.row = row
-        self.layout = composition.layout
+        self.shape = composition.layout
         self._composition = composition
         self._outcome: tuple[Any, Any] = (None, None)
 
-    def made(self, make: Callable[[Sequence[Any], Any], Any], context: Any) -> Any:
-        """What `make` makes of `row` and a context, once for all who share the bundle: their contexts see the same."""
+    def made(self, make: Callable[[Sequence[Any], Any], Any], run: Any) -> Any:
+        """What `make` makes of `row` and a run, once for all who share the bundle: their callers see the same."""
         if self._outcome[0] is not make:
-            self._outcome = make, make(self.row, context)
+            self._outcome = make, make(self.row, run)
         return self._outcome[1]
 
     def _held(self) -> Mapping[str, Sequence[Any]]:
@@ -190,14 +190,14 @@ class Bundle(Rows):
     def hanging(self) -> Iterator[tuple[Batch, Sequence[Any], Rows, frozenset[str] | None]]:
         """What came by each relation: its batch, the keys of all parents, all their rows, and the columns of these."""
         parts = self._composition.rows(self.row)
-        for branch, rows in zip(self.layout.branches, parts[1:], strict=False):
+        for branch, rows in zip(self.shape.branches, parts[1:], strict=False):
             yield branch.relation.batch, parts[branch.parent].column(branch.relation.key), rows, branch.wanted
 
     def __getitem__(self, place: Any) -> Any:
         return Member(self, 0) if place == 0 and self._length == 1 else super().__getitem__(place)
 
 
-class Member:
+class Member(Joined):
     """One row of a bundle, by column name."""
 
     __slots__ = ("bundle", "place")

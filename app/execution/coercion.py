@@ -35,12 +35,10 @@ from graphql.execution.values import VariableValues, VariableValueSource, get_ar
 from graphql.type.scalars import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
 from graphql.utilities.coerce_input_value import coerce_default_value
 
-Arguments = Callable[[VariableValues], dict[str, Any]]
+from app.execution.plan import Arguments, BailOut
+
+# Raises `BailOut` for a value that graphql-core must look at.
 Coerce = Callable[[Any], Any]
-
-
-class Unclear(Exception):
-    """A value that graphql-core must look at."""
 
 
 # ------------------------------------------------------------------------------------------------ variables
@@ -64,14 +62,14 @@ class Variables:
         """None where the values do not fit, or only graphql-core can tell."""
         try:
             return self._coerce_known(given)
-        except (Unclear, RecursionError):
+        except (BailOut, RecursionError):
             pass
         values = get_variable_values(self._schema, self._definitions, dict(given))
         return values if isinstance(values, VariableValues) else None
 
     def _coerce_known(self, given: Mapping[str, Any]) -> VariableValues:
         if self._known is None:
-            raise Unclear
+            raise BailOut
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
         for signature, coerce, has_default in self._known:
@@ -81,7 +79,7 @@ class Variables:
                 sources[name] = VariableValueSource(signature, value)
                 coerced[name] = coerce(value)
             elif has_default or is_non_null_type(signature.type):
-                raise Unclear
+                raise BailOut
             else:
                 sources[name] = VariableValueSource(signature)
         return VariableValues(sources, coerced)
@@ -96,7 +94,7 @@ def _coercion(type_: Any) -> Coerce:
 def _required(coerce: Coerce) -> Coerce:
     def coerce_required(value: Any) -> Any:
         if value is None:
-            raise Unclear
+            raise BailOut
         return coerce(value)
 
     return coerce_required
@@ -117,13 +115,13 @@ def _coercion_of_nullable(type_: Any) -> Coerce:
 
 
 def _by_graphql_core(_value: Any) -> Any:
-    raise Unclear
+    raise BailOut
 
 
 def _exactly(*kinds: type) -> Coerce:
     def coerce(value: Any) -> Any:
         if type(value) not in kinds:
-            raise Unclear
+            raise BailOut
         return value
 
     return coerce
@@ -131,13 +129,13 @@ def _exactly(*kinds: type) -> Coerce:
 
 def _int(value: Any) -> int:
     if type(value) is not int or not GRAPHQL_MIN_INT <= value <= GRAPHQL_MAX_INT:
-        raise Unclear
+        raise BailOut
     return value
 
 
 def _float(value: Any) -> float:
     if type(value) is not float or not math.isfinite(value):
-        raise Unclear
+        raise BailOut
     return value
 
 
@@ -156,7 +154,7 @@ def _list(type_: Any) -> Coerce:
 
     def coerce(value: Any) -> list[Any]:
         if type(value) is not list:
-            raise Unclear
+            raise BailOut
         return [coerce_item(item) for item in value]
 
     return coerce
@@ -167,7 +165,7 @@ def _enum(type_: GraphQLEnumType) -> Coerce:
 
     def coerce(value: Any) -> Any:
         if type(value) is not str or value not in values:
-            raise Unclear
+            raise BailOut
         return values[value]
 
     return coerce
@@ -185,7 +183,7 @@ class _InputObject:
         if not self._fields:
             self._compile()
         if type(value) is not dict or self._type.is_one_of or not value.keys() <= self._fields.keys():
-            raise Unclear
+            raise BailOut
         coerced: dict[str, Any] = {}
         # In the order of the type, as graphql-core has it: filters are read in that order.
         for name, (out_name, coerce) in self._fields.items():
@@ -213,7 +211,7 @@ _input_object = lru_cache(maxsize=1024)(_InputObject)
 
 
 def _missing() -> Any:
-    raise Unclear
+    raise BailOut
 
 
 # ------------------------------------------------------------------------------------------------ arguments

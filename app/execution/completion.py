@@ -1,15 +1,16 @@
 """Value completion (spec 6.4.3), a whole column at a time.
 
 A completer takes the resolved values of one field for all parents and gives the completed column, or a promise of it
-where objects have yet to be made. It knows only the good case: whatever would become a field error raises `Flaw`, and
-graphql-core then completes the recorded values, error by error.
+where objects have yet to be made. It knows only the good case: whatever would become a field error raises `BailOut`,
+and graphql-core then completes the recorded values, error by error.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import islice
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from graphql import (
     GraphQLBoolean,
@@ -30,13 +31,9 @@ from graphql import (
 from graphql.pyutils import Path, is_iterable
 from graphql.type.scalars import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
 
-if TYPE_CHECKING:
-    from app.execution.plan import Field
-
-Column = Sequence[Any]
-Promise = Callable[[], Column]
-# Where in the answer the values stand. Paths are only made where somebody asks: for an error, or for `info.path`.
-Spots = Callable[[], list[Any]]
+from app.execution.field_plan import scalar_plan_of
+from app.execution.plan import BailOut, Check, Complete, Field, Layers, Promise, Spots, Values
+from loaders.rows import Lists, Rows
 
 _NONE = type(None)
 _NOTHING = frozenset({_NONE, type(Undefined)})
@@ -44,50 +41,37 @@ _FLOATS = frozenset({float})
 _PLAIN = frozenset({_NONE, bool, int, float, str, bytes, dict, list, tuple})
 
 
-class Flaw(Exception):
-    """Something in this execution becomes a field error, or is too rare for a plan."""
-
-
-class Layering(Protocol):
-    """The part of a run that completers use."""
-
-    def add(self, field: "Field", type_: GraphQLObjectType, sources: Sequence[Any], spots: Spots) -> Promise:
-        """Objects to be made of `sources`, of which none is None."""
-
-    def type_of(self, field: "Field", type_: Any, value: Any) -> GraphQLObjectType:
-        """The type of a value whose type is abstract. Raises `Flaw` where it is not clear at once."""
-
-
-class Complete(Protocol):
-    def __call__(self, run: Layering, values: Any, spots: Spots) -> Column | Promise: ...
-
-
-def completer(field: "Field", type_: GraphQLOutputType) -> Complete:
+def completer(type_: GraphQLOutputType) -> Complete:
     check = leaf_check(type_)
     if check is not None:
-        return lambda _run, values, _spots: check(values)
+        return _leaf(check)
     if is_non_null_type(type_):
-        return _non_null(completer(field, type_.of_type))
+        return _non_null(completer(type_.of_type))
     if is_list_type(type_):
-        return _list(completer(field, type_.of_type))
+        return _list(completer(type_.of_type))
     if is_abstract_type(type_):
-        return _abstract(field, type_)
+        return _abstract(type_)
     assert isinstance(type_, GraphQLObjectType)  # noqa: S101  the spec knows no other output type
-    return _object(field, type_)
+    return _object(type_)
+
+
+@lru_cache(maxsize=1024)
+def _leaf(check: Check) -> Complete:
+    return lambda _run, _of, values, _spots: check(values)
 
 
 def check_plain(values: Sequence[Any]) -> None:
-    """Raises `Flaw` for exceptions and awaitables among the items of lists."""
+    """Raises `BailOut` for exceptions and awaitables among the items of lists."""
     for kind in set(map(type, values)) - _PLAIN:
         if issubclass(kind, Exception) or kind is CoroutineType or hasattr(kind, "__await__"):
-            raise Flaw
+            raise BailOut
 
 
 def _non_null(complete: Complete) -> Complete:
-    def complete_non_null(run: Layering, values: Any, spots: Spots) -> Column | Promise:
+    def complete_non_null(run: Layers, of: Field, values: Any, spots: Spots) -> Values | Promise:
         if has_holes(values):
-            raise Flaw
-        return complete(run, values, spots)
+            raise BailOut
+        return complete(run, of, values, spots)
 
     return complete_non_null
 
@@ -98,15 +82,17 @@ def is_nothing(value: Any) -> bool:
 
 # ------------------------------------------------------------------------------------------------ leaves
 
-Check = Callable[[Sequence[Any]], Column]
-
 
 def leaf_check(type_: GraphQLOutputType) -> Check | None:
     """Completes a column of values of a leaf type, null or not; None for all other types."""
     required = is_non_null_type(type_)
     leaf: Any = type_.of_type if is_non_null_type(type_) else type_
-    if not is_leaf_type(leaf):
-        return None
+    return _check(leaf, required) if is_leaf_type(leaf) else None
+
+
+# One for all fields of the type: there are some forty to a document.
+@lru_cache(maxsize=1024)
+def _check(leaf: Any, required: bool) -> Check:
     each = _each(leaf, required)
     if isinstance(leaf, GraphQLEnumType):
         return _enum(leaf, required, each)
@@ -118,8 +104,8 @@ def leaf_check(type_: GraphQLOutputType) -> Check | None:
         return _of_kind(str, required, each)
     if leaf is GraphQLBoolean:
         return _of_kind(bool, required, each)
-    bulk = getattr(leaf.coerce_output_value, "bulk", None)
-    return each if bulk is None else _bulk(bulk, required, each)
+    plan = scalar_plan_of(leaf)
+    return each if plan is None else _bulk(plan.bulk, required, each)
 
 
 def unchanged(value: Any) -> Any:
@@ -141,24 +127,24 @@ def one_by_one(type_: GraphQLOutputType, kind: type) -> Callable[[Any], Any] | N
     if isinstance(leaf, GraphQLEnumType):
         names = _names(leaf, is_non_null_type(type_))
         return names.__getitem__ if names and kind is str else None
-    known: Mapping[type, Callable[[Any], Any]] = getattr(leaf.coerce_output_value, "of", {})
-    return known.get(kind)
+    plan = scalar_plan_of(leaf) if isinstance(leaf, GraphQLScalarType) else None
+    return plan.of.get(kind) if plan else None
 
 
 def _each(type_: GraphQLScalarType | GraphQLEnumType, required: bool) -> Check:
     """One by one, as graphql-core does it."""
     coerce = type_.coerce_output_value
 
-    def check(values: Sequence[Any]) -> Column:
+    def check(values: Sequence[Any]) -> Values:
         if required and has_holes(values):
-            raise Flaw
+            raise BailOut
         try:
             completed = [None if is_nothing(value) else coerce(value) for value in values]
         except Exception:
-            raise Flaw from None
+            raise BailOut from None
         for value, result in zip(values, completed, strict=True):
             if is_nothing(result) and not is_nothing(value):
-                raise Flaw
+                raise BailOut
         return completed
 
     return check
@@ -176,7 +162,7 @@ def _of_kind(kind: type, required: bool, each: Check) -> Check:
 def _int(required: bool, each: Check) -> Check:
     kinds = _kinds(int, required)
 
-    def check(values: Sequence[Any]) -> Column:
+    def check(values: Sequence[Any]) -> Values:
         if not kinds.issuperset(map(type, values)):
             return each(values)
         try:
@@ -184,14 +170,14 @@ def _int(required: bool, each: Check) -> Check:
         except TypeError:  # a null among them
             fits = all(value is None or GRAPHQL_MIN_INT <= value <= GRAPHQL_MAX_INT for value in values)
         if not fits:
-            raise Flaw
+            raise BailOut
         return values
 
     return check
 
 
 def _float(each: Check) -> Check:
-    def check(values: Sequence[Any]) -> Column:
+    def check(values: Sequence[Any]) -> Values:
         # The sum is finite only if each is; where it alone is not, each is looked at.
         if _FLOATS.issuperset(map(type, values)) and math.isfinite(sum(values)):
             return values
@@ -217,7 +203,7 @@ def _enum(type_: GraphQLEnumType, required: bool, each: Check) -> Check:
     if names is None:
         return each
 
-    def check(values: Sequence[Any]) -> Column:
+    def check(values: Sequence[Any]) -> Values:
         try:
             return [names[value] for value in values]
         except (KeyError, TypeError):
@@ -229,9 +215,9 @@ def _enum(type_: GraphQLEnumType, required: bool, each: Check) -> Check:
 def _bulk(bulk: Check, required: bool, each: Check) -> Check:
     """By the scalar's own function for many values, which gives null for null and raises what it cannot take."""
 
-    def check(values: Sequence[Any]) -> Column:
+    def check(values: Sequence[Any]) -> Values:
         if required and has_holes(values):
-            raise Flaw
+            raise BailOut
         try:
             return bulk(values)
         except Exception:
@@ -244,10 +230,10 @@ def _bulk(bulk: Check, required: bool, each: Check) -> Check:
 
 
 def _list(complete: Complete) -> Complete:
-    def complete_list(run: Layering, values: Any, spots: Spots) -> Column | Promise:
+    def complete_list(run: Layers, of: Field, values: Any, spots: Spots) -> Values | Promise:
         items: Sequence[Any]
         lengths: Sequence[int | None]
-        if hasattr(values, "lengths"):
+        if isinstance(values, Lists):
             items, lengths = values.rows, values.lengths
         else:
             items, lengths = flatten(values)
@@ -258,7 +244,7 @@ def _list(complete: Complete) -> Complete:
             pairs = zip(spots(), lengths, strict=True)
             return [Path(spot, place, None) for spot, length in pairs if length for place in range(length)]
 
-        completed = complete(run, items, item_spots)
+        completed = complete(run, of, items, item_spots)
         if callable(completed):
             promise = completed
             return lambda: regroup(promise(), lengths)
@@ -269,7 +255,7 @@ def _list(complete: Complete) -> Complete:
 
 def flatten(values: Sequence[Any]) -> tuple[Sequence[Any], list[int | None]]:
     """The items of all lists, and how many each has; None for a null in place of a list."""
-    if len(values) == 1 and hasattr(values[0], "columns"):
+    if len(values) == 1 and isinstance(values[0], Rows):
         return values[0], [len(values[0])]
     items: list[Any] = []
     lengths: list[int | None] = []
@@ -281,7 +267,7 @@ def flatten(values: Sequence[Any]) -> tuple[Sequence[Any], list[int | None]]:
             # Iterators can be read only once, so they are left to graphql-core unread.
             hasattr(value, "__aiter__") or hasattr(value, "__next__") or not is_iterable(value)
         ):
-            raise Flaw
+            raise BailOut
         before = len(items)
         items.extend(value)
         lengths.append(len(items) - before)
@@ -289,7 +275,7 @@ def flatten(values: Sequence[Any]) -> tuple[Sequence[Any], list[int | None]]:
     return items, lengths
 
 
-def regroup(items: Column, lengths: Sequence[int | None]) -> list[list[Any] | None]:
+def regroup(items: Values, lengths: Sequence[int | None]) -> list[list[Any] | None]:
     if len(lengths) == 1 and lengths[0] is not None:
         return [list(items)]
     rest = iter(items)
@@ -299,13 +285,13 @@ def regroup(items: Column, lengths: Sequence[int | None]) -> list[list[Any] | No
 # ------------------------------------------------------------------------------------------------ objects
 
 
-def _object(field: "Field", type_: GraphQLObjectType) -> Complete:
+def _object(type_: GraphQLObjectType) -> Complete:
     if type_.is_type_of is not None:
         return _left_to_graphql_core
 
-    def complete_object(run: Layering, values: Any, spots: Spots) -> Column | Promise:
+    def complete_object(run: Layers, of: Field, values: Any, spots: Spots) -> Values | Promise:
         if not has_holes(values):
-            return run.add(field, type_, values, spots)
+            return run.add(of, type_, values, spots)
         sources = [value for value in values if not is_nothing(value)]
         if not sources:
             return [None] * len(values)
@@ -313,34 +299,34 @@ def _object(field: "Field", type_: GraphQLObjectType) -> Complete:
         def source_spots() -> list[Path]:
             return [spot for spot, value in zip(spots(), values, strict=True) if not is_nothing(value)]
 
-        promise = run.add(field, type_, sources, source_spots)
+        promise = run.add(of, type_, sources, source_spots)
         return lambda: fill(values, promise())
 
     return complete_object
 
 
-def _left_to_graphql_core(run: Layering, values: Any, spots: Spots) -> Column | Promise:
+def _left_to_graphql_core(run: Layers, of: Field, values: Any, spots: Spots) -> Values | Promise:
     """A type with `is_type_of` wants to be asked about each value, perhaps asynchronously."""
-    raise Flaw
+    raise BailOut
 
 
 def has_holes(values: Any) -> bool:
     # Rows by column, and lists of them, have none.
-    return not (hasattr(values, "columns") or hasattr(values, "lengths") or _NOTHING.isdisjoint(map(type, values)))
+    return not (isinstance(values, Rows | Lists) or _NOTHING.isdisjoint(map(type, values)))
 
 
-def fill(values: Sequence[Any], objects: Column) -> list[Any]:
+def fill(values: Sequence[Any], objects: Values) -> list[Any]:
     rest = iter(objects)
     return [None if is_nothing(value) else next(rest) for value in values]
 
 
-def _abstract(field: "Field", type_: Any) -> Complete:
-    def complete_abstract(run: Layering, values: Any, spots: Spots) -> Column | Promise:
+def _abstract(type_: Any) -> Complete:
+    def complete_abstract(run: Layers, of: Field, values: Any, spots: Spots) -> Values | Promise:
         places: dict[str, list[int]] = {}
         types: dict[str, GraphQLObjectType] = {}
         for place, value in enumerate(values):
             if not is_nothing(value):
-                runtime = run.type_of(field, type_, value)
+                runtime = run.type_of(of, type_, value)
                 types[runtime.name] = runtime
                 places.setdefault(runtime.name, []).append(place)
 
@@ -352,11 +338,11 @@ def _abstract(field: "Field", type_: Any) -> Complete:
             return chosen
 
         promises = {
-            name: run.add(field, types[name], [values[place] for place in taken], spots_at(taken))
+            name: run.add(of, types[name], [values[place] for place in taken], spots_at(taken))
             for name, taken in places.items()
         }
 
-        def merged() -> Column:
+        def merged() -> Values:
             column: list[Any] = [None] * len(values)
             for name, promise in promises.items():
                 for place, made in zip(places[name], promise(), strict=True):

@@ -18,13 +18,16 @@ from graphql import (
 from graphql.pyutils import AwaitableOrValue, gather_with_cancel, is_awaitable
 
 from app.errors import ServiceUnavailable
-from app.execution.completion import Flaw
 from app.execution.document import Documents, Operation, RequestErrors
 from app.execution.errors import render
 from app.execution.limits import LimitExceeded, Limits, check_variables
+from app.execution.plan import BailOut
 from app.execution.planner import Planner
 from app.execution.replay import replay
 from app.execution.run import Run
+
+# What may run an operation: see `Run.tier`; then `replay` for a plan that met an error, and graphql-core alone.
+TIERS = ("generated", "synchronous", "layered", "replay", "graphql-core")
 
 
 @dataclass(slots=True)  # frozen would cost more than all else there is to an answer
@@ -45,13 +48,13 @@ class Engine:
     """One schema with its limits.
 
     `suggest` lets errors name similar fields, which tells strangers the schema. Without `planned` graphql-core runs
-    everything. `executions` counts by what ran them: `plan`, `replay` for a plan that met an error, or `graphql-core`.
+    everything. `executions` counts by what ran them: one of `TIERS`.
     """
 
     def __init__(self, schema: GraphQLSchema, limits: Limits, *, suggest: bool = False, planned: bool = True) -> None:
         self.schema = schema
         self.documents = Documents(schema, limits, suggest=suggest)
-        self.executions: Counter[str] = Counter({"plan": 0, "replay": 0, "graphql-core": 0})
+        self.executions: Counter[str] = Counter(dict.fromkeys(TIERS, 0))
         self._limits = limits
         self._suggest = suggest
         self._planned = planned
@@ -135,12 +138,12 @@ def execute_by_plan(
         return _finish(run, run.alone(plan.alone), plain, executions)
     try:
         run.start()
-    except Flaw:
+    except BailOut:
         executions["replay"] += 1
         return replay(run, plain)
     if run.is_waiting:
         return _finish(run, _rest(run), plain, executions)
-    executions["plan"] += 1
+    executions[run.tier] += 1
     return ExecutionResult(run.answer(), None)
 
 
@@ -152,11 +155,11 @@ async def _finish(
 ) -> ExecutionResult:
     try:
         data = await answer
-    except Flaw:
+    except BailOut:
         executions["replay"] += 1
         result = replay(run, plain)
         return result if isinstance(result, ExecutionResult) else await result
-    executions["plan"] += 1
+    executions[run.tier] += 1
     return ExecutionResult(data, None)
 
 

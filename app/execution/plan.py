@@ -1,97 +1,192 @@
-"""Plans: a selection set compiled once, so that a request only moves values.
+"""Plans: a selection set compiled once, so that a request only moves values. Data and types; `compile.py` makes them.
 
 A plan follows the spec's collection of fields, by graphql-core's own `collect_fields`, and fixes all that does not
-depend on values: which resolver each field has, how its type is completed, in what order its keys appear. It holds for
-one operation of one document and one choice of what `@skip` and `@include` leave of it.
+depend on values: which resolver each field has, how its type is completed, in what order its keys appear, and by which
+tiers it may run. It holds for one operation of one document and one choice of what `@skip` and `@include` leave of it.
 
-A resolver may offer a plan more than a call per object:
-
-    resolve.column = "sku"                 the value is `parent["sku"]`, and reading it has no other effect
-    resolve.bulk(parents, info, **args)    the values for all parents, or an awaitable of them
-    resolve.at_hand(parents, context, field)  the same where nothing needs to be read for them, else None; no effect
-    resolve.held = ("carrier_id", held)    the value is `held(context)(parent["carrier_id"])`: the same object as long
-                                           as it is unchanged, None where it is not kept; `held(context)` may be None
-    resolve.is_same = True                 the value is the parent itself
-    resolve.relation                       what layouts know the rows by that are the value (see app.execution.codegen)
-    resolve.is_open(context)               whether they are, for this caller; always where it is None
-
-Everything else is called once per object, as graphql-core does it. Values for all parents are a sequence of them. They
-may be held otherwise: rows by column, with `rows.columns(names)` for all of them; or lists end to end, with all the
-items as `lists.rows` and each list's length in `lists.lengths`. A value that came with all that hangs on it has a
-`bundle` (see `app.execution.codegen`).
-
-A scalar's `coerce_output_value.bulk(values)` serializes many values, and `coerce_output_value.of[kind](value)` one, or
-null, that is known to be of a kind.
+What is part of a plan refers to what is below it and never back, so that a plan that is forgotten is gone at once.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
-from inspect import iscoroutinefunction
-from operator import itemgetter
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from graphql import (
     FieldNode,
+    FragmentDefinitionNode,
     GraphQLField,
     GraphQLFieldResolver,
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
-    default_field_resolver,
-)
-from graphql.execution.collect_fields import (
-    FieldDetailsList,
-    FragmentDetails,
-    GroupedFieldSet,
-    collect_fields,
-    collect_subfields,
+    get_named_type,
 )
 from graphql.execution.values import VariableValues
 
-from app.execution.codegen import Assemble, Layout, assembly, unwrapped
-from app.execution.coercion import Arguments, argument_reader
-from app.execution.completion import Check, Complete, completer, leaf_check
-from app.execution.synchronous import Direct, direct
-
-Held = Callable[[Any], Callable[[Any], Any] | None]
-Build = Callable[[Sequence[Sequence[Any]], int], list[dict[str, Any]]]
+from app.execution.field_plan import Bulk, ColumnPlan, FieldPlan
 
 
-class Plan:
-    """The root selection of an operation. `variables` need to hold only those that `@skip` and `@include` read.
+class BailOut(Exception):
+    """This tier cannot go on, and has had no effect: the next one does. What was compiled says why."""
 
-    `alone` is the root's field where there is but one, and no more to it than a coroutine and objects; see `Run.alone`.
+
+# The values of one field, one for each of its parents; or what became of them.
+Values = Sequence[Any]
+# Completed values of which objects have yet to be made.
+Promise = Callable[[], Values]
+# Where in the answer the values stand. Paths are only made where somebody asks: for an error, or for `info.path`.
+Spots = Callable[[], list[Any]]
+# Completes values of a leaf type, null or not. Raises `BailOut`.
+Check = Callable[[Values], Values]
+# The arguments of a field, given the variables. Raises what graphql-core raises.
+Arguments = Callable[[VariableValues], dict[str, Any]]
+# Reads columns of many parents at once.
+Read = Callable[[Sequence[Any]], Sequence[Values]]
+# Makes so many objects of columns.
+Build = Callable[[Sequence[Values], int], list[dict[str, Any]]]
+
+
+# ------------------------------------------------------------------------------------------------ joined rows
+
+
+class JoinedColumn(Protocol):
+    """A column: its place in the row, and the type of its values beside null; an `int` has 32 bits."""
+
+    @property
+    def place(self) -> int: ...
+    @property
+    def type(self) -> type: ...
+
+
+class Join(Protocol):
+    """Rows that hang on others, at most one or `many` on each: their `column` equals the parents' `parent_column`."""
+
+    @property
+    def part(self) -> int: ...
+    @property
+    def column(self) -> str: ...
+    @property
+    def parent_column(self) -> str: ...
+    @property
+    def many(self) -> bool: ...
+
+
+class RowShape(Protocol):
+    """How to read a row that holds several kinds of rows, its parts, by columns.
+
+    `join` finds the part that hangs on another one by what a field names as its `relation`, if it came along.
     """
 
-    def __init__(
-        self,
-        schema: GraphQLSchema,
-        operation: OperationDefinitionNode,
-        fragments: dict[str, FragmentDetails],
-        variables: VariableValues,
-        default_resolver: GraphQLFieldResolver = default_field_resolver,
-    ) -> None:
-        root_type = schema.get_root_type(operation.operation)
-        assert root_type is not None  # noqa: S101  the planner has looked
-        self.schema = schema
-        self.operation = operation
-        self.fragments = fragments
-        self.fragment_definitions = {name: details.definition for name, details in fragments.items()}
-        self.default_resolver = default_resolver
-        self._variables = variables
-        self.root = Selection(
-            self, root_type, collect_fields(schema, fragments, variables, root_type, operation).grouped_field_set
-        )
-        self.alone = _alone(self.root)
-
-    def below(self, type_: GraphQLObjectType, details: FieldDetailsList) -> "Selection":
-        """What the nodes of a field select of an object of `type_`."""
-        collected = collect_subfields(
-            self.schema, self.fragments, self._variables, self.operation, type_, details
-        ).grouped_field_set
-        return Selection(self, type_, collected)
+    @property
+    def parts(self) -> Sequence[Mapping[str, JoinedColumn]]: ...
+    def join(self, parent: int, relation: Any) -> Join | None: ...
 
 
+class ResultSet(Protocol):
+    """What came at once. The list of its first rows is the result set itself; each of these rows has its place."""
+
+    @property
+    def shape(self) -> RowShape: ...
+    def made(self, make: "Make", run: "Execution") -> list[dict[str, Any]]:
+        """What `make` gives for the row that holds all columns, and a run of somebody who may see it."""
+
+
+# ------------------------------------------------------------------------------------------------ tiers
+
+
+class Execution(Protocol):
+    """The run that objects are made for. `is_generated` says whether generated code made some of them."""
+
+    is_generated: bool
+
+    @property
+    def context(self) -> Any: ...
+
+
+class Layers(Execution, Protocol):
+    """The part of a run that completes level by level."""
+
+    def add(self, of: "Field", type_: GraphQLObjectType, sources: Sequence[Any], spots: Spots) -> Promise:
+        """Objects to be made of `sources`, of which none is None."""
+
+    def type_of(self, of: "Field", type_: Any, value: Any) -> GraphQLObjectType:
+        """The type of a value whose type is abstract. Raises `BailOut` where it is not clear at once."""
+
+
+# The objects of the first part's rows, given the row of all columns.
+Make = Callable[[Sequence[Any], Execution], list[dict[str, Any]]]
+# The values of a field become completed ones at once, with all that is below them. Raises `BailOut`.
+Synchronous = Callable[[Any, Execution], Values]
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What was written for rows of one shape: `make`, shown as `file` by tracebacks; or the reason why nothing was."""
+
+    make: Make | None
+    file: str = ""
+    reason: str = ""
+
+
+# What is written for a shape, when it is first met: which columns a statement gives, only the database knows.
+Generate = Callable[[RowShape], Generated]
+
+
+class Complete(Protocol):
+    """Completes the values of a field, with layers for objects. Raises `BailOut`."""
+
+    def __call__(self, run: Layers, of: "Field", values: Any, spots: Spots) -> Values | Promise: ...
+
+
+# ------------------------------------------------------------------------------------------------ plans
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Field:
+    """One key of the answer. Resolvers see it as `info.ahead`: what the caller selects below them.
+
+    `selections` holds what is selected of values of each object type. `check` completes a leaf, `complete` anything.
+    `synchronous` is the short way from values to objects, by code that `generate` gives where rows came joined. Where
+    there is neither, `obstacles` tell why, by tier.
+    """
+
+    key: str
+    name: str
+    parent_type: GraphQLObjectType
+    definition: GraphQLField
+    nodes: list[FieldNode]
+    resolver: GraphQLFieldResolver
+    plan: FieldPlan | None
+    bulk: Bulk | None
+    arguments: Arguments
+    check: Check | None
+    complete: Complete
+    selections: "Mapping[str, Selection]"
+    constant: str | None = None
+    generate: Generate | None = None
+    synchronous: Synchronous | None = None
+    obstacles: dict[str, str] = field(default_factory=dict)
+    memory: dict[Any, Any] = field(default_factory=dict)  # for what a resolver concludes from the selection below it
+
+    @property
+    def column(self) -> str | None:
+        return self.plan.column if isinstance(self.plan, ColumnPlan) else None
+
+    def available(self, sources: Sequence[Any], context: Any) -> Any:
+        """The values of all sources where nothing has to be read for them, and the caller may have them; else None."""
+        plan = self.plan
+        if plan is None or plan.available is None or not plan.is_open(context):
+            return None
+        return plan.available(sources, context, self)
+
+    @property
+    def below(self) -> "Sequence[Field]":
+        """The fields selected below this one; none where its type is abstract or a leaf."""
+        type_ = get_named_type(self.definition.type)
+        return self.selections[type_.name].fields if isinstance(type_, GraphQLObjectType) else ()
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Selection:
     """The fields that are selected of the objects of one type, in the order of the answer.
 
@@ -99,127 +194,27 @@ class Selection:
     with its check. `others` are the places of all other fields.
     """
 
-    def __init__(self, plan: Plan, type_: GraphQLObjectType, grouped: GroupedFieldSet) -> None:
-        self.type = type_
-        self.fields: list[Field] = []
-        for key, details in grouped.items():
-            definition = plan.schema.get_field(type_, details[0].node.name.value)
-            if definition is not None:  # an unknown one, in a document that was not validated, is left out
-                self.fields.append(Field(plan, type_, key, definition, details))
-        self._by_key = {field.key: field for field in self.fields}
-        self.build = _builder(tuple(self._by_key))
-        self.leaves: list[tuple[int, Check]] = []
-        self.others: list[tuple[int, Field]] = []
-        columns: list[str] = []
-        for slot, field in enumerate(self.fields):
-            # Arguments may be wrong even where nothing depends on them.
-            if field.column is not None and field.check is not None and not field.definition.args:
-                self.leaves.append((slot, field.check))
-                columns.append(field.column)
-            else:
-                self.others.append((slot, field))
-        self.read = _reader(tuple(columns))
+    type: GraphQLObjectType
+    fields: Sequence[Field]
+    read: Read
+    leaves: Sequence[tuple[int, Check]]
+    others: Sequence[tuple[int, Field]]
+    build: Build
 
-    def field(self, key: str) -> "Field | None":
+    def field(self, key: str) -> Field | None:
         """The field that answers to this key."""
-        return self._by_key.get(key)
+        return next((each for each in self.fields if each.key == key), None)
 
 
-class Field:
-    """One key of the answer. Resolvers see it as `info.ahead`: what the caller selects below them."""
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Plan:
+    """The root selection of an operation.
 
-    def __init__(
-        self,
-        plan: Plan,
-        parent_type: GraphQLObjectType,
-        key: str,
-        definition: GraphQLField,
-        details: FieldDetailsList,
-    ) -> None:
-        self.key = key
-        self.parent_type = parent_type
-        self.definition = definition
-        self.nodes: list[FieldNode] = [detail.node for detail in details]
-        self.name = self.nodes[0].name.value
-        self.resolver: GraphQLFieldResolver = definition.resolve or plan.default_resolver
-        self.constant = parent_type.name if self.name == "__typename" else None
-        self.column: str | None = getattr(self.resolver, "column", None)
-        self.bulk: Callable[..., Any] | None = getattr(self.resolver, "bulk", None)
-        self.at_hand: Callable[..., Any] | None = getattr(self.resolver, "at_hand", None)
-        self.held: tuple[str, Held] | None = getattr(self.resolver, "held", None)
-        self.is_same: bool = getattr(self.resolver, "is_same", False)
-        self.relation: Any = getattr(self.resolver, "relation", None)
-        self.is_open: Callable[[Any], bool] | None = getattr(self.resolver, "is_open", None)
-        self.arguments: Arguments = argument_reader(definition, self.nodes[0])
-        self.check: Check | None = leaf_check(definition.type)
-        self.complete: Complete = completer(self, definition.type)
-        self.memory: dict[Any, Any] = {}  # for what a resolver concludes from the selection below it
-        self._plan = plan
-        self._details = details
-        self._selections: dict[str, Selection] = {}
-        self._assemblies: dict[Layout, Assemble | None] = {}
+    `alone` is the root's field where there is but one, and no more to it than a coroutine and objects; see `Run.alone`.
+    """
 
-    def selection(self, type_: GraphQLObjectType) -> Selection:
-        """What is selected of the field's values that are of `type_`."""
-        selection = self._selections.get(type_.name)
-        if selection is None:
-            selection = self._selections[type_.name] = self._plan.below(type_, self._details)
-        return selection
-
-    @cached_property
-    def direct(self) -> Direct | None:
-        """The short way from values to objects; see `app.execution.synchronous`."""
-        return direct(self)
-
-    def assembly(self, layout: Layout) -> Assemble | None:
-        """What makes the field's objects of a row of this layout; see `app.execution.codegen`."""
-        if layout not in self._assemblies:
-            type_ = unwrapped(self.definition.type)[0]
-            self._assemblies[layout] = assembly(self.selection(type_), layout)
-        return self._assemblies[layout]
-
-    @cached_property
-    def below(self) -> "Sequence[Field]":
-        """The fields selected below this one; none where its type is abstract or a leaf."""
-        type_: Any = self.definition.type
-        while hasattr(type_, "of_type"):
-            type_ = type_.of_type
-        return self.selection(type_).fields if isinstance(type_, GraphQLObjectType) else ()
-
-
-def _alone(root: Selection) -> Field | None:
-    """The only field of most operations, if a coroutine resolves it and what that gives may come with all below it."""
-    if len(root.fields) != 1:
-        return None
-    [field] = root.fields
-    return field if iscoroutinefunction(field.resolver) and field.bulk is None and field.direct is not None else None
-
-
-def _reader(columns: tuple[str, ...]) -> Callable[[Sequence[Any]], Sequence[Sequence[Any]]]:
-    """Reads columns of many parents at once, whether they are rows or hold columns themselves (`parents.columns`)."""
-    if not columns:
-        return lambda _parents: ()
-    pick = itemgetter(*columns)
-    alone = len(columns) == 1
-
-    def read(parents: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        if hasattr(parents, "columns"):
-            held: Sequence[Sequence[Any]] = parents.columns(columns)
-            return held
-        picked = list(map(pick, parents))
-        return [picked] if alone else list(zip(*picked, strict=True))
-
-    return read
-
-
-@lru_cache(maxsize=4096)
-def _builder(keys: tuple[str, ...]) -> Build:
-    """Turns columns into so many objects. Written as source, as dataclasses are: twice as fast as dict(zip())."""
-    if not keys:
-        return lambda _columns, length: [{} for _ in range(length)]
-    # Keys are GraphQL names, which are ASCII identifiers.
-    names = [f"v{place}" for place in range(len(keys))]
-    display = ", ".join(f"{key!r}: {name}" for key, name in zip(keys, names, strict=True))
-    source = f"lambda columns, _length: [{{{display}}} for {', '.join(names)}, in zip(*columns)]"
-    build: Build = eval(source, {"zip": zip})  # noqa: S307
-    return build
+    schema: GraphQLSchema
+    operation: OperationDefinitionNode
+    fragments: Mapping[str, FragmentDefinitionNode]
+    root: Selection
+    alone: Field | None

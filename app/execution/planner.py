@@ -21,7 +21,8 @@ from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.values import VariableValues
 
 from app.execution.coercion import Variables
-from app.execution.plan import Plan
+from app.execution.compile import compile_plan
+from app.execution.plan import BailOut, Plan
 
 _CONDITIONS = frozenset({"skip", "include"})
 _INTROSPECTION = frozenset({"__schema", "__type"})
@@ -78,8 +79,8 @@ class Planner:
         # A plan outlives the request, so it keeps none of its other values.
         kept = VariableValues({name: variables.sources[name] for name in choice}, choice)
         try:
-            plan = Plan(self._schema, self._operation, self._fragments, kept, self._default_resolver)
-        except (GraphQLError, RecursionError):  # what validation lets nobody send
+            plan = compile_plan(self._schema, self._operation, self._fragments, kept, self._default_resolver)
+        except (BailOut, GraphQLError, RecursionError):  # what validation lets nobody send
             return None
         if len(self._plans) < _MOST_PLANS:
             self._plans[tuple(choice.values())] = plan

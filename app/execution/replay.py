@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLFieldResolver, GraphQLObjectType, GraphQLResolveInfo, MiddlewareManager
+from graphql import ExecutionResult, GraphQLFieldResolver, GraphQLResolveInfo, MiddlewareManager
 from graphql.pyutils import AwaitableOrValue, Path, is_awaitable
 
 from app.execution.plan import Field, Plan
@@ -41,7 +41,7 @@ class _Recorded(MiddlewareManager):
             layer, index = self._found.get(tuple(parent), (None, 0))
             value = MISSING if layer is None else self._resolved(layer, index, str(key))
             if value is MISSING:
-                value = self._at_hand(source, info)
+                value = self._available(source, info)
             if value is MISSING:
                 return field_resolver(source, info, **arguments)
             self._taken.add(id(value))
@@ -61,13 +61,13 @@ class _Recorded(MiddlewareManager):
             values = layer.resolved[key] = list(values)
         return values[index]
 
-    def _at_hand(self, source: Any, info: GraphQLResolveInfo[Any]) -> Any:
+    def _available(self, source: Any, info: GraphQLResolveInfo[Any]) -> Any:
         """What the plan took without asking for it, so that nothing is asked for twice."""
         field = self._field(info.path)
-        if field is None or field.at_hand is None or field.definition.args:
+        if field is None or field.definition.args:
             return MISSING
         try:
-            values = field.at_hand([source], info.context, field)
+            values = field.available([source], info.context)
         except Exception:  # its resolver will say what is wrong
             return MISSING
         return MISSING if values is None else next(iter(values))
@@ -80,8 +80,8 @@ class _Recorded(MiddlewareManager):
         if parent is None:
             return self._plan.root.field(str(path.key))
         above = self._field(parent)
-        type_ = self._plan.schema.get_type(path.typename or "")
-        return above.selection(type_).field(str(path.key)) if above and isinstance(type_, GraphQLObjectType) else None
+        selection = above.selections.get(path.typename or "") if above else None
+        return selection.field(str(path.key)) if selection else None
 
     def close(self) -> None:
         """Ends what graphql-core did not ask for: its objects had become null by then.

@@ -11,13 +11,12 @@ from functools import cached_property, partial
 from types import CoroutineType
 from typing import Any
 
-from graphql import GraphQLError, GraphQLObjectType, GraphQLResolveInfo
+from graphql import GraphQLObjectType, GraphQLResolveInfo
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, is_awaitable
 
-from app.execution.codegen import Otherwise
-from app.execution.completion import Column, Flaw, Promise, Spots
-from app.execution.plan import Field, Plan, Selection
+from app.execution.completion import check_plain
+from app.execution.plan import BailOut, Field, Plan, Promise, Selection, Spots, Values
 
 MISSING: Any = object()
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple})
@@ -65,7 +64,7 @@ class Layer:
         self.columns: list[Any] = [None] * len(selection.fields)
         self.objects: list[dict[str, Any]] = []
 
-    def made(self) -> Column:
+    def made(self) -> Values:
         return self.objects
 
     def make(self) -> None:
@@ -76,18 +75,22 @@ class Layer:
 
 
 class Run:
-    """`start` runs as far as it goes without waiting; `finish` goes on while resolvers have to be awaited."""
+    """`start` runs as far as it goes without waiting; `finish` goes on while resolvers have to be awaited.
+
+    `is_generated` says whether generated code made objects of the answer.
+    """
 
     def __init__(self, plan: Plan, root_value: Any, context: Any, variables: VariableValues, helpers: Any) -> None:
         self.plan = plan
         self._root_value = root_value
-        self._context = context
+        self.context = context
         self._variables = variables
+        self.is_generated = False
         self._next = 0  # the first layer that is not resolved
         self._waiting: list[tuple[Layer, int]] = []
         self._shared = (
             plan.schema,
-            plan.fragment_definitions,
+            plan.fragments,
             root_value,
             plan.operation,
             variables,
@@ -103,18 +106,25 @@ class Run:
         return [Layer(self.plan.root, [self._root_value], _root_spots)]
 
     @property
+    def tier(self) -> str:
+        """What made the answer: layers below the root, generated code, or the synchronous tier alone."""
+        if "layers" in vars(self) and len(self.layers) > 1:
+            return "layered"
+        return "generated" if self.is_generated else "synchronous"
+
+    @property
     def is_waiting(self) -> bool:
         return bool(self._waiting)
 
     def start(self) -> None:
-        """Raises `Flaw`."""
+        """Raises `BailOut`."""
         while self._next < len(self.layers):
             layer = self.layers[self._next]
             self._next += 1
             self._resolve(layer)
 
     async def finish(self) -> None:
-        """Raises `Flaw`."""
+        """Raises `BailOut`."""
         while self._waiting:
             waiting, self._waiting = self._waiting, []
             await self._settle(waiting)
@@ -123,7 +133,7 @@ class Run:
             self.start()
 
     async def alone(self, field: Field) -> dict[str, Any]:
-        """The whole run of a plan that has `alone`: the answer, for which no layer is made. Raises `Flaw`."""
+        """The whole run of a plan that has `alone`: the answer, for which no layer is made. Raises `BailOut`."""
         arguments = self._arguments(field)
         info = self._info(field)
         info.path = Path(None, field.key, self.plan.root.type.name)
@@ -131,13 +141,13 @@ class Run:
             values = [await field.resolver(self._root_value, info, **arguments)]
         except Exception as error:
             self._begin(field, [Failure(error)])
-            raise Flaw from None
-        assert field.direct is not None  # noqa: S101  the plan has looked
+            raise BailOut from None
+        assert field.synchronous is not None  # noqa: S101  the plan has looked
         try:
-            return {field.key: field.direct(values, self._context)[0]}
-        except Otherwise:
+            return {field.key: field.synchronous(values, self)[0]}
+        except BailOut:
             layer = self._begin(field, values)
-            layer.columns[0] = field.complete(self, values, partial(_spots_of, layer, field.key))
+            layer.columns[0] = field.complete(self, field, values, partial(_spots_of, layer, field.key))
         self.start()
         await self.finish()
         return self.answer()
@@ -157,21 +167,18 @@ class Run:
 
     # -------------------------------------------------------------------------------------------- for completers
 
-    def add(self, field: Field, type_: GraphQLObjectType, sources: Sequence[Any], spots: Spots) -> Promise:
-        try:
-            layer = Layer(field.selection(type_), sources, spots)
-        except (GraphQLError, RecursionError):
-            raise Flaw from None
+    def add(self, of: Field, type_: GraphQLObjectType, sources: Sequence[Any], spots: Spots) -> Promise:
+        layer = Layer(of.selections[type_.name], sources, spots)
         self.layers.append(layer)
         return layer.made
 
-    def type_of(self, field: Field, type_: Any, value: Any) -> GraphQLObjectType:
+    def type_of(self, of: Field, type_: Any, value: Any) -> GraphQLObjectType:
         if type_.resolve_type is None:
-            raise Flaw
+            raise BailOut
         try:
-            name = type_.resolve_type(value, self._info(field), type_)
+            name = type_.resolve_type(value, self._info(of), type_)
         except Exception:
-            raise Flaw from None
+            raise BailOut from None
         if isinstance(name, CoroutineType):
             name.close()
         found = self.plan.schema.get_type(name) if isinstance(name, str) else None
@@ -180,7 +187,7 @@ class Run:
             or found.is_type_of is not None
             or not self.plan.schema.is_sub_type(type_, found)
         ):
-            raise Flaw
+            raise BailOut
         return found
 
     # -------------------------------------------------------------------------------------------- resolving
@@ -190,7 +197,7 @@ class Run:
         try:
             read = selection.read(sources)
         except Exception:
-            raise Flaw from None
+            raise BailOut from None
         for (slot, check), column in zip(selection.leaves, read, strict=True):
             columns[slot] = check(column)
         for slot, field in selection.others:
@@ -208,7 +215,7 @@ class Run:
             values = field.bulk(layer.sources, self._info(field), **arguments)
         except Exception as error:
             layer.resolved[field.key] = [Failure(error)] * len(layer.sources)
-            raise Flaw from None
+            raise BailOut from None
         layer.resolved[field.key] = values
         if is_awaitable(values):
             self._waiting.append((layer, slot))
@@ -225,7 +232,7 @@ class Run:
                 values[index] = resolver(source, self._info(field, (layer, index)), **arguments)
             except Exception as error:
                 values[index] = Failure(error)
-                raise Flaw from None
+                raise BailOut from None
         if _holds_awaitable(values):
             self._waiting.append((layer, slot))
         else:
@@ -235,7 +242,7 @@ class Run:
         try:
             return field.arguments(self._variables)
         except Exception:
-            raise Flaw from None
+            raise BailOut from None
 
     def _info(self, field: Field, place: tuple[Layer, int] | None = None) -> Info:
         own = (field.name, field.nodes, field.definition.type, field.parent_type, None)
@@ -247,18 +254,20 @@ class Run:
 
     def _complete(self, layer: Layer, slot: int, values: Any) -> None:
         field = layer.selection.fields[slot]
-        if field.direct is not None:
+        if field.synchronous is not None:
             try:
-                layer.columns[slot] = field.direct(values, self._context)
+                layer.columns[slot] = field.synchronous(values, self)
                 return
-            except Otherwise:
+            except BailOut:
                 pass
-        layer.columns[slot] = field.complete(self, values, partial(_spots_of, layer, field.key))
+        if field.check is not None and isinstance(values, list):
+            check_plain(values)
+        layer.columns[slot] = field.complete(self, field, values, partial(_spots_of, layer, field.key))
 
     # -------------------------------------------------------------------------------------------- waiting
 
     async def _settle(self, waiting: list[tuple[Layer, int]]) -> None:
-        """Puts outcomes in place of awaitables. Raises `Flaw` as soon as one has failed."""
+        """Puts outcomes in place of awaitables. Raises `BailOut` as soon as one has failed."""
         places: list[tuple[Any, Any]] = []
         awaitables: list[Awaitable[Any]] = []
         for layer, slot in waiting:
@@ -277,7 +286,7 @@ class Run:
         for (holder, key), outcome in zip(places, outcomes, strict=True):
             holder[key] = outcome
         if any(isinstance(outcome, Failure) for outcome in outcomes):
-            raise Flaw
+            raise BailOut
 
 
 async def _outcomes(awaitables: list[Awaitable[Any]]) -> list[Any]:
@@ -311,11 +320,11 @@ def _outcome(future: Future[Any]) -> Any:
 
 
 def _holds_awaitable(values: list[Any]) -> bool:
-    """Raises `Flaw` for an exception that was returned."""
+    """Raises `BailOut` for an exception that was returned."""
     found = False
     for kind in set(map(type, values)) - _PLAIN:
         if issubclass(kind, Exception):
-            raise Flaw
+            raise BailOut
         found = found or kind is CoroutineType or hasattr(kind, "__await__")
     return found
 

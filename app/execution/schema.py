@@ -1,11 +1,11 @@
 """The executable schema: SDL and resolvers, and a column of the row for every field that has no resolver."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ariadne import SchemaBindable, make_executable_schema
 from graphql import GraphQLObjectType, GraphQLSchema
 
+from app.execution.field_plan import column_plan, declare
 from app.execution.scalar import bound_numbers
 
 
@@ -29,17 +29,7 @@ def build(sdl: str, bindables: Sequence[SchemaBindable], column_of: Callable[[st
             if field.resolve is None and type_ in roots:
                 orphans.append(f"{type_.name}.{name}")
             elif field.resolve is None:
-                field.resolve = column_resolver(column_of(name))
+                declare(field, column_plan(column_of(name)))
     if orphans:
         raise SchemaError(f"no resolver for {', '.join(orphans)}")
     return schema
-
-
-def column_resolver(column: str) -> Callable[..., Any]:
-    """Reads `column` of a mapping or asyncpg Record. A missing column is a defect and raises KeyError, never null."""
-
-    def resolve(row: Any, _info: Any, **_arguments: Any) -> Any:
-        return row[column]
-
-    resolve.column = column  # type: ignore[attr-defined]  # plans read it for many rows at once
-    return resolve

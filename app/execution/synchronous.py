@@ -1,86 +1,92 @@
-"""The short way for what is at hand: objects made straight from rows, with all that is below them.
+"""The short way for what is available: objects made straight from rows, with all that is below them.
 
 Where rows and all that hangs on them are there, nothing has to be waited for, and no resolver below does anything but
-pick. Then a field's values become objects in one recursion, without layers, or by `app.execution.codegen` where one
-statement brought them all. It goes wrong only before it has had any effect: whatever is not at hand, or not plainly
-right, raises `Otherwise`, and the run goes the long way.
+pick. Then a field's values become objects in one recursion, without layers, or by generated code (`codegen.py`) where
+one statement brought them all. It goes wrong only before it has had any effect: whatever is not available, or not
+plainly right, raises `BailOut`, and the run goes the long way.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-from graphql import GraphQLObjectType
+from graphql import GraphQLObjectType, get_named_type
 
-from app.execution.codegen import Bundle, Otherwise, unwrapped
-from app.execution.completion import Column, Flaw, fill, flatten, has_holes, is_nothing, regroup
-
-if TYPE_CHECKING:
-    from app.execution.plan import Field, Selection
-
-# The values of a field, given those of its parents and the context, become its completed column.
-Direct = Callable[[Any, Any], Column]
+from app.execution.codegen import unwrapped
+from app.execution.completion import fill, flatten, has_holes, is_nothing, regroup
+from app.execution.plan import BailOut, Check, Execution, Field, Generate, ResultSet, Selection, Synchronous, Values
+from loaders.rows import Joined, Lists
 
 
-def direct(field: "Field") -> Direct | None:
-    """None where something below the field is neither a column nor at hand, or its type is abstract."""
+def synchronous(field: Field) -> Synchronous:
+    """Raises `BailOut` where something below the field has a resolver that may do more, or its type is abstract."""
     type_, is_required, is_list = unwrapped(field.definition.type)
-    if not isinstance(type_, GraphQLObjectType) or type_.is_type_of is not None:
-        return None
-    make = _maker(field.selection(type_))
-    if make is None:
-        return None
-    return _bundled(field, _lists(make), is_list=True) if is_list else _bundled(field, _objects(make, is_required))
+    if not isinstance(type_, GraphQLObjectType):
+        raise BailOut(f"its type {get_named_type(field.definition.type)} is none of objects")
+    if type_.is_type_of is not None:
+        raise BailOut(f"{type_} wants to be asked about each value")
+    make = _maker(field.selections[type_.name])
+    return _lists(make) if is_list else _objects(make, is_required)
 
 
-def _bundled(field: "Field", complete: Direct, *, is_list: bool = False) -> Direct:
-    """`complete`, but for a value that came with all that hangs on it."""
+def generated_first(field: Field, generate: Generate, complete: Synchronous | None) -> Synchronous:
+    """`complete`, but generated code for a value that came with all that hangs on it."""
+    is_list = unwrapped(field.definition.type)[2]
+    complete = complete or _bail_out
 
-    def complete_bundle(values: Any, context: Any) -> Column:
-        bundle: Bundle | None = None
-        if type(values) is list and len(values) == 1:
-            bundle = getattr(values[0], "bundle", None)
-        assemble = None if bundle is None else field.assembly(bundle.layout)
-        if bundle is None or assemble is None:
-            return complete(values, context)
+    def complete_joined(values: Any, run: Execution) -> Values:
+        value = values[0] if type(values) is list and len(values) == 1 else None
+        if not isinstance(value, Joined):
+            return complete(values, run)
+        result: ResultSet = value.bundle
+        make = generate(result.shape).make
+        if make is None:
+            return complete(values, run)
         try:
-            objects = bundle.made(assemble, context)
+            objects = result.made(make, run)
         except Exception:
-            raise Otherwise from None
-        return [objects] if is_list else [objects[values[0].place]]
+            raise BailOut from None
+        run.is_generated = True
+        return [objects] if is_list else [objects[value.place]]
 
-    return complete_bundle
+    return complete_joined
 
 
-def _maker(selection: "Selection") -> Direct | None:
-    picks: list[tuple[int, Field, Direct]] = []
+def _bail_out(_values: Any, _run: Execution) -> Values:
+    raise BailOut
+
+
+def _maker(selection: Selection) -> Synchronous:
+    picks: list[tuple[int, Field, Synchronous]] = []
     constants: list[tuple[int, str]] = []
     for slot, field in selection.others:
         if field.constant is not None:
             constants.append((slot, field.constant))
-        elif field.at_hand is None or field.definition.args:
-            return None
+        elif field.definition.args:
+            raise BailOut(f"{field.key} has arguments")
+        elif field.plan is None or field.plan.available is None:
+            raise BailOut(f"{field.key} has a resolver that may have to wait")
         elif field.check is not None:
             picks.append((slot, field, _leaf(field.check)))
-        elif (below := field.direct) is not None:
-            picks.append((slot, field, below))
+        elif field.synchronous is not None:
+            picks.append((slot, field, field.synchronous))
         else:
-            return None
+            raise BailOut(f"{field.key}: {field.obstacles['synchronous']}")
     read, leaves, build, width = selection.read, selection.leaves, selection.build, len(selection.fields)
 
-    def make(sources: Sequence[Any], context: Any) -> Column:
+    def make(sources: Sequence[Any], run: Execution) -> Values:
         columns: list[Any] = [None] * width
         try:
             for (slot, check), column in zip(leaves, read(sources), strict=True):
                 columns[slot] = check(column)
             for slot, field, complete in picks:
-                values = field.at_hand(sources, context, field)  # type: ignore[misc]
+                values = field.available(sources, run.context)
                 if values is None:
-                    raise Otherwise
-                columns[slot] = complete(values, context)
-        except Otherwise:
+                    raise BailOut
+                columns[slot] = complete(values, run)
+        except BailOut:
             raise
         except Exception:
-            raise Otherwise from None
+            raise BailOut from None
         for slot, constant in constants:
             columns[slot] = [constant] * len(sources)
         return build(columns, len(sources))
@@ -88,30 +94,27 @@ def _maker(selection: "Selection") -> Direct | None:
     return make
 
 
-def _leaf(check: Callable[[Sequence[Any]], Column]) -> Direct:
-    return lambda values, _context: check(values)
+def _leaf(check: Check) -> Synchronous:
+    return lambda values, _run: check(values)
 
 
-def _lists(make: Direct) -> Direct:
-    def complete(values: Any, context: Any) -> Column:
-        try:
-            items, lengths = (values.rows, values.lengths) if hasattr(values, "lengths") else flatten(values)
-        except Flaw:
-            raise Otherwise from None
+def _lists(make: Synchronous) -> Synchronous:
+    def complete(values: Any, run: Execution) -> Values:
+        items, lengths = (values.rows, values.lengths) if isinstance(values, Lists) else flatten(values)
         if None in lengths or has_holes(items):
-            raise Otherwise
-        return regroup(make(items, context), lengths) if items else [[] for _ in lengths]
+            raise BailOut
+        return regroup(make(items, run), lengths) if items else [[] for _ in lengths]
 
     return complete
 
 
-def _objects(make: Direct, is_required: bool) -> Direct:
-    def complete(values: Any, context: Any) -> Column:
+def _objects(make: Synchronous, is_required: bool) -> Synchronous:
+    def complete(values: Any, run: Execution) -> Values:
         if not has_holes(values):
-            return make(values, context)
+            return make(values, run)
         sources = [value for value in values if not is_nothing(value)]
         if is_required:
-            raise Otherwise
-        return fill(values, make(sources, context) if sources else ())
+            raise BailOut
+        return fill(values, make(sources, run) if sources else ())
 
     return complete

@@ -55,7 +55,7 @@ def watch(telemetry: Telemetry, db: Database, engine: Engine) -> None:
     )
     telemetry.follow_counts(
         "waybill_executions",
-        "Operations by what ran them: a plan, graphql-core after a plan met an error, or graphql-core alone.",
+        "Operations by what ran them: a tier of their plan, graphql-core after an error of it, or it alone.",
         "by",
         {by: partial(engine.executions.__getitem__, by) for by in engine.executions},
     )

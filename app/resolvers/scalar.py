@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 from ariadne import ScalarType
+from graphql import GraphQLScalarType, GraphQLSchema
 
-date_time = ScalarType("DateTime")
+from app.execution.field_plan import ScalarPlan, declare_scalar
 
 
-@date_time.serializer
 def serialize_date_time(value: datetime | str) -> str:
     """UTC with milliseconds: `2025-11-03T14:34:48.828Z` (B-38). Text is in the customers' form already (C-30)."""
     if isinstance(value, str):
@@ -18,7 +18,7 @@ def serialize_date_time(value: datetime | str) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def _serialize_utc(value: datetime | None) -> str | None:
+def serialize_utc(value: datetime | None) -> str | None:
     """`serialize_date_time` of what is in UTC already: so it comes from the database."""
     if value is None:
         return None
@@ -27,12 +27,19 @@ def _serialize_utc(value: datetime | None) -> str | None:
     return f"{text[1:24]}Z" if value.microsecond else f"{text[1:20]}.000Z"
 
 
-def _serialize_all(values: Sequence[Any]) -> list[str | None]:
+def serialize_all(values: Sequence[Any]) -> list[str | None]:
     """`serialize_date_time` of many values, all in UTC already. Raises for others."""
     if any(value is not None and value.tzinfo is not UTC for value in values):
         raise ValueError
-    return list(map(_serialize_utc, values))
+    return list(map(serialize_utc, values))
 
 
-serialize_date_time.bulk = _serialize_all  # type: ignore[attr-defined]  # see app/execution/plan.py
-serialize_date_time.of = {datetime: _serialize_utc}  # type: ignore[attr-defined]
+class _DateTime(ScalarType):
+    def bind_to_schema(self, schema: GraphQLSchema) -> None:
+        super().bind_to_schema(schema)
+        scalar = schema.type_map[self.name]
+        assert isinstance(scalar, GraphQLScalarType)  # noqa: S101  what is bound above
+        declare_scalar(scalar, ScalarPlan(serialize_all, {datetime: serialize_utc}))
+
+
+date_time = _DateTime("DateTime", serializer=serialize_date_time)

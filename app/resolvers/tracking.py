@@ -5,7 +5,7 @@ from urllib.parse import quote, urlsplit
 PLACE = "{code}"
 
 
-def tracking_url(template: str | None, code: str) -> str | None:
+def tracking_url(code: str, template: str | None) -> str | None:
     """The template with `code` percent-encoded in place of each `{code}`.
 
     None without a template, or where it is no http or https URL with a host of its own: a link that customers click

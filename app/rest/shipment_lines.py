@@ -53,7 +53,7 @@ class ShipmentLines:
         value = _object(shipment, self._shipment)
         value["items"] = [_object(item, self._item) for item in items]
         value["trackAndTraces"] = [
-            _object(code, self._code) | {"trackingUrl": tracking_url(template_of.get(code["carrier_id"]), code["code"])}
+            _object(code, self._code) | {"trackingUrl": tracking_url(code["code"], template_of.get(code["carrier_id"]))}
             for code in codes
         ]
         return orjson.dumps(value, serialize_date_time, _OPTIONS)

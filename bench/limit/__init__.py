@@ -14,7 +14,7 @@ import asyncpg
 import orjson
 
 _CONNECTIONS = 10
-_TEXTS = {name: Path(__file__).with_name(f"{name}.sql").read_text() for name in ("q1", "q2", "q3")}
+_TEXTS = {name: Path(__file__).with_name(f"{name}.sql").read_text() for name in ("q1", "q2", "q3", "q4")}
 
 Message = MutableMapping[str, Any]
 Statements = dict[str, asyncpg.prepared_stmt.PreparedStatement]
@@ -74,6 +74,8 @@ async def app(
         answer = await _pool.value("q1", page["statuses"], page["page"], page["offset"])
     elif "orderId" in variables:
         answer = await _pool.value("q2", variables["orderId"])
+    elif "order" in variables:
+        answer = await _pool.value("q4", variables["order"])
     else:
         answer = await _pool.value("q3", variables["id"])
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]

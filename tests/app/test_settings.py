@@ -23,9 +23,16 @@ def test_settings_name_every_fault_at_once_and_no_value() -> None:
         "TOKEN_SECRET must have at least 32 bytes",
         "PORT must be a whole number from 1 to 65535",
         "DEVELOPMENT must be 0 or 1",
-        "EXECUTOR must be plan or plain",
+        "EXECUTOR must be compiled or reference",
         "LIMIT_DEPTH must be a whole number from 1 to 100000000",
     ]
+
+
+@pytest.mark.parametrize(("former", "name"), [("plan", "compiled"), ("plain", "reference")])
+def test_settings_say_how_an_executor_is_called_now(former: str, name: str) -> None:
+    with pytest.raises(SettingsError, match=f"EXECUTOR must be .* {former} is called {name} now"):
+        Settings.from_env({**GOOD, "EXECUTOR": former})
+    assert Settings.from_env({**GOOD, "EXECUTOR": name}).executor == name
 
 
 def test_settings_do_not_print_secrets() -> None:

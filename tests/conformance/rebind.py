@@ -25,11 +25,11 @@ from graphql.execution.execute import assume_not_async_iterable, assume_not_awai
 from graphql.pyutils import AwaitableOrValue
 from graphql.type import assert_valid_schema
 
-from app.execution.execute import execute_by_plan
+from app.execution.execute import TIERS, execute_by_plan
 from app.execution.planner import Planner
 
 # By what ran them; see `app.execution.execute.Engine`.
-EXECUTIONS: Counter[str] = Counter({"plan": 0, "replay": 0, "graphql-core": 0})
+EXECUTIONS: Counter[str] = Counter(dict.fromkeys(TIERS, 0))
 # Options by which nothing is asked for.
 _DEFAULTS = (None, False, assume_not_awaitable, assume_not_async_iterable)
 

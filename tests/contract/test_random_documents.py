@@ -46,8 +46,8 @@ def agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def test_random_document_meets_no_defect_and_both_executors_agree(demo_dsn: str, viewer: str | None) -> None:
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        planned = runner.run(executor(stack, demo_dsn, viewer, "plan"))
-        plain = runner.run(executor(stack, demo_dsn, viewer, "plain"))
+        planned = runner.run(executor(stack, demo_dsn, viewer, "compiled"))
+        plain = runner.run(executor(stack, demo_dsn, viewer, "reference"))
 
         @given(hypothesis_graphql.queries(SDL))
         @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

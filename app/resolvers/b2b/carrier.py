@@ -2,20 +2,20 @@
 
 from typing import Any
 
-from ariadne import ObjectType, QueryType
+from ariadne import QueryType
 
 import sql
 from app.context import Info
 from app.errors import CarrierNotFound
 from app.resolvers.b2b.page import Page, page_type, search
-from app.resolvers.relation import relation
+from app.resolvers.field_plan import WITH_PARENT, Access, PlannedType, relation
 from loaders.carrier import carrier_by_id, descriptions_by_carrier
 from loaders.track_and_trace import newest_track_and_traces_by_carrier
 
 SQL = sql.load("carrier")
 
 query = QueryType()
-carrier = ObjectType("Carrier")
+carrier = PlannedType("Carrier")
 
 
 @query.field("carrier")
@@ -34,11 +34,10 @@ async def resolve_carriers(_root: None, info: Info, input: dict[str, Any] | None
     return await search(info, SQL, input)
 
 
-carrier.set_field("descriptions", relation(descriptions_by_carrier, "id"))
+carrier.set_plan("descriptions", relation(descriptions_by_carrier, "id", WITH_PARENT))
 # No error without the permission: the SDK asks for the codes of every carrier, which needs no role (B-7).
-carrier.set_field(
-    "trackAndTraces",
-    relation(newest_track_and_traces_by_carrier, "id", needs="shipments:read", or_empty=True),
+carrier.set_plan(
+    "trackAndTraces", relation(newest_track_and_traces_by_carrier, "id", Access("shipments:read", or_empty=True))
 )
 
 bindables = [query, carrier, page_type("CarriersResponse")]

@@ -164,7 +164,7 @@ def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _template(text: str | None) -> str | None:
     template = _url(text, "input.trackAndTraceURL")
-    if template is not None and not (template.startswith("https:") and tracking_url(template, "")):
+    if template is not None and not (template.startswith("https:") and tracking_url("", template)):
         raise ValidationError("input.trackAndTraceURL", "must be an https URL with a host of its own")
     return template
 

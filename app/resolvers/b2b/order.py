@@ -4,16 +4,17 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from ariadne import ObjectType, QueryType
+from ariadne import QueryType
 
 import sql
 from app.auth.viewer import Kind, Viewer
 from app.context import Info
 from app.errors import Forbidden, OrderNotFound, ValidationError
+from app.execution.field_plan import column_plan
 from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.page import Page, page_type, search
+from app.resolvers.field_plan import SAME_ROW, WITH_PARENT, Access, Beside, PlannedType, ahead, computed, relation
 from app.resolvers.names import snake_case
-from app.resolvers.relation import ahead, column, relation, same_row
 from loaders.order import fulfillment_by_order, order_by_id, tax_percentages_by_order
 from loaders.order_item import order_items_by_order
 from loaders.order_status import order_status_by_code
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SQL = sql.load("order")
 
 query = QueryType()
-order = ObjectType("Order")
+order = PlannedType("Order")
 
 # What LIKE would read as a pattern.
 _WILDCARD = re.compile(r"([\\%_])")
@@ -94,36 +95,40 @@ def _sources(prefix: str) -> Callable[[list[dict[str, str | None]]], dict[str, A
     }
 
 
-order.set_field("orderStatus", relation(order_status_by_code, "status"))
-order.set_field("items", relation(order_items_by_order, "id"))
-order.set_field("shipments", relation(shipments_by_order, "id", needs="shipments:read"))
-order.set_field("sources", relation(sources_by_order, "id"))
+order.set_plan("orderStatus", relation(order_status_by_code, "status", WITH_PARENT))
+order.set_plan("items", relation(order_items_by_order, "id", WITH_PARENT))
+order.set_plan("shipments", relation(shipments_by_order, "id", Access("shipments:read")))
+order.set_plan("sources", relation(sources_by_order, "id", WITH_PARENT))
 
 
-@order.field("fulfillmentStatus")
-async def resolve_order_fulfillment_status(row: Any, info: Info) -> str:
-    fulfillment = await info.context.load(fulfillment_by_order, row["id"])
-    ordered, shipped, delivered = fulfillment["ordered"], fulfillment["shipped"], fulfillment["delivered"]
-    if fulfillment["is_canceled"]:
+def _fulfillment_status(
+    is_canceled: bool | None, is_partially_delivered: bool, ordered: int, shipped: int, delivered: int
+) -> str:
+    if is_canceled:
         return "CANCELED"
     if delivered and delivered == ordered:
         return "DELIVERED"
-    if delivered or fulfillment["is_partially_delivered"]:
+    if delivered or is_partially_delivered:
         return "PARTIALLY_DELIVERED"
     if shipped:
         return "SHIPPED" if shipped == ordered else "PARTIALLY_SHIPPED"
     return "UNFULFILLED"
 
 
+_fulfillment = ("is_canceled", "is_partially_delivered", "ordered", "shipped", "delivered")
+order.set_plan(
+    "fulfillmentStatus", computed(_fulfillment_status, beside=Beside(fulfillment_by_order, "id", _fulfillment))
+)
+
 # Parts of the order's own row; their columns bear the part's name before them.
 for _part in ("total", "postageData", "paymentData"):
-    order.set_field(_part, same_row)
+    order.set_plan(_part, SAME_ROW)
 
 
-def _columns(type_name: str, prefix: str, fields: Iterable[str]) -> ObjectType:
-    part = ObjectType(type_name)
+def _columns(type_name: str, prefix: str, fields: Iterable[str]) -> PlannedType:
+    part = PlannedType(type_name)
     for field in fields:
-        part.set_field(field, column(f"{prefix}_{snake_case(field)}"))
+        part.set_plan(field, column_plan(f"{prefix}_{snake_case(field)}"))
     return part
 
 
@@ -143,6 +148,6 @@ order_postage_data = _columns(
 )
 
 
-order_totals.set_field("taxPercentages", relation(tax_percentages_by_order, "id"))
+order_totals.set_plan("taxPercentages", relation(tax_percentages_by_order, "id", WITH_PARENT))
 
 bindables = [query, order, order_totals, order_payment_data, order_postage_data, page_type("OrderResponse")]

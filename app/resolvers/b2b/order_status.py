@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from ariadne import ObjectType, QueryType
+from ariadne import QueryType
 
 import sql
 from app.context import Info
 from app.errors import OrderStatusNotFound, ValidationError
 from app.resolvers.b2b.page import Page, page_type, search, search_each
-from app.resolvers.relation import relation
+from app.resolvers.field_plan import WITH_PARENT, PlannedType, relation
 from loaders.order_status import (
     next_count,
     next_statuses,
@@ -22,7 +22,7 @@ from loaders.order_status import (
 SQL = sql.load("order_status")
 
 query = QueryType()
-order_status = ObjectType("OrderStatus")
+order_status = PlannedType("OrderStatus")
 
 
 @query.field("orderStatus")
@@ -47,7 +47,7 @@ async def resolve_order_statuses(_root: None, info: Info, input: dict[str, Any] 
     return await search(info, SQL, input)
 
 
-order_status.set_field("statusSet", relation(order_status_set_by_id, "status_set_id"))
+order_status.set_plan("statusSet", relation(order_status_set_by_id, "status_set_id", WITH_PARENT))
 
 
 @order_status.field("nextStatuses")

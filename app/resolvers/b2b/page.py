@@ -6,14 +6,13 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-from ariadne import ObjectType
-
 from app.context import Context, Info
 from app.errors import ValidationError
+from app.execution.field_plan import FieldPlan
 from app.resolvers.b2b.argument import as_instant, as_value
+from app.resolvers.field_plan import PlannedType, ahead, picked, selects
 from app.resolvers.names import snake_case
 from app.resolvers.once import once
-from app.resolvers.relation import Resolver, ahead, picking, selects
 from loaders.batch import Batch
 from loaders.tree import Tree
 from sql import File, Statement
@@ -56,28 +55,28 @@ class Page:
         return once(self._read_count)
 
 
-def page_type(name: str) -> ObjectType:
+def page_type(name: str) -> PlannedType:
     """The resolvers of a `…Response` type; their parent is a `Page`."""
-    response = ObjectType(name)
-    response.set_field("items", _of_rows(lambda _page, rows: rows))
-    response.set_field("start", _of_rows(lambda page, rows: (page.page - 1) * page.size + 1 if rows else 0))
-    response.set_field("end", _of_rows(lambda page, rows: (page.page - 1) * page.size + len(rows) if rows else 0))
-    response.set_field("itemsFound", _of_count(lambda _page, count: count))
-    response.set_field("pages", _of_count(lambda page, count: -(-count // page.size)))
-    response.set_field("page", _of_page(lambda page: page.page))
-    response.set_field("offset", _of_page(lambda page: page.size))
+    response = PlannedType(name)
+    response.set_plan("items", _of_rows(lambda _page, rows: rows))
+    response.set_plan("start", _of_rows(lambda page, rows: (page.page - 1) * page.size + 1 if rows else 0))
+    response.set_plan("end", _of_rows(lambda page, rows: (page.page - 1) * page.size + len(rows) if rows else 0))
+    response.set_plan("itemsFound", _of_count(lambda _page, count: count))
+    response.set_plan("pages", _of_count(lambda page, count: -(-count // page.size)))
+    response.set_plan("page", _of_page(lambda page: page.page))
+    response.set_plan("offset", _of_page(lambda page: page.size))
     return response
 
 
-def _of_rows(use: Callable[[Page, Sequence[Any]], Any]) -> Resolver:
+def _of_rows(use: Callable[[Page, Sequence[Any]], Any]) -> FieldPlan:
     return _of(attrgetter("rows"), attrgetter("rows_once"), use)
 
 
-def _of_count(use: Callable[[Page, int], Any]) -> Resolver:
+def _of_count(use: Callable[[Page, int], Any]) -> FieldPlan:
     return _of(attrgetter("count"), attrgetter("count_once"), use)
 
 
-def _of(held: Callable[[Page], Any], read: Callable[[Page], Any], use: Callable[[Page, Any], Any]) -> Resolver:
+def _of(held: Callable[[Page], Any], read: Callable[[Page], Any], use: Callable[[Page, Any], Any]) -> FieldPlan:
     """A resolver of what a page may hold already; `read` gives what reads it otherwise."""
 
     def resolve(page: Page, _info: Info) -> Any:
@@ -87,15 +86,15 @@ def _of(held: Callable[[Page], Any], read: Callable[[Page], Any], use: Callable[
     async def later(page: Page) -> Any:
         return use(page, await read(page)())
 
-    def at_hand(pages: Sequence[Page], *_: Any) -> list[Any] | None:
+    def available(pages: Sequence[Page], *_: Any) -> list[Any] | None:
         values = list(map(held, pages))
         return None if None in values else list(map(use, pages, values))
 
-    return picking(resolve, at_hand)
+    return picked(resolve, available)
 
 
-def _of_page(use: Callable[[Page], Any]) -> Resolver:
-    return picking(lambda page, _info: use(page), lambda pages, *_: list(map(use, pages)))
+def _of_page(use: Callable[[Page], Any]) -> FieldPlan:
+    return picked(lambda page, _info: use(page), lambda pages, *_: list(map(use, pages)))
 
 
 async def search(info: Info, file: File, arguments: Mapping[str, Any] | None, **convert: Convert) -> Page:

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from ariadne import ObjectType, QueryType
+from ariadne import QueryType
 
 import sql
 from app.context import Info
 from app.errors import ShipmentNotFound, ValidationError
 from app.resolvers.b2b.argument import as_uuid_text, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
-from app.resolvers.relation import ahead, relation
+from app.resolvers.field_plan import WITH_PARENT, PlannedType, ahead, relation
 from loaders.shipment import shipment_by_id
 from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_shipment
@@ -18,7 +18,7 @@ from loaders.track_and_trace import track_and_traces_by_shipment
 SQL = sql.load("shipment")
 
 query = QueryType()
-shipment = ObjectType("Shipment")
+shipment = PlannedType("Shipment")
 
 
 @query.field("shipment")
@@ -40,8 +40,8 @@ async def resolve_shipments(_root: None, info: Info, input: dict[str, Any] | Non
     return await search(info, SQL, input, ids=as_uuids)
 
 
-shipment.set_field("items", relation(shipment_items_by_shipment, "id"))
-shipment.set_field("trackAndTraces", relation(track_and_traces_by_shipment, "id"))
-shipment.set_field("sources", relation(sources_by_shipment, "id"))
+shipment.set_plan("items", relation(shipment_items_by_shipment, "id", WITH_PARENT))
+shipment.set_plan("trackAndTraces", relation(track_and_traces_by_shipment, "id", WITH_PARENT))
+shipment.set_plan("sources", relation(sources_by_shipment, "id", WITH_PARENT))
 
 bindables = [query, shipment, page_type("ShipmentResponse")]

@@ -2,21 +2,21 @@
 
 from typing import Any
 
-from ariadne import ObjectType, QueryType
+from ariadne import QueryType
 
 import sql
 from app.context import Info
 from app.errors import ShipmentItemNotFound
 from app.resolvers.b2b.argument import as_uuid_text, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
-from app.resolvers.relation import ahead, relation
+from app.resolvers.field_plan import Access, PlannedType, ahead, relation
 from loaders.order_item import order_item_by_id
 from loaders.shipment_item import shipment_item_by_id
 
 SQL = sql.load("shipment_item")
 
 query = QueryType()
-shipment_item = ObjectType("ShipmentItem")
+shipment_item = PlannedType("ShipmentItem")
 
 
 @query.field("shipmentItem")
@@ -40,6 +40,6 @@ async def resolve_shipment_items(
     return await search(info, SQL, input, ids=as_uuids, shipment_ids=as_uuids)
 
 
-shipment_item.set_field("orderItem", relation(order_item_by_id, "order_item_id", needs="orders:read"))
+shipment_item.set_plan("orderItem", relation(order_item_by_id, "order_item_id", Access("orders:read")))
 
 bindables = [query, shipment_item, page_type("ShipmentItemResponse")]

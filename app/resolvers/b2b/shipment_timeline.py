@@ -5,15 +5,15 @@ from typing import Any
 from ariadne import ObjectType
 
 from app.context import Info
-from app.resolvers.relation import relation
+from app.resolvers.field_plan import WITH_PARENT, PlannedType, relation
 from loaders.shipment_timeline import estimated_deliveries_by_shipment, timeline_by_shipment
 
-shipment = ObjectType("Shipment")
+shipment = PlannedType("Shipment")
 entry = ObjectType("ShipmentTimelineEntry")
 
 
-shipment.set_field("timeline", relation(timeline_by_shipment, "id"))
-shipment.set_field("estimatedDeliveryHistory", relation(estimated_deliveries_by_shipment, "id"))
+shipment.set_plan("timeline", relation(timeline_by_shipment, "id", WITH_PARENT))
+shipment.set_plan("estimatedDeliveryHistory", relation(estimated_deliveries_by_shipment, "id", WITH_PARENT))
 
 
 @entry.field("trackingEvent")

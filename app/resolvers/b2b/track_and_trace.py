@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from ariadne import ObjectType, QueryType
+from ariadne import QueryType
 
 import sql
 from app.context import Info
 from app.errors import TrackAndTraceNotFound
 from app.resolvers.b2b.argument import as_uuid_text, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
-from app.resolvers.relation import ahead, reads, relation
+from app.resolvers.field_plan import WITH_PARENT, Beside, PlannedType, ahead, computed, relation
 from app.resolvers.tracking import tracking_url
 from loaders.carrier import carrier_by_id
 from loaders.track_and_trace import track_and_trace_by_id
@@ -17,7 +17,7 @@ from loaders.track_and_trace import track_and_trace_by_id
 SQL = sql.load("track_and_trace")
 
 query = QueryType()
-track_and_trace = ObjectType("TrackAndTrace")
+track_and_trace = PlannedType("TrackAndTrace")
 
 
 @query.field("trackAndTrace")
@@ -41,17 +41,9 @@ async def resolve_track_and_traces(
     return await search(info, SQL, input, ids=as_uuids, shipment_ids=as_uuids)
 
 
-track_and_trace.set_field("carrier", relation(carrier_by_id, "carrier_id"))
-
-
-@track_and_trace.field("trackingUrl")
-@reads("carrier_id", "code")
-async def resolve_track_and_trace_tracking_url(row: Any, info: Info) -> str | None:
-    carrier_id = row["carrier_id"]
-    if carrier_id is None:
-        return None
-    carrier = await info.context.load(carrier_by_id, carrier_id)
-    return None if carrier is None else tracking_url(carrier["track_and_trace_url"], row["code"])
-
+track_and_trace.set_plan("carrier", relation(carrier_by_id, "carrier_id", WITH_PARENT))
+track_and_trace.set_plan(
+    "trackingUrl", computed(tracking_url, "code", beside=Beside(carrier_by_id, "carrier_id", ("track_and_trace_url",)))
+)
 
 bindables = [query, track_and_trace, page_type("TrackAndTraceResponse")]

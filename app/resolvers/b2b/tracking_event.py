@@ -13,7 +13,7 @@ from app.context import Context, Info
 from app.errors import TrackAndTraceNotFound, ValidationError
 from app.resolvers.b2b.argument import as_instant, as_text, as_uuid
 from app.resolvers.b2b.shipment_lock import writing
-from app.resolvers.relation import relation
+from app.resolvers.field_plan import WITH_PARENT, PlannedType, relation
 from loaders.shipment import shipment_by_id
 from loaders.tracking_event import newest_events_by_track_and_trace
 
@@ -23,7 +23,7 @@ SQL = sql.load("tracking_event")
 CLOCK_SKEW = timedelta(minutes=5)
 
 mutation = MutationType()
-track_and_trace = ObjectType("TrackAndTrace")
+track_and_trace = PlannedType("TrackAndTrace")
 report = ObjectType("ShipmentStatusReport")
 
 
@@ -129,7 +129,7 @@ def way(status: str | None, since: Sequence[Mapping[str, Any]]) -> list[Mapping[
     return followed
 
 
-track_and_trace.set_field("events", relation(newest_events_by_track_and_trace, "id"))
+track_and_trace.set_plan("events", relation(newest_events_by_track_and_trace, "id", WITH_PARENT))
 
 
 @report.field("isNew")

@@ -1,15 +1,32 @@
 """Written functions give what the resolvers give, and leave to these whatever is not plainly right."""
 
+import gc
+import linecache
+import traceback
+import weakref
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from graphql import GraphQLSchema, build_schema
 
+from app.execution.field_plan import (
+    ComputedPlan,
+    FieldPlan,
+    Related,
+    RelationPlan,
+    SameRowPlan,
+    column_plan,
+    declare,
+    everybody,
+    plan_of,
+)
+from app.execution.plan import Execution, Selection
 from app.execution.planner import Planner
-from app.execution.schema import column_resolver
+from loaders.rows import Joined
 from loaders.tree import Column, Hanging
 from tests.app.execution.conftest import operation_of, run_plain, run_planned
 
@@ -18,7 +35,8 @@ enum Genre { CRIME POETRY }
 type Query { shelves: [Shelf!]! shelf: Shelf last: Shelf }
 type Shelf { id: ID! label: String width: Float! books: [Book!]! lent: [Book] place: Place! self: Shelf }
 type Place { label: String room: Int! }
-type Book { id: Int! title: String! genre: Genre isOld: Boolean! author: Author! editor: Author owner: Owner }
+type Book { id: Int! title: String! genre: Genre isOld: Boolean! author: Author! editor: Author owner: Owner
+  kind: String! spine: String! byline: String edited: Int! ownerName: String }
 type Author { id: Int! name: String! books(first: Int): [Book] }
 type Owner { name: String! }
 """
@@ -53,13 +71,13 @@ class Layout:
     parts: Sequence[Mapping[str, Column]]
     branches: Mapping[tuple[int, str], Hanging]
 
-    def hanging(self, parent: int, relation: str) -> Hanging | None:
+    def join(self, parent: int, relation: str) -> Hanging | None:
         return self.branches.get((parent, relation))
 
 
 @dataclass(frozen=True)
-class Bundle:
-    layout: Layout
+class Bundle(Joined):
+    shape: Layout
     row: Sequence[Any]
     rows: Table
     place: int = 0
@@ -68,8 +86,8 @@ class Bundle:
     def bundle(self) -> "Bundle":
         return self
 
-    def made(self, make: Any, context: Any) -> Any:
-        return make(self.row, context)
+    def made(self, make: Any, run: Any) -> Any:
+        return make(self.row, run)
 
     def __iter__(self) -> Any:
         return iter(self.rows)
@@ -98,13 +116,15 @@ class Library:
         self.schema: GraphQLSchema = build_schema(SDL)
         for type_ in ("Shelf", "Place", "Book", "Author", "Owner"):
             for name, field in self._fields(type_).items():
-                field.resolve = column_resolver("is_old" if name == "isOld" else name)
+                declare(field, column_plan("is_old" if name == "isOld" else name))
         for (parent, name), hanging in BRANCHES.items():
-            self._fields("Book" if parent else "Shelf")[name].resolve = self._relation(name, hanging)
-        self._fields("Author")["books"].resolve = self._relation("books", Hanging(1, "author", "id", many=True))
+            declare(self._fields("Book" if parent else "Shelf")[name], self._relation(name, hanging))
+        declare(self._fields("Author")["books"], self._relation("books", Hanging(1, "author", "id", many=True)))
         for name in ("place", "self"):
-            self._fields("Shelf")[name].resolve = same
-        self._fields("Book")["owner"].resolve = self._owner()
+            declare(self._fields("Shelf")[name], SAME)
+        declare(self._fields("Book")["owner"], self._owner())
+        for name, plan in self._computed():
+            declare(self._fields("Book")[name], plan)
         self._fields("Query")["shelves"].resolve = lambda *_: self.bundle()
         self._fields("Query")["shelf"].resolve = lambda *_: self.bundle(1)
         self._fields("Query")["last"].resolve = lambda *_: replace(self.bundle(), place=len(self.tables[0]) - 1)
@@ -131,7 +151,7 @@ class Library:
     def layout(self, parts: Sequence[Mapping[str, Column]]) -> Layout:
         return Layout(parts, self.branches)
 
-    def _relation(self, name: str, hanging: Hanging) -> Any:
+    def _relation(self, name: str, hanging: Hanging) -> RelationPlan:
         def resolve(row: Any, _info: Any, **_arguments: Any) -> Any:
             self.calls[name] += 1
             if not self.is_open:
@@ -140,27 +160,67 @@ class Library:
             found = [each for each in self.tables[hanging.part] if each[hanging.column] == key]
             return found if hanging.many else next(iter(found), None)
 
-        resolve.relation = name  # type: ignore[attr-defined]
-        resolve.is_open = lambda _context: self.is_open  # type: ignore[attr-defined]
-        resolve.at_hand = lambda *_: None  # type: ignore[attr-defined]
-        return resolve
+        return RelationPlan(
+            resolve=resolve,
+            available=lambda *_: None,
+            is_open=lambda _context: self.is_open,
+            related=Related(name, hanging.parent_column),
+        )
 
-    def _owner(self) -> Any:
+    def _owner(self) -> RelationPlan:
         def resolve(row: Any, _info: Any) -> Any:
             self.calls["owner"] += 1
             return OWNERS.get(row["owner"])
 
-        resolve.held = ("owner", lambda _context: OWNERS.get if self.keeps else None)  # type: ignore[attr-defined]
-        resolve.at_hand = lambda rows, *_: [OWNERS.get(row["owner"]) for row in rows]  # type: ignore[attr-defined]
-        return resolve
+        return RelationPlan(
+            resolve=resolve,
+            available=lambda rows, *_: [OWNERS.get(row["owner"]) for row in rows],
+            is_open=everybody,
+            related=Related("owner", "owner", lambda _context: OWNERS.get if self.keeps else None),
+        )
+
+    def _computed(self) -> Iterator[tuple[str, ComputedPlan]]:
+        owner = Related("owner", "owner", lambda _context: OWNERS.get if self.keeps else None)
+        yield "kind", self._computed_of((), lambda: "BOOK")
+        yield "spine", self._computed_of(("title", "genre"), lambda title, genre: f"{title.upper()} {genre}")
+        yield "byline", self._computed_of(("title",), lambda *words: " ".join(words), Related("author", "author"))
+        # An Int that is too big for one editor, and an error for the books that have none.
+        yield "edited", self._computed_of((), lambda name: len(name) ** 40, Related("editor", "editor"))
+        yield "ownerName", self._computed_of(("id",), lambda key, name: name and f"{key}{name}", owner)
+
+    def _computed_of(
+        self, columns: tuple[str, ...], function: Callable[..., Any], related: Related | None = None
+    ) -> ComputedPlan:
+        def resolve(row: Any, _info: Any) -> Any:
+            self.calls["computed"] += 1
+            own = [row[name] for name in columns]
+            if related is None:
+                return function(*own)
+            key = row[related.key]
+            found = OWNERS.get(key) if related.cached else self._author(related.key, key)
+            return function(*own, None if found is None else found["name"])
+
+        read = ("name",) if related else ()
+        return ComputedPlan(
+            resolve=resolve,
+            available=lambda *_: None,
+            is_open=everybody,
+            columns=columns,
+            function=function,
+            related=related,
+            related_columns=read,
+        )
+
+    def _author(self, role: str, key: Any) -> Row | None:
+        table = self.tables[BRANCHES[1, role].part]
+        return next((row for row in table if row["id"] == key), None)
 
 
 def same(row: Any, *_: Any) -> Any:
     return row
 
 
-same.is_same = True  # type: ignore[attr-defined]
-same.at_hand = same  # type: ignore[attr-defined]
+SAME = SameRowPlan(resolve=same, available=same)
 
 TEXTS = [
     "{ shelves { id label width books { id title } } }",
@@ -170,6 +230,8 @@ TEXTS = [
     "{ shelf { label books { editor { id } owner { name } } self { self { width } } } }",
     "{ shelves { books { owner { __typename name } } } }",
     "{ last { id books { title } place { room } } }",
+    "{ shelves { books { kind spine byline ownerName id author { id } } lent { kind } } }",
+    "{ shelf { books { ownerName again: ownerName } } last { books { kind } } }",
 ]
 
 
@@ -182,7 +244,7 @@ def library() -> Library:
 async def test_the_answer_is_that_of_the_resolvers_and_none_is_asked(library: Library, text: str) -> None:
     answer, by = await run_planned(library.schema, text)
     assert not library.calls
-    assert (answer, by) == (await run_plain(library.schema, text), "plan")
+    assert (answer, by) == (await run_plain(library.schema, text), "generated")
     assert library.calls
     assert "errors" not in answer
 
@@ -227,7 +289,7 @@ async def test_what_did_not_come_along_is_asked_for(library: Library, gap: str) 
     library.branches = {key: hanging for key, hanging in BRANCHES.items() if key[1] != gap}
     answer, by = await run_planned(library.schema, text)
     assert library.calls[gap]
-    assert (answer, by) == (await run_plain(library.schema, text), "plan")
+    assert (answer, by) == (await run_plain(library.schema, text), "layered")
 
 
 async def test_a_column_that_did_not_come_along_is_read_by_its_resolver(library: Library) -> None:
@@ -235,7 +297,7 @@ async def test_a_column_that_did_not_come_along_is_read_by_its_resolver(library:
     text = "{ shelves { books { title } } }"
     answer, by = await run_planned(library.schema, text)
     assert library.calls["books"]
-    assert (answer, by) == (await run_plain(library.schema, text), "plan")
+    assert (answer, by) == (await run_plain(library.schema, text), "layered")
 
 
 async def test_what_is_kept_is_made_anew_when_it_changes(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +316,30 @@ async def test_what_is_not_kept_is_asked_for(library: Library) -> None:
     text = "{ shelves { books { owner { name } } } }"
     answer, by = await run_planned(library.schema, text)
     assert library.calls["books"]
-    assert (answer, by) == (await run_plain(library.schema, text), "plan")
+    assert (answer, by) == (await run_plain(library.schema, text), "layered")
+
+
+async def test_what_cannot_be_computed_or_completed_is_told_as_graphql_core_tells_it(library: Library) -> None:
+    text = "{ shelves { books { id edited } } }"
+    answer, by = await run_planned(library.schema, text)
+    assert (answer, by) == (await run_plain(library.schema, text), "replay")
+    assert {error["path"][-1] for error in answer["errors"]} == {"edited"}
+
+
+async def test_what_may_be_had_by_nobody_said_so_is_left_to_the_resolver(library: Library) -> None:
+    text = "{ shelf { books { spine } } }"
+    field = library.schema.type_map["Book"].fields["spine"]  # type: ignore[attr-defined]
+    declare(field, replace(plan_of(field), is_open=FieldPlan.is_open))
+    answer, by = await run_planned(library.schema, text)
+    assert library.calls["computed"]
+    assert (answer, by) == (await run_plain(library.schema, text), "layered")
+
+
+async def test_a_plan_is_of_no_account_once_the_resolver_is_another(library: Library) -> None:
+    text = "{ shelf { books { spine } } }"
+    library.schema.type_map["Book"].fields["spine"].resolve = lambda *_: "another"  # type: ignore[attr-defined]
+    answer, by = await run_planned(library.schema, text)
+    assert (answer["data"]["shelf"]["books"][0], by) == ({"spine": "another"}, "layered")
 
 
 async def test_rows_that_came_for_one_are_not_taken_for_a_list(library: Library) -> None:
@@ -274,8 +359,53 @@ async def test_rows_that_the_caller_may_not_have_are_refused_by_their_resolver(l
     assert answer["data"] == {"shelf": None}
 
 
+async def test_generated_code_is_shown_by_tracebacks(library: Library) -> None:
+    text = "{ shelves { books { spine } } }"
+    library.tables[1][0]["title"] = 7
+    document, operation = operation_of(library.schema, text)
+    planner = Planner(library.schema, document, operation)
+    answer, by = await run_planned(library.schema, text, planner=planner)
+    assert (answer, by) == (await run_plain(library.schema, text), "replay")
+    [field] = root_of(planner).fields
+    assert field.generate is not None
+    generated = field.generate(library.bundle().shape)
+    assert generated.make is not None
+    assert linecache.getlines(generated.file)
+    with pytest.raises(AttributeError) as failed:
+        generated.make(library.bundle().row, Mock(Execution))
+    shown = "".join(traceback.format_exception(failed.value))
+    assert f'File "{generated.file}"' in shown
+    assert generated.file.startswith("<waybill Query.shelves ")
+    assert "for v" in shown
+
+
+@pytest.mark.parametrize("text", TEXTS)
+async def test_generated_code_goes_with_its_plan_and_waits_for_no_collector(library: Library, text: str) -> None:
+    document, operation = operation_of(library.schema, text)
+    planner = Planner(library.schema, document, operation)
+    await run_planned(library.schema, text, planner=planner)
+    plan = weakref.ref(root_of(planner).fields[0])
+    generate = root_of(planner).fields[0].generate
+    assert generate is not None
+    file = generate(library.bundle().shape).file
+    gc.disable()
+    try:
+        del generate
+        planner._plans.clear()
+        assert plan() is None
+        assert not linecache.getlines(file)
+    finally:
+        gc.enable()
+
+
+def root_of(planner: Planner) -> Selection:
+    planned = planner.plan({})
+    assert planned is not None
+    return planned[0].root
+
+
 async def test_arguments_are_for_resolvers(library: Library) -> None:
     text = "{ shelves { books { author { books(first: 1) { id } } } } }"
     answer, by = await run_planned(library.schema, text)
     assert library.calls["books"]
-    assert (answer, by) == (await run_plain(library.schema, text), "plan")
+    assert (answer, by) == (await run_plain(library.schema, text), "layered")

@@ -17,7 +17,9 @@ from graphql import (
     Undefined,
 )
 
-from app.execution.completion import Flaw, flatten, leaf_check, regroup
+from app.execution.completion import flatten, leaf_check, regroup
+from app.execution.field_plan import ScalarPlan, declare_scalar
+from app.execution.plan import BailOut
 
 ODD: list[Any] = [
     *(None, Undefined, True, False, 0, 1, -1, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1, 10**400),
@@ -42,7 +44,8 @@ def bulk(values: Any) -> list[Any]:
     return [None if value is None else f"{value}!" for value in values]
 
 
-in_bulk.bulk = bulk  # type: ignore[attr-defined]
+BULK = GraphQLScalarType("Bulk", serialize=in_bulk)
+declare_scalar(BULK, ScalarPlan(bulk, {}))
 
 LEAVES: list[Any] = [
     GraphQLInt,
@@ -54,7 +57,7 @@ LEAVES: list[Any] = [
     GraphQLEnumType("Unhashable", {"LIST": [1], "RED": "crimson"}),
     GraphQLEnumType("Plain", ["RED", "GREEN"]),
     GraphQLScalarType("Exclaimed", serialize=exclaim),
-    GraphQLScalarType("Bulk", serialize=in_bulk),
+    BULK,
 ]
 
 
@@ -85,7 +88,7 @@ def test_leaf_column_is_completed_as_graphql_core_completes_each_value(type_: An
     for values in [*((value,) for value in ODD), *product(ODD, ODD)]:
         wanted = expected(type_, required, values)
         if wanted is None:
-            with pytest.raises(Flaw):
+            with pytest.raises(BailOut):
                 check(values)
         else:
             assert repr(list(check(values))) == repr(wanted), values
@@ -107,12 +110,12 @@ def test_lists_are_taken_apart_and_put_together_again(lists: list[Any]) -> None:
 
 @pytest.mark.parametrize("value", ["text", b"bytes", {"a": 1}, 3, iter([1]), [ValueError("in a list")]])
 def test_what_is_no_list_is_left_to_graphql_core(value: Any) -> None:
-    with pytest.raises(Flaw):
+    with pytest.raises(BailOut):
         flatten([[1], value])
 
 
 def test_an_iterator_is_left_unread() -> None:
     iterator = iter([1, 2])
-    with pytest.raises(Flaw):
+    with pytest.raises(BailOut):
         flatten([iterator])
     assert list(iterator) == [1, 2]

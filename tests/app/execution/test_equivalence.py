@@ -174,5 +174,5 @@ def test_a_plan_answers_as_graphql_core_does(world: World, oddity: int) -> None:
             assert runner.run(answer(planned, document)) == expected
 
         compare()
-    assert planned.executions["plan"] > 20
+    assert planned.executions["layered"] > 20
     assert (planned.executions["replay"] > 0) == (oddity > 0)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLSchema, build_schema
 
+from app.execution.field_plan import FieldPlan, declare
 from tests.app.execution.conftest import run_plain, run_planned
 from tests.conftest import FAR_TOO_LONG, until
 
@@ -33,12 +34,11 @@ def later(value: Any) -> Any:
     return give()
 
 
-def bulk(values: Any) -> Any:
+def bulk(values: Any) -> FieldPlan:
     def resolve(row: Any, _info: Any) -> Any:
         return later(values([row])[0])
 
-    resolve.bulk = lambda rows, _info: later(values(rows))  # type: ignore[attr-defined]
-    return resolve
+    return FieldPlan(resolve=resolve, bulk=lambda rows, _info: later(values(rows)))
 
 
 def odd_is_wrong(rows: Any) -> list[Any]:
@@ -64,8 +64,8 @@ def schema() -> GraphQLSchema:
     row.fields["must"].resolve = lambda value, _info: None if value == 3 else value
     row.fields["slowly"].resolve = lambda value, _info: later(ValueError("slowly") if value == 2 else value)
     row.fields["rows"].resolve = lambda value, _info: [value + 1, value + 2]
-    row.fields["bulk"].resolve = bulk(odd_is_wrong)
-    row.fields["bulkMust"].resolve = bulk(lambda rows: [None if value == 2 else value for value in rows])
+    declare(row.fields["bulk"], bulk(odd_is_wrong))
+    declare(row.fields["bulkMust"], bulk(lambda rows: [None if value == 2 else value for value in rows]))
     return schema
 
 
@@ -88,13 +88,13 @@ async def test_every_error_and_null_is_where_graphql_core_has_it(schema: GraphQL
 
 
 async def test_a_failing_bulk_call_is_an_error_of_each_object(schema: GraphQLSchema) -> None:
-    resolver: Any = schema.type_map["Row"].fields["bulk"].resolve  # type: ignore[attr-defined]
+    field = schema.type_map["Row"].fields["bulk"]  # type: ignore[attr-defined]
 
     async def fail(*_: Any) -> Any:
         raise OSError("gone")
 
     for call in (fail, lambda *_: 1 / 0):
-        resolver.bulk = call
+        declare(field, FieldPlan(resolve=field.resolve, bulk=call))
         answer, by = await run_planned(schema, "{ rows { id bulk } }")
         assert [error["path"] for error in answer["errors"]] == [["rows", place, "bulk"] for place in range(3)]
         assert ([row["bulk"] for row in answer["data"]["rows"]], by) == ([None, None, None], "replay")
@@ -129,7 +129,7 @@ async def test_coroutines_that_were_not_needed_are_closed(schema: GraphQLSchema)
 
     row: Any = schema.type_map["Row"]
     row.fields["slowly"].resolve = keep
-    row.fields["bulk"].resolve.bulk = keep
+    declare(row.fields["bulk"], FieldPlan(resolve=row.fields["bulk"].resolve, bulk=keep))
     answer, by = await run_planned(schema, "{ rows { slowly bulk must } }")
     assert (answer["data"], by) == ({"rows": None}, "replay")
     assert made

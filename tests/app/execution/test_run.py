@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from graphql import build_schema
 
+from app.execution.field_plan import FieldPlan, declare
 from tests.app.execution.conftest import run_plain, run_planned
 from tests.conftest import FAR_TOO_LONG
 
@@ -35,8 +36,8 @@ class World:
         for type_ in (self.schema.query_type, self.schema.mutation_type, self.schema.type_map["Node"]):
             for name, field in type_.fields.items():  # type: ignore[union-attr]
                 field.resolve = self.counted(name, getattr(self, name))
-        bulk: Any = self.schema.type_map["Node"].fields["bulk"].resolve  # type: ignore[attr-defined]
-        bulk.bulk = lambda parents, info: self.all(parents)
+        bulk = self.schema.type_map["Node"].fields["bulk"]  # type: ignore[attr-defined]
+        declare(bulk, FieldPlan(resolve=bulk.resolve, bulk=lambda parents, info: self.all(parents)))
 
     def counted(self, name: str, resolve: Any) -> Any:
         def resolver(parent: Any, _info: Any) -> Any:
@@ -172,7 +173,7 @@ async def test_a_run_leaves_no_circles_for_the_garbage_collector(world: World) -
     gc.disable()
     try:
         answer, by = await run_planned(world.schema, "{ nodes { id node { later bulk { id } } } }")
-        assert (len(answer["data"]["nodes"]), by) == (2, "plan")
+        assert (len(answer["data"]["nodes"]), by) == (2, "layered")
         assert [reference() for reference in seen] == [None, None]
     finally:
         gc.enable()
@@ -195,7 +196,7 @@ async def test_a_level_is_awaited_together(world: World) -> None:
         world.schema.query_type.fields[name].resolve = meet  # type: ignore[union-attr]
     async with asyncio.timeout(FAR_TOO_LONG):
         answer, by = await run_planned(world.schema, "{ slow other fails late again: slow }")
-    assert (set(answer["data"].values()), by) == ({1}, "plan")
+    assert (set(answer["data"].values()), by) == ({1}, "synchronous")
 
 
 async def test_info_tells_the_path_of_the_object(world: World) -> None:

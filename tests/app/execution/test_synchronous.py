@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from graphql import GraphQLSchema, build_schema
 
-from app.execution.schema import column_resolver
+from app.execution.field_plan import FieldPlan, column_plan, declare, everybody, plan_of
 from loaders.rows import Lists, Rows
 from tests.app.execution.conftest import run_plain, run_planned
 
@@ -28,14 +29,14 @@ class Store:
     def __init__(self) -> None:
         self.schema: GraphQLSchema = build_schema(SDL)
         self.calls: Counter[str] = Counter()
-        self.is_at_hand = True
+        self.is_at_hand = self.is_open = True
         self.rows = {key: dict(row) for key, row in ROWS.items()}
         fields: Any = self.schema.type_map["Row"].fields  # type: ignore[attr-defined]
         for name in ("id", "name"):
-            fields[name].resolve = column_resolver(name)
+            declare(fields[name], column_plan(name))
         for name in ("left", "right", "kids", "some"):
-            fields[name].resolve = self.relation(name)
-        fields["size"].resolve = self.size()
+            declare(fields[name], self.relation(name))
+        declare(fields["size"], self.size())
         fields["plain"].resolve = lambda row, _info: row
         query: Any = self.schema.query_type
         query.fields["rows"].resolve = lambda *_: Rows(
@@ -43,7 +44,7 @@ class Store:
         )
         query.fields["row"].resolve = lambda *_: self.rows[1]
 
-    def relation(self, name: str) -> Any:
+    def relation(self, name: str) -> FieldPlan:
         def look_up(value: Any) -> Any:
             return [look_up(key) for key in value] if isinstance(value, list) else self.rows.get(value)
 
@@ -57,18 +58,18 @@ class Store:
                 return Lists([kid for kids in values for kid in kids], [len(kids) for kids in values])
             return values
 
-        resolve.bulk = bulk  # type: ignore[attr-defined]
-        resolve.at_hand = lambda rows, _context, _field: (  # type: ignore[attr-defined]
-            [look_up(row[name]) for row in rows] if self.is_at_hand else None
-        )
-        return resolve
+        def available(rows: Sequence[Any], *_: Any) -> Any:
+            return [look_up(row[name]) for row in rows] if self.is_at_hand else None
 
-    def size(self) -> Any:
+        return FieldPlan(resolve=resolve, bulk=bulk, available=available, is_open=lambda _context: self.is_open)
+
+    def size(self) -> FieldPlan:
         def resolve(row: Any, _info: Any) -> int:
             return len(row["kids"])
 
-        resolve.at_hand = lambda rows, _context, _field: [len(row["kids"]) for row in rows]  # type: ignore[attr-defined]
-        return resolve
+        return FieldPlan(
+            resolve=resolve, available=lambda rows, *_: [len(row["kids"]) for row in rows], is_open=everybody
+        )
 
 
 TEXTS = [
@@ -90,14 +91,16 @@ def store() -> Store:
 async def test_both_ways_give_the_same(store: Store, text: str, is_at_hand: bool) -> None:
     store.is_at_hand = is_at_hand
     answer, by = await run_planned(store.schema, text)
-    assert (answer, by) == (await run_plain(store.schema, text), "plan")
+    assert answer == await run_plain(store.schema, text)
+    assert by in ("synchronous", "layered")
 
 
 async def test_what_is_at_hand_is_not_asked_for(store: Store) -> None:
-    await run_planned(store.schema, "{ rows { kids { left { id } } right { size } } }")
-    assert not store.calls
+    _answer, by = await run_planned(store.schema, "{ rows { kids { left { id } } right { size } } }")
+    assert (store.calls, by) == ({}, "synchronous")
     store.is_at_hand = False
-    await run_planned(store.schema, "{ rows { kids { left { id } } right { size } } }")
+    _answer, by = await run_planned(store.schema, "{ rows { kids { left { id } } right { size } } }")
+    assert by == "layered"
     assert store.calls == {"kids": 1, "left": 1, "right": 1}
 
 
@@ -105,20 +108,33 @@ async def test_what_is_at_hand_is_not_asked_for_because_of_an_error_elsewhere(st
     store.rows[1]["name"] = None
     text = "{ rows { kids { left { id } } right { size } } row { name } }"
     for name in ("kids", "left", "right"):
-        resolver: Any = store.schema.type_map["Row"].fields[name].resolve  # type: ignore[attr-defined]
-        resolver.bulk = None
-        store.schema.type_map["Row"].fields[name].resolve = only_at_hand(resolver)  # type: ignore[attr-defined]
+        field = store.schema.type_map["Row"].fields[name]  # type: ignore[attr-defined]
+        plan = plan_of(field)
+        assert plan is not None
+        declare(field, replace(plan, resolve=never, bulk=None))
     answer, by = await run_planned(store.schema, text)
     assert ([error["path"] for error in answer["errors"]], by) == ([["row", "name"]], "replay")
     assert answer["data"]["rows"][0]["kids"] == [{"left": None}, {"left": {"id": 1}}]
 
 
-def only_at_hand(resolver: Any) -> Any:
-    def resolve(_row: Any, _info: Any) -> Any:
-        raise AssertionError("it is at hand")
+def never(_row: Any, _info: Any) -> Any:
+    raise AssertionError("it is at hand")
 
-    resolve.at_hand = resolver.at_hand  # type: ignore[attr-defined]
-    return resolve
+
+async def test_what_is_not_open_is_decided_by_the_resolver(store: Store) -> None:
+    store.is_open = False
+    answer, by = await run_planned(store.schema, "{ rows { kids { left { id } } } }")
+    assert store.calls == {"kids": 1, "left": 1}
+    assert (answer, by) == (await run_plain(store.schema, "{ rows { kids { left { id } } } }"), "layered")
+
+
+async def test_who_may_have_what_is_not_said_is_decided_by_the_resolver(store: Store) -> None:
+    field = store.schema.type_map["Row"].fields["left"]  # type: ignore[attr-defined]
+    plan = plan_of(field)
+    assert plan is not None
+    declare(field, FieldPlan(resolve=plan.resolve, bulk=plan.bulk, available=plan.available))
+    await run_planned(store.schema, "{ rows { left { id } } }")
+    assert store.calls == {"left": 1}
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ async def told(
     return responses
 
 
-@pytest.mark.parametrize("executor", ["plan", "plain"])
+@pytest.mark.parametrize("executor", ["compiled", "reference"])
 @pytest.mark.parametrize(
     ("query", "waiting"), [(SHIPMENTS, 1), (SHIPMENT, 1), (NESTED, 1), (f"{SHIPMENTS[:-1]} {SHIPMENT[1:]}", 2)]
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import datetimes, just, lists, none, one_of
 
-from app.resolvers.scalar import serialize_date_time
+from app.resolvers.scalar import serialize_all, serialize_date_time, serialize_utc
 
 INSTANTS = datetimes(timezones=just(UTC))
 
@@ -27,10 +27,10 @@ def test_date_time_is_utc_with_milliseconds_and_text_stays_as_it_is(instant: dat
 @given(lists(one_of(none(), INSTANTS), max_size=5))
 def test_many_date_times_are_written_as_each_is(instants: list[datetime | None]) -> None:
     each = [None if instant is None else serialize_date_time(instant) for instant in instants]
-    assert serialize_date_time.bulk(instants) == each  # type: ignore[attr-defined]
-    assert list(map(serialize_date_time.of[datetime], instants)) == each  # type: ignore[attr-defined]
+    assert serialize_all(instants) == each
+    assert list(map(serialize_utc, instants)) == each
 
 
 def test_what_is_not_in_utc_is_not_written_as_if_it_were() -> None:
     with pytest.raises(ValueError):  # noqa: PT011  whoever catches it, looks at each value
-        serialize_date_time.bulk([datetime(2025, 11, 3, tzinfo=timezone(timedelta(hours=1)))])  # type: ignore[attr-defined]
+        serialize_all([datetime(2025, 11, 3, tzinfo=timezone(timedelta(hours=1)))])

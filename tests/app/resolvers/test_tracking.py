@@ -23,4 +23,4 @@ POSTNL = "https://postnl.nl/tracktrace/?B={code}"
     ],
 )
 def test_tracking_url_puts_the_code_in_its_place_or_is_none(template: str | None, code: str, url: str | None) -> None:
-    assert tracking_url(template, code) == url
+    assert tracking_url(code, template) == url

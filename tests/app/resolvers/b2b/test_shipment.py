@@ -226,4 +226,4 @@ async def test_shipments_nested_document_costs_the_same_statements_whatever_the_
         answer = await graphql(NESTED, {"size": size})
         assert "errors" not in answer
         costs.append(db.statements - before)
-    assert costs == [6, 6, 6]
+    assert costs == [5, 5, 5]

@@ -3,9 +3,10 @@ from typing import Any
 import pytest
 from graphql import GraphQLSchema, build_schema
 
+from app.execution import compile as compile_module
+from app.execution.field_plan import column_plan, declare
 from app.execution.plan import Plan
 from app.execution.planner import Planner
-from app.execution.schema import column_resolver
 from tests.app.execution.conftest import operation_of, run_plain, run_planned
 
 SDL = """
@@ -25,7 +26,7 @@ def schema() -> GraphQLSchema:
     types["Query"].fields["things"].resolve = lambda *_: [ROWS[0], {"name": "o", "other": True}, ROWS[2]]
     types["Row"].fields["row"].resolve = lambda row, _info: row
     for name in ("name", "code", "class"):
-        types["Row"].fields[name].resolve = column_resolver(name)
+        declare(types["Row"].fields[name], column_plan(name))
     types["Thing"].resolve_type = lambda value, *_: "Other" if "other" in value else "Row"
     return schema
 
@@ -51,7 +52,7 @@ def plan_of(schema: GraphQLSchema, text: str) -> Plan:
 async def test_objects_hold_what_was_selected_in_its_order(schema: GraphQLSchema, text: str) -> None:
     answer, by = await run_planned(schema, text)
     assert str(answer) == str(await run_plain(schema, text))
-    assert by == "plan"
+    assert by == "layered"
 
 
 async def test_a_wrong_argument_is_an_error_even_of_a_column(schema: GraphQLSchema) -> None:
@@ -79,3 +80,25 @@ def test_fields_know_what_is_selected_below_them(schema: GraphQLSchema) -> None:
 def test_what_is_below_an_abstract_type_is_not_known(schema: GraphQLSchema) -> None:
     [field] = plan_of(schema, "{ things { __typename } }").root.fields
     assert field.below == ()
+
+
+def test_fields_say_why_a_tier_does_not_run_them(schema: GraphQLSchema) -> None:
+    [rows] = plan_of(schema, "{ rows { name row { class } } }").root.fields
+    assert rows.synchronous is None
+    assert rows.obstacles == {
+        "generated": "row has a resolver and no plan",
+        "synchronous": "row has a resolver that may have to wait",
+    }
+    [things] = plan_of(schema, "{ things { __typename } }").root.fields
+    assert things.obstacles["synchronous"] == "its type Thing is none of objects"
+    [rows] = plan_of(schema, "{ rows { name class } }").root.fields
+    assert rows.obstacles == {}
+
+
+async def test_a_plan_that_would_be_too_large_is_left_to_graphql_core(
+    schema: GraphQLSchema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compile_module, "_MOST_SELECTIONS", 3)
+    assert (await run_planned(schema, "{ rows { row { name } } }"))[1] == "layered"
+    answer, by = await run_planned(schema, "{ rows { row { row { name } } } }")
+    assert (answer, by) == (await run_plain(schema, "{ rows { row { row { name } } } }"), "graphql-core")

@@ -1,12 +1,17 @@
 """Fields that are rows of a loader, fetched ahead by the root: the answer is the one without looking ahead."""
 
+import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
+from app.errors import Forbidden
 from app.postgres.database import Database
+from app.resolvers.field_plan import WITH_PARENT, Access, relation
+from loaders.order_item import order_item_by_id
 from tests.conftest import GraphQL, calling, credentials, running, settings_for
 
 DOCUMENTS = [
@@ -32,11 +37,21 @@ DOCUMENTS = [
 ]
 
 
+README_QUERY = """{ order(orderId: 2075) {
+  status fulfillmentStatus
+  shipments {
+    status expectedDeliveryAt
+    items { name quantity orderItem { quantity quantityRemaining } }
+    trackAndTraces { code trackingUrl carrier { name } }
+  }
+} }"""
+
+
 @pytest.fixture
 async def plain(demo_dsn: str) -> AsyncIterator[httpx.AsyncClient]:
     """A service that never looks ahead."""
     async with (
-        running(settings_for(demo_dsn, executor="plain")) as app,
+        running(settings_for(demo_dsn, executor="reference")) as app,
         calling(app) as client,
     ):
         yield client
@@ -71,6 +86,8 @@ async def test_an_error_costs_no_further_statement(graphql: GraphQL, db: Databas
         ("{ shipments { itemsFound items { id items { name orderItem { sku } } trackAndTraces { code } } } }", 1),
         ("{ order(orderId: 2075) { shipments { items { name } sources { id } } items { sku } } }", 1),
         ("{ shipments { itemsFound } }", 1),
+        ("{ orders { items { fulfillmentStatus shipments { id } } } }", 1),
+        ("{ orders { items { items { quantityShipped quantityDelivered quantityRemaining } } } }", 1),
         ("{ shipments { itemsFound items { id } } orders { items { id items { id } } } }", 2),
         # The second asks for more columns of rows that came with the first: each fetches its own.
         ("{ a: order(orderId: 2075) { items { id } } b: order(orderId: 2075) { items { id sku } } }", 2),
@@ -84,3 +101,62 @@ async def test_what_hangs_on_the_rows_comes_with_them(
     answer: dict[str, Any] = await graphql(document)
     assert "errors" not in answer
     assert db.statements - before == statements
+
+
+@pytest.mark.parametrize(
+    ("document", "tier"),
+    [
+        (README_QUERY, "generated"),
+        ("{ shipments { itemsFound page items { id items { name } trackAndTraces { trackingUrl } } } }", "generated"),
+        ("{ shipments { page start } }", "synchronous"),
+        ("{ order(orderId: 2075) { addresses { city } } }", "layered"),
+        ("{ order(orderId: 2075) { id } orderAddress(id: 0, orderId: 1) { city } }", "replay"),
+        ("{ __schema { description } }", "graphql-core"),
+    ],
+)
+async def test_each_document_runs_by_the_fastest_tier_that_can(
+    client: httpx.AsyncClient, graphql: GraphQL, document: str, tier: str
+) -> None:
+    await graphql(document)  # what is cached is read
+    before = await executions(client)
+    await graphql(document)
+    assert await executions(client) - before == Counter({tier: 1})
+
+
+async def executions(client: httpx.AsyncClient) -> Counter[str]:
+    text = (await client.get("/metrics")).text
+    found = re.findall(r'^waybill_executions_total\{by="([^"]+)"\} (\d+)', text, re.MULTILINE)
+    return Counter({by: int(count) for by, count in found})
+
+
+async def test_who_sees_a_relation_has_to_be_said() -> None:
+    with pytest.raises(TypeError, match="access"):
+        relation(order_item_by_id, "order_item_id")  # type: ignore[call-arg]
+
+
+class Viewer:
+    """The part of a context that is asked who may have a relation."""
+
+    def __init__(self, *scopes: str) -> None:
+        self.scopes = scopes
+
+    def may(self, scope: str) -> bool:
+        return scope in self.scopes
+
+    def require(self, scope: str) -> None:
+        raise Forbidden(scope)
+
+
+@pytest.mark.parametrize("or_empty", [True, False])
+def test_resolvers_and_plans_ask_the_same(or_empty: bool) -> None:
+    access: Any = Access("orders:read", or_empty)
+    plan = relation(order_item_by_id, "order_item_id", access)
+    assert plan.is_open(Viewer("orders:read"))
+    assert not access.withholds(Viewer("orders:read"))
+    assert not plan.is_open(Viewer())
+    if or_empty:
+        assert access.withholds(Viewer())
+    else:
+        with pytest.raises(Forbidden):
+            access.withholds(Viewer())
+    assert relation(order_item_by_id, "order_item_id", WITH_PARENT).is_open(Viewer())

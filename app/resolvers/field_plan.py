@@ -1,0 +1,257 @@
+"""What fields of objects are: columns, rows of a loader, or computed; and what a root field can learn of them first."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any
+
+from ariadne import ObjectType
+from graphql import GraphQLObjectType, GraphQLSchema
+
+from app.context import Context, Info
+from app.execution.field_plan import (
+    Available,
+    Cached,
+    ColumnPlan,
+    ComputedPlan,
+    FieldPlan,
+    Related,
+    RelationPlan,
+    SameRowPlan,
+    declare,
+    everybody,
+)
+from app.execution.plan import Field
+from app.execution.run import Info as PlannedInfo
+from loaders.batch import Batch, Row
+from loaders.rows import column_of
+from loaders.tree import Relation, Tree
+
+Resolver = Callable[..., Any]
+
+
+class PlannedType(ObjectType):
+    """An object type of which fields may be declared by a plan in place of a resolver."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._plans: dict[str, FieldPlan] = {}
+
+    def set_plan(self, name: str, plan: FieldPlan) -> None:
+        self.set_field(name, plan.resolve)
+        self._plans[name] = plan
+
+    def bind_to_schema(self, schema: GraphQLSchema) -> None:
+        super().bind_to_schema(schema)
+        type_ = schema.type_map[self.name]
+        assert isinstance(type_, GraphQLObjectType)  # noqa: S101  what is bound above
+        for name, plan in self._plans.items():
+            declare(type_.fields[name], plan)
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may have the rows of a relation, of those who see their parent: all, or those who hold `scope`.
+
+    To others they are an empty list if `or_empty`, and else the error `Forbidden`. This is the only place that says so:
+    resolvers and plans alike ask here.
+    """
+
+    scope: str | None
+    or_empty: bool = False
+
+    def is_granted(self, context: Context) -> bool:
+        return self.scope is None or context.may(self.scope)
+
+    def withholds(self, context: Context) -> bool:
+        """Whether an empty list takes the place of the rows. Raises `NotAuthenticated` or `Forbidden`."""
+        if self.is_granted(context):
+            return False
+        if not self.or_empty:
+            context.require(self.scope)
+        return True
+
+
+WITH_PARENT = Access(None)
+
+
+def relation(batch: Batch, key: str, access: Access) -> RelationPlan:
+    """The value of `batch` (see `Batch`) for the parent's column `key`; null for a null key."""
+
+    def resolve(row: Row, info: Info) -> Awaitable[Any] | list[Any] | None:
+        if access.withholds(info.context):
+            return []
+        value = row[key]
+        return None if value is None else info.context.load(batch, value)
+
+    def bulk(rows: Sequence[Row], info: PlannedInfo) -> Any:
+        if access.withholds(info.context):
+            return [[] for _ in rows]
+        return info.context.load_all(batch, column_of(rows, key), _tree_below(info.ahead).wanted)
+
+    def available(rows: Sequence[Row], context: Context, field: Field) -> Any:
+        return context.at_hand(batch, column_of(rows, key), _tree_below(field).wanted)
+
+    return RelationPlan(
+        resolve=resolve,
+        bulk=bulk,
+        available=available,
+        is_open=everybody if access.scope is None else access.is_granted,
+        related=Related(Relation(batch, key), key, _cached(batch)),
+    )
+
+
+def _cached(batch: Batch) -> Cached | None:
+    return (lambda context: context.held(batch)) if batch.tables else None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The row of `batch`, of at most one a key, for the parent's column `key`; its `columns` are read."""
+
+    batch: Batch
+    key: str
+    columns: tuple[str, ...]
+
+
+def computed(function: Callable[..., Any], *columns: str, beside: Beside | None = None) -> ComputedPlan:
+    """`function` of these columns of the row and of those of the row `beside` it, which are None without such a row.
+
+    Who has the row may have what is computed of it.
+    """
+    if beside is None:
+        return _computed_of_row(function, columns)
+    batch, key = beside.batch, beside.key
+    wanted = frozenset(beside.columns)
+    missing = (None,) * len(beside.columns)
+
+    def with_row(row: Row, other: Row | None) -> Any:
+        own = [row[name] for name in columns]
+        return function(*own, *(missing if other is None else [other[name] for name in beside.columns]))
+
+    async def resolve(row: Row, info: Info) -> Any:
+        value = row[key]
+        return with_row(row, None if value is None else await info.context.load(batch, value))
+
+    def bulk(rows: Sequence[Row], info: PlannedInfo) -> Any:
+        others = info.context.load_all(batch, column_of(rows, key), wanted)
+        return later(rows, others) if isawaitable(others) else _each(with_row, rows, others)
+
+    async def later(rows: Sequence[Row], others: Awaitable[Any]) -> list[Any]:
+        return _each(with_row, rows, await others)
+
+    def available(rows: Sequence[Row], context: Context, _field: Field) -> list[Any] | None:
+        others = context.at_hand(batch, column_of(rows, key), wanted)
+        return None if others is None else list(map(with_row, rows, others))
+
+    return ComputedPlan(
+        resolve=resolve,
+        bulk=bulk,
+        available=available,
+        is_open=everybody,
+        columns=columns,
+        function=function,
+        related=Related(Relation(batch, key), key, _cached(batch)),
+        related_columns=beside.columns,
+    )
+
+
+def _computed_of_row(function: Callable[..., Any], columns: tuple[str, ...]) -> ComputedPlan:
+    def of_row(row: Row) -> Any:
+        return function(*[row[name] for name in columns])
+
+    def resolve(row: Row, _info: Info) -> Any:
+        return of_row(row)
+
+    def bulk(rows: Sequence[Row], _info: PlannedInfo) -> list[Any]:
+        return _each(of_row, rows)
+
+    def available(rows: Sequence[Row], *_: Any) -> list[Any]:
+        return list(map(of_row, rows))
+
+    return ComputedPlan(
+        resolve=resolve, bulk=bulk, available=available, is_open=everybody, columns=columns, function=function
+    )
+
+
+def _each(function: Callable[..., Any], *columns: Iterable[Any]) -> list[Any]:
+    """What it returns for each row, or raises: the error of one is none of the others."""
+    return [_outcome(function, *values) for values in zip(*columns, strict=True)]
+
+
+def _outcome(function: Callable[..., Any], *values: Any) -> Any:
+    try:
+        return function(*values)
+    except Exception as error:
+        return error
+
+
+def picked(resolve: Resolver, available: Available) -> FieldPlan:
+    """What is read off the parent. `available` gives the values of many parents where they have them already."""
+    return FieldPlan(resolve=resolve, available=available, is_open=everybody)
+
+
+def same_row(row: Any, *_: Any) -> Any:
+    return row
+
+
+# An object that is made of its parent's own row, or many of many.
+SAME_ROW = SameRowPlan(resolve=same_row, bulk=same_row, available=same_row)
+
+
+def ahead(info: Info, *path: str) -> Tree | None:
+    """The rows that are selected below this field, or below the fields of this path under it.
+
+    None where graphql-core executes the operation: it does not look ahead.
+    """
+    return _tree_below(info.ahead, *path) if isinstance(info, PlannedInfo) else None
+
+
+def _tree_below(field: Field, *path: str) -> Tree:
+    tree: Tree | None = field.memory.get(path)
+    if tree is None:
+        fields: Sequence[Field] = field.below
+        for name in path:
+            fields = [below for each in fields if each.name == name for below in each.below]
+        tree = field.memory[path] = _tree(fields)
+    return tree
+
+
+def selects(info: Info, *names: str) -> bool:
+    """Whether one of these fields is selected below this one, by a plan."""
+    return isinstance(info, PlannedInfo) and any(field.name in names for field in info.ahead.below)
+
+
+def _tree(fields: Iterable[Field], further: Iterable[str] = ()) -> Tree:
+    """What the fields read of rows of which `further` columns are read, too."""
+    columns = set(further)
+    is_known = True
+    below: dict[Relation, tuple[list[Field], set[str]]] = {}
+    waiting = deque(fields)
+    while waiting:
+        field = waiting.popleft()
+        plan = field.plan
+        if field.constant is not None:
+            continue
+        if isinstance(plan, SameRowPlan):
+            waiting.extend(field.below)
+        elif isinstance(plan, ColumnPlan):
+            columns.add(plan.column)
+        elif isinstance(plan, RelationPlan):
+            if plan.related.cached is not None:
+                columns.add(plan.related.key)
+            else:
+                below.setdefault(plan.related.relation, ([], set()))[0].extend(field.below)
+        elif isinstance(plan, ComputedPlan):
+            columns.update(plan.columns)
+            if plan.related is None:
+                continue
+            if plan.related.cached is not None:
+                columns.add(plan.related.key)
+            else:
+                below.setdefault(plan.related.relation, ([], set()))[1].update(plan.related_columns)
+        else:
+            is_known = False
+    branches = tuple((related, _tree(selected, read)) for related, (selected, read) in below.items())
+    return Tree(frozenset(columns) if is_known else None, branches)
