@@ -1,4 +1,4 @@
-"""The command line: `python -m app dev | serve | migrate | import | generate | token`.
+"""The command line: `python -m app dev | serve | migrate | import | generate | token | explain`.
 
 Modules are imported by the commands that need them: `token` answers at once.
 """
@@ -6,11 +6,13 @@ Modules are imported by the commands that need them: `token` answers at once.
 import argparse
 import asyncio
 import gc
+import json
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.demo import dev
@@ -24,6 +26,9 @@ T = TypeVar("T")
 
 # Open requests may take this long after Ctrl-C or SIGTERM.
 GRACE_SECONDS = 10
+
+# Of a viewer; see sql.visibility.Reach.
+REACHES = ("everything", "channels", "companies", "contact", "customer")
 
 GC_THRESHOLDS = (50_000, 10, 10)
 
@@ -76,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     token = commands.add_parser("token", help="print a token of the demo that a running `dev` accepts")
     token.add_argument("viewer", choices=[*dev.SUBJECTS, "customer"])
     token.set_defaults(command=_token)
+
+    explain = commands.add_parser("explain", help="print how a document would be run, and by which SQL")
+    explain.add_argument("file", metavar="FILE", help="of one GraphQL operation; - is standard input")
+    explain.add_argument("--variables", type=_object, default={}, metavar="JSON")
+    explain.add_argument("--reach", choices=REACHES, default=REACHES[0], help="how far the viewer sees")
+    explain.set_defaults(command=_explain)
     return parser
 
 
@@ -83,6 +94,16 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:12]) <= 10_000_000:
         raise argparse.ArgumentTypeError("must be a whole number from 1 to 10000000")
     return int(text)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("must be a JSON object")
+    return value
 
 
 def _dev(_options: argparse.Namespace) -> None:
@@ -159,6 +180,20 @@ def _token(options: argparse.Namespace) -> None:
             print(_run(dev.customer_token(dev.settings(os.environ, dsn)), dsn))
     else:
         print(dev.token(dev.settings(os.environ), options.viewer))
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from app.explain import Unexplained, explain
+    from sql import Reach
+
+    with open(options.file, encoding="utf-8") if options.file != "-" else nullcontext(sys.stdin) as file:
+        document = file.read()
+    try:
+        print(asyncio.run(explain(document, options.variables, Reach(options.reach))), end="")
+    except Unexplained as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def _listen(settings: Settings) -> socket.socket:

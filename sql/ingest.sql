@@ -60,14 +60,14 @@ TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import
 -- name: measure_staging
 ANALYZE import_addresses, import_lines, import_shipment_items, import_codes
 
--- In a store that is filled for the first time, foreign keys are checked by whatever index seemed cheapest when it was
--- empty, so that each check reads a whole channel, until there are statistics.
+-- In a store that is filled for the first time, rows are found and foreign keys checked by whatever seemed cheapest when
+-- it was empty, so that each reads a whole channel, until there are statistics: in the next import as well.
 -- name: measure_store
-ANALYZE orders, order_items, shipments
+ANALYZE companies, customers, orders, order_addresses, order_items, shipments, shipment_items, track_and_traces
 
--- Imports take turns, so that two of the same file do not both create a row; the number is arbitrary and ours.
+-- Imports take turns, so that two of the same file do not both create a row.
 -- name: take_turn
-SELECT pg_advisory_xact_lock(1470275859)
+SELECT pg_advisory_xact_lock(:lock)
 
 -- name: known
 SELECT (SELECT array_agg(code) FROM order_statuses) AS statuses,

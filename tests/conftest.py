@@ -16,6 +16,7 @@ import asyncpg
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from app.__main__ import GC_THRESHOLDS
 from app.asgi import create_app
@@ -358,6 +359,13 @@ async def app(demo_dsn: str) -> AsyncIterator[Starlette]:
 
 
 @pytest.fixture
+async def copy(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
+    """The same on a demo database for one test to write to."""
+    async with running(settings_for(demo_copy_dsn)) as app:
+        yield app
+
+
+@pytest.fixture
 async def db(app: Starlette) -> Database:
     """The application's own database; `db.statements` tells what a request cost, whatever came before.
 
@@ -368,8 +376,8 @@ async def db(app: Starlette) -> Database:
     return database
 
 
-def calling(app: Starlette) -> httpx.AsyncClient:
-    """A client of the application, without a socket between."""
+def calling(app: ASGIApp) -> httpx.AsyncClient:
+    """A client of an application, without a socket between."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test")
 
 

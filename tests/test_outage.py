@@ -28,7 +28,17 @@ from app.demo.embedded import Server
 from app.postgres.connect import Connector, Lasting
 from app.postgres.migrate import migrate
 from tests import server
-from tests.conftest import FAR_TOO_LONG, Aging, credentials, locked, running, settings_for, until, until_blocked
+from tests.conftest import (
+    FAR_TOO_LONG,
+    Aging,
+    calling,
+    credentials,
+    locked,
+    running,
+    settings_for,
+    until,
+    until_blocked,
+)
 from tests.pooler import needs_pgbouncer, pooler
 from tests.proxy import proxied
 
@@ -62,7 +72,7 @@ class Load:
         self._expected: list[Any] = []
 
     async def post(self, body: dict[str, Any], headers: dict[str, str] | None = None) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://waybill.test") as client:
+        async with calling(self.app) as client:
             return await client.post("/graphql", json=body, headers=headers or self._headers)
 
     async def learn(self) -> None:
@@ -198,7 +208,7 @@ async def test_a_network_that_freezes_is_told_in_time_and_forgotten(
 
 
 async def client_get(app: Starlette, path: str) -> httpx.Response:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+    async with calling(app) as client:
         return await client.get(path)
 
 
@@ -299,7 +309,7 @@ async def check_read_only(app: Starlette, dsn: str) -> None:
     assert (await client_get(app, "/readyz")).status_code == 200
     login = {"email": fixtures.CUSTOMER_EMAIL, "password": fixtures.CUSTOMER_PASSWORD}
     shop = credentials("stranger", settings_for(dsn))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client:
+    async with calling(app) as client:
         by_rest = await client.post("/api/shop/customer/login", json=login, headers=shop)
         body = {"query": LOGIN, "variables": {"input": login}}
         by_graphql = await client.post("/api/graphql", json=body, headers=shop)
@@ -313,11 +323,11 @@ async def check_read_only(app: Starlette, dsn: str) -> None:
     assert by_rest.json() == {"message": "The database can only be read at this moment.", "code": "READ_ONLY"}
 
 
-async def test_a_server_that_takes_no_writes_is_read(demo_copy_dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_server_that_takes_no_writes_is_read(
+    demo_copy_dsn: str, caplog: pytest.LogCaptureFixture, copy_connection: asyncpg.Connection
+) -> None:
     name = demo_copy_dsn.rpartition("/")[2]
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    await connection.close()
+    await copy_connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     async with running(settings_for(demo_copy_dsn)) as app:
         await check_read_only(app, demo_copy_dsn)
     assert not [record for record in caplog.records if record.exc_info]  # lines, no tracebacks
@@ -414,11 +424,10 @@ async def test_a_statement_that_somebody_cancels_is_told(demo_copy_dsn: str, cap
     ("state", "code"), [("53100", "UNAVAILABLE"), ("53200", "OVERLOADED"), ("58030", "UNAVAILABLE")]
 )
 async def test_a_write_for_which_the_server_lacks_something_is_told_and_changes_nothing(
-    demo_copy_dsn: str, state: str, code: str, caplog: pytest.LogCaptureFixture
+    demo_copy_dsn: str, state: str, code: str, caplog: pytest.LogCaptureFixture, copy_connection: asyncpg.Connection
 ) -> None:
     """A trigger says what a full disk would: the words and the code are the server's."""
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute(
+    await copy_connection.execute(
         f"""
         CREATE FUNCTION lack() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'could not extend file "base/1/secret"' USING ERRCODE = '{state}'; END $$;
@@ -430,16 +439,16 @@ async def test_a_write_for_which_the_server_lacks_something_is_told_and_changes_
         assert told_once(response, code, caplog, state)
         assert "secret" not in response.text
         assert response.json()["errors"][0]["message"].endswith("Nothing was changed.")
-        await connection.execute("DROP TRIGGER lack ON carriers")
+        await copy_connection.execute("DROP TRIGGER lack ON carriers")
         assert (await Load(app, demo_copy_dsn).write("Comet")).status_code == 200
-    await connection.close()
 
 
-async def test_a_server_without_a_connection_left_is_told(demo_copy_dsn: str, caplog: pytest.LogCaptureFixture) -> None:
-    connection = await asyncpg.connect(demo_copy_dsn)
+async def test_a_server_without_a_connection_left_is_told(
+    demo_copy_dsn: str, caplog: pytest.LogCaptureFixture, copy_connection: asyncpg.Connection
+) -> None:
     role = f"waybill_few_{os.getpid()}"
-    await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'few' CONNECTION LIMIT 2")
-    await connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    await copy_connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'few' CONNECTION LIMIT 2")
+    await copy_connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
     try:
         address = demo_copy_dsn.rpartition("@")[2]
         async with (
@@ -454,8 +463,7 @@ async def test_a_server_without_a_connection_left_is_told(demo_copy_dsn: str, ca
             await asyncio.wait([asking])
         assert told_once(response, "OVERLOADED", caplog, "53300")
     finally:
-        await connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
-        await connection.close()
+        await copy_connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 async def test_a_server_that_is_gone_is_told_and_found_again(own: Server) -> None:
@@ -487,11 +495,9 @@ async def test_what_was_read_is_shown_beside_what_was_not(demo_copy_dsn: str) ->
     assert ids[0] == ids[1]
 
 
-async def test_a_defect_is_still_a_defect(demo_copy_dsn: str) -> None:
+async def test_a_defect_is_still_a_defect(demo_copy_dsn: str, copy_connection: asyncpg.Connection) -> None:
     async with running(settings_for(demo_copy_dsn)) as app:
-        connection = await asyncpg.connect(demo_copy_dsn)
-        await connection.execute("ALTER TABLE shipments RENAME TO lost")
-        await connection.close()
+        await copy_connection.execute("ALTER TABLE shipments RENAME TO lost")
         response = await Load(app, demo_copy_dsn).post(SHIPMENTS)
     assert response.status_code == 200
     [error] = response.json()["errors"]

@@ -12,6 +12,8 @@ from app.postgres.events import Tables
 from sql import Visibility, load
 
 HEADER = "x-storefront-key"
+# What refusals tell of it, in whatever protocol.
+DESCRIBED = {"header_name": "X-STOREFRONT-KEY", "key_type": "shop"}
 
 # What sql/storefront_key.sql reads, by the digest of the key.
 STOREFRONTS = Tables[bytes, asyncpg.Record]("storefront_keys", "channels")

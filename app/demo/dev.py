@@ -6,12 +6,10 @@ from pathlib import Path
 
 from app.demo import embedded
 from app.settings import Settings
+from sql.advisory_lock import AdvisoryLock
 
 GENERATED_ORDERS = 2_000
 GENERATOR_SEED = 1
-
-# Held while generating, so that two servers that start together do not both do it; the number is arbitrary and ours.
-_LOCK = 0x57A1B113
 
 # Who the demo's tokens speak for: the fixtures' partner key and their contact, by id. Staff are no rows.
 SUBJECTS = {"staff": "staff:1", "partner": "partner:1", "contact": "contact:4"}
@@ -80,7 +78,7 @@ async def _generate_once(dsn: str) -> None:
 
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_lock($1)", AdvisoryLock.GENERATED_ORDERS)
         if await connection.fetchval("SELECT EXISTS (SELECT FROM orders OFFSET $1::int - 1)", GENERATED_ORDERS):
             return
         for seed in range(GENERATOR_SEED, GENERATOR_SEED + 10):

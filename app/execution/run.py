@@ -135,7 +135,7 @@ class Run:
     async def alone(self, field: Field) -> dict[str, Any]:
         """The whole run of a plan that has `alone`: the answer, for which no layer is made. Raises `BailOut`."""
         arguments = self._arguments(field)
-        info = self._info(field)
+        info = self.info(field)
         info.path = Path(None, field.key, self.plan.root.type.name)
         try:
             values = [await field.resolver(self._root_value, info, **arguments)]
@@ -176,7 +176,7 @@ class Run:
         if type_.resolve_type is None:
             raise BailOut
         try:
-            name = type_.resolve_type(value, self._info(of), type_)
+            name = type_.resolve_type(value, self.info(of), type_)
         except Exception:
             raise BailOut from None
         if isinstance(name, CoroutineType):
@@ -212,7 +212,7 @@ class Run:
         assert field.bulk is not None  # noqa: S101
         arguments = self._arguments(field)
         try:
-            values = field.bulk(layer.sources, self._info(field), **arguments)
+            values = field.bulk(layer.sources, self.info(field), **arguments)
         except Exception as error:
             layer.resolved[field.key] = [Failure(error)] * len(layer.sources)
             raise BailOut from None
@@ -229,7 +229,7 @@ class Run:
         layer.resolved[field.key] = values
         for index, source in enumerate(layer.sources):
             try:
-                values[index] = resolver(source, self._info(field, (layer, index)), **arguments)
+                values[index] = resolver(source, self.info(field, (layer, index)), **arguments)
             except Exception as error:
                 values[index] = Failure(error)
                 raise BailOut from None
@@ -244,7 +244,7 @@ class Run:
         except Exception:
             raise BailOut from None
 
-    def _info(self, field: Field, place: tuple[Layer, int] | None = None) -> Info:
+    def info(self, field: Field, place: tuple[Layer, int] | None = None) -> Info:
         own = (field.name, field.nodes, field.definition.type, field.parent_type, None)
         info = tuple.__new__(Info, own + self._shared)
         info.ahead = field

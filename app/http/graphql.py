@@ -280,9 +280,8 @@ def _refusal_headers(error: RequestRefused) -> dict[str, str]:
 def _key_refusal(error: StorefrontKeyRequired | StorefrontKeyInvalid) -> Reply:
     body = {
         "message": error.message,
-        "error": "missing_key" if isinstance(error, StorefrontKeyRequired) else "invalid_key",
-        "header_name": "X-STOREFRONT-KEY",
-        "key_type": "shop",
+        "error": error.kind,
+        **storefront_key.DESCRIBED,
         "errors": [{"message": error.message, "extensions": error.extensions}],
     }
     return reply(body, error.status, headers=_VARY)

@@ -263,7 +263,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
                 places.append(f"{place}.code")
         if len(set(codes)) < len(codes):  # B-54
             again = next(n for n, code in enumerate(codes) if code in codes[:n])
-            raise Refused(places[again], f"{_quoted(codes[again][1])} stands here twice")
+            raise Refused(places[again], f"{_quoted(codes[again][1])} is a duplicate")
 
 
 Record = Channel | Carrier | Order
@@ -344,7 +344,7 @@ def _refuse_unknown(path: str, value: str, known: set[str] | frozenset[str], nou
 def _refuse_repeated(path: str, values: list[Any]) -> None:
     if len(set(values)) < len(values):
         again = next(n for n, value in enumerate(values) if value in values[:n])
-        raise Refused(path.format(again), f"{_quoted(values[again])} stands here twice")
+        raise Refused(path.format(again), f"{_quoted(values[again])} is a duplicate")
 
 
 def _refuse_strange_date(path: str, moment: datetime | None) -> None:

@@ -15,6 +15,7 @@ import asyncpg
 import sql
 from app.importer import price
 from app.importer.records import Carrier, Channel, Known, Order, Record, Refused
+from sql.advisory_lock import AdvisoryLock
 
 _LIMIT = 10**12  # numeric(14, 2)
 _ATTEMPTS = 4
@@ -183,7 +184,7 @@ async def _transact(connection: asyncpg.Connection, batch: dict[int, Staged]) ->
 
 
 async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Outcome:
-    await connection.execute(_text("take_turn"))
+    await connection.execute(_text("take_turn"), AdvisoryLock.IMPORT)
     outcome = Outcome()
     for staged in batch.values():
         if not isinstance(staged.record, Order):

@@ -113,15 +113,22 @@ class Database:
 
     async def has_committed(self, transaction_id: str) -> bool | None:
         """Whether a transaction whose end was not heard of has; None where that cannot be found out in a moment."""
+        # Who asks may have been cancelled already: before Python 3.11.3 `asyncio.timeout` takes that for its own end.
+        asking = asyncio.create_task(self._outcome(transaction_id))
         try:
-            async with asyncio.timeout(_OUTCOME_SECONDS):
-                while True:
-                    [row] = await self.fetch(SQL.outcome, _OURS, transaction_id=transaction_id)
-                    if row["outcome"] != "in progress":
-                        return None if row["outcome"] is None else row["outcome"] == "committed"
-                    await asyncio.sleep(_OUTCOME_PAUSE_SECONDS)
-        except Exception:  # whatever it is, nothing is known
-            return None
+            await asyncio.wait([asking], timeout=_OUTCOME_SECONDS)
+        finally:
+            asking.cancel()
+        await asyncio.wait([asking])
+        # Whatever was raised, nothing is known.
+        return None if asking.cancelled() or asking.exception() else asking.result()
+
+    async def _outcome(self, transaction_id: str) -> bool | None:
+        while True:
+            [row] = await self.fetch(SQL.outcome, _OURS, transaction_id=transaction_id)
+            if row["outcome"] != "in progress":
+                return None if row["outcome"] is None else row["outcome"] == "committed"
+            await asyncio.sleep(_OUTCOME_PAUSE_SECONDS)
 
     async def close(self) -> None:
         await self.events.close()

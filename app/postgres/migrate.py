@@ -23,6 +23,7 @@ from app.postgres.connect import CONNECT_SECONDS, Connector
 from app.postgres.locks import Verdict, judge
 from app.postgres.steps import Kind, Step, StepError, steps
 from sql import Reach, Statement, load
+from sql.advisory_lock import AdvisoryLock
 
 T = TypeVar("T")
 
@@ -32,9 +33,6 @@ LOCK_SECONDS = 1.0
 # Growing to the last one, which is taken again and again: three minutes in all.
 PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, *[8.0] * 18)
 _ASK_SECONDS = 0.1
-
-# Held while migrating, so that several processes that start at once do not collide; the number is arbitrary and ours.
-_LOCK = 0x57A1B111
 
 _WAITED_IN_VAIN = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 _SHARED = (
@@ -157,7 +155,7 @@ def _checksum(text: str) -> str:
 async def _take_turn(connection: asyncpg.Connection, tell: Tell) -> None:
     """Returns when no other process migrates. The turn ends with the session."""
     is_told = False
-    while not await _value(connection, SQL.try_lock, lock=_LOCK):
+    while not await _value(connection, SQL.try_lock, lock=AdvisoryLock.MIGRATION):
         if not is_told:
             tell("another process migrates: waiting for it")
             is_told = True

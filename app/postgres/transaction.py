@@ -27,6 +27,7 @@ from app.errors import (
 from app.postgres.database import Database
 from app.postgres.faults import Loss, fault_of, loss_of
 from sql import Reach, Statement, Visibility, load
+from sql.advisory_lock import AdvisoryLock
 
 SQL = load("write")
 ORDER = load("order")
@@ -141,7 +142,9 @@ class Transaction:
         where the answer shows what the caller may not see any more.
         """
         self._key, self._visibility = key, visibility
-        [claim] = await self.fetch(SQL.claim_key, _OURS, actor=self._actor, key=key.text)
+        [claim] = await self.fetch(
+            SQL.claim_key, _OURS, actor=self._actor, key=key.text, lock=AdvisoryLock.IDEMPOTENCY_KEY
+        )
         if not claim["is_claimed"]:
             raise Conflict("A request with this idempotency key is being answered at this moment.")
         # A statement of its own, so that it sees what the last holder of the key has committed.

@@ -52,24 +52,24 @@ class PlannedType(ObjectType):
 
 @dataclass(frozen=True)
 class Access:
-    """Who may have the rows of a relation, of those who see their parent: all, or those who hold `scope`.
+    """Who may have the rows of a relation, of those who see their parent: all, or those who hold `permission`.
 
     To others they are an empty list if `or_empty`, and else the error `Forbidden`. This is the only place that says so:
     resolvers and plans alike ask here.
     """
 
-    scope: str | None
+    permission: str | None
     or_empty: bool = False
 
     def is_granted(self, context: Context) -> bool:
-        return self.scope is None or context.may(self.scope)
+        return self.permission is None or context.may(self.permission)
 
     def withholds(self, context: Context) -> bool:
         """Whether an empty list takes the place of the rows. Raises `NotAuthenticated` or `Forbidden`."""
         if self.is_granted(context):
             return False
         if not self.or_empty:
-            context.require(self.scope)
+            context.require(self.permission)
         return True
 
 
@@ -97,13 +97,15 @@ def relation(batch: Batch, key: str, access: Access) -> RelationPlan:
         resolve=resolve,
         bulk=bulk,
         available=available,
-        is_open=everybody if access.scope is None else access.is_granted,
+        is_open=everybody if access.permission is None else access.is_granted,
         related=Related(Relation(batch, key), key, _cached(batch)),
     )
 
 
 def _cached(batch: Batch) -> Cached | None:
-    return (lambda context: context.held(batch)) if batch.tables else None
+    if not batch.tables:
+        return None
+    return lambda context: context.held(batch)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 import sql
+from app.auth.storefront_key import DESCRIBED
 from app.context import Context
 from app.errors import (
     CustomerOrderNotFound,
@@ -175,13 +176,8 @@ def not_allowed(method: str, allowed: str) -> Response:
 
 def _key_refusal(error: StorefrontKeyRequired | StorefrontKeyInvalid) -> Response:
     if isinstance(error, StorefrontKeyInvalid):
-        return reply({"message": "Invalid or inactive shop API key", "error": "invalid_key"}, 403)
-    body = {
-        "message": "X-STOREFRONT-KEY header is required",
-        "error": "missing_key",
-        "header_name": "X-STOREFRONT-KEY",
-        "key_type": "shop",
-    }
+        return reply({"message": "Invalid or inactive shop API key", "error": error.kind}, 403)
+    body = {"message": "X-STOREFRONT-KEY header is required", "error": error.kind, **DESCRIBED}
     return reply(body, 401)
 
 

@@ -191,3 +191,16 @@ def test_migrate_checks_what_would_block(command_line: CommandLine, fresh_dsn: s
 )
 def test_wrong_usage_ends_with_2(command_line: CommandLine, arguments: tuple[str, ...]) -> None:
     assert command_line.run(*arguments).returncode == 2
+
+
+def test_explain_needs_no_database_and_says_what_is_wrong(command_line: CommandLine, tmp_path: Path) -> None:
+    document = tmp_path / "order.graphql"
+    document.write_text("query($id: Int!) { order(orderId: $id) { id } }")
+    explained = command_line.run("explain", str(document), "--variables", '{"id": 1}', DATABASE_URL="nowhere")
+    assert (explained.returncode, explained.stderr) == (0, "")
+    assert "FROM orders o" in explained.stdout
+    refused = command_line.run("explain", str(document))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "--variables" in refused.stderr
+    assert command_line.run("explain", str(document), "--variables", "[1]").returncode == 2
+    assert command_line.run("explain", str(tmp_path / "missing.graphql")).returncode == 1

@@ -65,7 +65,7 @@ def refuse_repeated(values: Sequence[Any], argument: str) -> None:
     """`argument` has a place for the number of a value: `input.items.{}.code`. Raises `ValidationError`."""
     for place, value in enumerate(values):
         if value in values[:place]:
-            raise ValidationError(argument.format(place), "stands here twice")
+            raise ValidationError(argument.format(place), "must not be repeated")
 
 
 def require_version(row: Any, version: int | None) -> None:

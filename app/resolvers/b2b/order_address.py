@@ -2,19 +2,20 @@
 
 from typing import Any
 
-from ariadne import ObjectType, QueryType
+from ariadne import QueryType
 
 import sql
 from app.context import Info
 from app.errors import OrderAddressNotFound, OrderNotFound
+from app.resolvers.field_plan import WITH_PARENT, PlannedType, computed, relation
 from loaders.order_address import order_addresses_by_order
 
 SQL = sql.load("order_address")
 ORDER = sql.load("order")
 
 query = QueryType()
-order = ObjectType("Order")
-address = ObjectType("Address")
+order = PlannedType("Order")
+address = PlannedType("Address")
 
 
 @query.field("orderAddress")
@@ -41,9 +42,7 @@ async def resolve_order_addresses(
     return await _addresses(info, orderId, type)
 
 
-@order.field("orderAddresses")
-async def resolve_order_order_addresses(row: Any, info: Info) -> Any:
-    return await _addresses(info, row["id"], None)
+order.set_plan("orderAddresses", relation(order_addresses_by_order, "id", WITH_PARENT))
 
 
 @order.field("addresses")
@@ -60,15 +59,8 @@ async def _addresses(info: Info, order_id: int, kind: str | None) -> list[Any]:
     return [row for row in rows if kind is None or row["type"] == kind]
 
 
-@address.field("isDefault")
-def resolve_address_is_default(_row: Any, _info: Info) -> str:
-    """An order's address is a copy of its own, never the default of an address book."""
-    return "N"
-
-
-@address.field("active")
-def resolve_address_active(_row: Any, _info: Info) -> str:
-    return "Y"
-
+# An order's address is a copy of its own, never the default of an address book.
+address.set_plan("isDefault", computed(lambda: "N"))
+address.set_plan("active", computed(lambda: "Y"))
 
 bindables = [query, order, address]

@@ -16,7 +16,18 @@ from app.demo import fixtures
 from app.http.body import read_body
 from app.http.deadline import Deadlines, Ending, Work
 from app.http.state import STATE, State
-from tests.conftest import FAR_TOO_LONG, NEVER, Aging, credentials, locked, running, settings_for, until, until_waiting
+from tests.conftest import (
+    FAR_TOO_LONG,
+    NEVER,
+    Aging,
+    calling,
+    credentials,
+    locked,
+    running,
+    settings_for,
+    until,
+    until_waiting,
+)
 
 SHIPMENTS = "{ shipments(input: {offset: 1}) { items { id } } }"
 SHIPMENT = '{ shipment(id: "65ad4404-88a6-4f97-9325-34a3a35f1dfc") { id } }'
@@ -35,7 +46,7 @@ async def ask(
     app: Starlette, dsn: str, method: str, path: str, viewer: str = "staff", **request: Any
 ) -> httpx.Response:
     headers = credentials(viewer, settings_for(dsn)) | request.pop("headers", {})
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client:
+    async with calling(app) as client:
         async with asyncio.timeout(FAR_TOO_LONG):
             return await client.request(method, path, headers=headers, **request)
 

@@ -35,12 +35,12 @@ async def app(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
 
 
 @pytest.fixture
-async def holder(demo_copy_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+async def holder(copy_connection: asyncpg.Connection) -> asyncpg.Connection:
     """Has locked tables, until it is closed: nobody reads shipments and codes, and nobody writes carriers."""
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute("BEGIN; LOCK TABLE shipments, track_and_traces; LOCK TABLE carriers IN EXCLUSIVE MODE")
-    yield connection
-    await connection.close()
+    await copy_connection.execute(
+        "BEGIN; LOCK TABLE shipments, track_and_traces; LOCK TABLE carriers IN EXCLUSIVE MODE"
+    )
+    return copy_connection
 
 
 def request(dsn: str, query: str, viewer: str = "staff", *, headers: str = "", **variables: Any) -> bytes:

@@ -8,7 +8,7 @@ from app.http import health
 from app.postgres.database import Database
 from app.rest import export
 from app.telemetry import OUTCOMES
-from tests.conftest import KEY_HEADER, credentials, running, settings_for
+from tests.conftest import KEY_HEADER, calling, credentials, running, settings_for
 
 
 async def test_an_unknown_path_is_404_in_the_shape_of_all_errors(client: httpx.AsyncClient) -> None:
@@ -111,16 +111,15 @@ async def test_metrics_count_exports_by_outcome(client: httpx.AsyncClient, demo_
     assert (await requests(client, "export"))["unavailable"] == 1
 
 
-async def test_metrics_count_requests_over_the_limit_of_a_key(demo_copy_dsn: str) -> None:
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute("UPDATE storefront_keys SET requests_per_minute = 1")
-    await connection.close()
+async def test_metrics_count_requests_over_the_limit_of_a_key(
+    demo_copy_dsn: str, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("UPDATE storefront_keys SET requests_per_minute = 1")
     headers = credentials("stranger", settings_for(demo_copy_dsn))
-    async with running(settings_for(demo_copy_dsn)) as app:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test", headers=headers) as client:
-            for _ in range(3):
-                await client.post("/api/graphql", json={"query": "{ __typename }"})
-            await client.get("/api/shop/customer-orders")
-            assert await requests(client, "graphql") == {**NONE, "ok": 1, "refused": 2}
-            assert await requests(client, "rest") == {**NONE, "refused": 1}
+    async with running(settings_for(demo_copy_dsn)) as app, calling(app) as client:
+        client.headers.update(headers)
+        for _ in range(3):
+            await client.post("/api/graphql", json={"query": "{ __typename }"})
+        await client.get("/api/shop/customer-orders")
+        assert await requests(client, "graphql") == {**NONE, "ok": 1, "refused": 2}
+        assert await requests(client, "rest") == {**NONE, "refused": 1}

@@ -17,7 +17,8 @@ import sql
 from app.errors import OutcomeUnknown
 from app.postgres.transaction import Shown
 from sql import Reach, Statement
-from tests.conftest import FAR_TOO_LONG, Aging, credentials, running, settings_for, until, until_blocked
+from sql.advisory_lock import AdvisoryLock
+from tests.conftest import FAR_TOO_LONG, Aging, calling, credentials, running, settings_for, until, until_blocked
 from tests.proxy import Proxy, proxied
 from tests.statements import nouns
 
@@ -26,8 +27,6 @@ mutation ($name: String!) {
   carrierCreate(input: {channelId: 1, name: $name, type: DELIVERY, descriptions: []}) { id name }
 }
 """
-# Held while a transaction takes its place in the feed, at its end: see 0005_writes.sql.
-FEED_LOCK = 1470275860
 COMMIT = b"COMMIT\0"
 
 
@@ -38,7 +37,7 @@ class Caller:
         self._headers = credentials("logistics", settings_for(dsn))
 
     async def create(self, name: str = "Comet", **headers: str) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://waybill.test") as client:
+        async with calling(self.app) as client:
             body = {"query": CREATE, "variables": {"name": name}}
             return await client.post("/graphql", json=body, headers={**self._headers, **headers})
 
@@ -56,10 +55,8 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def store(demo_copy_dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(demo_copy_dsn)
-    yield connection
-    await connection.close()
+def store(copy_connection: asyncpg.Connection) -> asyncpg.Connection:
+    return copy_connection
 
 
 async def made(store: asyncpg.Connection, name: str = "Comet") -> int:
@@ -204,7 +201,9 @@ async def test_a_write_that_takes_too_long_is_taken_back(
 async def test_a_write_that_takes_too_long_in_its_commit_is_taken_back(
     caller: Caller, deadlines: Aging, store: asyncpg.Connection
 ) -> None:
-    response = await blocked_by(f"SELECT pg_advisory_xact_lock({FEED_LOCK})", caller, deadlines, store)
+    response = await blocked_by(
+        f"SELECT pg_advisory_xact_lock({AdvisoryLock.FEED_POSITION:d})", caller, deadlines, store
+    )
     assert (response.status_code, error(response)["extensions"]["code"]) == (503, "TIMEOUT")
     assert error(response)["message"].endswith("Nothing was changed.")
     assert await made(store) == 0

@@ -259,11 +259,10 @@ class Caller:
 
 
 @pytest.fixture
-async def copy(demo_copy_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Starlette]:
-    """The real application on a demo database of its own, with batches so small that there are many."""
+def copy(copy: Starlette, monkeypatch: pytest.MonkeyPatch) -> Starlette:
+    """Its batches are so small that there are many."""
     monkeypatch.setattr(export, "_BATCH_ROWS", 10)
-    async with running(settings_for(demo_copy_dsn)) as app:
-        yield app
+    return copy
 
 
 def idle(app: Starlette) -> bool:

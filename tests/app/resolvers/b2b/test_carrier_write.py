@@ -215,13 +215,13 @@ async def test_carrier_of_another_version_is_a_conflict(
     assert await written(document, viewer="editor", id=carrier_id, ifVersion=1, **given)
 
 
-async def test_a_writer_reads_at_once_what_it_wrote(demo_copy_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_writer_reads_at_once_what_it_wrote(
+    demo_copy_dsn: str, monkeypatch: pytest.MonkeyPatch, copy_connection: asyncpg.Connection
+) -> None:
     """However late the database tells of it: here it never does."""
     monkeypatch.setattr(events, "BEAT_SECONDS", 3600)
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute("DROP TRIGGER carriers_tell ON carriers")
-    await connection.execute("DROP TRIGGER carrier_descriptions_tell ON carrier_descriptions")
-    await connection.close()
+    await copy_connection.execute("DROP TRIGGER carriers_tell ON carriers")
+    await copy_connection.execute("DROP TRIGGER carrier_descriptions_tell ON carrier_descriptions")
     async with running(settings_for(demo_copy_dsn)) as app, posting(app, demo_copy_dsn) as post:
         before = await read(post, POSTNL)
         changes = {"name": "PostNL B.V.", "descriptions": [{"language": "NL", "value": "Post"}]}
