@@ -113,14 +113,17 @@ def _refuse_part_of_channel(viewer: Viewer) -> None:
 
 
 def _channel(viewer: Viewer, channel_id: int | None) -> int | None:
-    """The channel of a new carrier; None for all of them. Raises `ValidationError`."""
+    """The channel of a new carrier; None for all of them. Raises `ValidationError`.
+
+    The contract's clients know nothing of channels (B-55), so a partner of several gives it to its first.
+    """
     if channel_id is not None:
         return _own_channel(viewer, channel_id)
     if viewer.kind is Kind.STAFF:
         return None
-    if len(viewer.visibility.channel_ids) != 1:
-        raise ValidationError("input.channelId", "must be given: the key is of several channels")
-    return viewer.visibility.channel_ids[0]
+    if not viewer.visibility.channel_ids:
+        raise ValidationError("input.channelId", _NO_CHANNEL)
+    return min(viewer.visibility.channel_ids)
 
 
 def _other_channel(viewer: Viewer, channel_id: int | None) -> int | None:
