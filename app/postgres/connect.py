@@ -65,6 +65,19 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no ty
         """
         self._stmt_cache: Any = _Statements(self._stmt_cache, limit)
 
+    async def _introspect_types(self, typeoids: Any, timeout: float | None) -> Any:  # noqa: ASYNC109  as asyncpg has it
+        """What asyncpg asks about types of the schema when a connection meets them first.
+
+        It switches JIT off before, for compiling this statement takes seconds, and on again afterwards. A pooler may
+        hand each of the three to another session: it hands a transaction to one.
+        """
+        if self.is_in_transaction():
+            return await super()._introspect_types(typeoids, timeout)
+        await self.execute("BEGIN")
+        types = await super()._introspect_types(typeoids, timeout)
+        await self.execute("COMMIT")
+        return types
+
 
 class _Statements(_StatementCache):  # type: ignore[misc]
     """asyncpg's own cache, which bounds the number of statements, with a bound of what they take."""
