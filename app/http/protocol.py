@@ -102,6 +102,7 @@ class Protocol(HttpToolsProtocol):
     _refusal: RequestRefused | None = None
     _discarded_bytes = 0
     _arrived = 0  # at a time
+    _pipelined_bytes = 0  # since requests wait for the answer of another
 
     def __init__(self, *arguments: Any, bounds: Bounds | None = None, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -218,6 +219,7 @@ class Protocol(HttpToolsProtocol):
             self._discard(data)
             return
         self._arrived = len(data)
+        self._pipelined_bytes = self._pipelined_bytes + len(data) if self.pipeline else 0
         coming = self.cycle if self.cycle is not None and self.cycle.more_body else None
         body_bytes = self._body_bytes
         try:
@@ -230,6 +232,8 @@ class Protocol(HttpToolsProtocol):
             self._refuse(_refusal_of(error))
         except RequestRefused as refusal:
             self._refuse(refusal)
+        if self.pipeline:
+            self._read_on()
         cycle, self._arriving = self._arriving, None
         if cycle is None or self.transport.is_closing():
             return
@@ -237,6 +241,12 @@ class Protocol(HttpToolsProtocol):
         running = cycle.run_asgi(self.app) if answering is None else cycle.answer(answering)
         cycle.task = self.loop.create_task(running)
         self.tasks.add(cycle.task)
+
+    def _read_on(self) -> None:
+        """uvicorn stops reading while requests wait, and so does not notice that their caller leaves."""
+        is_room = self._pipelined_bytes <= HIGH_WATER_LIMIT and len(self.pipeline) < _MOST_PIPELINED // 2
+        if is_room and self._refusal is None:
+            self.flow.resume_reading()
 
     def _feed(self, data: bytes) -> None:
         try:

@@ -328,6 +328,18 @@ async def test_a_hundred_requests_may_wait_on_a_connection() -> None:
         assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200"] * 101 + [b"400"]
 
 
+async def test_what_waits_on_a_connection_is_bounded_in_bytes() -> None:
+    """More than that is not read before it is its turn, and none of it is lost."""
+    large = POST.replace(b"Length: 4", b"Length: 60000").replace(b"body", b"x" * 60_000)
+    async with serve(echo_slowly) as served, served.connect() as client:
+        for _ in range(40):
+            client.writer.write(large)
+        await asyncio.sleep(0.05)
+        for _ in range(40):
+            assert (await client.answer(b"")).endswith(b'x"}')
+        assert b'"body":""' in await client.answer(GET)
+
+
 async def test_trailers_are_no_headers() -> None:
     async with serve(echo) as served, served.connect() as client:
         answer = await client.answer(CHUNKED + b"0\r\napikey: stolen\r\n\r\n")
