@@ -13,13 +13,14 @@ import hypothesis_graphql
 import orjson
 import pytest
 from graphql import GraphQLError, GraphQLObjectType, GraphQLSchema, build_schema, get_named_type, is_list_type
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import OrderNotFound
 from app.execution.document import RequestErrors
 from app.execution.execute import Engine
 from app.settings import Limits
+from tests.fuzz import fuzz
 
 SDL = """
 interface Named { name: String! }
@@ -149,6 +150,23 @@ def runs(world: World) -> Iterator[Engine]:
     yield Engine(world.schema, Limits())
 
 
+# Several errors, of values that were there at once and of others that came late, in one field and in several.
+LATE = [
+    (2044, "{ named { ... on Cat { enemies { id } } ... on Dog { mood age } } }"),
+    (0, "mutation { bark(loud: true) { friend { enemies { friend { name good } } } seen } }"),
+    (10**6, "{ cats(first: 1000000) { enemies { mood } } things { ... on Dog { name owner { address } } } }"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("seed", "document"), LATE)
+async def test_errors_come_in_the_order_of_graphql_core(world: World, seed: int, document: str) -> None:
+    world.seed, world.oddity = seed, 25
+    plain, planned = [(await engine.run(engine.prepare(document), {}, None, "r")).body for engine in runs(world)]
+    assert len(plain["errors"]) > 1
+    assert planned == plain
+
+
 # graphql-core drops the coroutines of siblings where a field fails at once.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("oddity", [0, 3, 25])
@@ -161,18 +179,18 @@ def test_a_plan_answers_as_graphql_core_does(world: World, oddity: int) -> None:
             operation = engine.prepare(document)
             return orjson.dumps((await engine.run(operation, {}, None, "r")).body)
 
-        @given(hypothesis_graphql.from_schema(SDL), st.integers(0, 10**6))
-        @settings(
-            max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-        )
-        def compare(document: str, seed: int) -> None:
-            world.seed, world.oddity = seed, oddity
-            try:
-                expected = runner.run(answer(plain, document))
-            except RequestErrors:  # a limit
-                return
-            assert runner.run(answer(planned, document)) == expected
+        def test() -> Callable[[], None]:
+            @given(hypothesis_graphql.from_schema(SDL), st.integers(0, 10**6))
+            def compare(document: str, seed: int) -> None:
+                world.seed, world.oddity = seed, oddity
+                try:
+                    expected = runner.run(answer(plain, document))
+                except RequestErrors:  # a limit
+                    return
+                assert runner.run(answer(planned, document)) == expected
 
-        compare()
+            return compare
+
+        fuzz(test, examples=250, share=1 / 12, title=f"layers, {oddity} % odd")
     assert planned.executions["layered"] > 20
     assert (planned.executions["replay"] > 0) == (oddity > 0)
