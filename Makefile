@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check conformance fuzz clients lint format token migrate schema bench lock clean
+.PHONY: help run test check conformance fuzz clients lint format token migrate where schema bench lock clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,12 +46,15 @@ token: $(READY) ## print a token: make -s token VIEWER=staff|partner|contact|cus
 migrate: $(READY) ## bring the database at DATABASE_URL to the newest schema
 	@exec $(RUN) -m app migrate
 
+where: $(READY) ## print the whole way of a field: make -s where FIELD=trackingUrl (or Type.field)
+	@$(RUN) -m tests.where "$(FIELD)"
+
 schema: $(READY) ## write the schema that the migrations make to sql/schema.sql
 	@exec $(RUN) -m tests.sql.schema
 
-bench: $(READY) ## measure speed and cost; PEERS=DIR SERVERS=A,B SCALE=1 PROFILE=1 PUBLISH=1 (see bench/README.md)
+bench: $(READY) ## measure speed and cost; PEERS=DIR SERVERS=A,B SCALE=1 COLD=N PROFILE=1 PUBLISH=1 (see bench/README.md)
 	@exec $(RUN) -m bench $(if $(PEERS),--peers '$(PEERS)') $(if $(SERVERS),--servers '$(SERVERS)') \
-		$(if $(SCALE),--scale) $(if $(PROFILE),--profile) $(if $(PUBLISH),--publish) $(ARGS)
+		$(if $(SCALE),--scale) $(if $(COLD),--cold '$(COLD)') $(if $(PROFILE),--profile) $(if $(PUBLISH),--publish) $(ARGS)
 
 lock: $(READY) ## resolve pyproject.toml anew into requirements.lock, for every platform
 	@$(RUN) -m pip install --quiet 'uv>=0.9'

@@ -13,11 +13,14 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import nullcontext
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.demo import dev
 from app.demo.embedded import EmbeddedError
 from app.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from app.postgres.locks import Verdict
 
 T = TypeVar("T")
 
@@ -57,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(command=_serve, serves=True)
 
     migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
+    migrate.add_argument(
+        "--check",
+        action="store_true",
+        help="change nothing, and say of each missing step which locks it takes and who waits; the exit status is 1"
+        " where somebody waits longer than a moment",
+    )
     migrate.set_defaults(command=_migrate)
 
     import_ = commands.add_parser("import", help="read orders and shipments from files of NDJSON")
@@ -118,12 +127,26 @@ def _serve(_options: argparse.Namespace) -> None:
     _answer(settings, listener)
 
 
-def _migrate(_options: argparse.Namespace) -> None:
-    from app.postgres.migrate import migrate
+def _migrate(options: argparse.Namespace) -> int:
+    from app.postgres.migrate import check, migrate
 
     with dev.database(os.environ) as dsn:
-        applied = _run(migrate(dsn), dsn)
+        if options.check:
+            return _tell_locks(_run(check(dsn), dsn))
+        applied = _run(migrate(dsn, lambda line: print(line, file=sys.stderr, flush=True)), dsn)
     print("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+    return 0
+
+
+def _tell_locks(verdicts: "Sequence[tuple[str, str, Verdict]]") -> int:
+    """One line for each missing step. The exit status: 1 if any blocks."""
+    for migration, step, verdict in verdicts:
+        locks = ", ".join(f"{mode} on {table}" for table, mode in sorted(verdict.locks.items()))
+        place = f"{migration}: {step}" if step else migration
+        print(f"{place}: {'BLOCKS, ' if verdict.blocks else ''}{verdict.words}{f' ({locks})' if locks else ''}")
+    if not verdicts:
+        print("nothing to apply")
+    return int(any(verdict.blocks for _, _, verdict in verdicts))
 
 
 def _import(options: argparse.Namespace) -> int:

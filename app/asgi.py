@@ -1,7 +1,7 @@
 """The composition root: settings in, application out. Nothing else knows all the parts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -9,19 +9,19 @@ from typing import Any
 
 from graphql import GraphQLSchema
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.login import Logins
 from app.auth.password import Passwords
-from app.auth.storefront_key import find_storefront_key
+from app.auth.storefront_key import Storefront, find_storefront
 from app.auth.token import Tokens
-from app.auth.viewer import CREDENTIALS, Viewer, authenticate, identify
+from app.auth.viewer import authenticate
+from app.cache import Cache
 from app.context import Context
 from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable
 from app.execution.execute import Engine
@@ -29,12 +29,13 @@ from app.execution.schema import build
 from app.http import health
 from app.http.address import client_address
 from app.http.cors import CrossOrigin, Origins, WholeCrossOrigin
-from app.http.deadline import WORK, Deadlines
+from app.http.deadline import Deadlines
 from app.http.graphql import GraphQLEndpoint
 from app.http.index import index
 from app.http.middleware import Counted, Exchange, WholeExchange
 from app.http.rate_limit import Admission, RateLimited, RateLimits
 from app.http.reply import Answering, refusal, reply
+from app.http.state import state_of
 from app.postgres.database import Database
 from app.postgres.lookups import Lookups
 from app.postgres.migrate import migrations
@@ -71,10 +72,12 @@ class Waybill:
         self.is_stopping = False
         self.tokens = Tokens(settings)
         self.rate_limits = RateLimits(settings.redis_url)
-        self.telemetry = Telemetry()
+        self.telemetry = Telemetry(settings.prometheus_multiproc_dir)
+        self.cache = Cache(settings.cache_bytes)
         self.engine = Engine(
             executable_schema(),
             settings.limits,
+            self.cache,
             suggest=settings.development,
             planned=settings.executor == "compiled",
         )
@@ -84,13 +87,15 @@ class Waybill:
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         self._loop = asyncio.get_running_loop()
-        self.db = app.state.db = await until_reachable(lambda: Database.connect(self.settings))
+        self.db = app.state.db = await until_reachable(lambda: Database.connect(self.settings, self.cache))
         await self.db.events.start()
         passwords = Passwords()
         self.lookups = Lookups(self.db.fetch_fused)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
+        health.watch(self.telemetry, self.db, self.engine)
         try:
-            yield
+            async with self.telemetry.shared():
+                yield
         finally:
             self._loop = None
             passwords.close()
@@ -111,46 +116,37 @@ class Waybill:
 
         The storefront key has been looked up by `Admission`. Raises `ServiceUnavailable`.
         """
-        viewer, refused, state = None, None, scope["state"]
-        key = state["storefront_key"]
-        if key is not None and isinstance(key, ServiceUnavailable):
-            raise key
+        viewer, refused, state = None, None, state_of(scope)
+        if isinstance(state.storefront.refusal, ServiceUnavailable):
+            raise state.storefront.refusal
         try:
-            viewer = await self._authenticate(scope["headers"], state["fields"])
+            viewer = await authenticate(scope["headers"], state.fields, self.db, self.tokens)
         except NotAuthenticated as error:
             refused = error.with_traceback(None)  # whose frames would hold the request in a circle
-        is_refused = isinstance(key, NotAuthenticated)
-        context = state[WORK].context = Context(
+        context = state.work.context = Context(
             db=self.db,
-            request_id=state["request_id"],
+            request_id=state.request_id,
             viewer=viewer,
             refusal=refused,
             largest_page=self.settings.limits.page,
             logins=self.logins,
             lookups=self.lookups,
-            channel=None if is_refused else key,
-            key_refusal=key if is_refused else None,
+            storefront=state.storefront,
             address=client_address(scope),
-            idempotency_key=state.get("idempotency_key"),
+            idempotency_key=state.idempotency_key,
         )
         return context
 
-    async def _authenticate(self, headers: list[tuple[bytes, bytes]], fields: Mapping[bytes, bytes]) -> Viewer | None:
-        if len(headers) != len(fields):  # some header came twice
-            return await authenticate(Headers(raw=headers), self.db, self.tokens)
-        key, token = (value if value is None else value.decode("latin-1") for value in map(fields.get, CREDENTIALS))
-        return await identify(key, token, self.db, self.tokens)
-
-    async def find_storefront_key(self, headers: Headers) -> Mapping[str, Any]:
-        key: Mapping[str, Any] = await find_storefront_key(headers, self.db)
-        return key
+    async def find_storefront(self, keys: Sequence[str]) -> Storefront:
+        return await find_storefront(keys, self.db)
 
     async def ready(self, _request: Request) -> Response:
         ready = None if self.is_stopping else await health.readiness(self.db, self.migrations)
         return reply({"status": "not ready"}, 503) if ready is None else reply(ready)
 
-    async def metrics(self, _request: Request) -> Response:
-        return PlainTextResponse(health.metrics(self.telemetry, self.db, self.engine))
+    async def metrics(self, request: Request) -> Response:
+        text, media_type = self.telemetry.exposition(request.headers.get("accept", ""))
+        return Response(text, media_type=media_type)
 
 
 def create_app(settings: Settings) -> "Service":
@@ -158,7 +154,7 @@ def create_app(settings: Settings) -> "Service":
     waybill = Waybill(settings)
     body_bytes = settings.limits.body_bytes
     deadlines = Deadlines(settings.deadline)
-    admission = Admission(waybill.find_storefront_key, waybill.rate_limits)
+    admission = Admission(waybill.find_storefront, waybill.rate_limits)
 
     def endpoint(*, needs_key: bool = False) -> GraphQLEndpoint:
         return GraphQLEndpoint(
@@ -178,6 +174,7 @@ def create_app(settings: Settings) -> "Service":
         waybill.open_context,
         most=max(1, settings.pool_size // 2),
         list_items=settings.limits.list_items,
+        lengths=waybill.engine.documents.lengths,
     )
     # The second path is where the B2B SDK points by itself (B-2).
     graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}

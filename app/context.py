@@ -1,6 +1,7 @@
 """What every resolver gets: who asks, and the rows that they may see."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import cache, cached_property, partial
 from typing import Any
 from weakref import proxy
@@ -9,12 +10,13 @@ import asyncpg
 from graphql import GraphQLResolveInfo
 
 from app.auth.login import Logins
+from app.auth.storefront_key import Storefront
 from app.auth.viewer import Kind, Viewer
-from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated, StorefrontKeyRequired
+from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated
 from app.postgres.database import Database
 from app.postgres.events import Tables, Watched
 from app.postgres.lookups import Lookups
-from app.postgres.transaction import IdempotencyKey, Write
+from app.postgres.transaction import IdempotencyKey, Transaction
 from loaders.batch import Batch, Columns, Coming, Loaders, Row
 from loaders.tree import Bundle, Tree
 from sql import Statement
@@ -24,10 +26,9 @@ class Context:
     """One request.
 
     `largest_page` bounds every list (B-23); `viewer` is None without a credential, and `refusal` says why one that was
-    brought is not accepted. `channel` is the row of the storefront key (see `app.auth.storefront_key`), None without a
-    good one, and `key_refusal` says why. `address` is the client's, empty where there is none. `idempotency_key` is
-    what the caller names a mutation by. `writing` is the request's transaction, None before `write`; whoever runs the
-    request ends it.
+    brought is not accepted. `storefront` is the shop that the request comes from. `address` is the client's, empty
+    where there is none. `idempotency_key` is what the caller names a mutation by. `writing` is the request's
+    transaction, None before `write`.
     """
 
     def __init__(
@@ -40,8 +41,7 @@ class Context:
         refusal: NotAuthenticated | None = None,
         logins: Logins,
         lookups: Lookups,
-        channel: asyncpg.Record | None = None,
-        key_refusal: NotAuthenticated | None = None,
+        storefront: Storefront,
         address: str = "",
         idempotency_key: IdempotencyKey | None = None,
     ) -> None:
@@ -51,12 +51,12 @@ class Context:
         self._viewer = viewer
         self.logins = logins
         self._lookups = lookups
-        self.channel = channel
+        self.storefront = storefront
         self.address = address
         self.refusal = refusal
-        self._key_refusal = key_refusal
         self._idempotency_key = idempotency_key
-        self.writing: Write | None = None
+        self.writing: Transaction | None = None
+        self._transaction: Transaction | None = None
         self._coming: Coming = []
 
     @cached_property
@@ -72,49 +72,60 @@ class Context:
             raise self.refusal or NotAuthenticated()
         return self._viewer
 
-    def require(self, scope: str | None = None) -> Viewer:
-        """The viewer, who holds `scope` if one is named. Raises `NotAuthenticated` or `Forbidden`."""
+    def require(self, permission: str | None = None) -> Viewer:
+        """The viewer, who holds `permission` if one is named. Raises `NotAuthenticated` or `Forbidden`."""
         viewer = self.viewer
-        if scope is not None:
-            if scope not in viewer.scopes:
-                raise Forbidden(f"This needs the scope {scope}.")
+        if permission is not None:
+            if permission not in viewer.permissions:
+                raise Forbidden(f"This needs the scope {permission}.")
             if self.writing is not None:
-                self.writing.shown.scopes.add(scope)
+                self.writing.shown.permissions.add(permission)
         return viewer
-
-    def storefront(self) -> asyncpg.Record:
-        """The row of the storefront key and its channel. Raises `StorefrontKeyRequired` or `StorefrontKeyInvalid`."""
-        if self.channel is None:
-            raise self._key_refusal or StorefrontKeyRequired()
-        return self.channel
 
     def customer(self) -> Viewer:
         """The viewer, who is a customer of the storefront's channel.
 
         Raises `StorefrontKeyRequired`, `StorefrontKeyInvalid` or `CustomerNotLoggedIn`.
         """
-        channel_id, viewer = self.storefront()["channel_id"], self._viewer
-        if viewer is None or viewer.kind is not Kind.CUSTOMER or viewer.scope.channel_ids != (channel_id,):
+        channel_id, viewer = self.storefront.require()["channel_id"], self._viewer
+        if viewer is None or viewer.kind is not Kind.CUSTOMER or viewer.visibility.channel_ids != (channel_id,):
             raise CustomerNotLoggedIn
         return viewer
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         """The rows of `statement` that the viewer may see; see `Database.fetch`. Raises `NotAuthenticated`."""
         source = self.writing or self.db
-        return await source.fetch(statement, self.viewer.scope, **values)
+        return await source.fetch(statement, self.viewer.visibility, **values)
 
-    async def write(self, scope: str, tables: frozenset[str] = frozenset()) -> None:
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """The transaction of what runs within the block, which begins with the first `write`.
+
+        Whoever has the block commits it; what is not committed by its end is taken back.
+        """
+        self._transaction = Transaction(self.db, self.request_id)
+        try:
+            yield self._transaction
+        finally:
+            await self._transaction.close()
+
+    async def write(self, permission: str, tables: frozenset[str] = frozenset()) -> None:
         """Begins to write: from here on all statements of the request run in one transaction.
 
-        A resolver calls it before anything else, and names the `tables` it writes whose rows are kept in memory. Raises
-        what `require` raises, and `WaybillError`s of `Write.claim`.
+        A resolver calls it before anything else, and names the `tables` it writes whose rows are kept in memory. It
+        does not commit: what the caller selects of the result is read after the resolver has returned, and belongs to
+        the same transaction (see `run_mutation`). Raises what `require` raises, and `WaybillError`s of
+        `Transaction.claim`; RuntimeError outside of a block of `transaction`.
         """
-        viewer = self.require(scope)
-        if self.writing is None:
-            self.writing = await Write.begin(self.db, viewer.subject, self.request_id)
-            self.writing.tables = tables
-            if self._idempotency_key is not None:
-                await self.writing.claim(self._idempotency_key, viewer.scope, viewer.scopes)
+        viewer = self.require(permission)
+        if self.writing is not None:
+            return
+        if self._transaction is None:
+            raise RuntimeError("only a mutation writes")
+        await self._transaction.begin(viewer.subject, tables)
+        self.writing = self._transaction
+        if self._idempotency_key is not None:
+            await self.writing.claim(self._idempotency_key, viewer.visibility, viewer.permissions)
 
     async def fetch_tree(
         self,
@@ -132,11 +143,11 @@ class Context:
         nothing is known of what hangs on them, and only they are read; so they are within a transaction. Raises
         `NotAuthenticated`.
         """
-        scope = self.viewer.scope
+        visibility = self.viewer.visibility
         if tree is None or self.writing is not None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
-        known = {**values, **scope.keys}
-        composition = await tree.compose(statement, scope.reach, self.db.columns_of, filters, order, count, known)
+        known, compositions = {**values, **visibility.keys}, self.db.compositions
+        composition = await tree.compose(statement, visibility.reach, compositions, filters, order, count, known)
         if composition is None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         row = await self.db.fetch_fused(composition.fused, composition.values(known))
@@ -151,10 +162,10 @@ class Context:
         """
         viewer, statement = self.viewer, batch.statement
         if tree is not None and self.writing is None:
-            reach, columns_of, known = viewer.scope.reach, self.db.columns_of, viewer.scope.keys
-            composition = await tree.compose(statement, reach, columns_of, frozenset(), (), None, known, batch.column)
+            reach, compositions, known = viewer.visibility.reach, self.db.compositions, viewer.visibility.keys
+            composition = await tree.compose(statement, reach, compositions, frozenset(), (), None, known, batch.column)
             if composition is not None:
-                member = await self._lookups.get(composition, batch, key, viewer.scope, viewer.scopes)
+                member = await self._lookups.get(composition, batch, key, viewer.visibility, viewer.permissions)
                 if member is not None:
                     self._coming.append(member.bundle.hanging)
                 return member
@@ -163,7 +174,9 @@ class Context:
 
     def _kept(self, batch: Batch) -> Watched[Any, Any] | None:
         """A transaction sees what it writes, so it keeps nothing and takes nothing that is kept."""
-        return None if self.writing is not None else self.db.watched(tables_of(batch))
+        if self.writing is not None:
+            return None
+        return self.db.watched(_tables_of(batch), self.viewer.visibility.channels if batch.by_channel else None)
 
     def cancel(self) -> None:
         """Ends what loaders still fetch for a request that is not answered any more."""
@@ -174,17 +187,18 @@ class Context:
         """The rows of one key, gathered with those of its siblings."""
         return self._loaders.load(batch, key)
 
-    def may(self, scope: str) -> bool:
-        """Whether there is a viewer, and it holds `scope`."""
-        if self._viewer is None or scope not in self._viewer.scopes:
+    def may(self, permission: str) -> bool:
+        """Whether there is a viewer, and it holds `permission`."""
+        if self._viewer is None or permission not in self._viewer.permissions:
             return False
         if self.writing is not None:
-            self.writing.shown.scopes.add(scope)
+            self.writing.shown.permissions.add(permission)
         return True
 
-    def held(self, tables: Tables[Any, Any]) -> Callable[[Any], Any] | None:
+    def held(self, batch: Batch) -> Callable[[Any], Any] | None:
         """What gives the value of a key that is kept now, or None for another; None where nothing is kept."""
-        return None if self.writing is not None else self.db.watched(tables).held
+        kept = self._kept(batch)
+        return None if kept is None else kept.held
 
     def at_hand(self, batch: Batch, keys: Sequence[Any], wanted: Columns = None) -> Any:
         """The rows of many keys where nothing has to be fetched for them, else None; see `Loaders.at_hand`."""
@@ -196,7 +210,7 @@ class Context:
 
 
 @cache
-def tables_of(batch: Batch) -> Tables[Any, Any]:
+def _tables_of(batch: Batch) -> Tables[Any, Any]:
     return Tables(*batch.tables)
 
 

@@ -92,11 +92,19 @@ class NotAuthenticated(WaybillError):
 
 
 class StorefrontKeyRequired(NotAuthenticated):
+    """`kind` is what the shop API calls it (C-4)."""
+
+    kind = "missing_key"
+
     def __init__(self) -> None:
         super().__init__("X-STOREFRONT-KEY header is required for this operation")
 
 
 class StorefrontKeyInvalid(NotAuthenticated):
+    """`kind` is what the shop API calls it (C-5)."""
+
+    kind = "invalid_key"
+
     def __init__(self) -> None:
         super().__init__("Invalid API key")
 

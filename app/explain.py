@@ -15,7 +15,9 @@ from graphql.execution.values import VariableValues
 from graphql.pyutils import is_awaitable
 
 from app.asgi import executable_schema
-from app.auth.viewer import SCOPES, Kind, Viewer
+from app.auth.storefront_key import Storefront
+from app.auth.viewer import PERMISSIONS, Kind, Viewer
+from app.cache import Cache
 from app.context import Context
 from app.execution.document import Documents, RequestErrors
 from app.execution.field_plan import ColumnPlan, ComputedPlan, Related, RelationPlan, SameRowPlan, everybody
@@ -23,19 +25,19 @@ from app.execution.plan import Field, Generated, Plan
 from app.execution.run import Run
 from app.settings import Limits
 from loaders.batch import Batch
-from loaders.tree import Composition, Tree
-from sql import Prepared, Scope, Statement
+from loaders.tree import Composition, Compositions, Tree
+from sql import Prepared, Statement, Visibility
 from sql.describe import columns
 from sql.visibility import Reach
 
 _WIDTH = 40
 
-_SCOPES: Mapping[Reach, Scope] = {
-    Reach.EVERYTHING: Scope.everything(),
-    Reach.CHANNELS: Scope.of_channels([1]),
-    Reach.COMPANIES: Scope.of_companies([1], [1]),
-    Reach.CONTACT: Scope.of_contact([1], [1]),
-    Reach.CUSTOMER: Scope.of_customer(1, 1),
+_VISIBILITIES: Mapping[Reach, Visibility] = {
+    Reach.EVERYTHING: Visibility.everything(),
+    Reach.CHANNELS: Visibility.of_channels([1]),
+    Reach.COMPANIES: Visibility.of_companies([1], [1]),
+    Reach.CONTACT: Visibility.of_contact([1], [1]),
+    Reach.CUSTOMER: Visibility.of_customer(1, 1),
 }
 
 
@@ -79,9 +81,12 @@ class _Root:
 
 
 async def explain(document: str, variables: Mapping[str, Any], reach: Reach = Reach.EVERYTHING) -> str:
-    """The explanation, as text, for the only operation of the document. Raises `Unexplained`."""
+    """The explanation, as text, for the only operation of the document. Raises `Unexplained`.
+
+    It tells how a document runs that came before: a new one takes the statement with all columns of its relations.
+    """
     try:
-        operation = Documents(executable_schema(), Limits()).read(document).choose(None)
+        operation = Documents(executable_schema(), Limits(), Cache()).read(document).choose(None)
     except RequestErrors as refusal:
         raise Unexplained("\n".join(error.message for error in refusal.errors)) from None
     title = f"{operation.kind.value} {operation.name or ''}".rstrip()
@@ -103,8 +108,9 @@ class _Sketch(Context):
 
     def __init__(self, reach: Reach) -> None:
         kind = Kind.CUSTOMER if reach is Reach.CUSTOMER else Kind.STAFF
-        viewer = Viewer(kind, "explain:1", _SCOPES[reach], frozenset(SCOPES))
+        viewer = Viewer(kind, "explain:1", _VISIBILITIES[reach], frozenset(PERMISSIONS))
         unused: Any = None
+        key: Any = {"channel_id": 1}
         super().__init__(
             db=unused,
             request_id="explain",
@@ -112,7 +118,7 @@ class _Sketch(Context):
             viewer=viewer,
             logins=unused,
             lookups=unused,
-            channel={"channel_id": 1},
+            storefront=Storefront(key),
         )
         self.statement: _Statement | None = None
 
@@ -139,7 +145,7 @@ class _Sketch(Context):
         values = {batch.parameter: [key], **batch.values}
         await self._compose(batch.statement, tree, frozenset(), (), None, values, batch.column)
 
-    async def write(self, scope: str, tables: frozenset[str] = frozenset()) -> None:
+    async def write(self, permission: str, tables: frozenset[str] = frozenset()) -> None:
         raise _Noted
 
     def load(self, batch: Batch, key: Any) -> Any:
@@ -155,12 +161,14 @@ class _Sketch(Context):
         values: Mapping[str, Any],
         *further: str,
     ) -> None:
-        scope = self.viewer.scope
-        known = {**values, **scope.keys}
+        visibility = self.viewer.visibility
+        known = {**values, **visibility.keys}
         composition = None
         if tree is not None:
+            tree.is_first_use()  # so that the statement is the one by which the document runs from now on
+            compositions = Compositions(_columns_of, Cache())
             composition = await tree.compose(
-                statement, scope.reach, _columns_of, filters, order, count, known, *further
+                statement, visibility.reach, compositions, filters, order, count, known, *further
             )
         text = composition.fused.text if composition else self._prepared(statement, filters, order, values).text
         self._note(_Statement(text, composition, tree))
@@ -168,8 +176,8 @@ class _Sketch(Context):
     def _prepared(
         self, statement: Statement, filters: frozenset[str], order: tuple[str, ...], values: Mapping[str, Any]
     ) -> Prepared:
-        scope = self.viewer.scope
-        return statement.prepare(scope.reach, filters, order, {**values, **scope.keys})
+        visibility = self.viewer.visibility
+        return statement.prepare(visibility.reach, filters, order, {**values, **visibility.keys})
 
     def _note(self, statement: _Statement) -> None:
         self.statement = statement

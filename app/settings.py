@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.cache import DEFAULT_BYTES
+
 MINIMUM_SECRET_BYTES = 32
 
 _ORIGIN = re.compile(
@@ -37,7 +39,7 @@ class Limits:
     root_fields: int = 20
     page: int = 100
     list_items: int = 100
-    documents: int = 1_000
+    text: int = 200
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,10 @@ class Settings:
     own `kid` and `alg`. `redis_url` is where workers share their rate limits; without one each counts alone.
     `allowed_origins` are those whose pages may call from a browser, as browsers write them (`app.http.cors`).
     `listen_url` is where the database's notifications are listened to, in place of `database_url`. `statement_cache` is
-    how many prepared statements a connection keeps. `deadline` is what a request may take, in seconds, and
-    `pool_wait_seconds` how long it may wait for a connection, with no more than `pool_queue` that do.
+    how many prepared statements a connection keeps. `cache_bytes` is what all may take that is kept for documents
+    (`app.cache`), and a quarter of it what a connection's prepared statements may, of PostgreSQL's memory. `deadline`
+    is what a request may take, in seconds, and `pool_wait_seconds` how long it may wait for a connection, with no more
+    than `pool_queue` that do.
     A request has `head_seconds` for its head, and a connection is kept open for `keep_alive_seconds` without one. A
     server that is told to stop goes on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or
     `stock` for uvicorn's own. `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is
@@ -63,12 +67,14 @@ class Settings:
     jwks_file: Path | None = None
     redis_url: str | None = field(default=None, repr=False)
     allowed_origins: tuple[str, ...] = ()
+    prometheus_multiproc_dir: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     pool_size: int = 10
     pool_wait_seconds: float = 5.0
     pool_queue: int = 5_000
     statement_cache: int = 500
+    cache_bytes: int = DEFAULT_BYTES
     listen_url: str | None = field(default=None, repr=False)
     deadline: float = 15.0
     head_seconds: float = 10.0
@@ -106,12 +112,14 @@ class Settings:
         read("JWKS_FILE", _file)
         read("REDIS_URL", _redis_url)
         read("ALLOWED_ORIGINS", _origins)
+        read("PROMETHEUS_MULTIPROC_DIR", _directory)
         read("HOST", str)
         read("PORT", _between(1, _LARGEST_PORT))
         read("POOL_SIZE", _between(1, 1_000))
         read("POOL_WAIT_SECONDS", _seconds(0.1, 600))
         read("POOL_QUEUE", _between(1, 1_000_000))
         read("STATEMENT_CACHE", _between(0, 100_000))
+        read("CACHE_BYTES", _between(1_000_000, 100_000_000_000))
         read("LISTEN_URL", _database_url)
         read("DEADLINE", _seconds(0.1, 3_600))
         read("HEAD_SECONDS", _seconds(0.1, 600))
@@ -181,6 +189,13 @@ def _file(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
         raise ValueError("names no file")
+    return path
+
+
+def _directory(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise ValueError("names no directory")
     return path
 
 

@@ -1,4 +1,4 @@
-"""What the operator sees: one JSON object per line in the log, and counters.
+"""What the operator sees: one JSON object per line in the log, and metrics.
 
 Neither ever holds a token, a variable or a parameter of a statement.
 """
@@ -6,26 +6,35 @@ Neither ever holds a token, a variable or a parameter of a statement.
 import asyncio
 import json
 import logging
+import os
 import sys
 import time
 import traceback
-from collections import Counter
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TextIO
 
 import orjson
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 _QUOTED_BY_DRIVER = "asyncpg."
 
 LINES_SECONDS = 0.1
+_SHARE_SECONDS = 1.0
 
 _SERVICE = logging.getLogger("waybill")  # above all loggers of the service
-
-# What every record of `log_facts` has in common.
-_RECORD = vars(logging.LogRecord("", logging.INFO, "", 0, "", None, None))
 
 
 class JsonFormatter(logging.Formatter):
@@ -128,55 +137,127 @@ def log_to_stderr() -> None:
 
 
 def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None:
-    """Does what `logger.info(event, extra={"facts": facts})` does, for a logger of the service, at a fifth of the cost.
+    """Does what `logger.info(event, extra={"facts": facts})` does, for a logger of the service.
 
-    There is one such line for every request: nobody needs to know its place in the source and the name of its thread,
-    and where nobody but the service itself listens, there is nobody to make a record for.
+    There is one such line for every request: where nobody but the service itself listens, there is nobody to make a
+    record for, and it costs a fifth.
     """
     if not logger.isEnabledFor(logging.INFO):
         return
-    created = time.time()
     handlers = _SERVICE.handlers
     if len(handlers) == 1 and isinstance(handlers[0], Lines) and not (logger.handlers or logging.root.handlers):
-        handlers[0].add(_one_line(_line(created, "info", logger.name, event, facts)))
-        return
-    record = logging.LogRecord.__new__(logging.LogRecord)
-    vars(record).update(_RECORD, name=logger.name, msg=event, created=created, msecs=created % 1 * 1000, facts=facts)
-    logger.handle(record)
+        handlers[0].add(_one_line(_line(time.time(), "info", logger.name, event, facts)))
+    else:
+        logger.info(event, extra={"facts": facts})
 
 
+SURFACES = ("graphql", "rest", "export")
 OUTCOMES = ("ok", "errors", "refused", "unavailable", "aborted", "failed")
+# To the deadline of a request, and beyond it for exports, which take as long as their callers need.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
+
+# Or every series comes twice, once with the time of its start.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Requests:
-    """The requests of one surface since the start, by outcome, and the seconds spent on them."""
+    """The requests of one surface. What records them is bound once: finding it by its labels costs more."""
 
-    def __init__(self) -> None:
-        self.outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
-        self.seconds = 0.0
+    def __init__(self, surface: str, requests: Counter, seconds: Histogram) -> None:
+        self._count = {outcome: requests.labels(surface, outcome).inc for outcome in OUTCOMES}
+        self._observe = seconds.labels(surface).observe
 
     def record(self, outcome: str, seconds: float) -> None:
-        self.outcomes[outcome] += 1
-        self.seconds += seconds
+        self._count[outcome]()
+        self._observe(seconds)
 
 
 class Telemetry:
-    """Counts requests since the start, by surface: `graphql` at all of its paths, `rest` and `export`.
+    """The metrics of this process; with `shared`, a directory, those of all processes that share it.
 
-    An outcome is `ok`, `errors` (errors of the caller beside or instead of data), `refused` (nothing ran),
-    `unavailable` (for lack of the database, or of time), `aborted` (the caller hung up before the end) or `failed` (a
-    defect of this service).
+    Requests are counted by surface: `graphql` at all of its paths, `rest` and `export`. An outcome is `ok`, `errors`
+    (errors of the caller beside or instead of data), `refused` (nothing ran), `unavailable` (for lack of the database,
+    or of time), `aborted` (the caller hung up before the end) or `failed` (a defect of this service).
+
+    The directory is that of PROMETHEUS_MULTIPROC_DIR, which prometheus-client itself reads when it is imported.
     """
 
-    def __init__(self) -> None:
-        self.requests = {surface: Requests() for surface in ("graphql", "rest", "export")}
-        self.started = time.time()
+    def __init__(self, shared: Path | None = None) -> None:
+        self.registry = self._told = CollectorRegistry()
+        self._is_shared = shared is not None
+        if shared is None:
+            ProcessCollector(registry=self.registry)
+        else:
+            self._told = CollectorRegistry()
+            MultiProcessCollector(self._told, str(shared))  # type: ignore[no-untyped-call]
+        self._followed: list[Callable[[], None]] = []
+        requests = Counter(
+            "waybill_requests", "Requests by surface and outcome.", ["surface", "outcome"], registry=self.registry
+        )
+        seconds = Histogram(
+            "waybill_request_seconds",
+            "What they took, in seconds.",
+            ["surface"],
+            registry=self.registry,
+            buckets=_SECONDS,
+        )
+        self.requests = {surface: Requests(surface, requests, seconds) for surface in SURFACES}
+
+    def follow_count(self, name: str, explanation: str, read: Callable[[], float]) -> None:
+        """A counter of what is counted where it happens, as cheaply as can be: `read` gives its number."""
+        counter = Counter(name, explanation, registry=self.registry)
+        self._followed.append(_Followed(counter, read).advance)
+
+    def follow_counts(self, name: str, explanation: str, label: str, reads: Mapping[str, Callable[[], float]]) -> None:
+        """The same by the values of a label."""
+        counter = Counter(name, explanation, [label], registry=self.registry)
+        for value, read in reads.items():
+            self._followed.append(_Followed(counter.labels(value), read).advance)
+
+    def follow_gauge(self, name: str, explanation: str, read: Callable[[], float]) -> None:
+        """A gauge of what `read` gives; of several processes, the sum of those that live."""
+        gauge = Gauge(name, explanation, registry=self.registry, multiprocess_mode="livesum")
+        self._followed.append(lambda: gauge.set(read()))
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """The metrics, and their media type: the text format of Prometheus, or OpenMetrics for whom `accept`s it."""
+        self._refresh()
+        encode, media_type = choose_encoder(accept)
+        return encode(self._told), media_type
+
+    @asynccontextmanager
+    async def shared(self) -> AsyncIterator[None]:
+        """Has the other processes know what this one has counted, until the block ends; nothing where it is alone."""
+        if not self._is_shared:
+            yield
+            return
+        sharing = asyncio.create_task(self._share())
+        try:
+            yield
+        finally:
+            sharing.cancel()
+            self._refresh()
+            mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+    async def _share(self) -> None:
+        while True:
+            self._refresh()
+            await asyncio.sleep(_SHARE_SECONDS)
+
+    def _refresh(self) -> None:
+        for advance in self._followed:
+            advance()
 
 
-def exposition(metrics: Iterable[tuple[str, str, str, dict[str, float]]]) -> str:
-    """The text format of Prometheus. A metric is name, type, help and values by label set: `a="b"` or nothing."""
-    lines: list[str] = []
-    for name, kind, explanation, values in metrics:
-        lines += [f"# HELP {name} {explanation}", f"# TYPE {name} {kind}"]
-        lines += [f"{name}{{{labels}}} {value}" if labels else f"{name} {value}" for labels, value in values.items()]
-    return "\n".join(lines) + "\n"
+class _Followed:
+    """A counter that is brought up to what `read` gives."""
+
+    def __init__(self, counter: Counter, read: Callable[[], float]) -> None:
+        self._counter = counter
+        self._read = read
+        self._told = 0.0
+
+    def advance(self) -> None:
+        now = self._read()
+        self._counter.inc(now - self._told)
+        self._told = now

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from app.demo.embedded import EmbeddedError, remove
-from bench import cluster, dataset, load, report, sampling, servers, workload
+from bench import cluster, cold, dataset, load, report, sampling, servers, workload
 from bench.answer import Different
 from bench.cluster import Cluster
 from bench.publish import publish
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--orders", type=int, default=100_000, help="size of the data set (default 100000)")
     add("--scale", action="store_true", help=f"the service at {', '.join(f'{size:,}' for size in _SIZES)} orders")
     add("--profile", action="store_true", help="where the time of the servers goes (py-spy)")
+    add("--cold", type=int, metavar="N", help="what N documents cost that come once, and what is kept of them")
     add("--publish", action="store_true", help="keep the figures in bench/results and show them in the README")
     add(
         "--tree", action="append", type=_tree, default=[], metavar="[NAME=]PATH", help="another checkout of the service"
@@ -116,6 +118,12 @@ def _work(options: argparse.Namespace, folder: Path, postgres: Cluster) -> None:
                     for name in each.bodies:
                         print(sampling.profile(each, name, folder, max(options.secs, 5)), flush=True)
         return
+    if options.cold:
+        for alone in chain.from_iterable(map(_each_alone, groups)):
+            with standing(alone, postgres, folder) as contenders:
+                for each in contenders:
+                    print(cold.measure(each, postgres, options.cold), flush=True)
+        return
     results = Results(
         _machine(postgres), datetime.now(UTC).date().isoformat(), 0 if options.scale else options.orders, options.rounds
     )
@@ -124,6 +132,13 @@ def _work(options: argparse.Namespace, folder: Path, postgres: Cluster) -> None:
     (folder / "results.json").write_text(json.dumps(results.as_json(), indent=1))
     if options.publish:
         publish(results, "growth" if options.scale else "comparison")
+
+
+def _each_alone(group: Group) -> Iterator[Group]:
+    """One server of the service at a time beside the limit, so that all connections of the service are its own."""
+    limit, *others = group.servers
+    for server in others:
+        yield replace(group, servers=[limit, server], measured=[server.name])
 
 
 def _groups(options: argparse.Namespace, postgres: Cluster) -> Iterator[Group]:

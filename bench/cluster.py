@@ -65,6 +65,11 @@ class Cluster:
         )
         return int(self.psql("postgres", "-c", query))
 
+    def backends(self, application: str) -> list[int]:
+        """The processes that serve the connections of an application."""
+        query = f"SELECT pid FROM pg_stat_activity WHERE application_name = '{application}'"
+        return [int(pid) for pid in self.psql("postgres", "-c", query).split()]
+
     def cpu_seconds(self) -> float:
         return family_cpu_seconds(self.pid)
 

@@ -108,7 +108,21 @@ def family_cpu_seconds(pid: int) -> float:
 
 def peak_mebibytes(pid: int) -> float:
     """The most memory that was ever resident."""
-    match = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return _mebibytes(pid, "VmHWM")
+
+
+def resident_mebibytes(pid: int) -> float:
+    """The memory that is resident now."""
+    return _mebibytes(pid, "VmRSS")
+
+
+def own_mebibytes(pid: int) -> float:
+    """What of it is no file and not shared: all of a backend but PostgreSQL's buffers."""
+    return _mebibytes(pid, "RssAnon")
+
+
+def _mebibytes(pid: int, name: str) -> float:
+    match = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     return int(match[1]) / 1024 if match else float("nan")
 
 

@@ -17,7 +17,7 @@ Columns = frozenset[str] | None
 
 
 class Fetch(Protocol):
-    """Runs a statement within the scope of the request's viewer."""
+    """Runs a statement within the visibility of the request's viewer."""
 
     def __call__(self, statement: Statement, **values: Any) -> Awaitable[list[Row]]: ...
 
@@ -29,7 +29,8 @@ class Batch:
     `parameter` is the statement's parameter that takes the list of keys, `column` the column of a row that holds its
     key. A key's value is the list of its rows in the statement's order if `many`, else its row or None. `values` are
     further parameters, the same for all keys. Equal batches share a loader. `tables` names the tables that the rows are
-    made of where these are the same for all viewers and seldom change, so that they may be kept.
+    made of where these seldom change, so that they may be kept: for all viewers, or, `by_channel`, for those who see
+    the same channels.
     """
 
     statement: Statement
@@ -38,20 +39,37 @@ class Batch:
     many: bool = False
     values: dict[str, Any] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
+    by_channel: bool = False
 
     def __hash__(self) -> int:
         """Of the statement alone: `values` may hold lists, and few batches share a statement."""
         return hash(self.statement)
 
 
-def one(statement: Statement, *, parameter: str, column: str, tables: tuple[str, ...] = (), **values: Any) -> Batch:
+def one(
+    statement: Statement,
+    *,
+    parameter: str,
+    column: str,
+    tables: tuple[str, ...] = (),
+    by_channel: bool = False,
+    **values: Any,
+) -> Batch:
     """A batch of at most one row a key."""
-    return Batch(statement, parameter, column, values=values, tables=tables)
+    return Batch(statement, parameter, column, values=values, tables=tables, by_channel=by_channel)
 
 
-def many(statement: Statement, *, parameter: str, column: str, tables: tuple[str, ...] = (), **values: Any) -> Batch:
+def many(
+    statement: Statement,
+    *,
+    parameter: str,
+    column: str,
+    tables: tuple[str, ...] = (),
+    by_channel: bool = False,
+    **values: Any,
+) -> Batch:
     """A batch of any number of rows a key."""
-    return Batch(statement, parameter, column, many=True, values=values, tables=tables)
+    return Batch(statement, parameter, column, many=True, values=values, tables=tables, by_channel=by_channel)
 
 
 class BatchLoader(DataLoader[Any, Any]):
@@ -143,7 +161,7 @@ class Kept(Protocol):
 
 
 class Loaders:
-    """The loaders of one request, made when first used. They share nothing with other requests: scopes differ.
+    """The loaders of one request, made when first used. They share nothing with other requests: viewers differ.
 
     `keep` gives the place where the values of a batch are kept, None where they are not. What is in `coming` by the
     time rows are asked for is taken from it, and added.

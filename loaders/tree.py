@@ -1,12 +1,16 @@
-"""Rows and what hangs on them, fetched by one statement: what loaders would be asked for next, they have by then."""
+"""Rows and what hangs on them, fetched by one statement: what loaders would be asked for next, they have by then.
 
-from collections import OrderedDict
+A statement of a document that comes often has the columns that it selects. But a statement costs some milliseconds to
+prepare, on each connection, and 300 kB of the server's memory. So a tree that is new takes the statement with all
+columns, which is the same for all trees with the same relations, and its own from the second time on.
+"""
+
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count as counting
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from loaders.batch import Batch
 from loaders.rows import Joined, Rows
@@ -15,11 +19,27 @@ from sql.fuse import Fused, Part, fuse
 
 # PostgreSQL plans a statement whole; beyond so many parts loaders fetch the rest level by level.
 _MOST_PARTS = 16
-# Of all trees together, each some 10 kB of text: callers choose among many documents and filters.
-_MOST_COMPOSITIONS = 1_000
+# What a composition takes beside its text, as measured: tests/loaders/test_tree.py holds the estimates to the truth.
+_BYTES_PER_COMPOSITION = 3_000
+_BYTES_PER_COLUMN = 300
 
 # The names of a statement's columns and of what type their values are; see `Column`. `Prepared` is one of its texts.
 ColumnsOf = Callable[[Statement, Prepared], Awaitable[Mapping[str, type]]]
+
+
+class Cache(Protocol):
+    """Holds values by key, as far as their weights in bytes allow."""
+
+    def get(self, key: Any, /) -> Any | None: ...
+    def put(self, key: Any, value: Any, weight: int, /) -> None: ...
+
+
+@dataclass(frozen=True)
+class Compositions:
+    """What was composed for trees and the choices of their callers, and what knows the columns of a statement."""
+
+    columns_of: ColumnsOf
+    cache: Cache
 
 
 @dataclass(frozen=True)
@@ -32,11 +52,38 @@ class Relation:
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """Rows, and the relations to fetch along with them. `columns` are those needed, None where any may be."""
+    """Rows, and the relations to fetch along with them. `columns` are those needed, None where any may be.
+
+    Equal trees share what is composed for them. One that `is_shared` stands for all trees with its relations, and gives
+    all columns that are no arrays.
+    """
 
     columns: frozenset[str] | None
     branches: "tuple[tuple[Relation, Tree], ...]" = ()
+    is_shared: bool = False
     _layouts: "dict[Statement, Layout]" = field(default_factory=dict, repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Tree)
+            and self._hash == other._hash
+            and (self.columns, self.branches, self.is_shared) == (other.columns, other.branches, other.is_shared)
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.columns, self.branches, self.is_shared))
+
+    @cached_property
+    def _shared(self) -> "Tree | None":
+        """The tree of all that have the same relations; None for one that may need any column itself."""
+        below = tuple((relation, tree._shared) for relation, tree in self.branches)
+        if self.columns is None or any(tree is None for _, tree in below):
+            return None
+        return Tree(None, tuple((relation, tree) for relation, tree in below if tree is not None), is_shared=True)
 
     @cached_property
     def wanted(self) -> frozenset[str] | None:
@@ -48,7 +95,7 @@ class Tree:
         self,
         statement: Statement,
         reach: Reach,
-        columns_of: ColumnsOf,
+        compositions: Compositions,
         filters: frozenset[str],
         order: tuple[str, ...],
         count: Statement | None,
@@ -63,22 +110,59 @@ class Tree:
         None where the rows hold an array, which no array of columns can hold.
         """
         root = statement.prepare(reach, filters, order, values)
-        choice = (self, statement, root, reach, filters, count)
-        composition = _compositions.get(choice)
+        choice = (statement, root, reach, filters, count)
+        composition: Composition | None = compositions.cache.get((self, *choice))
         if composition is not None:
-            _compositions.move_to_end(choice)
             return composition
-        composer = _Composer(reach, columns_of)
+        if self.is_first_use() and (shared := self._shared) is not None:
+            composition = await shared._composed(compositions, choice, *further)
+            if composition is not None and self._fits(composition.layout):
+                return composition
+        return await self._composed(compositions, choice, *further)
+
+    def is_first_use(self) -> bool:
+        """Whether this is asked for the first time."""
+        is_new = "_was_new" not in vars(self)
+        vars(self)["_was_new"] = True
+        return is_new
+
+    def _fits(self, layout: "Layout") -> bool:
+        """Whether the parts of the shared tree's layout are all of this tree's, and have the columns that it wants."""
+        trees = list(self._each())
+        return len(trees) == len(layout.parts) and all(
+            tree.wanted is not None and tree.wanted <= part.keys()
+            for tree, part in zip(trees, layout.parts, strict=True)
+        )
+
+    def _each(self) -> "Iterator[Tree]":
+        """In the order of the parts that a layout has of them."""
+        yield self
+        for _, below in self.branches:
+            yield from below._each()
+
+    async def _composed(
+        self,
+        compositions: Compositions,
+        choice: tuple[Statement, Prepared, Reach, frozenset[str], Statement | None],
+        *further: str,
+    ) -> "Composition | None":
+        statement, root, reach, filters, count = choice
+        cache, key = compositions.cache, (self, *choice)
+        composition: Composition | None = cache.get(key)
+        if composition is not None:
+            return composition
+        composer = _Composer(reach, compositions.columns_of)
         if not await composer.add_root(statement, root, self, *further):
             return None
         if count is not None:
             composer.parts.append(Part(count.prepare(reach, filters), ("items_found",)))
-        # It is the same for all viewers, filters and sorts: what is concluded from it holds for all of them.
-        layout = self._layouts.setdefault(statement, composer.layout)
         # Requests that came at the same time have been composing it, too; what they share begins with one composition.
-        composition = _compositions.setdefault(choice, Composition(fuse(composer.parts), layout, count is not None))
-        if len(_compositions) > _MOST_COMPOSITIONS:
-            _compositions.popitem(last=False)
+        composition = cache.get(key)
+        if composition is None:
+            # It is the same for all viewers, filters and sorts: what is concluded from it holds for all of them.
+            layout = self._layouts.setdefault(statement, composer.layout)
+            composition = Composition(fuse(composer.parts), layout, count is not None)
+            cache.put(key, composition, composition.weight)
         return composition
 
 
@@ -134,6 +218,12 @@ class Composition:
     fused: Fused
     layout: Layout
     counts: bool
+
+    @property
+    def weight(self) -> int:
+        """What it takes, in bytes."""
+        columns = sum(len(part.columns) for part in self.fused.parts)
+        return _BYTES_PER_COMPOSITION + len(self.fused.text) + columns * _BYTES_PER_COLUMN
 
     def values(self, root: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The parameters of each part; those of the count are the root's."""
@@ -210,10 +300,6 @@ class Member(Joined):
         return self.bundle.column(name)[self.place]
 
 
-# What was composed for a tree and a choice of its caller, the least recently used first.
-_compositions: OrderedDict[Any, Composition] = OrderedDict()
-
-
 class _Composer:
     def __init__(self, reach: Reach, columns_of: ColumnsOf) -> None:
         self.parts: list[Part] = []
@@ -243,7 +329,7 @@ class _Composer:
             if types is None or len(self.parts) >= _MOST_PARTS:
                 continue
             self._add(Part(prepared, tuple(types), parent, relation.key, batch.parameter), types)
-            self.branches.append(Branch(relation, parent, below.wanted))
+            self.branches.append(Branch(relation, parent, frozenset(types) if below.is_shared else below.wanted))
             await self._add_branches(below, len(self.parts) - 1)
 
     def _add(self, part: Part, types: Mapping[str, type]) -> None:
@@ -255,6 +341,8 @@ class _Composer:
     ) -> Mapping[str, type] | None:
         """Of the columns that the tree wants, and of those that the rows are told apart by; None with an array."""
         known = await self._columns_of(statement, prepared)
+        if tree.is_shared:
+            known = {name: type_ for name, type_ in known.items() if type_ is not list}
         wanted = {*known} if tree.wanted is None else {*tree.wanted, *further}
         types = {name: known[name] for name in known if name in wanted} or dict(islice(known.items(), 1))
-        return None if list in types.values() else types
+        return types if types and list not in types.values() else None

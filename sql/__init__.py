@@ -1,4 +1,7 @@
-"""Every statement the service sends: one .sql file per noun, named parts, read by this module.
+"""The statements of the service: one .sql file per noun, named parts, read by this module.
+
+What opens, probes and ends connections and transactions stands where it is sent, in `app/postgres`; the demo makes its
+own tables' rows.
 
 A file holds parts, each begun by a comment line:
 
@@ -28,14 +31,14 @@ comes before it. Where the pieces are many or unknown, a text for any number of 
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from math import prod
 from typing import Any, Self
 
-from sql.visibility import POLICIES, Reach, Scope, predicate
+from sql.visibility import POLICIES, Reach, Visibility, predicate
 
 _PART = re.compile(r"^-- (name|form|fragment|filter|sort): (\S+)\n((?:--.*\n)*)", re.MULTILINE)
 _NOTE = re.compile(r"^-- (feeds|reaches|filters|sorts|each): (.+)$", re.MULTILINE)
@@ -253,10 +256,4 @@ def load(noun: str) -> File:
     return file
 
 
-def nouns() -> Iterable[str]:
-    """The names of all files of statements."""
-    names = {entry.name for entry in files(__name__).iterdir() if entry.name.endswith(".sql")}
-    return sorted(name.removesuffix(".sql") for name in names - {"schema.sql"})
-
-
-__all__ = ["File", "Form", "Prepared", "Reach", "Scope", "Statement", "load", "nouns"]
+__all__ = ["File", "Form", "Prepared", "Reach", "Statement", "Visibility", "load"]

@@ -1,54 +1,56 @@
--- Carriers. They belong to no channel: every viewer may read them.
+-- Carriers. Each belongs to a channel, or to all of them.
 
 -- fragment: carrier
-c.id, c.name, c.type, c.track_and_trace_url, c.logo, c.created_at, c.last_modified_at, c.created_by, c.last_modified_by,
-  c.version
+c.id, c.channel_id, c.name, c.type, c.track_and_trace_url, c.logo, c.created_at, c.last_modified_at, c.created_by,
+  c.last_modified_by, c.version
 
 -- name: by_ids
 -- feeds: Carrier
 SELECT {carrier}
 FROM carriers c
-WHERE c.id = ANY(:ids);
+WHERE c.id = ANY(:ids) AND {visible carriers c};
 
 -- name: descriptions_by_carrier_ids
 -- feeds: LocalizedString
 SELECT d.carrier_id, d.language, d.value
 FROM carrier_descriptions d
-WHERE d.carrier_id = ANY(:carrier_ids)
+JOIN carriers c ON c.id = d.carrier_id
+WHERE d.carrier_id = ANY(:carrier_ids) AND {visible carriers c}
 ORDER BY d.language;
 
 -- name: page
 -- feeds: Carrier
 SELECT {carrier}
 FROM carriers c
-WHERE true{filters}
+WHERE {visible carriers c}{filters}
 ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
 -- name: count
 SELECT count(*)::int AS items_found
 FROM carriers c
-WHERE true{filters};
+WHERE {visible carriers c}{filters};
 
--- Those of the ids that are carriers, kept from being deleted until the codes that will refer to them are committed.
+-- Those of the ids that are carriers for codes of a channel, kept from being deleted, and from going to another channel,
+-- until the codes that will refer to them are committed.
 -- name: share
 SELECT c.id
 FROM carriers c
-WHERE c.id = ANY(:ids)
+WHERE c.id = ANY(:ids) AND (c.channel_id IS NULL OR c.channel_id = :channel_id) AND {visible carriers c}
 ORDER BY c.id
 FOR KEY SHARE;
 
 -- name: lock
-SELECT c.id, c.name, c.type, c.track_and_trace_url, c.logo, c.shipping_cost, c.version
+SELECT c.id, c.channel_id, c.name, c.type, c.track_and_trace_url, c.logo, c.shipping_cost, c.version
 FROM carriers c
-WHERE c.id = :id
+WHERE c.id = :id AND {visible carriers c}
 FOR UPDATE;
 
 -- name: create
 -- feeds: Carrier
 WITH carrier AS (
-  INSERT INTO carriers (name, type, track_and_trace_url, logo, shipping_cost, created_by, last_modified_by)
-  VALUES (:name, :type, :track_and_trace_url, :logo, :shipping_cost, :user_id, :user_id)
+  INSERT INTO carriers (channel_id, name, type, track_and_trace_url, logo, shipping_cost, created_by, last_modified_by)
+  VALUES (:channel_id, :name, :type, :track_and_trace_url, :logo, :shipping_cost, :user_id, :user_id)
   RETURNING *
 ), descriptions AS (
   INSERT INTO carrier_descriptions (carrier_id, language, value)
@@ -62,9 +64,9 @@ FROM carrier c;
 -- name: update
 -- feeds: Carrier
 UPDATE carriers c
-SET name = :name, type = :type, track_and_trace_url = :track_and_trace_url, logo = :logo,
+SET channel_id = :channel_id, name = :name, type = :type, track_and_trace_url = :track_and_trace_url, logo = :logo,
   shipping_cost = :shipping_cost, last_modified_by = :user_id, last_modified_at = statement_timestamp()
-WHERE c.id = :id
+WHERE c.id = :id AND {visible carriers c}
 RETURNING {carrier};
 
 -- name: set_descriptions
@@ -82,7 +84,7 @@ WHERE d.carrier_id = :id AND NOT EXISTS (SELECT FROM wanted w WHERE w.language =
 
 -- name: delete
 DELETE FROM carriers c
-WHERE c.id = :id;
+WHERE c.id = :id AND {visible carriers c};
 
 -- filter: ids
 c.id = ANY(:ids)

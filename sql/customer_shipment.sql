@@ -22,7 +22,7 @@ LEFT JOIN LATERAL (
   SELECT t.code AS track_number, c.name AS carrier_title,
     trim('_' FROM regexp_replace(lower(c.name), '[^a-z0-9]+', '_', 'g')) AS carrier_code
   FROM track_and_traces t
-  LEFT JOIN carriers c ON c.id = t.carrier_id
+  LEFT JOIN carriers c ON c.id = t.carrier_id AND {visible carriers c}
   WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id
   ORDER BY t.created_at, t.id
   LIMIT 1

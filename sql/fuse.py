@@ -12,7 +12,7 @@ from typing import Any
 from sql import Prepared
 
 _PARAMETER = re.compile(r"\$(\d+)")
-_SHARED = "scope_"
+_SHARED = "visible_"
 
 
 @dataclass(frozen=True)

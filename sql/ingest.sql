@@ -60,19 +60,24 @@ TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import
 -- name: measure_staging
 ANALYZE import_addresses, import_lines, import_shipment_items, import_codes
 
--- In a store that is filled for the first time, foreign keys are checked by whatever index seemed cheapest when it was
--- empty, so that each check reads a whole channel, until there are statistics.
+-- In a store that is filled for the first time, rows are found and foreign keys checked by whatever seemed cheapest when
+-- it was empty, so that each reads a whole channel, until there are statistics: in the next import as well.
 -- name: measure_store
-ANALYZE orders, order_items, shipments
+ANALYZE companies, customers, orders, order_addresses, order_items, shipments, shipment_items, track_and_traces
 
--- Imports take turns, so that two of the same file do not both create a row; the number is arbitrary and ours.
+-- Imports take turns, so that two of the same file do not both create a row.
 -- name: take_turn
-SELECT pg_advisory_xact_lock(1470275859)
+SELECT pg_advisory_xact_lock(:lock)
 
 -- name: known
 SELECT (SELECT array_agg(code) FROM order_statuses) AS statuses,
   (SELECT array_agg(code) FROM channels) AS channels,
-  (SELECT array_agg(name) FROM carriers) AS carriers
+  k.channels AS carrier_channels, k.names AS carrier_names
+FROM (
+  SELECT array_agg(h.code) AS channels, array_agg(c.name) AS names
+  FROM carriers c
+  LEFT JOIN channels h ON h.id = c.channel_id
+) k
 
 -- name: channel
 WITH stored AS (SELECT FROM channels WHERE code = :code),
@@ -89,11 +94,13 @@ updated AS (
 SELECT EXISTS (SELECT FROM created) AS is_new, EXISTS (SELECT FROM updated) AS is_changed
 
 -- name: carrier
-WITH stored AS (SELECT FROM carriers WHERE name = :name),
-given AS (SELECT * FROM unnest(:languages::text[], :texts::text[]) AS d (language, value)),
+WITH channel AS (SELECT (SELECT h.id FROM channels h WHERE h.code = :channel) AS id),
+stored AS (
+  SELECT c.id FROM carriers c, channel h WHERE c.name = :name AND c.channel_id IS NOT DISTINCT FROM h.id
+), given AS (SELECT * FROM unnest(:languages::text[], :texts::text[]) AS d (language, value)),
 described AS (
-  SELECT c.id FROM carriers c
-  WHERE c.name = :name AND :languages::text[] IS NOT NULL
+  SELECT c.id FROM stored c
+  WHERE :languages::text[] IS NOT NULL
     AND EXISTS (
       SELECT FROM given g
       FULL JOIN (SELECT language, value FROM carrier_descriptions WHERE carrier_id = c.id) d USING (language)
@@ -102,13 +109,13 @@ described AS (
 ), updated AS (
   UPDATE carriers c SET type = coalesce(:type, c.type), track_and_trace_url = coalesce(:template, c.track_and_trace_url),
     logo = coalesce(:logo, c.logo), last_modified_at = now()
-  WHERE c.name = :name AND (
+  WHERE c.id IN (SELECT id FROM stored) AND (
     c.id IN (SELECT id FROM described) OR (c.type, c.track_and_trace_url, c.logo) IS DISTINCT FROM
       (coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo)))
   RETURNING c.id
 ), created AS (
-  INSERT INTO carriers (name, type, track_and_trace_url, logo)
-  SELECT :name, coalesce(:type, 'DELIVERY'), :template, :logo WHERE NOT EXISTS (SELECT FROM stored)
+  INSERT INTO carriers (channel_id, name, type, track_and_trace_url, logo)
+  SELECT h.id, :name, coalesce(:type, 'DELIVERY'), :template, :logo FROM channel h WHERE NOT EXISTS (SELECT FROM stored)
   RETURNING id
 ), undescribed AS (
   DELETE FROM carrier_descriptions d
@@ -195,8 +202,30 @@ UPDATE import_shipments SET shipment_id = gen_random_uuid(), is_new = true WHERE
 -- name: measure_shipments
 ANALYZE import_shipments
 
+-- Of two of a name, that of the channel rather than that of all.
 -- name: find_carriers
-UPDATE import_codes k SET carrier_id = c.id FROM carriers c WHERE c.name = k.carrier
+UPDATE import_codes k SET carrier_id = c.id
+FROM import_orders i, carriers c
+WHERE i.n = k.n AND c.name = k.carrier AND (
+  c.channel_id = i.channel_id OR c.channel_id IS NULL AND NOT EXISTS (
+    SELECT FROM carriers o WHERE o.name = c.name AND o.channel_id = i.channel_id))
+
+-- A code that is there keeps its carrier as long as that bears the name.
+-- name: keep_carriers
+UPDATE import_codes k SET carrier_id = c.id
+FROM carriers c
+JOIN carriers o ON o.name = c.name AND o.id <> c.id
+JOIN track_and_traces t ON t.carrier_id = c.id
+JOIN import_shipments g ON g.shipment_id = t.shipment_id
+WHERE g.n = k.n AND g.external_id = k.shipment AND t.code = k.code AND c.name = k.carrier AND o.id = k.carrier_id
+
+-- Those that have gone, or gone to another channel, since the import began.
+-- name: refuse_unknown_carriers
+SELECT DISTINCT ON (k.n) k.n, regexp_replace(k.path, '\.code$', '.carrier') AS path,
+  format('unknown carrier %s', to_json(k.carrier)) AS reason
+FROM import_codes k
+WHERE k.carrier IS NOT NULL AND k.carrier_id IS NULL
+ORDER BY k.n, k.path
 
 -- name: refuse_shipment_statuses
 SELECT DISTINCT ON (g.n) g.n, format('$.shipments[%s].status', g.position) AS path,

@@ -53,20 +53,20 @@ LIMIT :limit OFFSET :skip;
 -- form: page
 -- filters: status?, channel_ids?, company_ids?, created_at.greater_than?, created_at.less_than?
 -- sorts: CREATED_AT
--- each: scope_channel_ids::int[], scope_company_ids::int[], status::text[], channel_ids::int[], company_ids::int[]
+-- each: visible_channel_ids::int[], visible_company_ids::int[], status::text[], channel_ids::int[], company_ids::int[]
 {piecewise}
 
 -- form: page
 -- reaches: CHANNELS
 -- filters: status, channel_ids?, last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: LAST_MODIFIED_AT
--- each: scope_channel_ids::int[], status::text[], channel_ids::int[]
+-- each: visible_channel_ids::int[], status::text[], channel_ids::int[]
 {piecewise}
 
 -- form: page
 -- filters: channel_ids?, last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: LAST_MODIFIED_AT
--- each: scope_channel_ids::int[], scope_company_ids::int[], channel_ids::int[]
+-- each: visible_channel_ids::int[], visible_company_ids::int[], channel_ids::int[]
 {piecewise}
 
 -- fragment: piecewise

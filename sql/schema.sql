@@ -4,6 +4,34 @@ CREATE FUNCTION public.api_moment(moment timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((moment AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
 
+CREATE FUNCTION public.check_carriers_of_codes() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF EXISTS (
+    SELECT FROM new_rows n
+    JOIN carriers c ON c.id = n.carrier_id
+    WHERE c.channel_id <> n.channel_id
+  ) THEN
+    RAISE EXCEPTION 'a code has a carrier of another channel'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'track_and_traces_carrier_of_channel',
+        TABLE = 'track_and_traces', COLUMN = 'carrier_id';
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.check_codes_of_carrier() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF EXISTS (SELECT FROM track_and_traces t WHERE t.carrier_id = NEW.id AND t.channel_id <> NEW.channel_id) THEN
+    RAISE EXCEPTION 'the carrier has codes of another channel'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'carriers_channel_of_codes',
+        TABLE = 'carriers', COLUMN = 'channel_id';
+  END IF;
+  RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.check_shipment_status() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -146,13 +174,13 @@ CREATE FUNCTION public.record_carriers() RETURNS trigger
     AS $$
 BEGIN
   IF TG_OP = 'INSERT' THEN
-    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, new)
-    SELECT writing_transaction(), 'CARRIER', 'CREATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, version, new)
+    SELECT writing_transaction(), 'CARRIER', 'CREATED', n.entity_id, n.channel_id, n.version,
       jsonb_strip_nulls(n.fields)
     FROM new_rows r, recorded(ROW(r.*)::carriers) n;
   ELSIF TG_OP = 'UPDATE' THEN
-    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old, new)
-    SELECT writing_transaction(), 'CARRIER', 'UPDATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, version, old, new)
+    SELECT writing_transaction(), 'CARRIER', 'UPDATED', n.entity_id, n.channel_id, n.version,
       coalesce(d.old, '{}'), coalesce(d.new, '{}')
     FROM old_rows b, recorded(ROW(b.*)::carriers) o, new_rows a, recorded(ROW(a.*)::carriers) n
     CROSS JOIN LATERAL (
@@ -160,10 +188,10 @@ BEGIN
       FROM jsonb_each(o.fields) f
       WHERE f.value <> n.fields -> f.key
     ) d
-    WHERE a.id = b.id AND o.channel_id IS NOT DISTINCT FROM n.channel_id AND a.version <> b.version;
+    WHERE a.id = b.id AND a.version <> b.version;
   ELSE
-    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old)
-    SELECT writing_transaction(), 'CARRIER', 'DELETED', o.entity_id, o.channel_id, o.order_id, o.shipment_id, o.version,
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, version, old)
+    SELECT writing_transaction(), 'CARRIER', 'DELETED', o.entity_id, o.channel_id, o.version,
       jsonb_strip_nulls(o.fields)
     FROM old_rows r, recorded(ROW(r.*)::carriers) o;
   END IF;
@@ -298,21 +326,24 @@ CREATE TABLE public.carriers (
     created_by integer,
     last_modified_by integer,
     version integer DEFAULT 1 NOT NULL,
+    channel_id integer,
     CONSTRAINT carriers_logo_length CHECK ((length(logo) <= 255)),
     CONSTRAINT carriers_name_length CHECK (((length(name) >= 1) AND (length(name) <= 64))),
     CONSTRAINT carriers_type_known CHECK ((type = ANY (ARRAY['PICKUP'::text, 'DELIVERY'::text]))),
     CONSTRAINT carriers_url_length CHECK ((length(track_and_trace_url) <= 255))
 );
 
+COMMENT ON COLUMN public.carriers.channel_id IS 'null: of all channels';
+
 CREATE FUNCTION public.recorded(r public.carriers) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
  SELECT ((r).id)::text AS id,
-     NULL::integer AS int4,
+     (r).channel_id AS channel_id,
      NULL::integer AS int4,
      NULL::uuid AS uuid,
      (r).version AS version,
-     jsonb_build_object('name', (r).name, 'type', (r).type, 'trackAndTraceURL', (r).track_and_trace_url, 'logo', (r).logo) AS jsonb_build_object;
+     jsonb_build_object('channelId', (r).channel_id, 'name', (r).name, 'type', (r).type, 'trackAndTraceURL', (r).track_and_trace_url, 'logo', (r).logo) AS jsonb_build_object;
 END;
 
 CREATE TABLE public.orders (
@@ -686,7 +717,7 @@ CREATE TABLE public.changes (
 
 COMMENT ON COLUMN public.changes.transaction_id IS 'a row of transactions; without a constraint, which would be checked row by row';
 
-COMMENT ON COLUMN public.changes.channel_id IS 'null for carriers, which belong to no channel';
+COMMENT ON COLUMN public.changes.channel_id IS 'null for carriers of all channels';
 
 COMMENT ON COLUMN public.changes.version IS 'of the row after the change, or when it was deleted';
 
@@ -1101,6 +1132,13 @@ ALTER TABLE public.products ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.schema_migration_steps (
+    migration text NOT NULL,
+    step text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.schema_migrations (
     name text NOT NULL,
     checksum text NOT NULL,
@@ -1263,7 +1301,7 @@ ALTER TABLE ONLY public.carrier_descriptions
     ADD CONSTRAINT carrier_descriptions_pk PRIMARY KEY (carrier_id, language);
 
 ALTER TABLE ONLY public.carriers
-    ADD CONSTRAINT carriers_name_unique UNIQUE (name);
+    ADD CONSTRAINT carriers_name_unique UNIQUE NULLS NOT DISTINCT (channel_id, name);
 
 ALTER TABLE ONLY public.carriers
     ADD CONSTRAINT carriers_pk PRIMARY KEY (id);
@@ -1351,6 +1389,9 @@ ALTER TABLE ONLY public.products
 
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_sku_unique UNIQUE (sku, channel_id);
+
+ALTER TABLE ONLY public.schema_migration_steps
+    ADD CONSTRAINT schema_migration_steps_pk PRIMARY KEY (migration, step);
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pk PRIMARY KEY (name);
@@ -1563,6 +1604,8 @@ CREATE TRIGGER api_keys_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON pub
 
 CREATE TRIGGER carrier_descriptions_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.carrier_descriptions FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
+CREATE TRIGGER carriers_channel_of_codes BEFORE UPDATE OF channel_id ON public.carriers FOR EACH ROW WHEN (((new.channel_id IS NOT NULL) AND (new.channel_id IS DISTINCT FROM old.channel_id))) EXECUTE FUNCTION public.check_codes_of_carrier();
+
 CREATE TRIGGER carriers_record_created AFTER INSERT ON public.carriers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
 
 CREATE TRIGGER carriers_record_deleted AFTER DELETE ON public.carriers REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
@@ -1649,6 +1692,10 @@ CREATE TRIGGER shipments_version BEFORE UPDATE ON public.shipments FOR EACH ROW 
 
 CREATE TRIGGER storefront_keys_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.storefront_keys FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
+CREATE TRIGGER track_and_traces_carrier_created AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_carriers_of_codes();
+
+CREATE TRIGGER track_and_traces_carrier_updated AFTER UPDATE ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_carriers_of_codes();
+
 CREATE TRIGGER track_and_traces_record_created AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_track_and_traces();
 
 CREATE TRIGGER track_and_traces_record_deleted AFTER DELETE ON public.track_and_traces REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_track_and_traces();
@@ -1675,6 +1722,9 @@ ALTER TABLE ONLY public.api_key_companies
 
 ALTER TABLE ONLY public.carrier_descriptions
     ADD CONSTRAINT carrier_descriptions_carrier_fk FOREIGN KEY (carrier_id) REFERENCES public.carriers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.carriers
+    ADD CONSTRAINT carriers_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
 
 ALTER TABLE ONLY public.companies
     ADD CONSTRAINT companies_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);

@@ -36,34 +36,34 @@ LIMIT :limit OFFSET :skip;
 -- form: page
 -- filters: statuses?, company_ids?, created_at.greater_than?, created_at.less_than?
 -- sorts: CREATED_AT
--- each: scope_channel_ids::int[], scope_company_ids::int[], statuses::text[], company_ids::int[]
+-- each: visible_channel_ids::int[], visible_company_ids::int[], statuses::text[], company_ids::int[]
 {piecewise}
 
 -- form: page
 -- reaches: CHANNELS
 -- filters: statuses, last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: LAST_MODIFIED_AT
--- each: scope_channel_ids::int[], statuses::text[]
+-- each: visible_channel_ids::int[], statuses::text[]
 {piecewise}
 
 -- form: page
 -- filters: last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: LAST_MODIFIED_AT
--- each: scope_channel_ids::int[], scope_company_ids::int[]
+-- each: visible_channel_ids::int[], visible_company_ids::int[]
 {piecewise}
 
 -- form: page
 -- reaches: CHANNELS
 -- filters: statuses, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
 -- sorts: EXPECTED_DELIVERY_AT
--- each: scope_channel_ids::int[], statuses::text[]
+-- each: visible_channel_ids::int[], statuses::text[]
 {piecewise}
 
 -- form: page
 -- reaches: EVERYTHING, CHANNELS
 -- filters: expected_delivery_at.greater_than?, expected_delivery_at.less_than?
 -- sorts: EXPECTED_DELIVERY_AT
--- each: scope_channel_ids::int[]
+-- each: visible_channel_ids::int[]
 {piecewise}
 
 -- fragment: piecewise

@@ -34,7 +34,7 @@ LIMIT :limit OFFSET :skip;
 -- form: page
 -- filters: created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: CREATED_AT, LAST_MODIFIED_AT
--- each: scope_channel_ids::int[], scope_company_ids::int[]
+-- each: visible_channel_ids::int[], visible_company_ids::int[]
 SELECT {shipment_item}
 FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
 CROSS JOIN LATERAL (

@@ -1,5 +1,5 @@
--- A scope is channels times companies. A company's id may be in use in several channels, so a limited key's company
--- counts only where the key names it in each of its channels that has one of that id.
+-- What a partner may see is channels times companies. A company's id may be in use in several channels, so a limited
+-- key's company counts only where the key names it in each of its channels that has one of that id.
 
 -- fragment: partner
 SELECT

@@ -6,7 +6,7 @@ hangs on it, so every child table carries `order_id` beside `channel_id`. A row 
 (decision 8).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -26,7 +26,7 @@ class Reach(Enum):
 
 
 @dataclass(frozen=True)
-class Scope:
+class Visibility:
     """The reach of one viewer and the keys that its predicates compare with."""
 
     reach: Reach
@@ -59,13 +59,18 @@ class Scope:
         """A customer: its own orders of one channel, unless their status is not public (B-8)."""
         return cls(Reach.CUSTOMER, (channel_id,), (), customer_id)
 
+    @property
+    def channels(self) -> Hashable:
+        """What the policies of rows that belong to a channel, or to all, depend on; None where all are seen."""
+        return None if self.reach is Reach.EVERYTHING else tuple(self.channel_ids)
+
     @cached_property
     def keys(self) -> dict[str, Any]:
         """By the names of the parameters that the predicates compare with."""
         return {
-            "scope_channel_ids": self.channel_ids,
-            "scope_company_ids": self.company_ids,
-            "scope_customer_id": self.customer_id,
+            "visible_channel_ids": self.channel_ids,
+            "visible_company_ids": self.company_ids,
+            "visible_customer_id": self.customer_id,
         }
 
 
@@ -74,13 +79,13 @@ _PUBLIC = "(SELECT w.is_public FROM order_statuses w WHERE w.code = {o}.status)"
 
 _OF_ORDERS = {
     Reach.EVERYTHING: "true",
-    Reach.CHANNELS: "{o}.channel_id = ANY(:scope_channel_ids)",
-    Reach.COMPANIES: "{o}.channel_id = ANY(:scope_channel_ids) AND {o}.company_id = ANY(:scope_company_ids)",
+    Reach.CHANNELS: "{o}.channel_id = ANY(:visible_channel_ids)",
+    Reach.COMPANIES: "{o}.channel_id = ANY(:visible_channel_ids) AND {o}.company_id = ANY(:visible_company_ids)",
     Reach.CONTACT: (
-        f"{{o}}.channel_id = ANY(:scope_channel_ids) AND {{o}}.company_id = ANY(:scope_company_ids) AND {_PUBLIC}"
+        f"{{o}}.channel_id = ANY(:visible_channel_ids) AND {{o}}.company_id = ANY(:visible_company_ids) AND {_PUBLIC}"
     ),
     Reach.CUSTOMER: (
-        f"{{o}}.channel_id = ANY(:scope_channel_ids) AND {{o}}.customer_id = :scope_customer_id AND {_PUBLIC}"
+        f"{{o}}.channel_id = ANY(:visible_channel_ids) AND {{o}}.customer_id = :visible_customer_id AND {_PUBLIC}"
     ),
 }
 
@@ -92,7 +97,7 @@ def _orders(reach: Reach, alias: str) -> str:
 
 def _in_channel(reach: Reach, alias: str) -> str:
     """Rows that belong to a channel and to no order."""
-    return "true" if reach is Reach.EVERYTHING else f"{alias}.channel_id = ANY(:scope_channel_ids)"
+    return "true" if reach is Reach.EVERYTHING else f"{alias}.channel_id = ANY(:visible_channel_ids)"
 
 
 def _of_order(reach: Reach, alias: str) -> str:
@@ -106,7 +111,7 @@ def _of_order_and_company(reach: Reach, alias: str) -> str:
     """Rows that carry their order's company too, so that an index can hold it beside their date."""
     if reach not in (Reach.COMPANIES, Reach.CONTACT):
         return _of_order(reach, alias)
-    of_companies = f"{_in_channel(reach, alias)} AND {alias}.company_id = ANY(:scope_company_ids)"
+    of_companies = f"{_in_channel(reach, alias)} AND {alias}.company_id = ANY(:visible_company_ids)"
     if reach is Reach.COMPANIES:
         return of_companies
     # A look at one order, for the reason that `_PUBLIC` gives.
@@ -114,18 +119,31 @@ def _of_order_and_company(reach: Reach, alias: str) -> str:
     return f"{of_companies} AND {is_public}"
 
 
-def _changes(reach: Reach, alias: str) -> str:
-    """Changes of what hangs on orders, and of carriers, which belong to no channel.
+def _of_all_or_in_channel(reach: Reach, alias: str) -> str:
+    """Rows that belong to a channel, or to all where it is null."""
+    return "true" if reach is Reach.EVERYTHING else f"{alias}.channel_id IS NULL OR {_in_channel(reach, alias)}"
 
-    An order that is deleted, or goes over to another company, leaves those that saw it with this very change; no row of
-    `orders` shows any more that it was theirs.
+
+def _changes(reach: Reach, alias: str) -> str:
+    """Changes of what hangs on orders, and of carriers.
+
+    What goes elsewhere leaves those that saw it with this very change: an order that is deleted or goes over to another
+    company, of which no row of `orders` shows any more that it was theirs, and a carrier that goes to another channel.
     """
-    leaves = (
-        f" OR ({alias}.type = 'ORDER' AND {alias}.channel_id = ANY(:scope_channel_ids)"
-        f" AND ({alias}.old ->> 'companyId')::int = ANY(:scope_company_ids))"
+    if reach is Reach.EVERYTHING:
+        return "true"
+    was_in_channel = (
+        f"{alias}.old ? 'channelId' AND coalesce(({alias}.old ->> 'channelId')::int = ANY(:visible_channel_ids), true)"
     )
-    ours = f"{alias}.channel_id IS NULL OR {_of_order(reach, alias)}"
-    return ours + leaves if reach is Reach.COMPANIES else ours
+    of_carriers = f"{alias}.type = 'CARRIER' AND ({_of_all_or_in_channel(reach, alias)} OR {was_in_channel})"
+    ours = f"({of_carriers}) OR {_of_order(reach, alias)}"
+    if reach is not Reach.COMPANIES:
+        return ours
+    leaves = (
+        f"{alias}.type = 'ORDER' AND {alias}.channel_id = ANY(:visible_channel_ids)"
+        f" AND ({alias}.old ->> 'companyId')::int = ANY(:visible_company_ids)"
+    )
+    return f"{ours} OR ({leaves})"
 
 
 def _same_order(alias: str) -> str:
@@ -148,6 +166,7 @@ POLICIES: Mapping[str, Policy] = {
     "shipment_sources": _of_order,
     "track_and_traces": _of_order_and_company,
     "products": _in_channel,
+    "carriers": _of_all_or_in_channel,
     "changes": _changes,
 }
 

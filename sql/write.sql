@@ -10,10 +10,9 @@ SELECT set_config('waybill.actor', :actor, true), set_config('waybill.request_id
   set_config('idle_in_transaction_session_timeout', :milliseconds, true),
   CASE WHEN current_setting('transaction_read_only') = 'off' THEN pg_current_xact_id()::text END AS transaction_id;
 
--- Whoever holds the key until its transaction ends is the only one who may look for its answer; the number keeps these
--- locks apart from others.
+-- Whoever holds the key until its transaction ends is the only one who may look for its answer.
 -- name: claim_key
-SELECT pg_try_advisory_xact_lock(hashtextextended(:actor || ' ' || :key, 1470275861)) AS is_claimed;
+SELECT pg_try_advisory_xact_lock(hashtextextended(:actor || ' ' || :key, :lock)) AS is_claimed;
 
 -- name: answer_by_key
 SELECT request_hash, response, scopes, order_ids, channel_ids FROM idempotency_keys WHERE actor = :actor AND key = :key;

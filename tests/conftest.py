@@ -16,11 +16,13 @@ import asyncpg
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from app.__main__ import GC_THRESHOLDS
 from app.asgi import create_app
 from app.auth.token import Tokens
 from app.demo import fixtures
+from app.http.deadline import Deadlines
 from app.postgres.database import Database
 from app.postgres.migrate import migrate
 from app.settings import Settings
@@ -30,6 +32,7 @@ from tests.server import Databases
 SERVER = pytest.StashKey[ExitStack]()
 GENERATED_ORDERS = 150
 FAR_TOO_LONG = 60  # seconds, on any machine, for what is known to come
+NEVER = 3_600
 TOKEN_SECRET = "a secret of the tests, of thirty-two bytes and more"
 READER_SCOPES = "orders:read shipments:read"
 WRITER_SCOPES = f"{READER_SCOPES} orders:write shipments:write carriers:write"
@@ -313,6 +316,33 @@ def credentials(viewer: str | None, settings: Settings) -> dict[str, str]:
     return {"Authorization": f"Bearer {Tokens(settings).issue(SUBJECTS[viewer], **scope)}"}
 
 
+class Aging(Deadlines):
+    """Deadlines that come when a test says so: however slow the machine is, nothing is late before."""
+
+    def expire(self) -> None:
+        """The time of all that is under way is up."""
+        for work in self.running:
+            work.since -= self._seconds
+        if self.timer:
+            self.timer.cancel()
+        self._look()
+
+    async def expire_until(self, condition: Callable[[], bool]) -> None:
+        """For callers who ask again and again."""
+        async with asyncio.timeout(FAR_TOO_LONG):
+            while not condition():
+                self.expire()
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def deadlines(monkeypatch: pytest.MonkeyPatch) -> Aging:
+    """Those of the application that is made next, in place of `DEADLINE`; what the server bounds is not changed."""
+    deadlines = Aging(NEVER)
+    monkeypatch.setattr("app.asgi.Deadlines", lambda _seconds: deadlines)
+    return deadlines
+
+
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Starlette]:
     """The application between start-up and shutdown."""
@@ -329,6 +359,13 @@ async def app(demo_dsn: str) -> AsyncIterator[Starlette]:
 
 
 @pytest.fixture
+async def copy(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
+    """The same on a demo database for one test to write to."""
+    async with running(settings_for(demo_copy_dsn)) as app:
+        yield app
+
+
+@pytest.fixture
 async def db(app: Starlette) -> Database:
     """The application's own database; `db.statements` tells what a request cost, whatever came before.
 
@@ -339,8 +376,8 @@ async def db(app: Starlette) -> Database:
     return database
 
 
-def calling(app: Starlette) -> httpx.AsyncClient:
-    """A client of the application, without a socket between."""
+def calling(app: ASGIApp) -> httpx.AsyncClient:
+    """A client of an application, without a socket between."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test")
 
 

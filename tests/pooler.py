@@ -13,8 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests.conftest import FAR_TOO_LONG, reserved_port
+
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-FAR_TOO_LONG = 30
 
 needs_pgbouncer = pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
 
@@ -38,8 +39,8 @@ pidfile = {folder}/pid
 def pooler(dsn: str, mode: str, size: int = 20) -> Iterator[str]:
     """The DSN of `dsn` through a PgBouncer that shares connections by `mode`: session or transaction."""
     assert PGBOUNCER
-    server, listen_port = urlsplit(dsn), _free_port()
-    with TemporaryDirectory() as name:
+    server = urlsplit(dsn)
+    with reserved_port() as listen_port, TemporaryDirectory() as name:
         folder = Path(name)
         configuration = folder / "pgbouncer.ini"
         configuration.write_text(
@@ -78,10 +79,3 @@ def _await(process: "subprocess.Popen[bytes]", port: int) -> None:
         except ConnectionRefusedError:
             time.sleep(0.01)
     pytest.fail("pgbouncer does not answer")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -47,6 +47,10 @@ class Proxy:
         """Nothing comes through any more in either direction, and nobody is told; new connections are taken, too."""
         self._flows.clear()
 
+    @property
+    def is_frozen(self) -> bool:
+        return not self._flows.is_set()
+
     def thaw(self) -> None:
         self._flows.set()
 

@@ -10,8 +10,9 @@ import hmac
 import itertools
 import os
 import secrets
+import tempfile
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,9 +40,24 @@ _serial = itertools.count()
 
 
 @contextmanager
+def throwaway(settings: Mapping[str, str] | None = None, parent: Path | None = None) -> Iterator[embedded.Server]:
+    """An embedded server that leaves nothing behind and so writes at ease.
+
+    It lies in a directory of its own below `parent`, or where the system keeps temporary files.
+    """
+    data_dir = Path(tempfile.mkdtemp(prefix="waybill-", dir=parent))
+    data_dir.chmod(0o711)
+    try:
+        with embedded.start(data_dir, {"fsync": "off", **(settings or {})}) as server:
+            yield server
+    finally:
+        embedded.remove(data_dir)
+
+
+@contextmanager
 def temporary(**settings: str) -> Iterator[embedded.Server]:
-    """An embedded server that leaves nothing behind, and connections to it that cost little."""
-    with embedded.temporary(SETTINGS | settings, parent=roomy_memory()) as server:
+    """The same, and connections to it cost little."""
+    with throwaway(SETTINGS | settings, parent=roomy_memory()) as server:
         asyncio.run(administer(server.dsn, f"ALTER ROLE {embedded.ROLE} PASSWORD '{_verifier(server.dsn)}'"))
         yield server
 

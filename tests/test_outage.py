@@ -24,14 +24,25 @@ import pytest
 from starlette.applications import Starlette
 
 from app.demo import embedded, fixtures
+from app.demo.embedded import Server
 from app.postgres.connect import Connector, Lasting
 from app.postgres.migrate import migrate
-from tests.conftest import credentials, locked, running, settings_for, until, until_blocked
+from tests import server
+from tests.conftest import (
+    FAR_TOO_LONG,
+    Aging,
+    calling,
+    credentials,
+    locked,
+    running,
+    settings_for,
+    until,
+    until_blocked,
+)
 from tests.pooler import needs_pgbouncer, pooler
 from tests.proxy import proxied
 
 CALLERS = 8
-FAR_TOO_LONG = 60
 ORDER = "query ($id: Int!) { order(orderId: $id) { id status items { sku } shipments { id items { name } } } }"
 ASKED: list[dict[str, Any]] = [
     {"query": "{ shipments(input: {offset: 12}) { itemsFound items { id status items { sku quantity } } } }"},
@@ -52,6 +63,7 @@ class Load:
 
     def __init__(self, app: Starlette, dsn: str) -> None:
         self.app = app
+        self.over = asyncio.Event()
         self.right = 0
         self.wrong: list[str] = []
         self.told: Counter[str] = Counter()
@@ -60,7 +72,7 @@ class Load:
         self._expected: list[Any] = []
 
     async def post(self, body: dict[str, Any], headers: dict[str, str] | None = None) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://waybill.test") as client:
+        async with calling(self.app) as client:
             return await client.post("/graphql", json=body, headers=headers or self._headers)
 
     async def learn(self) -> None:
@@ -70,12 +82,12 @@ class Load:
             self._expected.append(answer)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Goes on during the block, and is over after it."""
-        over = asyncio.Event()
+    async def running(self) -> AsyncIterator[list[asyncio.Task[None]]]:
+        """Goes on during the block, or until it is `over`, and has ended after it."""
+        over = self.over = asyncio.Event()
         callers = [asyncio.create_task(self._call(number, over)) for number in range(CALLERS)]
         try:
-            yield
+            yield callers
         finally:
             over.set()
             async with asyncio.timeout(FAR_TOO_LONG):
@@ -111,6 +123,15 @@ async def loaded(dsn: str, **settings: Any) -> AsyncIterator[Load]:
         yield load
         await until(lambda: app.state.db.pool.lent == 0)
         assert app.state.db.pool._open <= 4
+
+
+@pytest.fixture
+def own() -> Iterator[Server]:
+    """A server with the demo's fixtures that is one test's alone."""
+    with server.temporary() as own:
+        asyncio.run(migrate(own.dsn))
+        asyncio.run(fixtures.load(own.dsn))
+        yield own
 
 
 async def test_backends_that_are_terminated_again_and_again_fail_no_read(demo_copy_dsn: str) -> None:
@@ -165,19 +186,16 @@ async def test_sessions_that_are_discarded_again_and_again_fail_nobody(demo_copy
 
 
 async def test_a_network_that_freezes_is_told_in_time_and_forgotten(
-    demo_copy_dsn: str, monkeypatch: pytest.MonkeyPatch
+    demo_copy_dsn: str, deadlines: Aging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.postgres.pool._SETTLE_SECONDS", 0.3)
-    async with (
-        proxied(demo_copy_dsn) as proxy,
-        running(settings_for(proxy.dsn, deadline=1, pool_size=4, pool_wait_seconds=0.5)) as app,
-    ):
+    async with proxied(demo_copy_dsn) as proxy, running(settings_for(proxy.dsn, pool_size=4)) as app:
         load = Load(app, proxy.dsn)
         await load.learn()
         proxy.freeze()
         async with load.running():
             assert (await client_get(app, "/readyz")).status_code == 503
-            await until(lambda: load.told.total() > 2 * CALLERS)
+            await deadlines.expire_until(lambda: load.told.total() > 2 * CALLERS)
             assert load.right == 0
             assert app.state.db.pool._open <= 4
             proxy.thaw()
@@ -190,27 +208,27 @@ async def test_a_network_that_freezes_is_told_in_time_and_forgotten(
 
 
 async def client_get(app: Starlette, path: str) -> httpx.Response:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+    async with calling(app) as client:
         return await client.get(path)
 
 
-async def test_a_server_that_is_stopped_in_its_tracks_is_told_in_time_and_forgotten() -> None:
-    with embedded.temporary() as server:
-        await migrate(server.dsn)
-        await fixtures.load(server.dsn)
-        settings = settings_for(server.dsn, deadline=1, pool_size=4, pool_wait_seconds=0.5)
-        async with running(settings) as app:
-            load = Load(app, server.dsn)
-            await load.learn()
-            with stopped(server.data_dir):
-                async with load.running():
-                    assert (await client_get(app, "/readyz")).status_code == 503
-                    await until(lambda: load.told.total() > 2 * CALLERS)
-                assert load.right == 0
-            async with load.running():
-                await load.answers(20)
-            assert load.wrong == []
-            assert (await client_get(app, "/readyz")).status_code == 200
+async def test_a_server_that_is_stopped_in_its_tracks_is_told_in_time_and_forgotten(
+    own: Server, deadlines: Aging
+) -> None:
+    async with running(settings_for(own.dsn, pool_size=4)) as app:
+        load = Load(app, own.dsn)
+        await load.learn()
+        with stopped(own.data_dir):
+            async with load.running() as callers:
+                assert (await client_get(app, "/readyz")).status_code == 503
+                await deadlines.expire_until(lambda: load.told.total() > 2 * CALLERS)
+                load.over.set()
+                await deadlines.expire_until(lambda: all(caller.done() for caller in callers))
+            assert load.right == 0
+        async with load.running():
+            await load.answers(20)
+        assert load.wrong == []
+        assert (await client_get(app, "/readyz")).status_code == 200
 
 
 @contextmanager
@@ -245,7 +263,8 @@ def parent(pid: int) -> int | None:
 async def test_behind_a_pooler_everything_is_as_without(
     demo_copy_dsn: str, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.postgres.events._HEARD_SECONDS", 0.5)
+    # Where none can come, none is waited for; where one does, it is.
+    monkeypatch.setattr("app.postgres.events._HEARD_SECONDS", 0.2 if mode == "transaction" else FAR_TOO_LONG)
     with pooler(demo_copy_dsn, mode, size=5 if mode == "transaction" else 20) as dsn:
         async with loaded(dsn) as first, loaded(dsn) as second:
             assert (first.app.state.db.pool._connect.statement_cache == 0) == (mode == "transaction")
@@ -290,7 +309,7 @@ async def check_read_only(app: Starlette, dsn: str) -> None:
     assert (await client_get(app, "/readyz")).status_code == 200
     login = {"email": fixtures.CUSTOMER_EMAIL, "password": fixtures.CUSTOMER_PASSWORD}
     shop = credentials("stranger", settings_for(dsn))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client:
+    async with calling(app) as client:
         by_rest = await client.post("/api/shop/customer/login", json=login, headers=shop)
         body = {"query": LOGIN, "variables": {"input": login}}
         by_graphql = await client.post("/api/graphql", json=body, headers=shop)
@@ -304,11 +323,11 @@ async def check_read_only(app: Starlette, dsn: str) -> None:
     assert by_rest.json() == {"message": "The database can only be read at this moment.", "code": "READ_ONLY"}
 
 
-async def test_a_server_that_takes_no_writes_is_read(demo_copy_dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_server_that_takes_no_writes_is_read(
+    demo_copy_dsn: str, caplog: pytest.LogCaptureFixture, copy_connection: asyncpg.Connection
+) -> None:
     name = demo_copy_dsn.rpartition("/")[2]
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    await connection.close()
+    await copy_connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     async with running(settings_for(demo_copy_dsn)) as app:
         await check_read_only(app, demo_copy_dsn)
     assert not [record for record in caplog.records if record.exc_info]  # lines, no tracebacks
@@ -317,31 +336,30 @@ async def test_a_server_that_takes_no_writes_is_read(demo_copy_dsn: str, caplog:
     ] * 3
 
 
-async def test_a_standby_is_read_and_writes_as_soon_as_it_is_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_standby_is_read_and_writes_as_soon_as_it_is_promoted(
+    own: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("app.postgres.events._LISTEN_AGAIN_SECONDS", 0.2)
     monkeypatch.setattr("app.postgres.events.POLL_SECONDS", 0.05)
-    with embedded.temporary() as primary:
-        await migrate(primary.dsn)
-        await fixtures.load(primary.dsn)
-        with standby_of(primary) as standby:
-            async with running(settings_for(standby.dsn)) as app:
-                await check_read_only(app, standby.dsn)
-                assert (await client_get(app, "/readyz")).json()["notifications"] == "polling"
-                connection = await asyncpg.connect(standby.dsn)
-                assert await connection.fetchval("SELECT pg_promote()")
-                await connection.close()
-                load = Load(app, standby.dsn)
-                assert (await load.write("Comet")).json()["data"]["carrierCreate"]["name"] == "Comet"
-                await until(lambda: app.state.db.events.is_listening)
-                assert (await client_get(app, "/readyz")).json() == {
-                    "status": "ready",
-                    "writable": True,
-                    "notifications": "listening",
-                }
+    with standby_of(own) as standby:
+        async with running(settings_for(standby.dsn)) as app:
+            await check_read_only(app, standby.dsn)
+            assert (await client_get(app, "/readyz")).json()["notifications"] == "polling"
+            connection = await asyncpg.connect(standby.dsn)
+            assert await connection.fetchval("SELECT pg_promote()")
+            await connection.close()
+            load = Load(app, standby.dsn)
+            assert (await load.write("Comet")).json()["data"]["carrierCreate"]["name"] == "Comet"
+            await until(lambda: app.state.db.events.is_listening)
+            assert (await client_get(app, "/readyz")).json() == {
+                "status": "ready",
+                "writable": True,
+                "notifications": "listening",
+            }
 
 
 @contextmanager
-def standby_of(primary: embedded.Server) -> Iterator[embedded.Server]:
+def standby_of(primary: Server) -> Iterator[Server]:
     """A server that follows another one."""
     folder = Path(tempfile.mkdtemp(prefix="waybill-"))
     folder.chmod(0o711)
@@ -356,8 +374,8 @@ def standby_of(primary: embedded.Server) -> Iterator[embedded.Server]:
         subprocess.run([*command, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"], check=True)
         for path in (folder / "postgres.password", folder / "postgres", *(folder / "postgres").rglob("*")):
             os.chown(path, account.st_uid, account.st_gid)
-        with embedded.start(folder, {"fsync": "off"}) as server:
-            yield server
+        with embedded.start(folder, {"fsync": "off", **server.SETTINGS}) as standby:
+            yield standby
     finally:
         embedded.remove(folder)
 
@@ -406,11 +424,10 @@ async def test_a_statement_that_somebody_cancels_is_told(demo_copy_dsn: str, cap
     ("state", "code"), [("53100", "UNAVAILABLE"), ("53200", "OVERLOADED"), ("58030", "UNAVAILABLE")]
 )
 async def test_a_write_for_which_the_server_lacks_something_is_told_and_changes_nothing(
-    demo_copy_dsn: str, state: str, code: str, caplog: pytest.LogCaptureFixture
+    demo_copy_dsn: str, state: str, code: str, caplog: pytest.LogCaptureFixture, copy_connection: asyncpg.Connection
 ) -> None:
     """A trigger says what a full disk would: the words and the code are the server's."""
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute(
+    await copy_connection.execute(
         f"""
         CREATE FUNCTION lack() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'could not extend file "base/1/secret"' USING ERRCODE = '{state}'; END $$;
@@ -422,20 +439,20 @@ async def test_a_write_for_which_the_server_lacks_something_is_told_and_changes_
         assert told_once(response, code, caplog, state)
         assert "secret" not in response.text
         assert response.json()["errors"][0]["message"].endswith("Nothing was changed.")
-        await connection.execute("DROP TRIGGER lack ON carriers")
+        await copy_connection.execute("DROP TRIGGER lack ON carriers")
         assert (await Load(app, demo_copy_dsn).write("Comet")).status_code == 200
-    await connection.close()
 
 
-async def test_a_server_without_a_connection_left_is_told(demo_copy_dsn: str, caplog: pytest.LogCaptureFixture) -> None:
-    connection = await asyncpg.connect(demo_copy_dsn)
+async def test_a_server_without_a_connection_left_is_told(
+    demo_copy_dsn: str, caplog: pytest.LogCaptureFixture, copy_connection: asyncpg.Connection
+) -> None:
     role = f"waybill_few_{os.getpid()}"
-    await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'few' CONNECTION LIMIT 2")
-    await connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    await copy_connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'few' CONNECTION LIMIT 2")
+    await copy_connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
     try:
-        server = demo_copy_dsn.rpartition("@")[2]
+        address = demo_copy_dsn.rpartition("@")[2]
         async with (
-            running(settings_for(f"postgresql://{role}:few@{server}", pool_size=5)) as app,
+            running(settings_for(f"postgresql://{role}:few@{address}", pool_size=5)) as app,
             locked(demo_copy_dsn, "shipments"),
         ):
             load = Load(app, demo_copy_dsn)
@@ -446,24 +463,20 @@ async def test_a_server_without_a_connection_left_is_told(demo_copy_dsn: str, ca
             await asyncio.wait([asking])
         assert told_once(response, "OVERLOADED", caplog, "53300")
     finally:
-        await connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
-        await connection.close()
+        await copy_connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-async def test_a_server_that_is_gone_is_told_and_found_again() -> None:
-    with embedded.temporary() as server:
-        await migrate(server.dsn)
-        await fixtures.load(server.dsn)
-        async with running(settings_for(server.dsn)) as app:
-            load = Load(app, server.dsn)
-            await load.learn()
-            server.stop()
-            for response in (await load.post(SHIPMENTS), await load.write("Comet")):
-                assert response.status_code == 503
-                assert response.headers["retry-after"] == "5"
-                assert response.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
-            assert (await client_get(app, "/readyz")).status_code == 503
-            assert (await client_get(app, "/healthz")).status_code == 200
+async def test_a_server_that_is_gone_is_told_and_found_again(own: Server) -> None:
+    async with running(settings_for(own.dsn)) as app:
+        load = Load(app, own.dsn)
+        await load.learn()
+        own.stop()
+        for response in (await load.post(SHIPMENTS), await load.write("Comet")):
+            assert response.status_code == 503
+            assert response.headers["retry-after"] == "5"
+            assert response.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+        assert (await client_get(app, "/readyz")).status_code == 503
+        assert (await client_get(app, "/healthz")).status_code == 200
 
 
 async def test_what_was_read_is_shown_beside_what_was_not(demo_copy_dsn: str) -> None:
@@ -482,11 +495,9 @@ async def test_what_was_read_is_shown_beside_what_was_not(demo_copy_dsn: str) ->
     assert ids[0] == ids[1]
 
 
-async def test_a_defect_is_still_a_defect(demo_copy_dsn: str) -> None:
+async def test_a_defect_is_still_a_defect(demo_copy_dsn: str, copy_connection: asyncpg.Connection) -> None:
     async with running(settings_for(demo_copy_dsn)) as app:
-        connection = await asyncpg.connect(demo_copy_dsn)
-        await connection.execute("ALTER TABLE shipments RENAME TO lost")
-        await connection.close()
+        await copy_connection.execute("ALTER TABLE shipments RENAME TO lost")
         response = await Load(app, demo_copy_dsn).post(SHIPMENTS)
     assert response.status_code == 200
     [error] = response.json()["errors"]

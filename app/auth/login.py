@@ -31,7 +31,7 @@ from app.auth.viewer import Viewer
 from app.errors import TooManyAttempts
 from app.postgres.database import Database
 from app.settings import Settings
-from sql import Scope, Statement, load
+from sql import Statement, Visibility, load
 
 LIFETIME = timedelta(days=7)
 # An address from which a customer has logged in is known for so long, and so many of them are.
@@ -43,7 +43,7 @@ SHARES = 5
 
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 
-_EVERYTHING = Scope.everything()
+_EVERYTHING = Visibility.everything()
 _SESSIONS = load("customer_session")
 _ATTEMPTS = load("login_attempt")
 
@@ -131,15 +131,17 @@ class Logins:
         row = await self._row(
             _SESSIONS.revoke,
             session_id=viewer.session_id,
-            channel_id=viewer.scope.channel_ids[0],
-            customer_id=viewer.scope.customer_id,
+            channel_id=viewer.visibility.channel_ids[0],
+            customer_id=viewer.visibility.customer_id,
         )
         return row is not None
 
     async def customer(self, viewer: Viewer) -> asyncpg.Record | None:
         """`id`, `first_name`, `last_name` and `email` of a customer who asks."""
         return await self._row(
-            _SESSIONS.customer_by_id, channel_id=viewer.scope.channel_ids[0], customer_id=viewer.scope.customer_id
+            _SESSIONS.customer_by_id,
+            channel_id=viewer.visibility.channel_ids[0],
+            customer_id=viewer.visibility.customer_id,
         )
 
     async def start(self, channel_id: int, customer: asyncpg.Record) -> Session:

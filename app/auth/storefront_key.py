@@ -1,39 +1,65 @@
 """Storefront keys: the header X-STOREFRONT-KEY names the shop, and with it the channel, that a request comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import asyncpg
 
 from app.auth import api_key
-from app.errors import NotAuthenticated, StorefrontKeyInvalid, StorefrontKeyRequired
+from app.errors import NotAuthenticated, ServiceUnavailable, StorefrontKeyInvalid, StorefrontKeyRequired
 from app.postgres.database import Database
 from app.postgres.events import Tables
-from sql import Scope, load
+from sql import Visibility, load
 
 HEADER = "x-storefront-key"
+# What refusals tell of it, in whatever protocol.
+DESCRIBED = {"header_name": "X-STOREFRONT-KEY", "key_type": "shop"}
 
 # What sql/storefront_key.sql reads, by the digest of the key.
 STOREFRONTS = Tables[bytes, asyncpg.Record]("storefront_keys", "channels")
 
 
-async def find_storefront_key(headers: Mapping[str, str], db: Database) -> asyncpg.Record:
-    """The request's key: `id`, `requests_per_minute`, and of its channel `channel_id`, `code`, `name`, `currency`.
+class Storefront(NamedTuple):
+    """The shop that a request comes from, as far as its key tells.
 
-    Read anew as soon as a key changes (see `app.postgres.events`), so one that is switched off ends when
-    the database has told of it. Raises `StorefrontKeyRequired` or `StorefrontKeyInvalid`.
+    `key` is the row of a good key: `id`, `requests_per_minute`, and of its channel `channel_id`, `code`, `name` and
+    `currency`. `refusal` says what is wrong with another one; without any, both are None.
     """
-    values = [value for name, value in headers.items() if name.lower() == HEADER]
-    if not any(values):
+
+    key: asyncpg.Record | None = None
+    refusal: NotAuthenticated | ServiceUnavailable | None = None
+
+    def require(self) -> asyncpg.Record:
+        """The row. Raises `StorefrontKeyRequired`, `StorefrontKeyInvalid`, or why the key could not be looked up."""
+        if self.key is None:
+            raise self.refusal or StorefrontKeyRequired()
+        return self.key
+
+
+async def find_storefront(keys: Sequence[str], db: Database) -> Storefront:
+    """`keys` are the values of the header. Not every request needs a key, so what is wrong is told, not raised.
+
+    Read anew as soon as a key changes (see `app.postgres.events`), so one that is switched off ends when the database
+    has told of it.
+    """
+    try:
+        return Storefront(await _row(keys, db))
+    except (NotAuthenticated, ServiceUnavailable) as refusal:
+        return Storefront(refusal=refusal.with_traceback(None))  # whose frames would hold the request in a circle
+
+
+async def _row(keys: Sequence[str], db: Database) -> asyncpg.Record:
+    if not any(keys):
         raise StorefrontKeyRequired
-    if len(values) > 1:  # whoever stands before us may have checked the other one
+    if len(keys) > 1:  # whoever stands before us may have checked the other one
         raise StorefrontKeyInvalid
     try:
-        key_hash = api_key.digest(values[0])
+        key_hash = api_key.digest(keys[0])
     except NotAuthenticated:
         raise StorefrontKeyInvalid from None
 
     async def look_up() -> asyncpg.Record:
-        rows = await db.fetch(load("storefront_key").by_key_hash, Scope.everything(), key_hash=key_hash)
+        rows = await db.fetch(load("storefront_key").by_key_hash, Visibility.everything(), key_hash=key_hash)
         if not rows:
             raise StorefrontKeyInvalid
         return rows[0]

@@ -91,10 +91,6 @@ class Tokens:
         if self._keys.reload():
             self._verified = {}
 
-    def forget(self, jti: str) -> None:
-        """Drops a verified token, so that its next use is looked at anew."""
-        self._verified = {key: claims for key, claims in self._verified.items() if claims.jti != jti}
-
     def issue(self, subject: str, lifetime: timedelta = timedelta(hours=8), **claims: Any) -> str:
         """A token of our own for `subject` (`staff:1`), with further claims such as `scope="orders:read"`.
 

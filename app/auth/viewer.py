@@ -12,7 +12,7 @@ A token's `sub` is `staff:<id>`, `partner:<id of an API key>`, `contact:<id>` or
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache, partial
@@ -25,9 +25,9 @@ from app.auth.token import Claims, Tokens
 from app.errors import AccountSuspended, NotAuthenticated
 from app.postgres.database import Database
 from app.postgres.events import Tables
-from sql import Scope, load
+from sql import Visibility, load
 
-SCOPES = {
+PERMISSIONS = {
     "orders:read": "read orders, their lines and addresses",
     "shipments:read": "read shipments, their items and codes",
     "orders:write": "set the status of orders; includes orders:read",
@@ -58,9 +58,7 @@ _SESSION = re.compile(r"[1-9][0-9]{0,17}")
 _LARGEST_ID = 2**31 - 1
 _STAFF_KEPT = 1_000
 
-_KEY, _TOKEN = "apikey", "authorization"
-# The headers that `identify` takes the values of, as ASGI writes them.
-CREDENTIALS = (_KEY.encode(), _TOKEN.encode())
+_KEY, _TOKEN = b"apikey", b"authorization"
 
 
 class Kind(Enum):
@@ -74,19 +72,17 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """`scope` says which rows exist for the viewer, `scopes` what may be done with them (names of `SCOPES`).
+    """`visibility` says which rows exist for the viewer, `permissions` what may be done with them.
 
-    `session_id` is that of a customer's token.
+    These are names of `PERMISSIONS`; tokens and callers know them as scopes. `session_id` is that of a customer's
+    token.
     """
 
     kind: Kind
     subject: str
-    scope: Scope
-    scopes: frozenset[str]
+    visibility: Visibility
+    permissions: frozenset[str]
     session_id: int | None = None
-
-    def may(self, scope: str) -> bool:
-        return scope in self.scopes
 
 
 class Partner(NamedTuple):
@@ -101,42 +97,34 @@ PARTNERS = Tables[bytes | int, Partner]("api_keys", "api_key_channels", "api_key
 CONTACTS = Tables[int, Viewer]("contacts", "contact_companies", "companies")
 
 
-async def authenticate(headers: Mapping[str, str], db: Database, tokens: Tokens) -> Viewer | None:
+async def authenticate(
+    headers: Sequence[tuple[bytes, bytes]], fields: Mapping[bytes, bytes], db: Database, tokens: Tokens
+) -> Viewer | None:
     """The viewer of a request, None where it brings no credential.
+
+    `headers` are those of the request, their names in lower case; `fields` are the same by name. A credential that
+    comes twice is refused: whoever stands before us may have checked the other one.
 
     Keys, contacts and companies are read anew as soon as they change (see `app.postgres.events`), sessions each
     time, so a revocation holds as soon as the database has told of it, and a logout at once. What
     expires is compared with the clock. Raises `NotAuthenticated` for a credential that is not good, always in the
     same words.
     """
-    credentials = _credentials(headers)
-    return await identify(credentials.get(_KEY), credentials.get(_TOKEN), db, tokens)
-
-
-async def identify(key: str | None, authorization: str | None, db: Database, tokens: Tokens) -> Viewer | None:
-    """`authenticate` for the values of the two headers that it reads, of which neither came twice."""
-    application = None if key is None else await _partner(api_key.digest(key), db)
+    if len(headers) != len(fields):  # some header came twice
+        names = [name for name, _ in headers]
+        if names.count(_KEY) > 1 or names.count(_TOKEN) > 1:
+            raise NotAuthenticated
+    key, authorization = fields.get(_KEY), fields.get(_TOKEN)
+    application = None if key is None else await _partner(api_key.digest(key.decode("latin-1")), db)
     if authorization is None:
         return application
-    session, bar, token = _bearer(authorization).rpartition("|")
+    session, bar, token = _bearer(authorization.decode("latin-1")).rpartition("|")
     claims = tokens.verify(token)
     is_customer = claims.subject.startswith("customer:")
     if bool(bar) != is_customer or (is_customer and claims.jti != session):
         raise NotAuthenticated
     viewer = await _of_token(claims, db)
-    return viewer if application is None else replace(viewer, scopes=viewer.scopes & application.scopes)
-
-
-def _credentials(headers: Mapping[str, str]) -> dict[str, str]:
-    """A header that comes twice is refused: whoever stands before us may have checked the other one."""
-    found: dict[str, str] = {}
-    for header, value in headers.items():
-        name = header.lower()
-        if name in (_KEY, _TOKEN):
-            if name in found:
-                raise NotAuthenticated
-            found[name] = value
-    return found
+    return viewer if application is None else replace(viewer, permissions=viewer.permissions & application.permissions)
 
 
 def _bearer(authorization: str) -> str:
@@ -147,7 +135,7 @@ def _bearer(authorization: str) -> str:
 
 
 def _known(names: Iterable[str]) -> frozenset[str]:
-    known = SCOPES.keys() & names
+    known = PERMISSIONS.keys() & names
     return frozenset(known | {_INCLUDED[name] for name in known if name in _INCLUDED})
 
 
@@ -167,7 +155,7 @@ async def _staff(_id: int, claims: Claims, _db: Database) -> Viewer:
 def _staff_of(claims: Claims) -> Viewer:
     """Staff are whoever our keys say, and may do what the token says: nothing where it says nothing."""
     granted = (claims.scope or frozenset()).union(*(ROLES.get(role, ()) for role in claims.roles))
-    return Viewer(Kind.STAFF, claims.subject, Scope.everything(), _known(granted))
+    return Viewer(Kind.STAFF, claims.subject, Visibility.everything(), _known(granted))
 
 
 async def _partner_of_token(partner_id: int, claims: Claims, db: Database) -> Viewer:
@@ -178,8 +166,8 @@ async def _contact(contact_id: int, claims: Claims, db: Database) -> Viewer:
     async def look_up() -> Viewer:
         """A contact reads; no role makes it write."""
         row = await _only_row(db, "contact_by_id", contact_id=contact_id)
-        scope = Scope.of_contact((row["channel_id"],), tuple(row["company_ids"]))
-        return Viewer(Kind.CONTACT, f"contact:{contact_id}", scope, _READING)
+        visibility = Visibility.of_contact((row["channel_id"],), tuple(row["company_ids"]))
+        return Viewer(Kind.CONTACT, f"contact:{contact_id}", visibility, _READING)
 
     return _narrowed(await db.watched(CONTACTS).get(contact_id, look_up), claims)
 
@@ -192,8 +180,8 @@ async def _customer(customer_id: int, claims: Claims, db: Database) -> Viewer:
     row = await _only_row(db, "by_id", "customer_session", session_id=session_id, customer_id=customer_id)
     if row["is_suspended"]:
         raise AccountSuspended(row["channel_id"])
-    scope = Scope.of_customer(row["channel_id"], customer_id)
-    return _narrowed(Viewer(Kind.CUSTOMER, claims.subject, scope, _READING, session_id), claims)
+    visibility = Visibility.of_customer(row["channel_id"], customer_id)
+    return _narrowed(Viewer(Kind.CUSTOMER, claims.subject, visibility, _READING, session_id), claims)
 
 
 _BY_KIND: Mapping[str, Callable[[int, Claims, Database], Awaitable[Viewer]]] = {
@@ -219,19 +207,21 @@ async def _look_up_partner(key: bytes | int, db: Database) -> Partner:
     else:
         row = await _only_row(db, "partner_by_id", partner_id=key)
     channel_ids, company_ids = tuple(row["channel_ids"]), tuple(row["company_ids"])
-    scope = Scope.of_companies(channel_ids, company_ids) if row["is_limited"] else Scope.of_channels(channel_ids)
-    viewer = Viewer(Kind.PARTNER, f"partner:{row['id']}", scope, _known(row["scopes"]))
+    visibility = (
+        Visibility.of_companies(channel_ids, company_ids) if row["is_limited"] else Visibility.of_channels(channel_ids)
+    )
+    viewer = Viewer(Kind.PARTNER, f"partner:{row['id']}", visibility, _known(row["scopes"]))
     return Partner(viewer, row["expires_at"] or math.inf)
 
 
 def _narrowed(viewer: Viewer, claims: Claims) -> Viewer:
     """A token's `scope` may ask for less than its subject may do, never for more."""
-    return viewer if claims.scope is None else replace(viewer, scopes=viewer.scopes & _known(claims.scope))
+    return viewer if claims.scope is None else replace(viewer, permissions=viewer.permissions & _known(claims.scope))
 
 
 async def _only_row(db: Database, statement: str, noun: str = "viewer", **key: Any) -> asyncpg.Record:
     """Ids are unique within a channel; one that two channels share names nobody."""
-    rows = await db.fetch(getattr(load(noun), statement), Scope.everything(), **key)
+    rows = await db.fetch(getattr(load(noun), statement), Visibility.everything(), **key)
     if len(rows) != 1:
         raise NotAuthenticated
     return rows[0]

@@ -6,12 +6,10 @@ from pathlib import Path
 
 from app.demo import embedded
 from app.settings import Settings
+from sql.advisory_lock import AdvisoryLock
 
 GENERATED_ORDERS = 2_000
 GENERATOR_SEED = 1
-
-# Held while generating, so that two servers that start together do not both do it; the number is arbitrary and ours.
-_LOCK = 0x57A1B113
 
 # Who the demo's tokens speak for: the fixtures' partner key and their contact, by id. Staff are no rows.
 SUBJECTS = {"staff": "staff:1", "partner": "partner:1", "contact": "contact:4"}
@@ -80,7 +78,7 @@ async def _generate_once(dsn: str) -> None:
 
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_lock($1)", AdvisoryLock.GENERATED_ORDERS)
         if await connection.fetchval("SELECT EXISTS (SELECT FROM orders OFFSET $1::int - 1)", GENERATED_ORDERS):
             return
         for seed in range(GENERATOR_SEED, GENERATOR_SEED + 10):
@@ -95,11 +93,11 @@ async def _generate_once(dsn: str) -> None:
 def token(settings: Settings, viewer: str) -> str:
     """A token of `SUBJECTS` for eight hours: staff may do everything, the others what their rows say."""
     from app.auth.token import Tokens
-    from app.auth.viewer import SCOPES
+    from app.auth.viewer import PERMISSIONS
 
     tokens = Tokens(settings)
     if viewer == "staff":
-        return tokens.issue(SUBJECTS[viewer], scope=" ".join(SCOPES))
+        return tokens.issue(SUBJECTS[viewer], scope=" ".join(PERMISSIONS))
     return tokens.issue(SUBJECTS[viewer])
 
 
@@ -110,14 +108,14 @@ async def customer_token(settings: Settings) -> str:
     from app.auth.token import Tokens
     from app.demo import fixtures
     from app.postgres.database import Database
-    from sql import Scope, load
+    from sql import Visibility, load
 
     db, passwords = await Database.connect(settings), Passwords()
     try:
         channel_id = fixtures.CUSTOMER_CHANNEL_ID
         [customer] = await db.fetch(
             load("customer_session").customer_by_email,
-            Scope.everything(),
+            Visibility.everything(),
             channel_id=channel_id,
             email=fixtures.CUSTOMER_EMAIL,
         )

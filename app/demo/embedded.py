@@ -21,8 +21,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -159,21 +159,6 @@ def running(data_dir: Path) -> str | None:
         return (data_dir / "lock").read_text() or None
     os.close(lock)
     return None
-
-
-@contextmanager
-def temporary(settings: Mapping[str, str] | None = None, parent: Path | None = None) -> Iterator[Server]:
-    """A server that leaves nothing behind and so writes at ease, for tests. Raises EmbeddedError like `start`.
-
-    It lies in a directory of its own below `parent`, or where the system keeps temporary files.
-    """
-    data_dir = Path(tempfile.mkdtemp(prefix="waybill-", dir=parent))
-    data_dir.chmod(0o711)
-    try:
-        with start(data_dir, {"fsync": "off", **(settings or {})}) as server:
-            yield server
-    finally:
-        remove(data_dir)
 
 
 def remove(data_dir: Path) -> None:

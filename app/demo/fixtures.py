@@ -8,6 +8,8 @@ from importlib.resources import files
 
 import asyncpg
 
+from sql.advisory_lock import AdvisoryLock
+
 STOREFRONT_KEY = "pk_storefront_demo_default"
 NORTHWIND_STOREFRONT_KEY = "pk_storefront_demo_northwind"
 PARTNER_KEY = "pk_partner_demo_full"
@@ -17,14 +19,6 @@ CUSTOMER_CHANNEL_ID = 1
 CUSTOMER_EMAIL, CUSTOMER_PASSWORD = "customer@example.com", "waybill-demo-john"
 OTHER_CUSTOMER_EMAIL, OTHER_CUSTOMER_PASSWORD = "jane@example.com", "waybill-demo-jane"
 SUSPENDED_EMAIL, SUSPENDED_PASSWORD = "suspended@example.com", "waybill-demo-suspended"
-
-# The contact sees order 2075 of its company and 2076 of the daughter; the outsider, of the sister, sees 2077 alone.
-CONTACT_EMAIL = "contact@example.com"
-DAUGHTER_CONTACT_EMAIL = "montage@example.com"
-OUTSIDER_EMAIL = "outsider@example.com"
-
-# Held while loading, so that two servers that start together do not both try; the number is arbitrary and ours.
-_LOCK = 0x57A1B112
 
 
 async def load(dsn: str) -> bool:
@@ -37,7 +31,7 @@ async def load(dsn: str) -> bool:
     try:
         async with connection.transaction():
             await connection.execute("SET LOCAL waybill.actor = 'fixtures'")
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", AdvisoryLock.FIXTURES)
             known = await connection.fetchval(
                 "SELECT EXISTS (SELECT FROM api_keys WHERE key_hash = sha256(convert_to($1, 'UTF8')))", PARTNER_KEY
             )

@@ -161,7 +161,8 @@ async def _carriers(pool: asyncpg.Pool, since: datetime) -> dict[str, int]:
                 """,
                 *(carrier.name, carrier.url, since),
             )
-    return {row["name"]: row["id"] for row in await pool.fetch("SELECT name, id FROM carriers")}
+    of_all = "SELECT name, id FROM carriers WHERE channel_id IS NULL"
+    return {row["name"]: row["id"] for row in await pool.fetch(of_all)}
 
 
 async def _shelf(pool: asyncpg.Pool, channel_id: int) -> list[tuple[int, Good]]:

@@ -1,5 +1,6 @@
 """From text to a document that may run: parsed, measured, validated; and remembered."""
 
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 
@@ -16,17 +17,22 @@ from graphql import (
     OperationType,
     SelectionSetNode,
     parse,
-    validate,
 )
 
+from app.cache import Cache
 from app.execution.limits import LimitExceeded, Limits, check_document
-from app.execution.planner import Planner, most_plans
+from app.execution.planner import Planner
+from app.execution.text_lengths import OperationLengths, TextLengths
+from app.execution.validation import validate
 
-# A document takes some 500 bytes a token, so the cache is bounded by tokens too: 1,000 documents hold at most 50 MB,
-# their plans included. A field of a plan takes as much as eight tokens.
-_TOKENS_PER_DOCUMENT = 100
-_TOKENS_PER_FIELD = 8
-_CHARACTERS_PER_TOKEN = 100
+# What things take, as measured: tests/test_memory.py holds the estimates to the truth. A plan counts
+# with all that is made for it later: generated code, and what resolvers conclude of the selection.
+_BYTES_PER_DOCUMENT = 3_000
+_BYTES_PER_TOKEN = 420
+_BYTES_PER_PLAN = 12_000
+_BYTES_PER_FIELD = 3_000
+# Hashes of texts, of 120 bytes each.
+_MOST_SEEN = 10_000
 _MAX_ERRORS = 20
 
 
@@ -39,14 +45,25 @@ class RequestErrors(Exception):
 
 
 class Operation:
-    """A valid document, the operation of it that the caller chose, and the plans by which it runs."""
+    """A valid document, the operation of it that the caller chose, and the plans by which it runs.
 
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode) -> None:
+    `lengths` measure its texts.
+    """
+
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode, lengths: OperationLengths
+    ) -> None:
         self.document = document
         self.kind: OperationType = node.operation
         self.name = node.name.value if node.name else None
         self.is_introspection = all(name.startswith("__") for name in _root_fields(document, node))
+        self.lengths = lengths
         self.planner = Planner(schema, document, node)
+
+    @property
+    def weight(self) -> int:
+        """What its plans take, in bytes."""
+        return self.planner.kept * _BYTES_PER_PLAN + self.planner.fields * _BYTES_PER_FIELD
 
 
 def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> Iterator[str]:
@@ -66,21 +83,32 @@ def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> 
 class Document:
     """A valid document and its operations, each made when first chosen.
 
-    `weight` is what it takes with all plans that may be made for it, in tokens; `fields` are those it selects.
+    `charged` is the weight by which it is held.
     """
 
-    def __init__(self, schema: GraphQLSchema, text: str, node: DocumentNode, fields: int) -> None:
+    def __init__(self, schema: GraphQLSchema, lengths: TextLengths, text: str, node: DocumentNode) -> None:
         self.node = node
-        self.weight = node.token_count + len(text) // _CHARACTERS_PER_TOKEN
-        self.weight += fields * most_plans(node) * _TOKENS_PER_FIELD
+        self.charged = 0
+        self._own_weight = _BYTES_PER_DOCUMENT + sys.getsizeof(text) + node.token_count * _BYTES_PER_TOKEN
         self._schema = schema
+        self._lengths = lengths
         self._operations: dict[str | None, Operation] = {}
+
+    @property
+    def weight(self) -> int:
+        """What it takes with the plans that were made by now, in bytes."""
+        weight = self._own_weight
+        for operation in self._operations.values():
+            weight += operation.weight
+        return weight
 
     def choose(self, name: str | None) -> Operation:
         """The operation of that name, or the only one. Raises `RequestErrors` where the choice is not clear."""
         operation = self._operations.get(name)
         if operation is None:
-            operation = self._operations[name] = Operation(self._schema, self.node, _chosen(self.node, name))
+            node = _chosen(self.node, name)
+            lengths = self._lengths.of(self.node, node)
+            operation = self._operations[name] = Operation(self._schema, self.node, node, lengths)
         return operation
 
 
@@ -99,36 +127,41 @@ def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode
 
 
 class Documents:
-    """The documents of one schema, the most recently used ones ready at hand.
+    """The documents of one schema, those ready at hand that came more than once.
 
-    `hits` and `misses` count since the start. Refused documents are not remembered.
+    Some callers send every document once, with values or names of its own in it: of a document that came but once
+    only a hash is kept, so that it costs no memory and drives out nothing that is of use. `hits` and `misses` count
+    since the start. Refused documents are not remembered.
     """
 
-    def __init__(self, schema: GraphQLSchema, limits: Limits, *, suggest: bool = False) -> None:
+    def __init__(self, schema: GraphQLSchema, limits: Limits, cache: Cache, *, suggest: bool = False) -> None:
         self.hits = 0
         self.misses = 0
         self._schema = schema
         self._limits = limits
+        self.lengths = TextLengths(schema, limits.text)
         self._suggest = suggest
-        self._known: OrderedDict[str, Document] = OrderedDict()
-        self._weight = 0
+        self._cache = cache
+        self._seen: OrderedDict[int, None] = OrderedDict()
 
     def read(self, text: str) -> Document:
         """Raises `RequestErrors` for a document that cannot be parsed, exceeds a limit or is invalid."""
-        document = self._known.get(text)
+        document: Document | None = self._cache.get(text)
         if document is not None:
             self.hits += 1
-            self._known.move_to_end(text)
+            if document.weight != document.charged:  # it has a plan more
+                self._hold(text, document)
             return document
         self.misses += 1
-        document = Document(self._schema, text, *self._read(text))
-        self._remember(text, document)
+        document = Document(self._schema, self.lengths, text, self._read(text))
+        if self._has_come(text):
+            self._hold(text, document)
         return document
 
-    def _read(self, text: str) -> tuple[DocumentNode, int]:
+    def _read(self, text: str) -> DocumentNode:
         try:
             document = parse(text, max_tokens=self._limits.tokens)
-            fields = check_document(document, self._limits)
+            check_document(document, self._limits)
         except LimitExceeded as error:
             raise RequestErrors(error) from None
         except GraphQLSyntaxError as error:  # too many tokens and too deep a nesting among them
@@ -139,12 +172,27 @@ class Documents:
             fault.extensions = {"code": "GRAPHQL_VALIDATION_FAILED"}
         if errors:
             raise RequestErrors(*errors)
-        return document, fields
+        _unlink(document)
+        return document
 
-    def _remember(self, text: str, document: Document) -> None:
-        self._known[text] = document
-        self._weight += document.weight
-        limit = self._limits.documents
-        while len(self._known) > limit or self._weight > limit * _TOKENS_PER_DOCUMENT:
-            _, forgotten = self._known.popitem(last=False)
-            self._weight -= forgotten.weight
+    def _has_come(self, text: str) -> bool:
+        """Whether it came before, and lately; from now on it has."""
+        key, seen = hash(text), self._seen
+        has_come = key in seen
+        seen[key] = None
+        seen.move_to_end(key)
+        if len(seen) > _MOST_SEEN:
+            seen.popitem(last=False)
+        return has_come
+
+    def _hold(self, text: str, document: Document) -> None:
+        document.charged = document.weight
+        self._cache.put(text, document, document.charged)
+
+
+def _unlink(document: DocumentNode) -> None:
+    """Parts the tokens, which hold one another: without circles a document that is forgotten is gone at once."""
+    token = document.loc.start_token if document.loc else None
+    while token is not None:
+        following, token.prev, token.next = token.next, None, None
+        token = following

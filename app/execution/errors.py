@@ -43,7 +43,7 @@ def internal(request_id: str) -> dict[str, Any]:
 
 
 def log_defect(error: BaseException, request_id: str, **facts: str) -> None:
-    logger.error("defect", exc_info=error, extra={"facts": {"requestId": request_id, **facts}})
+    logger.error("internal error", exc_info=error, extra={"facts": {"requestId": request_id, **facts}})
 
 
 def log_fault(error: ServiceUnavailable, request_id: str) -> None:

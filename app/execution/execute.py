@@ -17,6 +17,7 @@ from graphql import (
 )
 from graphql.pyutils import AwaitableOrValue, gather_with_cancel, is_awaitable
 
+from app.cache import Cache
 from app.errors import ServiceUnavailable
 from app.execution.document import Documents, Operation, RequestErrors
 from app.execution.errors import render
@@ -47,13 +48,22 @@ class Answer:
 class Engine:
     """One schema with its limits.
 
-    `suggest` lets errors name similar fields, which tells strangers the schema. Without `planned` graphql-core runs
-    everything. `executions` counts by what ran them: one of `TIERS`.
+    Documents are held in `cache`, one of its own where there is none. `suggest` lets errors name similar fields, which
+    tells strangers the schema. Without `planned` graphql-core runs everything. `executions` counts by what ran them:
+    one of `TIERS`.
     """
 
-    def __init__(self, schema: GraphQLSchema, limits: Limits, *, suggest: bool = False, planned: bool = True) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        limits: Limits,
+        cache: Cache | None = None,
+        *,
+        suggest: bool = False,
+        planned: bool = True,
+    ) -> None:
         self.schema = schema
-        self.documents = Documents(schema, limits, suggest=suggest)
+        self.documents = Documents(schema, limits, Cache() if cache is None else cache, suggest=suggest)
         self.executions: Counter[str] = Counter(dict.fromkeys(TIERS, 0))
         self._limits = limits
         self._suggest = suggest
@@ -95,6 +105,9 @@ class Engine:
             operation_name=operation.name,
             hide_suggestions=not self._suggest,
         )
+        if operation.lengths.are_exceeded(variables):
+            self.executions["graphql-core"] += 1
+            return plain(middleware=[self.documents.lengths])
         if not self._planned:
             self.executions["graphql-core"] += 1
             return plain()

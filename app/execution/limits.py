@@ -7,7 +7,7 @@ Validation compares each two fields that answer to one name in one place, so rep
 bounded too.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,6 +24,8 @@ from graphql import (
     SelectionSetNode,
 )
 from graphql.language import ListValueNode, StringValueNode
+
+from app.execution.nodes import nodes_of
 
 # The standard introspection query is 15 levels deep, nine of them `ofType`. Validation bounds its nested lists.
 INTROSPECTION_DEPTH = 15
@@ -46,7 +48,7 @@ class Limits(Protocol):
     @property
     def list_items(self) -> int: ...
     @property
-    def documents(self) -> int: ...
+    def text(self) -> int: ...
 
 
 class LimitExceeded(GraphQLError):
@@ -150,25 +152,19 @@ def _side_by_side(
     return found
 
 
-def check_document(document: DocumentNode, limits: Limits) -> int:
-    """How many fields the operations select, written out.
-
-    Raises `LimitExceeded` for the first limit that an operation or a literal of the document exceeds.
-    """
+def check_document(document: DocumentNode, limits: Limits) -> None:
+    """Raises `LimitExceeded` for the first limit that an operation or a literal of the document exceeds."""
     ruler = _Ruler(document)
-    fields = 0
     try:
         for node in document.definitions:
             if isinstance(node, OperationDefinitionNode):
-                size = ruler.measure(node.selection_set)
-                _check_operation(node, size, limits)
+                _check_operation(node, ruler.measure(node.selection_set), limits)
                 _check_repeats(node, ruler.fragments, limits)
-                fields += size.fields
     except RecursionError:
         raise LimitExceeded("The document is nested too deeply.") from None
-    for literal in _literals(document):
-        _check_literal(literal, limits)
-    return fields
+    for each in nodes_of(document):
+        if isinstance(each, ListValueNode | StringValueNode):
+            _check_literal(each, limits)
 
 
 def _check_operation(node: OperationDefinitionNode, size: Measure, limits: Limits) -> None:
@@ -205,21 +201,6 @@ def _check_repeats(
             below = [(field.selection_set, within) for field, within in fields if field.selection_set]
             if below:
                 waiting.append(below)
-
-
-def _literals(document: DocumentNode) -> Iterator[Node]:
-    """Every list and string literal, wherever it stands."""
-    stack: list[Node] = [document]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, ListValueNode | StringValueNode):
-            yield node
-        for key in node.keys:
-            value = getattr(node, key, None)
-            if isinstance(value, Node):
-                stack.append(value)
-            elif isinstance(value, list | tuple):
-                stack.extend(value)
 
 
 def _check_literal(node: Node, limits: Limits) -> None:

@@ -1,6 +1,6 @@
 """Which operations run by a plan, and the plans that were made."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from graphql import (
@@ -11,7 +11,6 @@ from graphql import (
     GraphQLError,
     GraphQLFieldResolver,
     GraphQLSchema,
-    Node,
     OperationDefinitionNode,
     OperationType,
     VariableNode,
@@ -22,7 +21,8 @@ from graphql.execution.values import VariableValues
 
 from app.execution.coercion import Variables
 from app.execution.compile import compile_plan
-from app.execution.plan import BailOut, Plan
+from app.execution.nodes import nodes_of
+from app.execution.plan import BailOut, Plan, Selection
 
 _CONDITIONS = frozenset({"skip", "include"})
 _INTROSPECTION = frozenset({"__schema", "__type"})
@@ -34,7 +34,8 @@ _MOST_PLANS = 16
 class Planner:
     """The plans of one operation, one for each choice that `@skip` and `@include` make.
 
-    `reason` says why graphql-core runs the operation, or is None where plans do.
+    `reason` says why graphql-core runs the operation, or is None where plans do. `kept` plans there are, and these
+    have so many `fields`.
     """
 
     def __init__(
@@ -52,12 +53,20 @@ class Planner:
             for node in document.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
-        directives = list(_nodes(document, DirectiveNode))
+        directives: list[DirectiveNode] = []
+        names: set[str] = set()
+        for node in nodes_of(document):
+            if isinstance(node, FieldNode):
+                names.add(node.name.value)
+            elif isinstance(node, DirectiveNode):
+                directives.append(node)
         conditions = _conditions(directives)
         own = {definition.variable.name.value for definition in operation.variable_definitions or ()}
         self._conditions = sorted(conditions & own)
-        self.reason = self._reason(document, directives)
+        self.reason = self._reason(names, directives)
         self._variables = None if self.reason else Variables(schema, operation)
+        self.kept = 0
+        self.fields = 0
         self._plans: dict[tuple[Any, ...], Plan] = {}
 
     def plan(self, given: Mapping[str, Any]) -> tuple[Plan, VariableValues] | None:
@@ -84,15 +93,18 @@ class Planner:
             return None
         if len(self._plans) < _MOST_PLANS:
             self._plans[tuple(choice.values())] = plan
+            self.kept += 1
+            self.fields += _size(plan.root)
         return plan
 
-    def _reason(self, document: DocumentNode, directives: list[DirectiveNode]) -> str | None:
+    def _reason(self, names: set[str], directives: list[DirectiveNode]) -> str | None:
+        """`names` are those of all fields of the document."""
         kind = self._operation.operation
         if kind is OperationType.SUBSCRIPTION:
             return "subscription"
         if self._schema.get_root_type(kind) is None:
             return "no root type"
-        if any(node.name.value in _INTROSPECTION for node in _nodes(document, FieldNode)):
+        if not names.isdisjoint(_INTROSPECTION):
             return "introspection"
         if any(directive.name.value not in _CONDITIONS for directive in directives):
             return "directive"
@@ -110,9 +122,10 @@ class Planner:
         return len(selections) == 1 and isinstance(selections[0], FieldNode)
 
 
-def most_plans(document: DocumentNode) -> int:
-    """How many plans an operation of the document may come to have."""
-    return min(1 << len(_conditions(_nodes(document, DirectiveNode))), _MOST_PLANS)
+def _size(selection: Selection) -> int:
+    """How many fields there are of it, and below it."""
+    below = (each for field in selection.fields for each in field.selections.values())
+    return len(selection.fields) + sum(map(_size, below))
 
 
 def _conditions(directives: Iterable[DirectiveNode]) -> set[str]:
@@ -124,17 +137,3 @@ def _conditions(directives: Iterable[DirectiveNode]) -> set[str]:
         for argument in directive.arguments or ()
         if isinstance(argument.value, VariableNode)
     }
-
-
-def _nodes(root: Node, kind: Callable[..., Any]) -> Iterator[Any]:
-    waiting: list[Node] = [root]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, kind):  # type: ignore[arg-type]
-            yield node
-        for key in node.keys:
-            value = getattr(node, key, None)
-            if isinstance(value, Node):
-                waiting.append(value)
-            elif isinstance(value, list | tuple):
-                waiting.extend(item for item in value if isinstance(item, Node))

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.types import Receive, Scope
 
 from app.errors import RequestRefused
-from app.http.deadline import WORK
+from app.http.state import state_of
 
 _BODY_SECONDS = 15
 
@@ -31,17 +31,17 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 
     Raises `RequestRefused`: 413 for over `limit` bytes, as they come or unpacked, 408 for a body that does not arrive
     in time, 415 for another encoding, 400 for what is not gzip to its last byte. A server that has the whole body has
-    put it into the scope's state; see `app.http.protocol`.
+    put it into the state of the request.
     """
-    state = scope["state"]
-    is_packed = b"content-encoding" in state["fields"] and _is_packed(scope["headers"])
-    length: bytes = state["fields"].get(b"content-length", b"")
+    state = state_of(scope)
+    is_packed = b"content-encoding" in state.fields and _is_packed(scope["headers"])
+    length = state.fields.get(b"content-length", b"")
     if length.isdigit() and int(length[:20]) > limit:
         raise _too_large(limit)
-    body: bytes | None = state.get("body")
+    body = state.body
     if body is None:
         try:
-            with state[WORK].suspended():
+            with state.work.suspended():
                 async with asyncio.timeout(_BODY_SECONDS):
                     body = await _read(receive, limit)
         except TimeoutError:

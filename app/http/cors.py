@@ -6,7 +6,6 @@ in an answer that is sent whole.
 """
 
 from collections.abc import Collection
-from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,6 +13,7 @@ from app.auth import storefront_key
 from app.http.mutation import HEADER as IDEMPOTENCY_HEADER
 from app.http.mutation import REPLAYED
 from app.http.reply import Answering, Reply
+from app.http.state import state_of
 
 METHODS = ("GET", "POST")
 # What the clients of `README.md` send, beside what a browser permits anyway.
@@ -83,21 +83,21 @@ class Origins:
     def admit(self, scope: Scope) -> Reply | None:
         """The answer to a preflight that is granted, None for all else.
 
-        What a browser must find in the answer is in the scope's state then; see `Exchange`. Nothing of it is there for
+        What a browser must find in the answer is in the state of the request then. Nothing of it is there for
         an origin that is not allowed: the browser keeps the answer from its page.
         """
-        state: dict[str, Any] = scope["state"]
-        fields = state["fields"]
         if scope["path"] in self._closed:
             return None
-        state["headers"].append(_VARY)  # on every answer, or a cache would give one origin's to another
+        state = state_of(scope)
+        fields, headers = state.fields, state.answer_headers
+        headers.append(_VARY)  # on every answer, or a cache would give one origin's to another
         origin = fields.get(b"origin")
         if origin not in self._allowed:
             return None
-        state["headers"] += [(b"access-control-allow-origin", origin), _CREDENTIALS]
+        headers += [(b"access-control-allow-origin", origin), _CREDENTIALS]
         if scope["method"] == "OPTIONS" and b"access-control-request-method" in fields:
             return Reply(b"", 204, list(_PREFLIGHT))
-        state["headers"].append(_EXPOSED)
+        headers.append(_EXPOSED)
         return None
 
 

@@ -18,8 +18,6 @@ DEADLINE_SECONDS = 15.0
 # So much of the time, and no more than so many seconds, is left for taking back what was begun, and for saying so.
 _REMAINDER, _MOST_REMAINDER_SECONDS = 0.1, 1.0
 
-# In the state of an ASGI scope: the work of a request.
-WORK = "work"
 # A server whose scopes have this extension calls `Work.leave` when it loses the connection of a request.
 EXTENSION = "waybill.disconnect"
 

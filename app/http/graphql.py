@@ -19,7 +19,6 @@ from starlette.types import Receive, Scope
 
 from app.auth import storefront_key
 from app.errors import (
-    NotAuthenticated,
     RequestRefused,
     ServiceUnavailable,
     StorefrontKeyInvalid,
@@ -31,11 +30,12 @@ from app.execution.errors import log_fault
 from app.execution.execute import Answer, Engine, refuse
 from app.http import index
 from app.http.body import read_body, refusal_headers
-from app.http.deadline import WORK, Ending, Work
-from app.http.mutation import REPLAYED, StoredAnswer, read_key, run_mutation
+from app.http.deadline import Ending
+from app.http.mutation import REPLAYED, RenderedAnswer, read_key, run_mutation
 from app.http.negotiation import GRAPHQL_RESPONSE, JSON, accept_of, is_json, negotiate
 from app.http.rate_limit import Admission
 from app.http.reply import Answering, Reply, refusal, reply, reply_bytes, unavailable
+from app.http.state import State, state_of
 from app.telemetry import Telemetry
 
 # A browser sends none of these from a page of another origin unless a preflight allowed it, which is for the origins of
@@ -126,28 +126,31 @@ class GraphQLEndpoint(Answering):
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
         started = time.perf_counter()
+        state = state_of(scope)
         outcome = "failed"
         try:
             one_too_many = await self._admission.refuse(scope, speaks_graphql=True)
-            response, outcome = (one_too_many, "refused") if one_too_many else await self._respond(scope, receive)
+            response, outcome = (
+                (one_too_many, "refused") if one_too_many else await self._respond(scope, state, receive)
+            )
         except RequestRefused as error:
             response, outcome = refusal(error, _refusal_headers(error)), "refused"
         except (StorefrontKeyRequired, StorefrontKeyInvalid) as error:
             response, outcome = _key_refusal(error), "refused"
         except ServiceUnavailable as error:
-            response, outcome = _unavailable(error, scope), "unavailable"
+            response, outcome = _unavailable(error, state), "unavailable"
         except asyncio.CancelledError:
             outcome = "aborted"
-            if not scope["state"][WORK].was_cancelled(Ending.LATE):
+            if not state.work.was_cancelled(Ending.LATE):
                 raise
-            response, outcome = _unavailable(TimedOut(reason="deadline"), scope), "unavailable"
+            response, outcome = _unavailable(TimedOut(reason="deadline"), state), "unavailable"
         finally:
-            scope["state"]["outcome"] = outcome
+            state.outcome = outcome
             self._requests.record(outcome, time.perf_counter() - started)
         return response
 
-    async def _respond(self, scope: Scope, receive: Receive) -> tuple[Reply, str]:
-        headers: Fields = scope["state"]["fields"]
+    async def _respond(self, scope: Scope, state: State, receive: Receive) -> tuple[Reply, str]:
+        headers = state.fields
         method: str = scope["method"]
         if method != "POST" and b"query=" not in scope["query_string"] and index.is_for_a_person(scope):
             return index.page(scope), "ok"
@@ -164,45 +167,45 @@ class GraphQLEndpoint(Answering):
             else:
                 _check_type(headers)
                 request = GraphQLRequest.of(_load(await read_body(scope, receive, self._body_bytes)))
-            if "body" not in scope["state"]:  # else the server knows the whole request, and looks after its caller
-                scope["state"][WORK].watch(scope, receive)
-            answer = await self._answer(request, scope)
+            if state.body is None:  # else the server knows the whole request, and looks after its caller
+                state.work.watch(scope, receive)
+            answer = await self._answer(request, scope, state)
         except PersistedQueryNotSupported as refused:
-            answer = refuse(refused, scope["state"]["request_id"])
+            answer = refuse(refused, state.request_id)
         if answer.fault:
             return unavailable(answer.fault, {"errors": answer.body["errors"]}), "unavailable"
-        if isinstance(answer, StoredAnswer):
-            return reply_bytes(answer.text, 200, media_type, _VARY | REPLAYED), _outcome(answer)
+        if isinstance(answer, RenderedAnswer):
+            extra = REPLAYED if answer.is_replayed else {}
+            return reply_bytes(answer.text, 200, media_type, _VARY | extra), _outcome(answer)
         status = 200 if answer.ran or media_type != GRAPHQL_RESPONSE else 400
         return reply(answer.body, status, media_type, _VARY), _outcome(answer)
 
-    async def _answer(self, request: GraphQLRequest, scope: Scope) -> Answer:
+    async def _answer(self, request: GraphQLRequest, scope: Scope, state: State) -> Answer:
         """Raises `StorefrontKeyRequired` or `StorefrontKeyInvalid`: a stranger does not learn what the schema lacks."""
-        request_id: str = scope["state"]["request_id"]
+        request_id = state.request_id
         try:
             operation = self._engine.prepare(request.query, request.operation_name)
         except RequestErrors as errors:
             if self._needs_key:
-                _check_key(scope)
+                state.storefront.require()
             return refuse(errors, request_id)
         if scope["method"] == "GET" and operation.kind is not OperationType.QUERY:
             raise _method_not_allowed(f"A {operation.kind.value} needs POST.", allow="POST")
-        scope["state"]["operation"] = operation.name
+        state.operation = operation.name
         if self._needs_key and not operation.is_introspection:
-            _check_key(scope)
+            state.storefront.require()
 
         if operation.kind is not OperationType.MUTATION:
             return await self._engine.run(operation, request.variables, await self._open_context(scope), request_id)
 
-        work: Work = scope["state"][WORK]
-        work.goes_on = True
+        state.work.goes_on = True
 
         async def run(context: Any) -> Answer:
             return await self._engine.run(operation, request.variables, context, request_id)
 
         asked = request.query, operation.name, request.variables
-        scope["state"]["idempotency_key"] = read_key(scope["headers"], request.extensions, *asked)
-        return await run_mutation(partial(self._open_context, scope), run, request_id, work)
+        state.idempotency_key = read_key(scope["headers"], request.extensions, *asked)
+        return await run_mutation(partial(self._open_context, scope), run, request_id, state.work)
 
 
 def _check_type(headers: Fields) -> None:
@@ -274,28 +277,18 @@ def _refusal_headers(error: RequestRefused) -> dict[str, str]:
     return headers
 
 
-def _check_key(scope: Scope) -> None:
-    """Raises what `Admission` found wrong with the storefront key."""
-    key = scope["state"]["storefront_key"]
-    if key is None:
-        raise StorefrontKeyRequired
-    if isinstance(key, NotAuthenticated | ServiceUnavailable):
-        raise key
-
-
 def _key_refusal(error: StorefrontKeyRequired | StorefrontKeyInvalid) -> Reply:
     body = {
         "message": error.message,
-        "error": "missing_key" if isinstance(error, StorefrontKeyRequired) else "invalid_key",
-        "header_name": "X-STOREFRONT-KEY",
-        "key_type": "shop",
+        "error": error.kind,
+        **storefront_key.DESCRIBED,
         "errors": [{"message": error.message, "extensions": error.extensions}],
     }
     return reply(body, error.status, headers=_VARY)
 
 
-def _unavailable(error: ServiceUnavailable, scope: Scope) -> Reply:
-    log_fault(error, scope["state"]["request_id"])
+def _unavailable(error: ServiceUnavailable, state: State) -> Reply:
+    log_fault(error, state.request_id)
     return unavailable(error)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -10,8 +11,8 @@ from starlette.responses import Response
 from app.execution.execute import Engine
 from app.http.reply import reply
 from app.postgres.database import Database
-from app.telemetry import Telemetry, exposition
-from sql import Scope, load
+from app.telemetry import Telemetry
+from sql import Visibility, load
 
 SQL = load("server")
 
@@ -33,7 +34,7 @@ async def readiness(db: Database, migrations: Collection[str]) -> dict[str, Any]
     """
     try:
         async with asyncio.timeout(_READY_SECONDS):
-            [row] = await db.fetch(SQL.readiness, Scope.everything())
+            [row] = await db.fetch(SQL.readiness, Visibility.everything())
     except Exception:  # whatever the reason, the answer is no
         return None
     if not set(row["migrations"]) >= set(migrations):
@@ -42,47 +43,26 @@ async def readiness(db: Database, migrations: Collection[str]) -> dict[str, Any]
     return {"status": "ready", "writable": row["is_writable"], "notifications": notifications}
 
 
-def metrics(telemetry: Telemetry, db: Database, engine: Engine) -> str:
-    """The text format of Prometheus."""
-    return exposition(
-        [
-            (
-                "waybill_requests_total",
-                "counter",
-                "Requests by surface and outcome.",
-                {
-                    f'surface="{surface}",outcome="{outcome}"': count
-                    for surface, requests in telemetry.requests.items()
-                    for outcome, count in requests.outcomes.items()
-                },
-            ),
-            (
-                "waybill_request_seconds_total",
-                "counter",
-                "Time spent on them.",
-                {f'surface="{surface}"': requests.seconds for surface, requests in telemetry.requests.items()},
-            ),
-            ("waybill_statements_total", "counter", "Statements sent to the database.", {"": db.statements}),
-            (
-                "waybill_documents_total",
-                "counter",
-                "Documents looked up in the cache.",
-                {'result="hit"': engine.documents.hits, 'result="miss"': engine.documents.misses},
-            ),
-            (
-                "waybill_executions_total",
-                "counter",
-                "Operations by what ran them: a tier of their plan, graphql-core after an error of it, or it alone.",
-                {f'by="{by}"': count for by, count in engine.executions.items()},
-            ),
-            ("waybill_connections_in_use", "gauge", "Connections to the database that are lent.", {"": db.pool.lent}),
-            ("waybill_connections_awaited", "gauge", "Who waits for a connection.", {"": db.pool.waiting}),
-            (
-                "waybill_repeated_total",
-                "counter",
-                "Statements that were tried anew because a connection was lost.",
-                {"": db.pool.repeated},
-            ),
-            ("waybill_start_time_seconds", "gauge", "When this process started.", {"": telemetry.started}),
-        ]
+def watch(telemetry: Telemetry, db: Database, engine: Engine) -> None:
+    """Has the metrics tell what database and engine count."""
+    documents, pool = engine.documents, db.pool
+    telemetry.follow_count("waybill_statements", "Statements sent to the database.", lambda: db.statements)
+    telemetry.follow_counts(
+        "waybill_documents",
+        "Documents looked up in the cache.",
+        "result",
+        {"hit": lambda: documents.hits, "miss": lambda: documents.misses},
+    )
+    telemetry.follow_counts(
+        "waybill_executions",
+        "Operations by what ran them: a tier of their plan, graphql-core after an error of it, or it alone.",
+        "by",
+        {by: partial(engine.executions.__getitem__, by) for by in engine.executions},
+    )
+    telemetry.follow_gauge(
+        "waybill_connections_in_use", "Connections to the database that are lent.", lambda: pool.lent
+    )
+    telemetry.follow_gauge("waybill_connections_awaited", "Who waits for a connection.", lambda: pool.waiting)
+    telemetry.follow_count(
+        "waybill_repeated", "Statements that were tried anew because a connection was lost.", lambda: pool.repeated
     )

@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from app.http.negotiation import accept_of, prefers_html
 from app.http.reply import Reply, reply
+from app.http.state import state_of
 
 ENDPOINTS = {
     "graphql": "/graphql",
@@ -51,7 +52,7 @@ def is_for_a_person(scope: Scope) -> bool:
 
 def page(scope: Scope) -> Reply:
     """The page, whose examples name the address under which it was asked for."""
-    host = scope["state"]["fields"].get(b"host", b"")
+    host = state_of(scope).fields.get(b"host", b"")
     address = scope["scheme"].encode() + b"://" + (host if _HOST.fullmatch(host) else b"localhost")
     body = _PAGE.replace(b"{address}", address)
     return Reply(body, 200, [*_HEADERS, (b"content-length", b"%d" % len(body))])

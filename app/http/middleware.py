@@ -2,30 +2,21 @@
 
 import asyncio
 import logging
-import random
-import re
 import time
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import RequestRefused, ServiceUnavailable, TimedOut
 from app.execution.errors import internal, log_defect, log_fault
-from app.http.deadline import WORK, Deadlines, Ending, Work
+from app.http.deadline import Deadlines, Ending, Work
 from app.http.reply import Answering, Reply, refusal, reply, unavailable
+from app.http.state import ID_HEADER, STATE, Header, State, new_id, state_of
 from app.telemetry import Requests, log_facts
 
 logger = logging.getLogger("waybill.http")
 
-Header = tuple[bytes, bytes]
-
-_ID_HEADER = b"x-request-id"
-_ID_BITS = 128
 # How long whom there was no room for should wait.
 _RETRY_SECONDS = "1"
-
-# Letters, digits and a few signs: an id that came from outside goes into the log and back into a header.
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 # What a line of the log tells of the caller's own words, in characters.
 _LONGEST_PATH = 1_000
@@ -46,13 +37,7 @@ _LEFT = 499
 
 
 class Exchange:
-    """Pure ASGI, and raw: it is in the way of every request.
-
-    The id is in `scope["state"]["request_id"]` and in the header X-Request-ID of the answer. What a step behind adds to
-    the list `scope["state"]["headers"]` goes into the answer, whoever gives it. The headers of the request are in
-    `scope["state"]["fields"]` by name; of one that comes twice the first counts. `scope["state"]["work"]` is the
-    request's `Work`: it is ended when `deadlines` say so, and when its caller leaves.
-    """
+    """Pure ASGI, and raw: it is in the way of every request. The steps behind it have its `State`."""
 
     def __init__(self, app: ASGIApp, deadlines: Deadlines | None = None) -> None:
         self.app = app
@@ -62,21 +47,21 @@ class Exchange:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, state = time.perf_counter(), _begin(scope)
-        work = state[WORK] = Work(self._deadlines, asyncio.current_task(), started)
+        started = time.perf_counter()
+        state = _begin(scope, self._deadlines, started)
         status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _with_defaults([*message.get("headers", ()), *state["headers"]])
+                message["headers"] = _with_defaults([*message.get("headers", ()), *state.answer_headers])
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_headers)
         except asyncio.CancelledError:
-            reply = _ended(work, scope)
+            reply = _ended(scope)
             if reply is not None and reply.status_code == _LEFT:
                 status = status or _LEFT
             elif reply is None or status:
@@ -89,7 +74,7 @@ class Exchange:
                 raise  # half an answer may be out, which only a broken connection can tell
             await failure(scope, receive, send_with_headers)
         finally:
-            work.end()
+            state.work.end()
             _log(scope, status, started)
 
 
@@ -101,64 +86,51 @@ class WholeExchange(Answering):
         self._deadlines = deadlines or Deadlines()
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
-        started, state = time.perf_counter(), _begin(scope)
-        # A server that knows the task spares us looking for it; it must not stay in the scope, which the task holds.
-        work = state[WORK] = Work(self._deadlines, state.pop("task", None) or asyncio.current_task(), started)
+        started = time.perf_counter()
+        state = _begin(scope, self._deadlines, started)
         status = 0
         try:
             try:
                 reply = await self.app.answer(scope, receive)
             except asyncio.CancelledError:
-                ended = _ended(work, scope)
+                ended = _ended(scope)
                 if ended is None:
                     raise
                 reply = ended
             except Exception as error:
                 reply = _failure(error, scope)
             status = reply.status_code
-            reply.raw_headers = _with_defaults(reply.raw_headers + state["headers"])
+            reply.raw_headers = _with_defaults(reply.raw_headers + state.answer_headers)
             return reply
         finally:
-            work.end()
+            state.work.end()
             _log(scope, status, started)
 
 
 class Counted:
-    """An ASGI application whose requests are counted, by the outcome that it leaves in the state of the scope."""
+    """An ASGI application whose requests are counted, by the outcome that it leaves in their state."""
 
     def __init__(self, app: ASGIApp, requests: Requests) -> None:
         self._app = app
         self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started, state = time.perf_counter(), scope["state"]
-        state["outcome"] = "failed"
+        started, state = time.perf_counter(), state_of(scope)
+        state.outcome = "failed"
         try:
             await self._app(scope, receive, send)
         finally:
-            self._requests.record(state["outcome"], time.perf_counter() - started)
+            self._requests.record(state.outcome, time.perf_counter() - started)
 
 
-def _begin(scope: Scope) -> dict[str, Any]:
-    """The state of the scope, with what every step may look for in it."""
-    state: dict[str, Any] = scope.setdefault("state", {})
-    state["fields"] = fields = dict(reversed(scope["headers"]))
-    request_id = fields.get(_ID_HEADER, b"")
-    if not _SANE_ID.fullmatch(request_id):
-        request_id = _new_id()
-    state["request_id"] = request_id.decode()
-    state["headers"] = [(_ID_HEADER, request_id)]
+def _begin(scope: Scope, deadlines: Deadlines, started: float) -> State:
+    state = scope[STATE] = State(scope, Work(deadlines, asyncio.current_task(), started))
     return state
-
-
-def _new_id() -> bytes:
-    """An id must be unique and may be guessed; the system's own randomness costs a system call."""
-    return b"%032x" % random.getrandbits(_ID_BITS)
 
 
 def refuse_unread(error: RequestRefused, client: tuple[str, int] | None) -> Reply:
     """The answer to a request that could not be read, with an id of its own; the log tells whose it was."""
-    request_id = _new_id()
+    request_id = new_id()
     facts = {
         "requestId": request_id.decode(),
         "client": client[0] if client else None,
@@ -168,22 +140,24 @@ def refuse_unread(error: RequestRefused, client: tuple[str, int] | None) -> Repl
     log_facts(logger, "request refused", facts)
     headers = {"retry-after": _RETRY_SECONDS} if error.http_status == 503 else None
     reply = refusal(error, headers)
-    reply.raw_headers = _with_defaults([*reply.raw_headers, (_ID_HEADER, request_id)])
+    reply.raw_headers = _with_defaults([*reply.raw_headers, (ID_HEADER, request_id)])
     return reply
 
 
-def _ended(work: Work, scope: Scope) -> Reply | None:
+def _ended(scope: Scope) -> Reply | None:
     """The answer to a request that was cancelled; None where somebody else did it."""
+    state = state_of(scope)
+    work = state.work
     if work.was_cancelled(Ending.LATE):
         return _failure(TimedOut(reason="deadline"), scope)
     if work.was_cancelled(Ending.LEFT):
-        scope["state"]["outcome"] = "aborted"
+        state.outcome = "aborted"
         return Reply(b"", _LEFT, [])
     return None
 
 
 def _failure(error: Exception, scope: Scope) -> Reply:
-    request_id = scope["state"]["request_id"]
+    request_id = state_of(scope).request_id
     if isinstance(error, ServiceUnavailable):
         log_fault(error, request_id)
         return unavailable(error)
@@ -192,17 +166,18 @@ def _failure(error: Exception, scope: Scope) -> Reply:
 
 
 def _log(scope: Scope, status: int, started: float) -> None:
-    state = scope["state"]
+    state = state_of(scope)
     facts = {
-        "requestId": state["request_id"],
+        "requestId": state.request_id,
         "method": scope["method"],
         "path": scope["path"][:_LONGEST_PATH],
         "status": status,
         "ms": round((time.perf_counter() - started) * 1000, 1),
     }
-    for name in ("operation", "outcome"):
-        if state.get(name):
-            facts[name] = state[name][:_LONGEST_NAME]
+    if state.operation:
+        facts["operation"] = state.operation[:_LONGEST_NAME]
+    if state.outcome:
+        facts["outcome"] = state.outcome
     log_facts(logger, "request", facts)
 
 

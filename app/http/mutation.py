@@ -20,7 +20,7 @@ from app.execution.errors import render
 from app.execution.execute import Answer
 from app.http.deadline import Ending, Work
 from app.http.reply import dump
-from app.postgres.transaction import IdempotencyKey, Write
+from app.postgres.transaction import IdempotencyKey, Transaction
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"idempotent-replayed": "true"}
@@ -31,10 +31,11 @@ _ATTEMPTS = 3
 
 
 @dataclass(slots=True)
-class StoredAnswer(Answer):
-    """The answer of an earlier request, byte for byte. `body` is empty."""
+class RenderedAnswer(Answer):
+    """An answer as it is sent, and kept. One that `is_replayed` is that of an earlier request, and has no `body`."""
 
     text: bytes = b""
+    is_replayed: bool = False
 
 
 def read_key(
@@ -76,42 +77,41 @@ async def run_mutation(
     """
     for _ in range(_ATTEMPTS):
         context = await open_context()
-        try:
-            answer = await run(context)
-            write = context.writing
-            if write is None:
-                return answer
-            if write.answer is not None:
-                return StoredAnswer({}, ran=True, text=write.answer)
-            if not _is_failure(answer, write):
-                answer = await _commit(answer, write, request_id)
-        except asyncio.CancelledError:
-            if context.writing is not None and work.was_cancelled(Ending.LATE):
-                raise TimedOut(f"{TimedOut.text} Nothing was changed.", reason="deadline") from None
-            raise
-        finally:
-            if context.writing is not None:
-                await context.writing.close()
-        if not write.is_worth_repeating:
-            return _without_data(answer) if write.is_broken else answer
+        # The first resolver that writes begins the transaction, but GraphQL reads what is selected of its result after
+        # it has returned: that belongs to the transaction too, and so does the answer, which is kept under the
+        # idempotency key. So the block is around the whole execution, and this is the one place that commits.
+        async with context.transaction() as transaction:
+            try:
+                answer = await run(context)
+                if transaction.answer is not None:
+                    return RenderedAnswer({}, ran=True, text=transaction.answer, is_replayed=True)
+                if transaction.has_begun and not _is_failure(answer, transaction):
+                    answer = await _commit(answer, transaction, request_id)
+            except asyncio.CancelledError:
+                if transaction.has_begun and work.was_cancelled(Ending.LATE):
+                    raise TimedOut(f"{TimedOut.text} Nothing was changed.", reason="deadline") from None
+                raise
+        if not transaction.is_worth_repeating:
+            return _without_data(answer) if transaction.is_broken else answer
     return _without_data(answer)
 
 
-def _is_failure(answer: Answer, write: Write) -> bool:
+def _is_failure(answer: Answer, transaction: Transaction) -> bool:
     """Fields of mutations are non-null, so one that fails leaves no data; should one be nullable, null is failure."""
     data = answer.body.get("data")
-    return write.is_broken or data is None or None in data.values()
+    return transaction.is_broken or data is None or None in data.values()
 
 
-async def _commit(answer: Answer, write: Write, request_id: str) -> Answer:
+async def _commit(answer: Answer, transaction: Transaction, request_id: str) -> Answer:
     try:
-        await write.commit(dump(answer.body))
+        text = dump(answer.body)
+        await transaction.commit(text)
     except Exception as error:
         path = _path_of_write(answer.body["data"])
         errors, defects = render([GraphQLError(str(error), path=path, original_error=error)], request_id)
         fault = error if isinstance(error, ServiceUnavailable) else None
         return Answer({"errors": errors, "data": None}, ran=True, defects=defects, fault=fault)
-    return answer
+    return RenderedAnswer(answer.body, ran=True, defects=answer.defects, text=text)
 
 
 def _path_of_write(data: Mapping[str, Any]) -> list[str | int]:

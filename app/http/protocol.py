@@ -28,9 +28,10 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from app.errors import RequestRefused
-from app.http.deadline import EXTENSION, WORK
+from app.http.deadline import EXTENSION
 from app.http.middleware import refuse_unread
 from app.http.reply import Answering
+from app.http.state import BODY, STATE, State
 
 Find = Callable[[HTTPScope], Answering | None]
 
@@ -76,8 +77,8 @@ class Protocol(HttpToolsProtocol):
     """What `uvicorn.Config` takes as `http`. See `Cycle` for the one difference that an application may notice.
 
     An application may have a method `find` that gives, for an ASGI scope, an `Answering` or None. It is asked for those
-    requests whose body came with their head: then what answers needs no messages, and has the body in
-    `scope["state"]["body"]`.
+    requests whose body came with their head: then what answers needs no messages, and has the body in the scope
+    (`BODY`).
     """
 
     # When the connection is closed, by the clock of the loop; None while a request is being answered.
@@ -119,8 +120,9 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._stop_timer()
-        if self.cycle is not None and (work := self.cycle.scope["state"].get(WORK)):
-            work.leave()
+        state = None if self.cycle is None else self.cycle.scope.get(STATE)
+        if isinstance(state, State):
+            state.work.leave()
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -483,7 +485,7 @@ class Cycle(RequestResponseCycle):
 
     async def answer(self, answering: Answering) -> None:
         self._is_received = True
-        self.scope["state"].update(body=bytes(self.body), task=self.task)
+        self.scope[BODY] = bytes(self.body)  # type: ignore[literal-required]  # uvicorn knows its own keys alone
         self.body = bytearray()
         try:
             reply = await answering.answer(self.scope, self.receive)  # type: ignore[arg-type]  # uvicorn has own types

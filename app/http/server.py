@@ -14,14 +14,16 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from app.http.protocol import Bounds, Protocol
-from app.settings import Settings
+from app.settings import Settings, SettingsError
+
+# Whose insides `app.http.protocol` is made of; PROTOCOL=stock does with any.
+UVICORN = "0.54"
 
 _LOOK_SECONDS = 0.05
 # Files that a process opens beside its connections: its log, its pool, what it reads.
@@ -30,9 +32,16 @@ _FEWEST_CONNECTIONS = 100
 
 
 def protocol_of(settings: Settings) -> Any:
-    """What `uvicorn.Config` takes as `http`: a maker of protocols, though its types ask for a class."""
+    """What `uvicorn.Config` takes as `http`: a name, or a maker of protocols, though its types ask for a class.
+
+    Raises `SettingsError` where another uvicorn is installed than the one that our protocol is made for.
+    """
     if settings.protocol == "stock":
-        return HttpToolsProtocol
+        return "httptools"
+    if uvicorn.__version__.rpartition(".")[0] != UVICORN:
+        raise SettingsError(f"PROTOCOL must be stock with uvicorn {uvicorn.__version__}: ours is made for {UVICORN}")
+    from app.http.protocol import Bounds, Protocol
+
     limits = settings.limits
     bounds = Bounds(limits.head_bytes, limits.headers, settings.head_seconds, min(limits.connections, _most_files()))
     return partial(Protocol, bounds=bounds)
@@ -60,10 +69,15 @@ class Server(uvicorn.Server):
         self.server_state = self._state = State()
         self._drain_seconds = drain_seconds
         self._on_stop = on_stop
+        self._is_interrupted = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._is_interrupted |= sig == signal.SIGINT
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_stop()
-        if signal.SIGINT not in self._captured_signals:  # somebody waits at a terminal
+        if not self._is_interrupted:  # by somebody who waits at a terminal
             await self._drain()
             for accepted in self._stop_listening(sockets or []):
                 await asyncio.get_running_loop().connect_accepted_socket(self._protocol, accepted)
@@ -72,8 +86,9 @@ class Server(uvicorn.Server):
     async def _drain(self) -> None:
         self._state.is_draining = True
         for connection in list(self._state.connections):
-            if isinstance(connection, Protocol):
-                connection.drain()
+            drain = getattr(connection, "drain", None)  # uvicorn's own cannot be told
+            if drain is not None:
+                drain()
         loop = asyncio.get_running_loop()
         end = loop.time() + self._drain_seconds
         # Connections have no event for their end.

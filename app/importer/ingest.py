@@ -22,6 +22,8 @@ What a record leaves open, and the import settles:
   record has named yet bears its external id as its name.
 - `lastModifiedAt` is taken where it is later than the store's; without it a changed row bears the time of the import.
 - A channel or carrier is known to the lines below its own, and to those of the next imports.
+- A carrier without a `channel` is one of all channels. Of two of a name, an order's codes mean the one that its channel
+  has of its own; but a code that is there keeps its carrier as long as that bears the name.
 """
 
 import sys
@@ -40,6 +42,8 @@ from app.postgres.connect import CONNECT_SECONDS, Connector
 
 _BATCH_RECORDS = 1000
 _BATCH_BYTES = 16 * 1024 * 1024
+# The store is measured again when it has grown to so many times what was created before.
+_GROWTH = 4
 # Such as every pooler takes; the rest is set for each batch, see sql/ingest.sql.
 _SESSION = {"application_name": "waybill import", "timezone": "UTC"}
 _SHARED = (
@@ -98,7 +102,7 @@ class _Run:
     done: Outcome = field(default_factory=Outcome)
     _batch: dict[Hashable, Staged] = field(default_factory=dict)
     _bytes: int = 0
-    _is_measured: bool = False
+    _measured: int = 0  # how many records were created when the store was last measured
 
     @property
     def summary(self) -> str:
@@ -128,6 +132,8 @@ class _Run:
             except Unreadable as error:
                 self._refuse(f"{label(file)}:{error.number}", Refused("$", error.reason))
         await self._write()
+        if self._unmeasured >= _BATCH_RECORDS:
+            await self._measure()
 
     async def _line(self, place: str, text: bytes | None) -> None:
         try:
@@ -152,11 +158,18 @@ class _Run:
         self._bytes = 0
         outcome, refused = await staging.write(self.connection, batch)
         self.done.add(outcome)
-        if outcome.created and len(batch) == _BATCH_RECORDS and not self._is_measured:
-            await staging.measure(self.connection)
-            self._is_measured = True
+        if self._unmeasured >= max(_BATCH_RECORDS, (_GROWTH - 1) * self._measured):
+            await self._measure()
         for place, refusal in refused:
             self._refuse(place, refusal)
+
+    @property
+    def _unmeasured(self) -> int:
+        return self.done.created - self._measured
+
+    async def _measure(self) -> None:
+        await staging.measure(self.connection)
+        self._measured = self.done.created
 
     def _refuse(self, place: str, refusal: Refused) -> None:
         self.refused += 1

@@ -82,11 +82,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Known:
-    """The codes and names that records may refer to: the store's, and those of the records before."""
+    """The codes and names that records may refer to: the store's, and those of the records before.
+
+    Carriers are known by the codes of their channels, None where they are of all, and by their names.
+    """
 
     statuses: set[str] = field(default_factory=set)
     channels: set[str] = field(default_factory=set)
-    carriers: set[str] = field(default_factory=set)
+    carriers: set[tuple[str | None, str]] = field(default_factory=set)
 
 
 class _Shape(Struct, forbid_unknown_fields=True, rename="camel"):
@@ -113,9 +116,10 @@ class Description(_Shape):
 
 
 class Carrier(_Shape, tag_field="kind", tag="carrier"):
-    """B-55."""
+    """B-55. Of all channels where it names none."""
 
     name: ShortText
+    channel: ShortText | None = None
     type: Literal["DELIVERY", "PICKUP"] | None = None
     template: Annotated[str, Meta(pattern=_TEMPLATE, max_length=255)] | None = msgspec.field(
         default=None, name="trackAndTraceURL"
@@ -125,12 +129,14 @@ class Carrier(_Shape, tag_field="kind", tag="carrier"):
 
     @property
     def key(self) -> Hashable:
-        return "carrier", self.name
+        return "carrier", self.channel, self.name
 
     def check(self, known: Known) -> None:
         """Raises Refused."""
+        if self.channel is not None:
+            _refuse_unknown("$.channel", self.channel, known.channels, "channel")
         _refuse_repeated("$.descriptions[{}].language", [d.language for d in self.descriptions or ()])
-        known.carriers.add(self.name)
+        known.carriers.add((self.channel, self.name))
 
 
 class Company(_Shape):
@@ -249,13 +255,15 @@ class Order(_Shape, tag_field="kind", tag="order"):
                     raise Refused(f"{path}.items[{m}].quantity", f"more of line {item.line} is shipped than ordered")
             for m, code in enumerate(shipment.track_and_traces or ()):
                 place = f"{path}.trackAndTraces[{m}]"
-                if code.carrier is not None:
-                    _refuse_unknown(f"{place}.carrier", code.carrier, known.carriers, "carrier")
+                if code.carrier is not None and known.carriers.isdisjoint(
+                    {(self.channel, code.carrier), (None, code.carrier)}
+                ):
+                    raise Refused(f"{place}.carrier", f"unknown carrier {_quoted(code.carrier)}")
                 codes.append((code.carrier, code.code))
                 places.append(f"{place}.code")
         if len(set(codes)) < len(codes):  # B-54
             again = next(n for n, code in enumerate(codes) if code in codes[:n])
-            raise Refused(places[again], f"{_quoted(codes[again][1])} stands here twice")
+            raise Refused(places[again], f"{_quoted(codes[again][1])} is a duplicate")
 
 
 Record = Channel | Carrier | Order
@@ -336,7 +344,7 @@ def _refuse_unknown(path: str, value: str, known: set[str] | frozenset[str], nou
 def _refuse_repeated(path: str, values: list[Any]) -> None:
     if len(set(values)) < len(values):
         again = next(n for n, value in enumerate(values) if value in values[:n])
-        raise Refused(path.format(again), f"{_quoted(values[again])} stands here twice")
+        raise Refused(path.format(again), f"{_quoted(values[again])} is a duplicate")
 
 
 def _refuse_strange_date(path: str, moment: datetime | None) -> None:

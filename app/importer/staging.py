@@ -15,6 +15,7 @@ import asyncpg
 import sql
 from app.importer import price
 from app.importer.records import Carrier, Channel, Known, Order, Record, Refused
+from sql.advisory_lock import AdvisoryLock
 
 _LIMIT = 10**12  # numeric(14, 2)
 _ATTEMPTS = 4
@@ -54,6 +55,8 @@ STEPS = (
     "number_shipments",
     "measure_shipments",
     "find_carriers",
+    "keep_carriers",
+    "refuse_unknown_carriers",
     "refuse_shipment_statuses",
     "refuse_missing_lines",
     "count_shipped",
@@ -116,7 +119,8 @@ async def prepare(connection: asyncpg.Connection) -> Known:
     """Makes the temporary tables on a connection that is to write batches, and reads what records may refer to."""
     await connection.execute(_text("staging"))
     (row,) = await connection.fetch(_text("known"))
-    return Known(*(set(row[name] or ()) for name in ("statuses", "channels", "carriers")))
+    carriers = zip(row["carrier_channels"] or (), row["carrier_names"] or (), strict=True)
+    return Known(set(row["statuses"] or ()), set(row["channels"] or ()), set(carriers))
 
 
 def stage(place: str, record: Record) -> Staged:
@@ -180,7 +184,7 @@ async def _transact(connection: asyncpg.Connection, batch: dict[int, Staged]) ->
 
 
 async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Outcome:
-    await connection.execute(_text("take_turn"))
+    await connection.execute(_text("take_turn"), AdvisoryLock.IMPORT)
     outcome = Outcome()
     for staged in batch.values():
         if not isinstance(staged.record, Order):
@@ -207,6 +211,7 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
         statement = _statements.carrier.prepare(sql.Reach.EVERYTHING)
         given = record.descriptions
         values = {
+            "channel": record.channel,
             "name": record.name,
             "type": record.type,
             "template": record.template,

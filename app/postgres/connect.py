@@ -16,6 +16,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+from asyncpg.connection import _StatementCache
+
+from app.cache import DEFAULT_BYTES
 
 logger = logging.getLogger("waybill.database")
 
@@ -23,6 +26,9 @@ CONNECT_SECONDS = 5
 _CLOSE_SECONDS = 2
 _PROBE_SECONDS = 2
 _PROBES = 3
+# What the server takes for a prepared statement that has run often enough to have a plan, by its text: 450 kB for the
+# 3,400 characters of a page of shipments with all that hangs on them.
+_BYTES_PER_CHARACTER = 130
 # So many times within so many seconds all connections lost what was prepared on them: it does not last.
 _MOST_LOSSES, _LOSSES_SECONDS = 3, 60
 
@@ -46,11 +52,39 @@ _PARAMETER_REFUSED = (
 
 
 class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
-    """One that does not wait for ever for a peer that has gone."""
+    """One that does not wait for ever for a peer that has gone, and can bound what it keeps prepared."""
 
     def __init__(self, protocol: Any, transport: asyncio.BaseTransport, *rest: Any) -> None:
         super().__init__(protocol, transport, *rest)
         watch_peer(transport.get_extra_info("socket"))
+
+    def bound_statements(self, limit: int) -> None:
+        """Has prepared statements take no more than so many bytes of the server's memory, as estimated by their text.
+
+        Called before anything is prepared.
+        """
+        self._stmt_cache: Any = _Statements(self._stmt_cache, limit)
+
+
+class _Statements(_StatementCache):  # type: ignore[misc]
+    """asyncpg's own cache, which bounds the number of statements, with a bound of what they take."""
+
+    __slots__ = ("_limit",)
+
+    def __init__(self, cache: Any, limit: int) -> None:
+        super().__init__(
+            loop=cache._loop, max_size=cache._max_size, on_remove=cache._on_remove, max_lifetime=cache._max_lifetime
+        )
+        self._limit = limit
+
+    def put(self, query: tuple[str, Any, bool], statement: Any) -> None:
+        """`query` is the text, and how its rows are made."""
+        super().put(query, statement)
+        taken = sum([len(key[0]) for key in self._entries]) * _BYTES_PER_CHARACTER
+        while taken > self._limit and len(self._entries) > 1:  # the newest is about to run
+            oldest, entry = self._entries.popitem(last=False)
+            taken -= len(oldest[0]) * _BYTES_PER_CHARACTER
+            self._on_remove(entry._statement)
 
 
 def watch_peer(connected: Any) -> None:
@@ -71,15 +105,19 @@ class Lasting:
 
 
 class Connector:
-    """Makes the connections of one URL. `statement_cache` is how many prepared statements each keeps.
+    """Makes the connections of one URL. `statement_cache` is how many prepared statements each keeps, which may take
+    `statement_bytes` of the server's memory.
 
     `seconds` bounds statements and idle transactions on the server too, where it takes that from a client: what could
     not be cancelled ends there all the same. What the URL says itself is left as it is.
     """
 
-    def __init__(self, url: str, *, statement_cache: int, seconds: float | None = None) -> None:
+    def __init__(
+        self, url: str, *, statement_cache: int, statement_bytes: int = DEFAULT_BYTES // 4, seconds: float | None = None
+    ) -> None:
         self.url = url
         self.statement_cache = statement_cache
+        self._statement_bytes = statement_bytes
         self._losses: list[float] = []
         given = parse_qs(urlsplit(url).query)
         self.seeks_writable = given.get("target_session_attrs", [""])[-1] in ("read-write", "primary")
@@ -130,7 +168,7 @@ class Connector:
         )
 
     async def _connect(self, statement_cache: int, bounds: Mapping[str, str] | None = None) -> asyncpg.Connection:
-        return await asyncpg.connect(
+        connection: Connection = await asyncpg.connect(
             self.url,
             timeout=CONNECT_SECONDS,
             statement_cache_size=statement_cache,
@@ -139,6 +177,8 @@ class Connector:
             server_settings={"application_name": "waybill", "timezone": "UTC", **(bounds or {})},
             connection_class=Connection,
         )
+        connection.bound_statements(self._statement_bytes)
+        return connection
 
 
 def _bounds(seconds: float) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: one way to run a named statement within a viewer's scope, and rows that are kept."""
+"""The way to PostgreSQL: one way to run a named statement within a viewer's visibility, and rows that are kept."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,16 +9,18 @@ from typing import Any, Self
 
 import asyncpg
 
+from app.cache import Cache
 from app.postgres.connect import Connector
 from app.postgres.events import Events
 from app.postgres.pool import Pool
 from app.settings import Settings
-from sql import Prepared, Scope, Statement, load
+from loaders.tree import Compositions
+from sql import Prepared, Statement, Visibility, load
 from sql.fuse import Fused
 
 SQL = load("server")
 
-_OURS = Scope.everything()
+_OURS = Visibility.everything()
 
 _OUTCOME_SECONDS = 0.5
 _OUTCOME_PAUSE_SECONDS = 0.02
@@ -35,18 +37,27 @@ class Database:
     `seconds` are what a request, and so a transaction of one, may take.
     """
 
-    def __init__(self, pool: Pool, events: Events, seconds: float) -> None:
+    def __init__(self, pool: Pool, events: Events, seconds: float, cache: Cache) -> None:
         self.pool = pool
         self.events = events
         self.seconds = seconds
         self.statements = 0
         self.watched = events.watched  # the values made of some tables' rows, kept until the rows change
+        self.compositions = Compositions(self.columns_of, cache)
         self._columns: dict[Statement, Mapping[str, type]] = {}
 
     @classmethod
-    async def connect(cls, settings: Settings) -> Self:
-        """Raises OSError, what asyncpg raises, or `ServiceUnavailable` when the server cannot be reached."""
-        connect = Connector(settings.database_url, statement_cache=settings.statement_cache, seconds=settings.deadline)
+    async def connect(cls, settings: Settings, cache: Cache | None = None) -> Self:
+        """`cache` holds what is composed, one of its own where there is none.
+
+        Raises OSError, what asyncpg raises, or `ServiceUnavailable` when the server cannot be reached.
+        """
+        connect = Connector(
+            settings.database_url,
+            statement_cache=settings.statement_cache,
+            statement_bytes=settings.cache_bytes // 4,
+            seconds=settings.deadline,
+        )
         if settings.statement_cache and not (await connect.lasting()).statements:
             connect.prepare_nothing("a pooler shares sessions between transactions")
         pool = Pool(
@@ -61,7 +72,7 @@ class Database:
         if settings.listen_url:
             listen = Connector(settings.listen_url, statement_cache=0, seconds=settings.deadline)
         async with pool.connection():
-            return cls(pool, Events(listen), settings.deadline)
+            return cls(pool, Events(listen), settings.deadline, Cache() if cache is None else cache)
 
     def connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """One connection, for a transaction: it is nobody else's until the block ends."""
@@ -70,18 +81,18 @@ class Database:
     async def fetch(
         self,
         statement: Statement,
-        scope: Scope,
+        visibility: Visibility,
         *,
         filters: frozenset[str] = frozenset(),
         order: tuple[str, ...] = (),
         on: asyncpg.Connection | None = None,
         **values: Any,
     ) -> list[asyncpg.Record]:
-        """The rows of a statement that `scope` may see, in the statement's order. `on` is the caller's connection.
+        """The rows of a statement that `visibility` may see, in the statement's order. `on` is the caller's connection.
 
         Raises `ServiceUnavailable`; on a connection of the caller's what asyncpg raises.
         """
-        text, arguments = within(scope, statement, filters, order, values)
+        text, arguments = within(visibility, statement, filters, order, values)
         self.statements += 1
         if on is not None:
             rows: list[asyncpg.Record] = await on.fetch(text, *arguments)
@@ -91,7 +102,7 @@ class Database:
     async def fetch_fused(self, fused: Fused, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
         """The one row of several statements in one; see `sql.fuse`.
 
-        `values` are the parameters of each, those of the first with the viewer's keys (see `Scope.keys`).
+        `values` are the parameters of each, those of the first with the viewer's keys (see `Visibility.keys`).
         """
         self.statements += 1
         [row] = await self.pool.fetch(fused.text, *fused.arguments(values))
@@ -113,15 +124,22 @@ class Database:
 
     async def has_committed(self, transaction_id: str) -> bool | None:
         """Whether a transaction whose end was not heard of has; None where that cannot be found out in a moment."""
+        # Who asks may have been cancelled already: before Python 3.11.3 `asyncio.timeout` takes that for its own end.
+        asking = asyncio.create_task(self._outcome(transaction_id))
         try:
-            async with asyncio.timeout(_OUTCOME_SECONDS):
-                while True:
-                    [row] = await self.fetch(SQL.outcome, _OURS, transaction_id=transaction_id)
-                    if row["outcome"] != "in progress":
-                        return None if row["outcome"] is None else row["outcome"] == "committed"
-                    await asyncio.sleep(_OUTCOME_PAUSE_SECONDS)
-        except Exception:  # whatever it is, nothing is known
-            return None
+            await asyncio.wait([asking], timeout=_OUTCOME_SECONDS)
+        finally:
+            asking.cancel()
+        await asyncio.wait([asking])
+        # Whatever was raised, nothing is known.
+        return None if asking.cancelled() or asking.exception() else asking.result()
+
+    async def _outcome(self, transaction_id: str) -> bool | None:
+        while True:
+            [row] = await self.fetch(SQL.outcome, _OURS, transaction_id=transaction_id)
+            if row["outcome"] != "in progress":
+                return None if row["outcome"] is None else row["outcome"] == "committed"
+            await asyncio.sleep(_OUTCOME_PAUSE_SECONDS)
 
     async def close(self) -> None:
         await self.events.close()
@@ -140,9 +158,13 @@ def _type(type_: asyncpg.Type) -> type:
 
 
 def within(
-    scope: Scope, statement: Statement, filters: frozenset[str], order: tuple[str, ...], values: Mapping[str, Any]
+    visibility: Visibility,
+    statement: Statement,
+    filters: frozenset[str],
+    order: tuple[str, ...],
+    values: Mapping[str, Any],
 ) -> tuple[str, list[Any]]:
-    """The text of a statement that reaches as far as `scope`, and its arguments."""
-    values = {**values, **scope.keys}
-    prepared = statement.prepare(scope.reach, filters, order, values)
+    """The text of a statement that reaches as far as `visibility`, and its arguments."""
+    values = {**values, **visibility.keys}
+    prepared = statement.prepare(visibility.reach, filters, order, values)
     return prepared.text, prepared.arguments(values)

@@ -15,7 +15,7 @@ even where no notification comes:
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
@@ -29,6 +29,7 @@ POLL_SECONDS = 1.0
 _ANSWER_SECONDS = 5
 _HEARD_SECONDS = 3
 _RETRY_SECONDS = 1.0
+_MOST_PARTS = 1_000
 # How often it is tried whether notifications come by now.
 _LISTEN_AGAIN_SECONDS = 60.0
 
@@ -93,17 +94,23 @@ class Events:
         self.is_listening = False
         self.is_keeping = False
         self._connect = connect
-        self._watched: dict[Tables[Any, Any], Watched[Any, Any]] = {}
+        self._watched: dict[tuple[Tables[Any, Any], Hashable], Watched[Any, Any]] = {}
         self._task: asyncio.Task[None] | None = None
         self._has_listened = False
         self._awaited = ""
         self._heard = asyncio.Event()
 
-    def watched(self, tables: Tables[K, V]) -> Watched[K, V]:
-        """The values that are made of `tables`: the same object each time."""
-        watched = self._watched.get(tables)
+    def watched(self, tables: Tables[K, V], part: Hashable = None) -> Watched[K, V]:
+        """The values that are made of `tables`: the same object each time.
+
+        Where not everybody may have the same of a key, each `part` has values of its own. The oldest of many parts go.
+        """
+        watched = self._watched.get((tables, part))
         if watched is None:
-            watched = self._watched[tables] = Watched(self, tables.limit)
+            if len(self._watched) >= _MOST_PARTS:
+                oldest = next((key for key in self._watched if key[1] is not None), None)
+                self._watched.pop(oldest, None)  # type: ignore[arg-type]
+            watched = self._watched[tables, part] = Watched(self, tables.limit)
         return watched
 
     async def start(self) -> None:
@@ -191,7 +198,7 @@ class Events:
 
     def forget(self, table: str) -> None:
         """Drops what was made of the table's rows: they have changed."""
-        for tables, watched in self._watched.items():
+        for (tables, _part), watched in self._watched.items():
             if table in tables.names:
                 watched.drop()
 

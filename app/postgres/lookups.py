@@ -2,8 +2,8 @@
 
 The busier the service, the more it has to answer at once, and the less each answer costs: the way to the database,
 the start of a statement and the making of objects are paid for once for all. A request that comes alone waits for one
-turn of the event loop. Those that share have the same scope to the letter, so each is told what it would be told alone;
-what becomes of one is nothing to the others. A statement ends with the last who waits for it.
+turn of the event loop. Those that share have the same visibility to the letter, so each is told what it would be told
+alone; what becomes of one is nothing to the others. A statement ends with the last who waits for it.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ from typing import Any
 
 from loaders.batch import Batch
 from loaders.tree import Bundle, Composition, Member
-from sql import Scope
+from sql import Visibility
 from sql.fuse import Fused
 
 # PostgreSQL works on one statement at a time, and so many rows are enough for it to be worth its while.
 _MOST_KEYS = 50
 
 # What is fetched, the rows that may be seen of it, and what may be done with them.
-_Group = tuple[Composition, Scope, frozenset[str]]
+_Group = tuple[Composition, Visibility, frozenset[str]]
 
 FetchFused = Callable[[Fused, Sequence[Mapping[str, Any]]], Awaitable[Any]]
 
@@ -33,7 +33,7 @@ class Lookups:
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def get(
-        self, composition: Composition, batch: Batch, key: Any, visibility: Scope, permissions: frozenset[str]
+        self, composition: Composition, batch: Batch, key: Any, visibility: Visibility, permissions: frozenset[str]
     ) -> Member | None:
         """The row of `key` that may be seen, or None. `composition` is of the statement of `batch`."""
         loop = asyncio.get_running_loop()
@@ -66,12 +66,12 @@ class Lookups:
 class _Lookup:
     """One statement for those that `asked`: their keys, and where each waits for its row."""
 
-    __slots__ = ("asked", "batch", "composition", "left", "scope", "task")
+    __slots__ = ("asked", "batch", "composition", "left", "task", "visibility")
 
-    def __init__(self, composition: Composition, batch: Batch, scope: Scope) -> None:
+    def __init__(self, composition: Composition, batch: Batch, visibility: Visibility) -> None:
         self.composition = composition
         self.batch = batch
-        self.scope = scope
+        self.visibility = visibility
         self.asked: list[tuple[Any, asyncio.Future[Member | None]]] = []
         self.left = 0  # how many of them do not wait any more
         self.task: asyncio.Task[None] | None = None
@@ -85,7 +85,7 @@ class _Lookup:
     async def run(self, fetch: FetchFused) -> None:
         batch, composition = self.batch, self.composition
         keys = list(dict.fromkeys([key for key, _ in self.asked]))
-        values = {batch.parameter: keys, **batch.values, **self.scope.keys}
+        values = {batch.parameter: keys, **batch.values, **self.visibility.keys}
         try:
             bundle = Bundle(composition, await fetch(composition.fused, composition.values(values)))
             found = {key: Member(bundle, place) for place, key in enumerate(bundle.column(batch.column))}

@@ -105,21 +105,6 @@ class Pool:
         """The rows of one statement that may write, and so is tried anew only where it cannot have been done."""
         return await self.run(_fetch(text, arguments), is_read=False)
 
-    async def fetchrow(self, text: str, *arguments: Any) -> asyncpg.Record | None:
-        rows = await self.fetch_once(text, *arguments)
-        return rows[0] if rows else None
-
-    async def fetchval(self, text: str, *arguments: Any) -> Any:
-        row = await self.fetchrow(text, *arguments)
-        return row[0] if row else None
-
-    async def execute(self, text: str, *arguments: Any) -> str:
-        return await self.run(lambda connection: connection.execute(text, *arguments), is_read=False)
-
-    async def executemany(self, text: str, rows: Any) -> None:
-        async with self.connection() as connection:
-            await connection.executemany(text, rows)
-
     async def run(self, work: Work[T], *, is_read: bool = True) -> T:
         """What `work` makes with a connection. It is called anew where that is lost; see `fetch` and `fetch_once`."""
         connection, result = await self._lend(work, is_read)

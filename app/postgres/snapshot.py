@@ -9,7 +9,7 @@ import asyncpg
 
 from app.postgres.database import Database, within
 from app.postgres.faults import told
-from sql import Scope, Statement, load
+from sql import Statement, Visibility, load
 
 SQL = load("snapshot")
 
@@ -23,23 +23,23 @@ _END_SECONDS = 1
 
 
 class Snapshot:
-    """What a viewer of `scope` sees of one moment, whatever is written meanwhile. One statement runs at a time.
+    """What a viewer of `visibility` sees of one moment, whatever is written meanwhile. One statement runs at a time.
 
     It holds a connection of the pool, and keeps the server from cleaning up: it should be over soon.
     """
 
-    def __init__(self, db: Database, connection: asyncpg.Connection, scope: Scope) -> None:
+    def __init__(self, db: Database, connection: asyncpg.Connection, visibility: Visibility) -> None:
         self._db = db
         self._connection = connection
-        self._scope = scope
+        self._visibility = visibility
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, db: Database, scope: Scope) -> AsyncIterator[Self]:
+    async def open(cls, db: Database, visibility: Visibility) -> AsyncIterator[Self]:
         """The moment is that of its beginning. Raises `ServiceUnavailable`, like all that is asked of it."""
         connection, _ = await db.begin(_BEGIN, SQL.begin, statement=f"{_CURSOR_SECONDS}s", idle=f"{_IDLE_SECONDS}s")
         try:
-            yield cls(db, connection, scope)
+            yield cls(db, connection, visibility)
         finally:
             await db.pool.take_back(connection, _END_SECONDS)
 
@@ -47,13 +47,13 @@ class Snapshot:
         """See `Database.fetch`."""
         with told():
             async with asyncio.timeout(_STATEMENT_SECONDS):
-                return await self._db.fetch(statement, self._scope, on=self._connection, **values)
+                return await self._db.fetch(statement, self._visibility, on=self._connection, **values)
 
     async def batches(
         self, statement: Statement, size: int, *, filters: frozenset[str] = frozenset(), **values: Any
     ) -> AsyncIterator[list[asyncpg.Record]]:
         """All rows of `statement`, `size` at a time; the rest waits on the server until it is asked for."""
-        text, arguments = within(self._scope, statement, filters, (), values)
+        text, arguments = within(self._visibility, statement, filters, (), values)
         self._db.statements += 1
         with told():
             # Without a name: whatever lies between us and the server, nothing of it is left there.

@@ -1,11 +1,14 @@
-"""The writes of one request: a single transaction, from the first write to the answer that tells of it."""
+"""The writes of one request: a single transaction, from the first write to the answer that tells of it.
+
+Who commits it: `app.http.mutation`, and nobody else.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import asyncpg
 
@@ -23,12 +26,13 @@ from app.errors import (
 )
 from app.postgres.database import Database
 from app.postgres.faults import Loss, fault_of, loss_of
-from sql import Reach, Scope, Statement, load
+from sql import Reach, Statement, Visibility, load
+from sql.advisory_lock import AdvisoryLock
 
 SQL = load("write")
 ORDER = load("order")
 
-_OURS = Scope.everything()
+_OURS = Visibility.everything()
 # The triggers read, after they have waited, what others have committed meanwhile: see the migration.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 # What takes longer to be taken back is not waited for: it is never committed.
@@ -44,7 +48,12 @@ _REFUSALS: Mapping[str, Callable[[], WaybillError]] = {
     "track_and_traces_shipment_fk": partial(ValidationError, "input.shipmentId", "must exist"),
     "shipment_items_shipment_fk": partial(ValidationError, "input.shipmentId", "must exist"),
     "shipment_items_order_item_fk": partial(ValidationError, "input.orderItemId", "must be a line of the order"),
+    "track_and_traces_carrier_of_channel": partial(ValidationError, "input.carrierId", "must be the id of a carrier"),
     "carriers_name_unique": CarrierAlreadyExists,
+    "carriers_channel_of_codes": partial(
+        ValidationError, "input.channelId", "must be the channel of all codes of the carrier"
+    ),
+    "carriers_channel_fk": partial(ValidationError, "input.channelId", "must be the id of a channel"),
     # Codes hold their carriers while they are written, so only who deletes a carrier can meet this one.
     "track_and_traces_carrier_fk": CarrierInUse,
 }
@@ -59,19 +68,19 @@ class IdempotencyKey:
 
 
 class AlreadyAnswered(WaybillError):
-    """Ends the execution of a repeated request. No caller reads it: `Write.answer` takes its place."""
+    """Ends the execution of a repeated request. No caller reads it: `Transaction.answer` takes its place."""
 
     code = "CONFLICT"
 
 
 class Shown:
-    """What an answer rests on: the orders whose rows were read for it, and the `scopes` that opened fields of it.
+    """What an answer rests on: the orders whose rows were read for it, and the `permissions` that opened fields of it.
 
     Whoever may see an order may see everything that hangs on it, so these tell later who may see the answer.
     """
 
     def __init__(self) -> None:
-        self.scopes: set[str] = set()
+        self.permissions: set[str] = set()
         self.order_ids: set[int] = set()
         self.shipment_ids: set[str] = set()
 
@@ -86,56 +95,63 @@ class Shown:
             self.shipment_ids.update(str(row["shipment_id"]) for row in rows)
 
 
-class Write:
-    """The transaction in which all statements of a request run, one after another, from `begin` to `close`.
+class Transaction:
+    """The one in which all statements of a request run, one after another, from `begin` to `commit` or `close`.
 
-    `answer` is what the same request was answered before. `is_broken` tells that a statement failed, so that nothing
-    of the transaction can stay, and `is_worth_repeating` that others were in its way, who are gone now. `tables` are
-    those it writes of which rows are kept in memory. `shown` is what an answer that is kept will rest on.
+    `has_begun` stays true after its end. `answer` is what the same request was answered before. `is_broken` tells that
+    a statement failed, so that nothing of the transaction can stay, and `is_worth_repeating` that others were in its
+    way, who are gone now. `tables` are those it writes of which rows are kept in memory. `shown` is what an answer that
+    is kept will rest on.
     """
 
-    def __init__(self, db: Database, connection: asyncpg.Connection, transaction_id: str, actor: str) -> None:
+    def __init__(self, db: Database, request_id: str) -> None:
+        """`request_id` is what the audit trail tells of what is written."""
+        self.has_begun = False
         self.answer: bytes | None = None
         self.is_broken = False
         self.is_worth_repeating = False
         self.tables: frozenset[str] = frozenset()
         self.shown = Shown()
         self._db = db
-        self._connection: asyncpg.Connection | None = connection
-        self._transaction_id = transaction_id
-        self._actor = actor
+        self._request_id = request_id
+        self._connection: asyncpg.Connection | None = None
+        self._id = self._actor = ""
         self._key: IdempotencyKey | None = None
-        self._scope = _OURS
+        self._visibility = _OURS
         self._turn = asyncio.Lock()
         self._broken_by: WaybillError | None = None
 
-    @classmethod
-    async def begin(cls, db: Database, actor: str, request_id: str) -> Self:
-        """`actor` and `request_id` are what the audit trail tells of what is written. Raises `ServiceUnavailable`."""
+    async def begin(self, actor: str, tables: frozenset[str] = frozenset()) -> None:
+        """`actor` is who writes, for the audit trail. Raises `ServiceUnavailable`."""
+        db = self._db
         milliseconds = str(round(db.seconds * 1000))
-        values = {"actor": actor, "request_id": request_id, "milliseconds": milliseconds}
+        values = {"actor": actor, "request_id": self._request_id, "milliseconds": milliseconds}
         connection, row = await db.begin(_BEGIN, SQL.begin, **values)
         if row["transaction_id"] is None:
             db.pool.leave_read_only(connection)
             await db.pool.take_back(connection, _END_SECONDS)
             raise ReadOnly(reason="transaction_read_only")
-        return cls(db, connection, row["transaction_id"], actor)
+        self._connection, self._id, self._actor = connection, row["transaction_id"], actor
+        self.tables = tables
+        self.has_begun = True
 
-    async def claim(self, key: IdempotencyKey, scope: Scope, scopes: frozenset[str]) -> None:
-        """`scope` and `scopes` are what the caller may see and do.
+    async def claim(self, key: IdempotencyKey, visibility: Visibility, permissions: frozenset[str]) -> None:
+        """`visibility` and `permissions` are what the caller may see and do.
 
         Raises `AlreadyAnswered`, `IdempotencyKeyReused`, `Conflict` while the same key is in flight, and `Forbidden`
         where the answer shows what the caller may not see any more.
         """
-        self._key, self._scope = key, scope
-        [claim] = await self.fetch(SQL.claim_key, _OURS, actor=self._actor, key=key.text)
+        self._key, self._visibility = key, visibility
+        [claim] = await self.fetch(
+            SQL.claim_key, _OURS, actor=self._actor, key=key.text, lock=AdvisoryLock.IDEMPOTENCY_KEY
+        )
         if not claim["is_claimed"]:
             raise Conflict("A request with this idempotency key is being answered at this moment.")
         # A statement of its own, so that it sees what the last holder of the key has committed.
         for row in await self.fetch(SQL.answer_by_key, _OURS, actor=self._actor, key=key.text):
             if row["request_hash"] != key.request_hash:
                 raise IdempotencyKeyReused
-            if not (scopes.issuperset(row["scopes"]) and await self._sees(row, scope)):
+            if not (permissions.issuperset(row["scopes"]) and await self._sees(row, visibility)):
                 raise Forbidden(
                     "This request has been answered, and the answer shows what you may not see any more.",
                     path="Idempotency-Key",
@@ -144,17 +160,17 @@ class Write:
             self.answer = row["response"]
             raise AlreadyAnswered("This request has been answered.")
 
-    async def _sees(self, kept: asyncpg.Record, scope: Scope) -> bool:
+    async def _sees(self, kept: asyncpg.Record, visibility: Visibility) -> bool:
         """Whether all that a kept answer rests on exists for the viewer: orders move from company to company."""
-        if scope.reach is Reach.EVERYTHING:
+        if visibility.reach is Reach.EVERYTHING:
             return True
         if not kept["order_ids"]:
-            return kept["order_ids"] is not None and set(scope.channel_ids).issuperset(kept["channel_ids"])
-        rows = await self.fetch(ORDER.by_ids, scope, ids=kept["order_ids"])
+            return kept["order_ids"] is not None and set(visibility.channel_ids).issuperset(kept["channel_ids"])
+        rows = await self.fetch(ORDER.by_ids, visibility, ids=kept["order_ids"])
         visible = {(row["id"], row["channel_id"]) for row in rows}
         return visible.issuperset(zip(kept["order_ids"], kept["channel_ids"], strict=True))
 
-    async def fetch(self, statement: Statement, scope: Scope, **values: Any) -> list[asyncpg.Record]:
+    async def fetch(self, statement: Statement, visibility: Visibility, **values: Any) -> list[asyncpg.Record]:
         """The rows of `statement`, as `Database.fetch` gives them.
 
         Raises `ValidationError` where a rule of the store refuses it, `Conflict` where others stand in its way, and
@@ -164,7 +180,7 @@ class Write:
             if self._broken_by is not None:
                 raise self._broken_by
             with self._refusing():
-                rows = await self._db.fetch(statement, scope, on=self._open_connection(), **values)
+                rows = await self._db.fetch(statement, visibility, on=self._open_connection(), **values)
         if self._key is not None:
             self.shown.add(statement.noun, rows)
         return rows
@@ -198,7 +214,7 @@ class Write:
         """After `error` in place of the commit's answer. Raises `OutcomeUnknown`."""
         if isinstance(error, Exception) and loss_of(error, is_closed=connection.is_closed()) is not Loss.CONNECTION:
             return False
-        outcome = await self._db.has_committed(self._transaction_id)
+        outcome = await self._db.has_committed(self._id)
         if outcome is None:
             raise OutcomeUnknown(reason=type(error).__name__) from error
         return outcome
@@ -212,11 +228,11 @@ class Write:
             key=key.text,
             request_hash=key.request_hash,
             response=response,
-            scopes=sorted(shown.scopes),
+            scopes=sorted(shown.permissions),
             order_ids=list(shown.order_ids),
             shipment_ids=list(shown.shipment_ids),
-            sees_all=self._scope.reach is Reach.EVERYTHING,
-            channel_ids=self._scope.channel_ids,
+            sees_all=self._visibility.reach is Reach.EVERYTHING,
+            channel_ids=self._visibility.channel_ids,
         )
 
     async def close(self) -> None:

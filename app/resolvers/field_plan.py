@@ -9,7 +9,7 @@ from typing import Any
 from ariadne import ObjectType
 from graphql import GraphQLObjectType, GraphQLSchema
 
-from app.context import Context, Info, tables_of
+from app.context import Context, Info
 from app.execution.field_plan import (
     Available,
     Cached,
@@ -52,24 +52,24 @@ class PlannedType(ObjectType):
 
 @dataclass(frozen=True)
 class Access:
-    """Who may have the rows of a relation, of those who see their parent: all, or those who hold `scope`.
+    """Who may have the rows of a relation, of those who see their parent: all, or those who hold `permission`.
 
     To others they are an empty list if `or_empty`, and else the error `Forbidden`. This is the only place that says so:
     resolvers and plans alike ask here.
     """
 
-    scope: str | None
+    permission: str | None
     or_empty: bool = False
 
     def is_granted(self, context: Context) -> bool:
-        return self.scope is None or context.may(self.scope)
+        return self.permission is None or context.may(self.permission)
 
     def withholds(self, context: Context) -> bool:
         """Whether an empty list takes the place of the rows. Raises `NotAuthenticated` or `Forbidden`."""
         if self.is_granted(context):
             return False
         if not self.or_empty:
-            context.require(self.scope)
+            context.require(self.permission)
         return True
 
 
@@ -97,7 +97,7 @@ def relation(batch: Batch, key: str, access: Access) -> RelationPlan:
         resolve=resolve,
         bulk=bulk,
         available=available,
-        is_open=everybody if access.scope is None else access.is_granted,
+        is_open=everybody if access.permission is None else access.is_granted,
         related=Related(Relation(batch, key), key, _cached(batch)),
     )
 
@@ -105,8 +105,7 @@ def relation(batch: Batch, key: str, access: Access) -> RelationPlan:
 def _cached(batch: Batch) -> Cached | None:
     if not batch.tables:
         return None
-    tables = tables_of(batch)
-    return lambda context: context.held(tables)
+    return lambda context: context.held(batch)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ import sql
 from app.auth.viewer import Kind
 from app.context import Context
 from app.errors import RequestRefused, ServiceUnavailable, WaybillError
-from app.http.deadline import WORK, Work
+from app.execution.text_lengths import TextLengths
 from app.http.negotiation import accepts_gzip
 from app.http.reply import reply
+from app.http.state import state_of
 from app.postgres.snapshot import Snapshot
 from app.resolvers.b2b.argument import as_uuids
 from app.resolvers.b2b.change import end_of_feed
@@ -44,7 +45,7 @@ class ShipmentExport:
     """An ASGI application.
 
     `most` exports run at a time, because each keeps a connection to the database until its caller has taken the last
-    line. `list_items` bounds the values of one filter.
+    line. `list_items` bounds the values of one filter, `lengths` each text.
     """
 
     def __init__(
@@ -54,33 +55,34 @@ class ShipmentExport:
         *,
         most: int,
         list_items: int,
+        lengths: TextLengths,
         stall_seconds: float = _STALL_SECONDS,
     ) -> None:
         self._open_context = open_context
-        self._filters = QueryFilters(cast("GraphQLInputObjectType", schema.type_map["ShipmentSearchInput"]), list_items)
+        search_input = cast("GraphQLInputObjectType", schema.type_map["ShipmentSearchInput"])
+        self._filters = QueryFilters(search_input, list_items, lengths)
         self._lines = ShipmentLines(schema)
         self._most = most
         self._running = 0
         self._stall_seconds = stall_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state = scope["state"]
+        state = state_of(scope)
         try:
             context, arguments = await self._admit(scope)
         except WaybillError as error:
-            state["outcome"] = "refused"
+            state.outcome = "refused"
             await _refusal(error)(scope, receive, send)
             return
         self._running += 1
-        state["outcome"] = "failed"
-        work: Work = state[WORK]
-        work.lift()  # it takes as long as its caller needs
-        work.watch(scope, receive)
+        state.outcome = "failed"
+        state.work.lift()  # it takes as long as its caller needs
+        state.work.watch(scope, receive)
         try:
             await self._stream(context, arguments, Headers(scope=scope), send)
-            state["outcome"] = "ok"
+            state.outcome = "ok"
         except ServiceUnavailable:
-            state["outcome"] = "unavailable"
+            state.outcome = "unavailable"
             raise
         finally:
             self._running -= 1
@@ -101,7 +103,7 @@ class ShipmentExport:
         """What fails before the first line is answered like any failure; what fails later breaks the connection."""
         filters, values = filters_of(arguments, {"ids": as_uuids})
         pack = zlib.compressobj(wbits=_GZIP) if accepts_gzip(headers.get("accept-encoding")) else None
-        async with Snapshot.open(context.db, context.viewer.scope) as snapshot:
+        async with Snapshot.open(context.db, context.viewer.visibility) as snapshot:
             start = _start(is_packed=pack is not None)
             if context.viewer.kind in (Kind.STAFF, Kind.PARTNER):
                 MutableHeaders(scope=start)[CURSOR_HEADER] = await end_of_feed(snapshot.fetch)

@@ -12,14 +12,17 @@ from urllib.parse import parse_qsl
 
 from graphql import (
     GraphQLEnumType,
+    GraphQLInputField,
     GraphQLInputObjectType,
-    GraphQLInputType,
     GraphQLList,
+    GraphQLNamedType,
+    GraphQLString,
     get_named_type,
     get_nullable_type,
 )
 
 from app.errors import RequestRefused, ValidationError
+from app.execution.text_lengths import TextLengths, too_long
 from app.resolvers.b2b.argument import as_instant
 
 _INTEGER = re.compile(r"-?[0-9]{1,10}")
@@ -42,15 +45,15 @@ class _Parameter:
 
 
 class QueryFilters:
-    """The filters of `input_type`; `most` values of one list are taken."""
+    """The filters of `input_type`; `most` values of one list are taken, each as long as `lengths` permit."""
 
-    def __init__(self, input_type: GraphQLInputObjectType, most: int) -> None:
+    def __init__(self, input_type: GraphQLInputObjectType, most: int, lengths: TextLengths) -> None:
         self._most = most
         self._parameters = {
             ".".join(parameter.path): parameter
             for name, field in input_type.fields.items()
             if name not in _NO_FILTERS
-            for parameter in _parameters(name, field.type)
+            for parameter in _parameters(name, field, lengths.longest(field))
         }
 
     def read(self, query_string: bytes) -> dict[str, Any]:
@@ -84,12 +87,17 @@ def _pairs(query_string: bytes) -> list[tuple[str, str]]:
         raise RequestRefused("The query string is not URL-encoded UTF-8.") from None
 
 
-def _parameters(name: str, type_: GraphQLInputType) -> list[_Parameter]:
-    nullable, named = get_nullable_type(type_), get_named_type(type_)
+def _parameters(name: str, field: GraphQLInputField, longest: int) -> list[_Parameter]:
+    nullable, named = get_nullable_type(field.type), get_named_type(field.type)
     if isinstance(named, GraphQLInputObjectType):
         return [_Parameter((name, bound), _bound, is_list=False) for bound in named.fields]
-    parse = _member(named) if isinstance(named, GraphQLEnumType) else _SCALARS[named.name]
-    return [_Parameter((name,), parse, is_list=isinstance(nullable, GraphQLList))]
+    return [_Parameter((name,), _parse(named, longest), is_list=isinstance(nullable, GraphQLList))]
+
+
+def _parse(named: GraphQLNamedType, longest: int) -> Parse:
+    if isinstance(named, GraphQLEnumType):
+        return _member(named)
+    return _text(longest) if named is GraphQLString else _SCALARS[named.name]
 
 
 def _member(enum: GraphQLEnumType) -> Parse:
@@ -113,10 +121,15 @@ def _boolean(text: str, name: str) -> bool:
     return _BOOLEANS[text]
 
 
-def _string(text: str, name: str) -> str:
-    if "\0" in text:
-        raise ValidationError(name, "must not hold a NUL")
-    return text
+def _text(longest: int) -> Parse:
+    def parse(text: str, name: str) -> str:
+        if "\0" in text:
+            raise ValidationError(name, "must not hold a NUL")
+        if len(text) > longest:
+            raise too_long(name, longest)
+        return text
+
+    return parse
 
 
 def _bound(text: str, name: str) -> str:
@@ -124,4 +137,4 @@ def _bound(text: str, name: str) -> str:
     return text
 
 
-_SCALARS: Mapping[str, Parse] = {"Int": _integer, "Boolean": _boolean, "String": _string}
+_SCALARS: Mapping[str, Parse] = {"Int": _integer, "Boolean": _boolean}

@@ -12,28 +12,31 @@ from typing import Any
 
 import orjson
 from starlette.convertors import PathConvertor, register_url_convertor
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 import sql
-from app.auth.storefront_key import HEADER
+from app.auth.storefront_key import DESCRIBED
 from app.context import Context
 from app.errors import (
     CustomerOrderNotFound,
     CustomerShipmentNotFound,
     RequestRefused,
     ServiceUnavailable,
+    StorefrontKeyInvalid,
+    StorefrontKeyRequired,
     TimedOut,
     TooManyAttempts,
     WaybillError,
 )
 from app.execution.errors import log_defect, log_fault
 from app.http.body import read_body, refusal_headers
-from app.http.deadline import WORK, Ending, Work
+from app.http.deadline import Ending
 from app.http.rate_limit import WINDOW_SECONDS
 from app.http.reply import reply, unavailable
+from app.http.state import State, state_of
 from app.resolvers.customer import login
 from app.resolvers.customer.order import find_order, order_page
 from app.resolvers.customer.shipment import find_shipment, shipment_page
@@ -62,6 +65,7 @@ _ID = re.compile(r"[1-9][0-9]{0,9}")
 _PAGE = re.compile(r"[0-9]{1,1000}")
 _INTEGER = re.compile(r"-?[0-9]{1,1000}")
 _LARGEST_OFFSET = 2**62
+_LONGEST_STATUS = 200
 
 # All rows, in the order of their ids: REST shows what hangs on an order whole.
 _ALL: Mapping[str, Any] = {"order": ("ID ASC",), "limit": None}
@@ -116,13 +120,17 @@ class ShopEndpoint:
         self._body_bytes = body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id: str = scope["state"]["request_id"]
+        state = state_of(scope)
+        request_id = state.request_id
         try:
-            response = await self._respond(scope, receive, request_id)
+            response = await self._respond(scope, receive, state)
             outcome = "ok" if response.status_code < 400 else "refused"
         except RequestRefused as error:
             outcome = "refused"
             response = reply({"message": error.message}, error.http_status, headers=refusal_headers(error))
+        except (StorefrontKeyRequired, StorefrontKeyInvalid) as error:
+            outcome = "refused"
+            response = _key_refusal(error)
         except ServiceUnavailable as error:
             outcome = "unavailable"
             response = _unavailable(error, request_id)
@@ -131,8 +139,8 @@ class ShopEndpoint:
             waiting = {"retry-after": str(WINDOW_SECONDS)} if isinstance(error, TooManyAttempts) else {}
             response = reply({"message": error.message}, error.status, headers=waiting)
         except asyncio.CancelledError:
-            if not scope["state"][WORK].was_cancelled(Ending.LATE):
-                scope["state"]["outcome"] = "aborted"
+            if not state.work.was_cancelled(Ending.LATE):
+                state.outcome = "aborted"
                 raise
             outcome = "unavailable"
             response = _unavailable(TimedOut(reason="deadline"), request_id)
@@ -140,22 +148,20 @@ class ShopEndpoint:
             outcome = "failed"
             log_defect(error, request_id, path=scope["path"])
             response = reply({"message": "Internal server error", "requestId": request_id}, 500)
-        scope["state"]["outcome"] = outcome
+        state.outcome = outcome
         await response(scope, receive, send)
 
-    async def _respond(self, scope: Scope, receive: Receive, request_id: str) -> Response:
-        headers, allowed = Headers(scope=scope), self._endpoint.method
+    async def _respond(self, scope: Scope, receive: Receive, state: State) -> Response:
+        allowed = self._endpoint.method
         if scope["method"] != allowed:
             return not_allowed(scope["method"], allowed)
         context = await self._open_context(scope)
-        if context.channel is None:
-            return _key_refusal(headers)
+        context.storefront.require()
         is_read = allowed != "POST"
         body = {} if is_read else _object(await read_body(scope, receive, self._body_bytes))
         call = Call(context, scope["path_params"].get("id", ""), QueryParams(scope["query_string"]), body)
-        work: Work = scope["state"][WORK]
-        work.goes_on = not is_read
-        work.watch(scope, receive)
+        state.work.goes_on = not is_read
+        state.work.watch(scope, receive)
         return await self._endpoint.handle(call)
 
 
@@ -168,15 +174,10 @@ def not_allowed(method: str, allowed: str) -> Response:
     return reply({"message": f"{method} is not supported here."}, 405, headers={"allow": allowed})
 
 
-def _key_refusal(headers: Headers) -> Response:
-    if any(headers.getlist(HEADER)):
-        return reply({"message": "Invalid or inactive shop API key", "error": "invalid_key"}, 403)
-    body = {
-        "message": "X-STOREFRONT-KEY header is required",
-        "error": "missing_key",
-        "header_name": "X-STOREFRONT-KEY",
-        "key_type": "shop",
-    }
+def _key_refusal(error: StorefrontKeyRequired | StorefrontKeyInvalid) -> Response:
+    if isinstance(error, StorefrontKeyInvalid):
+        return reply({"message": "Invalid or inactive shop API key", "error": error.kind}, 403)
+    body = {"message": "X-STOREFRONT-KEY header is required", "error": error.kind, **DESCRIBED}
     return reply(body, 401)
 
 
@@ -320,9 +321,9 @@ def _number(text: str) -> int:
 
 
 def _word(query: QueryParams) -> str | None:
-    """The status to filter by; a text that PostgreSQL cannot hold is as good as any other unknown word."""
+    """The status to filter by; what no status can be is as good as any other unknown word."""
     status = query.get("status")
-    return "" if status and "\0" in status else status
+    return "" if status and ("\0" in status or len(status) > _LONGEST_STATUS) else status
 
 
 def _order_filter(query: QueryParams) -> int | None:

@@ -1,5 +1,6 @@
 """The command line, each command as a process of its own, as people run it."""
 
+import asyncio
 import json
 import os
 import re
@@ -166,6 +167,22 @@ def test_serve_says_in_one_line_what_is_wrong_with_the_database(
     [line] = done.stderr.splitlines()
     assert words in line
     assert "s3cr3t" not in line
+
+
+def test_migrate_checks_what_would_block(command_line: CommandLine, fresh_dsn: str) -> None:
+    checked = command_line.run("migrate", "--check", DATABASE_URL=fresh_dsn)
+    assert (checked.returncode, checked.stdout) == (0, "nothing to apply\n")
+    asyncio.run(server.administer(fresh_dsn, "DELETE FROM schema_migrations WHERE name > '0008'"))
+    checked = command_line.run("migrate", "--check", DATABASE_URL=fresh_dsn)
+    assert checked.returncode == 0
+    assert checked.stdout.splitlines()[0] == (
+        "0008_idempotency_rights.sql: shown: readers and writers of idempotency_keys wait for a moment"
+        " (ACCESS EXCLUSIVE on idempotency_keys)"
+    )
+    asyncio.run(server.administer(fresh_dsn, "DELETE FROM schema_migrations WHERE name > '0003'"))
+    checked = command_line.run("migrate", "--check", DATABASE_URL=fresh_dsn)
+    assert checked.returncode == 1
+    assert checked.stdout.startswith("0003_flat_reads.sql: BLOCKS, ")
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from app.settings import Limits, Settings, SettingsError
@@ -56,6 +58,7 @@ def test_settings_pass_a_dsn_of_several_hosts_on_untouched() -> None:
         ("POOL_WAIT_SECONDS", "2.5", "0", "a number of seconds from 0.1 to 600"),
         ("POOL_QUEUE", "10", "0", "a whole number from 1 to 1000000"),
         ("STATEMENT_CACHE", "0", "-1", "a whole number from 0 to 100000"),
+        ("CACHE_BYTES", "1000000", "999999", "a whole number from 1000000 to 100000000000"),
         ("DEADLINE", "30", "1e3", "a number of seconds from 0.1 to 3600"),
         ("DEADLINE", "0.5", "nan", "a number of seconds from 0.1 to 3600"),
     ],
@@ -72,6 +75,12 @@ def test_settings_take_an_address_to_listen_at_and_do_not_print_it() -> None:
     assert "secret" not in repr(settings)
     with pytest.raises(SettingsError, match="LISTEN_URL must start with postgresql://"):
         Settings.from_env({**GOOD, "LISTEN_URL": "db.test"})
+
+
+def test_settings_share_metrics_in_a_directory_that_is_there(tmp_path: Path) -> None:
+    assert Settings.from_env({**GOOD, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}).prometheus_multiproc_dir == tmp_path
+    with pytest.raises(SettingsError, match="PROMETHEUS_MULTIPROC_DIR names no directory"):
+        Settings.from_env({**GOOD, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "missing")})
 
 
 def test_settings_limits_are_read_by_their_names() -> None:

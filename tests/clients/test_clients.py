@@ -7,7 +7,6 @@ client that cannot be installed here is skipped, and says why.
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from app.demo import fixtures
-from tests.conftest import TOKEN_SECRET
+from tests.conftest import TOKEN_SECRET, reserved_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -55,21 +54,18 @@ def _sections() -> list[Section]:
 @pytest.fixture(scope="module")
 def site(demo_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a service on the demo data."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    address = {"HOST": "127.0.0.1", "PORT": str(port)}
-    environment = {**os.environ, "DATABASE_URL": demo_dsn, "TOKEN_SECRET": TOKEN_SECRET, **address}
     log = tmp_path_factory.mktemp("service") / "log"
-    with log.open("wb") as output:
+    with reserved_port() as port, log.open("wb") as output:
+        address = {"HOST": "127.0.0.1", "PORT": str(port)}
+        environment = {**os.environ, "DATABASE_URL": demo_dsn, "TOKEN_SECRET": TOKEN_SECRET, **address}
         process = subprocess.Popen(
             [sys.executable, "-m", "app", "serve"], cwd=ROOT, env=environment, stdout=output, stderr=output
         )
-    try:
-        yield _ready(process, f"http://127.0.0.1:{port}", log)
-    finally:
-        process.terminate()
-        process.wait()
+        try:
+            yield _ready(process, f"http://127.0.0.1:{port}", log)
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def _ready(process: "subprocess.Popen[bytes]", site: str, log: Path) -> str:

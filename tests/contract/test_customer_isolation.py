@@ -119,13 +119,13 @@ def test_every_field_that_needs_a_key_is_asked() -> None:
 
 
 @pytest.mark.parametrize("root", ROOTS)
-async def test_rows_of_the_same_ids_in_another_channel_change_nothing(ask: Ask, demo_copy_dsn: str, root: str) -> None:
+async def test_rows_of_the_same_ids_in_another_channel_change_nothing(
+    ask: Ask, demo_copy_dsn: str, root: str, copy_connection: asyncpg.Connection
+) -> None:
     john = credentials("john", settings_for(demo_copy_dsn))
     before = await ask(document(root), john)
     assert "errors" not in before, before["errors"]
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute(NAMESAKE)
-    await connection.close()
+    await copy_connection.execute(NAMESAKE)
 
     assert await ask(document(root), john) == before
 
@@ -139,10 +139,10 @@ async def test_rows_of_the_same_ids_in_another_channel_change_nothing(ask: Ask, 
 
 
 @pytest.mark.parametrize("root", ROOTS)
-async def test_token_of_one_channel_with_the_key_of_another_is_refused(ask: Ask, demo_copy_dsn: str, root: str) -> None:
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute(NAMESAKE)
-    await connection.close()
+async def test_token_of_one_channel_with_the_key_of_another_is_refused(
+    ask: Ask, demo_copy_dsn: str, root: str, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute(NAMESAKE)
 
     answer = await ask(document(root), namesake(demo_copy_dsn, STOREFRONT_KEY))
 

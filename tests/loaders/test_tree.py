@@ -1,15 +1,18 @@
+import gc
+import tracemalloc
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import pytest
 
 import sql
-from loaders import tree as module
+from app.cache import Cache
 from loaders.order_item import order_item_by_id
 from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_shipment
-from loaders.track_and_trace import newest_track_and_traces_by_carrier
-from loaders.tree import Composition, Relation, Tree
+from loaders.track_and_trace import newest_track_and_traces_by_carrier, track_and_traces_by_shipment
+from loaders.tree import Composition, Compositions, Relation, Tree
 from sql import Prepared, Reach, Statement
 
 SHIPMENT = sql.load("shipment")
@@ -22,19 +25,27 @@ async def columns_of(_statement: Statement, _prepared: Prepared) -> Mapping[str,
 
 async def compose(tree: Tree, **choice: Any) -> Composition | None:
     given: dict[str, Any] = {"filters": frozenset(), "order": ("CREATED_AT DESC",), "count": None, "values": {}}
-    return await tree.compose(SHIPMENT.page, Reach.EVERYTHING, columns_of, **{**given, **choice})
+    in_cache = Compositions(columns_of, choice.pop("cache", None) or Cache())
+    return await tree.compose(SHIPMENT.page, Reach.EVERYTHING, in_cache, **{**given, **choice})
 
 
 def tree(columns: str | None, *branches: tuple[Relation, Tree]) -> Tree:
     return Tree(None if columns is None else frozenset(columns.split()), branches)
 
 
+def known(tree: Tree) -> Tree:
+    """The tree, which is not new any more."""
+    tree.is_first_use()
+    return tree
+
+
 ITEMS = Relation(shipment_items_by_shipment, "id")
 ORDER_ITEM = Relation(order_item_by_id, "order_item_id")
+TRACES = Relation(track_and_traces_by_shipment, "id")
 
 
 async def test_parts_hold_what_is_wanted_and_what_they_hang_on() -> None:
-    composition = await compose(tree("status", (ITEMS, tree("quantity", (ORDER_ITEM, tree("code"))))))
+    composition = await compose(known(tree("status", (ITEMS, tree("quantity", (ORDER_ITEM, tree("code")))))))
     assert composition is not None
     assert [part.columns for part in composition.fused.parts] == [
         ("id", "status"),
@@ -56,7 +67,7 @@ async def test_rows_with_an_array_are_left_to_their_own_statement() -> None:
 
 
 async def test_a_part_without_columns_still_counts_its_rows() -> None:
-    composition = await compose(tree(""))
+    composition = await compose(known(tree("")))
     assert composition is not None
     assert [part.columns for part in composition.fused.parts] == [("id",)]
     assert [len(rows) for rows in composition.rows([[7, 8, 9]])] == [3]
@@ -93,27 +104,86 @@ async def test_each_part_has_its_own_values_and_the_count_those_of_the_root() ->
 
 
 async def test_a_choice_is_composed_once() -> None:
-    own = tree("id", (ITEMS, tree("quantity")))
-    assert await compose(own) is await compose(own)
-    assert await compose(own) is not await compose(tree("id", (ITEMS, tree("quantity"))))
+    own, cache = known(tree("id", (ITEMS, tree("quantity")))), Cache()
 
-    async def of_statuses(*statuses: str) -> Composition | None:
-        return await compose(own, filters=frozenset({"statuses"}), values={"statuses": statuses})
+    async def composed(of: Tree, *statuses: str) -> Composition | None:
+        given = {"filters": frozenset({"statuses"}), "values": {"statuses": statuses}} if statuses else {}
+        return await compose(of, cache=cache, **given)
 
-    assert await compose(own) is not await of_statuses("NEW")
-    assert await of_statuses("NEW") is await of_statuses("DELIVERED")
-    assert await of_statuses("NEW") is not await of_statuses("NEW", "DELIVERED")
+    assert await composed(own) is await composed(own)
+    assert await composed(own) is await composed(known(tree("id", (ITEMS, tree("quantity")))))
+    assert await composed(own) is not await composed(known(tree("id", (ITEMS, tree("name")))))
+    assert await composed(own) is not await composed(own, "NEW")
+    assert await composed(own, "NEW") is await composed(own, "DELIVERED")
+    assert await composed(own, "NEW") is not await composed(own, "NEW", "DELIVERED")
 
 
-async def test_what_is_composed_is_bounded_for_all_trees_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_COMPOSITIONS", 3)
-    monkeypatch.setattr(module, "_compositions", type(module._compositions)())
-    often = tree("id")
-    kept = await compose(often)
-    for _ in range(5):
-        await compose(tree("id"))
-        assert await compose(often) is kept
-    assert len(module._compositions) == 3
+async def test_trees_that_are_new_share_the_statement_with_all_columns() -> None:
+    cache = Cache()
+    trees = [tree("id", (ITEMS, tree(column))) for column in ("quantity", "order_item_id", "code")]
+    first, *others = [await compose(each, cache=cache) for each in trees]
+    assert first is not None
+    assert others == [first, first]
+    everything = tuple(name for name in COLUMNS if name != "list")
+    assert [part.columns for part in first.fused.parts] == [everything, everything]
+    assert [branch.wanted for branch in first.layout.branches] == [{*everything}]
+    own = await compose(trees[0], cache=cache)
+    assert own is not None
+    assert [part.columns for part in own.fused.parts] == [("id",), ("shipment_id", "quantity")]
+    assert own is await compose(tree("id", (ITEMS, tree("quantity"))), cache=cache)
+
+
+async def test_a_new_tree_that_wants_what_the_shared_one_does_not_give_has_its_own_at_once() -> None:
+    for own in (
+        tree("id", (ITEMS, tree("list")), (ORDER_ITEM, tree("id"))),
+        tree("id", (ITEMS, tree(None)), (ORDER_ITEM, tree("id"))),
+    ):
+        composition = await compose(own)
+        assert composition is not None
+        assert [part.columns for part in composition.fused.parts] == [("id", "order_item_id"), ("id",)]
+
+
+async def test_different_trees_stay_within_the_bytes_of_the_cache() -> None:
+    cache, often = Cache(100_000), known(tree("id"))
+    kept = await compose(often, cache=cache)
+    for number in range(1500):
+        composition = await compose(
+            known(tree("id", (Relation(sources_by_shipment, f"id{number}"), tree("id")))), cache=cache
+        )
+        assert composition is not None
+        assert cache.bytes <= cache.limit
+        assert await compose(often, cache=cache) is kept
+    assert 10 < cache.count < 30
+
+
+async def test_what_was_forgotten_is_composed_again_by_the_layout_it_had() -> None:
+    cache = Cache()
+    own = known(tree("id", (ITEMS, tree("quantity"))))
+    before = await compose(own, cache=cache)
+    after = await compose(own, cache=Cache())
+    assert before is not None
+    assert after is not None
+    assert before is not after
+    assert (before.fused.text, before.layout) == (after.fused.text, after.layout)
+
+
+async def test_a_composition_weighs_what_it_takes() -> None:
+    """With the tree that is its key; the estimate may be up to 40 % off."""
+    columns = [" ".join(chosen) for chosen in combinations(COLUMNS[:-1], 5)]
+    for relations in ([], [ITEMS], [ITEMS, ORDER_ITEM], [ITEMS, ORDER_ITEM, TRACES]):
+        cache = Cache()
+        await compose(known(tree("id")), cache=cache, count=SHIPMENT.count)
+        before = cache.bytes
+        gc.collect()
+        tracemalloc.start()
+        for chosen in columns:
+            own = tree(chosen, *((relation, tree(chosen)) for relation in relations))
+            await compose(known(own), cache=cache, count=SHIPMENT.count)
+        del own
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert cache.bytes - before == pytest.approx(taken, rel=0.4)
 
 
 def test_a_tree_wants_the_keys_of_its_branches() -> None:

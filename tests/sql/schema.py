@@ -9,8 +9,9 @@ import re
 import subprocess
 from pathlib import Path
 
-from app.demo.embedded import programs, temporary
+from app.demo.embedded import programs
 from app.postgres.migrate import migrate
+from tests.server import throwaway
 
 SCHEMA = Path(__file__).parents[2] / "sql" / "schema.sql"
 
@@ -29,6 +30,6 @@ def dump(dsn: str) -> str:
 
 
 if __name__ == "__main__":
-    with temporary() as server:
+    with throwaway() as server:
         asyncio.run(migrate(server.dsn))
         SCHEMA.write_text(dump(server.dsn), "utf-8")

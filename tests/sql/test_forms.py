@@ -12,9 +12,10 @@ import pytest
 
 import sql
 from sql import Form, Prepared, Reach, Statement
+from tests.statements import nouns
 
-SHAPED = [statement for noun in sql.nouns() for statement in sql.load(noun).statements.values() if statement.forms]
-SCOPE = {"scope_channel_ids": [1, 12], "scope_company_ids": [3, 4, 5, 6], "scope_customer_id": 1}
+SHAPED = [statement for noun in nouns() for statement in sql.load(noun).statements.values() if statement.forms]
+VISIBLE = {"visible_channel_ids": [1, 12], "visible_company_ids": [3, 4, 5, 6], "visible_customer_id": 1}
 BOUNDS = {
     f"{column}_{bound}": datetime(year, 6, 1, tzinfo=UTC)
     for column in ("created_at", "last_modified_at", "expected_delivery_at")
@@ -87,7 +88,7 @@ async def test_form_gives_the_rows_of_the_statement_in_its_order(
             reached.add(form)
         pages = ((3, 0), (5, 4), (10**6, 0), (5, 10**6)) if order else ((0, 0),)
         for (lists, given), (limit, skip) in product(_lists(filters).items(), pages):
-            values = {**SCOPE, **BOUNDS, **given, "limit": limit, "skip": skip}
+            values = {**VISIBLE, **BOUNDS, **given, "limit": limit, "skip": skip}
             expected, actual = [
                 await planned_once.fetch(prepared.text, *prepared.arguments(values))
                 for prepared in (one.prepare(reach, filters, order, values) for one in (plain, statement))
@@ -148,7 +149,7 @@ def test_pieces_are_all_combinations_of_what_is_compared_with() -> None:
 
 
 def _page_of_shipments(channel_ids: Sequence[int], statuses: Sequence[Any] | None) -> Prepared:
-    values = None if statuses is None else {"scope_channel_ids": channel_ids, "statuses": statuses}
+    values = None if statuses is None else {"visible_channel_ids": channel_ids, "statuses": statuses}
     order = ("CREATED_AT DESC", "ID ASC")
     return sql.load("shipment").page.prepare(Reach.CHANNELS, frozenset({"statuses"}), order, values)
 
@@ -156,7 +157,7 @@ def _page_of_shipments(channel_ids: Sequence[int], statuses: Sequence[Any] | Non
 @pytest.mark.parametrize(("statuses", "merged"), [("", 2), ("A", 2), ("AB", 4), ("ABC", 8), ("ABCDEFGH", 16)])
 def test_few_pieces_are_merged(statuses: str, merged: int) -> None:
     prepared = _page_of_shipments([1, 2], statuses)
-    assert prepared.lists == ("scope_channel_ids", "statuses")
+    assert prepared.lists == ("visible_channel_ids", "statuses")
     assert prepared.text.count("s.status = given.statuses[") == merged
 
 

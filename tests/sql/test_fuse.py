@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 import sql
+from app.cache import Cache
 from loaders.carrier import carrier_by_id
 from loaders.order import tax_percentages_by_order
 from loaders.order_item import order_item_by_id, order_items_by_order
@@ -14,12 +15,12 @@ from loaders.shipment import shipments_by_order
 from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_order, sources_by_shipment
 from loaders.track_and_trace import newest_track_and_traces_by_carrier, track_and_traces_by_shipment
-from loaders.tree import Relation, Tree
+from loaders.tree import Compositions, Relation, Tree
 from sql import Prepared, Reach, Statement
 from sql.fuse import Part, fuse
 
 ORDER, SHIPMENT, CARRIER = sql.load("order"), sql.load("shipment"), sql.load("carrier")
-SCOPE = {"scope_channel_ids": [1, 2], "scope_company_ids": [3, 4, 5, 6], "scope_customer_id": 1}
+VISIBLE = {"visible_channel_ids": [1, 2], "visible_company_ids": [3, 4, 5, 6], "visible_customer_id": 1}
 NEWEST_FIRST = ("CREATED_AT DESC", "ID ASC")
 
 ITEMS = (
@@ -79,14 +80,16 @@ async def test_parts_give_what_their_statements_give(
         return {attribute.name: list if attribute.type.kind == "array" else object for attribute in attributes}
 
     async def alone(prepared: Prepared, given: Mapping[str, Any]) -> list[asyncpg.Record]:
-        found: list[asyncpg.Record] = await connection.fetch(prepared.text, *prepared.arguments({**SCOPE, **given}))
+        found: list[asyncpg.Record] = await connection.fetch(prepared.text, *prepared.arguments({**VISIBLE, **given}))
         return found
 
-    composition = await tree.compose(statement, reach, columns_of, filters, NEWEST_FIRST, count, {**SCOPE, **values})
+    composition = await tree.compose(
+        statement, reach, Compositions(columns_of, Cache()), filters, NEWEST_FIRST, count, {**VISIBLE, **values}
+    )
     assert composition is not None
     assert len(composition.fused.parts) > 1
     root, *others = composition.values(values)
-    arguments = composition.fused.arguments([{**SCOPE, **root}, *others])
+    arguments = composition.fused.arguments([{**VISIBLE, **root}, *others])
     [row] = await connection.fetch(composition.fused.text, *arguments)
     parts = composition.rows(row)
 
@@ -118,5 +121,5 @@ def test_parts_share_the_viewer_and_nothing_else() -> None:
     prepared = ORDER.page.prepare(Reach.COMPANIES, frozenset(), NEWEST_FIRST)
     fused = fuse([Part(prepared, ("id",)), Part(prepared, ("id",))])
     names = [name for _part, name in fused.parameters]
-    assert names.count("scope_channel_ids") == names.count("scope_company_ids") == 1
+    assert names.count("visible_channel_ids") == names.count("visible_company_ids") == 1
     assert names.count("limit") == names.count("skip") == 2

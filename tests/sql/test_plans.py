@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 import sql
-from sql import Prepared, Reach, Scope
+from sql import Prepared, Reach, Visibility
 from tests.conftest import FAR_TOO_LONG, ConnectionTo, Databases
 
 ORDERS = 10_000
@@ -29,13 +29,13 @@ SELECT EXISTS (
 """
 
 # The viewers: the third channel has a hundredth of all, the first company a tenth of what companies have.
-SCOPES = {
-    "staff": Scope.everything(),
-    "channels": Scope.of_channels([1, 2]),
-    "small channel": Scope.of_channels([3]),
-    "companies": Scope.of_companies([1, 2], [1, 7]),
-    "contact": Scope.of_contact([1], [1, 9]),
-    "customer": Scope.of_customer(1, 5),
+VISIBILITIES = {
+    "staff": Visibility.everything(),
+    "channels": Visibility.of_channels([1, 2]),
+    "small channel": Visibility.of_channels([3]),
+    "companies": Visibility.of_companies([1, 2], [1, 7]),
+    "contact": Visibility.of_contact([1], [1, 9]),
+    "customer": Visibility.of_customer(1, 5),
 }
 NEWEST = "CREATED_AT DESC"
 CHANGED = "LAST_MODIFIED_AT DESC"
@@ -159,38 +159,40 @@ def pages_read(plan: Mapping[str, Any]) -> int:
     return buffers
 
 
-def _values(scope: Scope, asked: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+def _values(visibility: Visibility, asked: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     return {
-        "scope_channel_ids": scope.channel_ids,
-        "scope_company_ids": scope.company_ids,
-        "scope_customer_id": scope.customer_id,
+        "visible_channel_ids": visibility.channel_ids,
+        "visible_company_ids": visibility.company_ids,
+        "visible_customer_id": visibility.customer_id,
         **{name.replace(".", "_"): value for name, value in asked.items()},
         **more,
     }
 
 
-def _pieces(scope: Scope, asked: Mapping[str, Any]) -> int:
+def _pieces(visibility: Visibility, asked: Mapping[str, Any]) -> int:
     """How many lists, each in order, a page is cut from."""
-    pieces = max(1, len(scope.channel_ids)) * max(1, len(scope.company_ids))
+    pieces = max(1, len(visibility.channel_ids)) * max(1, len(visibility.company_ids))
     return pieces * len(asked.get("statuses") or asked.get("status") or [None])
 
 
-@pytest.mark.parametrize("viewer", SCOPES)
+@pytest.mark.parametrize("viewer", VISIBILITIES)
 @pytest.mark.parametrize("noun", LISTS)
 async def test_page_costs_by_its_rows_and_those_before_it(noun: str, viewer: str, planner: asyncpg.Connection) -> None:
-    scope, page = SCOPES[viewer], sql.load(noun).page
-    lists = [*LISTS[noun], *(OF_CHANNELS.get(noun, []) if scope.reach is Reach.CHANNELS else [])]
+    visibility, page = VISIBILITIES[viewer], sql.load(noun).page
+    lists = [*LISTS[noun], *(OF_CHANNELS.get(noun, []) if visibility.reach is Reach.CHANNELS else [])]
     for asked, sorts in lists:
         for sort in sorts:
             # Oldest first is an index backwards, with ties to be sorted. Of a company, the planner may take it to be as
             # cheap to sort all: it knows how many rows companies have on average, not how many this one has.
-            if sort.endswith("ASC") and scope.company_ids:
+            if sort.endswith("ASC") and visibility.company_ids:
                 continue
             for limit, skip in PAGES:
-                values = _values(scope, asked, limit=limit, skip=skip)
-                allowed = LEAST + FOR_EACH * _pieces(scope, asked) * (limit + skip)
+                values = _values(visibility, asked, limit=limit, skip=skip)
+                allowed = LEAST + FOR_EACH * _pieces(visibility, asked) * (limit + skip)
                 for merged in (True, False):
-                    form = page.prepare(scope.reach, frozenset(asked), (sort, "ID ASC"), values if merged else None)
+                    form = page.prepare(
+                        visibility.reach, frozenset(asked), (sort, "ID ASC"), values if merged else None
+                    )
                     plan = await executed(planner, form, values)
                     said = (asked, sort, limit, skip, merged)
                     assert rows_read(plan) <= allowed, said
@@ -203,27 +205,27 @@ async def test_pieces_of_a_page_are_merged_as_the_index_gives_them(
     noun: str, viewer: str, planner: asyncpg.Connection
 ) -> None:
     """One row more of each piece tells which comes next; only the page itself is sorted after it has been fetched."""
-    scope, page = SCOPES[viewer], sql.load(noun).page
-    lists = [*LISTS[noun], *(OF_CHANNELS.get(noun, []) if scope.reach is Reach.CHANNELS else [])]
+    visibility, page = VISIBILITIES[viewer], sql.load(noun).page
+    lists = [*LISTS[noun], *(OF_CHANNELS.get(noun, []) if visibility.reach is Reach.CHANNELS else [])]
     for asked, sorts in lists:
         for sort, (limit, skip) in product({NEWEST, CHANGED} & {*sorts}, PAGES):
             filters, order = frozenset(asked), (sort, "ID ASC")
-            if not page.has_form(scope.reach, filters, order):
+            if not page.has_form(visibility.reach, filters, order):
                 continue
-            values = _values(scope, asked, limit=limit, skip=skip)
-            plan = await executed(planner, page.prepare(scope.reach, filters, order, values), values)
+            values = _values(visibility, asked, limit=limit, skip=skip)
+            plan = await executed(planner, page.prepare(visibility.reach, filters, order, values), values)
             said = (asked, sort, limit, skip)
-            assert rows_read(plan) <= _pieces(scope, asked) + limit + skip + limit, said
+            assert rows_read(plan) <= _pieces(visibility, asked) + limit + skip + limit, said
             assert all(node["Actual Rows"] <= limit for node in _nodes(plan) if "Sort" in node["Node Type"]), said
 
 
-@pytest.mark.parametrize("viewer", SCOPES)
+@pytest.mark.parametrize("viewer", VISIBILITIES)
 async def test_page_is_planned_once_for_all_values(viewer: str, large_dsn: str, connection_to: ConnectionTo) -> None:
-    scope, connection = SCOPES[viewer], await connection_to(large_dsn)
+    visibility, connection = VISIBILITIES[viewer], await connection_to(large_dsn)
     asked = {"statuses": ["IN_TRANSIT", "DELIVERED"]}
-    values = _values(scope, asked, limit=12, skip=0)
+    values = _values(visibility, asked, limit=12, skip=0)
     for given in (values, None):
-        form = sql.load("shipment").page.prepare(scope.reach, frozenset(asked), (NEWEST, "ID ASC"), given)
+        form = sql.load("shipment").page.prepare(visibility.reach, frozenset(asked), (NEWEST, "ID ASC"), given)
         prepared = await connection.prepare(form.text)
         for skip in range(8):
             await prepared.fetch(*form.arguments({**values, "skip": skip}))
@@ -252,15 +254,15 @@ TALLIED: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
 @pytest.mark.parametrize("viewer", sorted({*OF_ALL, "companies", "contact"}))
 @pytest.mark.parametrize("noun", TALLIED)
 async def test_count_costs_by_the_tallies(noun: str, viewer: str, planner: asyncpg.Connection) -> None:
-    scope, count = SCOPES[viewer], sql.load(noun).count
+    visibility, count = VISIBILITIES[viewer], sql.load(noun).count
     for asked in (asked for viewers, asked in TALLIED[noun] if viewer in viewers):
-        plan = await executed(planner, count.prepare(scope.reach, frozenset(asked)), _values(scope, asked))
+        plan = await executed(planner, count.prepare(visibility.reach, frozenset(asked)), _values(visibility, asked))
         assert rows_read(plan) <= LEAST, asked
         assert pages_read(plan) <= LEAST, asked
 
 
 async def test_plan_that_sorts_the_whole_table_is_noticed(planner: asyncpg.Connection) -> None:
-    scope = SCOPES["channels"]
-    prepared = sql.load("shipment_item").page.prepare(scope.reach, frozenset(), ("QUANTITY DESC", "ID ASC"))
-    plan = await executed(planner, prepared, _values(scope, {}, limit=12, skip=0))
+    visibility = VISIBILITIES["channels"]
+    prepared = sql.load("shipment_item").page.prepare(visibility.reach, frozenset(), ("QUANTITY DESC", "ID ASC"))
+    plan = await executed(planner, prepared, _values(visibility, {}, limit=12, skip=0))
     assert rows_read(plan) > ORDERS

@@ -1,4 +1,4 @@
-"""Carriers on the B2B surface. Every viewer may read them; their codes only as far as the viewer sees (B-7)."""
+"""Carriers on the B2B surface. Reading them needs no scope; their codes come only as far as the viewer sees (B-7)."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ async def resolve_carriers(_root: None, info: Info, input: dict[str, Any] | None
 
 
 carrier.set_plan("descriptions", relation(descriptions_by_carrier, "id", WITH_PARENT))
-# No error without the scope: the SDK asks for the codes of every carrier, which needs no role (B-7).
+# No error without the permission: the SDK asks for the codes of every carrier, which needs no role (B-7).
 carrier.set_plan(
     "trackAndTraces", relation(newest_track_and_traces_by_carrier, "id", Access("shipments:read", or_empty=True))
 )

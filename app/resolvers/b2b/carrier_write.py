@@ -1,4 +1,8 @@
-"""Writing carriers on the B2B surface (B-55)."""
+"""Writing carriers on the B2B surface (B-55).
+
+A carrier's link is followed by the customers of everybody who uses it. So those of a channel are written by whoever
+sees all of the channel, and those of all channels by staff.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,32 +14,35 @@ from ariadne import MutationType
 import sql
 from app.auth.viewer import Kind, Viewer
 from app.context import Context, Info
-from app.errors import CarrierNotFound, ValidationError
+from app.errors import CarrierNotFound, Forbidden, ValidationError
 from app.resolvers.b2b.argument import as_text, refuse_nulls, refuse_repeated, require_version
 from app.resolvers.tracking import tracking_url
 from loaders.carrier import carrier_by_id, descriptions_by_carrier
+from sql import Reach
 
 SQL = sql.load("carrier")
 
 mutation = MutationType()
 
 _TABLES = frozenset(carrier_by_id.tables + descriptions_by_carrier.tables)
-_LONGEST_NAME = 64
-_LONGEST_TEXT = 255
+_COLUMNS = ("channel_id", "name", "type", "track_and_trace_url", "logo", "shipping_cost")
 _LARGEST_COST = 9_999_999_999
 _LANGUAGE = re.compile(r"[A-Z]{2}")
+_NO_CHANNEL = "must be the id of a channel"
 _URL = re.compile(r"https?://[^\s/]\S*")
 
 
 @mutation.field("carrierCreate")
 async def resolve_carrier_create(_root: None, info: Info, input: dict[str, Any]) -> Any:
-    """Raises `CarrierAlreadyExists` or `ValidationError`."""
+    """Raises `Forbidden`, `CarrierAlreadyExists` or `ValidationError`."""
     context = info.context
     await context.write("carriers:write", _TABLES)
     given = {field: value for field, value in input.items() if value is not None}
     blank = {"track_and_trace_url": None, "logo": None, "shipping_cost": None}
+    _refuse_part_of_channel(context.viewer)
     [row] = await context.fetch(
         SQL.create,
+        channel_id=_channel(context.viewer, given.get("channelId")),
         **{**blank, **_columns(given)},
         **_descriptions(given["descriptions"]),
         user_id=_user_id(context.viewer),
@@ -47,46 +54,92 @@ async def resolve_carrier_create(_root: None, info: Info, input: dict[str, Any])
 async def resolve_carrier_update(
     _root: None, info: Info, id: int, input: dict[str, Any], ifVersion: int | None = None
 ) -> Any:
-    """Raises `CarrierNotFound`, `CarrierAlreadyExists`, `ValidationError` or `VersionConflict`."""
+    """Raises `CarrierNotFound`, `Forbidden`, `CarrierAlreadyExists`, `ValidationError` or `VersionConflict`."""
     context = info.context
     await context.write("carriers:update", _TABLES)
     present = await _lock(context, id)
     require_version(present, ifVersion)
     refuse_nulls(input, "name", "type", "descriptions", "warehouseIds")
     values = _columns(input)
+    if "channelId" in input and input["channelId"] != present["channel_id"]:
+        values["channel_id"] = _other_channel(context.viewer, input["channelId"])
     if "descriptions" in input:
         await context.fetch(SQL.set_descriptions, id=id, **_descriptions(input["descriptions"]))
     elif all(present[column] == value for column, value in values.items()):
         [row] = await context.fetch(SQL.by_ids, ids=[id])
         return row
-    columns = {column: present[column] for column in ("name", "type", "track_and_trace_url", "logo", "shipping_cost")}
+    columns = {column: present[column] for column in _COLUMNS}
     [row] = await context.fetch(SQL.update, id=id, user_id=_user_id(context.viewer), **{**columns, **values})
     return row
 
 
 @mutation.field("carrierDelete")
 async def resolve_carrier_delete(_root: None, info: Info, id: int, ifVersion: int | None = None) -> bool:
-    """Raises `CarrierNotFound`, `CarrierInUse` or `VersionConflict`."""
+    """Raises `CarrierNotFound`, `Forbidden`, `CarrierInUse` or `VersionConflict`."""
     await info.context.write("carriers:write", _TABLES)
     require_version(await _lock(info.context, id), ifVersion)
     await info.context.fetch(SQL.delete, id=id)
     return True
 
 
-async def require_carriers(context: Context, ids: Mapping[str, int | None]) -> None:
-    """`ids` by the paths of the arguments that hold them. Raises `ValidationError` for what is no carrier's (B-50)."""
-    wanted = set(ids.values()) - {None}
-    unknown = wanted - {row["id"] for row in await context.fetch(SQL.share, ids=list(wanted))} if wanted else set()
+async def require_carriers(context: Context, channel_id: int, ids: Mapping[str, int | None]) -> None:
+    """`ids` by the paths of the arguments that hold them, for codes of the channel.
+
+    Raises `ValidationError` for what is no carrier's (B-50), or that of another channel.
+    """
+    wanted = list(set(ids.values()) - {None})
+    rows = await context.fetch(SQL.share, ids=wanted, channel_id=channel_id) if wanted else []
+    unknown = set(wanted) - {row["id"] for row in rows}
     for path, carrier_id in ids.items():
         if carrier_id in unknown:
             raise ValidationError(path, "must be the id of a carrier")
 
 
 async def _lock(context: Context, id: int) -> Any:
+    """The row of a carrier that the viewer may write. Raises `CarrierNotFound` or `Forbidden`."""
     rows = await context.fetch(SQL.lock, id=id)
     if not rows:
         raise CarrierNotFound(id, "id")
+    _refuse_part_of_channel(context.viewer)
+    if context.viewer.kind is not Kind.STAFF and rows[0]["channel_id"] is None:
+        raise Forbidden("The carrier is one of all channels, which staff write: its link is followed in all of them.")
     return rows[0]
+
+
+def _refuse_part_of_channel(viewer: Viewer) -> None:
+    """Raises `Forbidden`."""
+    if viewer.visibility.reach not in (Reach.EVERYTHING, Reach.CHANNELS):
+        raise Forbidden("Carriers are not written with a key of some companies: others' customers follow their links.")
+
+
+def _channel(viewer: Viewer, channel_id: int | None) -> int | None:
+    """The channel of a new carrier; None for all of them. Raises `ValidationError`.
+
+    The contract's clients know nothing of channels (B-55), so a partner of several gives it to its first.
+    """
+    if channel_id is not None:
+        return _own_channel(viewer, channel_id)
+    if viewer.kind is Kind.STAFF:
+        return None
+    if not viewer.visibility.channel_ids:
+        raise ValidationError("input.channelId", _NO_CHANNEL)
+    return min(viewer.visibility.channel_ids)
+
+
+def _other_channel(viewer: Viewer, channel_id: int | None) -> int | None:
+    """The channel that a carrier is to go to. Raises `Forbidden` or `ValidationError`."""
+    if channel_id is not None:
+        return _own_channel(viewer, channel_id)
+    if viewer.kind is not Kind.STAFF:
+        raise Forbidden("Staff alone give a carrier to all channels.")
+    return None
+
+
+def _own_channel(viewer: Viewer, channel_id: int) -> int:
+    """Raises `ValidationError` where the viewer does not see it; what staff name, the database looks for."""
+    if viewer.kind is not Kind.STAFF and channel_id not in viewer.visibility.channel_ids:
+        raise ValidationError("input.channelId", _NO_CHANNEL)
+    return channel_id
 
 
 def _user_id(viewer: Viewer) -> int | None:
@@ -100,7 +153,7 @@ def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
         raise ValidationError("input.warehouseIds", "must be empty: there are no warehouses")
     columns: dict[str, Any] = {}
     if "name" in given:
-        columns["name"] = as_text(given["name"], "input.name", _LONGEST_NAME)
+        columns["name"] = as_text(given["name"], "input.name")
     if "type" in given:
         columns["type"] = given["type"]
     if "trackAndTraceURL" in given:
@@ -120,8 +173,8 @@ def _template(text: str | None) -> str | None:
 
 
 def _url(text: str | None, path: str) -> str | None:
-    if text is not None and not (_URL.fullmatch(text) and len(text) <= _LONGEST_TEXT):
-        raise ValidationError(path, f"must be a URL of http or https, at most {_LONGEST_TEXT} characters")
+    if text is not None and not _URL.fullmatch(text):
+        raise ValidationError(path, "must be a URL of http or https")
     return text
 
 
@@ -137,8 +190,6 @@ def _descriptions(descriptions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for place, description in enumerate(descriptions):
         if not _LANGUAGE.fullmatch(description["language"]):
             raise ValidationError(f"input.descriptions.{place}.language", "must be two capitals, such as NL")
-        if len(description.get("value") or "") > _LONGEST_TEXT:
-            raise ValidationError(f"input.descriptions.{place}.value", f"must have at most {_LONGEST_TEXT} characters")
     languages = [description["language"] for description in descriptions]
     refuse_repeated(languages, "input.descriptions.{}.language")
     return {"languages": languages, "texts": [description.get("value") for description in descriptions]}

@@ -83,7 +83,7 @@ def _refuse_foreign(viewer: Viewer, arguments: dict[str, Any]) -> None:
     users, companies = arguments.get("userId"), arguments.get("companyIds")
     if users is not None and any(viewer.subject != f"{viewer.kind.value}:{user}" for user in users):
         raise Forbidden("input.userId may name yourself only.")
-    if companies is not None and not set(companies) <= set(viewer.scope.company_ids):
+    if companies is not None and not set(companies) <= set(viewer.visibility.company_ids):
         raise Forbidden("input.companyIds may name your own companies only.")
 
 

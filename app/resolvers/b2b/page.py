@@ -137,7 +137,7 @@ class _Search:
 
     async def read(self, tree: Tree | None, counted: bool = False) -> tuple[Sequence[Any], int | None]:
         """The rows, and how many there are if that is wanted or had to be found out."""
-        if self.skip >= _DEEP and self.file.count.has_form(self.context.viewer.scope.reach, self.filters):
+        if self.skip >= _DEEP and self.file.count.has_form(self.context.viewer.visibility.reach, self.filters):
             found = await self.count()
             if self.skip > found // 2:
                 return await self._read_from_the_end(tree, found), found

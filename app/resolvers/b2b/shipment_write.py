@@ -38,7 +38,7 @@ async def resolve_shipment_create(_root: None, info: Info, input: dict[str, Any]
         status=status,
         expected_delivery_at=expected,
         **_sources(input.get("sources") or ()),
-        **await _codes(context, input.get("trackAndTraces") or ()),
+        **await _codes(context, orders[0]["channel_id"], input.get("trackAndTraces") or ()),
         **await _items(context, orders[0], input.get("items") or (), is_canceled=status == CANCELED),
     )
     for place in row["taken"]:
@@ -108,14 +108,13 @@ def _sources(sources: Sequence[dict[str, str]]) -> dict[str, Any]:
     }
 
 
-async def _codes(context: Context, codes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+async def _codes(context: Context, channel_id: int, codes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for place, code in enumerate(codes):
         as_text(code["code"], f"input.trackAndTraces.{place}.code")
     pairs = [(code.get("carrierId"), code["code"]) for code in codes]
     refuse_repeated(pairs, "input.trackAndTraces.{}.code")
-    await require_carriers(
-        context, {f"input.trackAndTraces.{place}.carrierId": carrier for place, (carrier, _code) in enumerate(pairs)}
-    )
+    carriers = {f"input.trackAndTraces.{place}.carrierId": carrier for place, (carrier, _code) in enumerate(pairs)}
+    await require_carriers(context, channel_id, carriers)
     return {"carrier_ids": [carrier for carrier, _code in pairs], "codes": [code for _carrier, code in pairs]}
 
 

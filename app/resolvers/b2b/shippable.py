@@ -74,7 +74,7 @@ class Lines:
         most = self._rows[line_id]["quantity"] if self._is_canceled else self._left[line_id]
         wanted = self._left[line_id] if quantity is None else quantity
         if not (wanted and most):
-            raise ValidationError(path, f"has nothing to take: all of order line {line_id} is shipped")
+            raise ValidationError(path, f"has no quantity left to ship: all of order line {line_id} is shipped")
         if wanted > most:
             raise ValidationError(path, f"must be at most {most}, which is what is left of order line {line_id}")
         if not self._is_canceled:

@@ -22,7 +22,7 @@ async def resolve_track_and_trace_create(_root: None, info: Info, input: dict[st
     context = await writing(info)
     shipment = await lock_shipment(context, input["shipmentId"], "input.shipmentId")
     code, carrier_id = as_text(input["code"], "input.code"), input.get("carrierId")
-    await require_carriers(context, {"input.carrierId": carrier_id})
+    await require_carriers(context, shipment["channel_id"], {"input.carrierId": carrier_id})
     [row] = await context.fetch(
         SQL.create, shipment_id=shipment["id"], channel_id=shipment["channel_id"], code=code, carrier_id=carrier_id
     )
@@ -47,7 +47,7 @@ async def resolve_track_and_trace_update(
     if all(present[column] == value for column, value in values.items()):
         [row] = await context.fetch(SQL.by_id, id=present["id"])
         return row
-    await require_carriers(context, {"input.carrierId": values["carrier_id"]})
+    await require_carriers(context, present["channel_id"], {"input.carrierId": values["carrier_id"]})
     [row] = await context.fetch(
         SQL.update, id=present["id"], channel_id=present["channel_id"], former_shipment_id=part.former["id"], **values
     )

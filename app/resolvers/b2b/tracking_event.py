@@ -21,7 +21,6 @@ SQL = sql.load("tracking_event")
 
 # How far the clock of a carrier may be ahead of ours.
 CLOCK_SKEW = timedelta(minutes=5)
-LONGEST_DESCRIPTION = 1000
 
 mutation = MutationType()
 track_and_trace = PlannedType("TrackAndTrace")
@@ -64,14 +63,14 @@ def _event(input: Mapping[str, Any]) -> dict[str, Any]:
         "status": input["status"],
         "occurred_at": occurred_at,
         "location": _words(input, "location"),
-        "description": _words(input, "description", LONGEST_DESCRIPTION),
+        "description": _words(input, "description"),
     }
 
 
-def _words(input: Mapping[str, Any], field: str, longest: int = 255) -> str | None:
-    """Blanks are what many a carrier sends in place of nothing. Raises `ValidationError`."""
+def _words(input: Mapping[str, Any], field: str) -> str | None:
+    """Blanks are what many a carrier sends in place of nothing."""
     text = input.get(field)
-    return as_text(text, f"input.{field}", longest) if text and text.strip() else None
+    return text if text and text.strip() else None
 
 
 async def _lock_code(context: Context, input: Mapping[str, Any]) -> Any:

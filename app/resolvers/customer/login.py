@@ -24,7 +24,7 @@ async def login(context: Context, email: str, password: str) -> dict[str, Any]:
 
     A refused login is an answer, not an error (C-40).
     """
-    channel_id = context.storefront()["channel_id"]
+    channel_id = context.storefront.require()["channel_id"]
     email = email.strip()
     _check(email, password)
     try:
@@ -78,7 +78,7 @@ def _no_token(message: str) -> dict[str, Any]:
 def _is_suspended(context: Context) -> bool:
     """The shop of another channel is not told."""
     refusal = context.refusal
-    return isinstance(refusal, AccountSuspended) and refusal.channel_id == context.storefront()["channel_id"]
+    return isinstance(refusal, AccountSuspended) and refusal.channel_id == context.storefront.require()["channel_id"]
 
 
 def _check(email: str, password: str) -> None:

@@ -12,13 +12,15 @@ import pytest
 from app.auth.login import Logins, Session, Suspended, WrongPassword
 from app.auth.password import Passwords
 from app.auth.token import Tokens
-from app.auth.viewer import Kind, Viewer, authenticate
+from app.auth.viewer import Kind, Viewer
 from app.demo import fixtures
 from app.errors import AccountSuspended, NotAuthenticated, TooManyAttempts
 from app.postgres.database import Database
 from app.settings import Settings
-from sql import Scope
+from sql import Visibility
+from tests.app.auth.conftest import authenticated
 from tests.conftest import settings_for
+from tests.through_pool import execute, value
 
 JOHN = (fixtures.CUSTOMER_EMAIL, fixtures.CUSTOMER_PASSWORD)
 JANE = (fixtures.OTHER_CUSTOMER_EMAIL, fixtures.OTHER_CUSTOMER_PASSWORD)
@@ -64,14 +66,14 @@ def logins(db: Database, tokens: Tokens, passwords: CountingPasswords, settings:
 
 
 async def viewer_of(session: Session, db: Database, tokens: Tokens) -> Viewer:
-    viewer = await authenticate({"Authorization": f"Bearer {session.token}"}, db, tokens)
+    viewer = await authenticated({"Authorization": f"Bearer {session.token}"}, db, tokens)
     assert viewer is not None
     return viewer
 
 
 async def refused(token: str, db: Database, tokens: Tokens) -> None:
     with pytest.raises(NotAuthenticated) as refusal:
-        await authenticate({"Authorization": f"Bearer {token}"}, db, tokens)
+        await authenticated({"Authorization": f"Bearer {token}"}, db, tokens)
     assert refusal.value.message == NotAuthenticated().message
 
 
@@ -85,10 +87,10 @@ async def test_login_makes_a_customer_of_one_channel_for_seven_days(
     viewer = await viewer_of(session, db, tokens)
     session_id, _, jwt = session.token.partition("|")
     reading = frozenset({"orders:read", "shipments:read"})
-    assert viewer == Viewer(Kind.CUSTOMER, "customer:1", Scope.of_customer(1, 1), reading, int(session_id))
+    assert viewer == Viewer(Kind.CUSTOMER, "customer:1", Visibility.of_customer(1, 1), reading, int(session_id))
     assert tokens.verify(jwt).jti == session_id
-    row = await db.pool.fetchrow("SELECT * FROM customer_sessions WHERE id = $1", int(session_id))
-    assert row["expires_at"] - row["created_at"] == timedelta(days=7)
+    lasts = "SELECT expires_at - created_at FROM customer_sessions WHERE id = $1"
+    assert await value(db.pool, lasts, int(session_id)) == timedelta(days=7)
 
 
 async def test_email_is_found_in_any_case(logins: Logins) -> None:
@@ -98,10 +100,10 @@ async def test_email_is_found_in_any_case(logins: Logins) -> None:
 async def test_api_token_is_kept_as_a_digest_and_opens_nothing(logins: Logins, db: Database, tokens: Tokens) -> None:
     session = await logins.open(1, *JOHN, ADDRESS)
     digest = hashlib.sha256(session.api_token.encode()).digest()
-    assert await db.pool.fetchval("SELECT api_token_hash FROM customers WHERE id = 1 AND channel_id = 1") == digest
+    assert await value(db.pool, "SELECT api_token_hash FROM customers WHERE id = 1 AND channel_id = 1") == digest
     await refused(session.api_token, db, tokens)
     with pytest.raises(NotAuthenticated):
-        await authenticate({"apikey": session.api_token}, db, tokens)
+        await authenticated({"apikey": session.api_token}, db, tokens)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ async def test_logout_ends_one_session_at_once_on_every_worker(
 
 async def test_expired_session_is_refused(logins: Logins, db: Database, tokens: Tokens) -> None:
     session = await logins.open(1, *JOHN, ADDRESS)
-    await db.pool.execute("UPDATE customer_sessions SET created_at = now() - interval '8 days', expires_at = now()")
+    await execute(db.pool, "UPDATE customer_sessions SET created_at = now() - interval '8 days', expires_at = now()")
     await refused(session.token, db, tokens)
 
 
@@ -161,9 +163,9 @@ async def test_expired_token_is_refused(logins: Logins, db: Database, tokens: To
 
 async def test_suspended_customer_loses_access_at_once(logins: Logins, db: Database, tokens: Tokens) -> None:
     session = await logins.open(1, *JOHN, ADDRESS)
-    await db.pool.execute("UPDATE customers SET is_suspended = true WHERE id = 1")
+    await execute(db.pool, "UPDATE customers SET is_suspended = true WHERE id = 1")
     with pytest.raises(AccountSuspended) as refusal:
-        await authenticate({"Authorization": f"Bearer {session.token}"}, db, tokens)
+        await authenticated({"Authorization": f"Bearer {session.token}"}, db, tokens)
     assert (refusal.value.channel_id, refusal.value.message) == (1, NotAuthenticated().message)
 
 
@@ -171,27 +173,28 @@ async def test_password_changed_while_it_is_verified_opens_nothing(
     logins: Logins, db: Database, passwords: CountingPasswords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def change(password_hash: str | None, password: str) -> bool:
-        await db.pool.execute("UPDATE customers SET password_hash = 'other' WHERE id = 1")
+        await execute(db.pool, "UPDATE customers SET password_hash = 'other' WHERE id = 1")
         return True
 
     monkeypatch.setattr(passwords, "matches", change)
     with pytest.raises(WrongPassword):
         await logins.open(1, *JOHN, ADDRESS)
-    assert await db.pool.fetchval("SELECT count(*) FROM customer_sessions WHERE id < 1000000") == 0
+    assert await value(db.pool, "SELECT count(*) FROM customer_sessions WHERE id < 1000000") == 0
 
 
 async def test_login_sweeps_up_old_sessions_and_attempts(logins: Logins, db: Database) -> None:
     await logins.open(1, *JOHN, ADDRESS)
-    await db.pool.execute(
-        "UPDATE customer_sessions SET created_at = now() - interval '9 days', expires_at = now() - interval '2 days'"
+    await execute(
+        db.pool,
+        "UPDATE customer_sessions SET created_at = now() - interval '9 days', expires_at = now() - interval '2 days'",
     )
     await attempt(logins, "nobody@example.com")
-    await db.pool.execute("UPDATE login_attempts SET latest_at = now() - interval '2 hours'")
-    await db.pool.execute("UPDATE login_addresses SET good_at = now() - interval '31 days'")
+    await execute(db.pool, "UPDATE login_attempts SET latest_at = now() - interval '2 hours'")
+    await execute(db.pool, "UPDATE login_addresses SET good_at = now() - interval '31 days'")
     await logins.open(1, *JANE, "192.0.2.2")
-    assert await db.pool.fetchval("SELECT count(*) FROM customer_sessions") == 1
-    assert await db.pool.fetchval("SELECT count(*) FROM login_addresses") == 1
-    assert await db.pool.fetchval("SELECT count(*) FROM login_attempts") == 1
+    assert await value(db.pool, "SELECT count(*) FROM customer_sessions") == 1
+    assert await value(db.pool, "SELECT count(*) FROM login_addresses") == 1
+    assert await value(db.pool, "SELECT count(*) FROM login_attempts") == 1
 
 
 # --------------------------------------------------------------------------------------------------------- refusals
@@ -211,7 +214,7 @@ async def test_login_sweeps_up_old_sessions_and_attempts(logins: Logins, db: Dat
 async def test_every_way_to_fail_verifies_exactly_one_password_and_sends_the_same_statements(
     email: str, password: str, refusal: type[Exception], logins: Logins, passwords: CountingPasswords, db: Database
 ) -> None:
-    await db.pool.execute("INSERT INTO customers (channel_id, email) VALUES (1, 'unset@example.com')")
+    await execute(db.pool, "INSERT INTO customers (channel_id, email) VALUES (1, 'unset@example.com')")
     before = db.statements
     with pytest.raises(refusal):
         await logins.open(1, email, password, ADDRESS)
@@ -277,9 +280,10 @@ async def test_a_shops_server_is_not_locked_out_by_honest_visitors_nor_by_one_ha
     db: Database, tokens: Tokens, passwords: CountingPasswords, settings: Settings
 ) -> None:
     logins = Logins(db, tokens, passwords, replace(settings, login_attempts_per_address=6))
-    await db.pool.execute(
+    await execute(
+        db.pool,
         "INSERT INTO customers (channel_id, email, password_hash) SELECT 1, 'v' || i || '@example.com', 'hash'"
-        " FROM generate_series(1, 12) AS i"
+        " FROM generate_series(1, 12) AS i",
     )
     for i in range(1, 13):
         assert await attempt(logins, f"v{i}@example.com", ADDRESS, "waybill-demo") == "in"
@@ -350,9 +354,9 @@ async def test_address_is_forgotten_after_thirty_days_without_a_login(logins: Lo
     for i in range(100):
         await attempt(logins, JOHN[0], f"192.0.2.{100 + i % 50}")
     await _let_pass(db, 61)
-    await db.pool.execute("UPDATE login_addresses SET good_at = now() - interval '30 days' + interval '1 minute'")
+    await execute(db.pool, "UPDATE login_addresses SET good_at = now() - interval '30 days' + interval '1 minute'")
     assert await attempt(logins, JOHN[0], ADDRESS, JOHN[1]) == "in"
-    await db.pool.execute("UPDATE login_addresses SET good_at = now() - interval '30 days' - interval '1 minute'")
+    await execute(db.pool, "UPDATE login_addresses SET good_at = now() - interval '30 days' - interval '1 minute'")
     assert await attempt(logins, JOHN[0], ADDRESS, JOHN[1]) == "TooManyAttempts"
 
 
@@ -376,7 +380,7 @@ async def test_customer_who_logs_in_from_many_addresses_at_once_is_remembered_at
     made = await asyncio.gather(*(attempt(logins, JOHN[0], f"192.0.2.{i}", JOHN[1]) for i in range(40)))
     assert made == ["in"] * 40
     await attempt(logins, JOHN[0], "192.0.2.99", JOHN[1])
-    assert await db.pool.fetchval("SELECT count(*) FROM login_addresses") == 20
+    assert await value(db.pool, "SELECT count(*) FROM login_addresses") == 20
 
 
 async def test_password_that_is_right_for_a_suspended_customer_makes_no_address_known(
@@ -384,7 +388,7 @@ async def test_password_that_is_right_for_a_suspended_customer_makes_no_address_
 ) -> None:
     with pytest.raises(Suspended):
         await logins.open(1, fixtures.SUSPENDED_EMAIL, fixtures.SUSPENDED_PASSWORD, ADDRESS)
-    assert await db.pool.fetchval("SELECT count(*) FROM login_addresses") == 0
+    assert await value(db.pool, "SELECT count(*) FROM login_addresses") == 0
 
 
 async def test_refused_attempts_leave_no_rows(logins: Logins, db: Database) -> None:
@@ -456,7 +460,8 @@ async def test_minute_slides(logins: Logins, db: Database) -> None:
 
 
 async def _let_pass(db: Database, seconds: int) -> None:
-    await db.pool.execute(
+    await execute(
+        db.pool,
         "UPDATE login_attempts SET attempted_at = ARRAY(SELECT t - $1::interval FROM unnest(attempted_at) AS t)",
         timedelta(seconds=seconds),
     )

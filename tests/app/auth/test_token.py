@@ -295,14 +295,6 @@ def test_cache_holds_nothing_that_was_refused(tokens: Tokens) -> None:
     assert not tokens._verified
 
 
-def test_forget_drops_the_tokens_of_one_jti(tokens: Tokens) -> None:
-    first, second = (signed(HEADER, CLAIMS | {"jti": jti}) for jti in ("j-1", "j-2"))
-    tokens.verify(first)
-    tokens.verify(second)
-    tokens.forget("j-1")
-    assert [claims.jti for claims in tokens._verified.values()] == ["j-2"]
-
-
 # ------------------------------------------------------------------------------------------------- keys of a JWKS file
 
 

@@ -60,7 +60,7 @@ async def test_orders_belong_as_the_table_says(database: asyncpg.Connection) -> 
         (1, "NEW", "pending", fixtures.CUSTOMER_EMAIL),
         (3, "CONFIRMED", "processing", fixtures.CUSTOMER_EMAIL),
         (5, "NEW", "pending", fixtures.OTHER_CUSTOMER_EMAIL),
-        (2075, "CONFIRMED", "processing", fixtures.CONTACT_EMAIL),
+        (2075, "CONFIRMED", "processing", "contact@example.com"),
     ]
 
 
@@ -228,7 +228,7 @@ async def test_the_contacts_company_has_a_daughter_and_a_sister_with_orders(data
         FROM contact_companies k JOIN contacts p ON p.id = k.contact_id AND p.email = $1
         JOIN companies own ON own.id = k.company_id, orders o JOIN companies c ON c.id = o.company_id ORDER BY o.id
         """,
-        fixtures.CONTACT_EMAIL,
+        "contact@example.com",
     ) == [(2075, True, False, True), (2076, False, True, False), (2077, False, False, True)]
 
 

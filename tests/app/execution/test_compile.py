@@ -72,7 +72,8 @@ async def test_a_missing_column_is_an_error_and_no_null(schema: GraphQLSchema) -
 
 
 def test_fields_know_what_is_selected_below_them(schema: GraphQLSchema) -> None:
-    [field] = plan_of(schema, "{ rows { a: name row { class } row { code } } }").root.fields
+    plan = plan_of(schema, "{ rows { a: name row { class } row { code } } }")
+    [field] = plan.root.fields
     assert [below.key for below in field.below] == ["a", "row"]
     assert [below.name for below in field.below[1].below] == ["class", "code"]
 

@@ -141,13 +141,6 @@ def test_circles_of_many_fragments_end() -> None:
         check_document(parse("{ tree { ...F0 } }" + circles), replace(LIMITS, depth=1000))
 
 
-def test_fields_are_counted_as_they_are_written_out() -> None:
-    document = parse(
-        "query A { tree { ...F ...F } } query B { row { extra3 } } fragment F on Tree { name left { name } }"
-    )
-    assert check_document(document, LIMITS) == 9
-
-
 def test_fragments_that_double_are_measured_once_each() -> None:
     """Written out they would take longer than the universe has time."""
     doubling = names(100, lambda i: f"fragment F{i} on Tree {{ left {{...F{i + 1}}} right {{...F{i + 1}}} }}")

@@ -6,6 +6,7 @@ import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
 from itertools import product
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +15,8 @@ from starlette.types import Message
 from app.demo import fixtures
 from app.errors import RequestRefused
 from app.http.body import read_body
+from app.http.deadline import Deadlines, Work
+from app.http.state import BODY, STATE, State
 from app.settings import Limits
 from tests.app.http.serving import WAYS, served
 from tests.conftest import running, settings_for
@@ -135,8 +138,8 @@ async def test_small_body_that_would_come_to_gigabytes_is_refused_unpacked(small
 
 async def test_bomb_is_unpacked_no_further_than_the_limit() -> None:
     bomb = gzip.compress(bytes(100_000_000))
-    fields = {b"content-encoding": b"gzip"}
-    scope = {"headers": list(fields.items()), "state": {"fields": fields, "body": bomb}}
+    scope: dict[str, Any] = {"headers": [(b"content-encoding", b"gzip")], BODY: bomb}
+    scope[STATE] = State(scope, Work(Deadlines(), None, 0))
 
     async def receive() -> Message:
         raise AssertionError("the body is there already")

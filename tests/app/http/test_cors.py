@@ -20,7 +20,7 @@ from app.http.graphql import PREFLIGHT_HEADERS, GraphQLEndpoint
 from app.http.middleware import Exchange, WholeExchange
 from app.rest import export, openapi
 from tests.app.http.serving import WAYS, served
-from tests.conftest import credentials, running, settings_for
+from tests.conftest import calling, credentials, running, settings_for
 
 SHOP = "https://shop.example.org"
 STORE = "http://localhost:3000"
@@ -177,10 +177,10 @@ async def test_what_answers_tell_in_headers_may_be_read(shop: httpx.AsyncClient,
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_request_over_the_limit_of_a_key_may_be_read(demo_copy_dsn: str, way: str) -> None:
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute("UPDATE storefront_keys SET requests_per_minute = 1")
-    await connection.close()
+async def test_request_over_the_limit_of_a_key_may_be_read(
+    demo_copy_dsn: str, way: str, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("UPDATE storefront_keys SET requests_per_minute = 1")
     headers = {**KEY, "origin": SHOP}
     settings = settings_for(demo_copy_dsn, allowed_origins=(SHOP,))
     async with running(settings) as app, served(app, way) as client:
@@ -214,7 +214,7 @@ async def test_defect_may_be_read_too() -> None:
 
     middleware = [Middleware(Exchange), Middleware(CrossOrigin, Origins([SHOP]))]
     app = Starlette(routes=[Route("/", broken)], middleware=middleware)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client:
+    async with calling(app) as client:
         response = await client.get("/", headers={"origin": SHOP})
     assert response.status_code == 500
     assert told(response)["allow-origin"] == SHOP

@@ -21,7 +21,7 @@ SHIPMENTS = "{ shipments(input: {offset: 1}) { items { id } } }"
 SHIPMENT = "query ($id: String!) { shipment(id: $id) { id } }"
 # Below rows that are there already, by loaders and thus by tasks of their own.
 NESTED = "{ carriers { items { name trackAndTraces { code } } } }"
-CREATE = 'mutation { carrierCreate(input: {name: "Comet", type: DELIVERY, descriptions: []}) { id } }'
+CREATE = 'mutation { carrierCreate(input: {channelId: 1, name: "Comet", type: DELIVERY, descriptions: []}) { id } }'
 FAR_TOO_LONG = 30
 
 # Who tells that a caller has left: our own server by itself, the others by messages of ASGI.
@@ -35,12 +35,12 @@ async def app(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
 
 
 @pytest.fixture
-async def holder(demo_copy_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+async def holder(copy_connection: asyncpg.Connection) -> asyncpg.Connection:
     """Has locked tables, until it is closed: nobody reads shipments and codes, and nobody writes carriers."""
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute("BEGIN; LOCK TABLE shipments, track_and_traces; LOCK TABLE carriers IN EXCLUSIVE MODE")
-    yield connection
-    await connection.close()
+    await copy_connection.execute(
+        "BEGIN; LOCK TABLE shipments, track_and_traces; LOCK TABLE carriers IN EXCLUSIVE MODE"
+    )
+    return copy_connection
 
 
 def request(dsn: str, query: str, viewer: str = "staff", *, headers: str = "", **variables: Any) -> bytes:
@@ -56,7 +56,7 @@ def head(dsn: str, start: str, viewer: str) -> bytes:
 @asynccontextmanager
 async def calling(served: Served, *requests: bytes) -> AsyncIterator[None]:
     """Sends the requests, and leaves at the end of the block."""
-    writers = [(await asyncio.open_connection("127.0.0.1", served.port))[1] for _ in requests]
+    writers = [(await asyncio.open_connection(*served.address))[1] for _ in requests]
     for writer, sent in zip(writers, requests, strict=True):
         writer.write(sent)
     try:
@@ -83,7 +83,7 @@ async def test_what_a_caller_reads_ends_when_it_leaves(
         "GET": head(demo_copy_dsn, graphql, "staff"),
         "REST": head(demo_copy_dsn, "GET /api/shop/customer-order-shipments HTTP/1.1\r\n", "john"),
     }[way]
-    async with serve(app, SERVERS[server]) as served:  # type: ignore[arg-type]
+    async with serve(app, SERVERS[server], by_tcp=True) as served:  # type: ignore[arg-type]
         async with calling(served, sent):
             await until_waiting(holder, 1)
         await until_waiting(holder, 0)
@@ -95,7 +95,7 @@ async def test_what_a_caller_reads_ends_when_it_leaves(
 async def test_what_a_caller_writes_goes_on_when_it_leaves(
     app: Starlette, holder: asyncpg.Connection, demo_copy_dsn: str, server: str
 ) -> None:
-    async with serve(app, SERVERS[server]) as served:  # type: ignore[arg-type]
+    async with serve(app, SERVERS[server], by_tcp=True) as served:  # type: ignore[arg-type]
         async with calling(served, request(demo_copy_dsn, CREATE, "logistics")):
             await until_waiting(holder, 1)
         await until(lambda: not served.server.server_state.connections)
@@ -111,7 +111,7 @@ async def test_a_login_goes_on_when_its_caller_leaves(
     await holder.execute("LOCK TABLE customer_sessions")
     body = json.dumps({"email": fixtures.CUSTOMER_EMAIL, "password": fixtures.CUSTOMER_PASSWORD}).encode()
     start = f"POST /api/shop/customer/login HTTP/1.1\r\ncontent-length: {len(body)}\r\n"
-    async with serve(app) as served:
+    async with serve(app, by_tcp=True) as served:
         async with calling(served, head(demo_copy_dsn, start, "stranger") + body):
             await until_waiting(holder, 1)
         await until(lambda: not served.server.server_state.connections)
@@ -125,7 +125,7 @@ async def test_a_login_goes_on_when_its_caller_leaves(
 async def test_thirty_callers_who_leave_keep_nobody_waiting(
     app: Starlette, holder: asyncpg.Connection, demo_copy_dsn: str
 ) -> None:
-    async with serve(app) as served:
+    async with serve(app, by_tcp=True) as served:
         async with calling(served, *[request(demo_copy_dsn, SHIPMENTS)] * 30):
             await until_waiting(holder, 4)
             await until(lambda: app.state.db.pool.waiting == 26)
@@ -141,7 +141,7 @@ async def test_one_who_leaves_is_a_line_in_the_log_and_no_defect(
     app: Starlette, holder: asyncpg.Connection, demo_copy_dsn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    async with serve(app) as served:
+    async with serve(app, by_tcp=True) as served:
         async with calling(served, request(demo_copy_dsn, SHIPMENTS)):
             await until_waiting(holder, 1)
         await until(lambda: not served.server.server_state.tasks)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
@@ -11,10 +11,9 @@ import pytest
 import uvicorn
 from ariadne import MutationType, QueryType
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
-from starlette.types import Message
+from starlette.types import Message, Scope
 
-from app.errors import StorefrontKeyInvalid
+from app.auth.storefront_key import Storefront
 from app.execution.execute import Engine
 from app.execution.schema import build
 from app.http.graphql import PREFLIGHT_HEADERS, GraphQLEndpoint
@@ -23,7 +22,7 @@ from app.http.negotiation import GRAPHQL_RESPONSE
 from app.http.rate_limit import Admission, RateLimits
 from app.settings import Limits
 from app.telemetry import Telemetry
-from tests.conftest import credentials, settings_for
+from tests.conftest import calling, credentials, settings_for
 
 QUERY = "{ __typename }"
 JSON_TYPE = {"content-type": "application/json"}
@@ -392,18 +391,17 @@ async def test_a_mutation_by_get_is_405_and_does_not_run() -> None:
     schema = build("type Query { tree: String } type Mutation { cut: String }", [query, mutation], str)
     admission = Admission(no_key, RateLimits())
     endpoint = GraphQLEndpoint(Engine(schema, Limits()), no_context, Telemetry(), admission, body_bytes=1000)
-    transport = httpx.ASGITransport(Exchange(endpoint))
-    async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:
+    async with calling(Exchange(endpoint)) as client:
         response = await client.get("/", params={"query": "mutation { cut }"}, headers={"x-requested-with": "test"})
     assert response.status_code == 405
     assert response.headers["allow"] == "POST"
 
 
-async def no_key(_headers: Headers) -> Mapping[str, Any]:
-    raise StorefrontKeyInvalid
+async def no_key(_keys: Sequence[str]) -> Storefront:
+    return Storefront()
 
 
-async def no_context(_headers: Headers, _request_id: str, _address: str) -> None:
+async def no_context(_scope: Scope) -> None:
     return None
 
 

@@ -2,12 +2,13 @@ import re
 
 import asyncpg
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from app.http import health
 from app.postgres.database import Database
 from app.rest import export
 from app.telemetry import OUTCOMES
-from tests.conftest import KEY_HEADER, credentials, running, settings_for
+from tests.conftest import KEY_HEADER, calling, credentials, running, settings_for
 
 
 async def test_an_unknown_path_is_404_in_the_shape_of_all_errors(client: httpx.AsyncClient) -> None:
@@ -45,9 +46,10 @@ async def counters(client: httpx.AsyncClient) -> dict[str, float]:
 
 async def requests(client: httpx.AsyncClient, surface: str) -> dict[str, float]:
     """The requests of a surface that have been counted, by outcome."""
-    prefix = f'waybill_requests_total{{surface="{surface}",outcome="'
     found = await counters(client)
-    return {name.removeprefix(prefix)[:-2]: count for name, count in found.items() if name.startswith(prefix)}
+    return {
+        outcome: found[f'waybill_requests_total{{outcome="{outcome}",surface="{surface}"}}'] for outcome in OUTCOMES
+    }
 
 
 async def test_metrics_count_requests_documents_and_statements(client: httpx.AsyncClient) -> None:
@@ -62,6 +64,15 @@ async def test_metrics_count_requests_documents_and_statements(client: httpx.Asy
     assert values["waybill_repeated_total"] == 0
     assert values["waybill_connections_in_use"] == 0
     assert values["waybill_connections_awaited"] == 0
+    assert sum(value for name, value in values.items() if name.startswith("waybill_executions_total{")) == 3
+    assert values['waybill_executions_total{by="replay"}'] == 1
+
+
+async def test_metrics_are_in_the_text_format_of_prometheus(client: httpx.AsyncClient) -> None:
+    response = await client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    names = {family.name for family in text_string_to_metric_families(response.text)}
+    assert {"waybill_requests", "waybill_request_seconds", "waybill_statements"} <= names
 
 
 async def test_metrics_count_rest_by_outcome(client: httpx.AsyncClient, demo_dsn: str, db: Database) -> None:
@@ -77,11 +88,11 @@ async def test_metrics_count_rest_by_outcome(client: httpx.AsyncClient, demo_dsn
         ("refused", "GET", "?page=0", john),
         ("refused", "PUT", "", john),
     ]
-    before = (await counters(client))['waybill_request_seconds_total{surface="rest"}']
+    before = (await counters(client))['waybill_request_seconds_sum{surface="rest"}']
     for _outcome, method, path, headers in calls:
         await client.request(method, f"/api/shop/customer-orders{path}", headers=headers)
     assert await requests(client, "rest") == {**NONE, "ok": 2, "errors": 2, "refused": 4}
-    assert (await counters(client))['waybill_request_seconds_total{surface="rest"}'] > before
+    assert (await counters(client))['waybill_request_seconds_sum{surface="rest"}'] > before
     await db.close()
     assert (await client.get("/api/shop/customer-orders", headers=john)).status_code == 503
     assert (await requests(client, "rest"))["unavailable"] == 1
@@ -94,22 +105,21 @@ async def test_metrics_count_exports_by_outcome(client: httpx.AsyncClient, demo_
     for path, headers in (("", staff), ("", {}), ("?nothing=1", staff)):
         await client.get(f"{export.PATH}{path}", headers=headers)
     assert await requests(client, "export") == {**NONE, "ok": 1, "refused": 2}
-    assert (await counters(client))['waybill_request_seconds_total{surface="export"}'] > 0
+    assert (await counters(client))['waybill_request_seconds_sum{surface="export"}'] > 0
     await db.close()
     assert (await client.get(export.PATH, headers=staff)).status_code == 503
     assert (await requests(client, "export"))["unavailable"] == 1
 
 
-async def test_metrics_count_requests_over_the_limit_of_a_key(demo_copy_dsn: str) -> None:
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute("UPDATE storefront_keys SET requests_per_minute = 1")
-    await connection.close()
+async def test_metrics_count_requests_over_the_limit_of_a_key(
+    demo_copy_dsn: str, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("UPDATE storefront_keys SET requests_per_minute = 1")
     headers = credentials("stranger", settings_for(demo_copy_dsn))
-    async with running(settings_for(demo_copy_dsn)) as app:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test", headers=headers) as client:
-            for _ in range(3):
-                await client.post("/api/graphql", json={"query": "{ __typename }"})
-            await client.get("/api/shop/customer-orders")
-            assert await requests(client, "graphql") == {**NONE, "ok": 1, "refused": 2}
-            assert await requests(client, "rest") == {**NONE, "refused": 1}
+    async with running(settings_for(demo_copy_dsn)) as app, calling(app) as client:
+        client.headers.update(headers)
+        for _ in range(3):
+            await client.post("/api/graphql", json={"query": "{ __typename }"})
+        await client.get("/api/shop/customer-orders")
+        assert await requests(client, "graphql") == {**NONE, "ok": 1, "refused": 2}
+        assert await requests(client, "rest") == {**NONE, "refused": 1}

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from app.http.index import ENDPOINTS
 from app.http.negotiation import GRAPHQL_RESPONSE
 from tests.app.http.serving import WAYS, served
+from tests.conftest import calling
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 CHROME = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
@@ -128,7 +129,7 @@ async def test_page_names_the_address_that_it_was_asked_by(app: Starlette, host:
 
 @pytest.mark.parametrize("host", ["<script>", "a b", "a'b", "x" * 254, "a:b", "user@host", "a/b", "{address}", ""])
 async def test_host_that_is_none_does_not_come_into_the_page(app: Starlette, host: str) -> None:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test") as client:
+    async with calling(app) as client:
         text = (await client.get("/", headers={"accept": FIREFOX, "host": host})).text
     assert "curl -s http://localhost/graphql" in text
 

@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from app.http.middleware import Exchange
+from tests.conftest import calling
 
 
 async def test_every_answer_has_safe_headers(client: httpx.AsyncClient) -> None:
@@ -94,7 +95,7 @@ async def broken_halfway(_request: Request) -> StreamingResponse:
 def client_of_broken() -> httpx.AsyncClient:
     routes = [Route("/broken", broken), Route("/halfway", broken_halfway)]
     app = Starlette(routes=routes, middleware=[Middleware(Exchange)])
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test")
+    return calling(app)
 
 
 async def test_a_defect_is_500_with_the_request_id(

@@ -15,6 +15,8 @@ from starlette.types import Message
 
 from app.asgi import executable_schema
 from app.auth.token import Tokens
+from app.http import graphql, mutation
+from app.http.reply import dump
 from tests.conftest import calling, credentials, running, settings_for, until_blocked
 from tests.consistency import breaches
 
@@ -105,6 +107,21 @@ async def test_request_with_a_key_is_applied_once_whichever_process_it_comes_to(
     assert await shipments(store) == before + 1
 
 
+async def test_answer_is_rendered_once(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered: list[Any] = []
+
+    def dump_once(body: Any) -> bytes:
+        rendered.append(body)
+        return dump(body)
+
+    monkeypatch.setattr(mutation, "dump", dump_once)
+    monkeypatch.setattr(graphql, "reply", None)  # what renders all other answers
+    answer = await caller.post(CREATE, ONE_OF_20155, key=KEY)
+    again = await caller.post(CREATE, ONE_OF_20155, key=KEY)
+    assert answer.content == again.content
+    assert rendered == [answer.json()]
+
+
 async def test_answer_that_was_lost_on_its_way_is_replayed(demo_copy_dsn: str, store: asyncpg.Connection) -> None:
     before = await shipments(store)
     async with processes(demo_copy_dsn, 2) as (caller, other):
@@ -169,7 +186,7 @@ mutation { trackAndTraceCreate(input: {shipmentId: "65ad4404-88a6-4f97-9325-34a3
 } }"""
 ADD_CODE_AND_SEE_OTHERS = ADD_CODE.replace("name", "trackAndTraces { code }")
 DELETE = 'mutation { shipmentDelete(id: "65ad4404-88a6-4f97-9325-34a3a35f1dfc") }'
-ADD_CARRIER = 'mutation { carrierCreate(input: {name: "Fast", type: DELIVERY, descriptions: []}) { id } }'
+ADD_CARRIER = 'mutation { carrierCreate(input: {channelId: 1, name: "Fast", type: DELIVERY, descriptions: []}) { id } }'
 OF_COMPANY_2 = "INSERT INTO api_key_companies (api_key_id, channel_id, company_id) VALUES (1, 1, 2)"
 
 
@@ -187,7 +204,8 @@ NARROWED = {
     "a scope that a field below needs": Change("UPDATE api_keys SET scopes = '{shipments:write}'"),
     "a scope without which a field is empty": Change(
         "UPDATE api_keys SET scopes = '{carriers:write}'",
-        'mutation { carrierUpdate(id: 1, input: {name: "Other"}) { trackAndTraces { id } } }',
+        'mutation { carrierUpdate(id: 8, input: {name: "Other"}) { trackAndTraces { id } } }',
+        before="UPDATE carriers SET channel_id = 1 WHERE id = 8",
     ),
     "the channel": Change("DELETE FROM api_key_channels WHERE api_key_id = 1 AND channel_id = 1"),
     "companies": Change("INSERT INTO api_key_companies (api_key_id, channel_id, company_id) VALUES (1, 1, 3)"),

@@ -17,6 +17,7 @@ import sql
 from app.importer import staging
 from app.importer.ingest import ingest
 from app.importer.lines import MAX_LINE
+from app.importer.records import read
 from tests import consistency
 from tests.conftest import ConnectionTo, until_blocked, until_gone
 from tests.pooler import needs_pgbouncer, pooler
@@ -157,10 +158,10 @@ async def test_broken_lines_are_named_and_the_good_ones_load(store: Store) -> No
         "20: $.items[0].name: expected `str` of length <= 255",
         '21: $.channel: unknown channel "nowhere"',
         '22: $.shipments[0].trackAndTraces[0].carrier: unknown carrier "Slow"',
-        "23: $.items[1].line: 1 stands here twice",
+        "23: $.items[1].line: 1 is a duplicate",
         "24: $: object missing required field `items`",
         "25: $: object contains unknown field `colour`",
-        '26: $.shipments[0].trackAndTraces[1].code: "T-26" stands here twice',
+        '26: $.shipments[0].trackAndTraces[1].code: "T-26" is a duplicate',
         "28: $.shipments[1].items[0].quantity: more of line 1 is shipped than ordered",
         "29: $.items[0].price: expected `str`, got `float`",
         "30: $.company.parentExternalId: a company is not its own parent",
@@ -455,6 +456,51 @@ async def test_carriers_and_channels_are_updated_by_name_and_code(store: Store) 
     assert await store.fetch("SELECT name FROM channels") == [("The shop",)]
 
 
+async def test_carrier_of_a_channel_is_a_record_of_its_own_and_known_there_alone(store: Store) -> None:
+    own = {**SWIFT, "channel": "shop", "trackAndTraceURL": "https://shop.example/{code}"}
+    records = [SHOP, {**SHOP, "code": "other"}, SWIFT, own, {**own, "name": "Only"}]
+    records += [order(1), order(2, channel="other", shipments=[shipment(2)])]
+    assert await store.take(*records) == ["7 read, 7 created, 0 updated, 0 unchanged, 0 refused"]
+    used = await store.fetch(
+        "SELECT h.code, c.track_and_trace_url FROM track_and_traces t JOIN carriers c ON c.id = t.carrier_id"
+        " JOIN channels h ON h.id = t.channel_id ORDER BY h.id"
+    )
+    assert used == [("shop", own["trackAndTraceURL"]), ("other", SWIFT["trackAndTraceURL"])]
+    assert await store.take(*records) == ["7 read, 0 created, 0 updated, 7 unchanged, 0 refused"]
+    only = shipment(3, trackAndTraces=[{"carrier": "Only", "code": "T-3"}])
+    assert await store.take(order(3, channel="other", shipments=[only]), {**SWIFT, "channel": "nowhere"}) == [
+        '1: $.shipments[0].trackAndTraces[0].carrier: unknown carrier "Only"',
+        '2: $.channel: unknown channel "nowhere"',
+        "2 read, 0 created, 0 updated, 0 unchanged, 2 refused",
+    ]
+
+
+async def test_code_keeps_its_carrier_when_its_channel_gets_one_of_the_same_name(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order(1))
+    await store.take({**SWIFT, "channel": "shop"})
+    before = await store.fetch("SELECT id, carrier_id FROM track_and_traces")
+    assert await store.take(SHOP, SWIFT, order(1)) == ["3 read, 0 created, 0 updated, 3 unchanged, 0 refused"]
+    assert await store.fetch("SELECT id, carrier_id FROM track_and_traces") == before
+    await store.take(order(2))
+    assert await store.fetch(
+        "SELECT t.code, h.code FROM track_and_traces t JOIN carriers c ON c.id = t.carrier_id"
+        " LEFT JOIN channels h ON h.id = c.channel_id ORDER BY t.code"
+    ) == [("T-1", None), ("T-2", "shop")]
+
+
+async def test_carrier_that_has_gone_since_the_import_began_is_refused(
+    store: Store, connection_to: ConnectionTo
+) -> None:
+    await store.take(SHOP, {**SHOP, "code": "other"}, SWIFT)
+    connection = await connection_to(store.dsn)
+    known = await staging.prepare(connection)
+    record = read(json.dumps(order(1)).encode())
+    record.check(known)
+    await connection.execute("UPDATE carriers SET channel_id = (SELECT id FROM channels WHERE code = 'other')")
+    _, [(place, refusal)] = await staging.write(connection, [staging.stage("1", record)])
+    assert (place, str(refusal)) == ("1", '$.shipments[0].trackAndTraces[0].carrier: unknown carrier "Swift"')
+
+
 async def test_same_order_twice_in_a_file_leaves_the_later_one(store: Store) -> None:
     said = await store.take(SHOP, SWIFT, order(), order(status="COMPLETED"))
     assert said == ["4 read, 3 created, 1 updated, 0 unchanged, 0 refused"]
@@ -586,6 +632,19 @@ async def test_progress_shows_lines_rate_and_time_left(fresh_dsn: str) -> None:
     await ingest(fresh_dsn, [str(BROKEN)], report=report, progress=True)
     assert "lines, " in report.getvalue()
     assert " a second, 0:00 left" in report.getvalue()
+
+
+async def test_the_planner_knows_what_was_imported(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next import finds rows by statistics, or it would take several times as long as the first."""
+    monkeypatch.setattr("app.importer.ingest._BATCH_RECORDS", 3)
+    await store.take(SHOP, SWIFT, *(order(n) for n in range(1, 18)))
+    await store.take(*(order(n) for n in range(18, 21)))
+    known = await store.fetch("""SELECT relname, reltuples::int FROM pg_class WHERE relname = ANY (
+        '{orders,order_items,order_addresses,shipments,shipment_items,track_and_traces,companies,customers}')""")
+    assert len(known) == 8
+    for table, rows in known:
+        [(count,)] = await store.fetch(f"SELECT count(*) FROM {table}")
+        assert (table, rows) == (table, count)
 
 
 def test_every_statement_of_the_import_is_sent() -> None:

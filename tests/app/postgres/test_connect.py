@@ -90,3 +90,33 @@ async def test_statements_that_vanish_once_in_a_while_are_prepared_again(
     for _ in range(10):
         connect.lose_statements()
     assert connect.statement_cache == 500
+
+
+async def test_prepared_statements_are_bounded_by_what_they_take(server_dsn: str) -> None:
+    text = "SELECT 1 AS c{}, '" + "x" * 1000 + "'"
+    connection = await Connector(server_dsn, statement_cache=500, statement_bytes=10_000 * 130)()
+    often = text.format("often")
+    for number in range(300):
+        await connection.fetch(text.format(number))
+        await connection.fetch(often)
+    kept = await connection.fetch("SELECT name, statement FROM pg_prepared_statements")
+    assert sum(len(row["statement"]) for row in kept) <= 10_000 + len(often)
+    assert 8 <= len(kept) <= 11
+    assert often in [row["statement"] for row in kept]
+    assert await connection.fetchval(text.format(0)) == 1  # which was forgotten
+    await connection.close()
+
+
+async def test_prepared_statements_are_bounded_in_number_too(server_dsn: str) -> None:
+    connection = await Connector(server_dsn, statement_cache=5)()
+    for number in range(20):
+        await connection.fetch(f"SELECT {number}")
+    assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements") <= 6
+    await connection.close()
+
+
+async def test_a_statement_above_the_bound_runs(server_dsn: str) -> None:
+    connection = await Connector(server_dsn, statement_cache=5, statement_bytes=0)()
+    for _ in range(2):
+        assert await connection.fetchval("SELECT 1") == 1
+    await connection.close()

@@ -15,6 +15,7 @@ from app.postgres.events import Events, Tables, Watched
 from sql import Reach, load
 from tests.conftest import settings_for, until
 from tests.pooler import needs_pgbouncer, pooler
+from tests.through_pool import execute
 
 CARRIERS = Tables[str, int]("carriers", limit=3)
 CHANNELS = Tables[str, int]("channels")
@@ -53,9 +54,10 @@ async def break_the_listening(db: Database) -> None:
     """Returns when it was noticed; by then it may listen again."""
     told_by_nothing_else = db.watched(Tables[str, int]("no table"))
     await told_by_nothing_else.get("a", Counter())
-    await db.pool.execute(
+    await execute(
+        db.pool,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
     await until_dropped(told_by_nothing_else)
 
@@ -86,6 +88,28 @@ async def test_the_oldest_value_goes_when_there_are_too_many(listening: Database
     assert [watched.held(key) for key in "abcd"] == [None, 1, 1, 1]
 
 
+async def test_parts_share_no_value_and_drop_theirs_together(
+    listening: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, one, two = (listening.watched(CARRIERS, part) for part in (None, (1,), (1, 2)))
+    for value, watched in enumerate((whole, one, two)):
+        look_up = Counter()
+        for _ in range(value):
+            await look_up()
+        await watched.get("a", look_up)
+    assert [watched.held("a") for watched in (whole, one, two)] == [1, 2, 3]
+    assert listening.watched(CARRIERS, (1,)) is one
+    await execute(listening.pool, "DELETE FROM carriers")
+    for watched in (whole, one, two):
+        await until_dropped(watched)
+
+    monkeypatch.setattr(events, "_MOST_PARTS", 1)
+    await one.get("a", Counter())
+    listening.watched(CARRIERS, (3,))  # for which the oldest part goes
+    assert listening.watched(CARRIERS) is whole
+    assert listening.watched(CARRIERS, (1,)) is not one
+
+
 @pytest.mark.parametrize("change", ["DELETE FROM {}", "TRUNCATE {} CASCADE", "UPDATE {} SET {} = {}"])
 async def test_every_change_of_a_table_drops_what_was_made_of_it(listening: Database, change: str) -> None:
     rows = await listening.pool.fetch(
@@ -97,7 +121,7 @@ async def test_every_change_of_a_table_drops_what_was_made_of_it(listening: Data
     for row in rows:
         watched = listening.watched(Tables[str, int](row["name"]))
         await watched.get("a", Counter())
-        await listening.pool.execute(change.format(row["name"], row["column"], row["column"]))
+        await execute(listening.pool, change.format(row["name"], row["column"], row["column"]))
         await until_dropped(watched)
 
 
@@ -105,7 +129,7 @@ async def test_a_change_of_another_table_drops_nothing(listening: Database) -> N
     carriers, channels = listening.watched(CARRIERS), listening.watched(CHANNELS)
     await carriers.get("a", Counter())
     await channels.get("a", Counter())
-    await listening.pool.execute("DELETE FROM carriers")
+    await execute(listening.pool, "DELETE FROM carriers")
     await until_dropped(carriers)
     assert channels.held("a") == 1
 
@@ -116,7 +140,7 @@ async def test_a_change_that_is_rolled_back_drops_nothing(listening: Database) -
     await channels.get("a", Counter())
     async with listening.connection() as connection:
         await connection.execute("BEGIN; DELETE FROM carriers; ROLLBACK")
-    await listening.pool.execute("DELETE FROM channels")
+    await execute(listening.pool, "DELETE FROM channels")
     await until_dropped(channels)
     assert carriers.held("a") == 1
 
@@ -126,7 +150,7 @@ async def test_a_lookup_that_was_under_way_at_a_change_is_not_kept(listening: Da
 
     async def slow() -> int:
         await other.get("a", Counter())
-        await listening.pool.execute("DELETE FROM carriers; DELETE FROM channels")
+        await execute(listening.pool, "DELETE FROM carriers; DELETE FROM channels")
         await until_dropped(other)
         return 7
 
@@ -155,7 +179,7 @@ async def test_a_broken_connection_drops_all_and_is_made_anew(
     assert watched.held("a") is None
     await until_listening(listening)
     assert await watched.get("a", look_up) == await watched.get("a", look_up)
-    await listening.pool.execute("DELETE FROM carriers")
+    await execute(listening.pool, "DELETE FROM carriers")
     await until_dropped(watched)
 
 

@@ -28,6 +28,8 @@ from tests.conftest import (
 
 SHIPMENT = "query ($id: String!) { shipment(id: $id) { id orderId items { sku } trackAndTraces { code } } }"
 ORDER = "query ($id: Int!) { order(orderId: $id) { id items { sku } shipments { id items { name } } } }"
+# So often a document came before it has a statement of its own.
+KNOWN = 3
 MISSING = "00000000-0000-4000-8000-000000000000"
 
 
@@ -54,7 +56,8 @@ async def test_they_share_a_statement_and_have_the_answers_they_would_have_alone
 
 
 async def test_a_statement_takes_so_many_keys(graphql: GraphQL, db: Database, shipments: list[str]) -> None:
-    await graphql(SHIPMENT, {"id": shipments[0]})
+    for _ in range(KNOWN):
+        await graphql(SHIPMENT, {"id": shipments[0]})
     before = db.statements
     answers = await asyncio.gather(*(graphql(SHIPMENT, {"id": key}) for key in shipments))
     assert db.statements - before == 2
@@ -115,7 +118,8 @@ async def test_who_leaves_takes_nobody_along(
             body = {"query": SHIPMENT, "variables": {"id": key}}
             return (await client.post("/graphql", json=body, headers=headers)).json()["data"]["shipment"]["id"]
 
-        await ask(shipments[0])
+        for _ in range(KNOWN):
+            await ask(shipments[0])
         before = app.state.db.statements
         async with copy_connection.transaction():
             await copy_connection.execute("LOCK TABLE shipments")
@@ -130,7 +134,8 @@ async def test_who_leaves_takes_nobody_along(
 
 async def test_a_statement_ends_with_the_last_who_waits_for_it(demo_copy_dsn: str, shipments: list[str]) -> None:
     async with running(settings_for(demo_copy_dsn)) as app:
-        await Caller(demo_copy_dsn, shipments[0]).call(app)
+        for _ in range(KNOWN):
+            await Caller(demo_copy_dsn, shipments[0]).call(app)
         before = app.state.db.statements
         async with locked(demo_copy_dsn, "shipments") as holder:
             callers = [Caller(demo_copy_dsn, key) for key in shipments[:3]]
@@ -149,7 +154,8 @@ async def test_a_statement_ends_with_the_last_who_waits_for_it(demo_copy_dsn: st
 
 async def test_those_who_stay_are_answered_when_the_first_has_left(demo_copy_dsn: str, shipments: list[str]) -> None:
     async with running(settings_for(demo_copy_dsn)) as app:
-        await Caller(demo_copy_dsn, shipments[0]).call(app)
+        for _ in range(KNOWN):
+            await Caller(demo_copy_dsn, shipments[0]).call(app)
         async with locked(demo_copy_dsn, "shipments") as holder:
             callers = [Caller(demo_copy_dsn, key) for key in shipments[:3]]
             tasks = [asyncio.create_task(caller.call(app)) for caller in callers]

@@ -11,6 +11,7 @@ from app.errors import Overloaded, ReadOnly, Unavailable
 from app.postgres.pool import Pool
 from tests.conftest import FAR_TOO_LONG, until, until_waiting
 from tests.proxy import Proxy, proxied
+from tests.through_pool import execute, value
 
 PID = "SELECT pg_backend_pid()"
 # Its own for each process of tests: all of them use one database of the server here.
@@ -37,8 +38,8 @@ async def until_queued(pool: Pool, number: int) -> None:
 
 async def test_connections_are_made_when_needed_and_used_again(make: Callable[[int], Pool]) -> None:
     pool = make(3)
-    alone = {await pool.fetchval(PID) for _ in range(5)}
-    together = set(await asyncio.gather(*(pool.fetchval(PID) for _ in range(20))))
+    alone = {await value(pool, PID) for _ in range(5)}
+    together = set(await asyncio.gather(*(value(pool, PID) for _ in range(20))))
     assert len(alone) == 1
     assert alone < together
     assert len(together) == 3
@@ -62,8 +63,8 @@ async def test_who_waits_is_served_in_order(make: Callable[[int], Pool]) -> None
 async def test_one_who_waits_and_is_cancelled_keeps_nothing(make: Callable[[int], Pool], is_served: bool) -> None:
     pool = make(1)
     async with pool.connection():
-        impatient = asyncio.create_task(pool.fetchval(PID))
-        patient = asyncio.create_task(pool.fetchval(PID))
+        impatient = asyncio.create_task(value(pool, PID))
+        patient = asyncio.create_task(value(pool, PID))
         await until_queued(pool, 2)
         if not is_served:
             impatient.cancel()
@@ -76,30 +77,30 @@ async def test_one_who_waits_and_is_cancelled_keeps_nothing(make: Callable[[int]
 
 async def test_a_lost_connection_is_replaced(make: Callable[[int], Pool]) -> None:
     pool = make(1)
-    before = await pool.fetchval(PID)
+    before = await value(pool, PID)
     async with pool.connection() as connection:
-        waiting = asyncio.create_task(pool.fetchval(PID))
+        waiting = asyncio.create_task(value(pool, PID))
         await until_queued(pool, 1)
         connection.terminate()
     async with asyncio.timeout(FAR_TOO_LONG):
-        assert before != await waiting == await pool.fetchval(PID)
+        assert before != await waiting == await value(pool, PID)
 
 
 async def test_a_connection_that_the_server_ended_is_replaced(make: Callable[[int], Pool]) -> None:
     pool, other = make(1), make(1)
-    pid = await pool.fetchval(PID)
+    pid = await value(pool, PID)
     [connection] = pool._free
-    await other.execute("SELECT pg_terminate_backend($1)", pid)
+    await execute(other, "SELECT pg_terminate_backend($1)", pid)
     await until(connection.is_closed)
-    assert await pool.fetchval(PID) != pid
+    assert await value(pool, PID) != pid
 
 
 async def test_an_error_of_a_statement_costs_no_connection(make: Callable[[int], Pool]) -> None:
     pool = make(1)
-    before = await pool.fetchval(PID)
+    before = await value(pool, PID)
     with pytest.raises(asyncpg.DivisionByZeroError):
         await pool.fetch("SELECT 1 / $1::int", 0)
-    assert await pool.fetchval(PID) == before
+    assert await value(pool, PID) == before
 
 
 async def test_a_transaction_that_is_left_open_ends_with_its_connection(make: Callable[[int], Pool]) -> None:
@@ -108,28 +109,28 @@ async def test_a_transaction_that_is_left_open_ends_with_its_connection(make: Ca
         before = await connection.fetchval(PID)
         await connection.execute("BEGIN")
         await connection.execute("CREATE TABLE left_open ()")
-    assert await pool.fetchval(PID) != before
-    assert await pool.fetchval("SELECT to_regclass('left_open')") is None
+    assert await value(pool, PID) != before
+    assert await value(pool, "SELECT to_regclass('left_open')") is None
 
 
 async def test_a_transaction_that_is_done_leaves_its_connection(make: Callable[[int], Pool]) -> None:
     pool = make(1)
     async with pool.connection() as connection, connection.transaction():
         before = await connection.fetchval(PID)
-    assert await pool.fetchval(PID) == before
+    assert await value(pool, PID) == before
 
 
 async def test_a_cancelled_statement_is_cancelled_on_the_server(make: Callable[[int], Pool]) -> None:
     pool, other = make(1), make(1)
     running = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND query LIKE '%pg_sleep%'"
-    pid = await pool.fetchval(PID)
+    pid = await value(pool, PID)
     task = asyncio.create_task(pool.fetch("SELECT pg_sleep(1000)"))
     async with asyncio.timeout(FAR_TOO_LONG):
-        while not await other.fetchval(running, pid):  # noqa: ASYNC110
+        while not await value(other, running, pid):  # noqa: ASYNC110
             await asyncio.sleep(0)
         task.cancel()
-        assert await pool.fetchval("SELECT 1") == 1
-    assert await other.fetchval(running, pid) == 0
+        assert await value(pool, "SELECT 1") == 1
+    assert await value(other, running, pid) == 0
     assert task.cancelled()
 
 
@@ -144,9 +145,9 @@ async def test_a_server_that_cannot_be_reached_is_everybodys_error_until_it_can(
 
     pool = Pool(connect, 2)
     async with asyncio.timeout(FAR_TOO_LONG):
-        failures = await asyncio.gather(*(pool.fetchval(PID) for _ in range(5)), return_exceptions=True)
+        failures = await asyncio.gather(*(value(pool, PID) for _ in range(5)), return_exceptions=True)
         reachable = True
-        pids = await asyncio.gather(*(pool.fetchval(PID) for _ in range(5)))
+        pids = await asyncio.gather(*(value(pool, PID) for _ in range(5)))
     assert [type(failure) for failure in failures] == [Unavailable] * 5
     assert {type(failure.__cause__) for failure in failures if isinstance(failure, Unavailable)} == {
         ConnectionRefusedError
@@ -158,12 +159,12 @@ async def test_a_server_that_cannot_be_reached_is_everybodys_error_until_it_can(
 async def test_a_closed_pool_gives_nothing_and_takes_back_what_it_lent(make: Callable[[int], Pool]) -> None:
     pool = make(1)
     async with pool.connection() as connection:
-        waiting = asyncio.create_task(pool.fetchval(PID))
+        waiting = asyncio.create_task(value(pool, PID))
         await until_queued(pool, 1)
         await pool.close()
         assert await connection.fetchval("SELECT 1") == 1
     assert connection.is_closed()
-    for refused in (waiting, pool.fetchval(PID)):
+    for refused in (waiting, value(pool, PID)):
         with pytest.raises(Unavailable):
             await refused
 
@@ -244,12 +245,12 @@ async def test_a_write_that_was_sent_is_never_sent_again(proxy: Proxy, lock: asy
 
 async def test_a_write_on_a_connection_that_was_lost_before_is_done(make: Callable[[int], Pool]) -> None:
     pool = make(1)
-    await pool.execute("SELECT")
+    await execute(pool, "SELECT")
     [connection] = pool._free
     connection.terminate()
     assert [row[0] for row in await pool.fetch_once("SELECT 1")] == [1]
     pool._free[0].terminate()
-    assert await pool.execute("SELECT") == "SELECT 1"
+    assert await execute(pool, "SELECT") == "SELECT 1"
 
 
 @pytest.mark.parametrize("discard", ["DISCARD ALL", "DEALLOCATE ALL"])
@@ -297,9 +298,9 @@ async def test_a_server_that_no_longer_takes_writes_is_left(server_dsn: str) -> 
 
     pool = Pool(connect, 2, seeks_writable=True)
     with pytest.raises(ReadOnly):
-        await pool.execute("CREATE TEMPORARY SEQUENCE s; CREATE TABLE never ()")
+        await execute(pool, "CREATE TEMPORARY SEQUENCE s; CREATE TABLE never ()")
     assert made[0].is_closed()
-    assert await pool.execute("CREATE TEMPORARY TABLE now_it_can ()") == "CREATE TABLE"
+    assert await execute(pool, "CREATE TEMPORARY TABLE now_it_can ()") == "CREATE TABLE"
     await pool.close()
 
 
@@ -314,6 +315,7 @@ async def test_who_has_waited_for_too_long_is_refused_and_the_others_go_on(serve
             with pytest.raises(Overloaded):
                 await task
         assert pool.waiting == 0
+        pool._wait_seconds = FAR_TOO_LONG
         late = asyncio.create_task(pool.fetch("SELECT 1"))
         await until_queued(pool, 1)
     assert len(await late) == 1

@@ -17,15 +17,16 @@ import sql
 from app.errors import OutcomeUnknown
 from app.postgres.transaction import Shown
 from sql import Reach, Statement
-from tests.conftest import credentials, running, settings_for, until, until_blocked
+from sql.advisory_lock import AdvisoryLock
+from tests.conftest import FAR_TOO_LONG, Aging, calling, credentials, running, settings_for, until, until_blocked
 from tests.proxy import Proxy, proxied
+from tests.statements import nouns
 
 CREATE = """
-mutation ($name: String!) { carrierCreate(input: {name: $name, type: DELIVERY, descriptions: []}) { id name } }
+mutation ($name: String!) {
+  carrierCreate(input: {channelId: 1, name: $name, type: DELIVERY, descriptions: []}) { id name }
+}
 """
-# Held while a transaction takes its place in the feed, at its end: see 0005_writes.sql.
-FEED_LOCK = 1470275860
-FAR_TOO_LONG = 30
 COMMIT = b"COMMIT\0"
 
 
@@ -36,25 +37,26 @@ class Caller:
         self._headers = credentials("logistics", settings_for(dsn))
 
     async def create(self, name: str = "Comet", **headers: str) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://waybill.test") as client:
+        async with calling(self.app) as client:
             body = {"query": CREATE, "variables": {"name": name}}
             return await client.post("/graphql", json=body, headers={**self._headers, **headers})
 
 
 @pytest.fixture
-async def caller(demo_copy_dsn: str) -> AsyncIterator[Caller]:
-    async with (
-        proxied(demo_copy_dsn) as proxy,
-        running(settings_for(proxy.dsn, deadline=FAR_TOO_LONG, pool_size=3)) as app,
-    ):
+async def caller(deadlines: Aging, demo_copy_dsn: str) -> AsyncIterator[Caller]:
+    async with proxied(demo_copy_dsn) as proxy, running(settings_for(proxy.dsn, pool_size=3)) as app:
         yield Caller(app, proxy, demo_copy_dsn)
 
 
 @pytest.fixture
-async def store(demo_copy_dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(demo_copy_dsn)
-    yield connection
-    await connection.close()
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outcome of a commit is found out however slow the machine is."""
+    monkeypatch.setattr("app.postgres.database._OUTCOME_SECONDS", FAR_TOO_LONG)
+
+
+@pytest.fixture
+def store(copy_connection: asyncpg.Connection) -> asyncpg.Connection:
+    return copy_connection
 
 
 async def made(store: asyncpg.Connection, name: str = "Comet") -> int:
@@ -69,6 +71,7 @@ def error(response: httpx.Response) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.usefixtures("patience")
 async def test_a_commit_that_is_not_answered_is_looked_up(caller: Caller, store: asyncpg.Connection) -> None:
     caller.proxy.unanswered = COMMIT
     response = await caller.create()
@@ -77,8 +80,8 @@ async def test_a_commit_that_is_not_answered_is_looked_up(caller: Caller, store:
     assert await made(store) == 1
 
 
+@pytest.mark.usefixtures("patience")
 async def test_a_commit_that_does_not_arrive_has_changed_nothing(caller: Caller, store: asyncpg.Connection) -> None:
-
     def cut(data: bytes) -> None:
         if COMMIT in data:
             caller.proxy.reset()
@@ -96,26 +99,30 @@ async def test_a_commit_that_does_not_arrive_has_changed_nothing(caller: Caller,
 
 
 async def test_a_commit_of_which_nothing_can_be_heard_is_said_to_be_unknown(
-    demo_copy_dsn: str, store: asyncpg.Connection
+    caller: Caller, deadlines: Aging, store: asyncpg.Connection
 ) -> None:
-    async with (
-        proxied(demo_copy_dsn) as proxy,
-        running(settings_for(proxy.dsn, deadline=1.5, pool_size=3)) as app,
-    ):
-        caller = Caller(app, proxy, demo_copy_dsn)
-        await caller.create("before")
-        proxy.seen = lambda data: proxy.freeze() if COMMIT in data else None
-        response = await caller.create("Comet", **{"Idempotency-Key": "comet-1"})
-        assert response.status_code == 503
-        assert "retry-after" not in response.headers
-        assert error(response)["extensions"] == {"code": OutcomeUnknown.code}
-        assert "idempotency key" in error(response)["message"]
-        proxy.seen = lambda data: None
-        proxy.thaw()
-        # The key tells: what was sent arrived after all, or is done now.
-        again = await repeated_until_answered(caller, "Comet", "comet-1")
-        assert again.json()["data"]["carrierCreate"]["name"] == "Comet"
+    await caller.create("before")
+    response = await frozen_at(COMMIT, caller, deadlines, **{"Idempotency-Key": "comet-1"})
+    assert response.status_code == 503
+    assert "retry-after" not in response.headers
+    assert error(response)["extensions"] == {"code": OutcomeUnknown.code}
+    assert "idempotency key" in error(response)["message"]
+    caller.proxy.thaw()
+    # The key tells: what was sent arrived after all, or is done now.
+    again = await repeated_until_answered(caller, "Comet", "comet-1")
+    assert again.json()["data"]["carrierCreate"]["name"] == "Comet"
     assert await made(store) == 1
+
+
+async def frozen_at(sent: bytes, caller: Caller, deadlines: Aging, **headers: str) -> httpx.Response:
+    """What a write is told whose time is up after the network has frozen, before it had passed on `sent`."""
+    proxy = caller.proxy
+    proxy.seen = lambda data: proxy.freeze() if sent in data else None
+    writing = asyncio.create_task(caller.create(**headers))
+    await until(lambda: proxy.is_frozen)
+    proxy.seen = lambda data: None
+    deadlines.expire()
+    return await writing
 
 
 async def repeated_until_answered(caller: Caller, name: str, key: str) -> httpx.Response:
@@ -164,46 +171,51 @@ async def test_statements_that_vanished_are_prepared_anew_in_another_transaction
     assert caller.app.state.db.pool.repeated or caller.proxy.accepted > 2
 
 
-async def test_a_write_that_takes_too_long_is_taken_back(demo_copy_dsn: str, store: asyncpg.Connection) -> None:
-    async with proxied(demo_copy_dsn) as proxy, running(settings_for(proxy.dsn, deadline=1, pool_size=3)) as app:
-        caller = Caller(app, proxy, demo_copy_dsn)
-        async with store.transaction():
-            await store.execute("LOCK TABLE carriers IN EXCLUSIVE MODE")
-            response = await caller.create()
-            assert response.status_code == 503
-            assert response.headers["retry-after"] == "1"
-            assert error(response) == {
-                "message": "This took too long, and was given up. Nothing was changed.",
-                "extensions": {"code": "TIMEOUT"},
-            }
-        await until(lambda: app.state.db.pool.lent == 0)
-        assert await made(store) == 0
-        assert (await caller.create()).status_code == 200
+async def blocked_by(lock: str, caller: Caller, deadlines: Aging, store: asyncpg.Connection) -> httpx.Response:
+    """What a write is told whose time is up while it waits for what `store` has locked."""
+    async with store.transaction():
+        await store.execute(lock)
+        writing = asyncio.create_task(caller.create())
+        await until_blocked(store)
+        deadlines.expire()
+        response = await writing
+    await until(lambda: caller.app.state.db.pool.lent == 0)
+    return response
 
 
-async def test_a_write_that_takes_too_long_in_its_commit_is_taken_back(
-    demo_copy_dsn: str, store: asyncpg.Connection
+async def test_a_write_that_takes_too_long_is_taken_back(
+    caller: Caller, deadlines: Aging, store: asyncpg.Connection
 ) -> None:
-    async with proxied(demo_copy_dsn) as proxy, running(settings_for(proxy.dsn, deadline=1, pool_size=3)) as app:
-        caller = Caller(app, proxy, demo_copy_dsn)
-        async with store.transaction():
-            await store.execute("SELECT pg_advisory_xact_lock($1)", FEED_LOCK)
-            response = await caller.create()
-            assert (response.status_code, error(response)["extensions"]["code"]) == (503, "TIMEOUT")
-            assert error(response)["message"].endswith("Nothing was changed.")
-        await until(lambda: app.state.db.pool.lent == 0)
+    response = await blocked_by("LOCK TABLE carriers IN EXCLUSIVE MODE", caller, deadlines, store)
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "1"
+    assert error(response) == {
+        "message": "This took too long, and was given up. Nothing was changed.",
+        "extensions": {"code": "TIMEOUT"},
+    }
+    assert await made(store) == 0
+    assert (await caller.create()).status_code == 200
+
+
+@pytest.mark.usefixtures("patience")
+async def test_a_write_that_takes_too_long_in_its_commit_is_taken_back(
+    caller: Caller, deadlines: Aging, store: asyncpg.Connection
+) -> None:
+    response = await blocked_by(
+        f"SELECT pg_advisory_xact_lock({AdvisoryLock.FEED_POSITION:d})", caller, deadlines, store
+    )
+    assert (response.status_code, error(response)["extensions"]["code"]) == (503, "TIMEOUT")
+    assert error(response)["message"].endswith("Nothing was changed.")
     assert await made(store) == 0
 
 
-async def test_a_write_over_a_frozen_network_is_told_in_time(demo_copy_dsn: str, store: asyncpg.Connection) -> None:
-    async with proxied(demo_copy_dsn) as proxy, running(settings_for(proxy.dsn, deadline=1, pool_size=3)) as app:
-        caller = Caller(app, proxy, demo_copy_dsn)
-        proxy.seen = lambda data: proxy.freeze() if b"INSERT INTO carriers" in data else None
-        response = await caller.create()
-        assert (response.status_code, error(response)["extensions"]["code"]) == (503, "TIMEOUT")
-        proxy.seen = lambda data: None
-        proxy.thaw()
-        assert (await caller.create("after")).status_code == 200
+async def test_a_write_over_a_frozen_network_is_told_in_time(
+    caller: Caller, deadlines: Aging, store: asyncpg.Connection
+) -> None:
+    response = await frozen_at(b"INSERT INTO carriers", caller, deadlines)
+    assert (response.status_code, error(response)["extensions"]["code"]) == (503, "TIMEOUT")
+    caller.proxy.thaw()
+    assert (await caller.create("after")).status_code == 200
     assert await made(store) == 0
 
 
@@ -240,7 +252,7 @@ async def test_a_write_whose_caller_leaves_goes_on(demo_copy_dsn: str, store: as
 OF_ORDERS = {"Order", "OrderAddress", "OrderItem", "Shipment", "ShipmentItem", "TrackAndTrace"}
 STATEMENTS = [
     statement
-    for noun in sql.nouns()
+    for noun in nouns()
     if not noun.startswith("customer")  # the customer surface writes nothing of theirs
     for statement in sql.load(noun).statements.values()
     if OF_ORDERS.intersection(statement.feeds)

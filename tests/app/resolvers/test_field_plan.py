@@ -137,14 +137,14 @@ async def test_who_sees_a_relation_has_to_be_said() -> None:
 class Viewer:
     """The part of a context that is asked who may have a relation."""
 
-    def __init__(self, *scopes: str) -> None:
-        self.scopes = scopes
+    def __init__(self, *permissions: str) -> None:
+        self.permissions = permissions
 
-    def may(self, scope: str) -> bool:
-        return scope in self.scopes
+    def may(self, permission: str) -> bool:
+        return permission in self.permissions
 
-    def require(self, scope: str) -> None:
-        raise Forbidden(scope)
+    def require(self, permission: str) -> None:
+        raise Forbidden(permission)
 
 
 @pytest.mark.parametrize("or_empty", [True, False])

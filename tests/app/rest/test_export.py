@@ -138,6 +138,7 @@ async def test_export_filters_like_the_list(
         ("createdAt.lessThan=yesterday", "createdAt.lessThan"),
         ("createdAt.lessThan=2025-01-01&createdAt.lessThan=2025-01-02", "createdAt.lessThan"),
         ("codes=%00", "codes"),
+        ("codes=a&codes=" + "x" * 256, "codes"),
         ("page=2", "page"),
         ("sortInputs=x", "sortInputs"),
         ("&".join("orderIds=1" for _ in range(101)), "orderIds"),
@@ -258,11 +259,10 @@ class Caller:
 
 
 @pytest.fixture
-async def copy(demo_copy_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Starlette]:
-    """The real application on a demo database of its own, with batches so small that there are many."""
+def copy(copy: Starlette, monkeypatch: pytest.MonkeyPatch) -> Starlette:
+    """Its batches are so small that there are many."""
     monkeypatch.setattr(export, "_BATCH_ROWS", 10)
-    async with running(settings_for(demo_copy_dsn)) as app:
-        yield app
+    return copy
 
 
 def idle(app: Starlette) -> bool:
@@ -448,11 +448,18 @@ def large_dsn(databases: Databases, demo_template: str) -> str:
 @asynccontextmanager
 async def serving(app: Starlette) -> AsyncIterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)  # or all may be on its way before anybody reads
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
     task = asyncio.create_task(server.serve([listener]))
     yield f"http://127.0.0.1:{listener.getsockname()[1]}{export.PATH}"
     server.should_exit = True
     await task
+
+
+def slowly_reading() -> httpx.AsyncClient:
+    """A client for whom the system keeps little that it has not read yet."""
+    little = httpx.AsyncHTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)])
+    return httpx.AsyncClient(transport=little, timeout=FAR_TOO_LONG)
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
@@ -464,7 +471,7 @@ async def test_export_that_breaks_off_is_noticed_over_a_socket(
     async with (
         running(settings_for(large_dsn)) as app,
         serving(app) as url,
-        httpx.AsyncClient(timeout=FAR_TOO_LONG) as client,
+        slowly_reading() as client,
     ):
         async with client.stream("GET", f"{url}?{OLD}", headers=headers) as response:
             chunks = response.aiter_raw()
@@ -482,7 +489,7 @@ async def test_export_that_breaks_off_is_noticed_over_a_socket(
 
 async def test_export_over_a_socket_ends_when_the_caller_hangs_up(large_dsn: str) -> None:
     headers = credentials("staff", settings_for(large_dsn))
-    async with running(settings_for(large_dsn)) as app, serving(app) as url, httpx.AsyncClient() as client:
+    async with running(settings_for(large_dsn)) as app, serving(app) as url, slowly_reading() as client:
         async with client.stream("GET", url, headers=headers) as response:
             await anext(response.aiter_raw())
             assert not idle(app)

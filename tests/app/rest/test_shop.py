@@ -6,10 +6,11 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from app.demo import fixtures
 from app.postgres.database import Database
-from tests.conftest import calling, credentials, running, settings_for
+from tests.conftest import calling, credentials, settings_for
 
 KEY = {"X-STOREFRONT-KEY": fixtures.STOREFRONT_KEY}
 ORDERS, SHIPMENTS = "/api/shop/customer-orders", "/api/shop/customer-order-shipments"
@@ -226,9 +227,9 @@ async def test_one_shipment_is_the_same_as_in_the_list(get: Get) -> None:
 
 
 @pytest.fixture
-async def post(demo_copy_dsn: str) -> Any:
+async def post(copy: Starlette) -> Any:
     """Posts with the storefront key to an application that may be written to."""
-    async with running(settings_for(demo_copy_dsn)) as app, calling(app) as client:
+    async with calling(copy) as client:
 
         async def post(path: str, *, token: str | None = None, **body: Any) -> httpx.Response:
             headers = KEY | ({"Authorization": f"Bearer {token}"} if token else {})

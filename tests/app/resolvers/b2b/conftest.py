@@ -18,11 +18,10 @@ WRITTEN = (
 
 
 @pytest.fixture
-async def copy(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
-    """The real application on a demo database for one test to write to. It keeps no row: each request costs alike."""
-    async with running(settings_for(demo_copy_dsn)) as app:
-        await app.state.db.events.close()
-        yield app
+async def copy(copy: Starlette) -> Starlette:
+    """It keeps no row: each request costs alike."""
+    await copy.state.db.events.close()
+    return copy
 
 
 @pytest.fixture

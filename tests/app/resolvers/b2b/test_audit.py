@@ -147,18 +147,16 @@ async def test_audit_trail_is_paged(write: GraphQL, copy_connection: asyncpg.Con
 
 
 async def test_audit_trail_is_in_the_order_of_commits(
-    write: GraphQL, copy_connection: asyncpg.Connection, demo_copy_dsn: str
+    write: GraphQL, copy_connection: asyncpg.Connection, other: asyncpg.Connection
 ) -> None:
     """As the feed is; the transaction that begins first here is the later one."""
     shipment_id = await copy_connection.fetchval(NEW_SHIPMENT)
     code = "INSERT INTO track_and_traces (shipment_id, order_id, channel_id, code) VALUES ($1, 2075, 1, $2)"
-    late = await asyncpg.connect(demo_copy_dsn)
-    transaction = late.transaction()
+    transaction = other.transaction()
     await transaction.start()
-    await late.execute(code, shipment_id, "begun first")
+    await other.execute(code, shipment_id, "begun first")
     await copy_connection.execute(code, shipment_id, "committed first")
     await transaction.commit()
-    await late.close()
     codes = [entry["fields"][0]["new"] for entry in await trail(write, shipment_id) if entry["type"] != "SHIPMENT"]
     assert codes == ["begun first", "committed first"]
 

@@ -12,8 +12,8 @@ from tests.app.resolvers.b2b.conftest import Refused, posting
 from tests.conftest import GraphQL, running, settings_for
 
 FIELDS = """
-  id name type descriptions { language value } trackAndTraceURL logo createdAt lastModifiedAt createdBy lastModifiedBy
-  version trackAndTraces { id } warehouses { id }
+  id channelId name type descriptions { language value } trackAndTraceURL logo createdAt lastModifiedAt createdBy
+  lastModifiedBy version trackAndTraces { id } warehouses { id }
 """
 CREATE = f"mutation($input: CarrierCreateInput!) {{ carrierCreate(input: $input) {{ {FIELDS} }} }}"
 UPDATE = f"""mutation($id: Int!, $input: CarrierUpdateInput!, $ifVersion: Int) {{
@@ -26,7 +26,7 @@ BARE = {"name": "Swift", "type": "PICKUP", "descriptions": []}
 POSTNL = 1
 
 
-async def read(write: GraphQL, id: int, viewer: str = "apikey") -> Any:
+async def read(write: GraphQL, id: int, viewer: str = "editor") -> Any:
     return (await write(READ, {"id": id}, viewer=viewer))["data"]["carrier"]
 
 
@@ -64,7 +64,7 @@ async def test_carrier_create_answers_as_a_query_would(
 @pytest.mark.parametrize("more", [{}, {"shippingCost": None, "trackAndTraceURL": None, "logo": None}], ids=str)
 async def test_carrier_create_needs_no_more_than_the_contract_says(written: GraphQL, more: dict[str, Any]) -> None:
     """A partner's key is no user."""
-    carrier = await written(CREATE, input={**BARE, "name": "x" * 64, **more})
+    carrier = await written(CREATE, viewer="northwind-writer", input={**BARE, "name": "x" * 64, **more})
     assert (carrier["trackAndTraceURL"], carrier["logo"], carrier["createdBy"]) == (None, None, None)
 
 
@@ -101,7 +101,7 @@ REFUSALS = [
 async def test_carrier_create_refuses_what_breaks_a_rule(
     refused: Refused, input: dict[str, Any], path: str, code: str
 ) -> None:
-    extensions = await refused(CREATE, input={**BARE, **input})
+    extensions = await refused(CREATE, viewer="editor", input={**BARE, **input})
     assert (extensions["path"], extensions["code"]) == (f"input.{path}", code)
     assert extensions["rule"]
 
@@ -120,13 +120,13 @@ async def test_carrier_create_refuses_what_breaks_a_rule(
 async def test_carrier_update_refuses_what_breaks_a_rule(
     refused: Refused, input: dict[str, Any], path: str, code: str
 ) -> None:
-    extensions = await refused(UPDATE, id=POSTNL, input=input)
+    extensions = await refused(UPDATE, viewer="editor", id=POSTNL, input=input)
     assert (extensions["path"], extensions["code"]) == (f"input.{path}", code)
     assert extensions["rule"]
 
 
 async def test_carrier_create_of_one_name_by_many_succeeds_once(write: GraphQL) -> None:
-    answers = await asyncio.gather(*(write(CREATE, {"input": BARE}) for _ in range(6)))
+    answers = await asyncio.gather(*(write(CREATE, {"input": BARE}, viewer="editor") for _ in range(6)))
     refusals = [answer["errors"][0]["extensions"] for answer in answers if "errors" in answer]
     assert [refusal["code"] for refusal in refusals] == ["CARRIER_ALREADY_EXISTS_ERROR"] * 5
 
@@ -144,33 +144,33 @@ async def test_carrier_update_changes_only_what_is_given(written: GraphQL, write
 async def test_carrier_update_replaces_the_descriptions(written: GraphQL) -> None:
     for languages in (["DE", "NL"], ["EN", "NL"], []):
         descriptions = [{"language": language, "value": f"{language} of {languages}"} for language in languages]
-        carrier = await written(UPDATE, id=POSTNL, input={"descriptions": descriptions})
+        carrier = await written(UPDATE, viewer="editor", id=POSTNL, input={"descriptions": descriptions})
         assert carrier["descriptions"] == descriptions
 
 
 async def test_carrier_update_empties_what_is_null(written: GraphQL, copy_connection: asyncpg.Connection) -> None:
     given = {"shippingCost": 5, "trackAndTraceURL": "https://a.example/", "logo": "https://a.example/"}
-    await written(UPDATE, id=POSTNL, input=given)
+    await written(UPDATE, viewer="editor", id=POSTNL, input=given)
     assert await cost(copy_connection, POSTNL) == 5
-    carrier = await written(UPDATE, id=POSTNL, input=dict.fromkeys(given))
+    carrier = await written(UPDATE, viewer="editor", id=POSTNL, input=dict.fromkeys(given))
     assert (carrier["trackAndTraceURL"], carrier["logo"]) == (None, None)
     assert await cost(copy_connection, POSTNL) is None
 
 
 async def test_carrier_update_with_what_is_there_already_writes_nothing(written: GraphQL, write: GraphQL) -> None:
     before = await read(write, POSTNL)
-    assert await written(UPDATE, id=POSTNL, input={}) == before
-    assert await written(UPDATE, id=POSTNL, input={"name": "PostNL", "logo": None}) == before
+    assert await written(UPDATE, viewer="editor", id=POSTNL, input={}) == before
+    assert await written(UPDATE, viewer="editor", id=POSTNL, input={"name": "PostNL", "logo": None}) == before
 
 
 @pytest.mark.parametrize(("document", "more"), [(UPDATE, {"input": {}}), (DELETE, {})], ids=["update", "delete"])
 async def test_carrier_of_unknown_id_is_not_found(refused: Refused, document: str, more: dict[str, Any]) -> None:
-    extensions = await refused(document, id=4711, **more)
+    extensions = await refused(document, viewer="editor", id=4711, **more)
     assert (extensions["path"], extensions["code"]) == ("id", "CARRIER_NOT_FOUND_ERROR")
 
 
 async def test_carrier_delete_is_refused_while_codes_refer_to_it(refused: Refused) -> None:
-    extensions = await refused(DELETE, id=POSTNL)
+    extensions = await refused(DELETE, viewer="editor", id=POSTNL)
     assert (extensions["path"], extensions["code"]) == ("id", "CARRIER_DELETE_ERROR")
     assert extensions["rule"]
 
@@ -178,9 +178,11 @@ async def test_carrier_delete_is_refused_while_codes_refer_to_it(refused: Refuse
 async def test_carrier_delete_removes_it_with_its_descriptions(
     written: GraphQL, refused_after: Refused, copy_connection: asyncpg.Connection
 ) -> None:
-    created = await written(CREATE, input={**BARE, "descriptions": [{"language": "NL", "value": "Snel"}]})
-    assert await written(DELETE, id=created["id"]) is True
-    assert (await refused_after(DELETE, id=created["id"]))["code"] == "CARRIER_NOT_FOUND_ERROR"
+    created = await written(
+        CREATE, viewer="editor", input={**BARE, "descriptions": [{"language": "NL", "value": "Snel"}]}
+    )
+    assert await written(DELETE, viewer="editor", id=created["id"]) is True
+    assert (await refused_after(DELETE, viewer="editor", id=created["id"]))["code"] == "CARRIER_NOT_FOUND_ERROR"
     left = "SELECT count(*) FROM carrier_descriptions WHERE carrier_id = $1"
     assert await copy_connection.fetchval(left, created["id"]) == 0
 
@@ -189,9 +191,13 @@ async def test_carrier_is_never_deleted_under_a_new_code(write: GraphQL, copy_co
     """Whoever is first decides: the code has its carrier, or the carrier is gone and the code is refused."""
     code = "mutation($input: TrackAndTraceCreateInput!) { trackAndTraceCreate(input: $input) { id } }"
     for name in ("A", "B", "C"):
-        carrier_id = (await write(CREATE, {"input": {**BARE, "name": name}}))["data"]["carrierCreate"]["id"]
+        carrier_id = (await write(CREATE, {"input": {**BARE, "name": name}}, viewer="editor"))["data"]["carrierCreate"][
+            "id"
+        ]
         given = {"shipmentId": "65ad4404-88a6-4f97-9325-34a3a35f1dfc", "carrierId": carrier_id, "code": "A"}
-        answers = await asyncio.gather(write(code, {"input": given}), write(DELETE, {"id": carrier_id}))
+        answers = await asyncio.gather(
+            write(code, {"input": given}), write(DELETE, {"id": carrier_id}, viewer="editor")
+        )
         [refusal] = [answer["errors"][0]["extensions"] for answer in answers if "errors" in answer]
         assert (refusal["path"], refusal["code"]) in (
             *(("input.carrierId", "VALIDATION_ERROR"), ("id", "CARRIER_DELETE_ERROR")),
@@ -202,22 +208,22 @@ async def test_carrier_is_never_deleted_under_a_new_code(write: GraphQL, copy_co
 async def test_carrier_of_another_version_is_a_conflict(
     written: GraphQL, refused_after: Refused, document: str, input: dict[str, Any] | None
 ) -> None:
-    carrier_id = (await written(CREATE, input=BARE))["id"]
+    carrier_id = (await written(CREATE, viewer="editor", input=BARE))["id"]
     given = {} if input is None else {"input": input}
-    extensions = await refused_after(document, id=carrier_id, ifVersion=7, **given)
+    extensions = await refused_after(document, viewer="editor", id=carrier_id, ifVersion=7, **given)
     assert (extensions["code"], extensions["path"], extensions["version"]) == ("CONFLICT", "ifVersion", 1)
-    assert await written(document, id=carrier_id, ifVersion=1, **given)
+    assert await written(document, viewer="editor", id=carrier_id, ifVersion=1, **given)
 
 
-async def test_a_writer_reads_at_once_what_it_wrote(demo_copy_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_writer_reads_at_once_what_it_wrote(
+    demo_copy_dsn: str, monkeypatch: pytest.MonkeyPatch, copy_connection: asyncpg.Connection
+) -> None:
     """However late the database tells of it: here it never does."""
     monkeypatch.setattr(events, "BEAT_SECONDS", 3600)
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute("DROP TRIGGER carriers_tell ON carriers")
-    await connection.execute("DROP TRIGGER carrier_descriptions_tell ON carrier_descriptions")
-    await connection.close()
+    await copy_connection.execute("DROP TRIGGER carriers_tell ON carriers")
+    await copy_connection.execute("DROP TRIGGER carrier_descriptions_tell ON carrier_descriptions")
     async with running(settings_for(demo_copy_dsn)) as app, posting(app, demo_copy_dsn) as post:
         before = await read(post, POSTNL)
         changes = {"name": "PostNL B.V.", "descriptions": [{"language": "NL", "value": "Post"}]}
-        changed = (await post(UPDATE, {"id": POSTNL, "input": changes}))["data"]["carrierUpdate"]
+        changed = (await post(UPDATE, {"id": POSTNL, "input": changes}, viewer="editor"))["data"]["carrierUpdate"]
         assert await read(post, POSTNL) == changed != before

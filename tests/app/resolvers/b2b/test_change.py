@@ -509,7 +509,7 @@ async def test_changes_are_read_by_indexes_alone(copy_connection: asyncpg.Connec
             for position, number in ((0, 0), (1_000_000, middle), (1_025_000, 0), (1_049_990, 0)):
                 prepared = sql.load("change").page.prepare(reach)
                 values = {"position": position, "number": number, "scan": 101}
-                values |= {"scope_channel_ids": [2], "scope_company_ids": [4]}
+                values |= {"visible_channel_ids": [2], "visible_company_ids": [4]}
                 text = await copy_connection.fetchval(
                     f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {prepared.text}", *prepared.arguments(values)
                 )

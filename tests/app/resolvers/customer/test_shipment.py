@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from app.postgres.database import Database
-from sql import Scope, load
+from sql import Visibility, load
 from tests.conftest import GraphQL, settings_for
 
 SHIPMENT = "query($id: ID!) { customerOrderShipment(id: $id) { id _id } }"
@@ -120,35 +120,35 @@ async def test_shipments_are_filtered_by_the_customers_word(graphql: GraphQL, st
         *(("EXCEPTION", "shipped"), ("DELIVERED", "delivered"), ("CANCELED", "cancelled")),
     ],
 )
-async def test_every_stored_status_has_its_word(demo_copy_dsn: str, stored: str | None, word: str) -> None:
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute("ALTER TABLE shipments DISABLE TRIGGER shipments_status_follows")  # no step leads there
-    await connection.execute("UPDATE shipments SET status = $1 WHERE number = 1", stored)
+async def test_every_stored_status_has_its_word(
+    demo_copy_dsn: str, stored: str | None, word: str, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute(
+        "ALTER TABLE shipments DISABLE TRIGGER shipments_status_follows"
+    )  # no step leads there
+    await copy_connection.execute("UPDATE shipments SET status = $1 WHERE number = 1", stored)
     db = await Database.connect(settings_for(demo_copy_dsn))
-    shipments, customer = load("customer_shipment"), Scope.of_customer(1, 1)
+    shipments, customer = load("customer_shipment"), Visibility.of_customer(1, 1)
 
     [row] = await db.fetch(shipments.by_number, customer, number=1)
     [found] = await db.fetch(shipments.count, customer, filters=frozenset({"status"}), status=word)
 
     assert (row["status"], found["total"]) == (word, 1)
     await db.close()
-    await connection.close()
 
 
-async def test_first_code_stands_for_the_shipment(demo_copy_dsn: str) -> None:
-    connection = await asyncpg.connect(demo_copy_dsn)
-    await connection.execute(
+async def test_first_code_stands_for_the_shipment(demo_copy_dsn: str, copy_connection: asyncpg.Connection) -> None:
+    await copy_connection.execute(
         "INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, created_at)"
         " SELECT id, order_id, channel_id, NULL, 'EARLIER', '2025-01-01' FROM shipments WHERE number = 1"
     )
     db = await Database.connect(settings_for(demo_copy_dsn))
-    shipments, customer = load("customer_shipment"), Scope.of_customer(1, 1)
+    shipments, customer = load("customer_shipment"), Visibility.of_customer(1, 1)
 
     [row] = await db.fetch(shipments.by_number, customer, number=1)
-    await connection.execute("DELETE FROM track_and_traces")
+    await copy_connection.execute("DELETE FROM track_and_traces")
     [without] = await db.fetch(shipments.by_number, customer, number=1)
 
     assert (row["track_number"], row["carrier_title"], row["carrier_code"]) == ("EARLIER", None, None)
     assert (without["track_number"], without["carrier_title"]) == (None, None)
     await db.close()
-    await connection.close()

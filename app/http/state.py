@@ -1,0 +1,80 @@
+"""What a request carries from layer to layer: one object in its ASGI scope, made by `Exchange` before all else."""
+
+import random
+import re
+from collections.abc import Mapping
+
+from starlette.types import Scope
+
+from app.auth.storefront_key import Storefront
+from app.http.deadline import Work
+from app.postgres.transaction import IdempotencyKey
+
+Header = tuple[bytes, bytes]
+
+# Where it is in a scope, and where a server that has the whole body puts that; see `app.http.protocol`.
+STATE = "waybill.state"
+BODY = "waybill.body"
+
+ID_HEADER = b"x-request-id"
+_ID_BITS = 128
+# Letters, digits and a few signs: an id that came from outside goes into the log and back into a header.
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+_NO_STOREFRONT = Storefront()
+
+
+class State:
+    """One request. `fields` are its headers by name; of one that comes twice the first counts.
+
+    `work` is ended when the deadline says so, and when its caller leaves. `body` is there where the server has it
+    whole, packed or not. What a step adds to `answer_headers` goes into the answer, whoever gives it. `Admission` sets
+    `storefront`; `operation` (a name) and `outcome` (see `Telemetry`) are for the log, empty where there is none.
+    """
+
+    __slots__ = (
+        "answer_headers",
+        "body",
+        "fields",
+        "idempotency_key",
+        "operation",
+        "outcome",
+        "request_id",
+        "storefront",
+        "work",
+    )
+
+    answer_headers: list[Header]
+    body: bytes | None
+    fields: Mapping[bytes, bytes]
+    idempotency_key: IdempotencyKey | None
+    operation: str | None
+    outcome: str
+    request_id: str
+    storefront: Storefront
+    work: Work
+
+    def __init__(self, scope: Scope, work: Work) -> None:
+        self.fields = dict(reversed(scope["headers"]))
+        request_id = self.fields.get(ID_HEADER, b"")
+        if not _SANE_ID.fullmatch(request_id):
+            request_id = new_id()
+        self.request_id = request_id.decode()
+        self.answer_headers = [(ID_HEADER, request_id)]
+        self.work = work
+        self.body = scope.pop(BODY, None)
+        self.storefront = _NO_STOREFRONT
+        self.idempotency_key = None
+        self.operation = None
+        self.outcome = ""
+
+
+def state_of(scope: Scope) -> State:
+    """The state of a request whose answer has begun."""
+    state: State = scope[STATE]
+    return state
+
+
+def new_id() -> bytes:
+    """An id must be unique and may be guessed; the system's own randomness costs a system call."""
+    return b"%032x" % random.getrandbits(_ID_BITS)

@@ -1,0 +1,27 @@
+"""The advisory locks of the service, all of them: PostgreSQL knows them by numbers, of which none may be given twice.
+
+The numbers are arbitrary and ours. Processes of different versions must agree on them, so they never change.
+"""
+
+from enum import IntEnum
+
+
+class AdvisoryLock(IntEnum):
+    """Each says what it guards, who holds it, and for how long."""
+
+    # The schema, for the session of a process that migrates: several that start at once take turns
+    # (app/postgres/migrate.py).
+    MIGRATION = 0x57A1B111
+    # The demo's fixed rows, for the transaction that looks for them and adds them (app/demo/fixtures.py).
+    FIXTURES = 0x57A1B112
+    # The demo's made-up orders, while a development server counts and generates them (app/demo/dev.py).
+    GENERATED_ORDERS = 0x57A1B113
+    # The rows that an import creates, for the transaction of one batch: two imports of the same file would both find
+    # them missing (sql/ingest.sql).
+    IMPORT = 0x57A2A113
+    # The next position in the feed of changes, from the end of a transaction until its commit can be seen; a literal
+    # of sql/migrations/0005_writes.sql, which nobody edits.
+    FEED_POSITION = 0x57A2A114
+    # No lock but the seed of many: an actor and its idempotency key, hashed with it, are locked while the request is
+    # answered (sql/write.sql).
+    IDEMPOTENCY_KEY = 0x57A2A115

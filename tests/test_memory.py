@@ -1,0 +1,115 @@
+"""What the service keeps of the documents that it answers: within its bound, and as much as it reckons."""
+
+import gc
+import random
+import tracemalloc
+from collections.abc import Callable, Iterator
+
+import pytest
+from starlette.applications import Starlette
+
+from app.cache import Cache
+from tests.conftest import GraphQL, calling, credentials, running, settings_for
+
+Documents = Callable[[int], Iterator[str]]
+
+FIELDS = {
+    "shipment": "id status orderId expectedDeliveryAt createdAt lastModifiedAt version",
+    "item": "id name sku quantity orderItemId shipmentId version createdAt lastModifiedAt",
+    "order_item": "id name sku quantity price priceNet productId supplier manufacturer eanCode tax discount",
+    "code": "id code carrierId shipmentId createdAt lastModifiedAt trackingUrl",
+    "carrier": "id name type trackAndTraceURL logo createdAt",
+}
+
+
+def portal(count: int, seed: int = 1) -> Iterator[str]:
+    """Different documents of the size that portals send, always the same for a seed."""
+    chance = random.Random(seed)
+    for number in range(count):
+        some = {
+            kind: " ".join(
+                f"{name}_{number}: {name}" if chance.random() < 0.2 else name
+                for name in chance.sample(names.split(), k=len(names.split()) * 4 // 5)
+            )
+            for kind, names in FIELDS.items()
+        }
+        yield (
+            f"query Portal{number} {{ shipments(input: {{ offset: 3 }}) {{ itemsFound items {{ {some['shipment']}"
+            f" items {{ {some['item']} orderItem {{ {some['order_item']} }} }}"
+            f" trackAndTraces {{ {some['code']} carrier {{ {some['carrier']} }} }} }} }} }}"
+        )
+
+
+def small(count: int) -> Iterator[str]:
+    for number in range(count):
+        yield f"query Small{number} {{ order(orderId: 1) {{ id status_{number}: status }} }}"
+
+
+def conditional(count: int) -> Iterator[str]:
+    for number, text in enumerate(portal(count, seed=2)):
+        yield text.replace(
+            "itemsFound", f"itemsFound @include(if: true) start_{number}: start @skip(if: false) ...F"
+        ) + (" fragment F on ShipmentResponse { page pages offset end }")
+
+
+@pytest.fixture
+def cache(app: Starlette) -> Cache:
+    found: Cache = app.state.db.compositions.cache
+    return found
+
+
+@pytest.mark.parametrize(("documents", "count"), [(portal, 40), (small, 100), (conditional, 40)])
+async def test_documents_take_what_they_weigh(graphql: GraphQL, cache: Cache, documents: Documents, count: int) -> None:
+    """With plans, generated code and statements: the estimate may be off by 30 %."""
+    texts = list(documents(count))
+    for _ in range(4):
+        assert "errors" not in await graphql(texts[0])
+    gc.collect()
+    before = cache.bytes
+    tracemalloc.start()
+    for text in texts[1:]:
+        for _ in range(4):
+            await graphql(text)
+    gc.collect()
+    taken, weight = tracemalloc.get_traced_memory()[0], cache.bytes - before
+    tracemalloc.stop()
+    assert weight == pytest.approx(taken, rel=0.3)
+
+
+async def test_documents_that_come_once_leave_nothing_behind(app: Starlette, graphql: GraphQL, cache: Cache) -> None:
+    await graphql(next(portal(1, seed=3)))
+    before = cache.bytes, cache.count
+    prepared = await statements(app)
+    for text in portal(300, seed=4):
+        assert "errors" not in await graphql(text)
+    assert (cache.bytes, cache.count) == before
+    assert await statements(app) <= prepared + 1
+
+
+async def statements(app: Starlette) -> int:
+    """How many the only connection that was needed has prepared."""
+    count: int = await app.state.db.pool.fetchval("SELECT count(*) FROM pg_prepared_statements")
+    return count
+
+
+async def test_a_document_that_was_forgotten_is_answered_as_before(demo_dsn: str) -> None:
+    settings = settings_for(demo_dsn, cache_bytes=1_000_000)
+    headers = credentials("staff", settings)
+    texts = list(portal(60))
+    async with running(settings) as app, calling(app) as client:
+        cache: Cache = app.state.db.compositions.cache
+
+        async def answers() -> list[bytes]:
+            """The last of those that a document has in a row."""
+            last = []
+            for text in texts:
+                for _ in range(4):
+                    answer = (await client.post("/graphql", json={"query": text}, headers=headers)).content
+                    assert cache.bytes <= cache.limit
+                last.append(answer)
+            return last
+
+        before = await answers()
+        assert cache.get(texts[0]) is None
+        assert cache.get(texts[-1]) is not None
+        assert await answers() == before
