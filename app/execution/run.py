@@ -6,7 +6,7 @@ the first, when all they hold is there.
 """
 
 from asyncio import Future, ensure_future, gather
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Container, Sequence
 from functools import cached_property, partial
 from types import CoroutineType
 from typing import Any
@@ -49,7 +49,8 @@ class Layer:
     """The objects that one field yields, of one type.
 
     `resolved` holds what resolvers gave, by field, until the run is over: a list with a value, `Failure`, awaitable or
-    `MISSING` per object; or one awaitable for all. `awaited` names the fields that had to be awaited. `columns` holds
+    `MISSING` per object; or one awaitable for all. `awaited` names the fields that had to be awaited, for all objects
+    or for those at some places. `columns` holds
     what became of it all.
     """
 
@@ -60,9 +61,14 @@ class Layer:
         self.sources = sources
         self.spots = spots
         self.resolved: dict[str, Any] = {}
-        self.awaited: set[str] = set()
+        self.awaited: dict[str, set[int] | None] = {}
         self.columns: list[Any] = [None] * len(selection.fields)
         self.objects: list[dict[str, Any]] = []
+
+    def has_awaited(self, key: str, index: int) -> bool:
+        """Whether the value of the object at this place came late."""
+        places: Container[int] | None = self.awaited.get(key, ())
+        return places is None or index in places
 
     def made(self) -> Values:
         return self.objects
@@ -155,7 +161,7 @@ class Run:
     def _begin(self, field: Field, values: list[Any]) -> Layer:
         """The first layer, whose only field had to be awaited and gave `values`."""
         layer = self.layers[0]
-        layer.awaited.add(field.key)
+        layer.awaited[field.key] = None
         layer.resolved[field.key] = values
         self._next = 1
         return layer
@@ -273,13 +279,15 @@ class Run:
         for layer, slot in waiting:
             key = layer.selection.fields[slot].key
             values = layer.resolved[key]
-            layer.awaited.add(key)
             if not isinstance(values, list):
+                layer.awaited[key] = None
                 places.append((layer.resolved, key))
                 awaitables.append(values)
                 continue
+            layer.awaited[key] = awaited = set()
             for index, value in enumerate(values):
                 if is_awaitable(value):
+                    awaited.add(index)
                     places.append((values, index))
                     awaitables.append(value)
         outcomes = await _outcomes(awaitables)

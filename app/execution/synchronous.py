@@ -43,10 +43,11 @@ def generated_first(field: Field, generate: Generate, complete: Synchronous | No
             return complete(values, run)
         try:
             objects = result.made(make, run)
+            completed = [objects] if is_list else [objects[value.place]]
         except Exception:
             raise BailOut from None
         run.is_generated = True
-        return [objects] if is_list else [objects[value.place]]
+        return completed
 
     return complete_joined
 

@@ -107,13 +107,13 @@ BRANCHES = {
 class Library:
     """Rows that hang on one another, and came together. `calls` counts the resolvers that were asked for rows."""
 
-    def __init__(self) -> None:
+    def __init__(self, sdl: str = SDL) -> None:
         self.tables = [[dict(row) for row in table] for table in (SHELVES, BOOKS, BOOKS[:1], AUTHORS, AUTHORS)]
         self.is_open = self.keeps = True
         self.calls: Counter[str] = Counter()
         self.branches = dict(BRANCHES)
         self.missing: set[str] = set()
-        self.schema: GraphQLSchema = build_schema(SDL)
+        self.schema: GraphQLSchema = build_schema(sdl)
         for type_ in ("Shelf", "Place", "Book", "Author", "Owner"):
             for name, field in self._fields(type_).items():
                 declare(field, column_plan("is_old" if name == "isOld" else name))
