@@ -9,7 +9,7 @@ from app.context import Info
 from app.errors import ShipmentItemNotFound
 from app.resolvers.b2b.argument import as_uuid_text, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
-from app.resolvers.field_plan import Access, PlannedType, ahead, relation
+from app.resolvers.field_plan import Access, PlannedType, lookahead, relation
 from loaders.order_item import order_item_by_id
 from loaders.shipment_item import shipment_item_by_id
 
@@ -24,7 +24,7 @@ async def resolve_shipment_item(_root: None, info: Info, id: str) -> Any:
     """Raises `ShipmentItemNotFound`, also where the id is no UUID (B-10)."""
     info.context.require("shipments:read")
     key = as_uuid_text(id)
-    row = key and await info.context.fetch_one(shipment_item_by_id, ahead(info), key)
+    row = key and await info.context.fetch_one(shipment_item_by_id, lookahead(info), key)
     if row is None:
         raise ShipmentItemNotFound(id)
     return row
