@@ -19,7 +19,7 @@ from sql import File, Statement
 
 DEFAULT_PAGE = 1
 DEFAULT_SIZE = 12
-# So many rows before a page cost more than to count the list, where that has a form of its own.
+# So many rows before a page cost more than to count the list, where that has a variant of its own.
 _DEEP = 1000
 _DATES = {"createdAt", "lastModifiedAt", "expectedDeliveryAt", "exportedAt"}
 
@@ -137,7 +137,7 @@ class _Search:
 
     async def read(self, selection: RowSelection | None, counted: bool = False) -> tuple[Sequence[Any], int | None]:
         """The rows, and how many there are if that is wanted or had to be found out."""
-        if self.skip >= _DEEP and self.file.count.has_form(self.context.viewer.visibility.reach, self.filters):
+        if self.skip >= _DEEP and self.file.count.has_variant(self.context.viewer.visibility.reach, self.filters):
             found = await self.count()
             if self.skip > found // 2:
                 return await self._read_from_the_end(selection, found), found
