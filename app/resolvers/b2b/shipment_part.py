@@ -9,7 +9,7 @@ from app.context import Context, Info
 from app.errors import Conflict, NotFound, ShipmentNotFound, ValidationError
 from app.resolvers.b2b.argument import as_uuid, as_uuid_text, require_version
 from app.resolvers.b2b.shipment_lock import require_uuid
-from app.resolvers.field_plan import ahead
+from app.resolvers.field_plan import lookahead
 from loaders.batch import Batch, Row
 from sql import File
 
@@ -22,7 +22,7 @@ async def find_part(info: Info, batch: Batch, missing: type[NotFound], id: str) 
     """Raises `missing`, also where the id is no UUID (B-10)."""
     info.context.require("shipments:read")
     key = as_uuid_text(id)
-    row = await info.context.fetch_one(batch, ahead(info), key) if key else None
+    row = await info.context.fetch_one(batch, lookahead(info), key) if key else None
     if row is None:
         raise missing(id)
     return row
