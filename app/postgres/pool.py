@@ -22,7 +22,7 @@ import asyncpg
 
 from app.errors import Overloaded, ReadOnly, Unavailable
 from app.postgres import connect
-from app.postgres.faults import Loss, fault_of, fault_of_connecting, is_interruption, loss_of
+from app.postgres.faults import Loss, fault_of, fault_of_connecting, is_interruption, is_restart, loss_of
 
 T = TypeVar("T")
 
@@ -33,6 +33,9 @@ Work = Callable[[asyncpg.Connection], Awaitable[T]]
 # for how long it is tried at all.
 _PAUSES = (0.0, 0.01, 0.05, 0.1)
 _PATIENCE_SECONDS = 5
+# A server of which one process has crashed is back within moments. One that stays away is not waited for: whoever comes
+# later than this after the first who found it away is told at once.
+_RESTART_SECONDS = 2
 # A cancelled statement ends in milliseconds, unless the way to the server is cut.
 _SETTLE_SECONDS = 3
 
@@ -71,6 +74,7 @@ class Pool:
         self._stale: set[asyncpg.Connection] = set()  # those that are lent, and not to be lent again
         self._waiting: OrderedDict[asyncio.Future[asyncpg.Connection | None], float] = OrderedDict()
         self._watch: asyncio.TimerHandle | None = None
+        self._away_since: float | None = None  # by the first connection that could not be made, since one could
         self._settling: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -229,13 +233,21 @@ class Pool:
             try:
                 connection = await self._connect()
             except Exception as error:
-                if pause is None or not is_interruption(error):
+                if pause is None or not (is_interruption(error) or self._may_be_back(error)):
                     raise fault_of_connecting(error) from error
                 await asyncio.sleep(pause)
             else:
                 break
+        self._away_since = None
         self._made.add(connection)
         return connection
+
+    def _may_be_back(self, error: Exception) -> bool:
+        if not is_restart(error):
+            return False
+        now = time.monotonic()
+        self._away_since = now if self._away_since is None else self._away_since
+        return now - self._away_since < _RESTART_SECONDS
 
     def give_back(self, connection: asyncpg.Connection) -> None:
         """Ends a loan. The connection is at rest, or closed."""

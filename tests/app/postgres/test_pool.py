@@ -156,6 +156,32 @@ async def test_a_server_that_cannot_be_reached_is_everybodys_error_until_it_can(
     await pool.close()
 
 
+async def test_a_server_that_starts_again_is_waited_for(server_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But not one that stays away, and it is asked no more often than that."""
+    refusals: list[Exception] = [ConnectionRefusedError(), *[asyncpg.CannotConnectNowError("in recovery mode")] * 3]
+
+    async def connect() -> asyncpg.Connection:
+        if refusals:
+            raise refusals.pop(0)
+        return await asyncpg.connect(server_dsn)
+
+    pool = Pool(connect, 1)
+    async with asyncio.timeout(FAR_TOO_LONG):
+        before = await value(pool, PID)
+        refusals += [asyncpg.CannotConnectNowError("in recovery mode")] * 3
+        async with pool.connection() as connection:
+            connection.terminate()
+        assert await value(pool, PID) != before
+    monkeypatch.setattr("app.postgres.pool._RESTART_SECONDS", 0)
+    async with pool.connection() as connection:
+        connection.terminate()
+    refusals += [asyncpg.CannotConnectNowError("starting up")] * 2
+    with pytest.raises(Unavailable):
+        await value(pool, PID)
+    assert len(refusals) == 1
+    await pool.close()
+
+
 async def test_a_closed_pool_gives_nothing_and_takes_back_what_it_lent(make: Callable[[int], Pool]) -> None:
     pool = make(1)
     async with pool.connection() as connection:
