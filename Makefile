@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check conformance clients lint format token migrate where schema bench lock clean
+.PHONY: help run test check conformance fuzz clients lint format token migrate where schema bench lock clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ check: lint test ## what CI runs: lint, types, import contracts, tests
 
 conformance: $(READY) ## run graphql-core's own execution tests by compiled plans
 	@exec $(RUN) -m tests.conformance
+
+fuzz: $(READY) ## compare both executors on random documents; MINUTES=10, and SEED=N to have a round again
+	@FUZZ_MINUTES=$(or $(MINUTES),10) FUZZ_SEED=$(SEED) exec $(RUN) -m pytest -q -s tests/contract/test_random_documents.py \
+		tests/app/execution/test_equivalence.py tests/app/execution/test_generated_equivalence.py
 
 clients: $(READY) ## run docs/clients.md with the real clients, installed from their registries
 	@exec $(RUN) -m pytest --no-header -rs tests/clients $(ARGS)

@@ -29,19 +29,19 @@ class Rows(Sequence[Row]):
 
     def columns(self, names: Sequence[str]) -> list[Sequence[Any]]:
         """Raises KeyError for a column that the statement did not give."""
-        own = self._held()
-        held = [own[name] for name in names]
+        own = self._by_name()
+        known = [own[name] for name in names]
         if self._chosen is None:
-            return held
+            return known
         if self._length > 1:
-            return list(map(itemgetter(*self._chosen), held))
-        return [[values[place] for place in self._chosen] for values in held]
+            return list(map(itemgetter(*self._chosen), known))
+        return [[values[place] for place in self._chosen] for values in known]
 
     def take(self, places: Sequence[int]) -> "Rows":
         """The rows at these places, in this order."""
         if self._chosen is not None:
             places = [self._chosen[place] for place in places]
-        return Rows(self._held(), len(places), places)
+        return Rows(self._by_name(), len(places), places)
 
     def __len__(self) -> int:
         return self._length
@@ -58,20 +58,20 @@ class Rows(Sequence[Row]):
 
     def _made(self) -> list[Row]:
         if self._rows is None:
-            names = tuple(self._held())
+            names = tuple(self._by_name())
             self._rows = [dict(zip(names, values, strict=True)) for values in zip(*self.columns(names), strict=True)]
         return self._rows
 
-    def _held(self) -> Mapping[str, Sequence[Any]]:
+    def _by_name(self) -> Mapping[str, Sequence[Any]]:
         return self._columns
 
 
 class Joined:
-    """A value that came with all that hangs on it, which `bundle` has: its row at `place`, or all of its rows."""
+    """A value that came with all that hangs on it, which `result` has: its row at `place`, or all of its rows."""
 
     __slots__ = ()
 
-    bundle: Any
+    result: Any
     place: int
 
 

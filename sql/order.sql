@@ -50,38 +50,38 @@ ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
 -- See sql/shipment.sql.
--- form: page
+-- variant: page
 -- filters: status?, channel_ids?, company_ids?, created_at.greater_than?, created_at.less_than?
 -- sorts: CREATED_AT
 -- each: visible_channel_ids::int[], visible_company_ids::int[], status::text[], channel_ids::int[], company_ids::int[]
-{piecewise}
+{branchwise}
 
--- form: page
+-- variant: page
 -- reaches: CHANNELS
 -- filters: status, channel_ids?, last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: LAST_MODIFIED_AT
 -- each: visible_channel_ids::int[], status::text[], channel_ids::int[]
-{piecewise}
+{branchwise}
 
--- form: page
+-- variant: page
 -- filters: channel_ids?, last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: LAST_MODIFIED_AT
 -- each: visible_channel_ids::int[], visible_company_ids::int[], channel_ids::int[]
-{piecewise}
+{branchwise}
 
--- fragment: piecewise
+-- fragment: branchwise
 SELECT {order_columns}
 FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
 CROSS JOIN LATERAL (
   SELECT o.*
-  FROM {pieces} AS o
+  FROM {branches} AS o
   ORDER BY {order}
   LIMIT given.size OFFSET given.skip
 ) AS k
 CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
 ORDER BY {order};
 
--- fragment: piece
+-- fragment: branch
 SELECT {keys o}
 FROM orders o
 WHERE {visible orders o}{filters}
@@ -93,21 +93,21 @@ SELECT count(*)::int AS items_found
 FROM orders o
 WHERE {visible orders o}{filters};
 
--- form: count
+-- variant: count
 -- reaches: EVERYTHING, CHANNELS
 -- filters: status?, channel_ids?
 SELECT coalesce(sum(o.n), 0)::int AS items_found
 FROM order_tallies o
 WHERE o.company_id = 0 AND {visible order_tallies o}{filters};
 
--- form: count
+-- variant: count
 -- reaches: EVERYTHING, CHANNELS
 -- filters: company_ids, status?, channel_ids?
 SELECT coalesce(sum(o.n), 0)::int AS items_found
 FROM order_tallies o
 WHERE o.company_id <> 0 AND {visible order_tallies o}{filters};
 
--- form: count
+-- variant: count
 -- reaches: COMPANIES, CONTACT
 -- filters: status?, channel_ids?, company_ids?
 SELECT coalesce(sum(o.n), 0)::int AS items_found

@@ -30,55 +30,55 @@ WHERE {visible shipments s}{filters}
 ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
--- Cuts the page from all pieces of an index, by keys that the index holds; only then are the rows fetched, one for each
+-- Cuts the page from all branches of an index, by keys that the index holds; only then are the rows fetched, one for each
 -- key, as LIMIT 1 says to the planner. OFFSET 0 hides from it what is given: no number of rows depends on a parameter
 -- that it sees, so it plans once.
--- form: page
+-- variant: page
 -- filters: statuses?, company_ids?, created_at.greater_than?, created_at.less_than?
 -- sorts: CREATED_AT
 -- each: visible_channel_ids::int[], visible_company_ids::int[], statuses::text[], company_ids::int[]
-{piecewise}
+{branchwise}
 
--- form: page
+-- variant: page
 -- reaches: CHANNELS
 -- filters: statuses, last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: LAST_MODIFIED_AT
 -- each: visible_channel_ids::int[], statuses::text[]
-{piecewise}
+{branchwise}
 
--- form: page
+-- variant: page
 -- filters: last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: LAST_MODIFIED_AT
 -- each: visible_channel_ids::int[], visible_company_ids::int[]
-{piecewise}
+{branchwise}
 
--- form: page
+-- variant: page
 -- reaches: CHANNELS
 -- filters: statuses, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
 -- sorts: EXPECTED_DELIVERY_AT
 -- each: visible_channel_ids::int[], statuses::text[]
-{piecewise}
+{branchwise}
 
--- form: page
+-- variant: page
 -- reaches: EVERYTHING, CHANNELS
 -- filters: expected_delivery_at.greater_than?, expected_delivery_at.less_than?
 -- sorts: EXPECTED_DELIVERY_AT
 -- each: visible_channel_ids::int[]
-{piecewise}
+{branchwise}
 
--- fragment: piecewise
+-- fragment: branchwise
 SELECT {shipment}
 FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
 CROSS JOIN LATERAL (
   SELECT s.*
-  FROM {pieces} AS s
+  FROM {branches} AS s
   ORDER BY {order}
   LIMIT given.size OFFSET given.skip
 ) AS k
 CROSS JOIN LATERAL (SELECT s.* FROM shipments s WHERE s.id = k.id AND s.channel_id = k.channel_id LIMIT 1) AS s
 ORDER BY {order};
 
--- fragment: piece
+-- fragment: branch
 SELECT {keys s}
 FROM shipments s
 WHERE {visible shipments s}{filters}
@@ -97,21 +97,21 @@ SELECT count(*)::int AS items_found
 FROM shipments s
 WHERE {visible shipments s}{filters};
 
--- form: count
+-- variant: count
 -- reaches: EVERYTHING, CHANNELS
 -- filters: statuses?
 SELECT coalesce(sum(s.n), 0)::int AS items_found
 FROM shipment_tallies s
 WHERE s.company_id = 0 AND {visible shipment_tallies s}{filters};
 
--- form: count
+-- variant: count
 -- reaches: EVERYTHING, CHANNELS
 -- filters: company_ids, statuses?
 SELECT coalesce(sum(s.n), 0)::int AS items_found
 FROM shipment_tallies s
 WHERE s.company_id <> 0 AND {visible shipment_tallies s}{filters};
 
--- form: count
+-- variant: count
 -- reaches: COMPANIES
 -- filters: company_ids?, statuses?
 SELECT coalesce(sum(s.n), 0)::int AS items_found
@@ -128,6 +128,7 @@ ORDER BY s.id, s.channel_id
 FOR NO KEY UPDATE OF s;
 
 -- A shipment with all that it begins with. `taken` are the places of the codes that their carriers have in use already.
+-- Codes of one shipment come in the order of their creation, so each is given a moment of its own, none of them to come.
 -- name: create
 -- feeds: Shipment
 WITH shipment AS (
@@ -146,8 +147,9 @@ WITH shipment AS (
   SELECT w.code, w.carrier_id, w.place::int
   FROM unnest(:codes::text[], :carrier_ids::int[]) WITH ORDINALITY AS w (code, carrier_id, place)
 ), codes AS (
-  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code)
-  SELECT s.id, s.order_id, s.channel_id, w.carrier_id, w.code
+  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, created_at)
+  SELECT s.id, s.order_id, s.channel_id, w.carrier_id, w.code,
+    s.created_at - (cardinality(:codes) - w.place) * interval '1 microsecond'
   FROM shipment s
   CROSS JOIN wanted w
   ON CONFLICT ON CONSTRAINT track_and_traces_code_unique DO NOTHING

@@ -31,7 +31,7 @@ ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
 -- See sql/shipment.sql.
--- form: page
+-- variant: page
 -- filters: created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: CREATED_AT, LAST_MODIFIED_AT
 -- each: visible_channel_ids::int[], visible_company_ids::int[]
@@ -39,7 +39,7 @@ SELECT {shipment_item}
 FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
 CROSS JOIN LATERAL (
   SELECT x.*
-  FROM {pieces} AS x
+  FROM {branches} AS x
   ORDER BY {order}
   LIMIT given.size OFFSET given.skip
 ) AS k
@@ -48,7 +48,7 @@ CROSS JOIN LATERAL (
 ) AS x
 ORDER BY {order};
 
--- fragment: piece
+-- fragment: branch
 SELECT {keys x}
 FROM shipment_items x
 WHERE {visible shipment_items x}{filters}

@@ -45,7 +45,7 @@ ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
 -- See sql/shipment.sql.
--- form: page
+-- variant: page
 -- filters: created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: CREATED_AT, LAST_MODIFIED_AT
 -- each: visible_channel_ids::int[], visible_company_ids::int[]
@@ -53,7 +53,7 @@ SELECT {track_and_trace}
 FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
 CROSS JOIN LATERAL (
   SELECT t.*
-  FROM {pieces} AS t
+  FROM {branches} AS t
   ORDER BY {order}
   LIMIT given.size OFFSET given.skip
 ) AS k
@@ -62,7 +62,7 @@ CROSS JOIN LATERAL (
 ) AS t
 ORDER BY {order};
 
--- fragment: piece
+-- fragment: branch
 SELECT {keys t}
 FROM track_and_traces t
 WHERE {visible track_and_traces t}{filters}

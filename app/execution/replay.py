@@ -29,8 +29,8 @@ class _Recorded(MiddlewareManager):
         self._found: dict[tuple[str | int, ...], tuple[Layer, int]] = {}
         for layer in layers:
             if layer.resolved:
-                for index, spot in enumerate(layer.spots()):
-                    self._found[tuple(spot.as_list()) if spot else ()] = (layer, index)
+                for index, path in enumerate(layer.paths()):
+                    self._found[tuple(path.as_list()) if path else ()] = (layer, index)
         self._all: dict[int, asyncio.Future[Any]] = {}
         self._taken: set[int] = set()
         self._given: list[Coroutine[Any, Any, Any]] = []
@@ -46,7 +46,7 @@ class _Recorded(MiddlewareManager):
                 return field_resolver(source, info, **arguments)
             self._taken.add(id(value))
             # What came late comes late again: errors race with those of their siblings.
-            return self._give(_later(value)) if layer and key in layer.awaited else _outcome(value)
+            return self._give(_later(value)) if layer and layer.has_awaited(str(key), index) else _outcome(value)
 
         return resolve
 
@@ -128,6 +128,8 @@ def _outcome(value: Any) -> Any:
 
 
 async def _later(value: Any) -> Any:
+    """Errors are told in the order in which they come, so what was awaited takes a turn of the event loop again."""
+    await asyncio.sleep(0)
     if not is_awaitable(value):
         return _outcome(value)
     await asyncio.sleep(0)  # it was still under way when others had failed, so it stays behind them

@@ -6,7 +6,7 @@ the first, when all they hold is there.
 """
 
 from asyncio import Future, ensure_future, gather
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Container, Sequence
 from functools import cached_property, partial
 from types import CoroutineType
 from typing import Any
@@ -16,7 +16,7 @@ from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, is_awaitable
 
 from app.execution.completion import check_plain
-from app.execution.plan import BailOut, Field, Plan, Promise, Selection, Spots, Values
+from app.execution.plan import BailOut, Field, Paths, Plan, Promise, Selection, Values
 
 MISSING: Any = object()
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple})
@@ -32,9 +32,9 @@ class Failure:
 
 
 class Info(GraphQLResolveInfo[Any]):
-    """What resolvers get. `ahead` is the field with all that is selected below it; `path` is made when read."""
+    """What resolvers get. `lookahead` is the field with all that is selected below it; `path` is made when read."""
 
-    ahead: Field
+    lookahead: Field
     place: tuple["Layer", int] | None = None
 
     @cached_property
@@ -42,27 +42,33 @@ class Info(GraphQLResolveInfo[Any]):
         if self.place is None:  # a call for all objects at once is at no one path
             return None
         layer, index = self.place
-        return Path(layer.spots()[index], self.ahead.key, layer.selection.type.name)
+        return Path(layer.paths()[index], self.lookahead.key, layer.selection.type.name)
 
 
 class Layer:
     """The objects that one field yields, of one type.
 
     `resolved` holds what resolvers gave, by field, until the run is over: a list with a value, `Failure`, awaitable or
-    `MISSING` per object; or one awaitable for all. `awaited` names the fields that had to be awaited. `columns` holds
+    `MISSING` per object; or one awaitable for all. `awaited` names the fields that had to be awaited, for all objects
+    or for those at some places. `columns` holds
     what became of it all.
     """
 
-    __slots__ = ("awaited", "columns", "objects", "resolved", "selection", "sources", "spots")
+    __slots__ = ("awaited", "columns", "objects", "paths", "resolved", "selection", "sources")
 
-    def __init__(self, selection: Selection, sources: Sequence[Any], spots: Spots) -> None:
+    def __init__(self, selection: Selection, sources: Sequence[Any], paths: Paths) -> None:
         self.selection = selection
         self.sources = sources
-        self.spots = spots
+        self.paths = paths
         self.resolved: dict[str, Any] = {}
-        self.awaited: set[str] = set()
+        self.awaited: dict[str, set[int] | None] = {}
         self.columns: list[Any] = [None] * len(selection.fields)
         self.objects: list[dict[str, Any]] = []
+
+    def has_awaited(self, key: str, index: int) -> bool:
+        """Whether the value of the object at this place came late."""
+        places: Container[int] | None = self.awaited.get(key, ())
+        return places is None or index in places
 
     def made(self) -> Values:
         return self.objects
@@ -103,7 +109,7 @@ class Run:
     @cached_property
     def layers(self) -> list[Layer]:
         """What was made so far, beginning with the root."""
-        return [Layer(self.plan.root, [self._root_value], _root_spots)]
+        return [Layer(self.plan.root, [self._root_value], _root_paths)]
 
     @property
     def tier(self) -> str:
@@ -147,7 +153,7 @@ class Run:
             return {field.key: field.synchronous(values, self)[0]}
         except BailOut:
             layer = self._begin(field, values)
-            layer.columns[0] = field.complete(self, field, values, partial(_spots_of, layer, field.key))
+            layer.columns[0] = field.complete(self, field, values, partial(_paths_of, layer, field.key))
         self.start()
         await self.finish()
         return self.answer()
@@ -155,7 +161,7 @@ class Run:
     def _begin(self, field: Field, values: list[Any]) -> Layer:
         """The first layer, whose only field had to be awaited and gave `values`."""
         layer = self.layers[0]
-        layer.awaited.add(field.key)
+        layer.awaited[field.key] = None
         layer.resolved[field.key] = values
         self._next = 1
         return layer
@@ -167,8 +173,8 @@ class Run:
 
     # -------------------------------------------------------------------------------------------- for completers
 
-    def add(self, of: Field, type_: GraphQLObjectType, sources: Sequence[Any], spots: Spots) -> Promise:
-        layer = Layer(of.selections[type_.name], sources, spots)
+    def add(self, of: Field, type_: GraphQLObjectType, sources: Sequence[Any], paths: Paths) -> Promise:
+        layer = Layer(of.selections[type_.name], sources, paths)
         self.layers.append(layer)
         return layer.made
 
@@ -247,7 +253,7 @@ class Run:
     def info(self, field: Field, place: tuple[Layer, int] | None = None) -> Info:
         own = (field.name, field.nodes, field.definition.type, field.parent_type, None)
         info = tuple.__new__(Info, own + self._shared)
-        info.ahead = field
+        info.lookahead = field
         if place is not None:
             info.place = place
         return info
@@ -262,7 +268,7 @@ class Run:
                 pass
         if field.check is not None and isinstance(values, list):
             check_plain(values)
-        layer.columns[slot] = field.complete(self, field, values, partial(_spots_of, layer, field.key))
+        layer.columns[slot] = field.complete(self, field, values, partial(_paths_of, layer, field.key))
 
     # -------------------------------------------------------------------------------------------- waiting
 
@@ -273,13 +279,15 @@ class Run:
         for layer, slot in waiting:
             key = layer.selection.fields[slot].key
             values = layer.resolved[key]
-            layer.awaited.add(key)
             if not isinstance(values, list):
+                layer.awaited[key] = None
                 places.append((layer.resolved, key))
                 awaitables.append(values)
                 continue
+            layer.awaited[key] = awaited = set()
             for index, value in enumerate(values):
                 if is_awaitable(value):
+                    awaited.add(index)
                     places.append((values, index))
                     awaitables.append(value)
         outcomes = await _outcomes(awaitables)
@@ -329,9 +337,9 @@ def _holds_awaitable(values: list[Any]) -> bool:
     return found
 
 
-def _root_spots() -> list[Any]:
+def _root_paths() -> list[Any]:
     return [None]
 
 
-def _spots_of(layer: Layer, key: str) -> list[Path]:
-    return [Path(spot, key, layer.selection.type.name) for spot in layer.spots()]
+def _paths_of(layer: Layer, key: str) -> list[Path]:
+    return [Path(path, key, layer.selection.type.name) for path in layer.paths()]

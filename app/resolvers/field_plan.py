@@ -26,7 +26,7 @@ from app.execution.plan import Field
 from app.execution.run import Info as PlannedInfo
 from loaders.batch import Batch, Row
 from loaders.rows import column_of
-from loaders.tree import Relation, Tree
+from loaders.selection import Relation, RowSelection
 
 Resolver = Callable[..., Any]
 
@@ -88,10 +88,10 @@ def relation(batch: Batch, key: str, access: Access) -> RelationPlan:
     def bulk(rows: Sequence[Row], info: PlannedInfo) -> Any:
         if access.withholds(info.context):
             return [[] for _ in rows]
-        return info.context.load_all(batch, column_of(rows, key), _tree_below(info.ahead).wanted)
+        return info.context.load_all(batch, column_of(rows, key), _selection_below(info.lookahead).projection)
 
     def available(rows: Sequence[Row], context: Context, field: Field) -> Any:
-        return context.at_hand(batch, column_of(rows, key), _tree_below(field).wanted)
+        return context.available(batch, column_of(rows, key), _selection_below(field).projection)
 
     return RelationPlan(
         resolve=resolve,
@@ -105,7 +105,7 @@ def relation(batch: Batch, key: str, access: Access) -> RelationPlan:
 def _cached(batch: Batch) -> Cached | None:
     if not batch.tables:
         return None
-    return lambda context: context.held(batch)
+    return lambda context: context.cached(batch)
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def computed(function: Callable[..., Any], *columns: str, beside: Beside | None 
     if beside is None:
         return _computed_of_row(function, columns)
     batch, key = beside.batch, beside.key
-    wanted = frozenset(beside.columns)
+    projection = frozenset(beside.columns)
     missing = (None,) * len(beside.columns)
 
     def with_row(row: Row, other: Row | None) -> Any:
@@ -137,14 +137,14 @@ def computed(function: Callable[..., Any], *columns: str, beside: Beside | None 
         return with_row(row, None if value is None else await info.context.load(batch, value))
 
     def bulk(rows: Sequence[Row], info: PlannedInfo) -> Any:
-        others = info.context.load_all(batch, column_of(rows, key), wanted)
+        others = info.context.load_all(batch, column_of(rows, key), projection)
         return later(rows, others) if isawaitable(others) else _each(with_row, rows, others)
 
     async def later(rows: Sequence[Row], others: Awaitable[Any]) -> list[Any]:
         return _each(with_row, rows, await others)
 
     def available(rows: Sequence[Row], context: Context, _field: Field) -> list[Any] | None:
-        others = context.at_hand(batch, column_of(rows, key), wanted)
+        others = context.available(batch, column_of(rows, key), projection)
         return None if others is None else list(map(with_row, rows, others))
 
     return ComputedPlan(
@@ -202,30 +202,30 @@ def same_row(row: Any, *_: Any) -> Any:
 SAME_ROW = SameRowPlan(resolve=same_row, bulk=same_row, available=same_row)
 
 
-def ahead(info: Info, *path: str) -> Tree | None:
+def lookahead(info: Info, *path: str) -> RowSelection | None:
     """The rows that are selected below this field, or below the fields of this path under it.
 
     None where graphql-core executes the operation: it does not look ahead.
     """
-    return _tree_below(info.ahead, *path) if isinstance(info, PlannedInfo) else None
+    return _selection_below(info.lookahead, *path) if isinstance(info, PlannedInfo) else None
 
 
-def _tree_below(field: Field, *path: str) -> Tree:
-    tree: Tree | None = field.memory.get(path)
-    if tree is None:
+def _selection_below(field: Field, *path: str) -> RowSelection:
+    selection: RowSelection | None = field.memory.get(path)
+    if selection is None:
         fields: Sequence[Field] = field.below
         for name in path:
             fields = [below for each in fields if each.name == name for below in each.below]
-        tree = field.memory[path] = _tree(fields)
-    return tree
+        selection = field.memory[path] = _selection(fields)
+    return selection
 
 
 def selects(info: Info, *names: str) -> bool:
     """Whether one of these fields is selected below this one, by a plan."""
-    return isinstance(info, PlannedInfo) and any(field.name in names for field in info.ahead.below)
+    return isinstance(info, PlannedInfo) and any(field.name in names for field in info.lookahead.below)
 
 
-def _tree(fields: Iterable[Field], further: Iterable[str] = ()) -> Tree:
+def _selection(fields: Iterable[Field], further: Iterable[str] = ()) -> RowSelection:
     """What the fields read of rows of which `further` columns are read, too."""
     columns = set(further)
     is_known = True
@@ -255,5 +255,5 @@ def _tree(fields: Iterable[Field], further: Iterable[str] = ()) -> Tree:
                 below.setdefault(plan.related.relation, ([], set()))[1].update(plan.related_columns)
         else:
             is_known = False
-    branches = tuple((related, _tree(selected, read)) for related, (selected, read) in below.items())
-    return Tree(frozenset(columns) if is_known else None, branches)
+    branches = tuple((related, _selection(selected, read)) for related, (selected, read) in below.items())
+    return RowSelection(frozenset(columns) if is_known else None, branches)

@@ -42,8 +42,8 @@ NEVER = {
 
 def _variants(statement: Statement) -> list[tuple[frozenset[str], tuple[str, ...]]]:
     """No filter and each alone; no sort but the id's and each alone."""
-    filters = statement.file.filters if "{filters}" in statement.template else ()
-    sorts = statement.file.sorts if "{order}" in statement.template else ()
+    filters = statement.parts.filters if "{filters}" in statement.template else ()
+    sorts = statement.parts.sorts if "{order}" in statement.template else ()
     return [
         (frozenset(), ("ID ASC",)),
         *((frozenset({name}), ("ID ASC",)) for name in filters),

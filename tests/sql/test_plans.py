@@ -169,10 +169,10 @@ def _values(visibility: Visibility, asked: Mapping[str, Any], **more: Any) -> di
     }
 
 
-def _pieces(visibility: Visibility, asked: Mapping[str, Any]) -> int:
+def _branches(visibility: Visibility, asked: Mapping[str, Any]) -> int:
     """How many lists, each in order, a page is cut from."""
-    pieces = max(1, len(visibility.channel_ids)) * max(1, len(visibility.company_ids))
-    return pieces * len(asked.get("statuses") or asked.get("status") or [None])
+    branches = max(1, len(visibility.channel_ids)) * max(1, len(visibility.company_ids))
+    return branches * len(asked.get("statuses") or asked.get("status") or [None])
 
 
 @pytest.mark.parametrize("viewer", VISIBILITIES)
@@ -188,12 +188,12 @@ async def test_page_costs_by_its_rows_and_those_before_it(noun: str, viewer: str
                 continue
             for limit, skip in PAGES:
                 values = _values(visibility, asked, limit=limit, skip=skip)
-                allowed = LEAST + FOR_EACH * _pieces(visibility, asked) * (limit + skip)
+                allowed = LEAST + FOR_EACH * _branches(visibility, asked) * (limit + skip)
                 for merged in (True, False):
-                    form = page.prepare(
+                    variant = page.prepare(
                         visibility.reach, frozenset(asked), (sort, "ID ASC"), values if merged else None
                     )
-                    plan = await executed(planner, form, values)
+                    plan = await executed(planner, variant, values)
                     said = (asked, sort, limit, skip, merged)
                     assert rows_read(plan) <= allowed, said
                     assert pages_read(plan) <= 2 * allowed, said
@@ -201,21 +201,21 @@ async def test_page_costs_by_its_rows_and_those_before_it(noun: str, viewer: str
 
 @pytest.mark.parametrize("viewer", ["staff", "channels", "companies"])
 @pytest.mark.parametrize("noun", LISTS)
-async def test_pieces_of_a_page_are_merged_as_the_index_gives_them(
+async def test_branches_of_a_page_are_merged_as_the_index_gives_them(
     noun: str, viewer: str, planner: asyncpg.Connection
 ) -> None:
-    """One row more of each piece tells which comes next; only the page itself is sorted after it has been fetched."""
+    """One row more of each branch tells which comes next; only the page itself is sorted after it has been fetched."""
     visibility, page = VISIBILITIES[viewer], sql.load(noun).page
     lists = [*LISTS[noun], *(OF_CHANNELS.get(noun, []) if visibility.reach is Reach.CHANNELS else [])]
     for asked, sorts in lists:
         for sort, (limit, skip) in product({NEWEST, CHANGED} & {*sorts}, PAGES):
             filters, order = frozenset(asked), (sort, "ID ASC")
-            if not page.has_form(visibility.reach, filters, order):
+            if not page.has_variant(visibility.reach, filters, order):
                 continue
             values = _values(visibility, asked, limit=limit, skip=skip)
             plan = await executed(planner, page.prepare(visibility.reach, filters, order, values), values)
             said = (asked, sort, limit, skip)
-            assert rows_read(plan) <= _pieces(visibility, asked) + limit + skip + limit, said
+            assert rows_read(plan) <= _branches(visibility, asked) + limit + skip + limit, said
             assert all(node["Actual Rows"] <= limit for node in _nodes(plan) if "Sort" in node["Node Type"]), said
 
 
@@ -225,13 +225,13 @@ async def test_page_is_planned_once_for_all_values(viewer: str, large_dsn: str, 
     asked = {"statuses": ["IN_TRANSIT", "DELIVERED"]}
     values = _values(visibility, asked, limit=12, skip=0)
     for given in (values, None):
-        form = sql.load("shipment").page.prepare(visibility.reach, frozenset(asked), (NEWEST, "ID ASC"), given)
-        prepared = await connection.prepare(form.text)
+        variant = sql.load("shipment").page.prepare(visibility.reach, frozenset(asked), (NEWEST, "ID ASC"), given)
+        prepared = await connection.prepare(variant.text)
         for skip in range(8):
-            await prepared.fetch(*form.arguments({**values, "skip": skip}))
+            await prepared.fetch(*variant.arguments({**values, "skip": skip}))
         query = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = $1"
         # PostgreSQL plans for the values five times, to compare.
-        assert await connection.fetchrow(query, form.text) == (3, 5)
+        assert await connection.fetchrow(query, variant.text) == (3, 5)
 
 
 # Where the tallies answer: who asks, and by what.

@@ -26,7 +26,7 @@ NAMED_HERE = re.compile(r"\b([a-z_]+) AS \(")
 VISIBLE = re.compile(r"\{visible (\w+) (\w+)\}")
 
 NOUNS = [noun for noun in nouns() if noun not in WITHOUT_VIEWER]
-# Every text that is written by hand: a statement's own, its forms', and what is put into them.
+# Every text that is written by hand: a statement's own, its variants', and what is put into them.
 TEXTS = [
     pytest.param(text, id=f"{noun}.{name}")
     for noun in NOUNS
@@ -34,11 +34,11 @@ TEXTS = [
     for name, text in [
         *((name, statement.template) for name, statement in file.statements.items()),
         *(
-            (f"{name}.form{place}", form.template)
+            (f"{name}.variant{place}", variant.template)
             for name, statement in file.statements.items()
-            for place, form in enumerate(statement.forms)
+            for place, variant in enumerate(statement.variants)
         ),
-        *file.fragments.items(),
+        *file.parts.fragments.items(),
     ]
 ]
 
@@ -50,10 +50,12 @@ def _read(text: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("statement", [s for noun in NOUNS for s in sql.load(noun).statements.values()], ids=str)
 def test_statement_on_tenant_rows_says_who_may_see_them(statement: Statement) -> None:
-    for template in (statement.template, *(form.template for form in statement.forms)):
-        text = template + "".join(statement.file.fragments.get(word, "") for word in re.findall(r"\{(\w+)\}", template))
-        if "{pieces}" in text:
-            text += statement.file.fragments["piece"]
+    for template in (statement.template, *(variant.template for variant in statement.variants)):
+        text = template + "".join(
+            statement.parts.fragments.get(word, "") for word in re.findall(r"\{(\w+)\}", template)
+        )
+        if "{branches}" in text:
+            text += statement.parts.fragments["branch"]
         tenant_tables = {table for table, _ in _read(text)} - set(NAMED_HERE.findall(text)) - OPEN_TABLES
         if tenant_tables:
             assert {table for table, _ in VISIBLE.findall(text)} & tenant_tables
@@ -82,7 +84,7 @@ def _whole(noun: str) -> str:
 @pytest.mark.parametrize("place", ["{visible p}", "{visible secrets s}", "{visible}", "{visible shipments}"])
 def test_file_that_names_no_policy_is_refused(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "unlucky.sql").write_text(f"-- name: all\nSELECT p.id FROM secrets p WHERE {place};\n")
-    monkeypatch.setattr("sql.files", lambda _package: tmp_path)
+    monkeypatch.setattr("sql.file.files", lambda _package: tmp_path)
     with pytest.raises(ValueError, match=re.escape(f"sql/unlucky.sql: {place}")):
         sql.load.__wrapped__("unlucky")
 

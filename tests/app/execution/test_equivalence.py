@@ -13,13 +13,14 @@ import hypothesis_graphql
 import orjson
 import pytest
 from graphql import GraphQLError, GraphQLObjectType, GraphQLSchema, build_schema, get_named_type, is_list_type
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import OrderNotFound
 from app.execution.document import RequestErrors
 from app.execution.execute import Engine
 from app.settings import Limits
+from tests.fuzz import fuzz
 
 SDL = """
 interface Named { name: String! }
@@ -148,6 +149,24 @@ def serialize_stamp(value: Any) -> str:
 ODDITIES = (0, 3, 25)
 
 
+# Several errors, of values that were there at once and of others that came late, in one field and in several.
+LATE = [
+    (2044, "{ named { ... on Cat { enemies { id } } ... on Dog { mood age } } }"),
+    (0, "mutation { bark(loud: true) { friend { enemies { friend { name good } } } seen } }"),
+    (10**6, "{ cats(first: 1000000) { enemies { mood } } things { ... on Dog { name owner { address } } } }"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("seed", "document"), LATE)
+async def test_errors_come_in_the_order_of_graphql_core(world: World, seed: int, document: str) -> None:
+    world.seed, world.oddity = seed, 25
+    engines = Engine(world.schema, Limits(), planned=False), Engine(world.schema, Limits())
+    reference, planned = [(await engine.run(engine.prepare(document), {}, None, "r")).body for engine in engines]
+    assert len(reference["errors"]) > 1
+    assert planned == reference
+
+
 # graphql-core drops the coroutines of siblings where a field fails at once.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_plan_answers_as_graphql_core_does(world: World) -> None:
@@ -161,20 +180,20 @@ def test_a_plan_answers_as_graphql_core_does(world: World) -> None:
             operation = engine.prepare(document)
             return orjson.dumps((await engine.run(operation, {}, None, "r")).body)
 
-        @given(hypothesis_graphql.from_schema(SDL), st.integers(0, 10**6))
-        @settings(
-            max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-        )
-        def compare(document: str, seed: int) -> None:
-            world.seed = seed
-            for world.oddity, engine in engines.items():
-                try:
-                    expected = runner.run(answer(reference, document))
-                except RequestErrors:  # a limit
-                    return
-                assert runner.run(answer(engine, document)) == expected, world.oddity
+        def test() -> Callable[[], None]:
+            @given(hypothesis_graphql.from_schema(SDL), st.integers(0, 10**6))
+            def compare(document: str, seed: int) -> None:
+                world.seed = seed
+                for world.oddity, engine in engines.items():
+                    try:
+                        expected = runner.run(answer(reference, document))
+                    except RequestErrors:  # a limit
+                        return
+                    assert runner.run(answer(engine, document)) == expected, world.oddity
 
-        compare()
+            return compare
+
+        fuzz(test, examples=250, share=1 / 4, title="layers")
     for oddity, engine in engines.items():
         assert engine.executions["layered"] > 20
         assert (engine.executions["replay"] > 0) == (oddity > 0)

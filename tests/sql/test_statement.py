@@ -1,7 +1,7 @@
-"""A statement's forms are found by what they serve, and give what the statement itself gives."""
+"""A statement's variants are found by what they serve, and give what the statement itself gives."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations, product
@@ -11,10 +11,10 @@ import asyncpg
 import pytest
 
 import sql
-from sql import Form, Prepared, Reach, Statement
+from sql import Reach, Statement, Variant
 from tests.statements import nouns
 
-SHAPED = [statement for noun in nouns() for statement in sql.load(noun).statements.values() if statement.forms]
+SHAPED = [statement for noun in nouns() for statement in sql.load(noun).statements.values() if statement.variants]
 VISIBLE = {"visible_channel_ids": [1, 12], "visible_company_ids": [3, 4, 5, 6], "visible_customer_id": 1}
 BOUNDS = {
     f"{column}_{bound}": datetime(year, 6, 1, tzinfo=UTC)
@@ -45,21 +45,21 @@ LISTS: dict[str, dict[str, list[Any]]] = {
 }
 
 
-def _calls(statement: Statement) -> Iterator[tuple[Form, Reach, frozenset[str], tuple[str, ...]]]:
-    """What each form serves: for each reach the filters it needs, with each other and all; each sort both ways."""
-    for form in statement.forms:
+def _calls(statement: Statement) -> Iterator[tuple[Variant, Reach, frozenset[str], tuple[str, ...]]]:
+    """What each variant serves: for each reach the filters it needs, with each other and all; each sort both ways."""
+    for variant in statement.variants:
         orders: list[tuple[str, ...]] = [
             (f"{name} {direction}", extra)
-            for name in sorted(form.sorts)
+            for name in sorted(variant.sorts)
             for direction in ("ASC", "DESC")
             for extra in ("ID ASC", "ID DESC")
         ] or [()]
-        optional = sorted(form.allowed - form.needed)
-        for reach in form.reaches:
+        optional = sorted(variant.allowed - variant.needed)
+        for reach in variant.reaches:
             for size in {0, 1, len(optional)}:
                 for more in combinations(optional, size):
                     for order in orders:
-                        yield form, reach, form.needed | frozenset(more), order
+                        yield variant, reach, variant.needed | frozenset(more), order
 
 
 def _lists(filters: frozenset[str]) -> dict[str, dict[str, list[Any]]]:
@@ -79,13 +79,13 @@ async def planned_once(demo_dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.mark.parametrize("statement", SHAPED, ids=lambda statement: f"{statement.noun}.{statement.name}")
-async def test_form_gives_the_rows_of_the_statement_in_its_order(
+async def test_variant_gives_the_rows_of_the_statement_in_its_order(
     statement: Statement, planned_once: asyncpg.Connection
 ) -> None:
-    plain, reached, found = replace(statement, forms=[]), set(), Counter[str]()
-    for form, reach, filters, order in _calls(statement):
-        if statement.form(reach, filters, order) is form:
-            reached.add(form)
+    plain, reached, found = replace(statement, variants=[]), set(), Counter[str]()
+    for variant, reach, filters, order in _calls(statement):
+        if statement.variant(reach, filters, order) is variant:
+            reached.add(variant)
         pages = ((3, 0), (5, 4), (10**6, 0), (5, 10**6)) if order else ((0, 0),)
         for (lists, given), (limit, skip) in product(_lists(filters).items(), pages):
             values = {**VISIBLE, **BOUNDS, **given, "limit": limit, "skip": skip}
@@ -97,15 +97,15 @@ async def test_form_gives_the_rows_of_the_statement_in_its_order(
             found[lists] += len(actual)
     assert found
     assert all(found[lists] for lists in found if lists != "none")
-    assert reached == set(statement.forms)
+    assert reached == set(statement.variants)
 
 
 @pytest.mark.parametrize("statement", SHAPED, ids=lambda statement: f"{statement.noun}.{statement.name}")
-def test_form_on_tenant_rows_says_who_may_see_them(statement: Statement) -> None:
-    for form in statement.forms:
-        text = form.template
-        for name, body in [*statement.file.fragments.items()] * 2:
-            text = text.replace(f"{{{name}}}", body).replace("{pieces}", "{piece}")
+def test_variant_on_tenant_rows_says_who_may_see_them(statement: Statement) -> None:
+    for variant in statement.variants:
+        text = variant.template
+        for name, body in [*statement.parts.fragments.items()] * 2:
+            text = text.replace(f"{{{name}}}", body).replace("{branches}", "{branch}")
         assert "{visible " in text
 
 
@@ -122,50 +122,15 @@ def test_form_on_tenant_rows_says_who_may_see_them(statement: Statement) -> None
         (Reach.CHANNELS, {"needed"}, ("CREATED_AT ASC", "ID DESC"), True),
     ],
 )
-def test_form_serves_what_its_notes_name(reach: Reach, filters: set[str], order: tuple[str, ...], serves: bool) -> None:
-    form = Form.of(
+def test_variant_serves_what_its_notes_name(
+    reach: Reach, filters: set[str], order: tuple[str, ...], serves: bool
+) -> None:
+    variant = Variant.of(
         "SELECT", {"reaches": ("CHANNELS",), "filters": ("needed", "allowed?"), "sorts": ("CREATED_AT",), "each": ()}
     )
-    assert form.serves(reach, frozenset(filters), order) is serves
+    assert variant.serves(reach, frozenset(filters), order) is serves
 
 
-def test_form_of_an_unknown_reach_is_refused() -> None:
+def test_variant_of_an_unknown_reach_is_refused() -> None:
     with pytest.raises(KeyError):
-        Form.of("SELECT", {"reaches": ("NOBODY",)})
-
-
-def test_pieces_are_all_combinations_of_what_is_compared_with() -> None:
-    form = Form("SELECT", each={"statuses": "text[]", "channels": "int[]", "companies": "int[]"})
-    piece = "status = ANY(:statuses) AND channel = ANY(:channels) AND id = ANY(:ids)"
-    assert form.lists(piece) == ":statuses::text[] AS statuses, :channels::int[] AS channels, "
-    assert form.pieces(piece, (2, 1)) == (
-        "((status = given.statuses[1] AND channel = given.channels[1] AND id = ANY(:ids))"
-        " UNION ALL (status = given.statuses[2] AND channel = given.channels[1] AND id = ANY(:ids)))"
-    )
-    assert "(status = each_statuses.value AND channel = each_channels.value AND id = ANY(:ids))" in (
-        form.pieces(piece, None)
-    )
-    assert form.pieces("true", ()) == form.pieces("true", None) == "((true))"
-
-
-def _page_of_shipments(channel_ids: Sequence[int], statuses: Sequence[Any] | None) -> Prepared:
-    values = None if statuses is None else {"visible_channel_ids": channel_ids, "statuses": statuses}
-    order = ("CREATED_AT DESC", "ID ASC")
-    return sql.load("shipment").page.prepare(Reach.CHANNELS, frozenset({"statuses"}), order, values)
-
-
-@pytest.mark.parametrize(("statuses", "merged"), [("", 2), ("A", 2), ("AB", 4), ("ABC", 8), ("ABCDEFGH", 16)])
-def test_few_pieces_are_merged(statuses: str, merged: int) -> None:
-    prepared = _page_of_shipments([1, 2], statuses)
-    assert prepared.lists == ("visible_channel_ids", "statuses")
-    assert prepared.text.count("s.status = given.statuses[") == merged
-
-
-@pytest.mark.parametrize("statuses", ["ABCDEFGHI", "ABA"])
-def test_many_pieces_or_one_twice_are_read_as_of_any_number(statuses: str) -> None:
-    assert _page_of_shipments([1, 2], statuses) == _page_of_shipments([1, 2], None)
-
-
-def test_lists_of_whatever_length_make_few_texts() -> None:
-    lengths = range(40)
-    assert len({_page_of_shipments(range(some), range(more)) for some in lengths for more in lengths}) == 16
+        Variant.of("SELECT", {"reaches": ("NOBODY",)})

@@ -1,0 +1,150 @@
+"""A statement becomes text for a reach, filters and a sort order, with its parameters in PostgreSQL's form."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any, Self
+
+from sql.merge import branches, lists, sizes_of
+from sql.visibility import Reach, predicate
+
+_PLACE = re.compile(r"\{(\w+)(?: (\w+))?(?: (\w+))?\}")
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
+_TIES: tuple[tuple[str, ...], ...] = ((), ("ID ASC",), ("ID DESC",))
+# `FOR UPDATE` is taken for a write, which only means that nobody repeats the statement.
+_WRITE = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|SET_CONFIG|NEXTVAL)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A statement in the server's own form: `text` with $1, $2 …, and the names of those parameters in order.
+
+    `lists` are those of them whose values it takes one by one.
+    """
+
+    text: str
+    parameters: tuple[str, ...]
+    lists: tuple[str, ...] = ()
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        return [values[name] for name in self.parameters]
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """A text of a statement and whom it serves: see `sql`. `each` gives types by parameter."""
+
+    template: str
+    reaches: frozenset[Reach] = frozenset(Reach)
+    needed: frozenset[str] = frozenset()
+    allowed: frozenset[str] = frozenset()
+    sorts: frozenset[str] = frozenset()
+    each: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, template: str, notes: Mapping[str, tuple[str, ...]]) -> Self:
+        """`notes` are the entries of the lines below the variant's name. Raises KeyError where one names no reach."""
+        filters = notes.get("filters", ())
+        return cls(
+            template,
+            frozenset(Reach[name] for name in notes["reaches"]) if "reaches" in notes else frozenset(Reach),
+            frozenset(name for name in filters if not name.endswith("?")),
+            frozenset(name.removesuffix("?") for name in filters),
+            frozenset(notes.get("sorts", ())),
+            dict(entry.split("::") for entry in notes.get("each", ())),
+        )
+
+    def serves(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...]) -> bool:
+        return (
+            reach in self.reaches
+            and self.needed <= filters <= self.allowed
+            and (not order or (order[0].split(" ")[0] in self.sorts and order[1:] in _TIES))
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What the statements of a file share: texts by name."""
+
+    fragments: dict[str, str] = field(default_factory=dict)
+    filters: dict[str, str] = field(default_factory=dict)
+    sorts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """A named statement of a file. It becomes text for a reach, a set of filters and a sort order, each only once."""
+
+    noun: str
+    name: str
+    template: str
+    feeds: tuple[str, ...]
+    parts: Parts = field(repr=False)
+    variants: list[Variant] = field(default_factory=list, repr=False)
+
+    @cached_property
+    def is_read(self) -> bool:
+        """Whether it changes nothing, so that it may be sent twice."""
+        texts = [self.template, *(variant.template for variant in self.variants), *self.parts.fragments.values()]
+        return not any(map(_WRITE.search, texts))
+
+    def prepare(
+        self,
+        reach: Reach,
+        filters: frozenset[str] = frozenset(),
+        order: tuple[str, ...] = (),
+        values: Mapping[str, Any] | None = None,
+    ) -> Prepared:
+        """`filters` name filters of the file; `order` its sorts, each with a direction: `CREATED_AT DESC`.
+
+        With the `values` of its parameters the text is for them, by the lengths of their lists; without, for any.
+        """
+        prepared = self._prepare(reach, filters, order, None)
+        if values is None or not prepared.lists:
+            return prepared
+        return self._prepare(reach, filters, order, sizes_of([values[name] for name in prepared.lists]))
+
+    # Bounded, because callers choose among thousands of combinations of filters and sorts.
+    @lru_cache(maxsize=1024)  # noqa: B019  statements live as long as the process
+    def _prepare(
+        self, reach: Reach, filters: frozenset[str], order: tuple[str, ...], sizes: tuple[int, ...] | None
+    ) -> Prepared:
+        variant = self.variant(reach, filters, order)
+        conditions = "".join(f"\n  AND ({self.parts.filters[name]})" for name in sorted(filters))
+        sorts = [term.split(" ") for term in order]
+
+        def place(match: re.Match[str]) -> str:
+            word, name, alias = match.groups()
+            if word == "visible":
+                return f"({predicate(reach, name, alias)})"
+            if word == "filters":
+                return conditions
+            if word == "order":
+                return ", ".join(f"{self.parts.sorts[name]} {direction}" for name, direction in sorts)
+            if word == "lists":
+                return lists(fill(self.parts.fragments["branch"]), variant.each)
+            if word == "branches":
+                return branches(fill(self.parts.fragments["branch"]), variant.each, sizes)
+            if word == "keys":
+                columns = [f"{name}.id", f"{name}.channel_id", *(self.parts.sorts[sort] for sort, _ in sorts)]
+                return ", ".join(dict.fromkeys(columns))
+            return self.parts.fragments[word]
+
+        def fill(text: str) -> str:
+            while _PLACE.search(text):
+                text = _PLACE.sub(place, text)
+            return text
+
+        names: dict[str, int] = {}
+        text = _PARAMETER.sub(lambda match: f"${names.setdefault(match[1], len(names) + 1)}", fill(variant.template))
+        return Prepared(text, tuple(names), tuple(name for name in variant.each if name in names))
+
+    def has_variant(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...] = ()) -> bool:
+        """Whether a variant serves the caller: a text that costs by what it gives."""
+        return self.variant(reach, filters, order) in self.variants
+
+    def variant(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...]) -> Variant:
+        """The first variant that serves the caller, or the statement itself as one."""
+        serving = (variant for variant in self.variants if variant.serves(reach, filters, order))
+        return next(serving, Variant(self.template))
