@@ -398,12 +398,13 @@ async def test_a_transaction_over_a_frozen_network_is_not_waited_for(
 
 
 async def test_callers_who_leave_while_a_statement_is_prepared_leave_nothing_behind(server_dsn: str) -> None:
-    """Wherever the cancellation meets it: the server has the statement, and nobody would ever end it."""
+    """The server would have the statement, and nobody would ever end it."""
+    takes_long_to_prepare = " AND ".join(["1 = 1"] * 5_000)
     pool = Pool(Connector(server_dsn, statement_cache=5), 1)
-    for number in range(60):
-        asking = asyncio.create_task(pool.fetch(f"SELECT {number}"))
-        for _ in range(number % 12):
-            await asyncio.sleep(0)
+    await pool.fetch("SELECT 1")
+    for number in range(40):
+        asking = asyncio.create_task(pool.fetch(f"SELECT {number} WHERE {takes_long_to_prepare}"))
+        await asyncio.sleep(number * 0.000_3)
         asking.cancel()
         await asyncio.wait([asking])
         await until(lambda: pool.lent == 0)
