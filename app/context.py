@@ -135,9 +135,12 @@ class Context:
         filters: frozenset[str] = frozenset(),
         order: tuple[str, ...] = (),
         count: Statement | None = None,
+        counted: frozenset[str] | None = None,
         **values: Any,
     ) -> tuple[Sequence[Row], int | None]:
         """The rows of `statement` as `fetch` gives them, and the `items_found` of `count` if one is given.
+
+        The count has the filters `counted`, those of the rows if these are None.
 
         What hangs on the rows comes with them by one statement, and loaders have it from then on. Without a tree
         nothing is known of what hangs on them, and only they are read; so they are within a transaction. Raises
@@ -147,7 +150,9 @@ class Context:
         if tree is None or self.writing is not None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         known, compositions = {**values, **visibility.keys}, self.db.compositions
-        composition = await tree.compose(statement, visibility.reach, compositions, filters, order, count, known)
+        composition = await tree.compose(
+            statement, visibility.reach, compositions, filters, order, count, known, counted=counted
+        )
         if composition is None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         row = await self.db.fetch_fused(composition.fused, composition.values(known))

@@ -101,8 +101,10 @@ class Tree:
         count: Statement | None,
         values: Mapping[str, Any],
         *further: str,
+        counted: frozenset[str] | None = None,
     ) -> "Composition | None":
-        """The statement whose rows this tree describes, with all that hangs on them. `count` has the same filters.
+        """The statement whose rows this tree describes, with all that hangs on them. `count` has filters of its own if
+        `counted` are given, and else the same.
 
         `values` are the parameters of `statement`, which `Statement.prepare` makes its text for. `further` columns of
         its rows are always wanted.
@@ -110,7 +112,7 @@ class Tree:
         None where the rows hold an array, which no array of columns can hold.
         """
         root = statement.prepare(reach, filters, order, values)
-        choice = (statement, root, reach, filters, count)
+        choice = (statement, root, reach, filters if counted is None else counted, count)
         composition: Composition | None = compositions.cache.get((self, *choice))
         if composition is not None:
             return composition
@@ -155,7 +157,7 @@ class Tree:
         if not await composer.add_root(statement, root, self, *further):
             return None
         if count is not None:
-            composer.parts.append(Part(count.prepare(reach, filters), ("items_found",)))
+            await composer.add_count(count, filters)
         # Requests that came at the same time have been composing it, too; what they share begins with one composition.
         composition = cache.get(key)
         if composition is None:
@@ -273,9 +275,18 @@ class Bundle(Rows, Joined):
         return self
 
     @property
+    def counted(self) -> Mapping[str, Any] | None:
+        """The row of the count; None where there is none."""
+        if not self._composition.counts:
+            return None
+        columns = self._composition.fused.parts[-1].columns
+        return {name: values[0] for name, values in zip(columns, self.row[-len(columns) :], strict=True)}
+
+    @property
     def items_found(self) -> int | None:
         """How many rows there are in all; None where they were not counted."""
-        return self.row[-1][0] if self._composition.counts else None
+        counted = self.counted
+        return None if counted is None else counted["items_found"]
 
     def hanging(self) -> Iterator[tuple[Batch, Sequence[Any], Rows, frozenset[str] | None]]:
         """What came by each relation: its batch, the keys of all parents, all their rows, and the columns of these."""
@@ -299,6 +310,9 @@ class Member(Joined):
     def __getitem__(self, name: str) -> Any:
         return self.bundle.column(name)[self.place]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.bundle.held
+
 
 class _Composer:
     def __init__(self, reach: Reach, columns_of: ColumnsOf) -> None:
@@ -321,10 +335,14 @@ class _Composer:
         await self._add_branches(tree, 0)
         return True
 
+    async def add_count(self, count: Statement, filters: frozenset[str]) -> None:
+        prepared = count.prepare(self._reach, filters)
+        self.parts.append(Part(prepared, tuple(await self._columns_of(count, prepared))))
+
     async def _add_branches(self, tree: Tree, parent: int) -> None:
         for relation, below in tree.branches:
             batch = relation.batch
-            prepared = batch.statement.prepare(self._reach)
+            prepared = batch.statement.prepare(self._reach, batch.filters, batch.order)
             types = await self._types(batch.statement, prepared, below, batch.column)
             if types is None or len(self.parts) >= _MOST_PARTS:
                 continue

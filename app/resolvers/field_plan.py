@@ -1,8 +1,9 @@
 """What fields of objects are: columns, rows of a loader, or computed; and what a root field can learn of them first."""
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from inspect import isawaitable
 from typing import Any
 
@@ -29,6 +30,9 @@ from loaders.rows import column_of
 from loaders.tree import Relation, Tree
 
 Resolver = Callable[..., Any]
+
+# Of each field: by so many choices of pages below it are trees kept. Another one is made anew.
+_MOST_TREES = 16
 
 
 class PlannedType(ObjectType):
@@ -88,10 +92,10 @@ def relation(batch: Batch, key: str, access: Access) -> RelationPlan:
     def bulk(rows: Sequence[Row], info: PlannedInfo) -> Any:
         if access.withholds(info.context):
             return [[] for _ in rows]
-        return info.context.load_all(batch, column_of(rows, key), _tree_below(info.ahead).wanted)
+        return info.context.load_all(batch, column_of(rows, key), columns_below(info.ahead))
 
     def available(rows: Sequence[Row], context: Context, field: Field) -> Any:
-        return context.at_hand(batch, column_of(rows, key), _tree_below(field).wanted)
+        return context.at_hand(batch, column_of(rows, key), columns_below(field))
 
     return RelationPlan(
         resolve=resolve,
@@ -202,22 +206,95 @@ def same_row(row: Any, *_: Any) -> Any:
 SAME_ROW = SameRowPlan(resolve=same_row, bulk=same_row, available=same_row)
 
 
-def ahead(info: Info, *path: str) -> Tree | None:
-    """The rows that are selected below this field, or below the fields of this path under it.
+@dataclass(frozen=True)
+class Needed:
+    """What a page needs of the rows that hang on its parent: those of `batch`, for `fields` and further `columns`."""
+
+    batch: Batch
+    fields: Sequence[Field] = ()
+    columns: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PagePlan(FieldPlan):
+    """The value is a page of the rows that hang on the parent's column `key`, as the field's arguments choose them.
+
+    `page(context, **arguments)` says which page it is; None, or anything raised, is for one that is not read ahead.
+    `needed(field, page)` is what its field needs to be read for it.
+    """
+
+    key: str
+    page: Callable[..., Hashable]
+    needed: Callable[[Field, Any], Iterable[Needed]]
+
+
+def ahead(info: Info, *path: str, columns: frozenset[str] = frozenset()) -> Tree | None:
+    """The rows that are selected below this field, or below the fields of this path under it, with further `columns`.
 
     None where graphql-core executes the operation: it does not look ahead.
     """
-    return _tree_below(info.ahead, *path) if isinstance(info, PlannedInfo) else None
+    return _tree_below(info.ahead, path, columns, info) if isinstance(info, PlannedInfo) else None
 
 
-def _tree_below(field: Field, *path: str) -> Tree:
-    tree: Tree | None = field.memory.get(path)
+def columns_below(field: Field, *path: str) -> frozenset[str] | None:
+    """The columns of rows that are selected below a field, or below the fields of this path under it; None for all."""
+    return _tree_below(field, path, frozenset(), None).wanted
+
+
+def _tree_below(field: Field, path: tuple[str, ...], columns: frozenset[str], info: PlannedInfo | None) -> Tree:
+    """Without `info` no pages are read ahead; the columns of the rows are the same."""
+    below: _Below | None = field.memory.get((path, columns))
+    if below is None:
+        fields = list(below_path(field, path))
+        below = field.memory[path, columns] = _Below(path, fields, tuple(_paged(fields)))
+    pages = () if info is None else tuple(_page(each, info) for each in below.paged)
+    tree = below.trees.get(pages)
     if tree is None:
-        fields: Sequence[Field] = field.below
-        for name in path:
-            fields = [below for each in fields if each.name == name for below in each.below]
-        tree = field.memory[path] = _tree(fields)
+        if len(below.trees) >= _MOST_TREES:
+            below.trees.clear()
+        chosen = dict(zip(below.paged, pages, strict=True)) if pages else {}
+        tree = below.trees[pages] = _tree(below.fields, chosen, columns)
     return tree
+
+
+@dataclass
+class _Below:
+    """The fields of a path below one, those of them at any depth that are `paged`, and trees by the pages of these."""
+
+    path: tuple[str, ...]
+    fields: Sequence[Field]
+    paged: Sequence[Field]
+    trees: dict[Hashable, Tree] = dataclass_field(default_factory=dict)
+
+
+def path_of(field: Field, tree: Tree) -> tuple[str, ...] | None:
+    """The path below the field by which `ahead` gave the tree."""
+    known = (below for below in field.memory.values() if isinstance(below, _Below))
+    return next((below.path for below in known if tree in below.trees.values()), None)
+
+
+def below_path(field: Field, path: Iterable[str]) -> Iterable[Field]:
+    """The fields that are selected below the fields of this path under one."""
+    fields: Iterable[Field] = field.below
+    for name in path:
+        fields = [below for each in fields if each.name == name for below in each.below]
+    return fields
+
+
+def _paged(fields: Iterable[Field]) -> Iterator[Field]:
+    """Those of which the value is a page, at any depth."""
+    for field in fields:
+        if isinstance(field.plan, PagePlan):
+            yield field
+        yield from _paged(field.below)
+
+
+def _page(field: Field, info: PlannedInfo) -> Hashable:
+    assert isinstance(field.plan, PagePlan)  # noqa: S101  it is one of `_paged`
+    try:
+        return field.plan.page(info.context, **field.arguments(info.variable_values))
+    except Exception:  # its resolver will say what is wrong
+        return None
 
 
 def selects(info: Info, *names: str) -> bool:
@@ -225,8 +302,8 @@ def selects(info: Info, *names: str) -> bool:
     return isinstance(info, PlannedInfo) and any(field.name in names for field in info.ahead.below)
 
 
-def _tree(fields: Iterable[Field], further: Iterable[str] = ()) -> Tree:
-    """What the fields read of rows of which `further` columns are read, too."""
+def _tree(fields: Iterable[Field], pages: Mapping[Field, Hashable], further: Iterable[str] = ()) -> Tree:
+    """What the fields read of rows of which `further` columns are read, too. `pages` are those that are read ahead."""
     columns = set(further)
     is_known = True
     below: dict[Relation, tuple[list[Field], set[str]]] = {}
@@ -240,6 +317,13 @@ def _tree(fields: Iterable[Field], further: Iterable[str] = ()) -> Tree:
             waiting.extend(field.below)
         elif isinstance(plan, ColumnPlan):
             columns.add(plan.column)
+        elif isinstance(plan, PagePlan):
+            columns.add(plan.key)
+            page = pages.get(field)
+            for needed in () if page is None else plan.needed(field, page):
+                selected, read = below.setdefault(Relation(needed.batch, plan.key), ([], set()))
+                selected.extend(needed.fields)
+                read.update(needed.columns)
         elif isinstance(plan, RelationPlan):
             if plan.related.cached is not None:
                 columns.add(plan.related.key)
@@ -255,5 +339,5 @@ def _tree(fields: Iterable[Field], further: Iterable[str] = ()) -> Tree:
                 below.setdefault(plan.related.relation, ([], set()))[1].update(plan.related_columns)
         else:
             is_known = False
-    branches = tuple((related, _tree(selected, read)) for related, (selected, read) in below.items())
+    branches = tuple((related, _tree(selected, pages, read)) for related, (selected, read) in below.items())
     return Tree(frozenset(columns) if is_known else None, branches)
