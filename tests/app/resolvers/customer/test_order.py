@@ -287,6 +287,28 @@ async def test_what_hangs_on_a_row_comes_with_it(
     assert await _cost_of(graphql, db, document) - nothing == statements
 
 
+async def test_pages_of_all_sizes_and_pairs_of_them_come_with_their_orders(graphql: GraphQL, db: Database) -> None:
+    """More of them than a plan keeps trees for; one that cannot be is refused, and its neighbour comes all the same."""
+    document = """
+      query($items: Int, $addresses: Int) {
+        customerOrders {
+          edges { node { items(first: $items) { edges { node { _id } } } addresses(last: $addresses) { totalCount } } }
+        }
+      }
+    """
+    nothing = await _cost_of(graphql, db, "{ customerOrders { __typename } }")
+    for size in range(1, 20):
+        assert await _cost_of(graphql, db, document, items=size, addresses=101 - size) - nothing == 1
+
+    before = db.statements
+    answer = await graphql(document, {"items": 0, "addresses": 1}, viewer="john")
+    assert db.statements - before - nothing == 1
+    nodes = [edge["node"] for edge in answer["data"]["customerOrders"]["edges"]]
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"invalid-pagination"}
+    assert len(answer["errors"]) == len(nodes) == 4
+    assert all(node["items"] is None and node["addresses"]["totalCount"] for node in nodes)
+
+
 async def test_a_page_that_begins_at_a_cursor_costs_what_the_first_does(graphql: GraphQL, db: Database) -> None:
     document = f"""
       query($after: String, $before: String) {{
