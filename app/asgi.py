@@ -90,7 +90,7 @@ class Waybill:
         self.db = app.state.db = await until_reachable(lambda: Database.connect(self.settings, self.cache))
         await self.db.events.start()
         passwords = Passwords()
-        self.lookups = Lookups(self.db.fetch_fused)
+        self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         health.watch(self.telemetry, self.db, self.engine)
         try:

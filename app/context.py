@@ -17,8 +17,8 @@ from app.postgres.database import Database
 from app.postgres.events import Tables, Watched
 from app.postgres.lookups import Lookups
 from app.postgres.transaction import IdempotencyKey, Transaction
-from loaders.batch import Batch, Columns, Coming, Loaders, Row
-from loaders.tree import Bundle, Tree
+from loaders.batch import Batch, Loaders, Pending, Projection, Row
+from loaders.selection import ResultSet, RowSelection
 from sql import Statement
 
 
@@ -57,13 +57,13 @@ class Context:
         self._idempotency_key = idempotency_key
         self.writing: Transaction | None = None
         self._transaction: Transaction | None = None
-        self._coming: Coming = []
+        self._pending: Pending = []
 
     @cached_property
     def _loaders(self) -> Loaders:
-        """Made when first asked: many requests find all they need in one bundle."""
+        """Made when first asked: many requests find all they need in one result set."""
         # Loaders that held their context would make a circle of every request, for the garbage collector to find.
-        return Loaders(partial(Context.fetch, proxy(self)), partial(Context._kept, proxy(self)), self._coming)
+        return Loaders(partial(Context.fetch, proxy(self)), partial(Context._cache_of, proxy(self)), self._pending)
 
     @property
     def viewer(self) -> Viewer:
@@ -127,10 +127,10 @@ class Context:
         if self._idempotency_key is not None:
             await self.writing.claim(self._idempotency_key, viewer.visibility, viewer.permissions)
 
-    async def fetch_tree(
+    async def fetch_joined(
         self,
         statement: Statement,
-        tree: Tree | None,
+        selection: RowSelection | None,
         *,
         filters: frozenset[str] = frozenset(),
         order: tuple[str, ...] = (),
@@ -142,43 +142,43 @@ class Context:
 
         The count has the filters `counted`, those of the rows if these are None.
 
-        What hangs on the rows comes with them by one statement, and loaders have it from then on. Without a tree
+        What hangs on the rows comes with them by one statement, and loaders have it from then on. Without a selection
         nothing is known of what hangs on them, and only they are read; so they are within a transaction. Raises
         `NotAuthenticated`.
         """
         visibility = self.viewer.visibility
-        if tree is None or self.writing is not None:
+        if selection is None or self.writing is not None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
-        known, compositions = {**values, **visibility.keys}, self.db.compositions
-        composition = await tree.compose(
-            statement, visibility.reach, compositions, filters, order, count, known, counted=counted
+        known, queries = {**values, **visibility.keys}, self.db.queries
+        query = await selection.combine(
+            statement, visibility.reach, queries, filters, order, count, known, counted=counted
         )
-        if composition is None:
+        if query is None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
-        row = await self.db.fetch_fused(composition.fused, composition.values(known))
-        bundle = Bundle(composition, row)
-        self._coming.append(bundle.hanging)
-        return bundle, bundle.items_found
+        row = await self.db.fetch_combined(query.combined, query.values(known))
+        result = ResultSet(query, row)
+        self._pending.append(result.joined)
+        return result, result.items_found
 
-    async def fetch_one(self, batch: Batch, tree: Tree | None, key: Any) -> Row | None:
-        """The row of `key` that the viewer may see, with all that hangs on it; see `fetch_tree` and `Lookups`.
+    async def fetch_one(self, batch: Batch, selection: RowSelection | None, key: Any) -> Row | None:
+        """The row of `key` that the viewer may see, with all that hangs on it; see `fetch_joined` and `Lookups`.
 
         `key` is as the column of `batch` has it. Raises `NotAuthenticated`.
         """
         viewer, statement = self.viewer, batch.statement
-        if tree is not None and self.writing is None:
-            reach, compositions, known = viewer.visibility.reach, self.db.compositions, viewer.visibility.keys
-            composition = await tree.compose(statement, reach, compositions, frozenset(), (), None, known, batch.column)
-            if composition is not None:
-                member = await self._lookups.get(composition, batch, key, viewer.visibility, viewer.permissions)
-                if member is not None:
-                    self._coming.append(member.bundle.hanging)
-                return member
+        if selection is not None and self.writing is None:
+            reach, queries, known = viewer.visibility.reach, self.db.queries, viewer.visibility.keys
+            query = await selection.combine(statement, reach, queries, frozenset(), (), None, known, batch.column)
+            if query is not None:
+                view = await self._lookups.get(query, batch, key, viewer.visibility, viewer.permissions)
+                if view is not None:
+                    self._pending.append(view.result.joined)
+                return view
         rows = await self.fetch(statement, **{batch.parameter: [key]}, **batch.values)
         return rows[0] if rows else None
 
-    def _kept(self, batch: Batch) -> Watched[Any, Any] | None:
-        """A transaction sees what it writes, so it keeps nothing and takes nothing that is kept."""
+    def _cache_of(self, batch: Batch) -> Watched[Any, Any] | None:
+        """A transaction sees what it writes, so it caches nothing and takes nothing that is cached."""
         if self.writing is not None:
             return None
         return self.db.watched(_tables_of(batch), self.viewer.visibility.channels if batch.by_channel else None)
@@ -200,18 +200,18 @@ class Context:
             self.writing.shown.permissions.add(permission)
         return True
 
-    def held(self, batch: Batch) -> Callable[[Any], Any] | None:
-        """What gives the value of a key that is kept now, or None for another; None where nothing is kept."""
-        kept = self._kept(batch)
-        return None if kept is None else kept.held
+    def cached(self, batch: Batch) -> Callable[[Any], Any] | None:
+        """What gives the cached value of a key, or None for another; None where nothing is cached."""
+        cache = self._cache_of(batch)
+        return None if cache is None else cache.held
 
-    def at_hand(self, batch: Batch, keys: Sequence[Any], wanted: Columns = None) -> Any:
-        """The rows of many keys where nothing has to be fetched for them, else None; see `Loaders.at_hand`."""
-        return self._loaders.at_hand(batch, keys, wanted)
+    def available(self, batch: Batch, keys: Sequence[Any], projection: Projection = None) -> Any:
+        """The rows of many keys where nothing has to be fetched for them, else None; see `Loaders.available`."""
+        return self._loaders.available(batch, keys, projection)
 
-    def load_all(self, batch: Batch, keys: Sequence[Any], wanted: Columns = None) -> Any:
+    def load_all(self, batch: Batch, keys: Sequence[Any], projection: Projection = None) -> Any:
         """The rows of many keys, or an awaitable of them; see `Loaders.load_all`."""
-        return self._loaders.load_all(batch, keys, wanted)
+        return self._loaders.load_all(batch, keys, projection)
 
 
 @cache

@@ -26,7 +26,7 @@ from app.execution.run import Run
 from app.resolvers.field_plan import PagePlan, path_of
 from app.settings import Limits
 from loaders.batch import Batch
-from loaders.tree import Composition, Compositions, Tree
+from loaders.selection import CombinedQueries, CombinedQuery, RowSelection
 from sql import Prepared, Statement, Visibility
 from sql.describe import columns
 from sql.visibility import Reach
@@ -52,11 +52,11 @@ class _Noted(Exception):
 
 @dataclass
 class _Statement:
-    """`composition` is None where nothing is fetched along. `tree` is what the field selects of the rows."""
+    """`query` is None where nothing is fetched along. `selection` is what the field selects of the rows."""
 
     text: str
-    composition: Composition | None = None
-    tree: Tree | None = None
+    query: CombinedQuery | None = None
+    selection: RowSelection | None = None
 
 
 @dataclass
@@ -71,8 +71,8 @@ class _Root:
     @property
     def targets(self) -> Sequence[Field]:
         """The fields whose objects are made of the statement's rows: this one, or some below it."""
-        tree = None if self.statement is None else self.statement.tree
-        path = None if tree is None else path_of(self.root, tree)
+        selection = None if self.statement is None else self.statement.selection
+        path = None if selection is None else path_of(self.root, selection)
         if path is None:
             return ()
         found: Sequence[Field] = [self.root]
@@ -130,10 +130,10 @@ class _Sketch(Context):
         filters, order = values.pop("filters", frozenset()), values.pop("order", ())
         self._note(_Statement(self._prepared(statement, filters, order, values).text))
 
-    async def fetch_tree(
+    async def fetch_joined(
         self,
         statement: Statement,
-        tree: Tree | None,
+        selection: RowSelection | None,
         *,
         filters: frozenset[str] = frozenset(),
         order: tuple[str, ...] = (),
@@ -141,11 +141,11 @@ class _Sketch(Context):
         counted: frozenset[str] | None = None,
         **values: Any,
     ) -> Any:
-        await self._compose(statement, tree, filters, order, count, values, counted=counted)
+        await self._combine(statement, selection, filters, order, count, values, counted=counted)
 
-    async def fetch_one(self, batch: Batch, tree: Tree | None, key: Any) -> Any:
+    async def fetch_one(self, batch: Batch, selection: RowSelection | None, key: Any) -> Any:
         values = {batch.parameter: [key], **batch.values}
-        await self._compose(batch.statement, tree, frozenset(), (), None, values, batch.column)
+        await self._combine(batch.statement, selection, frozenset(), (), None, values, batch.column)
 
     async def write(self, permission: str, tables: frozenset[str] = frozenset()) -> None:
         raise _Noted
@@ -153,10 +153,10 @@ class _Sketch(Context):
     def load(self, batch: Batch, key: Any) -> Any:
         self._note(_Statement(self._prepared(batch.statement, frozenset(), (), batch.values).text))
 
-    async def _compose(
+    async def _combine(
         self,
         statement: Statement,
-        tree: Tree | None,
+        selection: RowSelection | None,
         filters: frozenset[str],
         order: tuple[str, ...],
         count: Statement | None,
@@ -166,15 +166,15 @@ class _Sketch(Context):
     ) -> None:
         visibility = self.viewer.visibility
         known = {**values, **visibility.keys}
-        composition = None
-        if tree is not None:
-            tree.is_first_use()  # so that the statement is the one by which the document runs from now on
-            compositions = Compositions(_columns_of, Cache())
-            composition = await tree.compose(
-                statement, visibility.reach, compositions, filters, order, count, known, *further, counted=counted
+        query = None
+        if selection is not None:
+            selection.is_first_use()  # so that the statement is the one by which the document runs from now on
+            queries = CombinedQueries(_columns_of, Cache())
+            query = await selection.combine(
+                statement, visibility.reach, queries, filters, order, count, known, *further, counted=counted
             )
-        text = composition.fused.text if composition else self._prepared(statement, filters, order, values).text
-        self._note(_Statement(text, composition, tree))
+        text = query.combined.text if query else self._prepared(statement, filters, order, values).text
+        self._note(_Statement(text, query, selection))
 
     def _prepared(
         self, statement: Statement, filters: frozenset[str], order: tuple[str, ...], values: Mapping[str, Any]
@@ -205,10 +205,10 @@ async def _resolved(plan: Plan, root: Field, variables: VariableValues, reach: R
     except Exception as error:
         told.silence = f"it refuses its arguments: {error}"
     told.statement = sketch.statement
-    if told.statement is not None and told.statement.composition is not None:
+    if told.statement is not None and told.statement.query is not None:
         for target in told.targets:
             if target.generate is not None:
-                told.generated[id(target)] = target.generate(told.statement.composition.layout)
+                told.generated[id(target)] = target.generate(told.statement.query.shape)
     return told
 
 
@@ -233,7 +233,7 @@ def _statement_of(root: _Root) -> Iterator[str]:
     if statement is None:
         yield f"\n-- {root.root.key}: no statement, {root.silence}"
         return
-    parts = 1 if statement.composition is None else len(statement.composition.fused.parts)
+    parts = 1 if statement.query is None else len(statement.query.combined.parts)
     yield f"\n-- {root.root.key}: {'a statement' if parts == 1 else f'{parts} statements in one'}\n"
     yield statement.text
 

@@ -13,7 +13,7 @@ from loaders.rows import Lists, Row, Rows
 from sql import Statement
 
 # The names of columns; None for all that a statement gives.
-Columns = frozenset[str] | None
+Projection = frozenset[str] | None
 
 
 class Fetch(Protocol):
@@ -119,11 +119,11 @@ async def _fetch_nothing(statement: Statement, **values: Any) -> list[Row]:
     raise CancelledError
 
 
-class Gathered:
-    """Rows of a batch that came along with their parents, by key. `held` are their columns, None for all there are."""
+class Prefetched:
+    """Rows of a batch that came along with their parents, by key, with the columns of `projection`."""
 
-    def __init__(self, batch: Batch, parent_keys: Sequence[Any], rows: Rows, held: Columns) -> None:
-        self.held = held
+    def __init__(self, batch: Batch, parent_keys: Sequence[Any], rows: Rows, projection: Projection) -> None:
+        self.projection = projection
         self._batch = batch
         self._parent_keys = parent_keys
         self._rows = rows
@@ -162,11 +162,11 @@ class Gathered:
 
 
 # What is `Loaders.add`ed if rows are asked for at all: they seldom are, and reading what came costs.
-Coming = list[Callable[[], Iterable[tuple[Batch, Sequence[Any], Rows, Columns]]]]
+Pending = list[Callable[[], Iterable[tuple[Batch, Sequence[Any], Rows, Projection]]]]
 
 
-class Kept(Protocol):
-    """Values by key that are kept until their rows change."""
+class RowCache(Protocol):
+    """Values by key that are cached until their rows change."""
 
     def held(self, key: Any) -> Any | None: ...
     def get(self, key: Any, look_up: Callable[[], Awaitable[Any]]) -> Awaitable[Any]: ...
@@ -175,16 +175,18 @@ class Kept(Protocol):
 class Loaders:
     """The loaders of one request, made when first used. They share nothing with other requests: viewers differ.
 
-    `keep` gives the place where the values of a batch are kept, None where they are not. What is in `coming` by the
-    time rows are asked for is taken from it, and added.
+    `cache_of` gives the cache of a batch's values, None where they are not cached. What is in `pending` by the time
+    rows are asked for is taken from it, and added.
     """
 
-    def __init__(self, fetch: Fetch, keep: Callable[[Batch], Kept | None], coming: Coming | None = None) -> None:
+    def __init__(
+        self, fetch: Fetch, cache_of: Callable[[Batch], RowCache | None], pending: Pending | None = None
+    ) -> None:
         self._fetch = fetch
-        self._keep = keep
+        self._cache_of = cache_of
         self._loaders: dict[Batch, BatchLoader] = {}
-        self._gathered: dict[Batch, list[Gathered]] = {}
-        self._coming: Coming = [] if coming is None else coming
+        self._prefetched: dict[Batch, list[Prefetched]] = {}
+        self._pending: Pending = [] if pending is None else pending
         self._fetching: set[Task[Any] | None] = set()
 
     def cancel(self) -> None:
@@ -195,35 +197,35 @@ class Loaders:
             if task is not None:
                 task.cancel()
 
-    def add(self, batch: Batch, parent_keys: Sequence[Any], rows: Rows, held: Columns) -> None:
-        """Rows of the batch, all that these keys have, with the columns `held`; None for all there are."""
-        self._gathered.setdefault(batch, []).append(Gathered(batch, parent_keys, rows, held))
+    def add(self, batch: Batch, parent_keys: Sequence[Any], rows: Rows, projection: Projection) -> None:
+        """Rows of the batch, all that these keys have, with the columns of `projection`."""
+        self._prefetched.setdefault(batch, []).append(Prefetched(batch, parent_keys, rows, projection))
 
     def load(self, batch: Batch, key: Any) -> Awaitable[Any]:
         """The value of `key`: see `Batch`. Keys asked for before the event loop turns share one statement."""
-        kept = self._keep(batch) if batch.tables else None
-        return self._load(batch, key) if kept is None else kept.get(key, partial(self._load, batch, key))
+        cache = self._cache_of(batch) if batch.tables else None
+        return self._load(batch, key) if cache is None else cache.get(key, partial(self._load, batch, key))
 
-    def load_all(self, batch: Batch, keys: Sequence[Any], wanted: Columns = None) -> Any:
-        """The values of all keys, None for a key that is None: at once where they are at hand, else later.
+    def load_all(self, batch: Batch, keys: Sequence[Any], projection: Projection = None) -> Any:
+        """The values of all keys, None for a key that is None: at once where they are available, else later.
 
-        Rows have the columns `wanted` at least, all where that is None.
+        Rows have the columns of `projection` at least.
         """
-        values = self.at_hand(batch, keys, wanted)
+        values = self.available(batch, keys, projection)
         return self._load_each(batch, keys) if values is None else values
 
-    def at_hand(self, batch: Batch, keys: Sequence[Any], wanted: Columns = None) -> Any:
+    def available(self, batch: Batch, keys: Sequence[Any], projection: Projection = None) -> Any:
         """The values of all keys as `load_all` gives them; None where something must be fetched."""
-        kept = self._keep(batch) if batch.tables else None
-        if kept is not None:
-            held = [None if key is None else kept.held(key) for key in keys]
-            return None if any(map(_is_missing, held, keys)) else held
-        while self._coming:
-            for came in self._coming.pop()():
+        cache = self._cache_of(batch) if batch.tables else None
+        if cache is not None:
+            cached = [None if key is None else cache.held(key) for key in keys]
+            return None if any(map(_is_missing, cached, keys)) else cached
+        while self._pending:
+            for came in self._pending.pop()():
                 self.add(*came)
-        for gathered in self._gathered.get(batch, ()):
-            # Another part of the document may have wanted fewer columns of the same rows.
-            values = gathered.of(keys) if _holds(gathered.held, wanted) else None
+        for prefetched in self._prefetched.get(batch, ()):
+            # Another part of the document may have selected fewer columns of the same rows.
+            values = prefetched.of(keys) if _covers(prefetched.projection, projection) else None
             if values is not None:
                 return values
         return None
@@ -239,8 +241,8 @@ class Loaders:
         return [None if key is None else next(values) for key in keys]
 
 
-def _holds(held: Columns, wanted: Columns) -> bool:
-    return held is None or (wanted is not None and wanted <= held)
+def _covers(fetched: Projection, projection: Projection) -> bool:
+    return fetched is None or (projection is not None and projection <= fetched)
 
 
 def _is_missing(value: Any, key: Any) -> bool:

@@ -29,19 +29,19 @@ class Rows(Sequence[Row]):
 
     def columns(self, names: Sequence[str]) -> list[Sequence[Any]]:
         """Raises KeyError for a column that the statement did not give."""
-        own = self._held()
-        held = [own[name] for name in names]
+        own = self._by_name()
+        known = [own[name] for name in names]
         if self._chosen is None:
-            return held
+            return known
         if self._length > 1:
-            return list(map(itemgetter(*self._chosen), held))
-        return [[values[place] for place in self._chosen] for values in held]
+            return list(map(itemgetter(*self._chosen), known))
+        return [[values[place] for place in self._chosen] for values in known]
 
     def take(self, places: Sequence[int]) -> "Rows":
         """The rows at these places, in this order."""
         if self._chosen is not None:
             places = [self._chosen[place] for place in places]
-        return Rows(self._held(), len(places), places)
+        return Rows(self._by_name(), len(places), places)
 
     def __len__(self) -> int:
         return self._length
@@ -57,31 +57,31 @@ class Rows(Sequence[Row]):
         return iter(self._made())
 
     @property
-    def held(self) -> Mapping[str, Sequence[Any]]:
-        """The columns that these rows were chosen of."""
-        return self._held()
+    def chosen_of(self) -> Mapping[str, Sequence[Any]]:
+        """The columns, by name, that these rows were chosen of."""
+        return self._by_name()
 
     @property
     def places(self) -> Sequence[int]:
-        """Where these rows stand in the columns that are held."""
+        """Where these rows stand in the columns that they were chosen of."""
         return range(self._length) if self._chosen is None else self._chosen
 
     def _made(self) -> list[Row]:
         if self._rows is None:
-            names = tuple(self._held())
+            names = tuple(self._by_name())
             self._rows = [dict(zip(names, values, strict=True)) for values in zip(*self.columns(names), strict=True)]
         return self._rows
 
-    def _held(self) -> Mapping[str, Sequence[Any]]:
+    def _by_name(self) -> Mapping[str, Sequence[Any]]:
         return self._columns
 
 
 class Joined:
-    """A value that came with all that hangs on it, which `bundle` has: its row at `place`, or all of its rows."""
+    """A value that came with all that hangs on it, which `result` has: its row at `place`, or all of its rows."""
 
     __slots__ = ()
 
-    bundle: Any
+    result: Any
     place: int
 
 
@@ -109,8 +109,8 @@ def end_to_end(parts: Sequence[Sequence[Row]]) -> Rows | None:
     places: list[int] = []
     columns: Mapping[str, Sequence[Any]] | None = None
     for part in parts:
-        if not isinstance(part, Rows) or part.held is not (part.held if columns is None else columns):
+        if not isinstance(part, Rows) or part.chosen_of is not (part.chosen_of if columns is None else columns):
             return None
-        columns = part.held
+        columns = part.chosen_of
         places += part.places
     return None if columns is None else Rows(columns, len(places), places)

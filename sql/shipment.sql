@@ -128,6 +128,7 @@ ORDER BY s.id, s.channel_id
 FOR NO KEY UPDATE OF s;
 
 -- A shipment with all that it begins with. `taken` are the places of the codes that their carriers have in use already.
+-- Codes of one shipment come in the order of their creation, so each is given a moment of its own, none of them to come.
 -- name: create
 -- feeds: Shipment
 WITH shipment AS (
@@ -146,8 +147,9 @@ WITH shipment AS (
   SELECT w.code, w.carrier_id, w.place::int
   FROM unnest(:codes::text[], :carrier_ids::int[]) WITH ORDINALITY AS w (code, carrier_id, place)
 ), codes AS (
-  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code)
-  SELECT s.id, s.order_id, s.channel_id, w.carrier_id, w.code
+  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, created_at)
+  SELECT s.id, s.order_id, s.channel_id, w.carrier_id, w.code,
+    s.created_at - (cardinality(:codes) - w.place) * interval '1 microsecond'
   FROM shipment s
   CROSS JOIN wanted w
   ON CONFLICT ON CONSTRAINT track_and_traces_code_unique DO NOTHING

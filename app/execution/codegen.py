@@ -323,13 +323,13 @@ def _cached_columns(cached_in: Cached, columns: Sequence[str]) -> Callable[[Valu
 def _cached_objects(field: Field, cached_in: Cached, complete: Synchronous) -> Callable[[Values, Execution], Values]:
     """Completes cached values, given their keys; as long as one is the same, so is what was made of it."""
     is_of_row_alone = all(below.constant or (below.check and below.column) for below in field.below)
-    lasting: dict[Any, tuple[Any, Any]] = {}
+    known_objects: dict[Any, tuple[Any, Any]] = {}
 
     def objects(keys: Values, run: Execution) -> Values:
         cached = cached_in(run.context)
         if cached is None:
             raise BailOut
-        made = lasting if is_of_row_alone else {}
+        made = known_objects if is_of_row_alone else {}
         found = []
         for key in keys:
             value = None if key is None else cached(key)

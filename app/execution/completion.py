@@ -32,7 +32,7 @@ from graphql.pyutils import Path, is_iterable
 from graphql.type.scalars import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
 
 from app.execution.field_plan import scalar_plan_of
-from app.execution.plan import BailOut, Check, Complete, Field, Layers, Promise, Spots, Values
+from app.execution.plan import BailOut, Check, Complete, Field, Layers, Paths, Promise, Values
 from loaders.rows import Lists, Rows
 
 _NONE = type(None)
@@ -57,7 +57,7 @@ def completer(type_: GraphQLOutputType) -> Complete:
 
 @lru_cache(maxsize=1024)
 def _leaf(check: Check) -> Complete:
-    return lambda _run, _of, values, _spots: check(values)
+    return lambda _run, _of, values, _paths: check(values)
 
 
 def check_plain(values: Sequence[Any]) -> None:
@@ -68,10 +68,10 @@ def check_plain(values: Sequence[Any]) -> None:
 
 
 def _non_null(complete: Complete) -> Complete:
-    def complete_non_null(run: Layers, of: Field, values: Any, spots: Spots) -> Values | Promise:
+    def complete_non_null(run: Layers, of: Field, values: Any, paths: Paths) -> Values | Promise:
         if has_holes(values):
             raise BailOut
-        return complete(run, of, values, spots)
+        return complete(run, of, values, paths)
 
     return complete_non_null
 
@@ -230,7 +230,7 @@ def _bulk(bulk: Check, required: bool, each: Check) -> Check:
 
 
 def _list(complete: Complete) -> Complete:
-    def complete_list(run: Layers, of: Field, values: Any, spots: Spots) -> Values | Promise:
+    def complete_list(run: Layers, of: Field, values: Any, paths: Paths) -> Values | Promise:
         items: Sequence[Any]
         lengths: Sequence[int | None]
         if isinstance(values, Lists):
@@ -240,11 +240,11 @@ def _list(complete: Complete) -> Complete:
         if not items:
             return [None if length is None else [] for length in lengths]
 
-        def item_spots() -> list[Path]:
-            pairs = zip(spots(), lengths, strict=True)
-            return [Path(spot, place, None) for spot, length in pairs if length for place in range(length)]
+        def item_paths() -> list[Path]:
+            pairs = zip(paths(), lengths, strict=True)
+            return [Path(path, place, None) for path, length in pairs if length for place in range(length)]
 
-        completed = complete(run, of, items, item_spots)
+        completed = complete(run, of, items, item_paths)
         if callable(completed):
             promise = completed
             return lambda: regroup(promise(), lengths)
@@ -289,23 +289,23 @@ def _object(type_: GraphQLObjectType) -> Complete:
     if type_.is_type_of is not None:
         return _left_to_graphql_core
 
-    def complete_object(run: Layers, of: Field, values: Any, spots: Spots) -> Values | Promise:
+    def complete_object(run: Layers, of: Field, values: Any, paths: Paths) -> Values | Promise:
         if not has_holes(values):
-            return run.add(of, type_, values, spots)
+            return run.add(of, type_, values, paths)
         sources = [value for value in values if not is_nothing(value)]
         if not sources:
             return [None] * len(values)
 
-        def source_spots() -> list[Path]:
-            return [spot for spot, value in zip(spots(), values, strict=True) if not is_nothing(value)]
+        def source_paths() -> list[Path]:
+            return [path for path, value in zip(paths(), values, strict=True) if not is_nothing(value)]
 
-        promise = run.add(of, type_, sources, source_spots)
+        promise = run.add(of, type_, sources, source_paths)
         return lambda: fill(values, promise())
 
     return complete_object
 
 
-def _left_to_graphql_core(run: Layers, of: Field, values: Any, spots: Spots) -> Values | Promise:
+def _left_to_graphql_core(run: Layers, of: Field, values: Any, paths: Paths) -> Values | Promise:
     """A type with `is_type_of` wants to be asked about each value, perhaps asynchronously."""
     raise BailOut
 
@@ -321,7 +321,7 @@ def fill(values: Sequence[Any], objects: Values) -> list[Any]:
 
 
 def _abstract(type_: Any) -> Complete:
-    def complete_abstract(run: Layers, of: Field, values: Any, spots: Spots) -> Values | Promise:
+    def complete_abstract(run: Layers, of: Field, values: Any, paths: Paths) -> Values | Promise:
         places: dict[str, list[int]] = {}
         types: dict[str, GraphQLObjectType] = {}
         for place, value in enumerate(values):
@@ -330,15 +330,15 @@ def _abstract(type_: Any) -> Complete:
                 types[runtime.name] = runtime
                 places.setdefault(runtime.name, []).append(place)
 
-        def spots_at(taken: list[int]) -> Spots:
+        def paths_at(taken: list[int]) -> Paths:
             def chosen() -> list[Path]:
-                all_spots = spots()
-                return [all_spots[place] for place in taken]
+                all_paths = paths()
+                return [all_paths[place] for place in taken]
 
             return chosen
 
         promises = {
-            name: run.add(of, types[name], [values[place] for place in taken], spots_at(taken))
+            name: run.add(of, types[name], [values[place] for place in taken], paths_at(taken))
             for name, taken in places.items()
         }
 

@@ -35,7 +35,7 @@ Values = Sequence[Any]
 # Completed values of which objects have yet to be made.
 Promise = Callable[[], Values]
 # Where in the answer the values stand. Paths are only made where somebody asks: for an error, or for `info.path`.
-Spots = Callable[[], list[Any]]
+Paths = Callable[[], list[Any]]
 # Completes values of a leaf type, null or not. Raises `BailOut`.
 Check = Callable[[Values], Values]
 # The arguments of a field, given the variables. Raises what graphql-core raises.
@@ -108,7 +108,7 @@ class Execution(Protocol):
 class Layers(Execution, Protocol):
     """The part of a run that completes level by level."""
 
-    def add(self, of: "Field", type_: GraphQLObjectType, sources: Sequence[Any], spots: Spots) -> Promise:
+    def add(self, of: "Field", type_: GraphQLObjectType, sources: Sequence[Any], paths: Paths) -> Promise:
         """Objects to be made of `sources`, of which none is None."""
 
     def type_of(self, of: "Field", type_: Any, value: Any) -> GraphQLObjectType:
@@ -137,7 +137,7 @@ Generate = Callable[[RowShape], Generated]
 class Complete(Protocol):
     """Completes the values of a field, with layers for objects. Raises `BailOut`."""
 
-    def __call__(self, run: Layers, of: "Field", values: Any, spots: Spots) -> Values | Promise: ...
+    def __call__(self, run: Layers, of: "Field", values: Any, paths: Paths) -> Values | Promise: ...
 
 
 # ------------------------------------------------------------------------------------------------ plans
@@ -145,7 +145,7 @@ class Complete(Protocol):
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Field:
-    """One key of the answer. Resolvers see it as `info.ahead`: what the caller selects below them.
+    """One key of the answer. Resolvers see it as `info.lookahead`: what the caller selects below them.
 
     `selections` holds what is selected of values of each object type. `check` completes a leaf, `complete` anything.
     `synchronous` is the short way from values to objects, by code that `generate` gives where rows came joined. Where

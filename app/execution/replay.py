@@ -29,8 +29,8 @@ class _Recorded(MiddlewareManager):
         self._found: dict[tuple[str | int, ...], tuple[Layer, int]] = {}
         for layer in layers:
             if layer.resolved:
-                for index, spot in enumerate(layer.spots()):
-                    self._found[tuple(spot.as_list()) if spot else ()] = (layer, index)
+                for index, path in enumerate(layer.paths()):
+                    self._found[tuple(path.as_list()) if path else ()] = (layer, index)
         self._all: dict[int, asyncio.Future[Any]] = {}
         self._taken: set[int] = set()
         self._given: list[Coroutine[Any, Any, Any]] = []

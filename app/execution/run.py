@@ -16,7 +16,7 @@ from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, is_awaitable
 
 from app.execution.completion import check_plain
-from app.execution.plan import BailOut, Field, Plan, Promise, Selection, Spots, Values
+from app.execution.plan import BailOut, Field, Paths, Plan, Promise, Selection, Values
 
 MISSING: Any = object()
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple})
@@ -32,9 +32,9 @@ class Failure:
 
 
 class Info(GraphQLResolveInfo[Any]):
-    """What resolvers get. `ahead` is the field with all that is selected below it; `path` is made when read."""
+    """What resolvers get. `lookahead` is the field with all that is selected below it; `path` is made when read."""
 
-    ahead: Field
+    lookahead: Field
     place: tuple["Layer", int] | None = None
 
     @cached_property
@@ -42,7 +42,7 @@ class Info(GraphQLResolveInfo[Any]):
         if self.place is None:  # a call for all objects at once is at no one path
             return None
         layer, index = self.place
-        return Path(layer.spots()[index], self.ahead.key, layer.selection.type.name)
+        return Path(layer.paths()[index], self.lookahead.key, layer.selection.type.name)
 
 
 class Layer:
@@ -54,12 +54,12 @@ class Layer:
     what became of it all.
     """
 
-    __slots__ = ("awaited", "columns", "objects", "resolved", "selection", "sources", "spots")
+    __slots__ = ("awaited", "columns", "objects", "paths", "resolved", "selection", "sources")
 
-    def __init__(self, selection: Selection, sources: Sequence[Any], spots: Spots) -> None:
+    def __init__(self, selection: Selection, sources: Sequence[Any], paths: Paths) -> None:
         self.selection = selection
         self.sources = sources
-        self.spots = spots
+        self.paths = paths
         self.resolved: dict[str, Any] = {}
         self.awaited: dict[str, set[int] | None] = {}
         self.columns: list[Any] = [None] * len(selection.fields)
@@ -109,7 +109,7 @@ class Run:
     @cached_property
     def layers(self) -> list[Layer]:
         """What was made so far, beginning with the root."""
-        return [Layer(self.plan.root, [self._root_value], _root_spots)]
+        return [Layer(self.plan.root, [self._root_value], _root_paths)]
 
     @property
     def tier(self) -> str:
@@ -153,7 +153,7 @@ class Run:
             return {field.key: field.synchronous(values, self)[0]}
         except BailOut:
             layer = self._begin(field, values)
-            layer.columns[0] = field.complete(self, field, values, partial(_spots_of, layer, field.key))
+            layer.columns[0] = field.complete(self, field, values, partial(_paths_of, layer, field.key))
         self.start()
         await self.finish()
         return self.answer()
@@ -179,8 +179,8 @@ class Run:
         except Exception:
             raise BailOut from None
 
-    def add(self, of: Field, type_: GraphQLObjectType, sources: Sequence[Any], spots: Spots) -> Promise:
-        layer = Layer(of.selections[type_.name], sources, spots)
+    def add(self, of: Field, type_: GraphQLObjectType, sources: Sequence[Any], paths: Paths) -> Promise:
+        layer = Layer(of.selections[type_.name], sources, paths)
         self.layers.append(layer)
         return layer.made
 
@@ -253,7 +253,7 @@ class Run:
     def info(self, field: Field, place: tuple[Layer, int] | None = None) -> Info:
         own = (field.name, field.nodes, field.definition.type, field.parent_type, None)
         info = tuple.__new__(Info, own + self._shared)
-        info.ahead = field
+        info.lookahead = field
         if place is not None:
             info.place = place
         return info
@@ -268,7 +268,7 @@ class Run:
                 pass
         if field.check is not None and isinstance(values, list):
             check_plain(values)
-        layer.columns[slot] = field.complete(self, field, values, partial(_spots_of, layer, field.key))
+        layer.columns[slot] = field.complete(self, field, values, partial(_paths_of, layer, field.key))
 
     # -------------------------------------------------------------------------------------------- waiting
 
@@ -337,9 +337,9 @@ def _holds_awaitable(values: list[Any]) -> bool:
     return found
 
 
-def _root_spots() -> list[Any]:
+def _root_paths() -> list[Any]:
     return [None]
 
 
-def _spots_of(layer: Layer, key: str) -> list[Path]:
-    return [Path(spot, key, layer.selection.type.name) for spot in layer.spots()]
+def _paths_of(layer: Layer, key: str) -> list[Path]:
+    return [Path(path, key, layer.selection.type.name) for path in layer.paths()]

@@ -37,7 +37,7 @@ def generated_first(field: Field, generate: Generate, complete: Synchronous | No
         value = values[0] if type(values) is list and len(values) == 1 else None
         if not isinstance(value, Joined):
             return complete(values, run)
-        result: ResultSet = value.bundle
+        result: ResultSet = value.result
         make = generate(result.shape).make
         if make is None:
             return complete(values, run)

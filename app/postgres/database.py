@@ -14,9 +14,9 @@ from app.postgres.connect import Connector
 from app.postgres.events import Events
 from app.postgres.pool import Pool
 from app.settings import Settings
-from loaders.tree import Compositions
+from loaders.selection import CombinedQueries
 from sql import Prepared, Statement, Visibility, load
-from sql.fuse import Fused
+from sql.combine import CombinedStatement
 
 SQL = load("server")
 
@@ -43,12 +43,12 @@ class Database:
         self.seconds = seconds
         self.statements = 0
         self.watched = events.watched  # the values made of some tables' rows, kept until the rows change
-        self.compositions = Compositions(self.columns_of, cache)
+        self.queries = CombinedQueries(self.columns_of, cache)
         self._columns: dict[Statement, Mapping[str, type]] = {}
 
     @classmethod
     async def connect(cls, settings: Settings, cache: Cache | None = None) -> Self:
-        """`cache` holds what is composed, one of its own where there is none.
+        """`cache` holds what is combined, one of its own where there is none.
 
         Raises OSError, what asyncpg raises, or `ServiceUnavailable` when the server cannot be reached.
         """
@@ -99,13 +99,13 @@ class Database:
             return rows
         return await (self.pool.fetch if statement.is_read else self.pool.fetch_once)(text, *arguments)
 
-    async def fetch_fused(self, fused: Fused, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
-        """The one row of several statements in one; see `sql.fuse`.
+    async def fetch_combined(self, combined: CombinedStatement, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
+        """The one row of several statements in one; see `sql.combine`.
 
         `values` are the parameters of each, those of the first with the viewer's keys (see `Visibility.keys`).
         """
         self.statements += 1
-        [row] = await self.pool.fetch(fused.text, *fused.arguments(values))
+        [row] = await self.pool.fetch(combined.text, *combined.arguments(values))
         return row
 
     async def begin(self, text: str, first: Statement, **values: Any) -> tuple[asyncpg.Connection, asyncpg.Record]:
@@ -116,7 +116,7 @@ class Database:
         return connection, row
 
     async def columns_of(self, statement: Statement, prepared: Prepared) -> Mapping[str, type]:
-        """The names and types of a statement's columns (see `loaders.tree.Column`); all its texts have the same."""
+        """The names and types of a statement's columns (see `Column`); all its texts have the same."""
         columns = self._columns.get(statement)
         if columns is None:
             columns = self._columns[statement] = await self.pool.run(partial(_describe, prepared.text))

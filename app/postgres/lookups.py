@@ -11,38 +11,38 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from loaders.batch import Batch
-from loaders.tree import Bundle, Composition, Member
+from loaders.selection import CombinedQuery, ResultSet, RowView
 from sql import Visibility
-from sql.fuse import Fused
+from sql.combine import CombinedStatement
 
 # PostgreSQL works on one statement at a time, and so many rows are enough for it to be worth its while.
 _MOST_KEYS = 50
 
 # What is fetched, the rows that may be seen of it, and what may be done with them.
-_Group = tuple[Composition, Visibility, frozenset[str]]
+_Group = tuple[CombinedQuery, Visibility, frozenset[str]]
 
-FetchFused = Callable[[Fused, Sequence[Mapping[str, Any]]], Awaitable[Any]]
+FetchCombined = Callable[[CombinedStatement, Sequence[Mapping[str, Any]]], Awaitable[Any]]
 
 
 class Lookups:
     """Those of one process. `fetch` runs a statement that is several in one."""
 
-    def __init__(self, fetch: FetchFused) -> None:
+    def __init__(self, fetch: FetchCombined) -> None:
         self._fetch = fetch
         self._gathering: dict[_Group, _Lookup] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def get(
-        self, composition: Composition, batch: Batch, key: Any, visibility: Visibility, permissions: frozenset[str]
-    ) -> Member | None:
-        """The row of `key` that may be seen, or None. `composition` is of the statement of `batch`."""
+        self, query: CombinedQuery, batch: Batch, key: Any, visibility: Visibility, permissions: frozenset[str]
+    ) -> RowView | None:
+        """The row of `key` that may be seen, or None. `query` is of the statement of `batch`."""
         loop = asyncio.get_running_loop()
-        group = composition, visibility, permissions
+        group = query, visibility, permissions
         lookup = self._gathering.get(group)
         if lookup is None:
-            lookup = self._gathering[group] = _Lookup(composition, batch, visibility)
+            lookup = self._gathering[group] = _Lookup(query, batch, visibility)
             loop.call_soon(self._send, group, lookup)
-        answer: asyncio.Future[Member | None] = loop.create_future()
+        answer: asyncio.Future[RowView | None] = loop.create_future()
         lookup.asked.append((key, answer))
         if len(lookup.asked) >= _MOST_KEYS:
             self._send(group, lookup)
@@ -66,13 +66,13 @@ class Lookups:
 class _Lookup:
     """One statement for those that `asked`: their keys, and where each waits for its row."""
 
-    __slots__ = ("asked", "batch", "composition", "left", "task", "visibility")
+    __slots__ = ("asked", "batch", "left", "query", "task", "visibility")
 
-    def __init__(self, composition: Composition, batch: Batch, visibility: Visibility) -> None:
-        self.composition = composition
+    def __init__(self, query: CombinedQuery, batch: Batch, visibility: Visibility) -> None:
+        self.query = query
         self.batch = batch
         self.visibility = visibility
-        self.asked: list[tuple[Any, asyncio.Future[Member | None]]] = []
+        self.asked: list[tuple[Any, asyncio.Future[RowView | None]]] = []
         self.left = 0  # how many of them do not wait any more
         self.task: asyncio.Task[None] | None = None
 
@@ -82,13 +82,13 @@ class _Lookup:
         if self.task is not None and self.left == len(self.asked):
             self.task.cancel()
 
-    async def run(self, fetch: FetchFused) -> None:
-        batch, composition = self.batch, self.composition
+    async def run(self, fetch: FetchCombined) -> None:
+        batch, query = self.batch, self.query
         keys = list(dict.fromkeys([key for key, _ in self.asked]))
         values = {batch.parameter: keys, **batch.values, **self.visibility.keys}
         try:
-            bundle = Bundle(composition, await fetch(composition.fused, composition.values(values)))
-            found = {key: Member(bundle, place) for place, key in enumerate(bundle.column(batch.column))}
+            result = ResultSet(query, await fetch(query.combined, query.values(values)))
+            found = {key: RowView(result, place) for place, key in enumerate(result.column(batch.column))}
             for key, answer in self.asked:
                 if not answer.done():  # whoever asked may have gone
                     answer.set_result(found.get(key))

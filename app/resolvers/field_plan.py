@@ -27,12 +27,12 @@ from app.execution.plan import Field
 from app.execution.run import Info as PlannedInfo
 from loaders.batch import Batch, Row
 from loaders.rows import column_of
-from loaders.tree import Relation, Tree
+from loaders.selection import Relation, RowSelection
 
 Resolver = Callable[..., Any]
 
-# Of each field: by so many choices of pages below it are trees kept. Another one is made anew.
-_MOST_TREES = 16
+# Of each field: for so many choices of pages below it are selections kept. Another one is made anew.
+_MOST_SELECTIONS = 16
 
 
 class PlannedType(ObjectType):
@@ -92,10 +92,10 @@ def relation(batch: Batch, key: str, access: Access) -> RelationPlan:
     def bulk(rows: Sequence[Row], info: PlannedInfo) -> Any:
         if access.withholds(info.context):
             return [[] for _ in rows]
-        return info.context.load_all(batch, column_of(rows, key), columns_below(info.ahead))
+        return info.context.load_all(batch, column_of(rows, key), columns_below(info.lookahead))
 
     def available(rows: Sequence[Row], context: Context, field: Field) -> Any:
-        return context.at_hand(batch, column_of(rows, key), columns_below(field))
+        return context.available(batch, column_of(rows, key), columns_below(field))
 
     return RelationPlan(
         resolve=resolve,
@@ -109,7 +109,7 @@ def relation(batch: Batch, key: str, access: Access) -> RelationPlan:
 def _cached(batch: Batch) -> Cached | None:
     if not batch.tables:
         return None
-    return lambda context: context.held(batch)
+    return lambda context: context.cached(batch)
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def computed(function: Callable[..., Any], *columns: str, beside: Beside | None 
     if beside is None:
         return _computed_of_row(function, columns)
     batch, key = beside.batch, beside.key
-    wanted = frozenset(beside.columns)
+    projection = frozenset(beside.columns)
     missing = (None,) * len(beside.columns)
 
     def with_row(row: Row, other: Row | None) -> Any:
@@ -141,14 +141,14 @@ def computed(function: Callable[..., Any], *columns: str, beside: Beside | None 
         return with_row(row, None if value is None else await info.context.load(batch, value))
 
     def bulk(rows: Sequence[Row], info: PlannedInfo) -> Any:
-        others = info.context.load_all(batch, column_of(rows, key), wanted)
+        others = info.context.load_all(batch, column_of(rows, key), projection)
         return later(rows, others) if isawaitable(others) else _each(with_row, rows, others)
 
     async def later(rows: Sequence[Row], others: Awaitable[Any]) -> list[Any]:
         return _each(with_row, rows, await others)
 
     def available(rows: Sequence[Row], context: Context, _field: Field) -> list[Any] | None:
-        others = context.at_hand(batch, column_of(rows, key), wanted)
+        others = context.available(batch, column_of(rows, key), projection)
         return None if others is None else list(map(with_row, rows, others))
 
     return ComputedPlan(
@@ -228,49 +228,51 @@ class PagePlan(FieldPlan):
     needed: Callable[[Field, Any], Iterable[Needed]]
 
 
-def ahead(info: Info, *path: str, columns: frozenset[str] = frozenset()) -> Tree | None:
+def lookahead(info: Info, *path: str, columns: frozenset[str] = frozenset()) -> RowSelection | None:
     """The rows that are selected below this field, or below the fields of this path under it, with further `columns`.
 
     None where graphql-core executes the operation: it does not look ahead.
     """
-    return _tree_below(info.ahead, path, columns, info) if isinstance(info, PlannedInfo) else None
+    return _selection_below(info.lookahead, path, columns, info) if isinstance(info, PlannedInfo) else None
 
 
 def columns_below(field: Field, *path: str) -> frozenset[str] | None:
     """The columns of rows that are selected below a field, or below the fields of this path under it; None for all."""
-    return _tree_below(field, path, frozenset(), None).wanted
+    return _selection_below(field, path, frozenset(), None).projection
 
 
-def _tree_below(field: Field, path: tuple[str, ...], columns: frozenset[str], info: PlannedInfo | None) -> Tree:
+def _selection_below(
+    field: Field, path: tuple[str, ...], columns: frozenset[str], info: PlannedInfo | None
+) -> RowSelection:
     """Without `info` no pages are read ahead; the columns of the rows are the same."""
     below: _Below | None = field.memory.get((path, columns))
     if below is None:
         fields = list(below_path(field, path))
         below = field.memory[path, columns] = _Below(path, fields, tuple(_paged(fields)))
     pages = () if info is None else tuple(_page(each, info) for each in below.paged)
-    tree = below.trees.get(pages)
-    if tree is None:
-        if len(below.trees) >= _MOST_TREES:
-            below.trees.clear()
+    selection = below.selections.get(pages)
+    if selection is None:
+        if len(below.selections) >= _MOST_SELECTIONS:
+            below.selections.clear()
         chosen = dict(zip(below.paged, pages, strict=True)) if pages else {}
-        tree = below.trees[pages] = _tree(below.fields, chosen, columns)
-    return tree
+        selection = below.selections[pages] = _selection(below.fields, chosen, columns)
+    return selection
 
 
 @dataclass
 class _Below:
-    """The fields of a path below one, those of them at any depth that are `paged`, and trees by the pages of these."""
+    """The fields of a path below one; those at any depth that are `paged`; and selections by the pages of these."""
 
     path: tuple[str, ...]
     fields: Sequence[Field]
     paged: Sequence[Field]
-    trees: dict[Hashable, Tree] = dataclass_field(default_factory=dict)
+    selections: dict[Hashable, RowSelection] = dataclass_field(default_factory=dict)
 
 
-def path_of(field: Field, tree: Tree) -> tuple[str, ...] | None:
-    """The path below the field by which `ahead` gave the tree."""
+def path_of(field: Field, selection: RowSelection) -> tuple[str, ...] | None:
+    """The path below the field by which `lookahead` gave the selection."""
     known = (below for below in field.memory.values() if isinstance(below, _Below))
-    return next((below.path for below in known if tree in below.trees.values()), None)
+    return next((below.path for below in known if selection in below.selections.values()), None)
 
 
 def below_path(field: Field, path: Iterable[str]) -> Iterable[Field]:
@@ -299,11 +301,11 @@ def _page(field: Field, info: PlannedInfo) -> Hashable:
 
 def selects(info: Info, *names: str) -> bool:
     """Whether one of these fields is selected below this one, by a plan."""
-    return isinstance(info, PlannedInfo) and any(field.name in names for field in info.ahead.below)
+    return isinstance(info, PlannedInfo) and any(field.name in names for field in info.lookahead.below)
 
 
-def _tree(fields: Iterable[Field], pages: Mapping[Field, Hashable], further: Iterable[str] = ()) -> Tree:
-    """What the fields read of rows of which `further` columns are read, too. `pages` are those that are read ahead."""
+def _selection(fields: Iterable[Field], pages: Mapping[Field, Hashable], further: Iterable[str] = ()) -> RowSelection:
+    """What the fields read of rows of which `further` columns are read, too. `pages` are those read ahead."""
     columns = set(further)
     is_known = True
     below: dict[Relation, tuple[list[Field], set[str]]] = {}
@@ -339,5 +341,5 @@ def _tree(fields: Iterable[Field], pages: Mapping[Field, Hashable], further: Ite
                 below.setdefault(plan.related.relation, ([], set()))[1].update(plan.related_columns)
         else:
             is_known = False
-    branches = tuple((related, _tree(selected, pages, read)) for related, (selected, read) in below.items())
-    return Tree(frozenset(columns) if is_known else None, branches)
+    branches = tuple((related, _selection(selected, pages, read)) for related, (selected, read) in below.items())
+    return RowSelection(frozenset(columns) if is_known else None, branches)

@@ -59,7 +59,7 @@ from loaders.batch import Batch, Row
 from loaders.customer_order_address import first_billing_address_by_order, first_shipping_address_by_order
 from loaders.customer_order_total import totals_by_order
 from loaders.rows import column_of
-from loaders.tree import Relation, Tree
+from loaders.selection import Relation, RowSelection
 
 ROOT = "/api/shop"
 DEFAULT_PER_PAGE = 10
@@ -79,22 +79,22 @@ _SHIPMENTS = customer_shipment.rows(**_ALL)
 _SHIPMENT_ITEMS = customer_shipment_item.rows(**_ALL)
 
 # What a shipment, and an order, is shown with: one statement brings it all.
-_ITEMS_OF_SHIPMENT = (Relation(_SHIPMENT_ITEMS, "shipment_id"), Tree(None))
-_SHIPMENT_TREE = Tree(
+_ITEMS_OF_SHIPMENT = (Relation(_SHIPMENT_ITEMS, "shipment_id"), RowSelection(None))
+_SHIPMENT_SELECTION = RowSelection(
     None,
     (
         _ITEMS_OF_SHIPMENT,
-        (Relation(first_shipping_address_by_order, "order_id"), Tree(None)),
-        (Relation(first_billing_address_by_order, "order_id"), Tree(None)),
+        (Relation(first_shipping_address_by_order, "order_id"), RowSelection(None)),
+        (Relation(first_billing_address_by_order, "order_id"), RowSelection(None)),
     ),
 )
-_ORDER_TREE = Tree(
+_ORDER_SELECTION = RowSelection(
     None,
     (
-        (Relation(totals_by_order, "key"), Tree(None)),
-        (Relation(_LINES, "key"), Tree(None)),
-        (Relation(_ADDRESSES, "key"), Tree(None)),
-        (Relation(_SHIPMENTS, "key"), Tree(None, (_ITEMS_OF_SHIPMENT,))),
+        (Relation(totals_by_order, "key"), RowSelection(None)),
+        (Relation(_LINES, "key"), RowSelection(None)),
+        (Relation(_ADDRESSES, "key"), RowSelection(None)),
+        (Relation(_SHIPMENTS, "key"), RowSelection(None, (_ITEMS_OF_SHIPMENT,))),
     ),
 )
 
@@ -229,7 +229,7 @@ async def get_order(call: Call) -> Response:
     """
     context = call.context
     try:
-        row = await find_order(context, _number(call.id), _ORDER_TREE)
+        row = await find_order(context, _number(call.id), _ORDER_SELECTION)
     except CustomerOrderNotFound:
         raise CustomerOrderNotFound(call.id) from None
     [totals], [lines], [addresses], [shipments] = [
@@ -272,7 +272,7 @@ async def list_orders(call: Call) -> Response:
 async def get_shipment(call: Call) -> Response:
     """One shipment."""
     try:
-        row = await find_shipment(call.context, _number(call.id), _SHIPMENT_TREE)
+        row = await find_shipment(call.context, _number(call.id), _SHIPMENT_SELECTION)
     except CustomerShipmentNotFound:
         raise CustomerShipmentNotFound(call.id) from None
     [shipment] = await _shipments(call.context, [row])
@@ -283,13 +283,13 @@ async def list_shipments(call: Call) -> Response:
     """The shipments of the customer's orders, or of one of them, newest first."""
     page, order = Page.of(call.query), _order_filter(call.query)
     rows, total = await shipment_page(
-        call.context, order, _word(call.query), tree=_SHIPMENT_TREE, limit=page.size, skip=page.skip
+        call.context, order, _word(call.query), selection=_SHIPMENT_SELECTION, limit=page.size, skip=page.skip
     )
     return reply(await _shipments(call.context, rows), headers=page.headers(total))
 
 
 async def _shipments(context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Rows that came with `_SHIPMENT_TREE`."""
+    """Rows that came with `_SHIPMENT_SELECTION`."""
     items = await _hanging(context, rows, _SHIPMENT_ITEMS, "shipment_id")
     shipping = await _hanging(context, rows, first_shipping_address_by_order, "order_id")
     billing = await _hanging(context, rows, first_billing_address_by_order, "order_id")

@@ -97,7 +97,7 @@ async def test_no_key_is_a_defect(key: None) -> None:
 
 
 async def refuse(_statement: sql.Statement, **_values: Any) -> list[Any]:
-    raise AssertionError("all of it is at hand")
+    raise AssertionError("all of it is available")
 
 
 CHILDREN = many(STATEMENT, parameter="ids", column="parent")
@@ -119,7 +119,7 @@ def names(lists: Any) -> list[list[str] | None]:
         ([], []),
     ],
 )
-def test_rows_that_came_along_are_at_hand(keys: list[int | None], expected: list[list[str] | None]) -> None:
+def test_rows_that_came_along_are_available(keys: list[int | None], expected: list[list[str] | None]) -> None:
     loaders = Loaders(refuse, keep_nothing)
     loaders.add(CHILDREN, [1, 2, 3, None], ROWS, None)
     assert names(loaders.load_all(CHILDREN, keys)) == expected
@@ -129,10 +129,10 @@ def test_rows_that_came_along_are_at_hand(keys: list[int | None], expected: list
 def test_an_only_parent_has_all_rows_unless_it_has_no_key(parent: int | None, expected: list[Any]) -> None:
     loaders = Loaders(refuse, keep_nothing)
     loaders.add(CHILDREN, [parent], Rows({"parent": (), "name": ()}, 0), None)
-    assert names(loaders.at_hand(CHILDREN, [parent])) == expected
+    assert names(loaders.available(CHILDREN, [parent])) == expected
 
 
-def test_single_rows_are_at_hand_with_nulls_where_there_are_none() -> None:
+def test_single_rows_are_available_with_nulls_where_there_are_none() -> None:
     batch = one(STATEMENT, parameter="ids", column="id")
     loaders = Loaders(refuse, keep_nothing)
     loaders.add(batch, [1, 2, None], Rows({"id": (2,), "name": ("b",)}, 1), None)
@@ -144,13 +144,13 @@ async def test_a_key_that_is_not_among_the_parents_is_fetched() -> None:
     store = Store([{"id": 1, "parent": 1, "name": "a"}, {"id": 4, "parent": 4, "name": "d"}])
     loaders = Loaders(store.fetch, keep_nothing)
     loaders.add(CHILDREN, [1], ROWS.take([1]), None)
-    assert loaders.at_hand(CHILDREN, [1, 4]) is None
+    assert loaders.available(CHILDREN, [1, 4]) is None
     assert names(await loaders.load_all(CHILDREN, [1, None, 4])) == [["a"], None, ["d"]]
     assert store.asked == [{"ids": [1, 4]}]
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted", "is_enough"),
+    ("held", "projection", "is_enough"),
     [
         ({"name"}, {"name"}, True),
         ({"name", "sku"}, {"name"}, True),
@@ -161,12 +161,12 @@ async def test_a_key_that_is_not_among_the_parents_is_fetched() -> None:
         (None, None, True),
     ],
 )
-def test_rows_are_at_hand_with_the_columns_that_are_wanted(
-    held: set[str] | None, wanted: set[str] | None, is_enough: bool
+def test_rows_are_available_with_the_columns_that_are_wanted(
+    held: set[str] | None, projection: set[str] | None, is_enough: bool
 ) -> None:
     loaders = Loaders(refuse, keep_nothing)
     loaders.add(CHILDREN, [1, 2], ROWS, None if held is None else frozenset(held))
-    found = loaders.at_hand(CHILDREN, [1, 2], None if wanted is None else frozenset(wanted))
+    found = loaders.available(CHILDREN, [1, 2], None if projection is None else frozenset(projection))
     assert (found is not None) is is_enough
 
 
@@ -174,4 +174,4 @@ def test_of_rows_that_came_twice_those_are_taken_that_hold_enough() -> None:
     loaders = Loaders(refuse, keep_nothing)
     loaders.add(CHILDREN, [1], Rows({"parent": (1,)}, 1), frozenset())
     loaders.add(CHILDREN, [1, 2], ROWS, frozenset({"name"}))
-    assert names(loaders.at_hand(CHILDREN, [1], frozenset({"name"}))) == [["a"]]
+    assert names(loaders.available(CHILDREN, [1], frozenset({"name"}))) == [["a"]]

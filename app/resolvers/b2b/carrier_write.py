@@ -82,19 +82,6 @@ async def resolve_carrier_delete(_root: None, info: Info, id: int, ifVersion: in
     return True
 
 
-async def require_carriers(context: Context, channel_id: int, ids: Mapping[str, int | None]) -> None:
-    """`ids` by the paths of the arguments that hold them, for codes of the channel.
-
-    Raises `ValidationError` for what is no carrier's (B-50), or that of another channel.
-    """
-    wanted = list(set(ids.values()) - {None})
-    rows = await context.fetch(SQL.share, ids=wanted, channel_id=channel_id) if wanted else []
-    unknown = set(wanted) - {row["id"] for row in rows}
-    for path, carrier_id in ids.items():
-        if carrier_id in unknown:
-            raise ValidationError(path, "must be the id of a carrier")
-
-
 async def _lock(context: Context, id: int) -> Any:
     """The row of a carrier that the viewer may write. Raises `CarrierNotFound` or `Forbidden`."""
     rows = await context.fetch(SQL.lock, id=id)

@@ -13,7 +13,7 @@ from app.errors import Forbidden, OrderNotFound, ValidationError
 from app.execution.field_plan import column_plan
 from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.page import Page, page_type, search
-from app.resolvers.field_plan import SAME_ROW, WITH_PARENT, Access, Beside, PlannedType, ahead, computed, relation
+from app.resolvers.field_plan import SAME_ROW, WITH_PARENT, Access, Beside, PlannedType, computed, lookahead, relation
 from app.resolvers.names import snake_case
 from loaders.order import fulfillment_by_order, order_by_id, tax_percentages_by_order
 from loaders.order_item import order_items_by_order
@@ -46,10 +46,10 @@ async def resolve_order(
     if (orderId is None) == (orderUUID is None):
         raise ValidationError("orderId", "and orderUUID exclude each other; exactly one of the two is required")
     if orderUUID is None:
-        row = await info.context.fetch_one(order_by_id, ahead(info), orderId)
+        row = await info.context.fetch_one(order_by_id, lookahead(info), orderId)
     else:
         key = as_uuid(orderUUID)
-        rows = (await info.context.fetch_tree(SQL.by_uuid, ahead(info), uuid=key))[0] if key else []
+        rows = (await info.context.fetch_joined(SQL.by_uuid, lookahead(info), uuid=key))[0] if key else []
         row = rows[0] if rows else None
     if row is None:
         raise OrderNotFound(orderId if orderUUID is None else orderUUID)

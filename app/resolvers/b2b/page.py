@@ -10,11 +10,11 @@ from app.context import Context, Info
 from app.errors import ValidationError
 from app.execution.field_plan import FieldPlan
 from app.resolvers.b2b.argument import as_instant, as_value
-from app.resolvers.field_plan import PlannedType, ahead, picked, selects
+from app.resolvers.field_plan import PlannedType, lookahead, picked, selects
 from app.resolvers.names import snake_case
 from app.resolvers.once import once
 from loaders.batch import Batch
-from loaders.tree import Tree
+from loaders.selection import RowSelection
 from sql import File, Statement
 
 DEFAULT_PAGE = 1
@@ -109,9 +109,9 @@ async def search(info: Info, file: File, arguments: Mapping[str, Any] | None, **
     filters, values = filters_of(arguments, convert)
     found = _Search(info.context, file, filters, order_of(arguments), values, (number - 1) * size, size)
     page = Page(number, size, found.rows, found.count)
-    tree = ahead(info, "items")
-    if tree is not None and selects(info, "items", "start", "end"):
-        page.rows, page.count = await found.read(tree, selects(info, "itemsFound", "pages"))
+    selection = lookahead(info, "items")
+    if selection is not None and selects(info, "items", "start", "end"):
+        page.rows, page.count = await found.read(selection, selects(info, "itemsFound", "pages"))
     return page
 
 
@@ -135,26 +135,38 @@ class _Search:
         items_found: int = row["items_found"]
         return items_found
 
-    async def read(self, tree: Tree | None, counted: bool = False) -> tuple[Sequence[Any], int | None]:
+    async def read(self, selection: RowSelection | None, counted: bool = False) -> tuple[Sequence[Any], int | None]:
         """The rows, and how many there are if that is wanted or had to be found out."""
         if self.skip >= _DEEP and self.file.count.has_variant(self.context.viewer.visibility.reach, self.filters):
             found = await self.count()
             if self.skip > found // 2:
-                return await self._read_from_the_end(tree, found), found
-        return await self._fetch(tree, self.order, self.skip, self.size, self.file.count if counted else None)
+                return await self._read_from_the_end(selection, found), found
+        return await self._fetch(selection, self.order, self.skip, self.size, self.file.count if counted else None)
 
-    async def _read_from_the_end(self, tree: Tree | None, found: int) -> Sequence[Any]:
+    async def _read_from_the_end(self, selection: RowSelection | None, found: int) -> Sequence[Any]:
         size = min(self.size, found - self.skip)
         if size <= 0:
             return []
-        rows, _ = await self._fetch(tree, backwards(self.order), found - self.skip - size, size)
+        rows, _ = await self._fetch(selection, backwards(self.order), found - self.skip - size, size)
         return rows[::-1]
 
     async def _fetch(
-        self, tree: Tree | None, order: tuple[str, ...], skip: int, size: int, count: Statement | None = None
+        self,
+        selection: RowSelection | None,
+        order: tuple[str, ...],
+        skip: int,
+        size: int,
+        count: Statement | None = None,
     ) -> tuple[Sequence[Any], int | None]:
-        return await self.context.fetch_tree(
-            self.file.page, tree, filters=self.filters, order=order, count=count, limit=size, skip=skip, **self.values
+        return await self.context.fetch_joined(
+            self.file.page,
+            selection,
+            filters=self.filters,
+            order=order,
+            count=count,
+            limit=size,
+            skip=skip,
+            **self.values,
         )
 
 
@@ -184,7 +196,7 @@ def search_each(
 
 
 def cut(context: Context, rows: Sequence[Any], arguments: Mapping[str, Any] | None, name: str = "input") -> Page:
-    """The page of rows that are at hand already. Raises `ValidationError` about the argument `name`."""
+    """The page of rows that are available already. Raises `ValidationError` about the argument `name`."""
     page, size = page_of(arguments or {}, context.largest_page, name)
 
     async def cut_rows() -> Sequence[Any]:

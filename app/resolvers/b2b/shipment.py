@@ -9,7 +9,7 @@ from app.context import Info
 from app.errors import ShipmentNotFound, ValidationError
 from app.resolvers.b2b.argument import as_uuid_text, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
-from app.resolvers.field_plan import WITH_PARENT, PlannedType, ahead, relation
+from app.resolvers.field_plan import WITH_PARENT, PlannedType, lookahead, relation
 from loaders.shipment import shipment_by_id
 from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_shipment
@@ -28,7 +28,7 @@ async def resolve_shipment(_root: None, info: Info, id: str) -> Any:
     key = as_uuid_text(id)
     if key is None:
         raise ValidationError("id", "must be a UUID")
-    row = await info.context.fetch_one(shipment_by_id, ahead(info), key)
+    row = await info.context.fetch_one(shipment_by_id, lookahead(info), key)
     if row is None:
         raise ShipmentNotFound(id)
     return row

@@ -7,9 +7,10 @@ from ariadne import QueryType
 import sql
 from app.context import Info
 from app.errors import ShipmentItemNotFound
-from app.resolvers.b2b.argument import as_uuid_text, as_uuids
+from app.resolvers.b2b.argument import as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
-from app.resolvers.field_plan import Access, PlannedType, ahead, relation
+from app.resolvers.b2b.shipment_part import find_part
+from app.resolvers.field_plan import Access, PlannedType, relation
 from loaders.order_item import order_item_by_id
 from loaders.shipment_item import shipment_item_by_id
 
@@ -22,12 +23,7 @@ shipment_item = PlannedType("ShipmentItem")
 @query.field("shipmentItem")
 async def resolve_shipment_item(_root: None, info: Info, id: str) -> Any:
     """Raises `ShipmentItemNotFound`, also where the id is no UUID (B-10)."""
-    info.context.require("shipments:read")
-    key = as_uuid_text(id)
-    row = key and await info.context.fetch_one(shipment_item_by_id, ahead(info), key)
-    if row is None:
-        raise ShipmentItemNotFound(id)
-    return row
+    return await find_part(info, shipment_item_by_id, ShipmentItemNotFound, id)
 
 
 @query.field("shipmentItems")

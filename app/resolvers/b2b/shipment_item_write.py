@@ -8,7 +8,8 @@ import sql
 from app.context import Context, Info
 from app.errors import ShipmentItemNotFound
 from app.resolvers.b2b.argument import as_text, refuse_nulls, require_version
-from app.resolvers.b2b.shipment_lock import Part, lock_part, lock_shipment, writing
+from app.resolvers.b2b.shipment_lock import lock_shipment, writing
+from app.resolvers.b2b.shipment_part import Part, delete_part, lock_part, save_part
 from app.resolvers.b2b.shippable import CANCELED, Lines
 
 SQL = sql.load("shipment_item")
@@ -44,25 +45,15 @@ async def resolve_shipment_item_update(
         "quantity": input.get("quantity", present["quantity"]),
         **{field: _text(input, field, present) for field in ("name", "sku")},
     }
-    if all(present[column] == value for column, value in values.items()):
-        [row] = await context.fetch(SQL.by_id, id=present["id"])
-        return row
-    if any(present[column] != values[column] for column in ("shipment_id", "order_item_id", "quantity")):
+    if part.is_changed_by({column: values[column] for column in ("shipment_id", "order_item_id", "quantity")}):
         await _check_quantity(context, part, values, input)
-    [row] = await context.fetch(
-        SQL.update, id=present["id"], channel_id=present["channel_id"], former_shipment_id=part.former["id"], **values
-    )
-    return row
+    return await save_part(context, SQL, part, values)
 
 
 @mutation.field("shipmentItemDelete")
 async def resolve_shipment_item_delete(_root: None, info: Info, id: str, ifVersion: int | None = None) -> bool:
     """Raises `ShipmentItemNotFound` or `VersionConflict`."""
-    await info.context.write("shipments:write")
-    present = (await lock_part(info.context, SQL, ShipmentItemNotFound, id)).row
-    require_version(present, ifVersion)
-    await info.context.fetch(SQL.delete, id=present["id"], channel_id=present["channel_id"])
-    return True
+    return await delete_part(info, SQL, ShipmentItemNotFound, id, ifVersion)
 
 
 async def _check_quantity(context: Context, part: Part, values: dict[str, Any], input: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import sql
 from app.context import Context, Info
 from app.errors import OrderNotFound, ValidationError
 from app.resolvers.b2b.argument import as_instant, as_text, refuse_nulls, refuse_repeated, require_version
-from app.resolvers.b2b.carrier_write import require_carriers
+from app.resolvers.b2b.carrier_lock import require_carriers
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shippable import CANCELED, Lines
 

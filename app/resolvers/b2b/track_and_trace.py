@@ -7,9 +7,10 @@ from ariadne import QueryType
 import sql
 from app.context import Info
 from app.errors import TrackAndTraceNotFound
-from app.resolvers.b2b.argument import as_uuid_text, as_uuids
+from app.resolvers.b2b.argument import as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
-from app.resolvers.field_plan import WITH_PARENT, Beside, PlannedType, ahead, computed, relation
+from app.resolvers.b2b.shipment_part import find_part
+from app.resolvers.field_plan import WITH_PARENT, Beside, PlannedType, computed, relation
 from app.resolvers.tracking import tracking_url
 from loaders.carrier import carrier_by_id
 from loaders.track_and_trace import track_and_trace_by_id
@@ -23,12 +24,7 @@ track_and_trace = PlannedType("TrackAndTrace")
 @query.field("trackAndTrace")
 async def resolve_track_and_trace(_root: None, info: Info, id: str) -> Any:
     """Raises `TrackAndTraceNotFound`, also where the id is no UUID (B-10)."""
-    info.context.require("shipments:read")
-    key = as_uuid_text(id)
-    row = key and await info.context.fetch_one(track_and_trace_by_id, ahead(info), key)
-    if row is None:
-        raise TrackAndTraceNotFound(id)
-    return row
+    return await find_part(info, track_and_trace_by_id, TrackAndTraceNotFound, id)
 
 
 @query.field("trackAndTraces")

@@ -8,8 +8,9 @@ import sql
 from app.context import Info
 from app.errors import TrackAndTraceNotFound
 from app.resolvers.b2b.argument import as_text, refuse_nulls, require_version
-from app.resolvers.b2b.carrier_write import require_carriers
-from app.resolvers.b2b.shipment_lock import lock_part, lock_shipment, writing
+from app.resolvers.b2b.carrier_lock import require_carriers
+from app.resolvers.b2b.shipment_lock import lock_shipment, writing
+from app.resolvers.b2b.shipment_part import delete_part, lock_part, save_part
 
 SQL = sql.load("track_and_trace")
 
@@ -44,24 +45,15 @@ async def resolve_track_and_trace_update(
         "carrier_id": input.get("carrierId", present["carrier_id"]),
         "code": as_text(input["code"], "input.code") if "code" in input else present["code"],
     }
-    if all(present[column] == value for column, value in values.items()):
-        [row] = await context.fetch(SQL.by_id, id=present["id"])
-        return row
-    await require_carriers(context, present["channel_id"], {"input.carrierId": values["carrier_id"]})
-    [row] = await context.fetch(
-        SQL.update, id=present["id"], channel_id=present["channel_id"], former_shipment_id=part.former["id"], **values
-    )
-    return row
+    if part.is_changed_by(values):
+        await require_carriers(context, present["channel_id"], {"input.carrierId": values["carrier_id"]})
+    return await save_part(context, SQL, part, values)
 
 
 @mutation.field("trackAndTraceDelete")
 async def resolve_track_and_trace_delete(_root: None, info: Info, id: str, ifVersion: int | None = None) -> bool:
     """Raises `TrackAndTraceNotFound` or `VersionConflict`."""
-    await info.context.write("shipments:write")
-    present = (await lock_part(info.context, SQL, TrackAndTraceNotFound, id)).row
-    require_version(present, ifVersion)
-    await info.context.fetch(SQL.delete, id=present["id"], channel_id=present["channel_id"])
-    return True
+    return await delete_part(info, SQL, TrackAndTraceNotFound, id, ifVersion)
 
 
 bindables = [mutation]

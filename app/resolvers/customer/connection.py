@@ -28,15 +28,15 @@ from app.resolvers.field_plan import (
     Needed,
     PagePlan,
     PlannedType,
-    ahead,
     below_path,
     columns_below,
+    lookahead,
     picked,
 )
 from app.resolvers.once import once
 from loaders.batch import Batch, Row
 from loaders.rows import Lists, Rows, column_of, end_to_end
-from loaders.tree import Bundle
+from loaders.selection import ResultSet
 from sql import File
 
 DEFAULT_SIZE = 10
@@ -271,26 +271,26 @@ async def listed(
 
     window = Window.of(context.largest_page, **arguments)
     page = Connection(Listing(name, bound, rows, count, count, True, filters, values), window)
-    tree = ahead(info, *_NODES, columns=_KEY)
-    if tree is None or not isinstance(info, PlannedInfo):
+    selection = lookahead(info, *_NODES, columns=_KEY)
+    if selection is None or not isinstance(info, PlannedInfo):
         return page
-    wanted = _wanted(info.ahead)
+    needs = _needs_of(info.lookahead)
     counted: Mapping[str, Any] | None = None
-    if wanted.rows(window):
-        found, _ = await context.fetch_tree(
+    if needs.rows(window):
+        found, _ = await context.fetch_joined(
             file.page,
-            tree,
+            selection,
             filters=page.filters,
             order=page.order,
-            count=file.count if wanted.count(window) else None,
+            count=file.count if needs.count(window) else None,
             counted=filters,
             limit=window.limit,
             skip=0,
             **page.values,
         )
         page.hold(found)
-        counted = found.counted if isinstance(found, Bundle) else None
-    elif wanted.count(window):
+        counted = found.counted if isinstance(found, ResultSet) else None
+    elif needs.count(window):
         [counted] = await context.fetch(file.count, filters=filters, **values)
     if counted is not None:
         page.total, page.ends = counted["items_found"], counted
@@ -298,7 +298,7 @@ async def listed(
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _Needs:
     """What is selected of a page: `more` are the directions, forwards or not, in which more rows are asked for."""
 
     of_rows: bool
@@ -318,15 +318,15 @@ class _Wanted:
 _MORE = {"hasNextPage": True, "hasPreviousPage": False}
 
 
-def _wanted(field: Field) -> _Wanted:
-    wanted: _Wanted | None = field.memory.get(_Wanted)
-    if wanted is None:
+def _needs_of(field: Field) -> _Needs:
+    needs: _Needs | None = field.memory.get(_Needs)
+    if needs is None:
         names = {below.name for below in field.below}
         about = {below.name for below in below_path(field, ("pageInfo",))}
         of_rows = "edges" in names or not about.isdisjoint({"startCursor", "endCursor"})
         more = tuple(forwards for name, forwards in _MORE.items() if name in about)
-        wanted = field.memory[_Wanted] = _Wanted(of_rows, "totalCount" in names, more)
-    return wanted
+        needs = field.memory[_Needs] = _Needs(of_rows, "totalCount" in names, more)
+    return needs
 
 
 # ------------------------------------------------------------------------------------------------ lists of rows' fields
@@ -360,10 +360,10 @@ def nested(name: str, loader: Any, key: str) -> PagePlan:
         return None if window.has_cursor else window
 
     def needed(field: Field, window: Window) -> Iterator[Needed]:
-        wanted = _wanted(field)
-        if wanted.rows(window):
+        needs = _needs_of(field)
+        if needs.rows(window):
             yield Needed(batch_of(window), tuple(below_path(field, _NODES)), _KEY)
-        if wanted.total:
+        if needs.total:
             yield Needed(count_batch, columns=_TOTAL)
 
     def available(rows: Sequence[Row], context: Context, field: Field, **arguments: Any) -> list[Connection] | None:
@@ -372,16 +372,16 @@ def nested(name: str, loader: Any, key: str) -> PagePlan:
             return None
         values = column_of(rows, key)
         pages = [Connection(listing(context, value), window) for value in values]
-        wanted = _wanted(field)
-        if wanted.rows(window):
+        needs = _needs_of(field)
+        if needs.rows(window):
             columns = columns_below(field, *_NODES)
-            found = context.at_hand(batch_of(window), values, None if columns is None else columns | _KEY)
+            found = context.available(batch_of(window), values, None if columns is None else columns | _KEY)
             if not isinstance(found, Lists):
                 return None
             for each, its_rows in zip(pages, _split(found), strict=True):
                 each.hold(its_rows)
-        if wanted.total:
-            counts = context.at_hand(count_batch, values, _TOTAL)
+        if needs.total:
+            counts = context.available(count_batch, values, _TOTAL)
             if counts is None:
                 return None
             for each, count in zip(pages, counts, strict=True):
@@ -391,7 +391,7 @@ def nested(name: str, loader: Any, key: str) -> PagePlan:
     def resolve(row: Row, info: Info, **arguments: Any) -> Connection:
         context = info.context
         if isinstance(info, PlannedInfo):
-            pages = available([row], context, info.ahead, **arguments)
+            pages = available([row], context, info.lookahead, **arguments)
             if pages is not None:
                 return pages[0]
         return Connection(listing(context, row[key]), Window.of(context.largest_page, **arguments))

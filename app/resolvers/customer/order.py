@@ -10,10 +10,10 @@ from app.context import Context, Info
 from app.errors import CustomerOrderNotFound, InvalidOrderId, MissingId
 from app.resolvers.customer.connection import Connection, connection_types, listed, nested
 from app.resolvers.customer.identifier import as_key, number_of
-from app.resolvers.field_plan import PlannedType, ahead
+from app.resolvers.field_plan import PlannedType, lookahead
 from loaders import customer_order_address, customer_order_item, customer_shipment
 from loaders.batch import Row
-from loaders.tree import Tree
+from loaders.selection import RowSelection
 
 SQL = sql.load("customer_order")
 
@@ -21,13 +21,13 @@ query = QueryType()
 order = PlannedType("CustomerOrder")
 
 # Rows with all their columns, and nothing that hangs on them.
-_ALONE = Tree(None)
+_ALONE = RowSelection(None)
 
 
-async def find_order(context: Context, number: int, tree: Tree | None = None) -> Row:
-    """The customer's own order, with what `tree` says. Raises `CustomerOrderNotFound`, `CustomerNotLoggedIn`."""
+async def find_order(context: Context, number: int, selection: RowSelection | None = None) -> Row:
+    """The customer's own order, with what `selection` says. Raises `CustomerOrderNotFound`, `CustomerNotLoggedIn`."""
     context.customer()
-    rows, _ = await context.fetch_tree(SQL.by_id, tree, id=as_key(number))
+    rows, _ = await context.fetch_joined(SQL.by_id, selection, id=as_key(number))
     if not rows:
         raise CustomerOrderNotFound(number)
     return rows[0]
@@ -37,7 +37,7 @@ async def order_page(context: Context, status: str | None, *, limit: int, skip: 
     """The customer's orders from the `skip`th on, newest first, and their number. Raises `CustomerNotLoggedIn`."""
     context.customer()
     filters, values = _filters(status)
-    rows, count = await context.fetch_tree(
+    rows, count = await context.fetch_joined(
         SQL.page, _ALONE, filters=filters, order=("ID DESC",), count=SQL.count, limit=limit, skip=skip, **values
     )
     return rows, count or 0
@@ -56,7 +56,7 @@ async def resolve_customer_order(_root: None, info: Info, id: str) -> Row:
     number = number_of(id, "customer-orders")
     if number is None:
         raise InvalidOrderId('Invalid ID format. Expected IRI format like "/api/shop/customer-orders/1" or numeric ID')
-    return await find_order(info.context, number, ahead(info))
+    return await find_order(info.context, number, lookahead(info))
 
 
 @query.field("customerOrders")

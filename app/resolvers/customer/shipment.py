@@ -18,11 +18,11 @@ from app.errors import (
 from app.resolvers.customer.connection import Connection, connection_types, listed, nested
 from app.resolvers.customer.identifier import as_key, number_of
 from app.resolvers.customer.order import find_order
-from app.resolvers.field_plan import WITH_PARENT, PlannedType, ahead, relation
+from app.resolvers.field_plan import WITH_PARENT, PlannedType, lookahead, relation
 from loaders import customer_shipment_item
 from loaders.batch import Row
 from loaders.customer_order_address import first_billing_address_by_order, first_shipping_address_by_order
-from loaders.tree import Tree
+from loaders.selection import RowSelection
 
 SQL = sql.load("customer_shipment")
 
@@ -30,32 +30,32 @@ query = QueryType()
 shipment = PlannedType("CustomerOrderShipment")
 
 
-async def find_shipment(context: Context, number: int, tree: Tree | None = None) -> Row:
-    """A shipment of the customer's own orders, with what `tree` says.
+async def find_shipment(context: Context, number: int, selection: RowSelection | None = None) -> Row:
+    """A shipment of the customer's own orders, with what `selection` says.
 
     Raises `CustomerShipmentNotFound`, `CustomerNotLoggedIn`.
     """
     context.customer()
-    rows, _ = await context.fetch_tree(SQL.by_number, tree, number=as_key(number))
+    rows, _ = await context.fetch_joined(SQL.by_number, selection, number=as_key(number))
     if not rows:
         raise CustomerShipmentNotFound(number)
     return rows[0]
 
 
 async def shipment_page(
-    context: Context, order: int | None, status: str | None, *, tree: Tree, limit: int, skip: int
+    context: Context, order: int | None, status: str | None, *, selection: RowSelection, limit: int, skip: int
 ) -> tuple[Sequence[Row], int]:
     """Shipments of the customer's own orders, or of one of them, from the `skip`th on, newest first, and their number.
 
-    They come with what `tree` says. An order that is not the customer's has none. Raises `CustomerNotLoggedIn`.
+    They come with what `selection` says. An order that is not the customer's has none. Raises `CustomerNotLoggedIn`.
     """
     context.customer()
     filters, values = _filters(status)
     if order is not None:
         filters |= {"order_id"}
         values["order_id"] = as_key(order)
-    rows, count = await context.fetch_tree(
-        SQL.page, tree, filters=filters, order=("ID DESC",), count=SQL.count, limit=limit, skip=skip, **values
+    rows, count = await context.fetch_joined(
+        SQL.page, selection, filters=filters, order=("ID DESC",), count=SQL.count, limit=limit, skip=skip, **values
     )
     return rows, count or 0
 
@@ -77,7 +77,7 @@ async def resolve_customer_order_shipment(_root: None, info: Info, id: str) -> R
     number = number_of(id, "shipments", "customer-order-shipments")
     if not number:
         raise InvalidShipmentId("Invalid shipment ID provided.")
-    return await find_shipment(info.context, number, ahead(info))
+    return await find_shipment(info.context, number, lookahead(info))
 
 
 @query.field("customerOrderShipments")

@@ -27,7 +27,7 @@ from app.execution.field_plan import (
 from app.execution.plan import Execution, Selection
 from app.execution.planner import Planner
 from loaders.rows import Joined
-from loaders.tree import Column, Hanging
+from loaders.selection import Column, Join
 from tests.app.execution.conftest import operation_of, run_plain, run_planned
 
 SDL = """
@@ -67,23 +67,23 @@ TYPES: Mapping[str, type] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class RowShape:
     parts: Sequence[Mapping[str, Column]]
-    branches: Mapping[tuple[int, str], Hanging]
+    branches: Mapping[tuple[int, str], Join]
 
-    def join(self, parent: int, relation: str) -> Hanging | None:
+    def join(self, parent: int, relation: str) -> Join | None:
         return self.branches.get((parent, relation))
 
 
 @dataclass(frozen=True)
-class Bundle(Joined):
-    shape: Layout
+class ResultSet(Joined):
+    shape: RowShape
     row: Sequence[Any]
     rows: Table
     place: int = 0
 
     @property
-    def bundle(self) -> "Bundle":
+    def result(self) -> "ResultSet":
         return self
 
     def made(self, make: Any, run: Any) -> Any:
@@ -97,10 +97,10 @@ class Bundle(Joined):
 
 
 BRANCHES = {
-    (0, "books"): Hanging(1, "shelf", "id", many=True),
-    (0, "lent"): Hanging(2, "shelf", "id", many=True),
-    (1, "author"): Hanging(3, "id", "author", many=False),
-    (1, "editor"): Hanging(4, "id", "editor", many=False),
+    (0, "books"): Join(1, "shelf", "id", many=True),
+    (0, "lent"): Join(2, "shelf", "id", many=True),
+    (1, "author"): Join(3, "id", "author", many=False),
+    (1, "editor"): Join(4, "id", "editor", many=False),
 }
 
 
@@ -119,20 +119,20 @@ class Library:
                 declare(field, column_plan("is_old" if name == "isOld" else name))
         for (parent, name), hanging in BRANCHES.items():
             declare(self._fields("Book" if parent else "Shelf")[name], self._relation(name, hanging))
-        declare(self._fields("Author")["books"], self._relation("books", Hanging(1, "author", "id", many=True)))
+        declare(self._fields("Author")["books"], self._relation("books", Join(1, "author", "id", many=True)))
         for name in ("place", "self"):
             declare(self._fields("Shelf")[name], SAME)
         declare(self._fields("Book")["owner"], self._owner())
         for name, plan in self._computed():
             declare(self._fields("Book")[name], plan)
-        self._fields("Query")["shelves"].resolve = lambda *_: self.bundle()
-        self._fields("Query")["shelf"].resolve = lambda *_: self.bundle(1)
-        self._fields("Query")["last"].resolve = lambda *_: replace(self.bundle(), place=len(self.tables[0]) - 1)
+        self._fields("Query")["shelves"].resolve = lambda *_: self.result()
+        self._fields("Query")["shelf"].resolve = lambda *_: self.result(1)
+        self._fields("Query")["last"].resolve = lambda *_: replace(self.result(), place=len(self.tables[0]) - 1)
 
     def _fields(self, type_: str) -> Any:
         return self.schema.type_map[type_].fields  # type: ignore[attr-defined]
 
-    def bundle(self, length: int | None = None) -> Bundle:
+    def result(self, length: int | None = None) -> ResultSet:
         """The first shelves with what hangs on them."""
         shelves = self.tables[0][:length]
         ids = [shelf["id"] for shelf in shelves]
@@ -146,12 +146,12 @@ class Library:
                 part[name] = Column(len(row), TYPES.get(name, object))
                 row.append([each[name] for each in table] or None)
             parts.append(part)
-        return Bundle(self.layout(parts), row, tables[0])
+        return ResultSet(self.shape(parts), row, tables[0])
 
-    def layout(self, parts: Sequence[Mapping[str, Column]]) -> Layout:
-        return Layout(parts, self.branches)
+    def shape(self, parts: Sequence[Mapping[str, Column]]) -> RowShape:
+        return RowShape(parts, self.branches)
 
-    def _relation(self, name: str, hanging: Hanging) -> RelationPlan:
+    def _relation(self, name: str, hanging: Join) -> RelationPlan:
         def resolve(row: Any, _info: Any, **_arguments: Any) -> Any:
             self.calls[name] += 1
             if not self.is_open:
@@ -368,11 +368,11 @@ async def test_generated_code_is_shown_by_tracebacks(library: Library) -> None:
     assert (answer, by) == (await run_plain(library.schema, text), "replay")
     [field] = root_of(planner).fields
     assert field.generate is not None
-    generated = field.generate(library.bundle().shape)
+    generated = field.generate(library.result().shape)
     assert generated.make is not None
     assert linecache.getlines(generated.file)
     with pytest.raises(AttributeError) as failed:
-        generated.make(library.bundle().row, Mock(Execution))
+        generated.make(library.result().row, Mock(Execution))
     shown = "".join(traceback.format_exception(failed.value))
     assert f'File "{generated.file}"' in shown
     assert generated.file.startswith("<waybill Query.shelves ")
@@ -387,7 +387,7 @@ async def test_generated_code_goes_with_its_plan_and_waits_for_no_collector(libr
     plan = weakref.ref(root_of(planner).fields[0])
     generate = root_of(planner).fields[0].generate
     assert generate is not None
-    file = generate(library.bundle().shape).file
+    file = generate(library.result().shape).file
     gc.disable()
     try:
         del generate

@@ -52,7 +52,7 @@ class Damage:
         fields: Any = library.schema.type_map
         page = FieldPlan(resolve=lambda *_: {}, is_open=everybody)
         declare(fields["Query"].fields["page"], page)
-        for name, value in (("items", library.bundle), ("found", lambda: len(library.tables[0]))):
+        for name, value in (("items", library.result), ("found", lambda: len(library.tables[0]))):
             declare(fields["ShelfPage"].fields[name], _picked(value))
         fields["Book"].fields["rating"].resolve = lambda book, _info: len(book)
         for type_, name in self.failing:

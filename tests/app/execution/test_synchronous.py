@@ -24,12 +24,12 @@ ROWS: dict[int, dict[str, Any]] = {
 
 
 class Store:
-    """Rows that hang on one another, which may be at hand or not. `broken` breaks the row of that id."""
+    """Rows that hang on one another, which may be available or not. `broken` breaks the row of that id."""
 
     def __init__(self) -> None:
         self.schema: GraphQLSchema = build_schema(SDL)
         self.calls: Counter[str] = Counter()
-        self.is_at_hand = self.is_open = True
+        self.is_available = self.is_open = True
         self.rows = {key: dict(row) for key, row in ROWS.items()}
         fields: Any = self.schema.type_map["Row"].fields  # type: ignore[attr-defined]
         for name in ("id", "name"):
@@ -59,7 +59,7 @@ class Store:
             return values
 
         def available(rows: Sequence[Any], *_: Any) -> Any:
-            return [look_up(row[name]) for row in rows] if self.is_at_hand else None
+            return [look_up(row[name]) for row in rows] if self.is_available else None
 
         return FieldPlan(resolve=resolve, bulk=bulk, available=available, is_open=lambda _context: self.is_open)
 
@@ -86,25 +86,25 @@ def store() -> Store:
     return Store()
 
 
-@pytest.mark.parametrize("is_at_hand", [True, False])
+@pytest.mark.parametrize("is_available", [True, False])
 @pytest.mark.parametrize("text", TEXTS)
-async def test_both_ways_give_the_same(store: Store, text: str, is_at_hand: bool) -> None:
-    store.is_at_hand = is_at_hand
+async def test_both_ways_give_the_same(store: Store, text: str, is_available: bool) -> None:
+    store.is_available = is_available
     answer, by = await run_planned(store.schema, text)
     assert answer == await run_plain(store.schema, text)
     assert by in ("synchronous", "layered")
 
 
-async def test_what_is_at_hand_is_not_asked_for(store: Store) -> None:
+async def test_what_is_available_is_not_asked_for(store: Store) -> None:
     _answer, by = await run_planned(store.schema, "{ rows { kids { left { id } } right { size } } }")
     assert (store.calls, by) == ({}, "synchronous")
-    store.is_at_hand = False
+    store.is_available = False
     _answer, by = await run_planned(store.schema, "{ rows { kids { left { id } } right { size } } }")
     assert by == "layered"
     assert store.calls == {"kids": 1, "left": 1, "right": 1}
 
 
-async def test_what_is_at_hand_is_not_asked_for_because_of_an_error_elsewhere(store: Store) -> None:
+async def test_what_is_available_is_not_asked_for_because_of_an_error_elsewhere(store: Store) -> None:
     store.rows[1]["name"] = None
     text = "{ rows { kids { left { id } } right { size } } row { name } }"
     for name in ("kids", "left", "right"):
@@ -118,7 +118,7 @@ async def test_what_is_at_hand_is_not_asked_for_because_of_an_error_elsewhere(st
 
 
 def never(_row: Any, _info: Any) -> Any:
-    raise AssertionError("it is at hand")
+    raise AssertionError("it is available")
 
 
 async def test_what_is_not_open_is_decided_by_the_resolver(store: Store) -> None:

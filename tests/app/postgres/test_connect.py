@@ -34,6 +34,12 @@ async def test_the_server_bounds_statements_and_idle_transactions(server_dsn: st
     await connection.close()
 
 
+async def test_the_server_compiles_no_plans(server_dsn: str) -> None:
+    connection = await Connector(server_dsn, statement_cache=0, seconds=5)()
+    assert await connection.fetchval("SELECT current_setting('jit')") == "off"
+    await connection.close()
+
+
 async def test_bounds_of_the_url_are_left_alone(server_dsn: str) -> None:
     url = urlsplit(server_dsn)._replace(query="statement_timeout=90s").geturl()
     connection = await Connector(url, statement_cache=0, seconds=5)()

@@ -69,6 +69,13 @@ async def test_shipment_create_records_all_of_it_and_answers_as_a_query_would(wr
     assert shipment["sources"] == [{"id": "P-1", "name": "wms"}, {"id": "P-2", "name": "wms"}]
 
 
+async def test_shipment_create_keeps_codes_in_the_order_given(written: GraphQL, write: GraphQL) -> None:
+    codes = [f"K-{place}" for place in (5, 2, 9, 1, 7, 3)]
+    shipment = await create(written, trackAndTraces=[{"code": code} for code in codes])
+    assert [code["code"] for code in shipment["trackAndTraces"]] == codes
+    assert [code["code"] for code in (await read(write, shipment["id"]))["trackAndTraces"]] == codes
+
+
 @pytest.mark.parametrize(
     "input", [{}, {"status": None, "expectedDeliveryAt": None, "items": None, "trackAndTraces": None, "sources": None}]
 )

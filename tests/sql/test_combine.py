@@ -11,13 +11,13 @@ from app.cache import Cache
 from loaders.carrier import carrier_by_id
 from loaders.order import tax_percentages_by_order
 from loaders.order_item import order_item_by_id, order_items_by_order
+from loaders.selection import CombinedQueries, Relation, RowSelection
 from loaders.shipment import shipments_by_order
 from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_order, sources_by_shipment
 from loaders.track_and_trace import newest_track_and_traces_by_carrier, track_and_traces_by_shipment
-from loaders.tree import Compositions, Relation, Tree
 from sql import Prepared, Reach, Statement
-from sql.fuse import Part, fuse
+from sql.combine import Part, combine
 
 ORDER, SHIPMENT, CARRIER = sql.load("order"), sql.load("shipment"), sql.load("carrier")
 VISIBLE = {"visible_channel_ids": [1, 2], "visible_company_ids": [3, 4, 5, 6], "visible_customer_id": 1}
@@ -25,27 +25,30 @@ NEWEST_FIRST = ("CREATED_AT DESC", "ID ASC")
 
 ITEMS = (
     Relation(shipment_items_by_shipment, "id"),
-    Tree(frozenset({"name", "quantity"}), ((Relation(order_item_by_id, "order_item_id"), Tree(frozenset({"sku"}))),)),
+    RowSelection(
+        frozenset({"name", "quantity"}),
+        ((Relation(order_item_by_id, "order_item_id"), RowSelection(frozenset({"sku"}))),),
+    ),
 )
 TRACES = (
     Relation(track_and_traces_by_shipment, "id"),
     # Many carrier ids are the same, and some are null.
-    Tree(frozenset({"code"}), ((Relation(carrier_by_id, "carrier_id"), Tree(frozenset({"name"}))),)),
+    RowSelection(frozenset({"code"}), ((Relation(carrier_by_id, "carrier_id"), RowSelection(frozenset({"name"}))),)),
 )
-SOURCES = (Relation(sources_by_shipment, "id"), Tree(None))
-SHIPMENTS = Tree(None, (ITEMS, TRACES, SOURCES))
-ORDERS = Tree(
+SOURCES = (Relation(sources_by_shipment, "id"), RowSelection(None))
+SHIPMENTS = RowSelection(None, (ITEMS, TRACES, SOURCES))
+ORDERS = RowSelection(
     frozenset({"status", "total_gross"}),
     (
-        (Relation(order_items_by_order, "id"), Tree(None)),
+        (Relation(order_items_by_order, "id"), RowSelection(None)),
         (Relation(shipments_by_order, "id"), SHIPMENTS),
-        (Relation(tax_percentages_by_order, "id"), Tree(frozenset({"total", "percentage"}))),
-        (Relation(sources_by_order, "id"), Tree(frozenset())),
+        (Relation(tax_percentages_by_order, "id"), RowSelection(frozenset({"total", "percentage"}))),
+        (Relation(sources_by_order, "id"), RowSelection(frozenset())),
     ),
 )
-CARRIERS = Tree(
+CARRIERS = RowSelection(
     frozenset({"name"}),
-    ((Relation(newest_track_and_traces_by_carrier, "id"), Tree(frozenset({"code", "created_at"}))),),
+    ((Relation(newest_track_and_traces_by_carrier, "id"), RowSelection(frozenset({"code", "created_at"}))),),
 )
 PAGE = {"limit": 40, "skip": 3}
 CASES = [
@@ -65,12 +68,12 @@ CASES = [
 
 
 @pytest.mark.parametrize("reach", Reach)
-@pytest.mark.parametrize(("statement", "tree", "filters", "count", "values"), CASES)
+@pytest.mark.parametrize(("statement", "selection", "filters", "count", "values"), CASES)
 async def test_parts_give_what_their_statements_give(
     connection: asyncpg.Connection,
     reach: Reach,
     statement: Statement,
-    tree: Tree,
+    selection: RowSelection,
     filters: frozenset[str],
     count: Statement | None,
     values: dict[str, Any],
@@ -83,26 +86,26 @@ async def test_parts_give_what_their_statements_give(
         found: list[asyncpg.Record] = await connection.fetch(prepared.text, *prepared.arguments({**VISIBLE, **given}))
         return found
 
-    composition = await tree.compose(
-        statement, reach, Compositions(columns_of, Cache()), filters, NEWEST_FIRST, count, {**VISIBLE, **values}
+    query = await selection.combine(
+        statement, reach, CombinedQueries(columns_of, Cache()), filters, NEWEST_FIRST, count, {**VISIBLE, **values}
     )
-    assert composition is not None
-    assert len(composition.fused.parts) > 1
-    root, *others = composition.values(values)
-    arguments = composition.fused.arguments([{**VISIBLE, **root}, *others])
-    [row] = await connection.fetch(composition.fused.text, *arguments)
-    parts = composition.rows(row)
+    assert query is not None
+    assert len(query.combined.parts) > 1
+    root, *others = query.values(values)
+    arguments = query.combined.arguments([{**VISIBLE, **root}, *others])
+    [row] = await connection.fetch(query.combined.text, *arguments)
+    parts = query.rows(row)
 
     expected = await alone(statement.prepare(reach, filters, NEWEST_FIRST), values)
     singles = [expected]
-    for branch in composition.layout.branches:
+    for branch in query.shape.branches:
         batch = branch.relation.batch
         keys = [parent[branch.relation.key] for parent in singles[branch.parent]]
         distinct = [key for key in dict.fromkeys(keys) if key is not None]
         singles.append(await alone(batch.statement.prepare(reach), {batch.parameter: distinct, **batch.values}))
     if count is not None:
         singles.append(await alone(count.prepare(reach, filters), values))
-    for part, found, single in zip(composition.fused.parts, parts, singles, strict=True):
+    for part, found, single in zip(query.combined.parts, parts, singles, strict=True):
         wanted = [{column: record[column] for column in part.columns} for record in single]
         # By id alone rows come in no order: a loader gives each key its own.
         if "ORDER BY" not in part.prepared.text:
@@ -119,7 +122,7 @@ async def test_the_demo_data_has_something_for_every_part(connection: asyncpg.Co
 
 def test_parts_share_the_viewer_and_nothing_else() -> None:
     prepared = ORDER.page.prepare(Reach.COMPANIES, frozenset(), NEWEST_FIRST)
-    fused = fuse([Part(prepared, ("id",)), Part(prepared, ("id",))])
-    names = [name for _part, name in fused.parameters]
+    combined = combine([Part(prepared, ("id",)), Part(prepared, ("id",))])
+    names = [name for _part, name in combined.parameters]
     assert names.count("visible_channel_ids") == names.count("visible_company_ids") == 1
     assert names.count("limit") == names.count("skip") == 2

@@ -30,7 +30,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Fused:
+class CombinedStatement:
     """`parameters` are pairs of the part that gives a value, by its place, and the value's name."""
 
     text: str
@@ -51,14 +51,14 @@ class Fused:
             start += len(part.columns)
 
 
-def fuse(parts: Sequence[Part]) -> Fused:
+def combine(parts: Sequence[Part]) -> CombinedStatement:
     """Parts come after those that they hang on."""
     places: dict[tuple[int, str], int] = {}
     texts = [_text(index, part, places) for index, part in enumerate(parts)]
     named = ",\n".join(f"p{index} AS (\n{text}\n)" for index, text in enumerate(texts))
     selected = ", ".join(f"a{index}.*" for index in range(len(parts)))
     arrays = ",\n".join(f"({_arrays(index, part)}) AS a{index}" for index, part in enumerate(parts))
-    return Fused(f"WITH {named}\nSELECT {selected}\nFROM {arrays}", tuple(places), tuple(parts))
+    return CombinedStatement(f"WITH {named}\nSELECT {selected}\nFROM {arrays}", tuple(places), tuple(parts))
 
 
 def _text(index: int, part: Part, places: dict[tuple[int, str], int]) -> str:
