@@ -135,9 +135,12 @@ class Context:
         filters: frozenset[str] = frozenset(),
         order: tuple[str, ...] = (),
         count: Statement | None = None,
+        counted: frozenset[str] | None = None,
         **values: Any,
     ) -> tuple[Sequence[Row], int | None]:
         """The rows of `statement` as `fetch` gives them, and the `items_found` of `count` if one is given.
+
+        The count has the filters `counted`, those of the rows if these are None.
 
         What hangs on the rows comes with them by one statement, and loaders have it from then on. Without a selection
         nothing is known of what hangs on them, and only they are read; so they are within a transaction. Raises
@@ -147,7 +150,9 @@ class Context:
         if selection is None or self.writing is not None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         known, queries = {**values, **visibility.keys}, self.db.queries
-        query = await selection.combine(statement, visibility.reach, queries, filters, order, count, known)
+        query = await selection.combine(
+            statement, visibility.reach, queries, filters, order, count, known, counted=counted
+        )
         if query is None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         row = await self.db.fetch_combined(query.combined, query.values(known))

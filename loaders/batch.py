@@ -41,6 +41,18 @@ class Batch:
     tables: tuple[str, ...] = ()
     by_channel: bool = False
 
+    @property
+    def filters(self) -> frozenset[str]:
+        """The filters of the statement's file, which come with the `values`."""
+        filters: frozenset[str] = self.values.get("filters", frozenset())
+        return filters
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The sorts of the statement's file, which come with the `values`."""
+        order: tuple[str, ...] = self.values.get("order", ())
+        return order
+
     def __hash__(self) -> int:
         """Of the statement alone: `values` may hold lists, and few batches share a statement."""
         return hash(self.statement)

@@ -103,8 +103,10 @@ class RowSelection:
         count: Statement | None,
         values: Mapping[str, Any],
         *further: str,
+        counted: frozenset[str] | None = None,
     ) -> "CombinedQuery | None":
-        """The statement whose rows are selected, with all that hangs on them. `count` has the same filters.
+        """The statement whose rows are selected, with all that hangs on them. `count` has the same filters, or
+        those of `counted`.
 
         `values` are the parameters of `statement`, which `Statement.prepare` makes its text for. `further` columns of
         its rows are always fetched.
@@ -112,7 +114,7 @@ class RowSelection:
         None where the rows hold an array, which no array of columns can hold.
         """
         root = statement.prepare(reach, filters, order, values)
-        choice = (statement, root, reach, filters, count)
+        choice = (statement, root, reach, filters if counted is None else counted, count)
         query: CombinedQuery | None = queries.cache.get((self, *choice))
         if query is not None:
             return query
@@ -157,7 +159,7 @@ class RowSelection:
         if not await combiner.add_root(statement, root, self, *further):
             return None
         if count is not None:
-            combiner.parts.append(Part(count.prepare(reach, filters), ("items_found",)))
+            await combiner.add_count(count, filters)
         # Requests that came at the same time have been combining it, too; what they share begins with one query.
         query = cache.get(key)
         if query is None:
@@ -275,9 +277,18 @@ class ResultSet(Rows, Joined):
         return self
 
     @property
+    def counted(self) -> Mapping[str, Any] | None:
+        """The row of the count; None where there is none."""
+        if not self._query.counts:
+            return None
+        columns = self._query.combined.parts[-1].columns
+        return {name: values[0] for name, values in zip(columns, self.row[-len(columns) :], strict=True)}
+
+    @property
     def items_found(self) -> int | None:
         """How many rows there are in all; None where they were not counted."""
-        return self.row[-1][0] if self._query.counts else None
+        counted = self.counted
+        return None if counted is None else counted["items_found"]
 
     def joined(self) -> Iterator[tuple[Batch, Sequence[Any], Rows, frozenset[str] | None]]:
         """What came by each relation: its batch, the keys of all parents, all their rows, and the columns of these."""
@@ -301,6 +312,9 @@ class RowView(Joined):
     def __getitem__(self, name: str) -> Any:
         return self.result.column(name)[self.place]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.result.chosen_of
+
 
 class _Combiner:
     def __init__(self, reach: Reach, columns_of: ColumnsOf) -> None:
@@ -323,10 +337,14 @@ class _Combiner:
         await self._add_branches(selection, 0)
         return True
 
+    async def add_count(self, count: Statement, filters: frozenset[str]) -> None:
+        prepared = count.prepare(self._reach, filters)
+        self.parts.append(Part(prepared, tuple(await self._columns_of(count, prepared))))
+
     async def _add_branches(self, selection: RowSelection, parent: int) -> None:
         for relation, below in selection.branches:
             batch = relation.batch
-            prepared = batch.statement.prepare(self._reach)
+            prepared = batch.statement.prepare(self._reach, batch.filters, batch.order)
             types = await self._types(batch.statement, prepared, below, batch.column)
             if types is None or len(self.parts) >= _MOST_PARTS:
                 continue
