@@ -17,8 +17,11 @@ from app.postgres.database import Database
 from app.postgres.events import Tables, Watched
 from app.postgres.lookups import Lookups
 from app.postgres.transaction import IdempotencyKey, Transaction
-from loaders.batch import Batch, Loaders, Pending, Projection, Row
-from loaders.selection import ResultSet, RowSelection
+from loaders.batch import Batch, Projection
+from loaders.prefetch import Loaders, Pending
+from loaders.result import ResultSet
+from loaders.rows import Row
+from loaders.selection import RowSelection
 from sql import Statement
 
 

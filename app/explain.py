@@ -26,7 +26,8 @@ from app.execution.run import Run
 from app.resolvers.field_plan import PagePlan, path_of
 from app.settings import Limits
 from loaders.batch import Batch
-from loaders.selection import CombinedQueries, CombinedQuery, RowSelection
+from loaders.result import CombinedQuery
+from loaders.selection import CombinedQueries, RowSelection
 from sql import Prepared, Statement, Visibility
 from sql.describe import columns
 from sql.visibility import Reach

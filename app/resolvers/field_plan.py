@@ -25,9 +25,9 @@ from app.execution.field_plan import (
 )
 from app.execution.plan import Field
 from app.execution.run import Info as PlannedInfo
-from loaders.batch import Batch, Row
-from loaders.rows import column_of
-from loaders.selection import Relation, RowSelection
+from loaders.batch import Batch, Relation
+from loaders.rows import Row, column_of
+from loaders.selection import RowSelection
 
 Resolver = Callable[..., Any]
 

@@ -55,11 +55,11 @@ from app.rest.shop_answer import (
     TokenCheck,
 )
 from loaders import customer_order_address, customer_order_item, customer_shipment, customer_shipment_item
-from loaders.batch import Batch, Row
+from loaders.batch import Batch, Relation
 from loaders.customer_order_address import first_billing_address_by_order, first_shipping_address_by_order
 from loaders.customer_order_total import totals_by_order
-from loaders.rows import column_of
-from loaders.selection import Relation, RowSelection
+from loaders.rows import Row, column_of
+from loaders.selection import RowSelection
 
 ROOT = "/api/shop"
 DEFAULT_PER_PAGE = 10

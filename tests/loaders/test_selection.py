@@ -9,8 +9,10 @@ import pytest
 import sql
 from app.cache import Cache
 from loaders import customer_order_item
+from loaders.batch import Relation
 from loaders.order_item import order_item_by_id
-from loaders.selection import CombinedQueries, CombinedQuery, Relation, RowSelection
+from loaders.result import CombinedQuery
+from loaders.selection import CombinedQueries, RowSelection
 from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_shipment
 from loaders.track_and_trace import newest_track_and_traces_by_carrier, track_and_traces_by_shipment

@@ -34,9 +34,9 @@ from app.resolvers.field_plan import (
     picked,
 )
 from app.resolvers.once import once
-from loaders.batch import Batch, Row
-from loaders.rows import Lists, Rows, column_of, end_to_end
-from loaders.selection import ResultSet
+from loaders.batch import Batch
+from loaders.result import ResultSet
+from loaders.rows import Lists, Row, Rows, column_of, end_to_end
 from sql import File
 
 DEFAULT_SIZE = 10

@@ -12,7 +12,7 @@ from app.resolvers.customer.connection import Connection, connection_types, list
 from app.resolvers.customer.identifier import as_key, number_of
 from app.resolvers.field_plan import PlannedType, lookahead
 from loaders import customer_order_address, customer_order_item, customer_shipment
-from loaders.batch import Row
+from loaders.rows import Row
 from loaders.selection import RowSelection
 
 SQL = sql.load("customer_order")

@@ -20,8 +20,8 @@ from app.resolvers.customer.identifier import as_key, number_of
 from app.resolvers.customer.order import find_order
 from app.resolvers.field_plan import WITH_PARENT, PlannedType, lookahead, relation
 from loaders import customer_shipment_item
-from loaders.batch import Row
 from loaders.customer_order_address import first_billing_address_by_order, first_shipping_address_by_order
+from loaders.rows import Row
 from loaders.selection import RowSelection
 
 SQL = sql.load("customer_shipment")
