@@ -36,7 +36,11 @@ CREATE FUNCTION public.check_shipment_status() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-  IF EXISTS (SELECT FROM shipment_status_successors n WHERE n.status = OLD.status AND n.next_status = NEW.status) THEN
+  IF EXISTS (
+    SELECT FROM shipment_status_successors n
+    WHERE n.status = OLD.status AND n.next_status = NEW.status
+      AND (NOT n.needs_override OR current_setting('waybill.overridden_steps', true) = 'allowed')
+  ) THEN
     RETURN NEW;
   END IF;
   IF current_setting('waybill.skipped_steps', true) = 'allowed' AND EXISTS (
@@ -1164,8 +1168,11 @@ CREATE TABLE public.shipment_sources (
 
 CREATE TABLE public.shipment_status_successors (
     status text NOT NULL,
-    next_status text NOT NULL
+    next_status text NOT NULL,
+    needs_override boolean DEFAULT false NOT NULL
 );
+
+COMMENT ON COLUMN public.shipment_status_successors.needs_override IS 'whether only who may override the lifecycle takes the step';
 
 CREATE VIEW public.shipment_status_followers AS
  WITH RECURSIVE following(status, next_status) AS (

@@ -50,10 +50,10 @@ WHERE e.track_and_trace_id = :track_and_trace_id AND e.channel_id = :channel_id 
   AND {visible track_and_traces t};
 
 -- An event and those that happened to the same shipment after it, oldest first, each with the statuses that it may
--- follow.
+-- follow: a carrier tells where a parcel is, and not each step on the way.
 -- name: since
 SELECT e.id::text, e.status, e.is_accepted,
-  ARRAY(SELECT n.status FROM shipment_status_successors n WHERE n.next_status = e.status) AS follows
+  ARRAY(SELECT n.status FROM shipment_status_followers n WHERE n.next_status = e.status) AS follows
 FROM tracking_events new
 JOIN track_and_traces c ON c.id = new.track_and_trace_id AND c.channel_id = new.channel_id
 JOIN track_and_traces t ON t.shipment_id = c.shipment_id AND t.channel_id = c.channel_id
@@ -62,6 +62,10 @@ WHERE new.id = :id AND new.channel_id = :channel_id
   AND (e.occurred_at, e.status_rank, e.id) >= (new.occurred_at, new.status_rank, new.id)
   AND {visible track_and_traces t}
 ORDER BY e.occurred_at, e.status_rank, e.id;
+
+-- For the rest of the transaction: who writes reports states and not steps.
+-- name: skip_steps
+SELECT set_config('waybill.skipped_steps', 'allowed', true);
 
 -- The shipment takes the status of an event. No row where it has that status already.
 -- name: accept

@@ -99,34 +99,27 @@ def _shipment_id(input: Mapping[str, Any]) -> UUID | None:
 async def _follow(context: Context, code: Any, event_id: str) -> bool:
     """Lets the shipment of `code` follow a new event; whether its status changed."""
     since = await context.fetch(SQL.since, id=event_id, channel_id=code["channel_id"])
-    moved = False
-    for event in way(code["status"], since):
-        moved |= bool(
-            await context.fetch(
-                SQL.accept,
-                id=event["id"],
-                status=event["status"],
-                shipment_id=code["shipment_id"],
-                channel_id=code["channel_id"],
-            )
-        )
-    return moved
+    event = followed(code["status"], since)
+    if event is None:
+        return False
+    key = {"shipment_id": code["shipment_id"], "channel_id": code["channel_id"]}
+    await context.fetch(SQL.skip_steps)
+    return bool(await context.fetch(SQL.accept, id=event["id"], status=event["status"], **key))
 
 
-def way(status: str | None, since: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Which events a shipment of `status` follows, given a new one and all that happened after it, oldest first.
+def followed(status: str | None, since: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Which event a shipment of `status` follows, given a new one and all that happened after it, oldest first.
 
-    None once it has followed a later one: what is older is no news. Otherwise the shipment catches up with each event
-    whose status it may take next, so that what came too early is made up for when the missing step is told.
+    None once it has followed a later one: what is older is no news. Otherwise the newest of those whose status it can
+    reach (decision 16).
     """
     if any(event["is_accepted"] for event in since):
-        return []
-    followed = []
+        return None
+    newest = None
     for event in since:
         if status is None or status == event["status"] or status in event["follows"]:
-            followed.append(event)
-            status = event["status"]
-    return followed
+            newest, status = event, event["status"]
+    return newest
 
 
 track_and_trace.set_plan("events", relation(newest_events_by_track_and_trace, "id", WITH_PARENT))
