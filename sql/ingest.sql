@@ -466,12 +466,15 @@ WHERE i.n = g.n AND NOT g.is_new AND (
       SELECT (t.code, t.carrier_id) FROM track_and_traces t
       WHERE t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id ORDER BY t.code, t.carrier_id))
 
--- A record without a status leaves the shipment's as it is.
+-- A record without a status leaves the shipment's as it is. One that changes it holds as of its own moment: older news of
+-- carriers does not take it back.
 -- name: update_shipments
 WITH changed AS (
   UPDATE shipments s
   SET status = coalesce(g.status, s.status), expected_delivery_at = g.expected_delivery_at,
-    created_at = coalesce(g.created_at, s.created_at), last_modified_at = now()
+    created_at = coalesce(g.created_at, s.created_at), last_modified_at = now(),
+    status_set_at = CASE WHEN s.status = coalesce(g.status, s.status) THEN s.status_set_at
+      ELSE coalesce(i.last_modified_at, now()) END
   FROM import_shipments g
   JOIN import_orders i USING (n)
   WHERE NOT g.is_new AND s.id = g.shipment_id AND s.channel_id = i.channel_id

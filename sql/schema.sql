@@ -36,10 +36,14 @@ CREATE FUNCTION public.check_shipment_status() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-  IF EXISTS (SELECT FROM shipment_status_successors n WHERE n.status = OLD.status AND n.next_status = NEW.status) THEN
+  IF EXISTS (
+    SELECT FROM shipment_status_successors n
+    WHERE n.status = OLD.status AND n.next_status = NEW.status
+      AND (NOT n.needs_override OR current_setting('waybill.overridden_steps', true) = 'allowed')
+  ) THEN
     RETURN NEW;
   END IF;
-  IF current_setting('waybill.skipped_steps', true) = 'allowed' AND EXISTS (
+  IF current_setting('waybill.skipped_steps', true) IN ('allowed', 'codes') AND EXISTS (
     SELECT FROM shipment_status_followers n WHERE n.status = OLD.status AND n.next_status = NEW.status
   ) THEN
     RETURN NEW;
@@ -150,6 +154,101 @@ BEGIN
 END
 $_$;
 
+CREATE FUNCTION public.follow_codes(followed_id uuid, followed_channel_id integer, is_written boolean) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  present record;
+  told text;
+  former text := coalesce(current_setting('waybill.skipped_steps', true), '');
+BEGIN
+  SELECT s.status, s.status_set_at INTO present
+  FROM shipments s
+  WHERE s.id = followed_id AND s.channel_id = followed_channel_id
+  FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  told := status_of_codes(ARRAY(
+    SELECT progress_of_code(t.id, t.channel_id) FROM track_and_traces t
+    WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id));
+  IF told <> present.status AND (
+      NOT EXISTS (
+        SELECT FROM shipment_status_followers n WHERE n.status = present.status AND n.next_status = told)
+      OR EXISTS (
+        SELECT FROM shipment_status_followers n WHERE n.status = told AND n.next_status = present.status)
+      AND NOT EXISTS (
+        SELECT FROM track_and_traces t
+        JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
+        WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id
+          AND e.occurred_at > coalesce(present.status_set_at, '-infinity'))) THEN
+    told := present.status;
+  END IF;
+  IF told IS NOT NULL AND told IS DISTINCT FROM present.status THEN
+    PERFORM set_config('waybill.skipped_steps', 'codes', true);
+    UPDATE shipments s SET status = told, last_modified_at = statement_timestamp()
+    WHERE s.id = followed_id AND s.channel_id = followed_channel_id;
+    PERFORM set_config('waybill.skipped_steps', former, true);
+  ELSIF is_written THEN
+    UPDATE shipments s SET last_modified_at = statement_timestamp()
+    WHERE s.id = followed_id AND s.channel_id = followed_channel_id;
+  END IF;
+END $$;
+
+CREATE FUNCTION public.follow_events() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  followed record;
+BEGIN
+  FOR followed IN
+    SELECT DISTINCT t.shipment_id, t.channel_id
+    FROM new_rows n
+    JOIN track_and_traces t ON t.id = n.track_and_trace_id AND t.channel_id = n.channel_id
+    ORDER BY t.shipment_id, t.channel_id
+  LOOP
+    PERFORM FROM shipments s
+    WHERE s.id = followed.shipment_id AND s.channel_id = followed.channel_id
+    FOR NO KEY UPDATE;
+    UPDATE track_and_traces t
+    SET status = newest.status, last_modified_at = statement_timestamp()
+    FROM (SELECT DISTINCT n.track_and_trace_id AS id, n.channel_id FROM new_rows n) told
+    CROSS JOIN LATERAL (
+      SELECT e.status FROM tracking_events e
+      WHERE e.track_and_trace_id = told.id AND e.channel_id = told.channel_id
+      ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC
+      LIMIT 1
+    ) newest
+    WHERE t.id = told.id AND t.channel_id = told.channel_id AND t.shipment_id = followed.shipment_id
+      AND t.status IS DISTINCT FROM newest.status;
+    PERFORM follow_codes(followed.shipment_id, followed.channel_id, FOUND);
+  END LOOP;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.follow_moved_code() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM follow_codes(OLD.shipment_id, OLD.channel_id, false);
+  IF TG_OP = 'UPDATE' THEN
+    PERFORM follow_codes(NEW.shipment_id, NEW.channel_id, false);
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_setting_of_status() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF current_setting('waybill.skipped_steps', true) = 'codes' THEN
+    NEW.status_set_at := NULL;
+  ELSIF NEW.status_set_at IS NOT DISTINCT FROM OLD.status_set_at THEN
+    NEW.status_set_at := clock_timestamp();
+  END IF;
+  RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.pass_company_on() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -160,6 +259,26 @@ BEGIN
   RETURN NULL;
 END
 $$;
+
+CREATE FUNCTION public.progress_of_code(code_id uuid, code_channel_id integer) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+  ways text[] := ARRAY(SELECT n.status || ' ' || n.next_status FROM shipment_status_followers n);
+  reached text;
+  told text;
+BEGIN
+  FOR told IN
+    SELECT e.status FROM tracking_events e
+    WHERE e.track_and_trace_id = code_id AND e.channel_id = code_channel_id
+    ORDER BY e.occurred_at, e.status_rank, e.id
+  LOOP
+    IF reached IS NULL OR reached || ' ' || told = ANY (ways) THEN
+      reached := told;
+    END IF;
+  END LOOP;
+  RETURN reached;
+END $$;
 
 CREATE FUNCTION public.raise_version() RETURNS trigger
     LANGUAGE plpgsql
@@ -490,12 +609,15 @@ CREATE TABLE public.shipments (
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
     company_id integer,
     version integer DEFAULT 1 NOT NULL,
+    status_set_at timestamp with time zone,
     CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text])))
 );
 
 COMMENT ON COLUMN public.shipments.number IS 'the id that customers read; the uuid is the B2B surface''s (decision 2)';
 
 COMMENT ON COLUMN public.shipments.company_id IS 'that of the order; kept by triggers, for indexes';
+
+COMMENT ON COLUMN public.shipments.status_set_at IS 'when a person or an import changed the status; null where it follows the codes';
 
 CREATE FUNCTION public.recorded(r public.shipments) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -519,10 +641,13 @@ CREATE TABLE public.track_and_traces (
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
     company_id integer,
     version integer DEFAULT 1 NOT NULL,
+    status text,
     CONSTRAINT track_and_traces_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255)))
 );
 
 COMMENT ON COLUMN public.track_and_traces.company_id IS 'that of the order; kept by triggers, for indexes';
+
+COMMENT ON COLUMN public.track_and_traces.status IS 'of the newest event; null without one';
 
 CREATE FUNCTION public.recorded(r public.track_and_traces) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -532,7 +657,26 @@ CREATE FUNCTION public.recorded(r public.track_and_traces) RETURNS TABLE(entity_
      (r).order_id AS order_id,
      (r).shipment_id AS shipment_id,
      (r).version AS version,
-     jsonb_build_object('shipmentId', (r).shipment_id, 'carrierId', (r).carrier_id, 'code', (r).code) AS jsonb_build_object;
+     jsonb_build_object('shipmentId', (r).shipment_id, 'carrierId', (r).carrier_id, 'code', (r).code, 'status', (r).status) AS jsonb_build_object;
+END;
+
+CREATE FUNCTION public.status_of_codes(progress text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (cardinality(progress) = 0) THEN NULL::text
+             WHEN ('CANCELED'::text = ALL (progress)) THEN 'CANCELED'::text
+             WHEN ('DELIVERED'::text = ALL (array_remove(progress, 'CANCELED'::text))) THEN 'DELIVERED'::text
+             WHEN ('EXCEPTION'::text = ANY (progress)) THEN 'EXCEPTION'::text
+             WHEN ('FAILED_DELIVERY'::text = ANY (progress)) THEN 'FAILED_DELIVERY'::text
+             WHEN (progress && ARRAY['DELIVERED'::text, 'PARTIALLY_DELIVERED'::text]) THEN 'PARTIALLY_DELIVERED'::text
+             WHEN ('OUT_FOR_DELIVERY'::text = ANY (progress)) THEN 'OUT_FOR_DELIVERY'::text
+             WHEN ('IN_TRANSIT'::text = ANY (progress)) THEN 'IN_TRANSIT'::text
+             WHEN ('PROCESSING'::text = ANY (progress)) THEN 'PROCESSING'::text
+             WHEN ('CREATED'::text = ANY (progress)) THEN 'CREATED'::text
+             ELSE NULL::text
+         END AS "case";
 END;
 
 CREATE FUNCTION public.take_company_of_order() RETURNS trigger
@@ -1164,8 +1308,11 @@ CREATE TABLE public.shipment_sources (
 
 CREATE TABLE public.shipment_status_successors (
     status text NOT NULL,
-    next_status text NOT NULL
+    next_status text NOT NULL,
+    needs_override boolean DEFAULT false NOT NULL
 );
+
+COMMENT ON COLUMN public.shipment_status_successors.needs_override IS 'whether only who may override the lifecycle takes the step';
 
 CREATE VIEW public.shipment_status_followers AS
  WITH RECURSIVE following(status, next_status) AS (
@@ -1250,7 +1397,7 @@ COMMENT ON COLUMN public.tracking_events.status_rank IS 'of events at the same m
 
 COMMENT ON COLUMN public.tracking_events.recorded_by IS 'subject of the viewer who told it';
 
-COMMENT ON COLUMN public.tracking_events.is_accepted IS 'whether the shipment has taken the status, or had it already';
+COMMENT ON COLUMN public.tracking_events.is_accepted IS 'no longer written: whether the shipment had taken the status';
 
 CREATE SEQUENCE public.transaction_positions
     START WITH 1
@@ -1678,6 +1825,8 @@ CREATE TRIGGER shipments_record_updated AFTER UPDATE ON public.shipments REFEREN
 
 CREATE TRIGGER shipments_status_follows BEFORE UPDATE OF status ON public.shipments FOR EACH ROW WHEN (((old.status <> new.status) OR ((new.status IS NULL) AND (old.status IS NOT NULL)))) EXECUTE FUNCTION public.check_shipment_status();
 
+CREATE TRIGGER shipments_status_is_set BEFORE UPDATE OF status ON public.shipments FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.note_setting_of_status();
+
 CREATE TRIGGER shipments_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.shipments FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
 
 CREATE TRIGGER shipments_tally_delete AFTER DELETE ON public.shipments REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipments();
@@ -1696,6 +1845,10 @@ CREATE TRIGGER track_and_traces_carrier_created AFTER INSERT ON public.track_and
 
 CREATE TRIGGER track_and_traces_carrier_updated AFTER UPDATE ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_carriers_of_codes();
 
+CREATE TRIGGER track_and_traces_deleted_is_followed AFTER DELETE ON public.track_and_traces FOR EACH ROW EXECUTE FUNCTION public.follow_moved_code();
+
+CREATE TRIGGER track_and_traces_moved_is_followed AFTER UPDATE OF shipment_id ON public.track_and_traces FOR EACH ROW WHEN ((old.shipment_id <> new.shipment_id)) EXECUTE FUNCTION public.follow_moved_code();
+
 CREATE TRIGGER track_and_traces_record_created AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_track_and_traces();
 
 CREATE TRIGGER track_and_traces_record_deleted AFTER DELETE ON public.track_and_traces REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_track_and_traces();
@@ -1705,6 +1858,8 @@ CREATE TRIGGER track_and_traces_record_updated AFTER UPDATE ON public.track_and_
 CREATE TRIGGER track_and_traces_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.track_and_traces FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
 
 CREATE TRIGGER track_and_traces_version BEFORE UPDATE ON public.track_and_traces FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
+
+CREATE TRIGGER tracking_events_are_followed AFTER INSERT ON public.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.follow_events();
 
 CREATE CONSTRAINT TRIGGER transactions_take_position AFTER INSERT ON public.transactions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.take_position();
 

@@ -1,6 +1,7 @@
 -- Tracking events: what carriers tell about codes. An event is visible to whoever sees its code.
 --
--- Events have one order, by which any set of them reads the same whatever came first: occurred_at, status_rank, id.
+-- Events have one order, by which any set of them reads the same whatever came first: occurred_at, status_rank, id. What
+-- codes and shipments make of them, the database sees to, whoever records them: sql/migrations/0010_parcels.sql.
 
 -- fragment: tracking_event
 e.id::text, e.track_and_trace_id::text, e.external_id, e.status, e.occurred_at, e.recorded_at, e.location, e.description
@@ -30,7 +31,7 @@ WHERE t.code = :code AND t.carrier_id IS NOT DISTINCT FROM :carrier_id
   AND (:shipment_id::uuid IS NULL OR s.id = :shipment_id) AND {visible track_and_traces t}
 ORDER BY s.id, s.channel_id, t.id
 FOR NO KEY UPDATE OF s
-FOR SHARE OF t;
+FOR NO KEY UPDATE OF t;
 
 -- No row where the code has an event of this external id already.
 -- name: record
@@ -48,27 +49,3 @@ FROM tracking_events e
 JOIN track_and_traces t ON t.id = e.track_and_trace_id AND t.channel_id = e.channel_id
 WHERE e.track_and_trace_id = :track_and_trace_id AND e.channel_id = :channel_id AND e.external_id = :external_id
   AND {visible track_and_traces t};
-
--- An event and those that happened to the same shipment after it, oldest first, each with the statuses that it may
--- follow.
--- name: since
-SELECT e.id::text, e.status, e.is_accepted,
-  ARRAY(SELECT n.status FROM shipment_status_successors n WHERE n.next_status = e.status) AS follows
-FROM tracking_events new
-JOIN track_and_traces c ON c.id = new.track_and_trace_id AND c.channel_id = new.channel_id
-JOIN track_and_traces t ON t.shipment_id = c.shipment_id AND t.channel_id = c.channel_id
-JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
-WHERE new.id = :id AND new.channel_id = :channel_id
-  AND (e.occurred_at, e.status_rank, e.id) >= (new.occurred_at, new.status_rank, new.id)
-  AND {visible track_and_traces t}
-ORDER BY e.occurred_at, e.status_rank, e.id;
-
--- The shipment takes the status of an event. No row where it has that status already.
--- name: accept
-WITH accepted AS (
-  UPDATE tracking_events e SET is_accepted = true WHERE e.id = :id AND e.channel_id = :channel_id
-)
-UPDATE shipments s
-SET status = :status, last_modified_at = statement_timestamp()
-WHERE s.id = :shipment_id AND s.channel_id = :channel_id AND s.status IS DISTINCT FROM :status AND {visible shipments s}
-RETURNING s.id::text;

@@ -42,13 +42,19 @@ SUBJECTS = {
     "staff": "staff:1",
     "editor": "staff:2",
     "logistics": "staff:3",
+    "overrider": "staff:4",
     "partner": "partner:1",
     "contact": "contact:4",
     "daughter": "contact:5",
     "outsider": "contact:6",
     "two-companies": "contact:7",
 }
-STAFF_SCOPES = {"staff": READER_SCOPES, "editor": WRITER_SCOPES, "logistics": "carriers:write"}
+STAFF_SCOPES = {
+    "staff": READER_SCOPES,
+    "editor": WRITER_SCOPES,
+    "logistics": "carriers:write",
+    "overrider": f"{WRITER_SCOPES} shipments:override",
+}
 NORTHWIND_KEY = "pk_partner_of_northwind_alone"
 NORTHWIND_WRITER_KEY = "pk_partner_who_writes_northwind_alone"
 HOFSTRA_WRITER_KEY = "pk_partner_who_writes_hofstra_alone"

@@ -32,6 +32,7 @@ PERMISSIONS = {
     "shipments:read": "read shipments, their items and codes",
     "orders:write": "set the status of orders; includes orders:read",
     "shipments:write": "create, change and delete shipments, their items and codes; includes shipments:read",
+    "shipments:override": "say of a shipment that is under way that it is canceled; of no use without shipments:write",
     "carriers:update": "change carriers",
     "carriers:write": "create, change and delete carriers; includes carriers:update",
 }

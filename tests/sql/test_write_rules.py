@@ -21,10 +21,10 @@ SHIPMENT, OTHER_SHIPMENT = "65ad4404-88a6-4f97-9325-34a3a35f1dfc", "5c6e4337-15b
 NEVER_OVERSHIPPED, FOLLOWS = "order_items_never_overshipped", "shipments_status_follows"
 WITHOUT_LIFECYCLE = f"ALTER TABLE shipments DISABLE TRIGGER {FOLLOWS}"
 
-# Section 3 of the contract.
+# Section 3 of the contract, and decision 16.
 STEPS = {
-    "CREATED": {"PROCESSING", "IN_TRANSIT", "CANCELED"},
-    "PROCESSING": {"IN_TRANSIT", "CANCELED", "EXCEPTION"},
+    "CREATED": {"PROCESSING", "IN_TRANSIT", "CANCELED", "DELIVERED"},
+    "PROCESSING": {"IN_TRANSIT", "CANCELED", "EXCEPTION", "DELIVERED"},
     "IN_TRANSIT": {"OUT_FOR_DELIVERY", "PARTIALLY_DELIVERED", "DELIVERED", "FAILED_DELIVERY", "EXCEPTION"},
     "OUT_FOR_DELIVERY": {"PARTIALLY_DELIVERED", "DELIVERED", "FAILED_DELIVERY", "EXCEPTION"},
     "PARTIALLY_DELIVERED": {"OUT_FOR_DELIVERY", "DELIVERED", "EXCEPTION"},
@@ -295,6 +295,16 @@ async def test_shipment_status_follows_the_lifecycle(store: Store, reports_state
         shipment = await new_shipment(store, status=status)
         constraint = await refused(store.execute("UPDATE shipments SET status = $2 WHERE id = $1", shipment, following))
         may = {status} | (reachable(status) if reports_states else STEPS[status])
+        assert constraint == (None if following in may else FOLLOWS), (status, following)
+
+
+async def test_shipment_that_is_under_way_is_canceled_by_who_may_override_the_lifecycle(store: Store) -> None:
+    """Decision 16."""
+    await store.execute("SELECT set_config('waybill.overridden_steps', 'allowed', false)")
+    for status, following in itertools.product(STEPS, STEPS):
+        shipment = await new_shipment(store, status=status)
+        constraint = await refused(store.execute("UPDATE shipments SET status = $2 WHERE id = $1", shipment, following))
+        may = {status, *STEPS[status], *(["CANCELED"] if status == "IN_TRANSIT" else [])}
         assert constraint == (None if following in may else FOLLOWS), (status, following)
 
 

@@ -17,6 +17,9 @@ from app.resolvers.b2b.shippable import CANCELED, Lines
 SQL = sql.load("shipment")
 ORDER = sql.load("order")
 
+# What a step out of the ordinary needs, beside the permission to write.
+OVERRIDE = "shipments:override"
+
 mutation = MutationType()
 
 
@@ -50,7 +53,7 @@ async def resolve_shipment_create(_root: None, info: Info, input: dict[str, Any]
 async def resolve_shipment_update(
     _root: None, info: Info, id: str, input: dict[str, Any], ifVersion: int | None = None
 ) -> Any:
-    """Raises `ShipmentNotFound`, `ValidationError` or `VersionConflict`."""
+    """Raises `ShipmentNotFound`, `ValidationError`, `VersionConflict` or `Forbidden`."""
     context = await writing(info)
     present = await lock_shipment(context, id)
     require_version(present, ifVersion)
@@ -84,13 +87,20 @@ async def resolve_shipment_delete(_root: None, info: Info, id: str, ifVersion: i
 
 
 async def _check_step(context: Context, status: str | None, next_status: str | None) -> None:
-    """Raises `ValidationError` for a step that the lifecycle lacks; a shipment without a status may take any (B-52)."""
+    """A shipment without a status may take any (B-52).
+
+    Raises `ValidationError` for a step that the lifecycle lacks, `Forbidden` for one that needs `shipments:override`.
+    """
     if status in (None, next_status):
         return
-    next_statuses = [row["next_status"] for row in await context.fetch(SQL.next_statuses, status=status)]
-    if next_status not in next_statuses:
-        rule = f"must be one of {', '.join(next_statuses)}" if next_statuses else "cannot change"
+    steps = {row["next_status"]: row["needs_override"] for row in await context.fetch(SQL.next_statuses, status=status)}
+    if next_status not in steps:
+        allowed = [step for step, needs_override in steps.items() if not needs_override or context.may(OVERRIDE)]
+        rule = f"must be one of {', '.join(allowed)}" if allowed else "cannot change"
         raise ValidationError("input.status", f"{rule}: the shipment is {status}")
+    if steps[next_status]:
+        context.require(OVERRIDE)
+        await context.fetch(SQL.override)
 
 
 def _instant(text: str | None) -> datetime | None:

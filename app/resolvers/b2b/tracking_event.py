@@ -1,6 +1,6 @@
 """Tracking events on the B2B surface: what carriers tell about codes, and how shipments follow."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from loaders.shipment import shipment_by_id
 from loaders.tracking_event import newest_events_by_track_and_trace
 
 SQL = sql.load("tracking_event")
+SHIPMENT = sql.load("shipment")
 
 # How far the clock of a carrier may be ahead of ours.
 CLOCK_SKEW = timedelta(minutes=5)
@@ -39,7 +40,10 @@ class Report:
 
 @mutation.field("shipmentStatusReport")
 async def resolve_shipment_status_report(_root: None, info: Info, input: dict[str, Any]) -> Report:
-    """Raises `TrackAndTraceNotFound`; `ValidationError` where the input breaks a rule or several shipments fit."""
+    """The code and its shipment follow as the event is recorded: the database sees to that.
+
+    Raises `TrackAndTraceNotFound`; `ValidationError` where the input breaks a rule or several shipments fit.
+    """
     context = await writing(info)
     event = _event(input)
     code = await _lock_code(context, input)
@@ -48,7 +52,8 @@ async def resolve_shipment_status_report(_root: None, info: Info, input: dict[st
     if not recorded:
         [known] = await context.fetch(SQL.by_external_id, **key, external_id=event["external_id"])
         return Report(known, code["shipment_id"], is_new=False, moved=False)
-    moved = await _follow(context, code, recorded[0]["id"])
+    [shipment] = await context.fetch(SHIPMENT.by_id, id=code["shipment_id"])
+    moved = shipment["status"] != code["status"]
     return Report(recorded[0], code["shipment_id"], is_new=True, moved=moved)
 
 
@@ -94,39 +99,6 @@ def _shipment_id(input: Mapping[str, Any]) -> UUID | None:
     if text is not None and key is None:
         raise ValidationError("input.shipmentId", "must be a UUID")
     return key
-
-
-async def _follow(context: Context, code: Any, event_id: str) -> bool:
-    """Lets the shipment of `code` follow a new event; whether its status changed."""
-    since = await context.fetch(SQL.since, id=event_id, channel_id=code["channel_id"])
-    moved = False
-    for event in way(code["status"], since):
-        moved |= bool(
-            await context.fetch(
-                SQL.accept,
-                id=event["id"],
-                status=event["status"],
-                shipment_id=code["shipment_id"],
-                channel_id=code["channel_id"],
-            )
-        )
-    return moved
-
-
-def way(status: str | None, since: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Which events a shipment of `status` follows, given a new one and all that happened after it, oldest first.
-
-    None once it has followed a later one: what is older is no news. Otherwise the shipment catches up with each event
-    whose status it may take next, so that what came too early is made up for when the missing step is told.
-    """
-    if any(event["is_accepted"] for event in since):
-        return []
-    followed = []
-    for event in since:
-        if status is None or status == event["status"] or status in event["follows"]:
-            followed.append(event)
-            status = event["status"]
-    return followed
 
 
 track_and_trace.set_plan("events", relation(newest_events_by_track_and_trace, "id", WITH_PARENT))

@@ -252,13 +252,13 @@ async def test_shipment_update_replaces_the_sources(written: GraphQL, write: Gra
         (SHIPMENT, {"orderId": 999}, "input.orderId", "VALIDATION_ERROR"),
         (SHIPMENT, {"orderId": None}, "input.orderId", "VALIDATION_ERROR"),
         (SHIPMENT, {"status": None}, "input.status", "VALIDATION_ERROR"),
-        (SHIPMENT, {"status": "DELIVERED"}, "input.status", "VALIDATION_ERROR"),
+        (SHIPMENT, {"status": "OUT_FOR_DELIVERY"}, "input.status", "VALIDATION_ERROR"),
         (DELIVERED, {"status": "CREATED"}, "input.status", "VALIDATION_ERROR"),
         (SHIPMENT, {"expectedDeliveryAt": "soon"}, "input.expectedDeliveryAt", "VALIDATION_ERROR"),
         (SHIPMENT, {"sources": None}, "input.sources", "VALIDATION_ERROR"),
         (SHIPMENT, {"sources": [{"id": " ", "name": "wms"}]}, "input.sources.0.id", "VALIDATION_ERROR"),
         # Nothing of it is done where a part is refused.
-        (SHIPMENT, {"sources": [], "status": "DELIVERED"}, "input.status", "VALIDATION_ERROR"),
+        (SHIPMENT, {"sources": [], "status": "OUT_FOR_DELIVERY"}, "input.status", "VALIDATION_ERROR"),
     ],
     ids=str,
 )
@@ -273,12 +273,42 @@ async def test_shipment_update_refuses_what_breaks_a_rule(
 @pytest.mark.parametrize(
     ("id", "rule"),
     [
-        (SHIPMENT, "must be one of CANCELED, IN_TRANSIT, PROCESSING: the shipment is CREATED"),
+        (SHIPMENT, "must be one of CANCELED, DELIVERED, IN_TRANSIT, PROCESSING: the shipment is CREATED"),
         (DELIVERED, "cannot change: the shipment is DELIVERED"),
     ],
 )
 async def test_shipment_update_says_which_statuses_may_follow(refused: Refused, id: str, rule: str) -> None:
     assert (await refused(UPDATE, id=id, input={"status": "OUT_FOR_DELIVERY"}))["rule"] == rule
+
+
+@pytest.mark.parametrize("status", ["CREATED", "PROCESSING"])
+async def test_shipment_that_is_collected_is_delivered_in_one_step(written: GraphQL, status: str) -> None:
+    """Decision 16."""
+    await written(UPDATE, id=SHIPMENT, input={"status": status})
+    assert (await written(UPDATE, id=SHIPMENT, input={"status": "DELIVERED"}))["status"] == "DELIVERED"
+
+
+async def test_shipment_that_is_lost_is_canceled_by_who_may_override_the_lifecycle(
+    written: GraphQL, refused_after: Refused, write: GraphQL
+) -> None:
+    """Decision 16: the goods are given back, and the audit trail tells who did it."""
+    await written(UPDATE, id=SHIPMENT, input={"status": "IN_TRANSIT"})
+    assert (await refused_after(UPDATE, id=SHIPMENT, input={"status": "CANCELED"}))["code"] == "FORBIDDEN"
+    lost = await written(UPDATE, viewer="overrider", id=SHIPMENT, input={"status": "CANCELED"})
+    assert (lost["status"], lost["version"]) == ("CANCELED", 3)
+    trail = f'{{ auditTrail(shipmentId: "{SHIPMENT}", first: 1) {{ actor fields {{ name old new }} }} }}'
+    [entry] = (await write(trail, viewer="staff"))["data"]["auditTrail"]
+    assert entry["fields"] == [{"name": "status", "old": "IN_TRANSIT", "new": "CANCELED"}]
+    assert entry["actor"] == "staff:4"
+
+
+async def test_shipment_update_says_that_a_shipment_under_way_may_be_canceled_to_who_may_do_it(
+    written: GraphQL, refused_after: Refused
+) -> None:
+    await written(UPDATE, id=SHIPMENT, input={"status": "IN_TRANSIT"})
+    for viewer, is_told in (("overrider", True), ("editor", False)):
+        refusal = await refused_after(UPDATE, viewer=viewer, id=SHIPMENT, input={"status": "CREATED"})
+        assert ("CANCELED" in refusal["rule"]) is is_told
 
 
 async def test_shipment_without_a_status_may_be_given_any(

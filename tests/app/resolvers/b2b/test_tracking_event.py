@@ -1,7 +1,7 @@
 """What carriers tell, and how shipments follow, in whatever order the news comes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from random import Random
@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from starlette.applications import Starlette
 
-from app.resolvers.b2b.tracking_event import CLOCK_SKEW, way
+from app.resolvers.b2b.tracking_event import CLOCK_SKEW
 from loaders.tracking_event import NEWEST_BY_TRACK_AND_TRACE
 from tests.conftest import GraphQL, until_blocked
 from tests.consistency import breaches
@@ -123,9 +123,11 @@ async def test_report_without_an_external_id_is_always_new(report: Report) -> No
     assert (second["isNew"], second["shipmentMoved"]) == (True, False)
 
 
-async def test_report_of_the_present_status_moves_nothing_and_leaves_the_version(report: Report) -> None:
-    told = await report("CREATED")
-    assert (told["shipmentMoved"], told["shipment"]["version"]) == (False, 1)
+async def test_report_of_the_present_status_moves_nothing_and_is_written_once(report: Report) -> None:
+    """The code has its first status, which is a write to the shipment too; then nothing is new."""
+    for minute in (1, 2):
+        told = await report("CREATED", minute)
+        assert (told["isNew"], told["shipmentMoved"], told["shipment"]["version"]) == (True, False, 2)
 
 
 @pytest.mark.parametrize("minutes", [(1, 2, 3), (1, 1, 1)], ids=["one after another", "at the same moment"])
@@ -144,32 +146,6 @@ async def test_reports_lead_to_the_same_status_in_whatever_order_they_come(
 
     ends = await asyncio.gather(*map(tell, codes, sequences))
     assert ends == ["DELIVERED"] * len(sequences)
-
-
-async def test_every_legal_way_ends_the_same_in_whatever_order_its_news_comes(connection: asyncpg.Connection) -> None:
-    following: dict[str, list[str]] = {}
-    for status, next_status in await connection.fetch("SELECT status, next_status FROM shipment_status_successors"):
-        following.setdefault(status, []).append(next_status)
-
-    def ways(status: str, steps: int) -> Iterator[tuple[str, ...]]:
-        """Those that begin at `status`, each of at most so many steps; news may repeat the status."""
-        yield ()
-        if steps:
-            for following_status in (status, *following.get(status, ())):
-                yield from ((following_status, *rest) for rest in ways(following_status, steps - 1))
-
-    def end(arrivals: Sequence[tuple[int, str]]) -> str:
-        status, events = "CREATED", {}
-        for moment, told in arrivals:
-            follows = [former for former, statuses in following.items() if told in statuses]
-            events[moment] = {"status": told, "follows": follows, "is_accepted": False}
-            for event in way(status, [events[later] for later in sorted(events) if later >= moment]):
-                event["is_accepted"], status = True, event["status"]
-        return status
-
-    for told in ways("CREATED", steps=4):
-        ends = {end(arrivals) for arrivals in permutations(enumerate(told))}
-        assert ends == {told[-1] if told else "CREATED"}, told
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -191,7 +167,7 @@ async def test_reports_that_race_and_repeat_end_like_those_in_order(
     assert {outcome["event"]["id"] for outcome in told} == set(recorded)
     steps = await copy_connection.fetch(
         "SELECT old ->> 'status' AS former, new ->> 'status' AS status FROM changes"
-        " WHERE shipment_id = $1 AND action = 'UPDATED' AND new ? 'status' ORDER BY id",
+        " WHERE shipment_id = $1 AND type = 'SHIPMENT' AND action = 'UPDATED' AND new ? 'status' ORDER BY id",
         SHIPMENT,
     )
     assert [step["former"] for step in steps] == ["CREATED", *(step["status"] for step in steps[:-1])]
@@ -211,43 +187,124 @@ async def test_news_that_only_confirms_the_status_makes_older_news_old(report: R
     assert not (await report("EXCEPTION", 2))["shipmentMoved"]
 
 
-async def test_older_news_of_another_parcel_of_the_shipment_moves_nothing(
+SECOND = "second parcel"
+
+
+async def add_second_parcel(connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        "INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code)"
+        " VALUES ($1, 2075, 1, 1, $2)",
+        *(SHIPMENT, SECOND),
+    )
+
+
+async def statuses(write: GraphQL) -> tuple[str | None, dict[str, str | None]]:
+    """Of the shipment, and of its codes."""
+    document = "query Shipment($id: String!) { shipment(id: $id) { status trackAndTraces { code status } } }"
+    shipment = (await write(document, {"id": SHIPMENT}))["data"]["shipment"]
+    return shipment["status"], {code["code"]: code["status"] for code in shipment["trackAndTraces"]}
+
+
+async def test_parcels_have_a_status_of_their_own_and_the_shipment_follows_from_them(
+    report: Report, write: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    """Decision 15."""
+    await add_second_parcel(copy_connection)
+    assert await statuses(write) == ("CREATED", {CODE: None, SECOND: None})
+    await report("DELIVERED", 1)
+    assert await statuses(write) == ("PARTIALLY_DELIVERED", {CODE: "DELIVERED", SECOND: None})
+    await report("EXCEPTION", 2, code=SECOND)
+    assert await statuses(write) == ("EXCEPTION", {CODE: "DELIVERED", SECOND: "EXCEPTION"})
+    await report("OUT_FOR_DELIVERY", 3, code=SECOND)
+    assert await statuses(write) == ("PARTIALLY_DELIVERED", {CODE: "DELIVERED", SECOND: "OUT_FOR_DELIVERY"})
+    await report("DELIVERED", 4, code=SECOND)
+    assert await statuses(write) == ("DELIVERED", {CODE: "DELIVERED", SECOND: "DELIVERED"})
+
+
+async def test_status_of_a_parcel_is_in_the_audit_trail_and_in_versions(report: Report, write: GraphQL) -> None:
+    await report("IN_TRANSIT", 1)
+    trail = f'{{ auditTrail(shipmentId: "{SHIPMENT}", first: 2) {{ type version actor fields {{ name old new }} }} }}'
+    status = {"name": "status", "old": None, "new": "IN_TRANSIT"}
+    assert (await write(trail, viewer="staff"))["data"]["auditTrail"] == [
+        {"type": "SHIPMENT", "version": 2, "actor": "partner:1", "fields": [{**status, "old": "CREATED"}]},
+        {"type": "TRACK_AND_TRACE", "version": 2, "actor": "partner:1", "fields": [status]},
+    ]
+
+
+async def test_open_exception_of_a_parcel_shows_before_newer_news_of_another(
     report: Report, copy_connection: asyncpg.Connection
 ) -> None:
-    await copy_connection.execute(
-        "INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code)"
-        " VALUES ($1, 2075, 1, 1, 'second parcel')",
-        SHIPMENT,
-    )
+    """Decision 15."""
+    await add_second_parcel(copy_connection)
     await report("IN_TRANSIT", 1)
     await report("OUT_FOR_DELIVERY", 3)
-    assert not (await report("EXCEPTION", 2, code="second parcel"))["shipmentMoved"]
+    assert (await report("EXCEPTION", 2, code=SECOND))["shipment"]["status"] == "EXCEPTION"
+    assert not (await report("IN_TRANSIT", 4))["shipmentMoved"]
 
 
-async def test_newest_news_moves_the_shipment_past_news_that_it_could_not_follow(
+async def test_status_that_was_set_by_hand_stays_until_newer_news_comes(
+    report: Report, written: GraphQL, write: GraphQL
+) -> None:
+    """Decision 15."""
+    update = (
+        "mutation ($id: String!, $input: ShipmentUpdateInput!) { shipmentUpdate(id: $id, input: $input) { status } }"
+    )
+    await report("IN_TRANSIT", 1)
+    await written(update, id=SHIPMENT, input={"status": "EXCEPTION"})
+    told = await report("OUT_FOR_DELIVERY", 2)
+    assert (told["isNew"], told["shipmentMoved"]) == (True, False)
+    assert await statuses(write) == ("EXCEPTION", {CODE: "OUT_FOR_DELIVERY"})
+    ahead = (datetime.now(UTC) + CLOCK_SKEW / 2).isoformat()
+    assert (await report("OUT_FOR_DELIVERY", occurredAt=ahead))["shipment"]["status"] == "OUT_FOR_DELIVERY"
+
+
+async def test_delivery_that_is_told_late_moves_a_shipment_whose_status_was_set_by_hand(
     report: Report, copy_connection: asyncpg.Connection
 ) -> None:
-    await report("DELIVERED", 1)
-    await copy_connection.execute("UPDATE shipments SET status = 'IN_TRANSIT' WHERE id = $1", SHIPMENT)
-    assert (await report("OUT_FOR_DELIVERY", 2))["shipment"]["status"] == "OUT_FOR_DELIVERY"
+    """Decision 15: nothing leads back from it, and nobody tells it again."""
+    for status in ("IN_TRANSIT", "FAILED_DELIVERY"):
+        await copy_connection.execute("UPDATE shipments SET status = $2 WHERE id = $1", SHIPMENT, status)
+    assert (await report("DELIVERED", 1))["shipment"]["status"] == "DELIVERED"
 
 
-async def test_step_that_the_lifecycle_lacks_is_recorded_and_made_up_for_by_the_missing_one(
+@pytest.mark.parametrize(
+    "status", ["CREATED", "PROCESSING", "IN_TRANSIT", "OUT_FOR_DELIVERY", "FAILED_DELIVERY", "EXCEPTION"]
+)
+async def test_report_moves_the_shipment_to_whatever_lies_ahead(report: Report, status: str) -> None:
+    """Decision 16."""
+    await report(status, 1)
+    told = await report("DELIVERED", 2)
+    assert (told["shipmentMoved"], told["shipment"]["status"]) == (True, "DELIVERED")
+
+
+@pytest.mark.parametrize("status", ["CREATED", "PROCESSING"])
+async def test_report_of_what_lies_behind_moves_nothing(report: Report, status: str) -> None:
+    await report("IN_TRANSIT", 1)
+    told = await report(status, 2)
+    assert (told["isNew"], told["shipmentMoved"], told["shipment"]["status"]) == (True, False, "IN_TRANSIT")
+
+
+async def test_step_that_is_told_after_a_later_one_is_recorded_and_moves_nothing(
     report: Report, write: GraphQL
 ) -> None:
+    """Decision 16: the missing step is not waited for."""
     early = await report("DELIVERED", 5, externalId="e-2")
-    assert (early["isNew"], early["shipmentMoved"], early["shipment"]["status"]) == (True, False, "CREATED")
+    assert (early["isNew"], early["shipmentMoved"], early["shipment"]["status"]) == (True, True, "DELIVERED")
     late = await report("IN_TRANSIT", 4, externalId="e-1")
-    assert (late["shipmentMoved"], late["shipment"]["status"]) == (True, "DELIVERED")
+    assert (late["isNew"], late["shipmentMoved"], late["shipment"]["status"]) == (True, False, "DELIVERED")
     events = (await write(EVENTS, {"id": CODE_ID}))["data"]["trackAndTrace"]["events"]
     assert [event["externalId"] for event in events] == ["e-2", "e-1"]
 
 
-async def test_news_of_a_shipment_that_has_arrived_is_recorded_alone(report: Report) -> None:
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_news_of_a_parcel_that_has_arrived_shows_with_the_code(
+    report: Report, write: GraphQL, is_late: bool
+) -> None:
+    """Decision 15: such as a claim. The shipment has arrived, also where that is told last."""
     await report("IN_TRANSIT", 1)
-    await report("DELIVERED", 2)
-    told = await report("EXCEPTION", 3)
-    assert (told["isNew"], told["shipmentMoved"], told["shipment"]["status"]) == (True, False, "DELIVERED")
+    for status, minute in sorted([("DELIVERED", 2), ("EXCEPTION", 3)], reverse=is_late):
+        assert (await report(status, minute))["isNew"]
+    assert await statuses(write) == ("DELIVERED", {CODE: "EXCEPTION"})
 
 
 async def test_shipment_without_a_status_takes_any(report: Report, copy_connection: asyncpg.Connection) -> None:
@@ -267,7 +324,8 @@ async def test_events_go_with_their_code(report: Report, write: GraphQL, copy_co
         "INSERT INTO shipments (order_id, channel_id) VALUES (2075, 1) RETURNING id::text"
     )
     await copy_connection.execute("UPDATE track_and_traces SET shipment_id = $1 WHERE id = $2", other, CODE_ID)
-    told = await report("IN_TRANSIT", 1)
+    assert await status_of(copy_connection, other) == "IN_TRANSIT"
+    told = await report("OUT_FOR_DELIVERY", 1)
     assert (told["shipment"]["id"], told["shipmentMoved"]) == (other, True)
     assert len((await write(EVENTS, {"id": CODE_ID}))["data"]["trackAndTrace"]["events"]) == 2
 

@@ -1,0 +1,260 @@
+"""What codes and shipments make of events (0010_parcels.sql), held to a small model of decisions 15 and 16."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from app.postgres.migrate import migrate, migrations
+from tests.app.postgres.test_locks import FILLED
+from tests.conftest import ConnectionTo, Databases
+from tests.consistency import breaches
+
+MIGRATION = "0010_parcels.sql"
+STATUSES = [
+    *("CREATED", "PROCESSING", "IN_TRANSIT", "OUT_FOR_DELIVERY", "FAILED_DELIVERY", "EXCEPTION"),
+    *("PARTIALLY_DELIVERED", "CANCELED", "DELIVERED"),
+]
+ENDS = ("DELIVERED", "CANCELED")
+UNDER_WAY = {"IN_TRANSIT", "OUT_FOR_DELIVERY", "FAILED_DELIVERY", "EXCEPTION", "PARTIALLY_DELIVERED"}
+ROUTE = [
+    "PROCESSING",
+    "IN_TRANSIT",
+    "OUT_FOR_DELIVERY",
+    "FAILED_DELIVERY",
+    "EXCEPTION",
+    "OUT_FOR_DELIVERY",
+    "DELIVERED",
+]
+
+
+def leads(status: str, following: str) -> bool:
+    """Whether the lifecycle leads from one to the other; the parcels that are under way go to and fro."""
+    if status in ENDS or status == following:
+        return False
+    if status in UNDER_WAY:
+        return following in UNDER_WAY or following in ENDS
+    return STATUSES.index(following) > STATUSES.index(status)
+
+
+Event = tuple[datetime, str]
+
+
+@dataclass
+class Model:
+    """A shipment of parcels. Events are known by parcel; `set_at` is when somebody set the status."""
+
+    events: list[list[Event]]
+    status: str = "CREATED"
+    set_at: datetime | None = None
+    parcels: list[str | None] = field(default_factory=list)
+
+    def tell(self, parcel: int, event: Event) -> None:
+        self.events[parcel].append(event)
+        self.follow()
+
+    def follow(self) -> None:
+        told = [sorted(events, key=lambda event: (event[0], STATUSES.index(event[1]))) for events in self.events]
+        self.parcels = [events[-1][1] if events else None for events in told]
+        status = self.told([progress([status for _, status in events]) for events in told])
+        if status is None or not leads(self.status, status):
+            return
+        is_newer = self.set_at is None or any(moment > self.set_at for events in told for moment, _ in events)
+        if is_newer or not leads(status, self.status):
+            self.status, self.set_at = status, None
+
+    @staticmethod
+    def told(parcels: Sequence[str | None]) -> str | None:
+        some = {status for status in parcels if status is not None}
+        waited_for = [status for status in parcels if status != "CANCELED"]
+        if not waited_for:
+            return "CANCELED" if parcels else None
+        if set(waited_for) == {"DELIVERED"}:
+            return "DELIVERED"
+        for open_trouble in ("EXCEPTION", "FAILED_DELIVERY"):
+            if open_trouble in some:
+                return open_trouble
+        if some & {"DELIVERED", "PARTIALLY_DELIVERED"}:
+            return "PARTIALLY_DELIVERED"
+        return max(some - {"CANCELED"}, key=STATUSES.index, default=None)
+
+
+def progress(told: Sequence[str]) -> str | None:
+    reached = None
+    for status in told:
+        if reached is None or leads(reached, status):
+            reached = status
+    return reached
+
+
+class Shipment:
+    """One of order 2075, which is `CREATED`, with codes of carrier 1."""
+
+    def __init__(self, store: asyncpg.Connection, id: UUID, codes: list[UUID]) -> None:
+        self.store, self.id, self.codes = store, id, codes
+
+    @classmethod
+    async def with_codes(cls, store: asyncpg.Connection, count: int) -> "Shipment":
+        shipment, codes = uuid4(), [uuid4() for _ in range(count)]
+        await store.execute(
+            "INSERT INTO shipments (id, order_id, channel_id, status) VALUES ($1, 2075, 1, 'CREATED')", shipment
+        )
+        await store.execute(
+            "INSERT INTO track_and_traces (id, shipment_id, order_id, channel_id, carrier_id, code)"
+            " SELECT c, $1, 2075, 1, 1, c::text FROM unnest($2::uuid[]) AS c",
+            *(shipment, codes),
+        )
+        return cls(store, shipment, codes)
+
+    async def tell(self, parcel: int, event: Event) -> None:
+        await self.store.execute(
+            "INSERT INTO tracking_events (track_and_trace_id, channel_id, status, occurred_at) VALUES ($1, 1, $2, $3)",
+            *(self.codes[parcel], event[1], event[0]),
+        )
+
+    async def set(self, status: str) -> datetime:
+        moment: datetime = await self.store.fetchval(
+            "UPDATE shipments SET status = $2 WHERE id = $1 RETURNING status_set_at", self.id, status
+        )
+        return moment
+
+    async def statuses(self) -> tuple[str, list[str | None]]:
+        """Of the shipment, and of its codes."""
+        rows = await self.store.fetch("SELECT id, status FROM track_and_traces WHERE shipment_id = $1", self.id)
+        parcels = {row["id"]: row["status"] for row in rows}
+        status = await self.store.fetchval("SELECT status FROM shipments WHERE id = $1", self.id)
+        return status, [parcels[code] for code in self.codes if code in parcels]
+
+
+@pytest.fixture
+def store(copy_connection: asyncpg.Connection) -> asyncpg.Connection:
+    return copy_connection
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_any_news_about_any_parcels_leads_to_what_the_model_says(
+    store: asyncpg.Connection, seed: int, demo_copy_dsn: str
+) -> None:
+    dice = Random(seed)
+    steps = {
+        status: [
+            row[0]
+            for row in await store.fetch(
+                "SELECT next_status FROM shipment_status_successors WHERE status = $1 AND NOT needs_override", status
+            )
+        ]
+        for status in STATUSES
+    }
+    for count in (1, 2, 3, 4):
+        shipment, model = await Shipment.with_codes(store, count), Model([[] for _ in range(count)])
+        weights = [1, 1, 4, 3, 2, 2, 1, 1, dice.choice((0, 2, 4))]
+        for _ in range(dice.randint(1, 16)):
+            if dice.random() < 0.15 and steps[model.status]:
+                model.status = dice.choice(steps[model.status])
+                model.set_at = await shipment.set(model.status)
+            else:
+                # Some of it at the same moment, and some after what is set by hand.
+                moment = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=dice.randint(-6, 3))
+                event = (moment, dice.choices(STATUSES, weights)[0])
+                parcel = dice.randrange(count)
+                await shipment.tell(parcel, event)
+                model.tell(parcel, event)
+            status, parcels = await shipment.statuses()
+            assert status == model.status, model
+            assert parcels == (model.parcels or [None] * count), model
+    assert await breaches(demo_copy_dsn) == {}
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_news_leads_to_the_same_statuses_in_whatever_order_it_comes(store: asyncpg.Connection, seed: int) -> None:
+    """Parcels go any way of the lifecycle, and more is told after its end."""
+    dice, count = Random(seed), seed % 4 + 1
+    begun = datetime(2025, 11, 4, tzinfo=UTC)
+    news: list[tuple[int, Event]] = []
+    for parcel in range(count):
+        end = dice.choice(["DELIVERED", "DELIVERED", "CANCELED", "IN_TRANSIT"])
+        for status in [*dice.choices(ROUTE[:-1], k=dice.randint(0, 6)), end, *dice.choices(ROUTE[:-1], k=2)]:
+            begun += timedelta(minutes=dice.randint(0, 2))
+            news.append((parcel, (begun, status)))
+    ends = []
+    for _ in range(6):
+        dice.shuffle(news)
+        shipment = await Shipment.with_codes(store, count)
+        for parcel, event in news:
+            await shipment.tell(parcel, event)
+        ends.append(await shipment.statuses())
+    assert ends == [ends[0]] * len(ends), sorted(news)
+
+
+async def test_many_events_in_one_statement_are_followed_once(store: asyncpg.Connection) -> None:
+    shipments = [await Shipment.with_codes(store, 2) for _ in range(3)]
+    await store.execute(
+        "INSERT INTO tracking_events (track_and_trace_id, channel_id, status, occurred_at)"
+        " SELECT c, 1, s, now() - interval '1 day' + n * interval '1 minute'"
+        " FROM unnest($1::uuid[]) AS c, unnest($2::text[]) WITH ORDINALITY AS e (s, n)",
+        *([code for shipment in shipments for code in shipment.codes], ROUTE),
+    )
+    for shipment in shipments:
+        assert await shipment.statuses() == ("DELIVERED", ["DELIVERED"] * 2)
+        assert await store.fetchval("SELECT version FROM shipments WHERE id = $1", shipment.id) == 2
+
+
+async def test_shipment_follows_the_codes_that_stay_when_one_is_deleted(store: asyncpg.Connection) -> None:
+    shipment = await Shipment.with_codes(store, 2)
+    await shipment.tell(0, (datetime.now(UTC), "DELIVERED"))
+    await store.execute("DELETE FROM track_and_traces WHERE id = $1", shipment.codes[1])
+    assert await shipment.statuses() == ("DELIVERED", ["DELIVERED"])
+    await store.execute("DELETE FROM shipments WHERE id = $1", shipment.id)
+
+
+async def test_shipments_follow_the_code_that_is_moved(store: asyncpg.Connection) -> None:
+    left, joined = await Shipment.with_codes(store, 2), await Shipment.with_codes(store, 0)
+    now = datetime.now(UTC)
+    await left.tell(0, (now, "IN_TRANSIT"))
+    await left.tell(1, (now, "EXCEPTION"))
+    await store.execute("UPDATE track_and_traces SET shipment_id = $2 WHERE id = $1", left.codes[1], joined.id)
+    assert (await left.statuses())[0] == "IN_TRANSIT"
+    assert (await joined.statuses())[0] == "EXCEPTION"
+
+
+async def test_status_that_an_import_sets_holds_as_of_the_moment_that_it_names(store: asyncpg.Connection) -> None:
+    shipment, moment = await Shipment.with_codes(store, 1), datetime(2025, 11, 4, 12, tzinfo=UTC)
+    await store.execute("SELECT set_config('waybill.skipped_steps', 'allowed', false)")
+    await store.execute(
+        "UPDATE shipments SET status = 'EXCEPTION', status_set_at = $2 WHERE id = $1", shipment.id, moment
+    )
+    await shipment.tell(0, (moment - timedelta(hours=1), "IN_TRANSIT"))
+    assert await shipment.statuses() == ("EXCEPTION", ["IN_TRANSIT"])
+    await shipment.tell(0, (moment + timedelta(hours=1), "OUT_FOR_DELIVERY"))
+    assert await shipment.statuses() == ("OUT_FOR_DELIVERY", ["OUT_FOR_DELIVERY"])
+    assert await store.fetchval("SELECT current_setting('waybill.skipped_steps')") == "allowed"
+
+
+async def test_migration_gives_codes_the_status_of_their_newest_event(
+    databases: Databases, connection_to: ConnectionTo
+) -> None:
+    dsn = await asyncio.to_thread(databases.create)
+    store = await connection_to(dsn)
+    with pytest.MonkeyPatch.context() as patch:
+        known = {name: text for name, text in migrations().items() if name < MIGRATION}
+        patch.setattr("app.postgres.migrate.migrations", lambda: known)
+        await migrate(dsn)
+    await store.execute(FILLED)
+    told = "INSERT INTO tracking_events (track_and_trace_id, channel_id, status, occurred_at)"
+    await store.execute(
+        f"{told} SELECT id, channel_id, s, timestamptz '2025-11-04' FROM track_and_traces,"
+        " unnest('{DELIVERED,IN_TRANSIT}'::text[]) AS s WHERE code LIKE '%-3'"
+    )
+    tables = ("orders", "shipments", "track_and_traces", "tracking_events")
+    count = " UNION ALL ".join(f"SELECT count(*) FROM {table}" for table in tables)
+    before, statuses = await store.fetch(count), await store.fetch("SELECT id, status FROM shipments ORDER BY id")
+    await migrate(dsn)
+    assert await store.fetch(count) == before
+    assert await store.fetch("SELECT id, status FROM shipments ORDER BY id") == statuses
+    found = await store.fetch("SELECT DISTINCT code LIKE '%-3', status, version FROM track_and_traces ORDER BY 1")
+    assert [tuple(row) for row in found] == [(False, None, 1), (True, "DELIVERED", 2)]
