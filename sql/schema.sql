@@ -150,6 +150,14 @@ BEGIN
 END
 $_$;
 
+CREATE FUNCTION public.is_line(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text) AND (value ~ '[^\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]'::text));
+
+CREATE FUNCTION public.is_tracking_template(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((value ~ '^https://[^][\s/?#@{}<>%\\]+([/?#]|$)'::text) AND (value ~ '\{(code|postalCode|country|language|orderNumber)\}'::text) AND (regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}'::text, ''::text, 'g'::text) !~ '[\s\\{}<>\u0001-\u001f\u007f-\u009f\u2028\u2029]|%s|%[0-9]+\$'::text));
+
 CREATE FUNCTION public.pass_company_on() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -534,6 +542,27 @@ CREATE FUNCTION public.recorded(r public.track_and_traces) RETURNS TABLE(entity_
      (r).version AS version,
      jsonb_build_object('shipmentId', (r).shipment_id, 'carrierId', (r).carrier_id, 'code', (r).code) AS jsonb_build_object;
 END;
+
+CREATE FUNCTION public.refuse_promise() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF NEW.expected_delivery_at = (
+    SELECT o.postage_request_date FROM orders o WHERE o.id = NEW.order_id AND o.channel_id = NEW.channel_id
+  ) THEN
+    RETURN NEW;
+  END IF;
+  RAISE EXCEPTION 'a shipment is expected before it was created'
+    USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'shipments', COLUMN = 'expected_delivery_at';
+END $$;
+
+CREATE FUNCTION public.refuse_value() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION '% of % is refused', TG_ARGV[0], TG_TABLE_NAME
+    USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = TG_ARGV[0];
+END $$;
 
 CREATE FUNCTION public.take_company_of_order() RETURNS trigger
     LANGUAGE plpgsql
@@ -1606,6 +1635,10 @@ CREATE TRIGGER carrier_descriptions_tell AFTER INSERT OR DELETE OR UPDATE OR TRU
 
 CREATE TRIGGER carriers_channel_of_codes BEFORE UPDATE OF channel_id ON public.carriers FOR EACH ROW WHEN (((new.channel_id IS NOT NULL) AND (new.channel_id IS DISTINCT FROM old.channel_id))) EXECUTE FUNCTION public.check_codes_of_carrier();
 
+CREATE TRIGGER carriers_name_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE TRIGGER carriers_name_other BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+
 CREATE TRIGGER carriers_record_created AFTER INSERT ON public.carriers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
 
 CREATE TRIGGER carriers_record_deleted AFTER DELETE ON public.carriers REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
@@ -1613,6 +1646,10 @@ CREATE TRIGGER carriers_record_deleted AFTER DELETE ON public.carriers REFERENCI
 CREATE TRIGGER carriers_record_updated AFTER UPDATE ON public.carriers REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
 
 CREATE TRIGGER carriers_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.carriers FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER carriers_url_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_tracking_template(new.track_and_trace_url))) EXECUTE FUNCTION public.refuse_value('track_and_trace_url');
+
+CREATE TRIGGER carriers_url_other BEFORE UPDATE OF track_and_trace_url ON public.carriers FOR EACH ROW WHEN (((new.track_and_trace_url IS DISTINCT FROM old.track_and_trace_url) AND (NOT public.is_tracking_template(new.track_and_trace_url)))) EXECUTE FUNCTION public.refuse_value('track_and_trace_url');
 
 CREATE TRIGGER carriers_version BEFORE UPDATE ON public.carriers FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
 
@@ -1623,6 +1660,14 @@ CREATE TRIGGER companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON pu
 CREATE TRIGGER contact_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contact_companies FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
 CREATE TRIGGER contacts_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contacts FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER order_items_name_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE TRIGGER order_items_name_other BEFORE UPDATE OF name ON public.order_items FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE TRIGGER order_items_sku_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
+
+CREATE TRIGGER order_items_sku_other BEFORE UPDATE OF sku ON public.order_items FOR EACH ROW WHEN (((new.sku <> old.sku) AND (NOT public.is_line(new.sku)))) EXECUTE FUNCTION public.refuse_value('sku');
 
 CREATE TRIGGER order_status_sets_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.order_status_sets FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
@@ -1670,6 +1715,10 @@ CREATE TRIGGER shipment_tallies_fold AFTER INSERT ON public.shipment_tallies REF
 
 CREATE TRIGGER shipments_count_updated AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_shipments();
 
+CREATE TRIGGER shipments_promise_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN ((new.expected_delivery_at < (new.created_at - '25:00:00'::interval))) EXECUTE FUNCTION public.refuse_promise();
+
+CREATE TRIGGER shipments_promise_other BEFORE UPDATE OF expected_delivery_at ON public.shipments FOR EACH ROW WHEN (((new.expected_delivery_at IS DISTINCT FROM old.expected_delivery_at) AND (new.expected_delivery_at < (new.created_at - '25:00:00'::interval)))) EXECUTE FUNCTION public.refuse_promise();
+
 CREATE TRIGGER shipments_record_created AFTER INSERT ON public.shipments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipments();
 
 CREATE TRIGGER shipments_record_deleted AFTER DELETE ON public.shipments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipments();
@@ -1695,6 +1744,10 @@ CREATE TRIGGER storefront_keys_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE
 CREATE TRIGGER track_and_traces_carrier_created AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_carriers_of_codes();
 
 CREATE TRIGGER track_and_traces_carrier_updated AFTER UPDATE ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_carriers_of_codes();
+
+CREATE TRIGGER track_and_traces_code_new BEFORE INSERT ON public.track_and_traces FOR EACH ROW WHEN ((NOT public.is_line(new.code))) EXECUTE FUNCTION public.refuse_value('code');
+
+CREATE TRIGGER track_and_traces_code_other BEFORE UPDATE OF code ON public.track_and_traces FOR EACH ROW WHEN (((new.code <> old.code) AND (NOT public.is_line(new.code)))) EXECUTE FUNCTION public.refuse_value('code');
 
 CREATE TRIGGER track_and_traces_record_created AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_track_and_traces();
 

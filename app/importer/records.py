@@ -16,14 +16,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from app.resolvers.tracking import template_fault
+from app.rules import LINE, WRITTEN, promise_fault, url_fault
+
 # A price has 12 digits before the point, as in the store, and few enough after it for 28 digits to compute exactly.
 _AMOUNT = r"\A[0-9]{1,12}(\.[0-9]{1,6})?\Z"
 _FRACTION = r"\A(0(\.[0-9]{1,6})?|1(\.0{1,6})?)\Z"
 _EMAIL = r"\A[^@\s\x00-\x1f\x7f]+@[^@\s.\x00-\x1f\x7f]+(\.[^@\s.\x00-\x1f\x7f]+)+\Z"
 _CURRENCY = r"\A[A-Z]{3}\Z"  # no list: order books reach back to currencies that are no more
 _LANGUAGE = r"\A[A-Z]{2}\Z"
-_TEMPLATE = r"\Ahttps://[^\s/]"
-_URL = r"\Ahttps?://[^\s/]"
 
 _EXPECTED = {
     _AMOUNT: 'a decimal such as "12.50", not negative, at most 12 digits before the point and 6 after it',
@@ -31,8 +32,8 @@ _EXPECTED = {
     _EMAIL: "an e-mail address",
     _CURRENCY: "an ISO 4217 currency code of three capitals",
     _LANGUAGE: "a language of two capitals",
-    _TEMPLATE: "an https URL",
-    _URL: "an http or https URL",
+    LINE: "a text that is not blank, without TAB, line ends or other control characters",
+    WRITTEN: "a text that is not blank",
 }
 
 # ISO 3166-1 alpha-2, and XK, which the European Union and the carriers use for Kosovo.
@@ -55,9 +56,11 @@ Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Currency = Annotated[str, Meta(pattern=_CURRENCY)]
 Language = Annotated[str, Meta(pattern=_LANGUAGE)]
 Moment = Annotated[datetime, Meta(tz=True)]
-Text = Annotated[str, Meta(min_length=1, max_length=255)]
+Text = Annotated[str, Meta(pattern=LINE, max_length=255)]
+ShortText = Annotated[str, Meta(pattern=LINE, max_length=64)]
+Written = Annotated[str, Meta(pattern=WRITTEN, max_length=255)]
 Words = Annotated[str, Meta(max_length=255)]
-ShortText = Annotated[str, Meta(min_length=1, max_length=64)]
+Link = Annotated[str, Meta(max_length=255)]
 ShipmentStatus = Literal[
     "CREATED",
     "PROCESSING",
@@ -121,10 +124,8 @@ class Carrier(_Shape, tag_field="kind", tag="carrier"):
     name: ShortText
     channel: ShortText | None = None
     type: Literal["DELIVERY", "PICKUP"] | None = None
-    template: Annotated[str, Meta(pattern=_TEMPLATE, max_length=255)] | None = msgspec.field(
-        default=None, name="trackAndTraceURL"
-    )
-    logo: Annotated[str, Meta(pattern=_URL, max_length=255)] | None = None
+    template: Link | None = msgspec.field(default=None, name="trackAndTraceURL")
+    logo: Link | None = None
     descriptions: tuple[Description, ...] | None = None
 
     @property
@@ -135,6 +136,10 @@ class Carrier(_Shape, tag_field="kind", tag="carrier"):
         """Raises Refused."""
         if self.channel is not None:
             _refuse_unknown("$.channel", self.channel, known.channels, "channel")
+        if self.template is not None:
+            _refuse_fault("$.trackAndTraceURL", template_fault(self.template))
+        if self.logo is not None:
+            _refuse_fault("$.logo", url_fault(self.logo))
         _refuse_repeated("$.descriptions[{}].language", [d.language for d in self.descriptions or ()])
         known.carriers.add((self.channel, self.name))
 
@@ -154,9 +159,9 @@ class Customer(_Shape):
 
 class Address(_Shape):
     type: Literal["delivery", "invoice"]
-    street: Text
+    street: Written
     postal_code: Words
-    city: Text
+    city: Written
     country: str
     company: Words | None = None
     first_name: Words | None = None
@@ -244,6 +249,10 @@ class Order(_Shape, tag_field="kind", tag="order"):
             path = f"$.shipments[{n}]"
             _refuse_strange_date(f"{path}.createdAt", shipment.created_at)
             _refuse_strange_date(f"{path}.expectedDeliveryAt", shipment.expected_delivery_at)
+            if shipment.expected_delivery_at is not None:
+                created_at = shipment.created_at or self.created_at
+                fault = promise_fault(shipment.expected_delivery_at, created_at, self.requested_delivery_at)
+                _refuse_fault(f"{path}.expectedDeliveryAt", fault)
             items = shipment.items or ()
             _refuse_repeated(path + ".items[{}].line", [item.line for item in items])
             for m, item in enumerate(items):
@@ -345,6 +354,12 @@ def _refuse_repeated(path: str, values: list[Any]) -> None:
     if len(set(values)) < len(values):
         again = next(n for n, value in enumerate(values) if value in values[:n])
         raise Refused(path.format(again), f"{_quoted(values[again])} is a duplicate")
+
+
+def _refuse_fault(path: str, fault: str | None) -> None:
+    """`fault` is what a rule of `app/rules.py` says."""
+    if fault:
+        raise Refused(path, fault)
 
 
 def _refuse_strange_date(path: str, moment: datetime | None) -> None:

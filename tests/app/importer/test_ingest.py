@@ -168,7 +168,7 @@ async def test_broken_lines_are_named_and_the_good_ones_load(store: Store) -> No
         "31: $.items[0]: the line's total has more than 12 digits",
         "32: $.items[0].taxPercentage: expected `int` <= 100",
         "33: $.name: expected `str` of length <= 64",
-        "34: $.trackAndTraceURL: expected an https URL",
+        "34: $.trackAndTraceURL: must be an https URL with a host of its own",
         "35: $: expected `object`, got `array`",
         '36: $.items[0].discount: expected a fraction from "0" to "1" such as "0.15"',
         '27: $.shipments[0].trackAndTraces[0].code: "T-1" is a code of another shipment',
