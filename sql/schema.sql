@@ -158,6 +158,14 @@ CREATE FUNCTION public.is_tracking_template(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((value ~ '^https://[^][\s/?#@{}<>%\\]+([/?#]|$)'::text) AND (value ~ '\{(code|postalCode|country|language|orderNumber)\}'::text) AND (regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}'::text, ''::text, 'g'::text) !~ '[\s\\{}<>\u0001-\u001f\u007f-\u009f\u2028\u2029]|%s|%[0-9]+\$'::text));
 
+CREATE FUNCTION public.note_status() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  NEW.status_set_at := statement_timestamp();
+  RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.pass_company_on() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -422,6 +430,8 @@ CREATE TABLE public.orders (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    source_modified_at timestamp with time zone,
+    status_set_at timestamp with time zone,
     CONSTRAINT orders_currency_iso CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT orders_currency_ratio_positive CHECK ((currency_ratio > (0)::numeric)),
     CONSTRAINT orders_discount_type_known CHECK ((discount_type = ANY (ARRAY['N'::text, 'P'::text, 'A'::text]))),
@@ -441,6 +451,10 @@ COMMENT ON COLUMN public.orders.currency_ratio IS 'order currency per unit of th
 COMMENT ON COLUMN public.orders.total_gross IS 'without tax, postage included; net is with tax (B-35)';
 
 COMMENT ON COLUMN public.orders.sub_total IS 'sum of the lines without tax';
+
+COMMENT ON COLUMN public.orders.source_modified_at IS 'when the source wrote the record that the order is of; null where that does not say';
+
+COMMENT ON COLUMN public.orders.status_set_at IS 'when the status was last set here, not by a record; null where never';
 
 CREATE FUNCTION public.recorded(r public.orders) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -498,12 +512,15 @@ CREATE TABLE public.shipments (
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
     company_id integer,
     version integer DEFAULT 1 NOT NULL,
+    status_set_at timestamp with time zone,
     CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text])))
 );
 
 COMMENT ON COLUMN public.shipments.number IS 'the id that customers read; the uuid is the B2B surface''s (decision 2)';
 
 COMMENT ON COLUMN public.shipments.company_id IS 'that of the order; kept by triggers, for indexes';
+
+COMMENT ON COLUMN public.shipments.status_set_at IS 'when the status was last set here, not by a record; null where never';
 
 CREATE FUNCTION public.recorded(r public.shipments) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -1685,6 +1702,8 @@ CREATE TRIGGER orders_record_deleted AFTER DELETE ON public.orders REFERENCING O
 
 CREATE TRIGGER orders_record_updated AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_orders();
 
+CREATE TRIGGER orders_status_set BEFORE UPDATE OF status ON public.orders FOR EACH ROW WHEN (((new.status <> old.status) AND (current_setting('waybill.actor'::text, true) IS DISTINCT FROM 'import'::text))) EXECUTE FUNCTION public.note_status();
+
 CREATE TRIGGER orders_tally_delete AFTER DELETE ON public.orders REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tally_orders();
 
 CREATE TRIGGER orders_tally_insert AFTER INSERT ON public.orders REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_orders();
@@ -1726,6 +1745,8 @@ CREATE TRIGGER shipments_record_deleted AFTER DELETE ON public.shipments REFEREN
 CREATE TRIGGER shipments_record_updated AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipments();
 
 CREATE TRIGGER shipments_status_follows BEFORE UPDATE OF status ON public.shipments FOR EACH ROW WHEN (((old.status <> new.status) OR ((new.status IS NULL) AND (old.status IS NOT NULL)))) EXECUTE FUNCTION public.check_shipment_status();
+
+CREATE TRIGGER shipments_status_set BEFORE UPDATE OF status ON public.shipments FOR EACH ROW WHEN (((new.status IS DISTINCT FROM old.status) AND (current_setting('waybill.actor'::text, true) IS DISTINCT FROM 'import'::text))) EXECUTE FUNCTION public.note_status();
 
 CREATE TRIGGER shipments_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.shipments FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
 

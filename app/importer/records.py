@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from app.resolvers.tracking import template_fault
 from app.rules import LINE, WRITTEN, promise_fault, url_fault
@@ -83,6 +83,10 @@ class Refused(Exception):
         self.reason = reason
 
 
+class Outdated(Refused):
+    """A record that is older than what it would change. It changes nothing, and nobody is to blame for it."""
+
+
 @dataclass(frozen=True)
 class Known:
     """The codes and names that records may refer to: the store's, and those of the records before.
@@ -96,7 +100,7 @@ class Known:
 
 
 class _Shape(Struct, forbid_unknown_fields=True, rename="camel"):
-    pass
+    """A field that is UNSET was left out, and keeps what is there; null takes it away."""
 
 
 class Channel(_Shape, tag_field="kind", tag="channel"):
@@ -179,8 +183,8 @@ class Line(_Shape):
     price: Amount
     tax_percentage: Annotated[int, Meta(ge=0, le=100)] | None = None
     discount: Fraction | None = None
-    product_id: Count | None = None
-    additional: Any = None
+    product_id: Count | UnsetType | None = UNSET
+    additional: Any = UNSET
 
 
 class ShippedLine(_Shape):
@@ -197,7 +201,7 @@ class Shipment(_Shape):
     external_id: Text
     status: ShipmentStatus | None = None
     created_at: Moment | None = None
-    expected_delivery_at: Moment | None = None
+    expected_delivery_at: Moment | UnsetType | None = UNSET
     items: tuple[ShippedLine, ...] | None = None
     track_and_traces: tuple[Code, ...] | None = None
 
@@ -209,13 +213,14 @@ class Order(_Shape, tag_field="kind", tag="order"):
     currency: Currency
     created_at: Moment
     items: Annotated[tuple[Line, ...], Meta(min_length=1)]
-    type: Literal["dropshipment", "purchase", "quotation", "stock"] | None = None
-    company: Company | None = None
-    customer: Customer | None = None
+    type: Literal["dropshipment", "purchase", "quotation", "stock"] | UnsetType | None = UNSET
+    company: Company | UnsetType | None = UNSET
+    customer: Customer | UnsetType | None = UNSET
+    source_modified_at: Moment | None = None
     last_modified_at: Moment | None = None
-    requested_delivery_at: Moment | None = None
-    shipping_method: Words | None = None
-    shipping_amount: Postage | None = None
+    requested_delivery_at: Moment | UnsetType | None = UNSET
+    shipping_method: Words | UnsetType | None = UNSET
+    shipping_amount: Postage | UnsetType | None = UNSET
     addresses: tuple[Address, ...] | None = None
     shipments: tuple[Shipment, ...] | None = None
 
@@ -227,12 +232,22 @@ class Order(_Shape, tag_field="kind", tag="order"):
     def postage(self) -> Decimal:
         return Decimal(str(self.shipping_amount or 0))
 
+    @property
+    def modified_at(self) -> datetime | None:
+        """When the source wrote the record, as far as it says so."""
+        return self.source_modified_at or self.last_modified_at
+
+    @property
+    def left_out(self) -> list[str]:
+        """Fields that keep the values they have, by the names of their columns."""
+        return [name for name in _KEPT if getattr(self, name) is UNSET]
+
     def check(self, known: Known) -> None:
         """What the shapes cannot say. Raises Refused."""
         _refuse_unknown("$.channel", self.channel, known.channels, "channel")
         _refuse_unknown("$.status", self.status, known.statuses, "order status")
-        for name in ("created_at", "last_modified_at", "requested_delivery_at"):
-            _refuse_strange_date(f"$.{_camel(name)}", getattr(self, name))
+        for name in ("created_at", "source_modified_at", "last_modified_at", "requested_delivery_at"):
+            _refuse_strange_date(f"$.{_camel(name)}", getattr(self, name) or None)
         if self.company and self.company.external_id == self.company.parent_external_id:
             raise Refused("$.company.parentExternalId", "a company is not its own parent")
         for n, address in enumerate(self.addresses or ()):
@@ -248,11 +263,10 @@ class Order(_Shape, tag_field="kind", tag="order"):
         for n, shipment in enumerate(self.shipments or ()):
             path = f"$.shipments[{n}]"
             _refuse_strange_date(f"{path}.createdAt", shipment.created_at)
-            _refuse_strange_date(f"{path}.expectedDeliveryAt", shipment.expected_delivery_at)
-            if shipment.expected_delivery_at is not None:
-                created_at = shipment.created_at or self.created_at
-                fault = promise_fault(shipment.expected_delivery_at, created_at, self.requested_delivery_at)
-                _refuse_fault(f"{path}.expectedDeliveryAt", fault)
+            if expected := shipment.expected_delivery_at:
+                _refuse_strange_date(f"{path}.expectedDeliveryAt", expected)
+                created_at, requested_at = shipment.created_at or self.created_at, self.requested_delivery_at or None
+                _refuse_fault(f"{path}.expectedDeliveryAt", promise_fault(expected, created_at, requested_at))
             items = shipment.items or ()
             _refuse_repeated(path + ".items[{}].line", [item.line for item in items])
             for m, item in enumerate(items):
@@ -276,6 +290,8 @@ class Order(_Shape, tag_field="kind", tag="order"):
 
 
 Record = Channel | Carrier | Order
+
+_KEPT = ("type", "company", "customer", "requested_delivery_at", "shipping_method", "shipping_amount")
 
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 _PATTERN = re.compile(r"Expected `str` matching regex (.*)", re.DOTALL)

@@ -68,3 +68,28 @@ CREATE TRIGGER shipments_promise_other BEFORE UPDATE OF expected_delivery_at ON 
   FOR EACH ROW WHEN (NEW.expected_delivery_at IS DISTINCT FROM OLD.expected_delivery_at
     AND NEW.expected_delivery_at < NEW.created_at - interval '25 hours')
   EXECUTE FUNCTION refuse_promise();
+
+-- step: let an order have the moment of its source
+ALTER TABLE orders ADD COLUMN source_modified_at timestamptz, ADD COLUMN status_set_at timestamptz;
+COMMENT ON COLUMN orders.source_modified_at IS 'when the source wrote the record that the order is of; null where that does not say';
+COMMENT ON COLUMN orders.status_set_at IS 'when the status was last set here, not by a record; null where never';
+
+-- step: let a shipment have the moment of its status
+ALTER TABLE shipments ADD COLUMN status_set_at timestamptz;
+COMMENT ON COLUMN shipments.status_set_at IS 'when the status was last set here, not by a record; null where never';
+
+-- step: note when statuses are set here
+CREATE FUNCTION note_status() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.status_set_at := statement_timestamp();
+  RETURN NEW;
+END $$;
+CREATE TRIGGER orders_status_set BEFORE UPDATE OF status ON orders
+  FOR EACH ROW WHEN (NEW.status <> OLD.status AND current_setting('waybill.actor', true) IS DISTINCT FROM 'import')
+  EXECUTE FUNCTION note_status();
+
+-- step: note when the statuses of shipments are set here
+CREATE TRIGGER shipments_status_set BEFORE UPDATE OF status ON shipments
+  FOR EACH ROW WHEN (NEW.status IS DISTINCT FROM OLD.status
+    AND current_setting('waybill.actor', true) IS DISTINCT FROM 'import')
+  EXECUTE FUNCTION note_status();
