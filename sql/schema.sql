@@ -158,35 +158,53 @@ CREATE FUNCTION public.follow_codes(followed_id uuid, followed_channel_id intege
     LANGUAGE plpgsql
     AS $$
 DECLARE
+  ways text[] := ARRAY(SELECT n.status || ' ' || n.next_status FROM shipment_status_followers n);
   present record;
+  progress text[];
   told text;
+  finer text;
   former text := coalesce(current_setting('waybill.skipped_steps', true), '');
 BEGIN
-  SELECT s.status, s.status_set_at INTO present
+  SELECT s.status, s.sub_status, s.status_set_at INTO present
   FROM shipments s
   WHERE s.id = followed_id AND s.channel_id = followed_channel_id
   FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     RETURN;
   END IF;
-  told := status_of_codes(ARRAY(
-    SELECT progress_of_code(t.id, t.channel_id) FROM track_and_traces t
-    WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id));
-  IF told <> present.status AND (
-      NOT EXISTS (
-        SELECT FROM shipment_status_followers n WHERE n.status = present.status AND n.next_status = told)
-      OR EXISTS (
-        SELECT FROM shipment_status_followers n WHERE n.status = told AND n.next_status = present.status)
-      AND NOT EXISTS (
+  progress := ARRAY(
+    SELECT progress_of_code(t.id, t.channel_id, ways) FROM track_and_traces t
+    WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id);
+  told := status_of_codes(progress);
+  IF told <> present.status THEN
+    IF NOT present.status || ' ' || told = ANY (ways) THEN
+      told := NULL;
+    ELSIF present.status_set_at IS NOT NULL AND told || ' ' || present.status = ANY (ways) AND NOT EXISTS (
         SELECT FROM track_and_traces t
         JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
         WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id
-          AND e.occurred_at > coalesce(present.status_set_at, '-infinity'))) THEN
-    told := present.status;
+          AND e.occurred_at > present.status_set_at) THEN
+      told := NULL;
+    END IF;
   END IF;
-  IF told IS NOT NULL AND told IS DISTINCT FROM present.status THEN
+  IF told IS NOT NULL THEN
+    finer := (
+      SELECT e.sub_status
+      FROM track_and_traces t
+      CROSS JOIN LATERAL (
+        SELECT n.* FROM tracking_events n
+        WHERE n.track_and_trace_id = t.id AND n.channel_id = t.channel_id
+        ORDER BY n.occurred_at DESC, n.status_rank DESC, n.id DESC
+        LIMIT 1
+      ) e
+      WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id AND (
+        e.status = told OR NOT EXISTS (SELECT FROM shipment_status_successors n WHERE n.status = told))
+      ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC
+      LIMIT 1);
+  END IF;
+  IF told IS NOT NULL AND (told, finer) IS DISTINCT FROM (present.status, present.sub_status) THEN
     PERFORM set_config('waybill.skipped_steps', 'codes', true);
-    UPDATE shipments s SET status = told, last_modified_at = statement_timestamp()
+    UPDATE shipments s SET status = told, sub_status = finer, last_modified_at = statement_timestamp()
     WHERE s.id = followed_id AND s.channel_id = followed_channel_id;
     PERFORM set_config('waybill.skipped_steps', former, true);
   ELSIF is_written THEN
@@ -211,16 +229,16 @@ BEGIN
     WHERE s.id = followed.shipment_id AND s.channel_id = followed.channel_id
     FOR NO KEY UPDATE;
     UPDATE track_and_traces t
-    SET status = newest.status, last_modified_at = statement_timestamp()
+    SET status = newest.status, sub_status = newest.sub_status, last_modified_at = statement_timestamp()
     FROM (SELECT DISTINCT n.track_and_trace_id AS id, n.channel_id FROM new_rows n) told
     CROSS JOIN LATERAL (
-      SELECT e.status FROM tracking_events e
+      SELECT e.status, e.sub_status FROM tracking_events e
       WHERE e.track_and_trace_id = told.id AND e.channel_id = told.channel_id
       ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC
       LIMIT 1
     ) newest
     WHERE t.id = told.id AND t.channel_id = told.channel_id AND t.shipment_id = followed.shipment_id
-      AND t.status IS DISTINCT FROM newest.status;
+      AND (t.status, t.sub_status) IS DISTINCT FROM (newest.status, newest.sub_status);
     PERFORM follow_codes(followed.shipment_id, followed.channel_id, FOUND);
   END LOOP;
   RETURN NULL;
@@ -241,6 +259,10 @@ CREATE FUNCTION public.is_line(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text) AND (value ~ '[^\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]'::text));
 
+CREATE FUNCTION public.is_shipment_sub_status(word text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (word = ANY (ARRAY['ADDRESS_PROBLEM'::text, 'AT_PICKUP_POINT'::text, 'COLLECTED'::text, 'CUSTOMS'::text, 'DAMAGED'::text, 'DELAYED'::text, 'LEFT_IN_SAFE_PLACE'::text, 'LEFT_WITH_NEIGHBOR'::text, 'LOST'::text, 'NOT_HOME'::text, 'PAYMENT_DUE'::text, 'PICKED_UP'::text, 'REFUSED'::text, 'RETURNED'::text, 'RETURN_TO_SENDER'::text]));
+
 CREATE FUNCTION public.is_tracking_template(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((value ~ '^https://[^][\s/?#@{}<>%\\]+([/?#]|$)'::text) AND (value ~ '\{(code|postalCode|country|language|orderNumber)\}'::text) AND (regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}'::text, ''::text, 'g'::text) !~ '[\s\\{}<>\u0001-\u001f\u007f-\u009f\u2028\u2029]|%s|%[0-9]+\$'::text));
@@ -251,8 +273,14 @@ CREATE FUNCTION public.note_setting_of_status() RETURNS trigger
 BEGIN
   IF current_setting('waybill.skipped_steps', true) = 'codes' THEN
     NEW.status_set_at := NULL;
-  ELSIF NEW.status_set_at IS NOT DISTINCT FROM OLD.status_set_at THEN
+    RETURN NEW;
+  END IF;
+  IF NEW.status_set_at IS NOT DISTINCT FROM OLD.status_set_at THEN
     NEW.status_set_at := clock_timestamp();
+  END IF;
+  -- What was told of the former status says nothing of this one.
+  IF NEW.sub_status = OLD.sub_status THEN
+    NEW.sub_status := NULL;
   END IF;
   RETURN NEW;
 END $$;
@@ -276,11 +304,10 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.progress_of_code(code_id uuid, code_channel_id integer) RETURNS text
+CREATE FUNCTION public.progress_of_code(code_id uuid, code_channel_id integer, ways text[]) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 DECLARE
-  ways text[] := ARRAY(SELECT n.status || ' ' || n.next_status FROM shipment_status_followers n);
   reached text;
   told text;
 BEGIN
@@ -631,14 +658,18 @@ CREATE TABLE public.shipments (
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
     company_id integer,
     version integer DEFAULT 1 NOT NULL,
+    sub_status text,
     status_set_at timestamp with time zone,
     status_changed_at timestamp with time zone,
-    CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text])))
+    CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
+    CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
 );
 
 COMMENT ON COLUMN public.shipments.number IS 'the id that customers read; the uuid is the B2B surface''s (decision 2)';
 
 COMMENT ON COLUMN public.shipments.company_id IS 'that of the order; kept by triggers, for indexes';
+
+COMMENT ON COLUMN public.shipments.sub_status IS 'of the newest news that the status comes from, and after the end of any';
 
 COMMENT ON COLUMN public.shipments.status_set_at IS 'when a person or an import changed the status; null where it follows the codes';
 
@@ -652,7 +683,7 @@ CREATE FUNCTION public.recorded(r public.shipments) RETURNS TABLE(entity_id text
      (r).order_id AS order_id,
      (r).id AS id,
      (r).version AS version,
-     jsonb_build_object('status', (r).status, 'expectedDeliveryAt', public.api_moment((r).expected_delivery_at), 'externalId', (r).external_id) AS jsonb_build_object;
+     jsonb_build_object('status', (r).status, 'subStatus', (r).sub_status, 'expectedDeliveryAt', public.api_moment((r).expected_delivery_at), 'externalId', (r).external_id) AS jsonb_build_object;
 END;
 
 CREATE TABLE public.track_and_traces (
@@ -667,12 +698,17 @@ CREATE TABLE public.track_and_traces (
     company_id integer,
     version integer DEFAULT 1 NOT NULL,
     status text,
-    CONSTRAINT track_and_traces_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255)))
+    sub_status text,
+    CONSTRAINT track_and_traces_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255))),
+    CONSTRAINT track_and_traces_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text]))),
+    CONSTRAINT track_and_traces_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
 );
 
 COMMENT ON COLUMN public.track_and_traces.company_id IS 'that of the order; kept by triggers, for indexes';
 
 COMMENT ON COLUMN public.track_and_traces.status IS 'of the newest event; null without one';
+
+COMMENT ON COLUMN public.track_and_traces.sub_status IS 'of the newest event';
 
 CREATE FUNCTION public.recorded(r public.track_and_traces) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -682,7 +718,7 @@ CREATE FUNCTION public.recorded(r public.track_and_traces) RETURNS TABLE(entity_
      (r).order_id AS order_id,
      (r).shipment_id AS shipment_id,
      (r).version AS version,
-     jsonb_build_object('shipmentId', (r).shipment_id, 'carrierId', (r).carrier_id, 'code', (r).code, 'status', (r).status) AS jsonb_build_object;
+     jsonb_build_object('shipmentId', (r).shipment_id, 'carrierId', (r).carrier_id, 'code', (r).code, 'status', (r).status, 'subStatus', (r).sub_status) AS jsonb_build_object;
 END;
 
 CREATE FUNCTION public.refuse_promise() RETURNS trigger
@@ -1432,9 +1468,11 @@ CREATE TABLE public.tracking_events (
     location text,
     description text,
     is_accepted boolean DEFAULT false NOT NULL,
+    sub_status text,
     CONSTRAINT tracking_events_description_length CHECK ((length(description) <= 1000)),
     CONSTRAINT tracking_events_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
-    CONSTRAINT tracking_events_location_length CHECK ((length(location) <= 255))
+    CONSTRAINT tracking_events_location_length CHECK ((length(location) <= 255)),
+    CONSTRAINT tracking_events_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
 );
 
 COMMENT ON COLUMN public.tracking_events.external_id IS 'the carrier''s key of the event, by which it is known when it is told again';

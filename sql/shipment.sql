@@ -1,7 +1,7 @@
 -- Shipments. Columns follow the type Shipment; `order_id` and `channel_id` decide who may see a row.
 
 -- fragment: shipment
-s.id::text, s.order_id, s.status, s.expected_delivery_at, s.created_at, s.last_modified_at, s.version
+s.id::text, s.order_id, s.status, s.sub_status, s.expected_delivery_at, s.created_at, s.last_modified_at, s.version
 
 -- name: by_id
 -- feeds: Shipment

@@ -1,7 +1,7 @@
 -- Track and traces: the codes under which carriers know a shipment.
 
 -- fragment: track_and_trace
-t.id::text, t.shipment_id::text, t.carrier_id, t.code, t.status, t.created_at, t.last_modified_at, t.version
+t.id::text, t.shipment_id::text, t.carrier_id, t.code, t.status, t.sub_status, t.created_at, t.last_modified_at, t.version
 
 -- name: by_id
 -- feeds: TrackAndTrace

@@ -4,7 +4,8 @@
 -- codes and shipments make of them, the database sees to, whoever records them: sql/migrations/0010_parcels.sql.
 
 -- fragment: tracking_event
-e.id::text, e.track_and_trace_id::text, e.external_id, e.status, e.occurred_at, e.recorded_at, e.location, e.description
+e.id::text, e.track_and_trace_id::text, e.external_id, e.status, e.sub_status, e.occurred_at,
+  e.recorded_at, e.location, e.description
 
 -- The newest events of each code, capped: a code may be reported on without end.
 -- name: newest_by_track_and_trace_ids
@@ -37,8 +38,8 @@ FOR NO KEY UPDATE OF t;
 -- name: record
 -- feeds: TrackingEvent
 INSERT INTO tracking_events AS e
-  (track_and_trace_id, channel_id, external_id, status, occurred_at, location, description)
-VALUES (:track_and_trace_id, :channel_id, :external_id, :status, :occurred_at, :location, :description)
+  (track_and_trace_id, channel_id, external_id, status, sub_status, occurred_at, location, description)
+VALUES (:track_and_trace_id, :channel_id, :external_id, :status, :sub_status, :occurred_at, :location, :description)
 ON CONFLICT ON CONSTRAINT tracking_events_external_id_unique DO NOTHING
 RETURNING {tracking_event};
 

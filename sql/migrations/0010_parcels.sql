@@ -29,24 +29,73 @@ INSERT INTO shipment_status_successors (status, next_status, needs_override) VAL
   ('CREATED', 'DELIVERED', false), ('PROCESSING', 'DELIVERED', false), ('IN_TRANSIT', 'CANCELED', true);
 
 -- step: let codes have a status
-ALTER TABLE track_and_traces ADD COLUMN status text;
+ALTER TABLE track_and_traces
+  ADD COLUMN status text,
+  ADD COLUMN sub_status text;
 COMMENT ON COLUMN track_and_traces.status IS 'of the newest event; null without one';
+COMMENT ON COLUMN track_and_traces.sub_status IS 'of the newest event';
 
 -- step: let shipments say when their status was set
-ALTER TABLE shipments ADD COLUMN status_set_at timestamptz;
+ALTER TABLE shipments
+  ADD COLUMN sub_status text,
+  ADD COLUMN status_set_at timestamptz;
+COMMENT ON COLUMN shipments.sub_status IS 'of the newest news that the status comes from, and after the end of any';
 COMMENT ON COLUMN shipments.status_set_at IS 'when a person or an import changed the status; null where it follows the codes';
 
--- step: say that nothing depends on what was accepted
+-- step: let events say more than the nine statuses
+-- What is_accepted was for, codes and shipments see from the events themselves.
+ALTER TABLE tracking_events ADD COLUMN sub_status text;
 COMMENT ON COLUMN tracking_events.is_accepted IS 'no longer written: whether the shipment had taken the status';
 
--- step: record the status of codes
--- As 0005_writes.sql made it, with the status.
+-- step: say which finer words there are
+CREATE FUNCTION is_shipment_sub_status(word text) RETURNS boolean LANGUAGE sql IMMUTABLE
+RETURN word IN (
+  'ADDRESS_PROBLEM', 'AT_PICKUP_POINT', 'COLLECTED', 'CUSTOMS', 'DAMAGED', 'DELAYED', 'LEFT_IN_SAFE_PLACE',
+  'LEFT_WITH_NEIGHBOR', 'LOST', 'NOT_HOME', 'PAYMENT_DUE', 'PICKED_UP', 'REFUSED', 'RETURNED', 'RETURN_TO_SENDER');
+
+-- step: refuse other words of events
+ALTER TABLE tracking_events
+  ADD CONSTRAINT tracking_events_sub_status_known CHECK (is_shipment_sub_status(sub_status)) NOT VALID;
+
+-- step: look whether events have others
+ALTER TABLE tracking_events VALIDATE CONSTRAINT tracking_events_sub_status_known;
+
+-- step: refuse other words of codes
+ALTER TABLE track_and_traces
+  ADD CONSTRAINT track_and_traces_status_known CHECK (status IN (
+    'CREATED', 'PROCESSING', 'IN_TRANSIT', 'OUT_FOR_DELIVERY', 'FAILED_DELIVERY', 'EXCEPTION', 'PARTIALLY_DELIVERED',
+    'CANCELED', 'DELIVERED')) NOT VALID,
+  ADD CONSTRAINT track_and_traces_sub_status_known CHECK (is_shipment_sub_status(sub_status)) NOT VALID;
+
+-- step: look whether codes have others
+ALTER TABLE track_and_traces
+  VALIDATE CONSTRAINT track_and_traces_status_known,
+  VALIDATE CONSTRAINT track_and_traces_sub_status_known;
+
+-- step: refuse other words of shipments
+ALTER TABLE shipments
+  ADD CONSTRAINT shipments_sub_status_known CHECK (is_shipment_sub_status(sub_status)) NOT VALID;
+
+-- step: look whether shipments have others
+ALTER TABLE shipments VALIDATE CONSTRAINT shipments_sub_status_known;
+
+-- step: record what codes and shipments say now
+-- As 0005_writes.sql made them, with status and sub-status.
+CREATE OR REPLACE FUNCTION recorded(r shipments)
+RETURNS TABLE (entity_id text, channel_id int, order_id int, shipment_id uuid, version int, fields jsonb)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT r.id::text, r.channel_id, r.order_id, r.id, r.version, jsonb_build_object(
+    'status', r.status, 'subStatus', r.sub_status, 'expectedDeliveryAt', api_moment(r.expected_delivery_at),
+    'externalId', r.external_id);
+END;
 CREATE OR REPLACE FUNCTION recorded(r track_and_traces)
 RETURNS TABLE (entity_id text, channel_id int, order_id int, shipment_id uuid, version int, fields jsonb)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
   SELECT r.id::text, r.channel_id, r.order_id, r.shipment_id, r.version, jsonb_build_object(
-    'shipmentId', r.shipment_id, 'carrierId', r.carrier_id, 'code', r.code, 'status', r.status);
+    'shipmentId', r.shipment_id, 'carrierId', r.carrier_id, 'code', r.code, 'status', r.status,
+    'subStatus', r.sub_status);
 END;
 
 -- step: note when a status is set
@@ -73,8 +122,14 @@ CREATE FUNCTION note_setting_of_status() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF current_setting('waybill.skipped_steps', true) = 'codes' THEN
     NEW.status_set_at := NULL;
-  ELSIF NEW.status_set_at IS NOT DISTINCT FROM OLD.status_set_at THEN
+    RETURN NEW;
+  END IF;
+  IF NEW.status_set_at IS NOT DISTINCT FROM OLD.status_set_at THEN
     NEW.status_set_at := clock_timestamp();
+  END IF;
+  -- What was told of the former status says nothing of this one.
+  IF NEW.sub_status = OLD.sub_status THEN
+    NEW.sub_status := NULL;
   END IF;
   RETURN NEW;
 END $$;
@@ -83,10 +138,11 @@ CREATE TRIGGER shipments_status_is_set BEFORE UPDATE OF status ON shipments
 
 -- step: say how shipments follow their codes
 -- How far the events of a code have brought its parcel: the newest of them that the lifecycle leads to. That differs from
--- the status of the code where something was told after the end, such as a return, or of a time that was over.
-CREATE FUNCTION progress_of_code(code_id uuid, code_channel_id int) RETURNS text LANGUAGE plpgsql STABLE AS $$
+-- the status of the code where something was told after the end, such as a return, or of a time that was over. `ways` are
+-- the rows of shipment_status_followers, each as two words: one look at that view costs more than all else.
+CREATE FUNCTION progress_of_code(code_id uuid, code_channel_id int, ways text[]) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
-  ways text[] := ARRAY(SELECT n.status || ' ' || n.next_status FROM shipment_status_followers n);
   reached text;
   told text;
 BEGIN
@@ -123,40 +179,59 @@ BEGIN ATOMIC
 END;
 
 -- Gives a shipment the status that follows from its codes, if the lifecycle leads there. A status that was set stays as
--- long as no event happened after that; but what has no way back, such as delivery, holds whenever it happened.
+-- long as no event happened after that; but what has no way back, such as delivery, holds whenever it happened. The
+-- sub-status is that of the newest news of those codes that the status comes from, and after the end of all of them.
 -- `is_written` says that one of the codes was, which is a write to the shipment too.
 CREATE FUNCTION follow_codes(followed_id uuid, followed_channel_id int, is_written boolean) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
+  ways text[] := ARRAY(SELECT n.status || ' ' || n.next_status FROM shipment_status_followers n);
   present record;
+  progress text[];
   told text;
+  finer text;
   former text := coalesce(current_setting('waybill.skipped_steps', true), '');
 BEGIN
-  SELECT s.status, s.status_set_at INTO present
+  SELECT s.status, s.sub_status, s.status_set_at INTO present
   FROM shipments s
   WHERE s.id = followed_id AND s.channel_id = followed_channel_id
   FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     RETURN;
   END IF;
-  told := status_of_codes(ARRAY(
-    SELECT progress_of_code(t.id, t.channel_id) FROM track_and_traces t
-    WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id));
-  IF told <> present.status AND (
-      NOT EXISTS (
-        SELECT FROM shipment_status_followers n WHERE n.status = present.status AND n.next_status = told)
-      OR EXISTS (
-        SELECT FROM shipment_status_followers n WHERE n.status = told AND n.next_status = present.status)
-      AND NOT EXISTS (
+  progress := ARRAY(
+    SELECT progress_of_code(t.id, t.channel_id, ways) FROM track_and_traces t
+    WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id);
+  told := status_of_codes(progress);
+  IF told <> present.status THEN
+    IF NOT present.status || ' ' || told = ANY (ways) THEN
+      told := NULL;
+    ELSIF present.status_set_at IS NOT NULL AND told || ' ' || present.status = ANY (ways) AND NOT EXISTS (
         SELECT FROM track_and_traces t
         JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
         WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id
-          AND e.occurred_at > coalesce(present.status_set_at, '-infinity'))) THEN
-    told := present.status;
+          AND e.occurred_at > present.status_set_at) THEN
+      told := NULL;
+    END IF;
   END IF;
-  IF told IS NOT NULL AND told IS DISTINCT FROM present.status THEN
+  IF told IS NOT NULL THEN
+    finer := (
+      SELECT e.sub_status
+      FROM track_and_traces t
+      CROSS JOIN LATERAL (
+        SELECT n.* FROM tracking_events n
+        WHERE n.track_and_trace_id = t.id AND n.channel_id = t.channel_id
+        ORDER BY n.occurred_at DESC, n.status_rank DESC, n.id DESC
+        LIMIT 1
+      ) e
+      WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id AND (
+        e.status = told OR NOT EXISTS (SELECT FROM shipment_status_successors n WHERE n.status = told))
+      ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC
+      LIMIT 1);
+  END IF;
+  IF told IS NOT NULL AND (told, finer) IS DISTINCT FROM (present.status, present.sub_status) THEN
     PERFORM set_config('waybill.skipped_steps', 'codes', true);
-    UPDATE shipments s SET status = told, last_modified_at = statement_timestamp()
+    UPDATE shipments s SET status = told, sub_status = finer, last_modified_at = statement_timestamp()
     WHERE s.id = followed_id AND s.channel_id = followed_channel_id;
     PERFORM set_config('waybill.skipped_steps', former, true);
   ELSIF is_written THEN
@@ -181,16 +256,16 @@ BEGIN
     WHERE s.id = followed.shipment_id AND s.channel_id = followed.channel_id
     FOR NO KEY UPDATE;
     UPDATE track_and_traces t
-    SET status = newest.status, last_modified_at = statement_timestamp()
+    SET status = newest.status, sub_status = newest.sub_status, last_modified_at = statement_timestamp()
     FROM (SELECT DISTINCT n.track_and_trace_id AS id, n.channel_id FROM new_rows n) told
     CROSS JOIN LATERAL (
-      SELECT e.status FROM tracking_events e
+      SELECT e.status, e.sub_status FROM tracking_events e
       WHERE e.track_and_trace_id = told.id AND e.channel_id = told.channel_id
       ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC
       LIMIT 1
     ) newest
     WHERE t.id = told.id AND t.channel_id = told.channel_id AND t.shipment_id = followed.shipment_id
-      AND t.status IS DISTINCT FROM newest.status;
+      AND (t.status, t.sub_status) IS DISTINCT FROM (newest.status, newest.sub_status);
     PERFORM follow_codes(followed.shipment_id, followed.channel_id, FOUND);
   END LOOP;
   RETURN NULL;

@@ -1,10 +1,11 @@
-"""What codes and shipments make of events (0010_parcels.sql), held to a small model of decisions 15 and 16."""
+"""What codes and shipments make of events (0010_parcels.sql), held to a small model of decisions 15 to 17."""
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -42,7 +43,22 @@ def leads(status: str, following: str) -> bool:
     return STATUSES.index(following) > STATUSES.index(status)
 
 
-Event = tuple[datetime, str]
+class Event(NamedTuple):
+    """They have one order, that of their columns."""
+
+    occurred_at: datetime
+    rank: int
+    status: str
+    sub_status: str | None
+
+
+def event(occurred_at: datetime, status: str, sub_status: str | None = None) -> Event:
+    return Event(occurred_at, STATUSES.index(status), status, sub_status)
+
+
+# Status and sub-status of the shipment, and of each of its codes.
+Words = tuple[str | None, str | None]
+Statuses = tuple[Words, list[Words]]
 
 
 @dataclass
@@ -51,22 +67,34 @@ class Model:
 
     events: list[list[Event]]
     status: str = "CREATED"
+    sub_status: str | None = None
     set_at: datetime | None = None
-    parcels: list[str | None] = field(default_factory=list)
 
     def tell(self, parcel: int, event: Event) -> None:
         self.events[parcel].append(event)
         self.follow()
 
+    def set(self, status: str, moment: datetime) -> None:
+        self.status, self.sub_status, self.set_at = status, None, moment
+
+    def statuses(self) -> Statuses:
+        newest = [max(events, default=None) for events in self.events]
+        parcels = [(event.status, event.sub_status) if event else (None, None) for event in newest]
+        return (self.status, self.sub_status), parcels
+
     def follow(self) -> None:
-        told = [sorted(events, key=lambda event: (event[0], STATUSES.index(event[1]))) for events in self.events]
-        self.parcels = [events[-1][1] if events else None for events in told]
-        status = self.told([progress([status for _, status in events]) for events in told])
-        if status is None or not leads(self.status, status):
+        status = self.told([progress([event.status for event in sorted(events)]) for events in self.events])
+        if status is None or (status != self.status and not self.takes(status)):
             return
-        is_newer = self.set_at is None or any(moment > self.set_at for events in told for moment, _ in events)
-        if is_newer or not leads(status, self.status):
+        if status != self.status:
             self.status, self.set_at = status, None
+        newest = [max(events) for events in self.events if events]
+        of_status = [event for event in newest if event.status == status or status in ENDS]
+        self.sub_status = max(of_status).sub_status if of_status else None
+
+    def takes(self, status: str) -> bool:
+        is_newer = self.set_at is None or any(event.occurred_at > self.set_at for told in self.events for event in told)
+        return leads(self.status, status) and (is_newer or not leads(status, self.status))
 
     @staticmethod
     def told(parcels: Sequence[str | None]) -> str | None:
@@ -82,6 +110,11 @@ class Model:
         if some & {"DELIVERED", "PARTIALLY_DELIVERED"}:
             return "PARTIALLY_DELIVERED"
         return max(some - {"CANCELED"}, key=STATUSES.index, default=None)
+
+
+def finer(moment: datetime, status: str) -> str | None:
+    """The same for the same news, in whatever order that comes."""
+    return Random(f"{moment} {status}").choice([None, "DAMAGED", "RETURNED", "NOT_HOME"])
 
 
 def progress(told: Sequence[str]) -> str | None:
@@ -113,8 +146,9 @@ class Shipment:
 
     async def tell(self, parcel: int, event: Event) -> None:
         await self.store.execute(
-            "INSERT INTO tracking_events (track_and_trace_id, channel_id, status, occurred_at) VALUES ($1, 1, $2, $3)",
-            *(self.codes[parcel], event[1], event[0]),
+            "INSERT INTO tracking_events (track_and_trace_id, channel_id, status, sub_status, occurred_at)"
+            " VALUES ($1, 1, $2, $3, $4)",
+            *(self.codes[parcel], event.status, event.sub_status, event.occurred_at),
         )
 
     async def set(self, status: str) -> datetime:
@@ -123,12 +157,18 @@ class Shipment:
         )
         return moment
 
-    async def statuses(self) -> tuple[str, list[str | None]]:
-        """Of the shipment, and of its codes."""
-        rows = await self.store.fetch("SELECT id, status FROM track_and_traces WHERE shipment_id = $1", self.id)
-        parcels = {row["id"]: row["status"] for row in rows}
-        status = await self.store.fetchval("SELECT status FROM shipments WHERE id = $1", self.id)
-        return status, [parcels[code] for code in self.codes if code in parcels]
+    async def statuses(self) -> Statuses:
+        rows = await self.store.fetch(
+            "SELECT id, status, sub_status FROM track_and_traces WHERE shipment_id = $1", self.id
+        )
+        parcels = {row["id"]: (row["status"], row["sub_status"]) for row in rows}
+        own = await self.store.fetchrow("SELECT status, sub_status FROM shipments WHERE id = $1", self.id)
+        return tuple(own), [parcels[code] for code in self.codes if code in parcels]
+
+    async def words(self) -> tuple[str | None, list[str | None]]:
+        """The nine alone."""
+        (status, _), parcels = await self.statuses()
+        return status, [status for status, _ in parcels]
 
 
 @pytest.fixture
@@ -155,18 +195,16 @@ async def test_any_news_about_any_parcels_leads_to_what_the_model_says(
         weights = [1, 1, 4, 3, 2, 2, 1, 1, dice.choice((0, 2, 4))]
         for _ in range(dice.randint(1, 16)):
             if dice.random() < 0.15 and steps[model.status]:
-                model.status = dice.choice(steps[model.status])
-                model.set_at = await shipment.set(model.status)
+                status = dice.choice(steps[model.status])
+                model.set(status, await shipment.set(status))
             else:
                 # Some of it at the same moment, and some after what is set by hand.
                 moment = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=dice.randint(-6, 3))
-                event = (moment, dice.choices(STATUSES, weights)[0])
-                parcel = dice.randrange(count)
-                await shipment.tell(parcel, event)
-                model.tell(parcel, event)
-            status, parcels = await shipment.statuses()
-            assert status == model.status, model
-            assert parcels == (model.parcels or [None] * count), model
+                status, parcel = dice.choices(STATUSES, weights)[0], dice.randrange(count)
+                news = event(moment, status, finer(moment, status))
+                await shipment.tell(parcel, news)
+                model.tell(parcel, news)
+            assert await shipment.statuses() == model.statuses(), model
     assert await breaches(demo_copy_dsn) == {}
 
 
@@ -180,13 +218,13 @@ async def test_news_leads_to_the_same_statuses_in_whatever_order_it_comes(store:
         end = dice.choice(["DELIVERED", "DELIVERED", "CANCELED", "IN_TRANSIT"])
         for status in [*dice.choices(ROUTE[:-1], k=dice.randint(0, 6)), end, *dice.choices(ROUTE[:-1], k=2)]:
             begun += timedelta(minutes=dice.randint(0, 2))
-            news.append((parcel, (begun, status)))
+            news.append((parcel, event(begun, status, finer(begun, status))))
     ends = []
     for _ in range(6):
         dice.shuffle(news)
         shipment = await Shipment.with_codes(store, count)
-        for parcel, event in news:
-            await shipment.tell(parcel, event)
+        for parcel, told in news:
+            await shipment.tell(parcel, told)
         ends.append(await shipment.statuses())
     assert ends == [ends[0]] * len(ends), sorted(news)
 
@@ -200,26 +238,26 @@ async def test_many_events_in_one_statement_are_followed_once(store: asyncpg.Con
         *([code for shipment in shipments for code in shipment.codes], ROUTE),
     )
     for shipment in shipments:
-        assert await shipment.statuses() == ("DELIVERED", ["DELIVERED"] * 2)
+        assert await shipment.words() == ("DELIVERED", ["DELIVERED"] * 2)
         assert await store.fetchval("SELECT version FROM shipments WHERE id = $1", shipment.id) == 2
 
 
 async def test_shipment_follows_the_codes_that_stay_when_one_is_deleted(store: asyncpg.Connection) -> None:
     shipment = await Shipment.with_codes(store, 2)
-    await shipment.tell(0, (datetime.now(UTC), "DELIVERED"))
+    await shipment.tell(0, event(datetime.now(UTC), "DELIVERED"))
     await store.execute("DELETE FROM track_and_traces WHERE id = $1", shipment.codes[1])
-    assert await shipment.statuses() == ("DELIVERED", ["DELIVERED"])
+    assert await shipment.words() == ("DELIVERED", ["DELIVERED"])
     await store.execute("DELETE FROM shipments WHERE id = $1", shipment.id)
 
 
 async def test_shipments_follow_the_code_that_is_moved(store: asyncpg.Connection) -> None:
     left, joined = await Shipment.with_codes(store, 2), await Shipment.with_codes(store, 0)
     now = datetime.now(UTC)
-    await left.tell(0, (now, "IN_TRANSIT"))
-    await left.tell(1, (now, "EXCEPTION"))
+    await left.tell(0, event(now, "IN_TRANSIT"))
+    await left.tell(1, event(now, "EXCEPTION"))
     await store.execute("UPDATE track_and_traces SET shipment_id = $2 WHERE id = $1", left.codes[1], joined.id)
-    assert (await left.statuses())[0] == "IN_TRANSIT"
-    assert (await joined.statuses())[0] == "EXCEPTION"
+    assert (await left.words())[0] == "IN_TRANSIT"
+    assert (await joined.words())[0] == "EXCEPTION"
 
 
 async def test_status_that_an_import_sets_holds_as_of_the_moment_that_it_names(store: asyncpg.Connection) -> None:
@@ -228,11 +266,21 @@ async def test_status_that_an_import_sets_holds_as_of_the_moment_that_it_names(s
     await store.execute(
         "UPDATE shipments SET status = 'EXCEPTION', status_set_at = $2 WHERE id = $1", shipment.id, moment
     )
-    await shipment.tell(0, (moment - timedelta(hours=1), "IN_TRANSIT"))
-    assert await shipment.statuses() == ("EXCEPTION", ["IN_TRANSIT"])
-    await shipment.tell(0, (moment + timedelta(hours=1), "OUT_FOR_DELIVERY"))
-    assert await shipment.statuses() == ("OUT_FOR_DELIVERY", ["OUT_FOR_DELIVERY"])
+    await shipment.tell(0, event(moment - timedelta(hours=1), "IN_TRANSIT"))
+    assert await shipment.words() == ("EXCEPTION", ["IN_TRANSIT"])
+    await shipment.tell(0, event(moment + timedelta(hours=1), "OUT_FOR_DELIVERY"))
+    assert await shipment.words() == ("OUT_FOR_DELIVERY", ["OUT_FOR_DELIVERY"])
     assert await store.fetchval("SELECT current_setting('waybill.skipped_steps')") == "allowed"
+
+
+async def test_words_that_nobody_knows_are_refused(store: asyncpg.Connection) -> None:
+    shipment, now = await Shipment.with_codes(store, 1), datetime.now(UTC)
+    for news, column in (
+        (Event(now, 0, "ARRIVED", None), "status_rank"),
+        (Event(now, 0, "DELIVERED", "EATEN_BY_A_BEAR"), "sub_status"),
+    ):
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError, match=column):
+            await shipment.tell(0, news)
 
 
 async def test_migration_gives_codes_the_status_of_their_newest_event(

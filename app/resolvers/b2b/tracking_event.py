@@ -66,6 +66,7 @@ def _event(input: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "external_id": None if external_id is None else as_text(external_id, "input.externalId"),
         "status": input["status"],
+        "sub_status": input.get("subStatus"),
         "occurred_at": occurred_at,
         "location": _words(input, "location"),
         "description": _words(input, "description"),

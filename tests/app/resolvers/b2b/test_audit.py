@@ -29,9 +29,9 @@ TELLABLE = {
         *("status", "type", "externalId", "companyId", "contactId", "customerId", "currency"),
         *("totalGross", "totalNet", "totalTax", "paymentStatus"),
     },
-    "SHIPMENT": {"status", "expectedDeliveryAt", "externalId"},
+    "SHIPMENT": {"status", "subStatus", "expectedDeliveryAt", "externalId"},
     "SHIPMENT_ITEM": {"orderItemId", "name", "sku", "quantity", "shipmentId"},
-    "TRACK_AND_TRACE": {"carrierId", "code", "shipmentId"},
+    "TRACK_AND_TRACE": {"carrierId", "code", "shipmentId", "status", "subStatus"},
     "CARRIER": {"name", "type", "trackAndTraceURL", "logo"},
 }
 

@@ -221,6 +221,40 @@ async def test_parcels_have_a_status_of_their_own_and_the_shipment_follows_from_
     assert await statuses(write) == ("DELIVERED", {CODE: "DELIVERED", SECOND: "DELIVERED"})
 
 
+async def test_finer_words_are_kept_with_events_and_shown_with_codes_and_shipments(
+    report: Report, write: GraphQL, written: GraphQL
+) -> None:
+    """Decision 17."""
+    document = """query Shipment($id: String!) {
+      shipment(id: $id) { subStatus trackAndTraces { subStatus events { subStatus } } }
+    }"""
+
+    async def words() -> tuple[str | None, str | None, list[str | None]]:
+        shipment = (await write(document, {"id": SHIPMENT}))["data"]["shipment"]
+        [code] = shipment["trackAndTraces"]
+        return shipment["subStatus"], code["subStatus"], [event["subStatus"] for event in code["events"]]
+
+    told = await report("EXCEPTION", 1, subStatus="ADDRESS_PROBLEM")
+    assert (told["event"]["status"], told["shipment"]["version"]) == ("EXCEPTION", 2)
+    assert await words() == ("ADDRESS_PROBLEM", "ADDRESS_PROBLEM", ["ADDRESS_PROBLEM"])
+    await report("OUT_FOR_DELIVERY", 2)
+    assert await words() == (None, None, [None, "ADDRESS_PROBLEM"])
+    moved = await report("OUT_FOR_DELIVERY", 3, subStatus="AT_PICKUP_POINT")
+    assert (moved["shipmentMoved"], (await words())[0]) == (False, "AT_PICKUP_POINT")
+    update = "mutation ($id: String!) { shipmentUpdate(id: $id, input: {status: DELIVERED}) { status subStatus } }"
+    assert await written(update, id=SHIPMENT) == {"status": "DELIVERED", "subStatus": None}
+    await report("EXCEPTION", 4, subStatus="RETURNED")
+    assert (await words())[:2] == (None, "RETURNED")
+
+
+async def test_return_of_what_had_arrived_shows_with_the_shipment_too(report: Report, write: GraphQL) -> None:
+    """Decisions 15 and 17: it is recorded and shown, and the shipment has arrived."""
+    await report("DELIVERED", 1, subStatus="LEFT_WITH_NEIGHBOR")
+    await report("EXCEPTION", 2, subStatus="RETURNED")
+    answer = await write("query ($id: String!) { shipment(id: $id) { status subStatus } }", {"id": SHIPMENT})
+    assert answer["data"]["shipment"] == {"status": "DELIVERED", "subStatus": "RETURNED"}
+
+
 async def test_status_of_a_parcel_is_in_the_audit_trail_and_in_versions(report: Report, write: GraphQL) -> None:
     await report("IN_TRANSIT", 1)
     trail = f'{{ auditTrail(shipmentId: "{SHIPMENT}", first: 2) {{ type version actor fields {{ name old new }} }} }}'
