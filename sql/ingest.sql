@@ -110,7 +110,7 @@ described AS (
     )
 ), updated AS (
   UPDATE carriers c SET type = coalesce(:type, c.type), track_and_trace_url = coalesce(:template, c.track_and_trace_url),
-    logo = coalesce(:logo, c.logo), last_modified_at = now()
+    logo = coalesce(:logo, c.logo), last_modified_at = statement_timestamp()
   WHERE c.id IN (SELECT id FROM stored) AND (
     c.id IN (SELECT id FROM described) OR (c.type, c.track_and_trace_url, c.logo) IS DISTINCT FROM
       (coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo)))
@@ -365,7 +365,7 @@ WITH newest AS (
       AND NOT EXISTS (SELECT FROM import_orders b WHERE b.external_id = o.external_id AND b.channel_id = o.channel_id)
   )
 ), changed AS (
-  UPDATE companies c SET name = g.company_name, parent_id = coalesce(g.parent_id, c.parent_id), last_modified_at = now()
+  UPDATE companies c SET name = g.company_name, parent_id = coalesce(g.parent_id, c.parent_id), last_modified_at = statement_timestamp()
   FROM given g
   WHERE c.id = g.company_id AND c.channel_id = g.channel_id
     AND (c.name, c.parent_id) IS DISTINCT FROM (g.company_name, coalesce(g.parent_id, c.parent_id))
@@ -379,7 +379,7 @@ WITH newest AS (
   WHERE email IS NOT NULL ORDER BY customer_id, created_at DESC, external_id DESC
 ), changed AS (
   UPDATE customers c
-  SET first_name = i.first_name, last_name = i.last_name, phone = coalesce(i.phone, c.phone), last_modified_at = now()
+  SET first_name = i.first_name, last_name = i.last_name, phone = coalesce(i.phone, c.phone), last_modified_at = statement_timestamp()
   FROM newest i
   WHERE c.id = i.customer_id AND c.channel_id = i.channel_id
     AND (c.first_name, c.last_name, c.phone) IS DISTINCT FROM (i.first_name, i.last_name, coalesce(i.phone, c.phone))
@@ -444,7 +444,7 @@ SELECT i.order_id, i.channel_id, i.external_id, i.external_id, i.status, i.type,
   coalesce(i.email, ''), coalesce(i.first_name, ''), coalesce(i.last_name, ''),
   c.language, i.currency, i.sub_total, i.postage, i.postage, i.total_gross, i.total_net, i.total_tax,
   i.shipping_method, i.shipping_method, i.requested_at, i.created_at,
-  coalesce(i.source_modified_at, now()), i.source_modified_at
+  statement_timestamp(), i.source_modified_at
 FROM import_orders i
 JOIN channels c ON c.id = i.channel_id
 WHERE i.is_new
@@ -570,7 +570,7 @@ WHERE i.n = g.n AND NOT g.is_new AND (
 WITH changed AS (
   UPDATE shipments s
   SET status = coalesce(g.status, s.status), expected_delivery_at = g.expected_delivery_at,
-    created_at = coalesce(g.created_at, s.created_at), last_modified_at = now(),
+    created_at = coalesce(g.created_at, s.created_at), last_modified_at = statement_timestamp(),
     status_set_at = CASE WHEN s.status = coalesce(g.status, s.status) THEN s.status_set_at
       ELSE coalesce(i.source_modified_at, now()) END
   FROM import_shipments g
@@ -602,7 +602,7 @@ import_shipment_items m
   JOIN order_items l ON l.order_id = i.order_id AND l.line = m.line AND l.channel_id = i.channel_id
 
 -- name: update_shipment_items
-UPDATE shipment_items s SET quantity = m.quantity, last_modified_at = now()
+UPDATE shipment_items s SET quantity = m.quantity, last_modified_at = statement_timestamp()
 FROM {shipped}
 WHERE NOT g.is_new AND s.shipment_id = g.shipment_id AND s.order_item_id = l.id AND s.channel_id = i.channel_id
   AND s.quantity IS DISTINCT FROM m.quantity
@@ -670,7 +670,8 @@ WHERE g.is_new OR NOT EXISTS (
   SELECT FROM track_and_traces t
   WHERE t.shipment_id = g.shipment_id AND t.code = k.code AND t.carrier_id IS NOT DISTINCT FROM k.carrier_id)
 
--- What moves an order's date is its own row, its lines and its addresses (B-57).
+-- What moves an order's date is its own row, its lines and its addresses (B-57); the date is ours, whatever the source
+-- says of its own (decision 19).
 -- name: update_orders
 WITH changed AS (
   UPDATE orders o SET
@@ -682,7 +683,7 @@ WITH changed AS (
     total_gross = i.total_gross, total_net = i.total_net, total_tax = i.total_tax,
     shipping_method = i.shipping_method, shipping_title = i.shipping_method, postage_request_date = i.requested_at,
     created_at = i.created_at,
-    last_modified_at = CASE WHEN i.source_modified_at > o.last_modified_at THEN i.source_modified_at ELSE now() END,
+    last_modified_at = statement_timestamp(),
     source_modified_at = coalesce(i.source_modified_at, o.source_modified_at)
   FROM import_orders i
   WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new

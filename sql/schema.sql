@@ -328,6 +328,10 @@ CREATE FUNCTION public.raise_version() RETURNS trigger
     AS $$
 BEGIN
   NEW.version := OLD.version + 1;
+  IF NEW.last_modified_at = OLD.last_modified_at THEN
+    NEW.last_modified_at := statement_timestamp();
+  END IF;
+  NEW.last_modified_at := greatest(NEW.last_modified_at, OLD.last_modified_at);
   RETURN NEW;
 END $$;
 

@@ -25,7 +25,7 @@ What a record leaves open, and the import settles:
 - What orders share keeps the values that a record leaves out. Of several orders that name a company or a customer the
   newest decides (`createdAt`, then `externalId`), so the order of the lines does not matter. A parent company that no
   record has named yet bears its external id as its name.
-- `lastModifiedAt` is taken where it is later than the store's; without it a changed row bears the time of the import.
+- `lastModifiedAt` of the store is its own (decision 19): the moment of the import, whatever the source's dates.
 - A channel or carrier is known to the lines below its own, and to those of the next imports.
 - A carrier without a `channel` is one of all channels. Of two of a name, an order's codes mean the one that its channel
   has of its own; but a code that is there keeps its carrier as long as that bears the name.

@@ -93,3 +93,15 @@ CREATE TRIGGER shipments_status_set BEFORE UPDATE OF status ON shipments
   FOR EACH ROW WHEN (NEW.status IS DISTINCT FROM OLD.status
     AND current_setting('waybill.actor', true) IS DISTINCT FROM 'import')
   EXECUTE FUNCTION note_status();
+
+-- step: have every write move the date of its row, and never back
+-- Whoever gives no moment of his own writes now (decision 19).
+CREATE OR REPLACE FUNCTION raise_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.version := OLD.version + 1;
+  IF NEW.last_modified_at = OLD.last_modified_at THEN
+    NEW.last_modified_at := statement_timestamp();
+  END IF;
+  NEW.last_modified_at := greatest(NEW.last_modified_at, OLD.last_modified_at);
+  RETURN NEW;
+END $$;

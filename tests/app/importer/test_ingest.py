@@ -240,15 +240,16 @@ async def test_list_that_is_left_out_is_left_alone_and_an_empty_one_empties(stor
 async def test_dates_of_modification_move_with_what_changed_only(store: Store) -> None:
     dated = order(lastModifiedAt="2024-03-02T00:00:00Z")
     await store.take(SHOP, SWIFT, dated)
-    moved = "SELECT o.last_modified_at > '2024-03-03', s.last_modified_at > s.created_at FROM orders o, shipments s"
-    await store.fetch("UPDATE shipments SET created_at = now(), last_modified_at = now()")
-    assert await store.fetch(moved) == [(False, False)]
+    dates = "SELECT o.last_modified_at, s.last_modified_at FROM orders o, shipments s"
+    [(ordered, shipped)] = await store.fetch(dates)
     dated["shipments"][0]["trackAndTraces"] = []
     await store.take(dated)
-    assert await store.fetch(moved) == [(False, True)]
+    [(ordered_then, shipped_then)] = await store.fetch(dates)
+    assert (ordered_then == ordered, shipped_then > shipped) == (True, True)
     dated["items"][0]["name"] = "Big anvil"
     await store.take(dated)
-    assert await store.fetch(moved) == [(True, True)]
+    [(ordered_at_last, shipped_at_last)] = await store.fetch(dates)
+    assert (ordered_at_last > ordered, shipped_at_last == shipped_then) == (True, True)
     assert await store.take(dated) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
 
 
@@ -258,6 +259,17 @@ MONDAY, TUESDAY, WEDNESDAY = (f"2024-03-0{day}T12:00:00.000Z" for day in (4, 5, 
 def exported(moment: str | None, quantity: int, *shipments: dict[str, Any], **fields: Any) -> dict[str, Any]:
     dated = {} if moment is None else {"sourceModifiedAt": moment}
     return order(items=[line(1, quantity=quantity)], shipments=list(shipments), **dated, **fields)
+
+
+async def test_order_that_its_source_dates_last_week_is_modified_now(store: Store) -> None:
+    [(begun,)] = await store.fetch("SELECT clock_timestamp()")
+    dated = order(createdAt=MONDAY, lastModifiedAt=TUESDAY)
+    await store.take(SHOP, SWIFT, dated)
+    since = "SELECT count(*) FROM orders WHERE last_modified_at >= $1 AND created_at < $1"
+    assert await store.fetch(since, begun) == [(1,)]
+    await store.fetch("UPDATE orders SET last_modified_at = '2999-01-01'")
+    await store.take({**dated, "lastModifiedAt": WEDNESDAY, "status": "COMPLETED"})
+    assert await store.fetch("SELECT last_modified_at >= '2999-01-01' FROM orders") == [(True,)]
 
 
 @pytest.mark.parametrize("field", ["sourceModifiedAt", "lastModifiedAt"])
