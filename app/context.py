@@ -17,8 +17,11 @@ from app.postgres.database import Database
 from app.postgres.events import Tables, Watched
 from app.postgres.lookups import Lookups
 from app.postgres.transaction import IdempotencyKey, Transaction
-from loaders.batch import Batch, Loaders, Pending, Projection, Row
-from loaders.selection import ResultSet, RowSelection
+from loaders.batch import Batch, Projection
+from loaders.prefetch import Loaders, Pending
+from loaders.result import ResultSet
+from loaders.rows import Row
+from loaders.selection import RowSelection
 from sql import Statement
 
 
@@ -135,9 +138,12 @@ class Context:
         filters: frozenset[str] = frozenset(),
         order: tuple[str, ...] = (),
         count: Statement | None = None,
+        counted: frozenset[str] | None = None,
         **values: Any,
     ) -> tuple[Sequence[Row], int | None]:
         """The rows of `statement` as `fetch` gives them, and the `items_found` of `count` if one is given.
+
+        The count has the filters `counted`, those of the rows if these are None.
 
         What hangs on the rows comes with them by one statement, and loaders have it from then on. Without a selection
         nothing is known of what hangs on them, and only they are read; so they are within a transaction. Raises
@@ -147,7 +153,9 @@ class Context:
         if selection is None or self.writing is not None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         known, queries = {**values, **visibility.keys}, self.db.queries
-        query = await selection.combine(statement, visibility.reach, queries, filters, order, count, known)
+        query = await selection.combine(
+            statement, visibility.reach, queries, filters, order, count, known, counted=counted
+        )
         if query is None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
         row = await self.db.fetch_combined(query.combined, query.values(known))

@@ -23,9 +23,11 @@ from app.execution.document import Documents, RequestErrors
 from app.execution.field_plan import ColumnPlan, ComputedPlan, Related, RelationPlan, SameRowPlan, everybody
 from app.execution.plan import Field, Generated, Plan
 from app.execution.run import Run
+from app.resolvers.field_plan import PagePlan, path_of
 from app.settings import Limits
 from loaders.batch import Batch
-from loaders.selection import CombinedQueries, CombinedQuery, RowSelection
+from loaders.result import CombinedQuery
+from loaders.selection import CombinedQueries, RowSelection
 from sql import Prepared, Statement, Visibility
 from sql.describe import columns
 from sql.visibility import Reach
@@ -71,7 +73,7 @@ class _Root:
     def targets(self) -> Sequence[Field]:
         """The fields whose objects are made of the statement's rows: this one, or some below it."""
         selection = None if self.statement is None else self.statement.selection
-        path = next((path for path, known in self.root.memory.items() if known is selection), None)
+        path = None if selection is None else path_of(self.root, selection)
         if path is None:
             return ()
         found: Sequence[Field] = [self.root]
@@ -137,9 +139,10 @@ class _Sketch(Context):
         filters: frozenset[str] = frozenset(),
         order: tuple[str, ...] = (),
         count: Statement | None = None,
+        counted: frozenset[str] | None = None,
         **values: Any,
     ) -> Any:
-        await self._combine(statement, selection, filters, order, count, values)
+        await self._combine(statement, selection, filters, order, count, values, counted=counted)
 
     async def fetch_one(self, batch: Batch, selection: RowSelection | None, key: Any) -> Any:
         values = {batch.parameter: [key], **batch.values}
@@ -160,6 +163,7 @@ class _Sketch(Context):
         count: Statement | None,
         values: Mapping[str, Any],
         *further: str,
+        counted: frozenset[str] | None = None,
     ) -> None:
         visibility = self.viewer.visibility
         known = {**values, **visibility.keys}
@@ -168,7 +172,7 @@ class _Sketch(Context):
             selection.is_first_use()  # so that the statement is the one by which the document runs from now on
             queries = CombinedQueries(_columns_of, Cache())
             query = await selection.combine(
-                statement, visibility.reach, queries, filters, order, count, known, *further
+                statement, visibility.reach, queries, filters, order, count, known, *further, counted=counted
             )
         text = query.combined.text if query else self._prepared(statement, filters, order, values).text
         self._note(_Statement(text, query, selection))
@@ -301,6 +305,8 @@ def _how(each: Field) -> str:
     if isinstance(plan, RelationPlan):
         guard = "" if plan.is_open is everybody else ", where the viewer may have them"
         return f"{_related(plan.related)}{guard}"
+    if isinstance(plan, PagePlan):
+        return f"a page of rows joined by {plan.key}"
     return "read off the parent"
 
 

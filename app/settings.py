@@ -37,6 +37,7 @@ class Limits:
     aliases: int = 30
     repeats: int = 30
     root_fields: int = 20
+    returns: int = 1
     page: int = 100
     list_items: int = 100
     text: int = 200

@@ -56,6 +56,16 @@ class Rows(Sequence[Row]):
     def __iter__(self) -> Iterator[Row]:
         return iter(self._made())
 
+    @property
+    def chosen_of(self) -> Mapping[str, Sequence[Any]]:
+        """The columns, by name, that these rows were chosen of."""
+        return self._by_name()
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Where these rows stand in the columns that they were chosen of."""
+        return range(self._length) if self._chosen is None else self._chosen
+
     def _made(self) -> list[Row]:
         if self._rows is None:
             names = tuple(self._by_name())
@@ -90,3 +100,17 @@ class Lists:
 def column_of(rows: Sequence[Row], name: str) -> Sequence[Any]:
     """One column of rows of any kind."""
     return rows.column(name) if isinstance(rows, Rows) else [row[name] for row in rows]
+
+
+def end_to_end(parts: Sequence[Sequence[Row]]) -> Rows | None:
+    """Several `Rows` that were taken of the same ones, one after the other; None where they are of any other kind."""
+    if len(parts) == 1 and isinstance(parts[0], Rows):
+        return parts[0]
+    places: list[int] = []
+    columns: Mapping[str, Sequence[Any]] | None = None
+    for part in parts:
+        if not isinstance(part, Rows) or part.chosen_of is not (part.chosen_of if columns is None else columns):
+            return None
+        columns = part.chosen_of
+        places += part.places
+    return None if columns is None else Rows(columns, len(places), places)

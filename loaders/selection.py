@@ -5,24 +5,22 @@ prepare, on each connection, and 300 kB of the server's memory. So a selection t
 columns, which is the same for all selections with the same relations, and its own from the second time on.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count as counting
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from loaders.batch import Batch
-from loaders.rows import Joined, Rows
+from loaders.result import Branch, Column, CombinedQuery, RowShape
 from sql import Prepared, Reach, Statement
-from sql.combine import CombinedStatement, Part, combine
+from sql.combine import Part, combine
+
+if TYPE_CHECKING:
+    from loaders.batch import Relation
 
 # PostgreSQL plans a statement whole; beyond so many parts loaders fetch the rest level by level.
 _MOST_PARTS = 16
-# What a query takes beside its text, as measured: tests/loaders/test_selection.py holds the estimates to the truth.
-_BYTES_PER_QUERY = 3_000
-_BYTES_PER_COLUMN = 300
-
 # The names of a statement's columns and of what type their values are; see `Column`. `Prepared` is one of its texts.
 ColumnsOf = Callable[[Statement, Prepared], Awaitable[Mapping[str, type]]]
 
@@ -40,14 +38,6 @@ class CombinedQueries:
 
     columns_of: ColumnsOf
     cache: Cache
-
-
-@dataclass(frozen=True)
-class Relation:
-    """Rows of `batch` that hang on the rows whose column `key` holds the batch's key. A null key has none."""
-
-    batch: Batch
-    key: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +93,10 @@ class RowSelection:
         count: Statement | None,
         values: Mapping[str, Any],
         *further: str,
+        counted: frozenset[str] | None = None,
     ) -> "CombinedQuery | None":
-        """The statement whose rows are selected, with all that hangs on them. `count` has the same filters.
+        """The statement whose rows are selected, with all that hangs on them. `count` has the same filters, or
+        those of `counted`.
 
         `values` are the parameters of `statement`, which `Statement.prepare` makes its text for. `further` columns of
         its rows are always fetched.
@@ -112,7 +104,7 @@ class RowSelection:
         None where the rows hold an array, which no array of columns can hold.
         """
         root = statement.prepare(reach, filters, order, values)
-        choice = (statement, root, reach, filters, count)
+        choice = (statement, root, reach, filters if counted is None else counted, count)
         query: CombinedQuery | None = queries.cache.get((self, *choice))
         if query is not None:
             return query
@@ -157,7 +149,7 @@ class RowSelection:
         if not await combiner.add_root(statement, root, self, *further):
             return None
         if count is not None:
-            combiner.parts.append(Part(count.prepare(reach, filters), ("items_found",)))
+            await combiner.add_count(count, filters)
         # Requests that came at the same time have been combining it, too; what they share begins with one query.
         query = cache.get(key)
         if query is None:
@@ -166,140 +158,6 @@ class RowSelection:
             query = CombinedQuery(combine(combiner.parts), shape, count is not None)
             cache.put(key, query, query.weight)
         return query
-
-
-@dataclass(frozen=True)
-class Branch:
-    """What came of a relation: the place of its parent among the parts, and the columns that were selected of it."""
-
-    relation: Relation
-    parent: int
-    projection: frozenset[str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """`place` is where its values stand in the row that holds all parts. They are of `type`, or null.
-
-    An `int` fits into 32 bits, a datetime is in UTC, `list` is an array, and `object` is anything else.
-    """
-
-    place: int
-    type: type
-
-
-@dataclass(frozen=True, slots=True)
-class Join:
-    """The part of a branch, and by which of its columns its rows hang on which column of their parents'."""
-
-    part: int
-    column: str
-    parent_column: str
-    many: bool
-
-
-@dataclass(frozen=True, eq=False)
-class RowShape:
-    """How the row that holds all parts is to be read: each part's columns by name. All but the first are `branches`."""
-
-    parts: tuple[Mapping[str, Column], ...]
-    branches: tuple[Branch, ...]
-
-    def join(self, parent: int, relation: Relation) -> Join | None:
-        """What hangs on a part by a relation; None where it did not come along."""
-        for part, branch in enumerate(self.branches, start=1):
-            if (branch.parent, branch.relation) == (parent, relation):
-                return Join(part, relation.batch.column, relation.key, relation.batch.many)
-        return None
-
-
-@dataclass(frozen=True, eq=False)
-class CombinedQuery:
-    """What fetches a selection. `counts` says that the last part of `combined` is the count, which no shape shows."""
-
-    combined: CombinedStatement
-    shape: RowShape
-    counts: bool
-
-    @property
-    def weight(self) -> int:
-        """What it takes, in bytes."""
-        columns = sum(len(part.columns) for part in self.combined.parts)
-        return _BYTES_PER_QUERY + len(self.combined.text) + columns * _BYTES_PER_COLUMN
-
-    def values(self, root: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """The parameters of each part; those of the count are the root's."""
-        return [root, *self._own_values, root] if self.counts else [root, *self._own_values]
-
-    @cached_property
-    def _own_values(self) -> list[Mapping[str, Any]]:
-        return [branch.relation.batch.values for branch in self.shape.branches]
-
-    def rows(self, row: Sequence[Any]) -> list[Rows]:
-        """The rows of each part."""
-        return [
-            Rows(dict(zip(part.columns, columns, strict=True)), len(columns[0]))
-            for part, columns in zip(self.combined.parts, self.combined.split(row), strict=True)
-        ]
-
-
-class ResultSet(Rows, Joined):
-    """The rows of a combined query, with all that hangs on them.
-
-    `row` is the answer as it came, one array a column: whoever knows its `shape` reads all parts of it at once.
-    """
-
-    __slots__ = ("_outcome", "_query", "row", "shape")
-
-    def __init__(self, query: CombinedQuery, row: Sequence[Any]) -> None:
-        super().__init__({}, 0 if row[0] is None else len(row[0]))
-        self.row = row
-        self.shape = query.shape
-        self._query = query
-        self._outcome: tuple[Any, Any] = (None, None)
-
-    def made(self, make: Callable[[Sequence[Any], Any], Any], run: Any) -> Any:
-        """What `make` makes of `row` and a run, once for all who share the result set: their callers see the same."""
-        if self._outcome[0] is not make:
-            self._outcome = make, make(self.row, run)
-        return self._outcome[1]
-
-    def _by_name(self) -> Mapping[str, Sequence[Any]]:
-        if not self._columns:
-            names = self._query.combined.parts[0].columns
-            self._columns = dict(zip(names, self.row if self else [()] * len(names), strict=False))
-        return self._columns
-
-    @property
-    def result(self) -> "ResultSet":
-        return self
-
-    @property
-    def items_found(self) -> int | None:
-        """How many rows there are in all; None where they were not counted."""
-        return self.row[-1][0] if self._query.counts else None
-
-    def joined(self) -> Iterator[tuple[Batch, Sequence[Any], Rows, frozenset[str] | None]]:
-        """What came by each relation: its batch, the keys of all parents, all their rows, and the columns of these."""
-        parts = self._query.rows(self.row)
-        for branch, rows in zip(self.shape.branches, parts[1:], strict=False):
-            yield branch.relation.batch, parts[branch.parent].column(branch.relation.key), rows, branch.projection
-
-    def __getitem__(self, place: Any) -> Any:
-        return RowView(self, 0) if place == 0 and self._length == 1 else super().__getitem__(place)
-
-
-class RowView(Joined):
-    """One row of a result set, by column name."""
-
-    __slots__ = ("place", "result")
-
-    def __init__(self, result: ResultSet, place: int) -> None:
-        self.result = result
-        self.place = place
-
-    def __getitem__(self, name: str) -> Any:
-        return self.result.column(name)[self.place]
 
 
 class _Combiner:
@@ -323,10 +181,14 @@ class _Combiner:
         await self._add_branches(selection, 0)
         return True
 
+    async def add_count(self, count: Statement, filters: frozenset[str]) -> None:
+        prepared = count.prepare(self._reach, filters)
+        self.parts.append(Part(prepared, tuple(await self._columns_of(count, prepared))))
+
     async def _add_branches(self, selection: RowSelection, parent: int) -> None:
         for relation, below in selection.branches:
             batch = relation.batch
-            prepared = batch.statement.prepare(self._reach)
+            prepared = batch.statement.prepare(self._reach, batch.filters, batch.order)
             types = await self._types(batch.statement, prepared, below, batch.column)
             if types is None or len(self.parts) >= _MOST_PARTS:
                 continue

@@ -53,13 +53,9 @@ FROM (
 {beside}
 ORDER BY {order};
 
+-- How many there are, and where the list begins and ends: whether there is a row beyond a cursor.
 -- name: count
-SELECT count(*)::int AS total
-FROM orders o
-WHERE {visible orders o}{filters};
-
--- name: ends
-SELECT min(o.id) AS lowest, max(o.id) AS highest
+SELECT count(*)::int AS items_found, min(o.id) AS lowest, max(o.id) AS highest
 FROM orders o
 WHERE {visible orders o}{filters};
 

@@ -42,13 +42,13 @@ FROM order_addresses a
 WHERE a.order_id = ANY(:order_ids) AND a.type IN ('invoice', 'delivery') AND {visible order_addresses a}{filters}
 GROUP BY a.order_id;
 
--- Where an order has several of a kind, its shipments go by the first.
+-- Where an order has several of a type, its shipments go by the first.
 -- name: first_by_order_ids
 -- feeds: CustomerOrderAddress
 SELECT DISTINCT ON (a.order_id, a.type) {address}
 FROM orders o
 JOIN order_addresses a ON a.order_id = o.id AND a.channel_id = o.channel_id
-WHERE o.id = ANY(:order_ids) AND a.type IN ('invoice', 'delivery') AND {visible orders o}
+WHERE o.id = ANY(:order_ids) AND a.type = ANY(:types) AND {visible orders o}
 ORDER BY a.order_id, a.type, a.id;
 
 -- filter: above

@@ -1,12 +1,13 @@
 -- Totals of an order that only its page in full shows.
 
 -- The store keeps what is invoiced as one sum with tax, so the goods' part of it is their part of the order.
--- name: by_order_id
-SELECT coalesce(round(o.sub_total * o.invoiced_total / nullif(o.total_net, 0), 2), 0)::float8 AS sub_total_invoiced,
+-- name: by_order_ids
+SELECT o.id AS order_id,
+  coalesce(round(o.sub_total * o.invoiced_total / nullif(o.total_net, 0), 2), 0)::float8 AS sub_total_invoiced,
   (
     SELECT coalesce(sum(i.price_total_net), 0)::float8
     FROM order_items i
     WHERE i.order_id = o.id AND i.channel_id = o.channel_id AND i.parent_order_item_id IS NULL
   ) AS sub_total_incl_tax
 FROM orders o
-WHERE o.id = :order_id AND {visible orders o};
+WHERE o.id = ANY(:order_ids) AND {visible orders o};

@@ -84,8 +84,9 @@ FROM (
 {beside}
 ORDER BY {order};
 
+-- How many there are, and where the list begins and ends: whether there is a row beyond a cursor.
 -- name: count
-SELECT count(*)::int AS total
+SELECT count(*)::int AS items_found, min(s.number) AS lowest, max(s.number) AS highest
 FROM orders o
 JOIN shipments s ON s.order_id = o.id AND s.channel_id = o.channel_id
 WHERE {visible orders o}{filters};

@@ -54,7 +54,7 @@ def conditional(count: int) -> Iterator[str]:
 
 @pytest.fixture
 def cache(app: Starlette) -> Cache:
-    found: Cache = app.state.db.compositions.cache
+    found: Cache = app.state.db.queries.cache
     return found
 
 
@@ -88,7 +88,7 @@ async def test_documents_that_come_once_leave_nothing_behind(app: Starlette, gra
 
 async def statements(app: Starlette) -> int:
     """How many the only connection that was needed has prepared."""
-    count: int = await app.state.db.pool.fetchval("SELECT count(*) FROM pg_prepared_statements")
+    [[count]] = await app.state.db.pool.fetch("SELECT count(*) FROM pg_prepared_statements")
     return count
 
 
@@ -97,7 +97,7 @@ async def test_a_document_that_was_forgotten_is_answered_as_before(demo_dsn: str
     headers = credentials("staff", settings)
     texts = list(portal(60))
     async with running(settings) as app, calling(app) as client:
-        cache: Cache = app.state.db.compositions.cache
+        cache: Cache = app.state.db.queries.cache
 
         async def answers() -> list[bytes]:
             """The last of those that a document has in a row."""

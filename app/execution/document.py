@@ -20,6 +20,7 @@ from graphql import (
 )
 
 from app.cache import Cache
+from app.execution.circles import Circles
 from app.execution.limits import LimitExceeded, Limits, check_document
 from app.execution.planner import Planner
 from app.execution.text_lengths import OperationLengths, TextLengths
@@ -138,6 +139,7 @@ class Documents:
         self.hits = 0
         self.misses = 0
         self._schema = schema
+        self._circles = Circles(schema)
         self._limits = limits
         self.lengths = TextLengths(schema, limits.text)
         self._suggest = suggest
@@ -172,6 +174,10 @@ class Documents:
             fault.extensions = {"code": "GRAPHQL_VALIDATION_FAILED"}
         if errors:
             raise RequestErrors(*errors)
+        try:
+            self._circles.check(document, self._limits)
+        except LimitExceeded as error:
+            raise RequestErrors(error) from None
         _unlink(document)
         return document
 

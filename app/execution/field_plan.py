@@ -16,8 +16,9 @@ _KEY = "waybill"
 IsOpen = Callable[[Any], bool]
 # `bulk(parents, info, **arguments)`: the values for all parents, or an awaitable of them.
 Bulk = Callable[..., Any]
-# `available(parents, context, field)`: the values for all parents where nothing has to be read for them, else None.
-Available = Callable[[Sequence[Any], Any, Any], Any]
+# `available(parents, context, field, **arguments)`: the values for all parents where nothing has to be read for them,
+# else None.
+Available = Callable[..., Any]
 # Given a context, what gives the cached value of a key: the same object as long as it is unchanged, None where it is
 # not cached. None where nothing is cached for this caller.
 Cached = Callable[[Any], Callable[[Any], Any] | None]

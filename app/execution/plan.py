@@ -101,6 +101,8 @@ class Execution(Protocol):
 
     @property
     def context(self) -> Any: ...
+    def arguments(self, of: "Field") -> dict[str, Any]:
+        """Raises `BailOut`."""
 
 
 class Layers(Execution, Protocol):
@@ -172,12 +174,12 @@ class Field:
     def column(self) -> str | None:
         return self.plan.column if isinstance(self.plan, ColumnPlan) else None
 
-    def available(self, sources: Sequence[Any], context: Any) -> Any:
+    def available(self, sources: Sequence[Any], context: Any, arguments: Mapping[str, Any]) -> Any:
         """The values of all sources where nothing has to be read for them, and the caller may have them; else None."""
         plan = self.plan
         if plan is None or plan.available is None or not plan.is_open(context):
             return None
-        return plan.available(sources, context, self)
+        return plan.available(sources, context, self, **arguments)
 
     @property
     def below(self) -> "Sequence[Field]":

@@ -41,7 +41,7 @@ class _Recorded(MiddlewareManager):
             layer, index = self._found.get(tuple(parent), (None, 0))
             value = MISSING if layer is None else self._resolved(layer, index, str(key))
             if value is MISSING:
-                value = self._available(source, info)
+                value = self._available(source, info, arguments)
             if value is MISSING:
                 return field_resolver(source, info, **arguments)
             self._taken.add(id(value))
@@ -61,13 +61,13 @@ class _Recorded(MiddlewareManager):
             values = layer.resolved[key] = list(values)
         return values[index]
 
-    def _available(self, source: Any, info: GraphQLResolveInfo[Any]) -> Any:
+    def _available(self, source: Any, info: GraphQLResolveInfo[Any], arguments: dict[str, Any]) -> Any:
         """What the plan took without asking for it, so that nothing is asked for twice."""
         field = self._field(info.path)
-        if field is None or field.definition.args:
+        if field is None:
             return MISSING
         try:
-            values = field.available([source], info.context)
+            values = field.available([source], info.context, arguments)
         except Exception:  # its resolver will say what is wrong
             return MISSING
         return MISSING if values is None else next(iter(values))

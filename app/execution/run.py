@@ -140,7 +140,7 @@ class Run:
 
     async def alone(self, field: Field) -> dict[str, Any]:
         """The whole run of a plan that has `alone`: the answer, for which no layer is made. Raises `BailOut`."""
-        arguments = self._arguments(field)
+        arguments = self.arguments(field)
         info = self.info(field)
         info.path = Path(None, field.key, self.plan.root.type.name)
         try:
@@ -172,6 +172,12 @@ class Run:
         return self.layers[0].objects[0]
 
     # -------------------------------------------------------------------------------------------- for completers
+
+    def arguments(self, of: Field) -> dict[str, Any]:
+        try:
+            return of.arguments(self._variables)
+        except Exception:
+            raise BailOut from None
 
     def add(self, of: Field, type_: GraphQLObjectType, sources: Sequence[Any], paths: Paths) -> Promise:
         layer = Layer(of.selections[type_.name], sources, paths)
@@ -216,7 +222,7 @@ class Run:
 
     def _resolve_all(self, layer: Layer, slot: int, field: Field) -> None:
         assert field.bulk is not None  # noqa: S101
-        arguments = self._arguments(field)
+        arguments = self.arguments(field)
         try:
             values = field.bulk(layer.sources, self.info(field), **arguments)
         except Exception as error:
@@ -229,7 +235,7 @@ class Run:
             self._complete(layer, slot, values)
 
     def _resolve_each(self, layer: Layer, slot: int, field: Field) -> None:
-        arguments = self._arguments(field)
+        arguments = self.arguments(field)
         resolver = field.resolver
         values: list[Any] = [MISSING] * len(layer.sources)
         layer.resolved[field.key] = values
@@ -243,12 +249,6 @@ class Run:
             self._waiting.append((layer, slot))
         else:
             self._complete(layer, slot, values)
-
-    def _arguments(self, field: Field) -> dict[str, Any]:
-        try:
-            return field.arguments(self._variables)
-        except Exception:
-            raise BailOut from None
 
     def info(self, field: Field, place: tuple[Layer, int] | None = None) -> Info:
         own = (field.name, field.nodes, field.definition.type, field.parent_type, None)

@@ -62,10 +62,9 @@ def _maker(selection: Selection) -> Synchronous:
     for slot, field in selection.others:
         if field.constant is not None:
             constants.append((slot, field.constant))
-        elif field.definition.args:
-            raise BailOut(f"{field.key} has arguments")
         elif field.plan is None or field.plan.available is None:
-            raise BailOut(f"{field.key} has a resolver that may have to wait")
+            why = "arguments" if field.definition.args else "a resolver that may have to wait"
+            raise BailOut(f"{field.key} has {why}")
         elif field.check is not None:
             picks.append((slot, field, _leaf(field.check)))
         elif field.synchronous is not None:
@@ -80,7 +79,7 @@ def _maker(selection: Selection) -> Synchronous:
             for (slot, check), column in zip(leaves, read(sources), strict=True):
                 columns[slot] = check(column)
             for slot, field, complete in picks:
-                values = field.available(sources, run.context)
+                values = field.available(sources, run.context, run.arguments(field))
                 if values is None:
                     raise BailOut
                 columns[slot] = complete(values, run)

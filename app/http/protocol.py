@@ -10,6 +10,7 @@ is answered.
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -49,6 +50,9 @@ _MOST_PIPELINED = 100
 # A body in chunks of one byte has five bytes around each.
 _FRAMING_PER_BODY_BYTE = 8
 
+# A name or an address, empty where there is none to tell, and perhaps a port.
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-fvV:.%~!$&'()*+,;=_-]+\]|[0-9A-Za-z._~%!$&'()*+,;=-]*)(?::[0-9]*)?")
+
 _VALUE_BYTES = bytes(byte for byte in range(256) if not HEADER_VALUE_RE.match(bytes([byte])))
 
 
@@ -83,6 +87,8 @@ class Protocol(HttpToolsProtocol):
 
     # When the connection is closed, by the clock of the loop; None while a request is being answered.
     _deadline: float | None = None
+    # The request that is being answered, or was last; `cycle` is the one that came last, and may still wait.
+    _answered: RequestResponseCycle | None = None
     # A request whose head has come; how much of its body came with it is seen at the end of what came.
     _arriving: "Cycle | None" = None
     # Bytes of the head that is coming, those aside that came with its first; None where none is.
@@ -96,6 +102,7 @@ class Protocol(HttpToolsProtocol):
     _refusal: RequestRefused | None = None
     _discarded_bytes = 0
     _arrived = 0  # at a time
+    _pipelined_bytes = 0  # since requests wait for the answer of another
 
     def __init__(self, *arguments: Any, bounds: Bounds | None = None, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -120,9 +127,15 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._stop_timer()
-        state = None if self.cycle is None else self.cycle.scope.get(STATE)
-        if isinstance(state, State):
-            state.work.leave()
+        for cycle in (self._answered, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is None or cycle.response_complete:
+                continue
+            cycle.disconnected = True
+            cycle.message_event.set()
+            state = cycle.scope.get(STATE)
+            if isinstance(state, State):
+                state.work.leave()
+        self.pipeline.clear()
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -158,7 +171,7 @@ class Protocol(HttpToolsProtocol):
         scope["method"] = method.decode("ascii")
         read_target = _read_target if len(self.url) <= _REMEMBERED_URL_BYTES else _read_target.__wrapped__
         scope["path"], scope["raw_path"], scope["query_string"] = read_target(self.url)
-        self.cycle = self._arriving = Cycle(self)
+        self.cycle = self._answered = self._arriving = Cycle(self)
         self.headers = self._trailers
 
     def _check_head(self, version: str) -> None:
@@ -167,10 +180,16 @@ class Protocol(HttpToolsProtocol):
         names = [name for name, _ in headers]
         if len(names) > self._bounds.headers:
             raise _too_many_headers(self._bounds.headers)
-        hosts = names.count(b"host")
-        if hosts != 1 and (hosts or version == "1.1"):
+        if version not in ("1.1", "1.0"):
+            raise _malformed()
+        hosts = [value for name, value in headers if name == b"host"]
+        if len(hosts) != 1 and (hosts or version == "1.1"):
             raise _bad_host()
-        if b"transfer-encoding" in names and dict(headers)[b"transfer-encoding"].lower() != b"chunked":
+        if hosts and not _HOST.fullmatch(hosts[0]):
+            raise _bad_host()
+        if b"transfer-encoding" in names and any(
+            name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in headers
+        ):
             raise _not_chunked()
         if self._head_bytes is not None or self._arrived > self._bounds.head_bytes:
             size = len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in headers)
@@ -182,6 +201,8 @@ class Protocol(HttpToolsProtocol):
             raise _too_many_pipelined()
         is_upgrade = self.parser.should_upgrade()
         self._is_upgrade_ignored = is_upgrade and not self._should_upgrade()
+        if self.parser.get_http_version() == "1.0":
+            self.expect_100_continue = False  # nobody there would know what is meant
         super().on_headers_complete()
         if is_upgrade and not self._is_upgrade_ignored:
             return
@@ -189,11 +210,16 @@ class Protocol(HttpToolsProtocol):
         if self._is_draining:
             self.cycle.keep_alive = False
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
             self._discard(data)
             return
         self._arrived = len(data)
+        self._pipelined_bytes = self._pipelined_bytes + len(data) if self.pipeline else 0
         coming = self.cycle if self.cycle is not None and self.cycle.more_body else None
         body_bytes = self._body_bytes
         try:
@@ -206,6 +232,8 @@ class Protocol(HttpToolsProtocol):
             self._refuse(_refusal_of(error))
         except RequestRefused as refusal:
             self._refuse(refusal)
+        if self.pipeline:
+            self._read_on()
         cycle, self._arriving = self._arriving, None
         if cycle is None or self.transport.is_closing():
             return
@@ -213,6 +241,12 @@ class Protocol(HttpToolsProtocol):
         running = cycle.run_asgi(self.app) if answering is None else cycle.answer(answering)
         cycle.task = self.loop.create_task(running)
         self.tasks.add(cycle.task)
+
+    def _read_on(self) -> None:
+        """uvicorn stops reading while requests wait, and so does not notice that their caller leaves."""
+        is_room = self._pipelined_bytes <= HIGH_WATER_LIMIT and len(self.pipeline) < _MOST_PIPELINED // 2
+        if is_room and self._refusal is None:
+            self.flow.resume_reading()
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -423,7 +457,7 @@ def _too_many_headers(limit: int) -> RequestRefused:
 
 
 _malformed = partial(RequestRefused, "The request is not HTTP/1.1.")
-_bad_host = partial(RequestRefused, "The request must have one Host header.")
+_bad_host = partial(RequestRefused, "The request must have one Host header, of a host and perhaps a port.")
 _not_chunked = partial(
     RequestRefused, "A Transfer-Encoding other than chunked is not known.", status=501, code="NOT_IMPLEMENTED"
 )

@@ -29,6 +29,8 @@ _PROBES = 3
 # What the server takes for a prepared statement that has run often enough to have a plan, by its text: 450 kB for the
 # 3,400 characters of a page of shipments with all that hangs on them.
 _BYTES_PER_CHARACTER = 130
+# Those that asyncpg names by itself.
+_PREPARED = r"SELECT name FROM pg_prepared_statements WHERE name LIKE '\_\_asyncpg\_%'"
 # So many times within so many seconds all connections lost what was prepared on them: it does not last.
 _MOST_LOSSES, _LOSSES_SECONDS = 3, 60
 
@@ -64,6 +66,33 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no ty
         Called before anything is prepared.
         """
         self._stmt_cache: Any = _Statements(self._stmt_cache, limit)
+
+    async def _introspect_types(self, typeoids: Any, timeout: float | None) -> Any:  # noqa: ASYNC109  as asyncpg has it
+        """What asyncpg asks about types of the schema when a connection meets them first.
+
+        It switches JIT off before, for compiling this statement takes seconds, and on again afterwards. A pooler may
+        hand each of the three to another session: it hands a transaction to one.
+        """
+        if self.is_in_transaction():
+            return await super()._introspect_types(typeoids, timeout)
+        await self.execute("BEGIN")
+        types = await super()._introspect_types(typeoids, timeout)
+        await self.execute("COMMIT")
+        return types
+
+    async def deallocate_unknown(self) -> None:
+        """Ends statements of which the server knows and this side does not.
+
+        A statement that was being prepared or closed when its caller left would stay on the server for as long as the
+        connection does. Nothing may be under way, and no transaction be open. Raises OSError or what asyncpg raises.
+        """
+        if not self._stmt_cache.get_max_size():
+            return
+        prepared = {row["name"] for row in await self.fetch(_PREPARED)}
+        prepared -= {entry._statement.name for entry in self._stmt_cache._entries.values()}
+        prepared -= {statement.name for statement in self._stmts_to_close}
+        if prepared:
+            await self.execute("; ".join(f'DEALLOCATE "{name}"' for name in sorted(prepared)))
 
 
 class _Statements(_StatementCache):  # type: ignore[misc]

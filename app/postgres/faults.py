@@ -35,6 +35,7 @@ _FAULTS: Mapping[str, type[ServiceUnavailable]] = {
 }
 # A connection of which this is heard is of no more use, though it may not be closed yet.
 _FATAL = ("08", "57P", "25P03", "25P04")
+_RESTARTING = ("57P02", "57P03")  # crash_shutdown, cannot_connect_now
 # The driver tells its states by words alone.
 _NOTHING_SENT = re.compile("cannot switch to state|connection is closed")
 _IN_USE = re.compile("another operation")
@@ -80,6 +81,11 @@ def is_interruption(error: Exception) -> bool:
     if isinstance(error, ConnectionResetError | BrokenPipeError | asyncpg.ConnectionDoesNotExistError):
         return not isinstance(error.__cause__, asyncpg.PostgresError) or is_interruption(error.__cause__)
     return isinstance(error, asyncpg.AdminShutdownError)
+
+
+def is_restart(error: Exception) -> bool:
+    """Whether no connection could be made to a server that may be starting again, after a crash say."""
+    return isinstance(error, ConnectionRefusedError) or _sqlstate(error) in _RESTARTING
 
 
 def fault_of(error: BaseException) -> ServiceUnavailable | None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from loaders.batch import Batch
-from loaders.selection import CombinedQuery, ResultSet, RowView
+from loaders.result import CombinedQuery, ResultSet, RowView
 from sql import Visibility
 from sql.combine import CombinedStatement
 

@@ -33,6 +33,8 @@ LOCK_SECONDS = 1.0
 # Growing to the last one, which is taken again and again: three minutes in all.
 PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, *[8.0] * 18)
 _ASK_SECONDS = 0.1
+# How often a batch is begun anew because a writer was faster.
+_OVERTAKEN = 5
 
 _WAITED_IN_VAIN = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 _SHARED = (
@@ -196,7 +198,7 @@ class _Run:
             await self._with_patience(step, lambda: self._outside(step))
             await self._note(step)
         elif step.kind is Kind.BATCHES:
-            while await self._with_patience(step, lambda: self._batch(step)):
+            while await self._with_patience(step, lambda: self._batch_beside_writers(step)):
                 pass
         else:
             await self._with_patience(step, lambda: self._transaction(step))
@@ -206,6 +208,15 @@ class _Run:
             await self._bound_waits()
             await self._connection.execute(step.text)
             await self._note(step)
+
+    async def _batch_beside_writers(self, step: Step) -> bool:
+        """Whether it changed rows. A row of which a writer has made something else meanwhile is looked at again."""
+        for _ in range(_OVERTAKEN):
+            try:
+                return await self._batch(step)
+            except asyncpg.IntegrityConstraintViolationError as error:
+                self._tell(f"{self._migration}: {step.name}: somebody wrote meanwhile, again: {error}")
+        return await self._batch(step)
 
     async def _batch(self, step: Step) -> bool:
         """Whether it changed rows. The batch that finds none any more is noted as the step's end."""

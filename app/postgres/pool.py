@@ -22,17 +22,21 @@ import asyncpg
 
 from app.errors import Overloaded, ReadOnly, Unavailable
 from app.postgres import connect
-from app.postgres.faults import Loss, fault_of, fault_of_connecting, is_interruption, loss_of
+from app.postgres.connect import Connection
+from app.postgres.faults import Loss, fault_of, fault_of_connecting, is_interruption, is_restart, loss_of
 
 T = TypeVar("T")
 
-Connect = Callable[[], Awaitable[asyncpg.Connection]]
-Work = Callable[[asyncpg.Connection], Awaitable[T]]
+Connect = Callable[[], Awaitable[Connection]]
+Work = Callable[[Connection], Awaitable[T]]
 
 # Whatever loses one connection may lose the next. Seconds before each further try, the last one again and again, and
 # for how long it is tried at all.
 _PAUSES = (0.0, 0.01, 0.05, 0.1)
 _PATIENCE_SECONDS = 5
+# A server of which one process has crashed is back within moments. One that stays away is not waited for: whoever comes
+# later than this after the first who found it away is told at once.
+_RESTART_SECONDS = 2
 # A cancelled statement ends in milliseconds, unless the way to the server is cut.
 _SETTLE_SECONDS = 3
 
@@ -66,11 +70,12 @@ class Pool:
         self._on_vanished = on_vanished
         self._seeks_writable = seeks_writable
         self._open = 0
-        self._free: list[asyncpg.Connection] = []
-        self._made: set[asyncpg.Connection] = set()
-        self._stale: set[asyncpg.Connection] = set()  # those that are lent, and not to be lent again
-        self._waiting: OrderedDict[asyncio.Future[asyncpg.Connection | None], float] = OrderedDict()
+        self._free: list[Connection] = []
+        self._made: set[Connection] = set()
+        self._stale: set[Connection] = set()  # those that are lent, and not to be lent again
+        self._waiting: OrderedDict[asyncio.Future[Connection | None], float] = OrderedDict()
         self._watch: asyncio.TimerHandle | None = None
+        self._away_since: float | None = None  # by the first connection that could not be made, since one could
         self._settling: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -113,20 +118,20 @@ class Pool:
 
     # -------------------------------------------------------------------------------------------- transactions
 
-    async def begin(self, text: str, first: str, *arguments: Any) -> tuple[asyncpg.Connection, list[asyncpg.Record]]:
+    async def begin(self, text: str, first: str, *arguments: Any) -> tuple[Connection, list[asyncpg.Record]]:
         """A connection in a transaction that `text` begins, and the rows of `first`, a statement that changes nothing.
 
         It is the caller's until `give_back` or `take_back`.
         """
 
-        async def start(connection: asyncpg.Connection) -> list[asyncpg.Record]:
+        async def start(connection: Connection) -> list[asyncpg.Record]:
             await connection.execute(text)
             rows: list[asyncpg.Record] = await connection.fetch(first, *arguments)
             return rows
 
         return await self._lend(start, True)
 
-    async def take_back(self, connection: asyncpg.Connection, seconds: float) -> None:
+    async def take_back(self, connection: Connection, seconds: float) -> None:
         """Rolls back the transaction of a connection that was lent, whatever is under way on it, and lends it on.
 
         Not waited for any longer than `seconds`: what was not committed by then never will be.
@@ -137,7 +142,7 @@ class Pool:
             await asyncio.wait([self._settle(connection)], timeout=seconds)
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+    async def connection(self) -> AsyncIterator[Connection]:
         """One connection for several statements. One that comes back within a transaction is thrown away."""
         connection = await self._take()
         try:
@@ -165,7 +170,7 @@ class Pool:
 
     # -------------------------------------------------------------------------------------------- lending
 
-    async def _lend(self, work: Work[T], is_read: bool) -> tuple[asyncpg.Connection, T]:
+    async def _lend(self, work: Work[T], is_read: bool) -> tuple[Connection, T]:
         """A connection, which stays lent, and what `work` makes with it."""
         connection = await self._take()
         try:
@@ -173,7 +178,7 @@ class Pool:
         except BaseException as error:
             return await self._again(work, connection, error, is_read=is_read)
 
-    async def _take(self) -> asyncpg.Connection:
+    async def _take(self) -> Connection:
         while self._free:
             connection = self._free.pop()
             if not connection.is_closed():
@@ -184,20 +189,20 @@ class Pool:
             raise _closed()
         if self._open < self._size:
             self._open += 1
-        elif connection := await self._wait():
-            return connection
+        elif returned := await self._wait():
+            return returned
         try:
             return await self._make()
         except BaseException:
             self._pass_on(None)
             raise
 
-    async def _wait(self) -> asyncpg.Connection | None:
+    async def _wait(self) -> Connection | None:
         """A connection that came back; None is the place of one that was lost. Raises `Overloaded`."""
         if len(self._waiting) >= self._queue:
             raise Overloaded(reason="queue")
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[asyncpg.Connection | None] = loop.create_future()
+        waiter: asyncio.Future[Connection | None] = loop.create_future()
         self._waiting[waiter] = loop.time()
         if self._watch is None:
             self._watch = loop.call_later(self._wait_seconds, self._refuse)
@@ -223,21 +228,29 @@ class Pool:
             if not waiter.done():
                 waiter.set_exception(Overloaded(reason="wait"))
 
-    async def _make(self) -> asyncpg.Connection:
+    async def _make(self) -> Connection:
         """Into a place that is counted already, and stays so. Raises `ServiceUnavailable`."""
         for pause in _pauses():
             try:
                 connection = await self._connect()
             except Exception as error:
-                if pause is None or not is_interruption(error):
+                if pause is None or not (is_interruption(error) or self._may_be_back(error)):
                     raise fault_of_connecting(error) from error
                 await asyncio.sleep(pause)
             else:
                 break
+        self._away_since = None
         self._made.add(connection)
         return connection
 
-    def give_back(self, connection: asyncpg.Connection) -> None:
+    def _may_be_back(self, error: Exception) -> bool:
+        if not is_restart(error):
+            return False
+        now = time.monotonic()
+        self._away_since = now if self._away_since is None else self._away_since
+        return now - self._away_since < _RESTART_SECONDS
+
+    def give_back(self, connection: Connection) -> None:
         """Ends a loan. The connection is at rest, or closed."""
         if self._closed or (self._stale and connection in self._stale):
             connection.terminate()
@@ -247,7 +260,7 @@ class Pool:
         else:
             self._pass_on(connection)
 
-    def _pass_on(self, connection: asyncpg.Connection | None) -> None:
+    def _pass_on(self, connection: Connection | None) -> None:
         """To the first who waits, or to those who come; None is a place without a connection."""
         while self._waiting:
             waiter, _ = self._waiting.popitem(last=False)
@@ -259,15 +272,15 @@ class Pool:
         else:
             self._free.append(connection)
 
-    def _forget(self, connection: asyncpg.Connection) -> None:
+    def _forget(self, connection: Connection) -> None:
         self._made.discard(connection)
         self._stale.discard(connection)
 
     # -------------------------------------------------------------------------------------------- when something fails
 
     async def _again(
-        self, work: Work[T], connection: asyncpg.Connection, error: BaseException, *, is_read: bool = True
-    ) -> tuple[asyncpg.Connection, T]:
+        self, work: Work[T], connection: Connection, error: BaseException, *, is_read: bool = True
+    ) -> tuple[Connection, T]:
         """The same as `_lend`, after `work` has failed with `error` on a connection that was lent for it."""
         try:
             for pause in _pauses():
@@ -289,7 +302,7 @@ class Pool:
         finally:
             del error  # whose traceback holds this frame: a circle
 
-    async def _replace(self, connection: asyncpg.Connection, loss: Loss, pause: float) -> asyncpg.Connection:
+    async def _replace(self, connection: Connection, loss: Loss, pause: float) -> Connection:
         """A connection for another try, in the place of one of which `loss` tells."""
         self.repeated += 1
         if loss is Loss.STATEMENT:
@@ -303,13 +316,13 @@ class Pool:
         self._forget(connection)
         return made
 
-    def lose_statements(self, connection: asyncpg.Connection) -> None:
+    def lose_statements(self, connection: Connection) -> None:
         """What was prepared has vanished from a connection that is lent."""
         if connection not in self._stale:
             self._renew()
             self._on_vanished()
 
-    def leave_read_only(self, connection: asyncpg.Connection) -> None:
+    def leave_read_only(self, connection: Connection) -> None:
         """The server of a connection that is lent takes no writes: perhaps another does by now."""
         if self._seeks_writable and connection not in self._stale:
             self._renew()
@@ -323,7 +336,7 @@ class Pool:
             self._open -= 1
             self._forget(connection)
 
-    def _release(self, connection: asyncpg.Connection, error: BaseException) -> None:
+    def _release(self, connection: Connection, error: BaseException) -> None:
         """Ends the loan of a connection on which `error` has happened."""
         at_rest = isinstance(error, asyncpg.PostgresError) and not connection.is_in_transaction()
         if connection.is_closed() or at_rest:
@@ -331,19 +344,20 @@ class Pool:
         else:
             self._settle(connection)
 
-    def _settle(self, connection: asyncpg.Connection) -> asyncio.Task[None]:
+    def _settle(self, connection: Connection) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(self._come_to_rest(connection))
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
         return task
 
-    async def _come_to_rest(self, connection: asyncpg.Connection) -> None:
+    async def _come_to_rest(self, connection: Connection) -> None:
         """Gives a connection back when its statement has ended and its transaction is taken back, or without it."""
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):
                 await connection.execute("ROLLBACK" if connection.is_in_transaction() else "SELECT")
                 if connection.is_in_transaction():  # which was on its way
                     await connection.execute("ROLLBACK")
+                await connection.deallocate_unknown()
         except Exception:  # whatever it is, it is nothing that anybody else should meet
             connection.terminate()
         except BaseException:
@@ -364,7 +378,7 @@ def _pauses() -> Iterator[float | None]:
 
 
 def _fetch(text: str, arguments: tuple[Any, ...]) -> Work[list[asyncpg.Record]]:
-    async def fetch(connection: asyncpg.Connection) -> list[asyncpg.Record]:
+    async def fetch(connection: Connection) -> list[asyncpg.Record]:
         rows: list[asyncpg.Record] = await connection.fetch(text, *arguments)
         return rows
 

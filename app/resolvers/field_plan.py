@@ -1,8 +1,9 @@
 """What fields of objects are: columns, rows of a loader, or computed; and what a root field can learn of them first."""
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from inspect import isawaitable
 from typing import Any
 
@@ -24,11 +25,14 @@ from app.execution.field_plan import (
 )
 from app.execution.plan import Field
 from app.execution.run import Info as PlannedInfo
-from loaders.batch import Batch, Row
-from loaders.rows import column_of
-from loaders.selection import Relation, RowSelection
+from loaders.batch import Batch, Relation
+from loaders.rows import Row, column_of
+from loaders.selection import RowSelection
 
 Resolver = Callable[..., Any]
+
+# Of each field: for so many choices of pages below it are selections kept. Another one is made anew.
+_MOST_SELECTIONS = 16
 
 
 class PlannedType(ObjectType):
@@ -88,10 +92,10 @@ def relation(batch: Batch, key: str, access: Access) -> RelationPlan:
     def bulk(rows: Sequence[Row], info: PlannedInfo) -> Any:
         if access.withholds(info.context):
             return [[] for _ in rows]
-        return info.context.load_all(batch, column_of(rows, key), _selection_below(info.lookahead).projection)
+        return info.context.load_all(batch, column_of(rows, key), columns_below(info.lookahead))
 
     def available(rows: Sequence[Row], context: Context, field: Field) -> Any:
-        return context.available(batch, column_of(rows, key), _selection_below(field).projection)
+        return context.available(batch, column_of(rows, key), columns_below(field))
 
     return RelationPlan(
         resolve=resolve,
@@ -202,22 +206,97 @@ def same_row(row: Any, *_: Any) -> Any:
 SAME_ROW = SameRowPlan(resolve=same_row, bulk=same_row, available=same_row)
 
 
-def lookahead(info: Info, *path: str) -> RowSelection | None:
-    """The rows that are selected below this field, or below the fields of this path under it.
+@dataclass(frozen=True)
+class Needed:
+    """What a page needs of the rows that hang on its parent: those of `batch`, for `fields` and further `columns`."""
+
+    batch: Batch
+    fields: Sequence[Field] = ()
+    columns: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PagePlan(FieldPlan):
+    """The value is a page of the rows that hang on the parent's column `key`, as the field's arguments choose them.
+
+    `page(context, **arguments)` says which page it is; None, or anything raised, is for one that is not read ahead.
+    `needed(field, page)` is what its field needs to be read for it.
+    """
+
+    key: str
+    page: Callable[..., Hashable]
+    needed: Callable[[Field, Any], Iterable[Needed]]
+
+
+def lookahead(info: Info, *path: str, columns: frozenset[str] = frozenset()) -> RowSelection | None:
+    """The rows that are selected below this field, or below the fields of this path under it, with further `columns`.
 
     None where graphql-core executes the operation: it does not look ahead.
     """
-    return _selection_below(info.lookahead, *path) if isinstance(info, PlannedInfo) else None
+    return _selection_below(info.lookahead, path, columns, info) if isinstance(info, PlannedInfo) else None
 
 
-def _selection_below(field: Field, *path: str) -> RowSelection:
-    selection: RowSelection | None = field.memory.get(path)
+def columns_below(field: Field, *path: str) -> frozenset[str] | None:
+    """The columns of rows that are selected below a field, or below the fields of this path under it; None for all."""
+    return _selection_below(field, path, frozenset(), None).projection
+
+
+def _selection_below(
+    field: Field, path: tuple[str, ...], columns: frozenset[str], info: PlannedInfo | None
+) -> RowSelection:
+    """Without `info` no pages are read ahead; the columns of the rows are the same."""
+    below: _Below | None = field.memory.get((path, columns))
+    if below is None:
+        fields = list(below_path(field, path))
+        below = field.memory[path, columns] = _Below(path, fields, tuple(_paged(fields)))
+    pages = () if info is None else tuple(_page(each, info) for each in below.paged)
+    selection = below.selections.get(pages)
     if selection is None:
-        fields: Sequence[Field] = field.below
-        for name in path:
-            fields = [below for each in fields if each.name == name for below in each.below]
-        selection = field.memory[path] = _selection(fields)
+        if len(below.selections) >= _MOST_SELECTIONS:
+            below.selections.clear()
+        chosen = dict(zip(below.paged, pages, strict=True)) if pages else {}
+        selection = below.selections[pages] = _selection(below.fields, chosen, columns)
     return selection
+
+
+@dataclass
+class _Below:
+    """The fields of a path below one; those at any depth that are `paged`; and selections by the pages of these."""
+
+    path: tuple[str, ...]
+    fields: Sequence[Field]
+    paged: Sequence[Field]
+    selections: dict[Hashable, RowSelection] = dataclass_field(default_factory=dict)
+
+
+def path_of(field: Field, selection: RowSelection) -> tuple[str, ...] | None:
+    """The path below the field by which `lookahead` gave the selection."""
+    known = (below for below in field.memory.values() if isinstance(below, _Below))
+    return next((below.path for below in known if selection in below.selections.values()), None)
+
+
+def below_path(field: Field, path: Iterable[str]) -> Iterable[Field]:
+    """The fields that are selected below the fields of this path under one."""
+    fields: Iterable[Field] = field.below
+    for name in path:
+        fields = [below for each in fields if each.name == name for below in each.below]
+    return fields
+
+
+def _paged(fields: Iterable[Field]) -> Iterator[Field]:
+    """Those of which the value is a page, at any depth."""
+    for field in fields:
+        if isinstance(field.plan, PagePlan):
+            yield field
+        yield from _paged(field.below)
+
+
+def _page(field: Field, info: PlannedInfo) -> Hashable:
+    assert isinstance(field.plan, PagePlan)  # noqa: S101  it is one of `_paged`
+    try:
+        return field.plan.page(info.context, **field.arguments(info.variable_values))
+    except Exception:  # its resolver will say what is wrong
+        return None
 
 
 def selects(info: Info, *names: str) -> bool:
@@ -225,8 +304,8 @@ def selects(info: Info, *names: str) -> bool:
     return isinstance(info, PlannedInfo) and any(field.name in names for field in info.lookahead.below)
 
 
-def _selection(fields: Iterable[Field], further: Iterable[str] = ()) -> RowSelection:
-    """What the fields read of rows of which `further` columns are read, too."""
+def _selection(fields: Iterable[Field], pages: Mapping[Field, Hashable], further: Iterable[str] = ()) -> RowSelection:
+    """What the fields read of rows of which `further` columns are read, too. `pages` are those read ahead."""
     columns = set(further)
     is_known = True
     below: dict[Relation, tuple[list[Field], set[str]]] = {}
@@ -240,6 +319,13 @@ def _selection(fields: Iterable[Field], further: Iterable[str] = ()) -> RowSelec
             waiting.extend(field.below)
         elif isinstance(plan, ColumnPlan):
             columns.add(plan.column)
+        elif isinstance(plan, PagePlan):
+            columns.add(plan.key)
+            page = pages.get(field)
+            for needed in () if page is None else plan.needed(field, page):
+                selected, read = below.setdefault(Relation(needed.batch, plan.key), ([], set()))
+                selected.extend(needed.fields)
+                read.update(needed.columns)
         elif isinstance(plan, RelationPlan):
             if plan.related.cached is not None:
                 columns.add(plan.related.key)
@@ -255,5 +341,5 @@ def _selection(fields: Iterable[Field], further: Iterable[str] = ()) -> RowSelec
                 below.setdefault(plan.related.relation, ([], set()))[1].update(plan.related_columns)
         else:
             is_known = False
-    branches = tuple((related, _selection(selected, read)) for related, (selected, read) in below.items())
+    branches = tuple((related, _selection(selected, pages, read)) for related, (selected, read) in below.items())
     return RowSelection(frozenset(columns) if is_known else None, branches)

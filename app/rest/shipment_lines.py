@@ -12,7 +12,7 @@ from app.postgres.snapshot import Snapshot
 from app.resolvers.names import snake_case
 from app.resolvers.scalar import serialize_date_time
 from app.resolvers.tracking import tracking_url
-from loaders.batch import Row
+from loaders.rows import Row
 
 if TYPE_CHECKING:
     from graphql import GraphQLObjectType, GraphQLSchema

@@ -6,8 +6,9 @@ The storefront key is checked before the token, the token before the id. Every r
 import asyncio
 import math
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any
 
 import orjson
@@ -17,7 +18,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-import sql
 from app.auth.storefront_key import DESCRIBED
 from app.context import Context
 from app.errors import (
@@ -55,7 +55,11 @@ from app.rest.shop_answer import (
     TokenCheck,
 )
 from loaders import customer_order_address, customer_order_item, customer_shipment, customer_shipment_item
-from loaders.batch import Row
+from loaders.batch import Batch, Relation
+from loaders.customer_order_address import first_billing_address_by_order, first_shipping_address_by_order
+from loaders.customer_order_total import totals_by_order
+from loaders.rows import Row, column_of
+from loaders.selection import RowSelection
 
 ROOT = "/api/shop"
 DEFAULT_PER_PAGE = 10
@@ -69,7 +73,30 @@ _LONGEST_STATUS = 200
 
 # All rows, in the order of their ids: REST shows what hangs on an order whole.
 _ALL: Mapping[str, Any] = {"order": ("ID ASC",), "limit": None}
-_TOTALS = sql.load("customer_order_total").by_order_id
+_LINES = customer_order_item.rows(**_ALL)
+_ADDRESSES = customer_order_address.rows(**_ALL)
+_SHIPMENTS = customer_shipment.rows(**_ALL)
+_SHIPMENT_ITEMS = customer_shipment_item.rows(**_ALL)
+
+# What a shipment, and an order, is shown with: one statement brings it all.
+_ITEMS_OF_SHIPMENT = (Relation(_SHIPMENT_ITEMS, "shipment_id"), RowSelection(None))
+_SHIPMENT_SELECTION = RowSelection(
+    None,
+    (
+        _ITEMS_OF_SHIPMENT,
+        (Relation(first_shipping_address_by_order, "order_id"), RowSelection(None)),
+        (Relation(first_billing_address_by_order, "order_id"), RowSelection(None)),
+    ),
+)
+_ORDER_SELECTION = RowSelection(
+    None,
+    (
+        (Relation(totals_by_order, "key"), RowSelection(None)),
+        (Relation(_LINES, "key"), RowSelection(None)),
+        (Relation(_ADDRESSES, "key"), RowSelection(None)),
+        (Relation(_SHIPMENTS, "key"), RowSelection(None, (_ITEMS_OF_SHIPMENT,))),
+    ),
+)
 
 
 class _Anything(PathConvertor):
@@ -202,23 +229,23 @@ async def get_order(call: Call) -> Response:
     """
     context = call.context
     try:
-        row = await find_order(context, _number(call.id))
+        row = await find_order(context, _number(call.id), _ORDER_SELECTION)
     except CustomerOrderNotFound:
         raise CustomerOrderNotFound(call.id) from None
-    key = row["key"]
-    [totals] = await context.fetch(_TOTALS, order_id=key)
-    lines = await context.load(customer_order_item.rows(**_ALL), key)
-    addresses = await context.load(customer_order_address.rows(**_ALL), key)
-    shipments = await context.load(customer_shipment.rows(**_ALL), key)
+    [totals], [lines], [addresses], [shipments] = [
+        await _hanging(context, [row], batch, "key") for batch in (totals_by_order, _LINES, _ADDRESSES, _SHIPMENTS)
+    ]
+    items_of = await _hanging(context, shipments, _SHIPMENT_ITEMS, "shipment_id")
     body = Order.of(
         row,
-        **totals,
+        sub_total_invoiced=totals["sub_total_invoiced"],
+        sub_total_incl_tax=totals["sub_total_incl_tax"],
         items=[OrderItem.of(line, product_type=line["type"]) for line in lines],
         addresses=[Address.of(address) for address in addresses],
         payment=_payment(row),
         shipments=[
             OrderShipment.of(shipment, items=[OrderShipmentItem.of(item) for item in items])
-            for shipment, items in zip(shipments, await _items(context, shipments), strict=True)
+            for shipment, items in zip(shipments, items_of, strict=True)
         ],
     )
     return reply(body)
@@ -245,7 +272,7 @@ async def list_orders(call: Call) -> Response:
 async def get_shipment(call: Call) -> Response:
     """One shipment."""
     try:
-        row = await find_shipment(call.context, _number(call.id))
+        row = await find_shipment(call.context, _number(call.id), _SHIPMENT_SELECTION)
     except CustomerShipmentNotFound:
         raise CustomerShipmentNotFound(call.id) from None
     [shipment] = await _shipments(call.context, [row])
@@ -255,32 +282,32 @@ async def get_shipment(call: Call) -> Response:
 async def list_shipments(call: Call) -> Response:
     """The shipments of the customer's orders, or of one of them, newest first."""
     page, order = Page.of(call.query), _order_filter(call.query)
-    rows, total = await shipment_page(call.context, order, _word(call.query), limit=page.size, skip=page.skip)
+    rows, total = await shipment_page(
+        call.context, order, _word(call.query), selection=_SHIPMENT_SELECTION, limit=page.size, skip=page.skip
+    )
     return reply(await _shipments(call.context, rows), headers=page.headers(total))
 
 
-async def _shipments(context: Context, rows: list[Row]) -> list[dict[str, Any]]:
-    """Three statements, however many shipments."""
-    items = await _items(context, rows)
-    first_addresses = customer_order_address.first_addresses_by_order
-    addresses = await asyncio.gather(*(context.load(first_addresses, row["order_id"]) for row in rows))
-    shipments = []
-    for row, its_items, its_addresses in zip(rows, items, addresses, strict=True):
-        address_of = {address["address_type"]: Address.of(address) for address in its_addresses}
-        shipments.append(
-            Shipment.of(
-                row,
-                items=[ShipmentItem.of(item) for item in its_items],
-                shipping_address=address_of.get("shipping"),
-                billing_address=address_of.get("billing"),
-            )
+async def _shipments(context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Rows that came with `_SHIPMENT_SELECTION`."""
+    items = await _hanging(context, rows, _SHIPMENT_ITEMS, "shipment_id")
+    shipping = await _hanging(context, rows, first_shipping_address_by_order, "order_id")
+    billing = await _hanging(context, rows, first_billing_address_by_order, "order_id")
+    return [
+        Shipment.of(
+            row,
+            items=[ShipmentItem.of(item) for item in its_items],
+            shipping_address=to and Address.of(to),
+            billing_address=by and Address.of(by),
         )
-    return shipments
+        for row, its_items, to, by in zip(rows, items, shipping, billing, strict=True)
+    ]
 
 
-async def _items(context: Context, shipments: list[Row]) -> list[list[Row]]:
-    batch = customer_shipment_item.rows(**_ALL)
-    return list(await asyncio.gather(*(context.load(batch, shipment["shipment_id"]) for shipment in shipments)))
+async def _hanging(context: Context, rows: Sequence[Row], batch: Batch, key: str) -> Sequence[Any]:
+    """What hangs on each row by its column `key`."""
+    found = context.load_all(batch, column_of(rows, key))
+    return list(await found if isawaitable(found) else found)
 
 
 # ------------------------------------------------------------------------------------------------ login

@@ -1,6 +1,8 @@
+from typing import Any
+
 import pytest
 
-from loaders.rows import Lists, Rows, column_of
+from loaders.rows import Lists, Rows, column_of, end_to_end
 
 ROWS = Rows({"id": (1, 2, 3), "name": ("a", None, "c")}, 3)
 
@@ -35,3 +37,16 @@ def test_lists_are_cut_at_their_lengths() -> None:
 
 def test_a_column_is_the_same_of_rows_of_either_kind() -> None:
     assert list(column_of(ROWS, "name")) == list(column_of(list(ROWS), "name")) == ["a", None, "c"]
+
+
+def test_parts_of_the_same_rows_are_put_end_to_end() -> None:
+    merged = end_to_end([ROWS[:2], ROWS.take([2, 0]), ROWS])
+    assert isinstance(merged, Rows)
+    assert list(merged.column("id")) == [1, 2, 3, 1, 1, 2, 3]
+    assert [row["name"] for row in merged] == ["a", None, "c", "a", "a", None, "c"]
+    assert end_to_end([ROWS]) is ROWS
+
+
+@pytest.mark.parametrize("parts", [[], [[ROWS[0]]], [ROWS, [ROWS[0]]], [ROWS, Rows({"id": (1,)}, 1)]])
+def test_other_parts_are_not(parts: list[Any]) -> None:
+    assert end_to_end(parts) is None

@@ -8,8 +8,11 @@ import pytest
 
 import sql
 from app.cache import Cache
+from loaders import customer_order_item
+from loaders.batch import Relation
 from loaders.order_item import order_item_by_id
-from loaders.selection import CombinedQueries, CombinedQuery, Relation, RowSelection
+from loaders.result import CombinedQuery
+from loaders.selection import CombinedQueries, RowSelection
 from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_shipment
 from loaders.track_and_trace import newest_track_and_traces_by_carrier, track_and_traces_by_shipment
@@ -19,7 +22,9 @@ SHIPMENT = sql.load("shipment")
 COLUMNS = ("id", "status", "order_item_id", "carrier_id", "shipment_id", "quantity", "code", "list")
 
 
-async def columns_of(_statement: Statement, _prepared: Prepared) -> Mapping[str, type]:
+async def columns_of(statement: Statement, _prepared: Prepared) -> Mapping[str, type]:
+    if statement.name == "count":
+        return {"items_found": int}
     return {name: list if name == "list" else str for name in COLUMNS}
 
 
@@ -56,6 +61,28 @@ async def test_parts_hold_what_is_wanted_and_what_they_hang_on() -> None:
         (0, {"quantity", "order_item_id"}),
         (1, {"code"}),
     ]
+
+
+async def test_a_branch_is_read_in_the_order_and_with_the_filters_of_its_batch() -> None:
+    lines = customer_order_item.rows(filters=frozenset({"above"}), order=("ID DESC",), limit=3, above=7)
+    query = await combine(selection("id", (Relation(lines, "id"), selection("code"))))
+    assert query is not None
+    text = query.combined.text
+    assert "i.id > $" in text
+    assert "ORDER BY i.id DESC" in text
+    [_, own] = query.values({})
+    assert (own["above"], own["limit"]) == (7, 3)
+
+
+async def test_a_count_may_have_filters_of_its_own() -> None:
+    filters = {"filters": frozenset({"skus"}), "count": SHIPMENT.count}
+    same = await combine(selection("id"), **filters)
+    other = await combine(selection("id"), **filters, counted=frozenset())
+    assert same is not None
+    assert other is not None
+    assert same.combined.parts[-1].prepared is SHIPMENT.count.prepare(Reach.EVERYTHING, frozenset({"skus"}))
+    assert other.combined.parts[-1].prepared is SHIPMENT.count.prepare(Reach.EVERYTHING)
+    assert other.combined.parts[0].prepared is same.combined.parts[0].prepared
 
 
 async def test_rows_with_an_array_are_left_to_their_own_statement() -> None:

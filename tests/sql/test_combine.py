@@ -8,10 +8,11 @@ import pytest
 
 import sql
 from app.cache import Cache
+from loaders.batch import Relation
 from loaders.carrier import carrier_by_id
 from loaders.order import tax_percentages_by_order
 from loaders.order_item import order_item_by_id, order_items_by_order
-from loaders.selection import CombinedQueries, Relation, RowSelection
+from loaders.selection import CombinedQueries, RowSelection
 from loaders.shipment import shipments_by_order
 from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_order, sources_by_shipment

@@ -12,7 +12,7 @@ from app.errors import Forbidden, ShipmentNotFound, ValidationError
 from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.change import size_of
 from app.resolvers.b2b.place import END, Place, cursor_of, place_of
-from loaders.batch import Row
+from loaders.rows import Row
 from loaders.shipment import shipment_by_id
 
 SQL = sql.load("change")

@@ -37,10 +37,9 @@ _NO_CHANNEL = "must be the id of a channel"
 async def resolve_carrier_create(_root: None, info: Info, input: dict[str, Any]) -> Any:
     """Raises `Forbidden`, `CarrierAlreadyExists` or `ValidationError`."""
     context = info.context
-    await context.write("carriers:write", _TABLES)
+    await _begin(context, "carriers:write")
     given = {field: value for field, value in input.items() if value is not None}
     blank = {"track_and_trace_url": None, "logo": None, "shipping_cost": None}
-    _refuse_part_of_channel(context.viewer)
     [row] = await context.fetch(
         SQL.create,
         channel_id=_channel(context.viewer, given.get("channelId")),
@@ -57,7 +56,7 @@ async def resolve_carrier_update(
 ) -> Any:
     """Raises `CarrierNotFound`, `Forbidden`, `CarrierAlreadyExists`, `ValidationError` or `VersionConflict`."""
     context = info.context
-    await context.write("carriers:update", _TABLES)
+    await _begin(context, "carriers:update")
     present = await _lock(context, id)
     require_version(present, ifVersion)
     refuse_nulls(input, "name", "type", "descriptions", "warehouseIds")
@@ -79,10 +78,18 @@ async def resolve_carrier_update(
 @mutation.field("carrierDelete")
 async def resolve_carrier_delete(_root: None, info: Info, id: int, ifVersion: int | None = None) -> bool:
     """Raises `CarrierNotFound`, `Forbidden`, `CarrierInUse` or `VersionConflict`."""
-    await info.context.write("carriers:write", _TABLES)
+    await _begin(info.context, "carriers:write")
     require_version(await _lock(info.context, id), ifVersion)
     await info.context.fetch(SQL.delete, id=id)
     return True
+
+
+async def _begin(context: Context, permission: str) -> None:
+    """Raises `Forbidden`, and what `Context.write` raises: an answer that is kept is for who may still write it."""
+    viewer = context.require(permission)
+    if viewer.visibility.reach not in (Reach.EVERYTHING, Reach.CHANNELS):
+        raise Forbidden("Carriers are not written with a key of some companies: others' customers follow their links.")
+    await context.write(permission, _TABLES)
 
 
 async def _lock(context: Context, id: int) -> Any:
@@ -90,16 +97,9 @@ async def _lock(context: Context, id: int) -> Any:
     rows = await context.fetch(SQL.lock, id=id)
     if not rows:
         raise CarrierNotFound(id, "id")
-    _refuse_part_of_channel(context.viewer)
     if context.viewer.kind is not Kind.STAFF and rows[0]["channel_id"] is None:
         raise Forbidden("The carrier is one of all channels, which staff write: its link is followed in all of them.")
     return rows[0]
-
-
-def _refuse_part_of_channel(viewer: Viewer) -> None:
-    """Raises `Forbidden`."""
-    if viewer.visibility.reach not in (Reach.EVERYTHING, Reach.CHANNELS):
-        raise Forbidden("Carriers are not written with a key of some companies: others' customers follow their links.")
 
 
 def _channel(viewer: Viewer, channel_id: int | None) -> int | None:

@@ -14,9 +14,10 @@ from app.auth.viewer import Kind
 from app.context import Context, Info
 from app.errors import Forbidden, InvalidCursor, ValidationError
 from app.resolvers.b2b.place import BEGINNING, LARGEST, Place, cursor_of, place_of
-from loaders.batch import Fetch, Row
 from loaders.carrier import carrier_by_id
 from loaders.order import order_by_id
+from loaders.prefetch import Fetch
+from loaders.rows import Row
 from loaders.shipment import shipment_by_id
 from loaders.shipment_item import shipment_item_by_id
 from loaders.track_and_trace import track_and_trace_by_id

@@ -10,7 +10,8 @@ from app.errors import Conflict, NotFound, ShipmentNotFound, ValidationError
 from app.resolvers.b2b.argument import as_uuid, as_uuid_text, require_version
 from app.resolvers.b2b.shipment_lock import require_uuid
 from app.resolvers.field_plan import lookahead
-from loaders.batch import Batch, Row
+from loaders.batch import Batch
+from loaders.rows import Row
 from sql import File
 
 SQL = sql.load("shipment")

@@ -1,49 +1,63 @@
 """Shipments on the customer surface, for GraphQL and REST alike."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from ariadne import ObjectType, QueryType
+from ariadne import QueryType
 
 import sql
 from app.context import Context, Info
-from app.errors import CustomerShipmentNotFound, InvalidOrderId, InvalidShipmentId, MissingId
-from app.resolvers.customer.connection import Connection, connection_types, nested
+from app.errors import (
+    CustomerShipmentNotFound,
+    InvalidCursor,
+    InvalidOrderId,
+    InvalidPagination,
+    InvalidShipmentId,
+    MissingId,
+)
+from app.resolvers.customer.connection import Connection, connection_types, listed, nested
 from app.resolvers.customer.identifier import as_key, number_of
 from app.resolvers.customer.order import find_order
-from loaders import customer_shipment, customer_shipment_item
-from loaders.batch import Row
-from loaders.customer_order_address import first_addresses_by_order
+from app.resolvers.field_plan import WITH_PARENT, PlannedType, lookahead, relation
+from loaders import customer_shipment_item
+from loaders.customer_order_address import first_billing_address_by_order, first_shipping_address_by_order
+from loaders.rows import Row
+from loaders.selection import RowSelection
 
 SQL = sql.load("customer_shipment")
 
 query = QueryType()
-shipment = ObjectType("CustomerOrderShipment")
+shipment = PlannedType("CustomerOrderShipment")
 
 
-async def find_shipment(context: Context, number: int) -> Row:
-    """A shipment of the customer's own orders. Raises `CustomerShipmentNotFound`, `CustomerNotLoggedIn`."""
+async def find_shipment(context: Context, number: int, selection: RowSelection | None = None) -> Row:
+    """A shipment of the customer's own orders, with what `selection` says.
+
+    Raises `CustomerShipmentNotFound`, `CustomerNotLoggedIn`.
+    """
     context.customer()
-    rows = await context.fetch(SQL.by_number, number=as_key(number))
+    rows, _ = await context.fetch_joined(SQL.by_number, selection, number=as_key(number))
     if not rows:
         raise CustomerShipmentNotFound(number)
     return rows[0]
 
 
 async def shipment_page(
-    context: Context, order: int | None, status: str | None, *, limit: int, skip: int
-) -> tuple[list[Row], int]:
+    context: Context, order: int | None, status: str | None, *, selection: RowSelection, limit: int, skip: int
+) -> tuple[Sequence[Row], int]:
     """Shipments of the customer's own orders, or of one of them, from the `skip`th on, newest first, and their number.
 
-    An order that is not the customer's has none. Raises `CustomerNotLoggedIn`.
+    They come with what `selection` says. An order that is not the customer's has none. Raises `CustomerNotLoggedIn`.
     """
     context.customer()
     filters, values = _filters(status)
     if order is not None:
         filters |= {"order_id"}
         values["order_id"] = as_key(order)
-    rows = await context.fetch(SQL.page, filters=filters, order=("ID DESC",), limit=limit, skip=skip, **values)
-    [count] = await context.fetch(SQL.count, filters=filters, **values)
-    return rows, count["total"]
+    rows, count = await context.fetch_joined(
+        SQL.page, selection, filters=filters, order=("ID DESC",), count=SQL.count, limit=limit, skip=skip, **values
+    )
+    return rows, count or 0
 
 
 def _filters(status: str | None) -> tuple[frozenset[str], dict[str, Any]]:
@@ -63,7 +77,7 @@ async def resolve_customer_order_shipment(_root: None, info: Info, id: str) -> R
     number = number_of(id, "shipments", "customer-order-shipments")
     if not number:
         raise InvalidShipmentId("Invalid shipment ID provided.")
-    return await find_shipment(info.context, number)
+    return await find_shipment(info.context, number, lookahead(info))
 
 
 @query.field("customerOrderShipments")
@@ -74,39 +88,22 @@ async def resolve_customer_order_shipments(
     info.context.customer()
     if orderId < 1:
         raise InvalidOrderId("Invalid order ID provided.")
-    await find_order(info.context, orderId)
     filters, values = _filters(status)
-    listing = nested(
-        info.context,
-        "customerOrderShipments",
-        orderId,
-        customer_shipment,
-        descending=True,
-        filters=filters,
-        **values,
-    )
-    return Connection(listing, info.context.largest_page, **page)
+    bound = (orderId, *values.values())
+    filters, values = filters | {"order_id"}, {**values, "order_id": orderId}
+    try:
+        connection = await listed(info, SQL, "customerOrderShipments", bound, filters, values, page)
+    except (InvalidPagination, InvalidCursor):
+        await find_order(info.context, orderId)
+        raise
+    # Where there is a shipment there is its order.
+    if not connection.rows and not connection.total:
+        await find_order(info.context, orderId)
+    return connection
 
 
-@shipment.field("items")
-def resolve_customer_order_shipment_items(row: Row, info: Info, **page: Any) -> Connection:
-    listing = nested(info.context, "CustomerOrderShipment.items", row["shipment_id"], customer_shipment_item)
-    return Connection(listing, info.context.largest_page, **page)
-
-
-@shipment.field("shippingAddress")
-async def resolve_customer_order_shipment_shipping_address(row: Row, info: Info) -> Row | None:
-    return await _address(info, row, "shipping")
-
-
-@shipment.field("billingAddress")
-async def resolve_customer_order_shipment_billing_address(row: Row, info: Info) -> Row | None:
-    return await _address(info, row, "billing")
-
-
-async def _address(info: Info, row: Row, kind: str) -> Row | None:
-    addresses = await info.context.load(first_addresses_by_order, row["order_id"])
-    return next((address for address in addresses if address["address_type"] == kind), None)
-
+shipment.set_plan("items", nested("CustomerOrderShipment.items", customer_shipment_item, "shipment_id"))
+shipment.set_plan("shippingAddress", relation(first_shipping_address_by_order, "order_id", WITH_PARENT))
+shipment.set_plan("billingAddress", relation(first_billing_address_by_order, "order_id", WITH_PARENT))
 
 bindables = [query, shipment, *connection_types("CustomerOrderShipment")]

@@ -26,8 +26,8 @@ from app.execution.field_plan import (
 )
 from app.execution.plan import Execution, Selection
 from app.execution.planner import Planner
+from loaders.result import Column, Join
 from loaders.rows import Joined
-from loaders.selection import Column, Join
 from tests.app.execution.conftest import operation_of, run_plain, run_planned
 
 SDL = """

@@ -18,7 +18,7 @@ def cache() -> Cache:
 
 @pytest.fixture
 def documents(schema: GraphQLSchema, cache: Cache) -> Documents:
-    return Documents(schema, Limits(), cache)
+    return Documents(schema, Limits(returns=2), cache)
 
 
 def refusal(documents: Documents, text: str) -> tuple[str, str]:

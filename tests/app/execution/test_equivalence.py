@@ -161,7 +161,7 @@ LATE = [
 @pytest.mark.parametrize(("seed", "document"), LATE)
 async def test_errors_come_in_the_order_of_graphql_core(world: World, seed: int, document: str) -> None:
     world.seed, world.oddity = seed, 25
-    engines = Engine(world.schema, Limits(), planned=False), Engine(world.schema, Limits())
+    engines = Engine(world.schema, Limits(returns=12), planned=False), Engine(world.schema, Limits(returns=12))
     reference, planned = [(await engine.run(engine.prepare(document), {}, None, "r")).body for engine in engines]
     assert len(reference["errors"]) > 1
     assert planned == reference
@@ -171,8 +171,8 @@ async def test_errors_come_in_the_order_of_graphql_core(world: World, seed: int,
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_plan_answers_as_graphql_core_does(world: World) -> None:
     """Each document in each of the worlds: to find one takes longer than to answer it."""
-    reference = Engine(world.schema, Limits(), planned=False)
-    engines = {oddity: Engine(world.schema, Limits()) for oddity in ODDITIES}
+    reference = Engine(world.schema, Limits(returns=12), planned=False)
+    engines = {oddity: Engine(world.schema, Limits(returns=12)) for oddity in ODDITIES}
     with asyncio.Runner() as runner:
 
         async def answer(engine: Engine, document: str) -> bytes:

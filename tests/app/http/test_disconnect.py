@@ -91,6 +91,19 @@ async def test_what_a_caller_reads_ends_when_it_leaves(
         await until(lambda: not served.server.server_state.tasks)
 
 
+async def test_what_a_caller_has_pipelined_ends_when_it_leaves(
+    app: Starlette, holder: asyncpg.Connection, demo_copy_dsn: str
+) -> None:
+    """uvicorn's own notices only when it has answered."""
+    sent = request(demo_copy_dsn, SHIPMENTS)
+    async with serve(app, by_tcp=True) as served:
+        async with calling(served, sent * 3, sent + sent[:30]):
+            await until_waiting(holder, 2)
+        await until_waiting(holder, 0)
+        await until(lambda: app.state.db.pool.lent == 0)
+        await until(lambda: not served.server.server_state.tasks)
+
+
 @pytest.mark.parametrize("server", SERVERS)
 async def test_what_a_caller_writes_goes_on_when_it_leaves(
     app: Starlette, holder: asyncpg.Connection, demo_copy_dsn: str, server: str

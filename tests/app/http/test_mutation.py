@@ -228,12 +228,13 @@ NARROWED = {
     "a channel of the partner who made a carrier": Change(
         "DELETE FROM api_key_channels WHERE api_key_id = 1 AND channel_id = 1", ADD_CARRIER
     ),
+    "all companies, without which no carriers are written": Change(OF_COMPANY_2, ADD_CARRIER),
     "an answer of before it was noted": Change("UPDATE idempotency_keys SET scopes = DEFAULT, order_ids = DEFAULT"),
 }
 
 
 @pytest.mark.parametrize("change", NARROWED.values(), ids=NARROWED)
-async def test_answer_is_not_replayed_to_who_may_not_see_it_any_more(
+async def test_answer_is_not_replayed_to_who_may_not_do_or_see_it_any_more(
     change: Change, demo_copy_dsn: str, store: asyncpg.Connection
 ) -> None:
     await store.execute(change.before)
@@ -259,14 +260,12 @@ STILL_SEEN = {
     ),
     "the same, of what was deleted meanwhile": Change("DELETE FROM shipments WHERE order_id = 2075", ADD_CODE),
     "the same, of what was deleted by the request itself": Change("SELECT", DELETE, before=OF_COMPANY_2),
-    "a carrier": Change(
-        "INSERT INTO api_key_companies (api_key_id, channel_id, company_id) VALUES (1, 1, 3)", ADD_CARRIER
-    ),
+    "a carrier": Change("UPDATE api_keys SET scopes = '{carriers:write}'", ADD_CARRIER),
 }
 
 
 @pytest.mark.parametrize("change", STILL_SEEN.values(), ids=STILL_SEEN)
-async def test_answer_is_replayed_to_who_may_still_see_it(
+async def test_answer_is_replayed_to_who_may_still_do_and_see_it(
     change: Change, demo_copy_dsn: str, store: asyncpg.Connection
 ) -> None:
     await store.execute(change.before)

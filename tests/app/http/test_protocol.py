@@ -266,9 +266,19 @@ REFUSALS: dict[str, tuple[list[bytes], int, str]] = {
     "no Host": ([b"GET / HTTP/1.1\r\n\r\n"], 400, "BAD_REQUEST"),
     "two Hosts": ([b"GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n"], 400, "BAD_REQUEST"),
     "two Hosts in HTTP/1.0": ([b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n"], 400, "BAD_REQUEST"),
+    "a Host with a space": ([b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"], 400, "BAD_REQUEST"),
+    "a list of Hosts": ([b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n"], 400, "BAD_REQUEST"),
+    "a Host with a path": ([b"GET / HTTP/1.1\r\nHost: a@b/c?\r\n\r\n"], 400, "BAD_REQUEST"),
+    "HTTP/0.9": ([b"GET /\r\n\r\n"], 400, "BAD_REQUEST"),
+    "HTTP/2.0 in words": ([b"GET / HTTP/2.0\r\nHost: a\r\n\r\n"], 400, "BAD_REQUEST"),
     "two lengths": ([POST.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n")], 400, "BAD_REQUEST"),
     "a length and chunks": ([CHUNKED.replace(b"Host", b"Content-Length: 3\r\nHost")], 400, "BAD_REQUEST"),
     "gzip and chunks": ([CHUNKED.replace(b"chunked", b"gzip, chunked")], 501, "NOT_IMPLEMENTED"),
+    "gzip and chunks apart": (
+        [CHUNKED.replace(b"Transfer-Encoding", b"Transfer-Encoding: gzip\r\nTransfer-Encoding")],
+        501,
+        "NOT_IMPLEMENTED",
+    ),
     "another encoding": ([CHUNKED.replace(b"chunked", b"identity")], 501, "NOT_IMPLEMENTED"),
     "a long URL": ([b"GET /" + LONG + b" HTTP/1.1\r\nHost: there\r\n\r\n"], 414, "URI_TOO_LONG"),
     "a URL without an end": ([b"GET /", LONG, LONG, LONG, LONG, LONG], 414, "URI_TOO_LONG"),
@@ -298,10 +308,36 @@ async def test_a_refusal_waits_for_the_answers_before_it() -> None:
         assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"200", b"400"]
 
 
+@pytest.mark.parametrize(
+    "host", [b"", b"a", b"a.example:80", b"a_b.example:", b"127.0.0.1:8000", b"[::1]:8000", b"[::1]"]
+)
+async def test_a_host_is_a_name_or_an_address(host: bytes) -> None:
+    async with serve(echo) as served, served.connect() as client:
+        assert (await client.answer(GET.replace(b"there", host))).startswith(b"HTTP/1.1 200")
+
+
+async def test_an_old_client_is_not_told_to_continue() -> None:
+    async with serve(echo) as served, served.connect() as client:
+        head = b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+        assert (await client.all(head, b"body")).startswith(b"HTTP/1.1 200")
+
+
 async def test_a_hundred_requests_may_wait_on_a_connection() -> None:
     async with serve(echo_slowly) as served, served.connect() as client:
         answer = await client.all(BARE + GET * 150)
         assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200"] * 101 + [b"400"]
+
+
+async def test_what_waits_on_a_connection_is_bounded_in_bytes() -> None:
+    """More than that is not read before it is its turn, and none of it is lost."""
+    large = POST.replace(b"Length: 4", b"Length: 60000").replace(b"body", b"x" * 60_000)
+    async with serve(echo_slowly) as served, served.connect() as client:
+        for _ in range(40):
+            client.writer.write(large)
+        await asyncio.sleep(0.05)
+        for _ in range(40):
+            assert (await client.answer(b"")).endswith(b'x"}')
+        assert b'"body":""' in await client.answer(GET)
 
 
 async def test_trailers_are_no_headers() -> None:
@@ -443,6 +479,29 @@ async def test_who_leaves_before_the_answer_leaves_nothing_behind() -> None:
             await has_gone.wait()
             await asyncio.sleep(0.05)
         assert not served.server.server_state.tasks
+
+
+async def test_who_leaves_leaves_all_that_wait(caplog: pytest.LogCaptureFixture) -> None:
+    began: list[str] = []
+    left = asyncio.Event()
+
+    async def waits(scope: Scope, receive: Receive, send: Send) -> None:
+        began.append(scope["path"])
+        assert (await receive())["type"] == "http.request"
+        assert (await receive())["type"] == "http.disconnect"
+        left.set()
+        await answers(b"one")(scope, receive, send)
+
+    async with serve(waits) as served:
+        async with served.connect() as client:
+            client.writer.write(b"".join(GET.replace(b"GET /", b"GET /%d" % number) for number in range(3)))
+            await asyncio.sleep(0.05)
+        async with asyncio.timeout(FAR_TOO_LONG):
+            await left.wait()
+            await asyncio.sleep(0.05)
+        assert not served.server.server_state.tasks
+    assert len(began) == 1
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -125,4 +126,27 @@ async def test_a_statement_above_the_bound_runs(server_dsn: str) -> None:
     connection = await Connector(server_dsn, statement_cache=5, statement_bytes=0)()
     for _ in range(2):
         assert await connection.fetchval("SELECT 1") == 1
+    await connection.close()
+
+
+async def test_types_of_the_schema_are_looked_up_in_one_session(server_dsn: str) -> None:
+    """Where a pooler hands on sessions, that takes a transaction."""
+    connection = await Connector(server_dsn, statement_cache=0)()
+    await connection.execute("SET jit = on; CREATE TYPE pg_temp.mood AS ENUM ('good')")
+    lookups = []
+
+    def note(query: Any) -> None:
+        if "set_config" in query.query or "typeinfo" in query.query:
+            lookups.append(connection.is_in_transaction())
+
+    connection.add_query_logger(note)
+    assert await connection.fetchval("SELECT ARRAY['good'::pg_temp.mood]") == ["good"]
+    assert lookups == [True, True, True]
+    assert not connection.is_in_transaction()
+    assert await connection.fetchval("SHOW jit") == "on"
+    async with connection.transaction():
+        await connection.execute("CREATE TYPE pg_temp.other AS ENUM ('bad')")
+        assert await connection.fetchval("SELECT ARRAY['bad'::pg_temp.other]") == ["bad"]
+        assert connection.is_in_transaction()
+    assert lookups == [True] * 6
     await connection.close()

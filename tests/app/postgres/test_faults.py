@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from app.errors import Overloaded, ReadOnly, ServiceUnavailable, TimedOut, Unavailable
-from app.postgres.faults import Loss, fault_of, fault_of_connecting, is_interruption, loss_of, told
+from app.postgres.faults import Loss, fault_of, fault_of_connecting, is_interruption, is_restart, loss_of, told
 
 
 async def raised(connection: asyncpg.Connection, state: str) -> Exception:
@@ -129,6 +129,10 @@ def test_a_connection_that_was_cut_off_while_it_was_made_is_worth_another_try() 
     assert is_interruption(ConnectionResetError())
     assert is_interruption(lost_by(asyncpg.AdminShutdownError("terminating connection")))
     assert not is_interruption(ConnectionRefusedError())
+    assert is_restart(ConnectionRefusedError())
+    assert is_restart(asyncpg.CannotConnectNowError("in recovery mode"))
+    assert is_restart(lost_by(asyncpg.CannotConnectNowError("starting up")))
+    assert not is_restart(asyncpg.InvalidPasswordError("wrong"))
     assert not is_interruption(lost_by(asyncpg.CannotConnectNowError("starting up")))
 
 

@@ -150,6 +150,47 @@ async def test_migration_that_failed_or_was_interrupted_goes_on_where_it_was(
     assert await observer.fetchval("SELECT array_agg(number ORDER BY id) FROM channels") == [1, 2, 3, 4, 5]
 
 
+CARRIED = """\
+-- step: add the column
+ALTER TABLE channels ADD COLUMN carrier_id int CONSTRAINT channels_carrier_fk REFERENCES carriers;
+
+-- step (in batches): give channels a carrier
+UPDATE channels SET carrier_id = (SELECT min(id) FROM carriers)
+WHERE id IN (SELECT id FROM channels WHERE carrier_id IS NULL LIMIT 2);
+"""
+
+
+async def test_batch_that_a_writer_overtakes_is_begun_anew(
+    fresh_dsn: str, connection_to: ConnectionTo, with_next: WithNext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.postgres.migrate, "LOCK_SECONDS", FAR_TOO_LONG)
+    writer = await connection_to(fresh_dsn)
+    await writer.execute(CHANNELS)
+    await writer.execute("INSERT INTO carriers (id, name) VALUES (1, 'Old'), (2, 'New')")
+    with_next(CARRIED.replace("SET carrier_id", "SET number"))
+    with pytest.raises(asyncpg.UndefinedColumnError):
+        await migrate(fresh_dsn)
+    with_next(CARRIED)
+    told: list[str] = []
+    async with writer.transaction():
+        await writer.execute("DELETE FROM carriers WHERE id = 1")
+        migrating = asyncio.create_task(migrate(fresh_dsn, told.append))
+        await until_blocked(writer)
+    assert await migrating == [NEXT]
+    assert len(told) == 2
+    assert "somebody wrote meanwhile, again: " in told[1]
+    assert await writer.fetchval("SELECT array_agg(carrier_id) FROM channels") == [2, 2, 2, 2, 2]
+
+
+async def test_batch_that_breaks_a_rule_by_itself_fails(
+    fresh_dsn: str, connection_to: ConnectionTo, with_next: WithNext
+) -> None:
+    await (await connection_to(fresh_dsn)).execute(CHANNELS)
+    with_next(CARRIED.replace("(SELECT min(id) FROM carriers)", "0"))
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="channels_carrier_fk"):
+        await migrate(fresh_dsn)
+
+
 async def test_index_whose_build_was_interrupted_is_built_anew(
     fresh_dsn: str, connection_to: ConnectionTo, with_next: WithNext
 ) -> None:

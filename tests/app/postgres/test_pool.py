@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from app.errors import Overloaded, ReadOnly, Unavailable
+from app.postgres.connect import Connection, Connector
 from app.postgres.pool import Pool
 from tests.conftest import FAR_TOO_LONG, until, until_waiting
 from tests.proxy import Proxy, proxied
@@ -24,7 +25,7 @@ async def make(server_dsn: str) -> AsyncIterator[Callable[[int], Pool]]:
     pools: list[Pool] = []
 
     def make(size: int) -> Pool:
-        pools.append(Pool(lambda: asyncpg.connect(server_dsn), size))
+        pools.append(Pool(Connector(server_dsn, statement_cache=100), size))
         return pools[-1]
 
     yield make
@@ -141,7 +142,7 @@ async def test_a_server_that_cannot_be_reached_is_everybodys_error_until_it_can(
         await asyncio.sleep(0)
         if not reachable:
             raise ConnectionRefusedError
-        return await asyncpg.connect(server_dsn)
+        return await Connector(server_dsn, statement_cache=100)()
 
     pool = Pool(connect, 2)
     async with asyncio.timeout(FAR_TOO_LONG):
@@ -153,6 +154,32 @@ async def test_a_server_that_cannot_be_reached_is_everybodys_error_until_it_can(
         ConnectionRefusedError
     }
     assert len(set(pids)) == 2
+    await pool.close()
+
+
+async def test_a_server_that_starts_again_is_waited_for(server_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But not one that stays away, and it is asked no more often than that."""
+    refusals: list[Exception] = [ConnectionRefusedError(), *[asyncpg.CannotConnectNowError("in recovery mode")] * 3]
+
+    async def connect() -> asyncpg.Connection:
+        if refusals:
+            raise refusals.pop(0)
+        return await Connector(server_dsn, statement_cache=100)()
+
+    pool = Pool(connect, 1)
+    async with asyncio.timeout(FAR_TOO_LONG):
+        before = await value(pool, PID)
+        refusals += [asyncpg.CannotConnectNowError("in recovery mode")] * 3
+        async with pool.connection() as connection:
+            connection.terminate()
+        assert await value(pool, PID) != before
+    monkeypatch.setattr("app.postgres.pool._RESTART_SECONDS", 0)
+    async with pool.connection() as connection:
+        connection.terminate()
+    refusals += [asyncpg.CannotConnectNowError("starting up")] * 2
+    with pytest.raises(Unavailable):
+        await value(pool, PID)
+    assert len(refusals) == 1
     await pool.close()
 
 
@@ -208,7 +235,7 @@ async def test_a_read_whose_connection_is_terminated_is_tried_anew(
 async def test_a_read_whose_connection_is_reset_is_tried_anew(
     proxy: Proxy, lock: asyncpg.Connection, is_idle: bool
 ) -> None:
-    pool = Pool(lambda: asyncpg.connect(proxy.dsn), 2)
+    pool = Pool(Connector(proxy.dsn, statement_cache=100), 2)
     await asyncio.gather(*(pool.fetch("SELECT pg_sleep(0.01)") for _ in range(2)))
     statement = "SELECT 1" if is_idle else WAIT
     if is_idle:
@@ -224,7 +251,7 @@ async def test_a_read_whose_connection_is_reset_is_tried_anew(
 
 
 async def test_a_write_that_was_sent_is_never_sent_again(proxy: Proxy, lock: asyncpg.Connection) -> None:
-    pool = Pool(lambda: asyncpg.connect(proxy.dsn), 2)
+    pool = Pool(Connector(proxy.dsn, statement_cache=100), 2)
     sent = 0
 
     def count(data: bytes) -> None:
@@ -272,7 +299,7 @@ async def test_a_prepared_statement_that_is_gone_is_prepared_anew(make: Callable
 
 
 async def test_a_transaction_begins_on_a_good_connection_or_not_at_all(proxy: Proxy) -> None:
-    pool = Pool(lambda: asyncpg.connect(proxy.dsn), 1)
+    pool = Pool(Connector(proxy.dsn, statement_cache=100), 1)
     await pool.fetch("SELECT 1")
     assert proxy.reset(idle=True) == 1
     connection, rows = await pool.begin("BEGIN", "SELECT $1::int AS number", 3)
@@ -293,7 +320,7 @@ async def test_a_server_that_no_longer_takes_writes_is_left(server_dsn: str) -> 
 
     async def connect() -> asyncpg.Connection:
         settings = {"default_transaction_read_only": "off" if made else "on"}
-        made.append(await asyncpg.connect(server_dsn, server_settings=settings))
+        made.append(await asyncpg.connect(server_dsn, server_settings=settings, connection_class=Connection))
         return made[-1]
 
     pool = Pool(connect, 2, seeks_writable=True)
@@ -308,7 +335,7 @@ async def test_a_server_that_no_longer_takes_writes_is_left(server_dsn: str) -> 
 
 
 async def test_who_has_waited_for_too_long_is_refused_and_the_others_go_on(server_dsn: str) -> None:
-    pool = Pool(lambda: asyncpg.connect(server_dsn), 1, wait_seconds=0.2)
+    pool = Pool(Connector(server_dsn, statement_cache=100), 1, wait_seconds=0.2)
     async with pool.connection():
         refused = [asyncio.create_task(pool.fetch("SELECT 1")) for _ in range(3)]
         for task in refused:
@@ -323,7 +350,7 @@ async def test_who_has_waited_for_too_long_is_refused_and_the_others_go_on(serve
 
 
 async def test_no_more_wait_than_the_queue_takes(server_dsn: str) -> None:
-    pool = Pool(lambda: asyncpg.connect(server_dsn), 1, queue=2)
+    pool = Pool(Connector(server_dsn, statement_cache=100), 1, queue=2)
     async with pool.connection():
         waiting = [asyncio.create_task(pool.fetch("SELECT 1")) for _ in range(2)]
         await until_queued(pool, 2)
@@ -341,7 +368,7 @@ async def test_a_connection_that_does_not_come_to_rest_is_thrown_away(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.postgres.pool._SETTLE_SECONDS", 0.2)
-    pool = Pool(lambda: asyncpg.connect(proxy.dsn), 1)
+    pool = Pool(Connector(proxy.dsn, statement_cache=100), 1)
     await pool.fetch("SELECT 1")
     [connection] = pool._free
     proxy.freeze()
@@ -360,11 +387,26 @@ async def test_a_transaction_over_a_frozen_network_is_not_waited_for(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.postgres.pool._SETTLE_SECONDS", 0.2)
-    pool = Pool(lambda: asyncpg.connect(proxy.dsn), 1)
+    pool = Pool(Connector(proxy.dsn, statement_cache=100), 1)
     connection, _ = await pool.begin("BEGIN", "SELECT 1")
     proxy.freeze()
     await pool.take_back(connection, 0.01)
     assert pool.lent == 1
     await until(lambda: pool.lent == 0)
     assert connection.is_closed()
+    await pool.close()
+
+
+async def test_callers_who_leave_while_a_statement_is_prepared_leave_nothing_behind(server_dsn: str) -> None:
+    """The server would have the statement, and nobody would ever end it."""
+    takes_long_to_prepare = " AND ".join(["1 = 1"] * 5_000)
+    pool = Pool(Connector(server_dsn, statement_cache=5), 1)
+    await pool.fetch("SELECT 1")
+    for number in range(40):
+        asking = asyncio.create_task(pool.fetch(f"SELECT {number} WHERE {takes_long_to_prepare}"))
+        await asyncio.sleep(number * 0.000_3)
+        asking.cancel()
+        await asyncio.wait([asking])
+        await until(lambda: pool.lent == 0)
+    assert (await pool.fetch("SELECT count(*) FROM pg_prepared_statements"))[0][0] <= 6
     await pool.close()

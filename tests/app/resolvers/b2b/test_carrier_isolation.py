@@ -169,7 +169,8 @@ async def test_carrier_of_a_channel_is_written_by_who_sees_all_of_it(ask: GraphQ
         ("hofstra-writer", OF_ONE, "FORBIDDEN"),
         ("hofstra-writer", IDLE, "FORBIDDEN"),
         ("northwind-writer", OF_ONE, "CARRIER_NOT_FOUND_ERROR"),
-        ("hofstra-writer", OF_TWO, "CARRIER_NOT_FOUND_ERROR"),
+        ("hofstra-writer", OF_TWO, "FORBIDDEN"),
+        ("hofstra-writer", NOTHING, "FORBIDDEN"),
         ("apikey", NOTHING, "CARRIER_NOT_FOUND_ERROR"),
     ],
 )

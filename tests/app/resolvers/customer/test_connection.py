@@ -3,12 +3,15 @@
 import base64
 import itertools
 import json
+from collections import Counter
 from typing import Any
 
+import httpx
 import pytest
 
 from app.errors import InvalidCursor, InvalidPagination
-from app.resolvers.customer.connection import Connection, Listing
+from app.resolvers.customer.connection import Connection, Listing, Window
+from tests.app.resolvers.test_field_plan import executions
 from tests.conftest import GraphQL
 
 LARGEST = 100
@@ -33,10 +36,14 @@ def listing(keys: list[int], *, descending: bool = False, name: str = "numbers",
     return Listing(name, (status,), rows, count, ends, descending)
 
 
+def connection(listing: Listing, **arguments: Any) -> Connection:
+    return Connection(listing, Window.of(LARGEST, **arguments))
+
+
 async def page(listing: Listing, **arguments: Any) -> tuple[list[int], bool, bool]:
-    connection = Connection(listing, LARGEST, **arguments)
-    keys = [row["key"] for row in await connection.rows()]
-    return keys, await connection.has_previous(), await connection.has_next()
+    page = connection(listing, **arguments)
+    keys = [row["key"] for row in await page.rows_once()]
+    return keys, await page.has_more(forwards=False), await page.has_more(forwards=True)
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -68,7 +75,7 @@ async def test_page_is_what_its_arguments_mean(descending: bool) -> None:
 
 async def test_empty_list_has_no_rows_and_no_other_pages() -> None:
     assert await page(listing([])) == ([], False, False)
-    assert await Connection(listing([]), LARGEST).count() == 0
+    assert await connection(listing([])).total_once() == 0
 
 
 async def test_page_is_ten_rows_without_arguments() -> None:
@@ -88,12 +95,12 @@ async def test_rows_that_arrive_shift_nobodys_page() -> None:
 @pytest.mark.parametrize("name", ["first", "last"])
 def test_size_out_of_bounds_is_refused(name: str, size: int) -> None:
     with pytest.raises(InvalidPagination, match=f"{name} must be between 1 and 100"):
-        Connection(listing([1]), LARGEST, **{name: size})
+        Window.of(LARGEST, **{name: size})
 
 
 def test_first_with_last_is_refused() -> None:
     with pytest.raises(InvalidPagination):
-        Connection(listing([1]), LARGEST, first=1, last=1)
+        Window.of(LARGEST, first=1, last=1)
 
 
 def encoded(value: Any) -> str:
@@ -118,7 +125,7 @@ def encoded(value: Any) -> str:
 def test_cursor_that_the_list_has_not_given_out_is_refused(cursor: str) -> None:
     for name in ("after", "before"):
         with pytest.raises(InvalidCursor):
-            Connection(listing([1]), LARGEST, **{name: cursor})
+            connection(listing([1]), **{name: cursor})
 
 
 LIST = "edges { cursor node { _id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
@@ -196,3 +203,25 @@ async def test_page_that_cannot_be_is_an_error_of_its_field(graphql: GraphQL, va
     assert answer["data"] == {"customerOrders": None}
     [error] = answer["errors"]
     assert (error["path"], error["extensions"]) == (["customerOrders"], {"code": "invalid-pagination"})
+
+
+@pytest.mark.parametrize(
+    ("selection", "tier"),
+    [
+        (
+            "customerOrders(first: 3) { totalCount pageInfo { hasNextPage hasPreviousPage } edges { cursor node { _id"
+            " items { totalCount edges { node { _id } } } shipments { edges { node { items { totalCount } } } } } } }",
+            "synchronous",
+        ),
+        ("customerOrders { totalCount }", "synchronous"),
+        ('customerOrder(id: "1") { items(first: 1) { edges { node { _id } } } }', "synchronous"),
+        ('customerOrder(id: "1") { _id grandTotal }', "generated"),
+        ('customerOrder(id: "1") { items(first: 0) { totalCount } }', "replay"),
+    ],
+)
+async def test_each_page_is_answered_by_the_fastest_tier_that_can(
+    client: httpx.AsyncClient, graphql: GraphQL, selection: str, tier: str
+) -> None:
+    before = await executions(client)
+    await graphql(f"{{ {selection} }}", viewer="john")
+    assert await executions(client) - before == Counter({tier: 1})

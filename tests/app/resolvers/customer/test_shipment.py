@@ -133,7 +133,7 @@ async def test_every_stored_status_has_its_word(
     [row] = await db.fetch(shipments.by_number, customer, number=1)
     [found] = await db.fetch(shipments.count, customer, filters=frozenset({"status"}), status=word)
 
-    assert (row["status"], found["total"]) == (word, 1)
+    assert (row["status"], found["items_found"]) == (word, 1)
     await db.close()
 
 

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 import sql
-from loaders.batch import Batch, Loaders, many, one
+from loaders.batch import Batch, many, one
+from loaders.prefetch import Loaders
 from loaders.rows import Rows
 
 STATEMENT = sql.load("carrier").by_ids
