@@ -37,7 +37,7 @@ CREATE TEMPORARY TABLE import_addresses (
   postal_code text, city text, region text, country text, phone text, PRIMARY KEY (n, position)
 );
 CREATE TEMPORARY TABLE import_lines (
-  n int, line int, sku text, name text, quantity int, product_id int, tax_percentage int, tax_code text,
+  n int, line int, line_id text, item_id int, sku text, name text, quantity int, product_id int, tax_percentage int, tax_code text,
   original_price numeric, discount numeric, price numeric, price_net numeric, price_total numeric,
   price_total_net numeric, tax numeric, additional jsonb, has_product_id boolean, has_additional boolean,
   quantity_shipped bigint DEFAULT 0, PRIMARY KEY (n, line)
@@ -200,6 +200,48 @@ WHERE NOT i.is_new
 ORDER BY l.id
 FOR UPDATE OF l
 
+-- A line is known by its key, where the record and the store have one, and by its number otherwise (decision 20). The
+-- statements after these know lines by their numbers alone, so those that have moved are given their new ones.
+-- name: find_lines
+UPDATE import_lines l SET item_id = s.id
+FROM import_orders i
+JOIN order_items s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
+WHERE i.n = l.n AND NOT i.is_new AND (
+  s.line_id = l.line_id
+  OR s.line = l.line AND (s.line_id IS NULL AND NOT EXISTS (
+        SELECT FROM order_items k
+        WHERE k.order_id = i.order_id AND k.channel_id = i.channel_id AND k.line_id = l.line_id)
+    OR l.line_id IS NULL AND NOT EXISTS (SELECT FROM import_lines k WHERE k.n = l.n AND k.line_id = s.line_id)))
+
+-- Of the lines that others take the numbers of, those that the record does not list go on a thousand million further
+-- until they are deleted, or their order is refused.
+-- name: take_numbers_away
+UPDATE order_items s
+SET line = CASE WHEN EXISTS (SELECT FROM import_lines l WHERE l.n = i.n AND l.item_id = s.id) THEN NULL
+  ELSE s.line + 1000000000 END
+FROM import_orders i
+WHERE NOT i.is_new AND s.order_id = i.order_id AND s.channel_id = i.channel_id AND s.line IS NOT NULL
+  AND EXISTS (SELECT FROM import_lines l WHERE l.n = i.n AND (l.line = s.line) <> (l.item_id IS NOT DISTINCT FROM s.id))
+
+-- name: give_numbers
+WITH moved AS (
+  UPDATE order_items s SET line = l.line
+  FROM import_lines l
+  JOIN import_orders i USING (n)
+  WHERE s.id = l.item_id AND s.order_id = i.order_id AND s.channel_id = i.channel_id AND s.line IS DISTINCT FROM l.line
+  RETURNING s.order_id
+)
+UPDATE import_orders i SET is_changed = true FROM moved WHERE i.order_id = moved.order_id
+
+-- name: refuse_other_goods
+SELECT DISTINCT ON (l.n) l.n, '$.items' AS path,
+  format('line %s has been shipped as %s and cannot become %s', l.line, s.sku, l.sku) AS reason
+FROM import_lines l
+JOIN import_orders i USING (n)
+JOIN order_items s ON s.order_id = i.order_id AND s.channel_id = i.channel_id AND s.line = l.line
+WHERE NOT i.is_new AND s.quantity_shipped > 0 AND lower(s.sku) <> lower(l.sku)
+ORDER BY l.n, l.line
+
 -- name: find_shipments
 UPDATE import_shipments g SET shipment_id = s.id, stored_status = s.status,
   expected_delivery_at = CASE WHEN g.has_promise THEN g.expected_delivery_at ELSE s.expected_delivery_at END
@@ -313,7 +355,7 @@ NOT i.is_new AND (NOT i.has_shipments OR h.external_id IS NULL OR NOT g.has_item
 
 -- name: refuse_missing_lines
 SELECT held.n, '$.items' AS path,
-  format('line %s is gone, but a shipment of the store holds it', min(held.line)) AS reason
+  format('line %s is gone, but a shipment of the store holds it', min(held.line % 1000000000)) AS reason
 FROM (
   SELECT i.n, l.line
   FROM {kept}
@@ -454,10 +496,10 @@ ORDER BY i.n
 -- name: create_lines
 WITH changed AS (
   INSERT INTO order_items (
-    order_id, channel_id, line, sku, name, quantity, product_id, tax_percentage, tax_code,
+    order_id, channel_id, line, line_id, sku, name, quantity, product_id, tax_percentage, tax_code,
     original_price, discount, price, price_net, price_total, price_total_net, tax, additional, quantity_shipped
   )
-  SELECT i.order_id, i.channel_id, l.line, l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code,
+  SELECT i.order_id, i.channel_id, l.line, l.line_id, l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code,
     l.original_price, l.discount, l.price, l.price_net, l.price_total, l.price_total_net, l.tax, l.additional,
     l.quantity_shipped
   FROM import_orders i
@@ -472,17 +514,17 @@ UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = cha
 
 -- fragment: update_lines
 UPDATE order_items s SET
-    sku = l.sku, name = l.name, quantity = l.quantity, product_id = l.product_id, tax_percentage = l.tax_percentage,
+    line_id = coalesce(l.line_id, s.line_id), sku = l.sku, name = l.name, quantity = l.quantity, product_id = l.product_id, tax_percentage = l.tax_percentage,
     tax_code = l.tax_code, original_price = l.original_price, discount = l.discount, price = l.price,
     price_net = l.price_net, price_total = l.price_total, price_total_net = l.price_total_net, tax = l.tax,
     additional = l.additional
   FROM import_orders i
   JOIN import_lines l USING (n)
   WHERE NOT i.is_new AND s.order_id = i.order_id AND s.line = l.line AND s.channel_id = i.channel_id
-    AND (s.sku, s.name, s.quantity, s.product_id, s.tax_percentage, s.tax_code, s.original_price, s.discount, s.price,
+    AND (s.line_id, s.sku, s.name, s.quantity, s.product_id, s.tax_percentage, s.tax_code, s.original_price, s.discount, s.price,
         s.price_net, s.price_total, s.price_total_net, s.tax, s.additional)
       IS DISTINCT FROM
-      (l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code, l.original_price, l.discount, l.price,
+      (coalesce(l.line_id, s.line_id), l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code, l.original_price, l.discount, l.price,
         l.price_net, l.price_total, l.price_total_net, l.tax, l.additional)
 
 -- A line is raised before anything is shipped from it, and lowered once nothing more is: the store never holds, not for

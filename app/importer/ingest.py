@@ -22,6 +22,8 @@ What a record leaves open, and the import settles:
   is mentioned as a whole: its `price`, without a `discount` or a `taxPercentage`, is one without them. Shipments made
   here, without an external id, always stay, and so do those, with their items and codes, of which something has been
   delivered; a line that they hold cannot go.
+- A line is the store's line of the same `lineId`, and where there is none, that of the same number, which takes the
+  `lineId` from then on (decision 20). One of which something has been shipped does not become another sku.
 - What orders share keeps the values that a record leaves out. Of several orders that name a company or a customer the
   newest decides (`createdAt`, then `externalId`), so the order of the lines does not matter. A parent company that no
   record has named yet bears its external id as its name.

@@ -181,6 +181,7 @@ class Line(_Shape):
     name: Text
     quantity: Count
     price: Amount
+    line_id: Text | None = None
     tax_percentage: Annotated[int, Meta(ge=0, le=100)] | None = None
     discount: Fraction | None = None
     product_id: Count | UnsetType | None = UNSET
@@ -253,6 +254,8 @@ class Order(_Shape, tag_field="kind", tag="order"):
         for n, address in enumerate(self.addresses or ()):
             _refuse_unknown(f"$.addresses[{n}].country", address.country, _COUNTRIES, "ISO 3166-1 alpha-2 country")
         _refuse_repeated("$.items[{}].line", [item.line for item in self.items])
+        keys = [(n if item.line_id is None else item.line_id) for n, item in enumerate(self.items)]
+        _refuse_repeated("$.items[{}].lineId", keys)
         _refuse_repeated("$.shipments[{}].externalId", [shipment.external_id for shipment in self.shipments or ()])
         self._check_shipments(known)
 

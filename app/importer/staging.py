@@ -31,7 +31,7 @@ _TABLES = {
         "n position type company first_name last_name street number postal_code city region country phone"
     ),
     "import_lines": (
-        "n line sku name quantity product_id tax_percentage tax_code additional "
+        "n line line_id sku name quantity product_id tax_percentage tax_code additional "
         "original_price discount price price_net price_total price_total_net tax has_product_id has_additional"
     ),
     "import_shipments": "n position external_id status created_at expected_delivery_at has_promise has_items has_codes",
@@ -53,6 +53,10 @@ STEPS = (
     "measure_orders",
     "lock_shipments",
     "lock_lines",
+    "find_lines",
+    "take_numbers_away",
+    "give_numbers",
+    "refuse_other_goods",
     "find_shipments",
     "keep_statuses",
     "keep_delivered_shipments",
@@ -263,7 +267,7 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
         yield (
             "import_lines",
             (
-                *(line.line, line.sku, line.name, line.quantity, line.product_id or None),
+                *(line.line, line.line_id, line.sku, line.name, line.quantity, line.product_id or None),
                 *(tax_percentage, price.tax_code(tax_percentage), additional, *prices),
                 *(line.product_id is not UNSET, line.additional is not UNSET),
             ),

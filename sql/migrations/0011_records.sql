@@ -105,3 +105,11 @@ BEGIN
   NEW.last_modified_at := greatest(NEW.last_modified_at, OLD.last_modified_at);
   RETURN NEW;
 END $$;
+
+-- step: let a line have the key of its source
+ALTER TABLE order_items ADD COLUMN line_id text;
+COMMENT ON COLUMN order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
+
+-- step (outside a transaction): find lines by that key
+CREATE UNIQUE INDEX CONCURRENTLY order_items_line_id ON order_items (order_id, line_id, channel_id)
+  WHERE line_id IS NOT NULL;

@@ -380,6 +380,58 @@ async def test_what_a_record_does_not_mention_stays_and_null_takes_it_away(store
     ) == [(None, None, None)]
 
 
+def listed(*lines: tuple[str | None, str], shipped: int | None = None) -> dict[str, Any]:
+    """An order whose lines have these keys and skus, in this order; two of the line `shipped` are on their way."""
+    items = [line(n, sku=sku, **({} if key is None else {"lineId": key})) for n, (key, sku) in enumerate(lines, 1)]
+    record = order(items=items, shipments=[shipment(1, items=[{"line": shipped, "quantity": 2}])])
+    if shipped is None:
+        del record["shipments"]
+    return record
+
+
+SHIPPED_LINES = "SELECT line, line_id, sku, quantity_shipped FROM order_items ORDER BY line"
+
+
+async def test_line_that_has_been_shipped_does_not_become_another_sku(store: Store) -> None:
+    await store.take(SHOP, SWIFT, listed((None, "A"), (None, "B"), shipped=1))
+    before = await store.rows()
+    for others in (listed((None, "X"), (None, "A"), (None, "B")), listed((None, "X"), (None, "A"), shipped=2)):
+        assert (await store.take(others))[0] == "1: $.items: line 1 has been shipped as A and cannot become X"
+        assert await store.rows() == before
+    await store.take(listed((None, "a"), (None, "X")))
+    assert await store.fetch(SHIPPED_LINES) == [(1, None, "a", 2), (2, None, "X", 0)]
+
+
+async def test_line_keeps_what_is_shipped_of_it_under_another_number(store: Store) -> None:
+    await store.take(SHOP, SWIFT, listed(("L1", "A"), ("L2", "B"), ("L3", "C"), shipped=1))
+    ids = dict(await store.fetch("SELECT line_id, id FROM order_items"))
+    turned = listed(("L9", "X"), ("L1", "A"), ("L2", "B"), shipped=2)
+    assert await store.take(turned) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(SHIPPED_LINES) == [(1, "L9", "X", 0), (2, "L1", "A", 2), (3, "L2", "B", 0)]
+    kept = dict(await store.fetch("SELECT line_id, id FROM order_items"))
+    assert (kept["L1"], kept["L2"]) == (ids["L1"], ids["L2"])
+    before = await store.rows()
+    assert await store.take(turned) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    assert await store.rows() == before
+    swapped = listed(("L1", "A"), ("L9", "X"), shipped=1)
+    assert await store.take(swapped) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(SHIPPED_LINES) == [(1, "L1", "A", 2), (2, "L9", "X", 0)]
+    assert (await store.take(listed(("L1", "Z"), ("L9", "X"))))[0] == (
+        "1: $.items: line 1 has been shipped as A and cannot become Z"
+    )
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_line_takes_its_key_from_the_next_record_and_keeps_it(store: Store) -> None:
+    await store.take(SHOP, SWIFT, listed((None, "A"), (None, "B"), shipped=1))
+    await store.take(listed(("L1", "A"), ("L2", "B")))
+    await store.take(listed((None, "A"), (None, "B")))
+    assert await store.fetch(SHIPPED_LINES) == [(1, "L1", "A", 2), (2, "L2", "B", 0)]
+    gone = await store.take(listed(("L2", "B")))
+    assert gone[0] == "1: $.items: line 1 is gone, but a shipment of the store holds it"
+    assert await store.fetch(SHIPPED_LINES) == [(1, "L1", "A", 2), (2, "L2", "B", 0)]
+
+
 async def test_newest_order_names_company_and_customer_in_any_order(store: Store) -> None:
     newer = order(
         2,

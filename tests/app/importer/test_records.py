@@ -127,6 +127,10 @@ def test_channel_is_known_to_the_records_after_it() -> None:
         (lambda r: r["items"][0].update(name="An\ud800vil"), "$.items[0].name"),
         (lambda r: r["items"][0].update(additional={"deep": ["An\ud800vil"]}), "$.items[0].additional.deep[0]"),
         (lambda r: r["items"].append(r["items"][0]), "$.items[1].line"),
+        (
+            lambda r: r.update(items=[{**r["items"][0], "line": n, "lineId": "L"} for n in (1, 2)]),
+            "$.items[1].lineId",
+        ),
         (lambda r: r["shipments"].append(r["shipments"][0]), "$.shipments[1].externalId"),
         (lambda r: r["shipments"][0].update(status="SENT"), "$.shipments[0].status"),
         (lambda r: r["shipments"][0]["items"][0].update(line=9), "$.shipments[0].items[0].line"),
