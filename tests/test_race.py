@@ -39,7 +39,7 @@ async def give_keys_of_another_system(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute("UPDATE orders SET external_id = 'X' WHERE id = $1", ORDER_ID)
-        await connection.execute("UPDATE order_items SET line = id WHERE order_id = $1", ORDER_ID)
+        await connection.execute("UPDATE order_items SET line = id, sku = 'S' WHERE order_id = $1", ORDER_ID)
     finally:
         await connection.close()
 
