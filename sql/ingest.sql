@@ -613,7 +613,7 @@ WITH changed AS (
   UPDATE shipments s
   SET status = coalesce(g.status, s.status), expected_delivery_at = g.expected_delivery_at,
     created_at = coalesce(g.created_at, s.created_at), last_modified_at = statement_timestamp(),
-    status_set_at = CASE WHEN s.status = coalesce(g.status, s.status) THEN s.status_set_at
+    status_set_at = CASE WHEN s.status IS NOT DISTINCT FROM coalesce(g.status, s.status) THEN s.status_set_at
       ELSE coalesce(i.source_modified_at, now()) END
   FROM import_shipments g
   JOIN import_orders i USING (n)

@@ -472,6 +472,20 @@ async def test_code_moves_to_another_shipment_but_is_not_shared(store: Store) ->
     ) == [("T-1", "S-2")]
 
 
+async def test_status_of_a_record_stays_until_there_is_news_of_a_later_moment(store: Store) -> None:
+    """Decision 15: the moment is the record's own."""
+    news = """INSERT INTO tracking_events (track_and_trace_id, channel_id, status, occurred_at)
+        SELECT id, channel_id, $1, $2::text::timestamptz FROM track_and_traces"""
+    await store.take(SHOP, SWIFT, order(shipments=[shipment(1, status="IN_TRANSIT")]))
+    await store.take(order(shipments=[shipment(1, status="EXCEPTION")], lastModifiedAt="2024-03-02T12:00:00Z"))
+    for status, moment, shown in (
+        ("OUT_FOR_DELIVERY", "2024-03-02T11:00:00Z", "EXCEPTION"),
+        ("OUT_FOR_DELIVERY", "2024-03-02T13:00:00Z", "OUT_FOR_DELIVERY"),
+    ):
+        await store.fetch(news, status, moment)
+        assert await store.fetch("SELECT status FROM shipments") == [(shown,)]
+
+
 async def test_codes_of_a_shipment_keep_the_order_of_the_record(store: Store) -> None:
     codes = [{"carrier": "Swift", "code": f"{n:x}{n}"} for n in (9, 3, 7, 1, 5)]
     await store.take(SHOP, SWIFT, order(shipments=[shipment(1, trackAndTraces=codes)]))
