@@ -24,7 +24,8 @@ CREATE TEMPORARY TABLE import_orders (
   n int PRIMARY KEY, channel text, external_id text, status text, type text, currency text,
   company text, company_name text, company_parent text,
   email text, first_name text, last_name text, phone text,
-  created_at timestamptz, last_modified_at timestamptz, requested_at timestamptz, shipping_method text,
+  created_at timestamptz, source_modified_at timestamptz, requested_at timestamptz, shipping_method text,
+  left_out text[],
   sub_total numeric, postage numeric, total_gross numeric, total_net numeric, total_tax numeric,
   has_addresses boolean, has_shipments boolean,
   channel_id int, company_id int, customer_id int, order_id int,
@@ -36,13 +37,14 @@ CREATE TEMPORARY TABLE import_addresses (
   postal_code text, city text, region text, country text, phone text, PRIMARY KEY (n, position)
 );
 CREATE TEMPORARY TABLE import_lines (
-  n int, line int, sku text, name text, quantity int, product_id int, tax_percentage int, tax_code text,
+  n int, line int, line_id text, item_id int, sku text, name text, quantity int, product_id int, tax_percentage int, tax_code text,
   original_price numeric, discount numeric, price numeric, price_net numeric, price_total numeric,
-  price_total_net numeric, tax numeric, additional jsonb, quantity_shipped bigint DEFAULT 0, PRIMARY KEY (n, line)
+  price_total_net numeric, tax numeric, additional jsonb, has_product_id boolean, has_additional boolean,
+  quantity_shipped bigint DEFAULT 0, PRIMARY KEY (n, line)
 );
 CREATE TEMPORARY TABLE import_shipments (
   n int, position int, external_id text, status text, created_at timestamptz, expected_delivery_at timestamptz,
-  has_items boolean, has_codes boolean, stored_status text,
+  has_promise boolean, has_items boolean, has_codes boolean, stored_status text,
   shipment_id uuid, is_new boolean DEFAULT false, is_changed boolean DEFAULT false, PRIMARY KEY (n, external_id)
 );
 CREATE TEMPORARY TABLE import_shipment_items (
@@ -108,7 +110,7 @@ described AS (
     )
 ), updated AS (
   UPDATE carriers c SET type = coalesce(:type, c.type), track_and_trace_url = coalesce(:template, c.track_and_trace_url),
-    logo = coalesce(:logo, c.logo), last_modified_at = now()
+    logo = coalesce(:logo, c.logo), last_modified_at = statement_timestamp()
   WHERE c.id IN (SELECT id FROM stored) AND (
     c.id IN (SELECT id FROM described) OR (c.type, c.track_and_trace_url, c.logo) IS DISTINCT FROM
       (coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo)))
@@ -168,6 +170,14 @@ WITH stored AS (
 )
 UPDATE import_orders i SET order_id = stored.id FROM stored WHERE i.n = stored.n
 
+-- Newer wins (decision 18): a record older than the one that is there is left out whole.
+-- name: leave_out_outdated
+SELECT i.n, '$.sourceModifiedAt' AS path,
+  format('older than what is there, of %s: nothing is changed', api_moment(o.source_modified_at)) AS reason
+FROM import_orders i
+JOIN orders o ON o.id = i.order_id AND o.channel_id = i.channel_id
+WHERE i.source_modified_at < o.source_modified_at
+
 -- name: number_orders
 UPDATE import_orders i SET order_id = nextval(pg_get_serial_sequence('orders', 'id')), is_new = true
 FROM (SELECT n FROM import_orders WHERE order_id IS NULL ORDER BY n) unknown
@@ -190,11 +200,95 @@ WHERE NOT i.is_new
 ORDER BY l.id
 FOR UPDATE OF l
 
+-- A line is known by its key, where the record and the store have one, and by its number otherwise (decision 20). The
+-- statements after these know lines by their numbers alone, so those that have moved are given their new ones.
+-- name: find_lines
+UPDATE import_lines l SET item_id = s.id
+FROM import_orders i
+JOIN order_items s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
+WHERE i.n = l.n AND NOT i.is_new AND (
+  s.line_id = l.line_id
+  OR s.line = l.line AND (s.line_id IS NULL AND NOT EXISTS (
+        SELECT FROM order_items k
+        WHERE k.order_id = i.order_id AND k.channel_id = i.channel_id AND k.line_id = l.line_id)
+    OR l.line_id IS NULL AND NOT EXISTS (SELECT FROM import_lines k WHERE k.n = l.n AND k.line_id = s.line_id)))
+
+-- Of the lines that others take the numbers of, those that the record does not list go on a thousand million further
+-- until they are deleted, or their order is refused.
+-- name: take_numbers_away
+UPDATE order_items s
+SET line = CASE WHEN EXISTS (SELECT FROM import_lines l WHERE l.n = i.n AND l.item_id = s.id) THEN NULL
+  ELSE s.line + 1000000000 END
+FROM import_orders i
+WHERE NOT i.is_new AND s.order_id = i.order_id AND s.channel_id = i.channel_id AND s.line IS NOT NULL
+  AND EXISTS (SELECT FROM import_lines l WHERE l.n = i.n AND (l.line = s.line) <> (l.item_id IS NOT DISTINCT FROM s.id))
+
+-- name: give_numbers
+WITH moved AS (
+  UPDATE order_items s SET line = l.line
+  FROM import_lines l
+  JOIN import_orders i USING (n)
+  WHERE s.id = l.item_id AND s.order_id = i.order_id AND s.channel_id = i.channel_id AND s.line IS DISTINCT FROM l.line
+  RETURNING s.order_id
+)
+UPDATE import_orders i SET is_changed = true FROM moved WHERE i.order_id = moved.order_id
+
+-- name: refuse_other_goods
+SELECT DISTINCT ON (l.n) l.n, '$.items' AS path,
+  format('line %s has been shipped as %s and cannot become %s', l.line, s.sku, l.sku) AS reason
+FROM import_lines l
+JOIN import_orders i USING (n)
+JOIN order_items s ON s.order_id = i.order_id AND s.channel_id = i.channel_id AND s.line = l.line
+WHERE NOT i.is_new AND s.quantity_shipped > 0 AND lower(s.sku) <> lower(l.sku)
+ORDER BY l.n, l.line
+
 -- name: find_shipments
-UPDATE import_shipments g SET shipment_id = s.id, stored_status = s.status
+UPDATE import_shipments g SET shipment_id = s.id, stored_status = s.status,
+  expected_delivery_at = CASE WHEN g.has_promise THEN g.expected_delivery_at ELSE s.expected_delivery_at END
 FROM import_orders i
 JOIN shipments s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
 WHERE i.n = g.n AND s.external_id = g.external_id
+
+-- A status that was set here stays where the record is older than that.
+-- name: keep_statuses
+WITH kept AS (
+  UPDATE import_orders i SET status = o.status
+  FROM orders o
+  WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at < o.status_changed_at
+)
+UPDATE import_shipments g SET status = NULL
+FROM import_orders i, shipments s
+WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id AND i.source_modified_at < s.status_changed_at
+
+-- Delivered is what came to its receiver as a whole or in part, also where a return was told later.
+-- fragment: is_delivered
+(h.status IN ('DELIVERED', 'PARTIALLY_DELIVERED') OR EXISTS (
+  SELECT FROM track_and_traces t
+  JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
+  WHERE t.shipment_id = h.id AND t.channel_id = h.channel_id AND e.status IN ('DELIVERED', 'PARTIALLY_DELIVERED')))
+
+-- What is delivered stays where a record lists it no more (decision 18): it is added to the record, shipments, then their
+-- items and codes.
+-- name: keep_delivered_shipments
+INSERT INTO import_shipments (
+  n, position, external_id, created_at, expected_delivery_at, has_promise, has_items, has_codes, stored_status, shipment_id)
+SELECT i.n, -1, h.external_id, h.created_at, h.expected_delivery_at, true, false, false, h.status, h.id
+FROM import_orders i
+JOIN shipments h ON h.order_id = i.order_id AND h.channel_id = i.channel_id
+WHERE i.has_shipments AND h.external_id IS NOT NULL AND {is_delivered}
+  AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.external_id = h.external_id)
+
+-- name: keep_delivered_items
+INSERT INTO import_shipment_items (n, shipment, line, quantity)
+SELECT g.n, g.external_id, l.line, sum(s.quantity)
+FROM import_shipments g
+JOIN shipments h ON h.id = g.shipment_id
+JOIN shipment_items s ON s.shipment_id = h.id AND s.channel_id = h.channel_id
+JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
+WHERE g.has_items AND l.line IS NOT NULL AND {is_delivered}
+  AND NOT EXISTS (
+    SELECT FROM import_shipment_items m WHERE m.n = g.n AND m.shipment = g.external_id AND m.line = l.line)
+GROUP BY g.n, g.external_id, l.line
 
 -- name: number_shipments
 UPDATE import_shipments SET shipment_id = gen_random_uuid(), is_new = true WHERE shipment_id IS NULL
@@ -218,6 +312,19 @@ JOIN carriers o ON o.name = c.name AND o.id <> c.id
 JOIN track_and_traces t ON t.carrier_id = c.id
 JOIN import_shipments g ON g.shipment_id = t.shipment_id
 WHERE g.n = k.n AND g.external_id = k.shipment AND t.code = k.code AND c.name = k.carrier AND o.id = k.carrier_id
+
+-- name: keep_delivered_codes
+INSERT INTO import_codes (n, shipment, position, path, code, carrier_id)
+SELECT g.n, g.external_id, -row_number() OVER (PARTITION BY g.n, g.external_id ORDER BY c.id),
+  format('$.shipments[%s].trackAndTraces', g.position), c.code, c.carrier_id
+FROM import_shipments g
+JOIN shipments h ON h.id = g.shipment_id
+JOIN track_and_traces c ON c.shipment_id = h.id AND c.channel_id = h.channel_id
+WHERE g.has_codes AND {is_delivered}
+  AND NOT EXISTS (
+    SELECT FROM import_codes k
+    WHERE k.n = g.n AND k.shipment = g.external_id AND k.code = c.code
+      AND k.carrier_id IS NOT DISTINCT FROM c.carrier_id)
 
 -- Those that have gone, or gone to another channel, since the import began.
 -- name: refuse_unknown_carriers
@@ -247,11 +354,17 @@ import_orders i
 NOT i.is_new AND (NOT i.has_shipments OR h.external_id IS NULL OR NOT g.has_items)
 
 -- name: refuse_missing_lines
-SELECT i.n, '$.items' AS path, format('line %s is gone, but a shipment of the store holds it', min(l.line)) AS reason
-FROM {kept}
-WHERE {are_kept} AND l.line IS NOT NULL
-  AND NOT EXISTS (SELECT FROM import_lines t WHERE t.n = i.n AND t.line = l.line)
-GROUP BY i.n
+SELECT held.n, '$.items' AS path,
+  format('line %s is gone, but a shipment of the store holds it', min(held.line % 1000000000)) AS reason
+FROM (
+  SELECT i.n, l.line
+  FROM {kept}
+  WHERE {are_kept} AND l.line IS NOT NULL
+  UNION ALL
+  SELECT m.n, m.line FROM import_shipment_items m
+) held
+WHERE NOT EXISTS (SELECT FROM import_lines t WHERE t.n = held.n AND t.line = held.line)
+GROUP BY held.n
 
 -- What of each line will be shipped once the records are written.
 -- name: count_shipped
@@ -282,7 +395,7 @@ ORDER BY n, line
 -- name: update_companies
 WITH newest AS (
   SELECT DISTINCT ON (company_id) * FROM import_orders
-  WHERE company_id IS NOT NULL ORDER BY company_id, created_at DESC, external_id DESC
+  WHERE company IS NOT NULL ORDER BY company_id, created_at DESC, external_id DESC
 ), given AS (
   SELECT i.n, i.company_id, i.channel_id, i.company_name, p.id AS parent_id
   FROM newest i
@@ -294,7 +407,7 @@ WITH newest AS (
       AND NOT EXISTS (SELECT FROM import_orders b WHERE b.external_id = o.external_id AND b.channel_id = o.channel_id)
   )
 ), changed AS (
-  UPDATE companies c SET name = g.company_name, parent_id = coalesce(g.parent_id, c.parent_id), last_modified_at = now()
+  UPDATE companies c SET name = g.company_name, parent_id = coalesce(g.parent_id, c.parent_id), last_modified_at = statement_timestamp()
   FROM given g
   WHERE c.id = g.company_id AND c.channel_id = g.channel_id
     AND (c.name, c.parent_id) IS DISTINCT FROM (g.company_name, coalesce(g.parent_id, c.parent_id))
@@ -305,10 +418,10 @@ UPDATE import_orders i SET moves_company = true FROM changed WHERE i.n = changed
 -- name: update_customers
 WITH newest AS (
   SELECT DISTINCT ON (customer_id) * FROM import_orders
-  WHERE customer_id IS NOT NULL ORDER BY customer_id, created_at DESC, external_id DESC
+  WHERE email IS NOT NULL ORDER BY customer_id, created_at DESC, external_id DESC
 ), changed AS (
   UPDATE customers c
-  SET first_name = i.first_name, last_name = i.last_name, phone = coalesce(i.phone, c.phone), last_modified_at = now()
+  SET first_name = i.first_name, last_name = i.last_name, phone = coalesce(i.phone, c.phone), last_modified_at = statement_timestamp()
   FROM newest i
   WHERE c.id = i.customer_id AND c.channel_id = i.channel_id
     AND (c.first_name, c.last_name, c.phone) IS DISTINCT FROM (i.first_name, i.last_name, coalesce(i.phone, c.phone))
@@ -337,16 +450,43 @@ SELECT DISTINCT n, '$.company.parentExternalId' AS path, 'the company would be a
 FROM line
 WHERE parent_id = first
 
+-- What a record does not mention stays (decision 18).
+-- name: keep_order_values
+UPDATE import_orders i SET
+  type = CASE WHEN 'type' = ANY(i.left_out) THEN o.type ELSE i.type END,
+  company_id = CASE WHEN 'company' = ANY(i.left_out) THEN o.company_id ELSE i.company_id END,
+  customer_id = CASE WHEN 'customer' = ANY(i.left_out) THEN o.customer_id ELSE i.customer_id END,
+  email = CASE WHEN 'customer' = ANY(i.left_out) THEN o.email ELSE i.email END,
+  first_name = CASE WHEN 'customer' = ANY(i.left_out) THEN o.first_name ELSE i.first_name END,
+  last_name = CASE WHEN 'customer' = ANY(i.left_out) THEN o.last_name ELSE i.last_name END,
+  requested_at = CASE WHEN 'requested_delivery_at' = ANY(i.left_out) THEN o.postage_request_date ELSE i.requested_at END,
+  shipping_method = CASE WHEN 'shipping_method' = ANY(i.left_out) THEN o.shipping_method ELSE i.shipping_method END,
+  (postage, total_gross, total_net) = (
+    SELECT p.amount, i.sub_total + p.amount, i.sub_total + p.amount + i.total_tax
+    FROM (SELECT CASE WHEN 'shipping_amount' = ANY(i.left_out) THEN o.postage_gross ELSE i.postage END AS amount) p
+  )
+FROM orders o
+WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new AND i.left_out <> '{}'
+
+-- name: keep_line_values
+UPDATE import_lines l SET
+  product_id = CASE WHEN l.has_product_id THEN l.product_id ELSE s.product_id END,
+  additional = CASE WHEN l.has_additional THEN l.additional ELSE s.additional END
+FROM import_orders i
+JOIN order_items s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
+WHERE i.n = l.n AND NOT i.is_new AND s.line = l.line AND NOT (l.has_product_id AND l.has_additional)
+
 -- name: create_orders
 INSERT INTO orders (
   id, channel_id, external_id, increment_id, status, type, company_id, customer_id, email, first_name, last_name,
   language, currency, sub_total, postage_gross, postage_net, total_gross, total_net, total_tax,
-  shipping_method, shipping_title, postage_request_date, created_at, last_modified_at
+  shipping_method, shipping_title, postage_request_date, created_at, last_modified_at, source_modified_at
 )
 SELECT i.order_id, i.channel_id, i.external_id, i.external_id, i.status, i.type, i.company_id, i.customer_id,
   coalesce(i.email, ''), coalesce(i.first_name, ''), coalesce(i.last_name, ''),
   c.language, i.currency, i.sub_total, i.postage, i.postage, i.total_gross, i.total_net, i.total_tax,
-  i.shipping_method, i.shipping_method, i.requested_at, i.created_at, coalesce(i.last_modified_at, now())
+  i.shipping_method, i.shipping_method, i.requested_at, i.created_at,
+  statement_timestamp(), i.source_modified_at
 FROM import_orders i
 JOIN channels c ON c.id = i.channel_id
 WHERE i.is_new
@@ -356,10 +496,10 @@ ORDER BY i.n
 -- name: create_lines
 WITH changed AS (
   INSERT INTO order_items (
-    order_id, channel_id, line, sku, name, quantity, product_id, tax_percentage, tax_code,
+    order_id, channel_id, line, line_id, sku, name, quantity, product_id, tax_percentage, tax_code,
     original_price, discount, price, price_net, price_total, price_total_net, tax, additional, quantity_shipped
   )
-  SELECT i.order_id, i.channel_id, l.line, l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code,
+  SELECT i.order_id, i.channel_id, l.line, l.line_id, l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code,
     l.original_price, l.discount, l.price, l.price_net, l.price_total, l.price_total_net, l.tax, l.additional,
     l.quantity_shipped
   FROM import_orders i
@@ -374,17 +514,17 @@ UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = cha
 
 -- fragment: update_lines
 UPDATE order_items s SET
-    sku = l.sku, name = l.name, quantity = l.quantity, product_id = l.product_id, tax_percentage = l.tax_percentage,
+    line_id = coalesce(l.line_id, s.line_id), sku = l.sku, name = l.name, quantity = l.quantity, product_id = l.product_id, tax_percentage = l.tax_percentage,
     tax_code = l.tax_code, original_price = l.original_price, discount = l.discount, price = l.price,
     price_net = l.price_net, price_total = l.price_total, price_total_net = l.price_total_net, tax = l.tax,
     additional = l.additional
   FROM import_orders i
   JOIN import_lines l USING (n)
   WHERE NOT i.is_new AND s.order_id = i.order_id AND s.line = l.line AND s.channel_id = i.channel_id
-    AND (s.sku, s.name, s.quantity, s.product_id, s.tax_percentage, s.tax_code, s.original_price, s.discount, s.price,
+    AND (s.line_id, s.sku, s.name, s.quantity, s.product_id, s.tax_percentage, s.tax_code, s.original_price, s.discount, s.price,
         s.price_net, s.price_total, s.price_total_net, s.tax, s.additional)
       IS DISTINCT FROM
-      (l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code, l.original_price, l.discount, l.price,
+      (coalesce(l.line_id, s.line_id), l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code, l.original_price, l.discount, l.price,
         l.price_net, l.price_total, l.price_total_net, l.tax, l.additional)
 
 -- A line is raised before anything is shipped from it, and lowered once nothing more is: the store never holds, not for
@@ -429,11 +569,11 @@ a.type, a.company, a.first_name, a.last_name, a.street, a.number, a.postal_code,
 -- A shipment without an external id was made here and is not the record's to take away.
 -- name: delete_shipments
 WITH gone AS (
-  DELETE FROM shipments s USING import_orders i
-  WHERE i.has_shipments AND NOT i.is_new AND s.order_id = i.order_id AND s.channel_id = i.channel_id
-    AND s.external_id IS NOT NULL
-    AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.external_id = s.external_id)
-  RETURNING s.order_id
+  DELETE FROM shipments h USING import_orders i
+  WHERE i.has_shipments AND NOT i.is_new AND h.order_id = i.order_id AND h.channel_id = i.channel_id
+    AND h.external_id IS NOT NULL
+    AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.external_id = h.external_id)
+  RETURNING h.order_id
 )
 UPDATE import_orders i SET is_changed = true FROM gone WHERE i.order_id = gone.order_id
 
@@ -472,9 +612,9 @@ WHERE i.n = g.n AND NOT g.is_new AND (
 WITH changed AS (
   UPDATE shipments s
   SET status = coalesce(g.status, s.status), expected_delivery_at = g.expected_delivery_at,
-    created_at = coalesce(g.created_at, s.created_at), last_modified_at = now(),
+    created_at = coalesce(g.created_at, s.created_at), last_modified_at = statement_timestamp(),
     status_set_at = CASE WHEN s.status IS NOT DISTINCT FROM coalesce(g.status, s.status) THEN s.status_set_at
-      ELSE coalesce(i.last_modified_at, now()) END
+      ELSE coalesce(i.source_modified_at, now()) END
   FROM import_shipments g
   JOIN import_orders i USING (n)
   WHERE NOT g.is_new AND s.id = g.shipment_id AND s.channel_id = i.channel_id
@@ -504,7 +644,7 @@ import_shipment_items m
   JOIN order_items l ON l.order_id = i.order_id AND l.line = m.line AND l.channel_id = i.channel_id
 
 -- name: update_shipment_items
-UPDATE shipment_items s SET quantity = m.quantity, last_modified_at = now()
+UPDATE shipment_items s SET quantity = m.quantity, last_modified_at = statement_timestamp()
 FROM {shipped}
 WHERE NOT g.is_new AND s.shipment_id = g.shipment_id AND s.order_item_id = l.id AND s.channel_id = i.channel_id
   AND s.quantity IS DISTINCT FROM m.quantity
@@ -572,7 +712,8 @@ WHERE g.is_new OR NOT EXISTS (
   SELECT FROM track_and_traces t
   WHERE t.shipment_id = g.shipment_id AND t.code = k.code AND t.carrier_id IS NOT DISTINCT FROM k.carrier_id)
 
--- What moves an order's date is its own row, its lines and its addresses (B-57).
+-- What moves an order's date is its own row, its lines and its addresses (B-57); the date is ours, whatever the source
+-- says of its own (decision 19).
 -- name: update_orders
 WITH changed AS (
   UPDATE orders o SET
@@ -584,10 +725,11 @@ WITH changed AS (
     total_gross = i.total_gross, total_net = i.total_net, total_tax = i.total_tax,
     shipping_method = i.shipping_method, shipping_title = i.shipping_method, postage_request_date = i.requested_at,
     created_at = i.created_at,
-    last_modified_at = CASE WHEN i.last_modified_at > o.last_modified_at THEN i.last_modified_at ELSE now() END
+    last_modified_at = statement_timestamp(),
+    source_modified_at = coalesce(i.source_modified_at, o.source_modified_at)
   FROM import_orders i
   WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new
-    AND (i.is_changed OR i.last_modified_at > o.last_modified_at
+    AND (i.is_changed OR o.source_modified_at IS DISTINCT FROM coalesce(i.source_modified_at, o.source_modified_at)
       OR (o.status, o.type, o.company_id, o.customer_id, o.email, o.first_name, o.last_name, o.currency,
         o.sub_total, o.postage_gross, o.total_gross, o.total_net, o.total_tax,
         o.shipping_method, o.postage_request_date, o.created_at)

@@ -4,7 +4,7 @@
 o.id, o.uuid::text, o.channel_id, o.status, o.status_date, o.type, o.company_id, o.account_manager_id,
   o.invoice_user_id, o.original_order_id, o.cart_id, o.debtor_id, o.source, o.email, o.email_date, o.remarks,
   o.reference, o.extra3, o.extra4, o.language, o.currency, o.currency_ratio::float8, o.valid_until, o.exported_at,
-  o.export_status, o.export_message, o.created_at, o.last_modified_at, o.version,
+  o.export_status, o.export_message, o.created_at, o.last_modified_at, o.source_modified_at, o.version,
   coalesce(o.contact_id, o.customer_id) AS user_id,
   {total}, {postage}, {payment}
 

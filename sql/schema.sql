@@ -255,9 +255,17 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.is_line(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text) AND (value ~ '[^\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]'::text));
+
 CREATE FUNCTION public.is_shipment_sub_status(word text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN (word = ANY (ARRAY['ADDRESS_PROBLEM'::text, 'AT_PICKUP_POINT'::text, 'COLLECTED'::text, 'CUSTOMS'::text, 'DAMAGED'::text, 'DELAYED'::text, 'LEFT_IN_SAFE_PLACE'::text, 'LEFT_WITH_NEIGHBOR'::text, 'LOST'::text, 'NOT_HOME'::text, 'PAYMENT_DUE'::text, 'PICKED_UP'::text, 'REFUSED'::text, 'RETURNED'::text, 'RETURN_TO_SENDER'::text]));
+
+CREATE FUNCTION public.is_tracking_template(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((value ~ '^https://[^][\s/?#@{}<>%\\]+([/?#]|$)'::text) AND (value ~ '\{(code|postalCode|country|language|orderNumber)\}'::text) AND (regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}'::text, ''::text, 'g'::text) !~ '[\s\\{}<>\u0001-\u001f\u007f-\u009f\u2028\u2029]|%s|%[0-9]+\$'::text));
 
 CREATE FUNCTION public.note_setting_of_status() RETURNS trigger
     LANGUAGE plpgsql
@@ -274,6 +282,14 @@ BEGIN
   IF NEW.sub_status = OLD.sub_status THEN
     NEW.sub_status := NULL;
   END IF;
+  RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.note_status() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  NEW.status_changed_at := statement_timestamp();
   RETURN NEW;
 END $$;
 
@@ -312,6 +328,10 @@ CREATE FUNCTION public.raise_version() RETURNS trigger
     AS $$
 BEGIN
   NEW.version := OLD.version + 1;
+  IF NEW.last_modified_at = OLD.last_modified_at THEN
+    NEW.last_modified_at := statement_timestamp();
+  END IF;
+  NEW.last_modified_at := greatest(NEW.last_modified_at, OLD.last_modified_at);
   RETURN NEW;
 END $$;
 
@@ -560,6 +580,8 @@ CREATE TABLE public.orders (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    source_modified_at timestamp with time zone,
+    status_changed_at timestamp with time zone,
     CONSTRAINT orders_currency_iso CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT orders_currency_ratio_positive CHECK ((currency_ratio > (0)::numeric)),
     CONSTRAINT orders_discount_type_known CHECK ((discount_type = ANY (ARRAY['N'::text, 'P'::text, 'A'::text]))),
@@ -579,6 +601,10 @@ COMMENT ON COLUMN public.orders.currency_ratio IS 'order currency per unit of th
 COMMENT ON COLUMN public.orders.total_gross IS 'without tax, postage included; net is with tax (B-35)';
 
 COMMENT ON COLUMN public.orders.sub_total IS 'sum of the lines without tax';
+
+COMMENT ON COLUMN public.orders.source_modified_at IS 'when the source wrote the record that the order is of; null where that does not say';
+
+COMMENT ON COLUMN public.orders.status_changed_at IS 'when the status last changed here, not by a record; null where never';
 
 CREATE FUNCTION public.recorded(r public.orders) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -638,6 +664,7 @@ CREATE TABLE public.shipments (
     version integer DEFAULT 1 NOT NULL,
     sub_status text,
     status_set_at timestamp with time zone,
+    status_changed_at timestamp with time zone,
     CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
     CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
 );
@@ -649,6 +676,8 @@ COMMENT ON COLUMN public.shipments.company_id IS 'that of the order; kept by tri
 COMMENT ON COLUMN public.shipments.sub_status IS 'of the newest news that the status comes from, and after the end of any';
 
 COMMENT ON COLUMN public.shipments.status_set_at IS 'when a person or an import changed the status; null where it follows the codes';
+
+COMMENT ON COLUMN public.shipments.status_changed_at IS 'when the status last changed here, not by a record; null where never';
 
 CREATE FUNCTION public.recorded(r public.shipments) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -695,6 +724,27 @@ CREATE FUNCTION public.recorded(r public.track_and_traces) RETURNS TABLE(entity_
      (r).version AS version,
      jsonb_build_object('shipmentId', (r).shipment_id, 'carrierId', (r).carrier_id, 'code', (r).code, 'status', (r).status, 'subStatus', (r).sub_status) AS jsonb_build_object;
 END;
+
+CREATE FUNCTION public.refuse_promise() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF NEW.expected_delivery_at = (
+    SELECT o.postage_request_date FROM orders o WHERE o.id = NEW.order_id AND o.channel_id = NEW.channel_id
+  ) THEN
+    RETURN NEW;
+  END IF;
+  RAISE EXCEPTION 'a shipment is expected before it was created'
+    USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'shipments', COLUMN = 'expected_delivery_at';
+END $$;
+
+CREATE FUNCTION public.refuse_value() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION '% of % is refused', TG_ARGV[0], TG_TABLE_NAME
+    USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = TG_ARGV[0];
+END $$;
 
 CREATE FUNCTION public.status_of_codes(progress text[]) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -1166,6 +1216,7 @@ CREATE TABLE public.order_items (
     additional jsonb,
     quantity_shipped bigint DEFAULT 0 NOT NULL,
     quantity_overshipped bigint DEFAULT 0 NOT NULL,
+    line_id text,
     CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text]))),
     CONSTRAINT order_items_line_positive CHECK ((line > 0)),
     CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (quantity + quantity_overshipped))),
@@ -1182,6 +1233,8 @@ COMMENT ON COLUMN public.order_items.price IS 'for one, without tax, discount ta
 COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of shipments that are not canceled; kept by triggers';
 
 COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
+
+COMMENT ON COLUMN public.order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
 
 ALTER TABLE public.order_items ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.order_items_id_seq
@@ -1667,6 +1720,8 @@ CREATE INDEX order_addresses_order ON public.order_addresses USING btree (order_
 
 CREATE INDEX order_item_sources_item ON public.order_item_sources USING btree (order_item_id, order_id, channel_id);
 
+CREATE UNIQUE INDEX order_items_line_id ON public.order_items USING btree (order_id, line_id, channel_id) WHERE (line_id IS NOT NULL);
+
 CREATE INDEX order_items_order ON public.order_items USING btree (order_id, id);
 
 CREATE INDEX order_items_parent ON public.order_items USING btree (parent_order_item_id, order_id, channel_id) WHERE (parent_order_item_id IS NOT NULL);
@@ -1791,6 +1846,10 @@ CREATE TRIGGER carrier_descriptions_tell AFTER INSERT OR DELETE OR UPDATE OR TRU
 
 CREATE TRIGGER carriers_channel_of_codes BEFORE UPDATE OF channel_id ON public.carriers FOR EACH ROW WHEN (((new.channel_id IS NOT NULL) AND (new.channel_id IS DISTINCT FROM old.channel_id))) EXECUTE FUNCTION public.check_codes_of_carrier();
 
+CREATE TRIGGER carriers_name_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE TRIGGER carriers_name_other BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+
 CREATE TRIGGER carriers_record_created AFTER INSERT ON public.carriers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
 
 CREATE TRIGGER carriers_record_deleted AFTER DELETE ON public.carriers REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
@@ -1798,6 +1857,10 @@ CREATE TRIGGER carriers_record_deleted AFTER DELETE ON public.carriers REFERENCI
 CREATE TRIGGER carriers_record_updated AFTER UPDATE ON public.carriers REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
 
 CREATE TRIGGER carriers_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.carriers FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER carriers_url_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_tracking_template(new.track_and_trace_url))) EXECUTE FUNCTION public.refuse_value('track_and_trace_url');
+
+CREATE TRIGGER carriers_url_other BEFORE UPDATE OF track_and_trace_url ON public.carriers FOR EACH ROW WHEN (((new.track_and_trace_url IS DISTINCT FROM old.track_and_trace_url) AND (NOT public.is_tracking_template(new.track_and_trace_url)))) EXECUTE FUNCTION public.refuse_value('track_and_trace_url');
 
 CREATE TRIGGER carriers_version BEFORE UPDATE ON public.carriers FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
 
@@ -1808,6 +1871,14 @@ CREATE TRIGGER companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON pu
 CREATE TRIGGER contact_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contact_companies FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
 CREATE TRIGGER contacts_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contacts FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER order_items_name_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE TRIGGER order_items_name_other BEFORE UPDATE OF name ON public.order_items FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE TRIGGER order_items_sku_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
+
+CREATE TRIGGER order_items_sku_other BEFORE UPDATE OF sku ON public.order_items FOR EACH ROW WHEN (((new.sku <> old.sku) AND (NOT public.is_line(new.sku)))) EXECUTE FUNCTION public.refuse_value('sku');
 
 CREATE TRIGGER order_status_sets_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.order_status_sets FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
@@ -1824,6 +1895,8 @@ CREATE TRIGGER orders_record_created AFTER INSERT ON public.orders REFERENCING N
 CREATE TRIGGER orders_record_deleted AFTER DELETE ON public.orders REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_orders();
 
 CREATE TRIGGER orders_record_updated AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_orders();
+
+CREATE TRIGGER orders_status_set BEFORE UPDATE OF status ON public.orders FOR EACH ROW WHEN (((new.status <> old.status) AND (current_setting('waybill.actor'::text, true) IS DISTINCT FROM 'import'::text))) EXECUTE FUNCTION public.note_status();
 
 CREATE TRIGGER orders_tally_delete AFTER DELETE ON public.orders REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tally_orders();
 
@@ -1855,6 +1928,10 @@ CREATE TRIGGER shipment_tallies_fold AFTER INSERT ON public.shipment_tallies REF
 
 CREATE TRIGGER shipments_count_updated AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_shipments();
 
+CREATE TRIGGER shipments_promise_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN ((new.expected_delivery_at < (new.created_at - '25:00:00'::interval))) EXECUTE FUNCTION public.refuse_promise();
+
+CREATE TRIGGER shipments_promise_other BEFORE UPDATE OF expected_delivery_at ON public.shipments FOR EACH ROW WHEN (((new.expected_delivery_at IS DISTINCT FROM old.expected_delivery_at) AND (new.expected_delivery_at < (new.created_at - '25:00:00'::interval)))) EXECUTE FUNCTION public.refuse_promise();
+
 CREATE TRIGGER shipments_record_created AFTER INSERT ON public.shipments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipments();
 
 CREATE TRIGGER shipments_record_deleted AFTER DELETE ON public.shipments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipments();
@@ -1864,6 +1941,8 @@ CREATE TRIGGER shipments_record_updated AFTER UPDATE ON public.shipments REFEREN
 CREATE TRIGGER shipments_status_follows BEFORE UPDATE OF status ON public.shipments FOR EACH ROW WHEN (((old.status <> new.status) OR ((new.status IS NULL) AND (old.status IS NOT NULL)))) EXECUTE FUNCTION public.check_shipment_status();
 
 CREATE TRIGGER shipments_status_is_set BEFORE UPDATE OF status ON public.shipments FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.note_setting_of_status();
+
+CREATE TRIGGER shipments_status_set BEFORE UPDATE OF status ON public.shipments FOR EACH ROW WHEN (((new.status IS DISTINCT FROM old.status) AND (current_setting('waybill.actor'::text, true) IS DISTINCT FROM 'import'::text))) EXECUTE FUNCTION public.note_status();
 
 CREATE TRIGGER shipments_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.shipments FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
 
@@ -1882,6 +1961,10 @@ CREATE TRIGGER storefront_keys_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE
 CREATE TRIGGER track_and_traces_carrier_created AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_carriers_of_codes();
 
 CREATE TRIGGER track_and_traces_carrier_updated AFTER UPDATE ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_carriers_of_codes();
+
+CREATE TRIGGER track_and_traces_code_new BEFORE INSERT ON public.track_and_traces FOR EACH ROW WHEN ((NOT public.is_line(new.code))) EXECUTE FUNCTION public.refuse_value('code');
+
+CREATE TRIGGER track_and_traces_code_other BEFORE UPDATE OF code ON public.track_and_traces FOR EACH ROW WHEN (((new.code <> old.code) AND (NOT public.is_line(new.code)))) EXECUTE FUNCTION public.refuse_value('code');
 
 CREATE TRIGGER track_and_traces_deleted_is_followed AFTER DELETE ON public.track_and_traces FOR EACH ROW EXECUTE FUNCTION public.follow_moved_code();
 

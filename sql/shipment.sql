@@ -121,7 +121,7 @@ WHERE s.company_id <> 0 AND {visible shipment_tallies s}{filters};
 -- Whoever writes a shipment, or what hangs on it, locks the shipment first, and several in this sequence: so writers
 -- queue up and never wait in a circle.
 -- name: lock
-SELECT s.id, s.order_id, s.channel_id, s.status, s.expected_delivery_at, s.version
+SELECT s.id, s.order_id, s.channel_id, s.status, s.expected_delivery_at, s.created_at, s.version
 FROM shipments s
 WHERE s.id = ANY(:ids) AND {visible shipments s}
 ORDER BY s.id, s.channel_id

@@ -9,18 +9,25 @@ it. With `strict` everything is one transaction: the first bad line ends the imp
 The rules are those of every other write (sql/ingest.sql), and they bind a record against the store: what it ships,
 together with shipments made here, is no more than it orders, and a shipment gets from the store's status to the
 record's. A record tells where a parcel has got to, so steps on the way may be left out, but it does not go back. The
-status of an order is the record's alone to tell.
+record's order status needs no step of the graph.
 
 What a record leaves open, and the import settles:
 
-- What an order owns becomes what the record says: a value that is missing or null is emptied, and lines, addresses,
-  shipments, items and codes that are gone from their list are deleted. A list that is missing (other than `items`) is
-  left as it is, and so is a shipment's status. Shipments made here, without an external id, always stay; a line that
-  they hold cannot go.
+- Newer wins (decision 18). An order has the moment at which its source wrote the record (`sourceModifiedAt`; where that
+  is missing, `lastModifiedAt`). A record older than that changes nothing, is reported and counted as outdated, and is
+  no fault of the file: the exit status stays 0. A status that was set here (by a mutation, a report, an operator) stays
+  where the record is older than the setting. A record without a moment is taken for new.
+- What an order owns becomes what the record says, and what the record does not mention stays: a value that is null is
+  emptied, and lines, addresses, shipments, items and codes that are gone from their list are deleted. What a line costs
+  is mentioned as a whole: its `price`, without a `discount` or a `taxPercentage`, is one without them. Shipments made
+  here, without an external id, always stay, and so do those, with their items and codes, of which something has been
+  delivered; a line that they hold cannot go.
+- A line is the store's line of the same `lineId`, and where there is none, that of the same number, which takes the
+  `lineId` from then on (decision 20). One of which something has been shipped does not become another sku.
 - What orders share keeps the values that a record leaves out. Of several orders that name a company or a customer the
   newest decides (`createdAt`, then `externalId`), so the order of the lines does not matter. A parent company that no
   record has named yet bears its external id as its name.
-- `lastModifiedAt` is taken where it is later than the store's; without it a changed row bears the time of the import.
+- `lastModifiedAt` of the store is its own (decision 19): the moment of the import, whatever the source's dates.
 - A channel or carrier is known to the lines below its own, and to those of the next imports.
 - A carrier without a `channel` is one of all channels. Of two of a name, an order's codes mean the one that its channel
   has of its own; but a code that is there keeps its carrier as long as that bears the name.
@@ -36,7 +43,7 @@ import asyncpg
 from app.importer import staging
 from app.importer.lines import MAX_LINE, Unreadable, label, lines
 from app.importer.progress import Progress
-from app.importer.records import Known, Refused, read
+from app.importer.records import Known, Outdated, Refused, read
 from app.importer.staging import Outcome, Staged
 from app.postgres.connect import CONNECT_SECONDS, Connector
 
@@ -99,6 +106,7 @@ class _Run:
     strict: bool
     read: int = 0
     refused: int = 0
+    outdated: int = 0
     done: Outcome = field(default_factory=Outcome)
     _batch: dict[Hashable, Staged] = field(default_factory=dict)
     _bytes: int = 0
@@ -111,6 +119,7 @@ class _Run:
         return (
             f"{self.read:,} read, {self.done.created:,} created, {self.done.updated:,} updated, "
             f"{self.done.unchanged:,} unchanged, {self.refused:,} refused"
+            + (f", {self.outdated:,} outdated" if self.outdated else "")
         )
 
     async def all(self, files: Sequence[str]) -> None:
@@ -161,7 +170,11 @@ class _Run:
         if self._unmeasured >= max(_BATCH_RECORDS, (_GROWTH - 1) * self._measured):
             await self._measure()
         for place, refusal in refused:
-            self._refuse(place, refusal)
+            if isinstance(refusal, Outdated):
+                self.outdated += 1
+                self.shown.say(f"{place}: {refusal}")
+            else:
+                self._refuse(place, refusal)
 
     @property
     def _unmeasured(self) -> int:

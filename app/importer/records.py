@@ -14,7 +14,10 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from app.resolvers.tracking import template_fault
+from app.rules import LINE, WRITTEN, promise_fault, url_fault
 
 # A price has 12 digits before the point, as in the store, and few enough after it for 28 digits to compute exactly.
 _AMOUNT = r"\A[0-9]{1,12}(\.[0-9]{1,6})?\Z"
@@ -22,8 +25,6 @@ _FRACTION = r"\A(0(\.[0-9]{1,6})?|1(\.0{1,6})?)\Z"
 _EMAIL = r"\A[^@\s\x00-\x1f\x7f]+@[^@\s.\x00-\x1f\x7f]+(\.[^@\s.\x00-\x1f\x7f]+)+\Z"
 _CURRENCY = r"\A[A-Z]{3}\Z"  # no list: order books reach back to currencies that are no more
 _LANGUAGE = r"\A[A-Z]{2}\Z"
-_TEMPLATE = r"\Ahttps://[^\s/]"
-_URL = r"\Ahttps?://[^\s/]"
 
 _EXPECTED = {
     _AMOUNT: 'a decimal such as "12.50", not negative, at most 12 digits before the point and 6 after it',
@@ -31,8 +32,8 @@ _EXPECTED = {
     _EMAIL: "an e-mail address",
     _CURRENCY: "an ISO 4217 currency code of three capitals",
     _LANGUAGE: "a language of two capitals",
-    _TEMPLATE: "an https URL",
-    _URL: "an http or https URL",
+    LINE: "a text that is not blank, without TAB, line ends or other control characters",
+    WRITTEN: "a text that is not blank",
 }
 
 # ISO 3166-1 alpha-2, and XK, which the European Union and the carriers use for Kosovo.
@@ -55,9 +56,11 @@ Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Currency = Annotated[str, Meta(pattern=_CURRENCY)]
 Language = Annotated[str, Meta(pattern=_LANGUAGE)]
 Moment = Annotated[datetime, Meta(tz=True)]
-Text = Annotated[str, Meta(min_length=1, max_length=255)]
+Text = Annotated[str, Meta(pattern=LINE, max_length=255)]
+ShortText = Annotated[str, Meta(pattern=LINE, max_length=64)]
+Written = Annotated[str, Meta(pattern=WRITTEN, max_length=255)]
 Words = Annotated[str, Meta(max_length=255)]
-ShortText = Annotated[str, Meta(min_length=1, max_length=64)]
+Link = Annotated[str, Meta(max_length=255)]
 ShipmentStatus = Literal[
     "CREATED",
     "PROCESSING",
@@ -80,6 +83,10 @@ class Refused(Exception):
         self.reason = reason
 
 
+class Outdated(Refused):
+    """A record that is older than what it would change. It changes nothing, and nobody is to blame for it."""
+
+
 @dataclass(frozen=True)
 class Known:
     """The codes and names that records may refer to: the store's, and those of the records before.
@@ -93,7 +100,7 @@ class Known:
 
 
 class _Shape(Struct, forbid_unknown_fields=True, rename="camel"):
-    pass
+    """A field that is UNSET was left out, and keeps what is there; null takes it away."""
 
 
 class Channel(_Shape, tag_field="kind", tag="channel"):
@@ -121,10 +128,8 @@ class Carrier(_Shape, tag_field="kind", tag="carrier"):
     name: ShortText
     channel: ShortText | None = None
     type: Literal["DELIVERY", "PICKUP"] | None = None
-    template: Annotated[str, Meta(pattern=_TEMPLATE, max_length=255)] | None = msgspec.field(
-        default=None, name="trackAndTraceURL"
-    )
-    logo: Annotated[str, Meta(pattern=_URL, max_length=255)] | None = None
+    template: Link | None = msgspec.field(default=None, name="trackAndTraceURL")
+    logo: Link | None = None
     descriptions: tuple[Description, ...] | None = None
 
     @property
@@ -135,6 +140,10 @@ class Carrier(_Shape, tag_field="kind", tag="carrier"):
         """Raises Refused."""
         if self.channel is not None:
             _refuse_unknown("$.channel", self.channel, known.channels, "channel")
+        if self.template is not None:
+            _refuse_fault("$.trackAndTraceURL", template_fault(self.template))
+        if self.logo is not None:
+            _refuse_fault("$.logo", url_fault(self.logo))
         _refuse_repeated("$.descriptions[{}].language", [d.language for d in self.descriptions or ()])
         known.carriers.add((self.channel, self.name))
 
@@ -154,9 +163,9 @@ class Customer(_Shape):
 
 class Address(_Shape):
     type: Literal["delivery", "invoice"]
-    street: Text
+    street: Written
     postal_code: Words
-    city: Text
+    city: Written
     country: str
     company: Words | None = None
     first_name: Words | None = None
@@ -172,10 +181,11 @@ class Line(_Shape):
     name: Text
     quantity: Count
     price: Amount
+    line_id: Text | None = None
     tax_percentage: Annotated[int, Meta(ge=0, le=100)] | None = None
     discount: Fraction | None = None
-    product_id: Count | None = None
-    additional: Any = None
+    product_id: Count | UnsetType | None = UNSET
+    additional: Any = UNSET
 
 
 class ShippedLine(_Shape):
@@ -192,7 +202,7 @@ class Shipment(_Shape):
     external_id: Text
     status: ShipmentStatus | None = None
     created_at: Moment | None = None
-    expected_delivery_at: Moment | None = None
+    expected_delivery_at: Moment | UnsetType | None = UNSET
     items: tuple[ShippedLine, ...] | None = None
     track_and_traces: tuple[Code, ...] | None = None
 
@@ -204,13 +214,14 @@ class Order(_Shape, tag_field="kind", tag="order"):
     currency: Currency
     created_at: Moment
     items: Annotated[tuple[Line, ...], Meta(min_length=1)]
-    type: Literal["dropshipment", "purchase", "quotation", "stock"] | None = None
-    company: Company | None = None
-    customer: Customer | None = None
+    type: Literal["dropshipment", "purchase", "quotation", "stock"] | UnsetType | None = UNSET
+    company: Company | UnsetType | None = UNSET
+    customer: Customer | UnsetType | None = UNSET
+    source_modified_at: Moment | None = None
     last_modified_at: Moment | None = None
-    requested_delivery_at: Moment | None = None
-    shipping_method: Words | None = None
-    shipping_amount: Postage | None = None
+    requested_delivery_at: Moment | UnsetType | None = UNSET
+    shipping_method: Words | UnsetType | None = UNSET
+    shipping_amount: Postage | UnsetType | None = UNSET
     addresses: tuple[Address, ...] | None = None
     shipments: tuple[Shipment, ...] | None = None
 
@@ -222,17 +233,29 @@ class Order(_Shape, tag_field="kind", tag="order"):
     def postage(self) -> Decimal:
         return Decimal(str(self.shipping_amount or 0))
 
+    @property
+    def modified_at(self) -> datetime | None:
+        """When the source wrote the record, as far as it says so."""
+        return self.source_modified_at or self.last_modified_at
+
+    @property
+    def left_out(self) -> list[str]:
+        """Fields that keep the values they have, by the names of their columns."""
+        return [name for name in _KEPT if getattr(self, name) is UNSET]
+
     def check(self, known: Known) -> None:
         """What the shapes cannot say. Raises Refused."""
         _refuse_unknown("$.channel", self.channel, known.channels, "channel")
         _refuse_unknown("$.status", self.status, known.statuses, "order status")
-        for name in ("created_at", "last_modified_at", "requested_delivery_at"):
-            _refuse_strange_date(f"$.{_camel(name)}", getattr(self, name))
+        for name in ("created_at", "source_modified_at", "last_modified_at", "requested_delivery_at"):
+            _refuse_strange_date(f"$.{_camel(name)}", getattr(self, name) or None)
         if self.company and self.company.external_id == self.company.parent_external_id:
             raise Refused("$.company.parentExternalId", "a company is not its own parent")
         for n, address in enumerate(self.addresses or ()):
             _refuse_unknown(f"$.addresses[{n}].country", address.country, _COUNTRIES, "ISO 3166-1 alpha-2 country")
         _refuse_repeated("$.items[{}].line", [item.line for item in self.items])
+        keys = [(n if item.line_id is None else item.line_id) for n, item in enumerate(self.items)]
+        _refuse_repeated("$.items[{}].lineId", keys)
         _refuse_repeated("$.shipments[{}].externalId", [shipment.external_id for shipment in self.shipments or ()])
         self._check_shipments(known)
 
@@ -243,7 +266,10 @@ class Order(_Shape, tag_field="kind", tag="order"):
         for n, shipment in enumerate(self.shipments or ()):
             path = f"$.shipments[{n}]"
             _refuse_strange_date(f"{path}.createdAt", shipment.created_at)
-            _refuse_strange_date(f"{path}.expectedDeliveryAt", shipment.expected_delivery_at)
+            if expected := shipment.expected_delivery_at:
+                _refuse_strange_date(f"{path}.expectedDeliveryAt", expected)
+                created_at, requested_at = shipment.created_at or self.created_at, self.requested_delivery_at or None
+                _refuse_fault(f"{path}.expectedDeliveryAt", promise_fault(expected, created_at, requested_at))
             items = shipment.items or ()
             _refuse_repeated(path + ".items[{}].line", [item.line for item in items])
             for m, item in enumerate(items):
@@ -267,6 +293,8 @@ class Order(_Shape, tag_field="kind", tag="order"):
 
 
 Record = Channel | Carrier | Order
+
+_KEPT = ("type", "company", "customer", "requested_delivery_at", "shipping_method", "shipping_amount")
 
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 _PATTERN = re.compile(r"Expected `str` matching regex (.*)", re.DOTALL)
@@ -345,6 +373,12 @@ def _refuse_repeated(path: str, values: list[Any]) -> None:
     if len(set(values)) < len(values):
         again = next(n for n, value in enumerate(values) if value in values[:n])
         raise Refused(path.format(again), f"{_quoted(values[again])} is a duplicate")
+
+
+def _refuse_fault(path: str, fault: str | None) -> None:
+    """`fault` is what a rule of `app/rules.py` says."""
+    if fault:
+        raise Refused(path, fault)
 
 
 def _refuse_strange_date(path: str, moment: datetime | None) -> None:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import asyncpg
+from msgspec import UNSET
 
 import sql
 from app.importer import price
-from app.importer.records import Carrier, Channel, Known, Order, Record, Refused
+from app.importer.records import Carrier, Channel, Known, Order, Outdated, Record, Refused
 from sql.advisory_lock import AdvisoryLock
 
 _LIMIT = 10**12  # numeric(14, 2)
@@ -23,17 +24,17 @@ _ATTEMPTS = 4
 _TABLES = {
     "import_orders": (
         "n channel external_id status type currency company company_name company_parent email first_name last_name "
-        "phone created_at last_modified_at requested_at shipping_method has_addresses has_shipments "
+        "phone created_at source_modified_at requested_at shipping_method left_out has_addresses has_shipments "
         "sub_total postage total_gross total_net total_tax"
     ),
     "import_addresses": (
         "n position type company first_name last_name street number postal_code city region country phone"
     ),
     "import_lines": (
-        "n line sku name quantity product_id tax_percentage tax_code additional "
-        "original_price discount price price_net price_total price_total_net tax"
+        "n line line_id sku name quantity product_id tax_percentage tax_code additional "
+        "original_price discount price price_net price_total price_total_net tax has_product_id has_additional"
     ),
-    "import_shipments": "n position external_id status created_at expected_delivery_at has_items has_codes",
+    "import_shipments": "n position external_id status created_at expected_delivery_at has_promise has_items has_codes",
     "import_shipment_items": "n shipment line quantity",
     "import_codes": "n shipment position path carrier code",
 }
@@ -47,15 +48,24 @@ STEPS = (
     "create_customers",
     "find_parties",
     "find_orders",
+    "leave_out_outdated",
     "number_orders",
     "measure_orders",
     "lock_shipments",
     "lock_lines",
+    "find_lines",
+    "take_numbers_away",
+    "give_numbers",
+    "refuse_other_goods",
     "find_shipments",
+    "keep_statuses",
+    "keep_delivered_shipments",
+    "keep_delivered_items",
     "number_shipments",
     "measure_shipments",
     "find_carriers",
     "keep_carriers",
+    "keep_delivered_codes",
     "refuse_unknown_carriers",
     "refuse_shipment_statuses",
     "refuse_missing_lines",
@@ -64,6 +74,8 @@ STEPS = (
     "update_companies",
     "update_customers",
     "refuse_company_circles",
+    "keep_order_values",
+    "keep_line_values",
     "create_orders",
     "create_lines",
     "raise_lines",
@@ -134,7 +146,9 @@ async def measure(connection: asyncpg.Connection) -> None:
 
 
 async def write(connection: asyncpg.Connection, batch: list[Staged]) -> tuple[Outcome, list[tuple[str, Refused]]]:
-    """Writes records, no two of which have the same key; returns the outcome and the refused ones with their places.
+    """Writes records, no two of which have the same key; returns the outcome and the others with their places.
+
+    The others are refused, or `Outdated`.
 
     Each record is applied whole or not at all. Raises what asyncpg raises when the server is lost.
     """
@@ -193,10 +207,11 @@ async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Ou
     if orders:
         await _copy(connection, orders)
         for step in STEPS:
-            if not step.startswith("refuse_"):
+            if not step.startswith(("refuse_", "leave_out_")):
                 await connection.execute(_text(step))
             elif rows := await connection.fetch(_text(step)):
-                raise _RefusedByStore({row["n"]: Refused(row["path"], row["reason"]) for row in rows})
+                kind = Refused if step.startswith("refuse_") else Outdated
+                raise _RefusedByStore({row["n"]: kind(row["path"], row["reason"]) for row in rows})
         (row,) = await connection.fetch(_text("outcome"))
         outcome.add(Outcome(row["created"], row["updated"], len(orders) - row["created"] - row["updated"]))
     return outcome
@@ -244,15 +259,17 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
         if prices.price_total_net >= _LIMIT:
             raise Refused(f"$.items[{n}]", "the line's total has more than 12 digits")
         try:
-            additional = None if line.additional is None else json.dumps(line.additional, ensure_ascii=False)
+            given = None if line.additional is UNSET else line.additional
+            additional = None if given is None else json.dumps(given, ensure_ascii=False)
         except RecursionError:
             raise Refused(f"$.items[{n}].additional", "nested too deeply") from None
         line_prices.append(prices)
         yield (
             "import_lines",
             (
-                *(line.line, line.sku, line.name, line.quantity, line.product_id),
+                *(line.line, line.line_id, line.sku, line.name, line.quantity, line.product_id or None),
                 *(tax_percentage, price.tax_code(tax_percentage), additional, *prices),
+                *(line.product_id is not UNSET, line.additional is not UNSET),
             ),
         )
     prices_of_order = price.of_order(line_prices, order.postage)
@@ -265,7 +282,8 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
             *(order.channel, order.external_id, order.status, order.type or "purchase", order.currency),
             *((company.external_id, company.name, company.parent_external_id) if company else (None,) * 3),
             *((customer.email, customer.first_name, customer.last_name, customer.phone) if customer else (None,) * 4),
-            *(order.created_at, order.last_modified_at, order.requested_delivery_at, order.shipping_method),
+            *(order.created_at, order.modified_at, order.requested_delivery_at or None),
+            *(None if order.shipping_method is UNSET else order.shipping_method, order.left_out),
             *(order.addresses is not None, order.shipments is not None, *prices_of_order),
         ),
     )
@@ -282,8 +300,12 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
         yield (
             "import_shipments",
             (
-                *(n, key, shipment.status, shipment.created_at, shipment.expected_delivery_at),
-                *(shipment.items is not None, shipment.track_and_traces is not None),
+                *(n, key, shipment.status, shipment.created_at, shipment.expected_delivery_at or None),
+                *(
+                    shipment.expected_delivery_at is not UNSET,
+                    shipment.items is not None,
+                    shipment.track_and_traces is not None,
+                ),
             ),
         )
         for item in shipment.items or ():

@@ -71,6 +71,17 @@ async def test_what_is_not_generated_says_why() -> None:
     assert "objects synchronous (items is not read off a row)" in text
 
 
+async def test_pages_of_what_hangs_on_a_page_are_in_its_statement() -> None:
+    document = """query($size: Int, $after: String) {
+      customerOrders { edges { node { items(first: $size, after: $after) { totalCount edges { node { sku } } } } } }
+    }"""
+    text = await explain(document, {"size": 5}, Reach.CUSTOMER)
+    assert "items                              synchronous  a page of rows joined by key" in text
+    assert "-- customerOrders: 3 statements in one" in text
+    # A cursor belongs to one parent: such a page is left to loaders.
+    assert "-- customerOrders: a statement" in await explain(document, {"after": "x"}, Reach.CUSTOMER)
+
+
 async def test_each_reach_has_its_own_text() -> None:
     texts = {await explain("{ orders { items { id } } }", {}, reach) for reach in Reach}
     assert len(texts) == len(Reach)

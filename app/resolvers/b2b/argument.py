@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from app.errors import ValidationError, VersionConflict
+from app.rules import line_fault
 
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -48,9 +49,9 @@ def as_value(value: Any) -> Any:
 
 
 def as_text(text: str, argument: str) -> str:
-    """Raises `ValidationError` where `text` is blank. How long it may be, the SDL says (`@constraint`)."""
-    if not text.strip():
-        raise ValidationError(argument, "must not be empty, nor blanks alone")
+    """One line that says something. Raises `ValidationError`. How long it may be, the SDL says (`@constraint`)."""
+    if fault := line_fault(text):
+        raise ValidationError(argument, fault)
     return text
 
 

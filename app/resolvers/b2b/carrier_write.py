@@ -5,7 +5,7 @@ sees all of the channel, and those of all channels by staff.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -16,7 +16,8 @@ from app.auth.viewer import Kind, Viewer
 from app.context import Context, Info
 from app.errors import CarrierNotFound, Forbidden, ValidationError
 from app.resolvers.b2b.argument import as_text, refuse_nulls, refuse_repeated, require_version
-from app.resolvers.tracking import tracking_url
+from app.resolvers.tracking import template_fault
+from app.rules import url_fault
 from loaders.carrier import carrier_by_id, descriptions_by_carrier
 from sql import Reach
 
@@ -26,10 +27,10 @@ mutation = MutationType()
 
 _TABLES = frozenset(carrier_by_id.tables + descriptions_by_carrier.tables)
 _COLUMNS = ("channel_id", "name", "type", "track_and_trace_url", "logo", "shipping_cost")
+_TEXTS = {"name": "name", "trackAndTraceURL": "track_and_trace_url", "logo": "logo"}
 _LARGEST_COST = 9_999_999_999
 _LANGUAGE = re.compile(r"[A-Z]{2}")
 _NO_CHANNEL = "must be the id of a channel"
-_URL = re.compile(r"https?://[^\s/]\S*")
 
 
 @mutation.field("carrierCreate")
@@ -59,7 +60,9 @@ async def resolve_carrier_update(
     present = await _lock(context, id)
     require_version(present, ifVersion)
     refuse_nulls(input, "name", "type", "descriptions", "warehouseIds")
-    values = _columns(input)
+    # What stays as it is may have been written under other rules.
+    is_same = {field for field in _TEXTS if field in input and input[field] == present[_TEXTS[field]]}
+    values = _columns({field: value for field, value in input.items() if field not in is_same})
     if "channelId" in input and input["channelId"] != present["channel_id"]:
         values["channel_id"] = _other_channel(context.viewer, input["channelId"])
     if "descriptions" in input:
@@ -144,24 +147,17 @@ def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
     if "type" in given:
         columns["type"] = given["type"]
     if "trackAndTraceURL" in given:
-        columns["track_and_trace_url"] = _template(given["trackAndTraceURL"])
+        columns["track_and_trace_url"] = _url(given["trackAndTraceURL"], "input.trackAndTraceURL", template_fault)
     if "logo" in given:
-        columns["logo"] = _url(given["logo"], "input.logo")
+        columns["logo"] = _url(given["logo"], "input.logo", url_fault)
     if "shippingCost" in given:
         columns["shipping_cost"] = _cost(given["shippingCost"])
     return columns
 
 
-def _template(text: str | None) -> str | None:
-    template = _url(text, "input.trackAndTraceURL")
-    if template is not None and not (template.startswith("https:") and tracking_url("", template)):
-        raise ValidationError("input.trackAndTraceURL", "must be an https URL with a host of its own")
-    return template
-
-
-def _url(text: str | None, path: str) -> str | None:
-    if text is not None and not _URL.fullmatch(text):
-        raise ValidationError(path, "must be a URL of http or https")
+def _url(text: str | None, path: str, fault_of: Callable[[str], str | None]) -> str | None:
+    if text is not None and (fault := fault_of(text)):
+        raise ValidationError(path, fault)
     return text
 
 

@@ -13,6 +13,7 @@ from app.resolvers.b2b.argument import as_instant, as_text, refuse_nulls, refuse
 from app.resolvers.b2b.carrier_lock import require_carriers
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shippable import CANCELED, Lines
+from app.rules import promise_fault
 
 SQL = sql.load("shipment")
 ORDER = sql.load("order")
@@ -65,7 +66,7 @@ async def resolve_shipment_update(
         values["status"] = input["status"]
         await _check_step(context, present["status"], input["status"])
     if "expectedDeliveryAt" in input:
-        values["expected_delivery_at"] = _instant(input["expectedDeliveryAt"])
+        values["expected_delivery_at"] = _promise(input["expectedDeliveryAt"], present)
     key = {"id": present["id"], "channel_id": present["channel_id"]}
     if "sources" in input:
         await context.fetch(SQL.set_sources, **key, **_sources(input["sources"]))
@@ -105,6 +106,16 @@ async def _check_step(context: Context, status: str | None, next_status: str | N
 
 def _instant(text: str | None) -> datetime | None:
     return None if text is None else as_instant(text, "input.expectedDeliveryAt")
+
+
+def _promise(text: str | None, present: Any) -> datetime | None:
+    """Another moment of delivery for a shipment, given its row. Raises `ValidationError`."""
+    expected = _instant(text)
+    if expected in (None, present["expected_delivery_at"]):
+        return expected
+    if fault := promise_fault(expected, present["created_at"]):
+        raise ValidationError("input.expectedDeliveryAt", fault)
+    return expected
 
 
 def _sources(sources: Sequence[dict[str, str]]) -> dict[str, Any]:

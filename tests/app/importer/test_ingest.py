@@ -168,7 +168,7 @@ async def test_broken_lines_are_named_and_the_good_ones_load(store: Store) -> No
         "31: $.items[0]: the line's total has more than 12 digits",
         "32: $.items[0].taxPercentage: expected `int` <= 100",
         "33: $.name: expected `str` of length <= 64",
-        "34: $.trackAndTraceURL: expected an https URL",
+        "34: $.trackAndTraceURL: must be an https URL with a host of its own",
         "35: $: expected `object`, got `array`",
         '36: $.items[0].discount: expected a fraction from "0" to "1" such as "0.15"',
         '27: $.shipments[0].trackAndTraces[0].code: "T-1" is a code of another shipment',
@@ -240,16 +240,196 @@ async def test_list_that_is_left_out_is_left_alone_and_an_empty_one_empties(stor
 async def test_dates_of_modification_move_with_what_changed_only(store: Store) -> None:
     dated = order(lastModifiedAt="2024-03-02T00:00:00Z")
     await store.take(SHOP, SWIFT, dated)
-    moved = "SELECT o.last_modified_at > '2024-03-03', s.last_modified_at > s.created_at FROM orders o, shipments s"
-    await store.fetch("UPDATE shipments SET created_at = now(), last_modified_at = now()")
-    assert await store.fetch(moved) == [(False, False)]
+    dates = "SELECT o.last_modified_at, s.last_modified_at FROM orders o, shipments s"
+    [(ordered, shipped)] = await store.fetch(dates)
     dated["shipments"][0]["trackAndTraces"] = []
     await store.take(dated)
-    assert await store.fetch(moved) == [(False, True)]
+    [(ordered_then, shipped_then)] = await store.fetch(dates)
+    assert (ordered_then == ordered, shipped_then > shipped) == (True, True)
     dated["items"][0]["name"] = "Big anvil"
     await store.take(dated)
-    assert await store.fetch(moved) == [(True, True)]
+    [(ordered_at_last, shipped_at_last)] = await store.fetch(dates)
+    assert (ordered_at_last > ordered, shipped_at_last == shipped_then) == (True, True)
     assert await store.take(dated) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+
+
+MONDAY, TUESDAY, WEDNESDAY = (f"2024-03-0{day}T12:00:00.000Z" for day in (4, 5, 6))
+
+
+def exported(moment: str | None, quantity: int, *shipments: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    dated = {} if moment is None else {"sourceModifiedAt": moment}
+    return order(items=[line(1, quantity=quantity)], shipments=list(shipments), **dated, **fields)
+
+
+async def test_order_that_its_source_dates_last_week_is_modified_now(store: Store) -> None:
+    [(begun,)] = await store.fetch("SELECT clock_timestamp()")
+    dated = order(createdAt=MONDAY, lastModifiedAt=TUESDAY)
+    await store.take(SHOP, SWIFT, dated)
+    since = "SELECT count(*) FROM orders WHERE last_modified_at >= $1 AND created_at < $1"
+    assert await store.fetch(since, begun) == [(1,)]
+    await store.fetch("UPDATE orders SET last_modified_at = '2999-01-01'")
+    await store.take({**dated, "lastModifiedAt": WEDNESDAY, "status": "COMPLETED"})
+    assert await store.fetch("SELECT last_modified_at >= '2999-01-01' FROM orders") == [(True,)]
+
+
+@pytest.mark.parametrize("field", ["sourceModifiedAt", "lastModifiedAt"])
+async def test_record_that_is_older_than_what_is_there_changes_nothing(store: Store, field: str) -> None:
+    delivered = [shipment(n, status="DELIVERED") for n in (1, 2)]
+    tuesday = {**exported(None, 5, *delivered, status="COMPLETED"), field: TUESDAY}
+    monday = {
+        **exported(None, 3, shipment(1, status="CREATED"), company={"externalId": "OLD", "name": "Old"}),
+        field: MONDAY,
+    }
+    assert await store.take(SHOP, SWIFT, tuesday) == ["3 read, 3 created, 0 updated, 0 unchanged, 0 refused"]
+    before = await store.rows()
+    said = [
+        f"1: $.sourceModifiedAt: older than what is there, of {TUESDAY}: nothing is changed",
+        "2 read, 0 created, 0 updated, 1 unchanged, 0 refused, 1 outdated",
+    ]
+    assert await store.take(monday, SHOP) == said
+    assert (await store.rows(), store.status) == (before, 0)
+    assert await store.take(monday, SHOP, strict=True) == said
+    assert (await store.rows(), store.status) == (before, 0)
+    assert await store.take(tuesday) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    assert await store.rows() == before
+
+
+async def test_newer_record_wins_in_any_order_of_one_file(store: Store) -> None:
+    tuesday, monday = exported(TUESDAY, 5, shipment(1), shipment(2)), exported(MONDAY, 3, shipment(1))
+    now = "SELECT l.quantity, count(s) FROM order_items l JOIN shipments s USING (order_id) GROUP BY 1"
+    assert await store.take(SHOP, SWIFT, tuesday, monday) == [
+        f"4: $.sourceModifiedAt: older than what is there, of {TUESDAY}: nothing is changed",
+        "4 read, 3 created, 0 updated, 0 unchanged, 0 refused, 1 outdated",
+    ]
+    assert await store.fetch(now) == [(5, 2)]
+    wednesday = {**exported(WEDNESDAY, 4, shipment(1)), "sourceModifiedAt": WEDNESDAY}
+    assert await store.take(wednesday, tuesday, exported(None, 4, shipment(1))) == [
+        f"2: $.sourceModifiedAt: older than what is there, of {WEDNESDAY}: nothing is changed",
+        "3 read, 0 created, 1 updated, 1 unchanged, 0 refused, 1 outdated",
+    ]
+    assert await store.fetch(now) == [(4, 1)]
+    assert await store.fetch("SELECT source_modified_at = $1::text::timestamptz FROM orders", WEDNESDAY) == [(True,)]
+
+
+async def test_status_that_was_set_here_is_not_set_back_by_an_older_record(store: Store) -> None:
+    await store.take(SHOP, SWIFT, exported(MONDAY, 3, shipment(1, status="IN_TRANSIT")))
+    await store.fetch("UPDATE orders SET status = 'COMPLETED'")
+    await store.fetch("UPDATE shipments SET status = 'DELIVERED'")
+    statuses = "SELECT o.status, s.status, l.quantity FROM orders o, shipments s, order_items l"
+    older = exported(TUESDAY, 4, shipment(1, status="IN_TRANSIT"))
+    assert await store.take(older) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(statuses) == [("COMPLETED", "DELIVERED", 4)]
+    newer = exported("2999-01-01T00:00:00Z", 4, shipment(1), status="ARCHIVED")
+    assert await store.take(newer) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(statuses) == [("ARCHIVED", "DELIVERED", 4)]
+
+
+async def test_what_is_delivered_stays_where_a_record_lists_it_no_more(store: Store) -> None:
+    both = [{"line": 1, "quantity": 1}, {"line": 2, "quantity": 1}]
+    codes = [{"carrier": "Swift", "code": code} for code in ("A", "B")]
+    shipments = [
+        shipment(1, status="DELIVERED", items=both, trackAndTraces=codes),
+        shipment(2, status="DELIVERED"),
+        shipment(3, status="IN_TRANSIT", items=[], trackAndTraces=[{"code": "C"}]),
+    ]
+    await store.take(SHOP, SWIFT, order(shipments=shipments))
+    told = """
+        INSERT INTO tracking_events (track_and_trace_id, channel_id, status, occurred_at)
+        SELECT t.id, t.channel_id, told.status, told.occurred_at FROM track_and_traces t
+        CROSS JOIN (VALUES ('DELIVERED', now() - interval '1 day'), ('EXCEPTION', now())) told (status, occurred_at)
+        WHERE t.code = 'C'
+    """
+    await store.fetch(told)  # it came back
+    before = await store.rows()
+    short = order(shipments=[shipment(1, items=both[:1], trackAndTraces=codes[:1])])
+    assert await store.take(short) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    assert await store.rows() == before
+    assert (await store.take(order(items=[line(1)], shipments=[])))[0] == (
+        "1: $.items: line 2 is gone, but a shipment of the store holds it"
+    )
+    more = order(shipments=[shipment(1, items=both[:1], trackAndTraces=[{"code": "D"}]), shipment(4)])
+    assert (await store.take(more))[0] == "1: $.items: line 1: 5 shipped in the store, but 3 ordered"
+    assert await store.rows() == before
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_what_a_record_does_not_mention_stays_and_null_takes_it_away(store: Store) -> None:
+    full = order(
+        type="dropshipment",
+        requestedDeliveryAt=TUESDAY,
+        shippingMethod="Swift",
+        shippingAmount="4.95",
+        items=[line(1, productId=7, additional={"size": "L"}), line(2)],
+        shipments=[shipment(1, expectedDeliveryAt=TUESDAY)],
+    )
+    await store.take(SHOP, SWIFT, full)
+    before = await store.rows()
+    short = order()
+    del short["company"], short["customer"]
+    assert await store.take(short) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    assert await store.rows() == before
+    short["items"][0]["quantity"] = 4
+    assert await store.take(short) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    totals = "SELECT sub_total::text, total_gross::text, total_net::text, type, company_id IS NULL, email FROM orders"
+    assert await store.fetch(totals) == [("70.00", "74.95", "74.95", "dropshipment", False, "ann@acme.example")]
+    names = ("company", "customer", "requestedDeliveryAt", "shippingMethod", "shippingAmount")
+    await store.take({**short, **dict.fromkeys(names), "shipments": [shipment(1, expectedDeliveryAt=None)]})
+    assert await store.fetch(totals) == [("70.00", "70.00", "70.00", "dropshipment", True, "")]
+    assert await store.fetch(
+        "SELECT postage_request_date, shipping_method, expected_delivery_at FROM orders, shipments"
+    ) == [(None, None, None)]
+
+
+def listed(*lines: tuple[str | None, str], shipped: int | None = None) -> dict[str, Any]:
+    """An order whose lines have these keys and skus, in this order; two of the line `shipped` are on their way."""
+    items = [line(n, sku=sku, **({} if key is None else {"lineId": key})) for n, (key, sku) in enumerate(lines, 1)]
+    record = order(items=items, shipments=[shipment(1, items=[{"line": shipped, "quantity": 2}])])
+    if shipped is None:
+        del record["shipments"]
+    return record
+
+
+SHIPPED_LINES = "SELECT line, line_id, sku, quantity_shipped FROM order_items ORDER BY line"
+
+
+async def test_line_that_has_been_shipped_does_not_become_another_sku(store: Store) -> None:
+    await store.take(SHOP, SWIFT, listed((None, "A"), (None, "B"), shipped=1))
+    before = await store.rows()
+    for others in (listed((None, "X"), (None, "A"), (None, "B")), listed((None, "X"), (None, "A"), shipped=2)):
+        assert (await store.take(others))[0] == "1: $.items: line 1 has been shipped as A and cannot become X"
+        assert await store.rows() == before
+    await store.take(listed((None, "a"), (None, "X")))
+    assert await store.fetch(SHIPPED_LINES) == [(1, None, "a", 2), (2, None, "X", 0)]
+
+
+async def test_line_keeps_what_is_shipped_of_it_under_another_number(store: Store) -> None:
+    await store.take(SHOP, SWIFT, listed(("L1", "A"), ("L2", "B"), ("L3", "C"), shipped=1))
+    ids = dict(await store.fetch("SELECT line_id, id FROM order_items"))
+    turned = listed(("L9", "X"), ("L1", "A"), ("L2", "B"), shipped=2)
+    assert await store.take(turned) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(SHIPPED_LINES) == [(1, "L9", "X", 0), (2, "L1", "A", 2), (3, "L2", "B", 0)]
+    kept = dict(await store.fetch("SELECT line_id, id FROM order_items"))
+    assert (kept["L1"], kept["L2"]) == (ids["L1"], ids["L2"])
+    before = await store.rows()
+    assert await store.take(turned) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    assert await store.rows() == before
+    swapped = listed(("L1", "A"), ("L9", "X"), shipped=1)
+    assert await store.take(swapped) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(SHIPPED_LINES) == [(1, "L1", "A", 2), (2, "L9", "X", 0)]
+    assert (await store.take(listed(("L1", "Z"), ("L9", "X"))))[0] == (
+        "1: $.items: line 1 has been shipped as A and cannot become Z"
+    )
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_line_takes_its_key_from_the_next_record_and_keeps_it(store: Store) -> None:
+    await store.take(SHOP, SWIFT, listed((None, "A"), (None, "B"), shipped=1))
+    await store.take(listed(("L1", "A"), ("L2", "B")))
+    await store.take(listed((None, "A"), (None, "B")))
+    assert await store.fetch(SHIPPED_LINES) == [(1, "L1", "A", 2), (2, "L2", "B", 0)]
+    gone = await store.take(listed(("L2", "B")))
+    assert gone[0] == "1: $.items: line 1 is gone, but a shipment of the store holds it"
+    assert await store.fetch(SHIPPED_LINES) == [(1, "L1", "A", 2), (2, "L2", "B", 0)]
 
 
 async def test_newest_order_names_company_and_customer_in_any_order(store: Store) -> None:

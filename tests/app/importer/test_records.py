@@ -106,10 +106,31 @@ def test_channel_is_known_to_the_records_after_it() -> None:
         (lambda r: r["items"][0].update(line=0), "$.items[0].line"),
         (lambda r: r["items"][0].update(taxPercentage=101), "$.items[0].taxPercentage"),
         (lambda r: r["items"][0].update(name="x" * 256), "$.items[0].name"),
+        (lambda r: r["items"][0].update(name="An\tvil"), "$.items[0].name"),
+        (lambda r: r["items"][0].update(name="\u200b"), "$.items[0].name"),
+        (lambda r: r["items"][0].update(sku=" "), "$.items[0].sku"),
+        (lambda r: r.update(externalId="O-1\n"), "$.externalId"),
+        (lambda r: r["company"].update(name="  "), "$.company.name"),
+        (lambda r: r["addresses"][0].update(street="\n"), "$.addresses[0].street"),
+        (lambda r: r["shipments"][0]["trackAndTraces"][0].update(code=" "), "$.shipments[0].trackAndTraces[0].code"),
+        (
+            lambda r: r["shipments"][0].update(expectedDeliveryAt="2024-02-29T23:00:00Z"),
+            "$.shipments[0].expectedDeliveryAt",
+        ),
+        (
+            lambda r: r["shipments"][0].update(
+                createdAt="2024-03-05T09:00:00Z", expectedDeliveryAt="2024-03-04T00:00:00Z"
+            ),
+            "$.shipments[0].expectedDeliveryAt",
+        ),
         (lambda r: r["items"][0].update(name="An\0vil"), "$.items[0].name"),
         (lambda r: r["items"][0].update(name="An\ud800vil"), "$.items[0].name"),
         (lambda r: r["items"][0].update(additional={"deep": ["An\ud800vil"]}), "$.items[0].additional.deep[0]"),
         (lambda r: r["items"].append(r["items"][0]), "$.items[1].line"),
+        (
+            lambda r: r.update(items=[{**r["items"][0], "line": n, "lineId": "L"} for n in (1, 2)]),
+            "$.items[1].lineId",
+        ),
         (lambda r: r["shipments"].append(r["shipments"][0]), "$.shipments[1].externalId"),
         (lambda r: r["shipments"][0].update(status="SENT"), "$.shipments[0].status"),
         (lambda r: r["shipments"][0]["items"][0].update(line=9), "$.shipments[0].items[0].line"),
@@ -133,6 +154,16 @@ def test_order_is_refused_by_the_path_of_its_fault(change: Callable[[dict[str, A
     assert refusal(changed(change))[0] == path
 
 
+def test_address_may_have_several_lines_and_a_promise_be_of_the_same_day() -> None:
+    check(changed(lambda r: r["addresses"][0].update(street="Main St\n1")))
+    check(changed(lambda r: r["shipments"][0].update(expectedDeliveryAt="2024-03-01T00:00:00Z")))
+
+
+def test_day_that_the_order_asked_for_may_have_passed_when_it_is_shipped() -> None:
+    late = {"createdAt": "2024-03-09T09:00:00Z", "expectedDeliveryAt": "2024-03-05T00:00:00Z"}
+    check(changed(lambda r: (r.update(requestedDeliveryAt="2024-03-05T00:00:00Z"), r["shipments"][0].update(late))))
+
+
 def test_canceled_shipment_does_not_count() -> None:
     again = {"externalId": "S-2", "items": [{"line": 1, "quantity": 3}]}
     assert refusal(changed(lambda r: r["shipments"].append(again)))[0] == "$.shipments[1].items[0].quantity"
@@ -144,6 +175,14 @@ def test_canceled_shipment_does_not_count() -> None:
     [
         ({"name": "x" * 65}, "$.name"),
         ({"name": ""}, "$.name"),
+        ({"name": "  "}, "$.name"),
+        ({"name": "Swi\tft"}, "$.name"),
+        ({"trackAndTraceURL": "https://swift.example/a b/{code}"}, "$.trackAndTraceURL"),
+        ({"trackAndTraceURL": "https://{code}.example/"}, "$.trackAndTraceURL"),
+        ({"trackAndTraceURL": "https://swift.example/%s"}, "$.trackAndTraceURL"),
+        ({"trackAndTraceURL": "https://swift.example/"}, "$.trackAndTraceURL"),
+        ({"trackAndTraceURL": ""}, "$.trackAndTraceURL"),
+        ({"logo": "https://swift.example/a b.svg"}, "$.logo"),
         ({"type": "DRONE"}, "$.type"),
         ({"trackAndTraceURL": "http://swift.example/{code}"}, "$.trackAndTraceURL"),
         ({"trackAndTraceURL": "https://swift.example/" + "x" * 255}, "$.trackAndTraceURL"),

@@ -284,7 +284,7 @@ async def _filled(databases: Databases, connection_to: ConnectionTo) -> str:
 async def test_migrations_pass_a_reader_and_a_writer_in_the_midst_of_their_work(
     databases: Databases, connection_to: ConnectionTo
 ) -> None:
-    """They have read shipments and written an order. The reader holds what it has until a step asks for it."""
+    """They have read shipments and written an order, and hold what they have until a step asks for it."""
     dsn = await _filled(databases, connection_to)
     reader, writer = await connection_to(dsn), await connection_to(dsn)
     waited_for, is_waited_for = set(), asyncio.Event()
@@ -295,8 +295,8 @@ async def test_migrations_pass_a_reader_and_a_writer_in_the_midst_of_their_work(
             waited_for.add(step)
             is_waited_for.set()
 
-    async with asyncio.timeout(FAR_TOO_LONG), writer.transaction():
-        async with reader.transaction():
+    async with asyncio.timeout(FAR_TOO_LONG):
+        async with reader.transaction(), writer.transaction():
             await reader.execute("SELECT FROM shipments s JOIN shipment_items x ON x.shipment_id = s.id")
             await writer.execute("UPDATE orders SET email = 'held' WHERE id = 1")
             migrating = asyncio.create_task(migrate(dsn, tell))

@@ -1,6 +1,6 @@
 import pytest
 
-from app.resolvers.tracking import tracking_url
+from app.resolvers.tracking import template_fault, tracking_url
 
 POSTNL = "https://postnl.nl/tracktrace/?B={code}"
 
@@ -13,6 +13,7 @@ POSTNL = "https://postnl.nl/tracktrace/?B={code}"
         ("http://track.test/{code}/", "../x", "http://track.test/..%2Fx/"),
         ("https://track.test/?a={code}&b={code}", "1", "https://track.test/?a=1&b=1"),
         ("https://track.test/home", "1", "https://track.test/home"),
+        ("https://track.test/{code}/{postalCode}", "1", None),
         (None, "1", None),
         ("", "1", None),
         ("javascript:alert({code})", "1", None),
@@ -24,3 +25,39 @@ POSTNL = "https://postnl.nl/tracktrace/?B={code}"
 )
 def test_tracking_url_puts_the_code_in_its_place_or_is_none(template: str | None, code: str, url: str | None) -> None:
     assert tracking_url(code, template) == url
+
+
+PUROLATOR = "https://www.purolator.com/en/shipping/tracker?searchValue="
+
+
+@pytest.mark.parametrize(
+    ("foreign", "ours"),
+    [
+        *(
+            (foreign, "{code}")
+            for foreign in ("%s", "%1$s", "%d", "%number%", "%%number%%", "%barcode%", "@", ":tracking")
+        ),
+        *(
+            (foreign, "{code}")
+            for foreign in ("{tracking_number}", "{CODE}", "{Code}", "{}", "{0}", "[code]", "$number")
+        ),
+        *(
+            (foreign, "{code}")
+            for foreign in ("{{tracking_number}}", "{{code}}", "{{ code }}", "${code}", "<code>", "##NR##")
+        ),
+        *((foreign, "{postalCode}") for foreign in ("%2$s", "{zip}", "{{postal_code}}", "%postcode%", ":zipCode")),
+        *((foreign, "{country}") for foreign in ("%3$s", "{countryCode}")),
+        *((foreign, "{language}") for foreign in ("{lang}", "{LOCALE}")),
+        ("{order_number}", "{orderNumber}"),
+    ],
+)
+def test_template_of_another_system_is_refused_with_the_spelling_to_use(foreign: str, ours: str) -> None:
+    rule = template_fault(PUROLATOR + foreign)
+    assert rule is not None
+    assert rule.startswith(f"must say {ours} in place of {foreign[:5]}")
+    if ours != "{code}":
+        assert template_fault(f"{PUROLATOR}{{code}}&also={foreign}") == f"must say {ours} in place of {foreign}"
+
+
+def test_template_without_a_place_is_refused() -> None:
+    assert template_fault("https://www.purolator.com/tracker") == "must say {code} where the code goes"

@@ -84,6 +84,10 @@ REFUSALS = [
     ({"trackAndTraceURL": "https://[swift/{code}"}, "trackAndTraceURL", "VALIDATION_ERROR"),
     ({"trackAndTraceURL": "https://swift.example/" + "x" * 234}, "trackAndTraceURL", "VALIDATION_ERROR"),
     ({"trackAndTraceURL": ""}, "trackAndTraceURL", "VALIDATION_ERROR"),
+    ({"name": "Swi\tft"}, "name", "VALIDATION_ERROR"),
+    ({"trackAndTraceURL": "https://swift.example/"}, "trackAndTraceURL", "VALIDATION_ERROR"),
+    ({"trackAndTraceURL": "https://swift.example/?c=%s"}, "trackAndTraceURL", "VALIDATION_ERROR"),
+    ({"trackAndTraceURL": "https://swift.example/{{code}}"}, "trackAndTraceURL", "VALIDATION_ERROR"),
     ({"logo": "javascript:alert(1)"}, "logo", "VALIDATION_ERROR"),
     ({"logo": "https://swift.example/a b"}, "logo", "VALIDATION_ERROR"),
     ({"logo": "https://swift.example/" + "x" * 234}, "logo", "VALIDATION_ERROR"),
@@ -149,12 +153,22 @@ async def test_carrier_update_replaces_the_descriptions(written: GraphQL) -> Non
 
 
 async def test_carrier_update_empties_what_is_null(written: GraphQL, copy_connection: asyncpg.Connection) -> None:
-    given = {"shippingCost": 5, "trackAndTraceURL": "https://a.example/", "logo": "https://a.example/"}
+    given = {"shippingCost": 5, "trackAndTraceURL": "https://a.example/{code}", "logo": "https://a.example/"}
     await written(UPDATE, viewer="editor", id=POSTNL, input=given)
     assert await cost(copy_connection, POSTNL) == 5
     carrier = await written(UPDATE, viewer="editor", id=POSTNL, input=dict.fromkeys(given))
     assert (carrier["trackAndTraceURL"], carrier["logo"]) == (None, None)
     assert await cost(copy_connection, POSTNL) is None
+
+
+async def test_carrier_update_keeps_a_template_that_was_allowed_once(
+    written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("ALTER TABLE carriers DISABLE TRIGGER carriers_url_other")
+    await copy_connection.execute("UPDATE carriers SET track_and_trace_url = 'https://a.example/%s' WHERE id = 1")
+    same = {"name": "Post", "trackAndTraceURL": "https://a.example/%s"}
+    carrier = await written(UPDATE, viewer="editor", id=POSTNL, input=same)
+    assert (carrier["name"], carrier["trackAndTraceURL"]) == ("Post", "https://a.example/%s")
 
 
 async def test_carrier_update_with_what_is_there_already_writes_nothing(written: GraphQL, write: GraphQL) -> None:

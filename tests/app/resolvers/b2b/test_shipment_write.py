@@ -255,6 +255,7 @@ async def test_shipment_update_replaces_the_sources(written: GraphQL, write: Gra
         (SHIPMENT, {"status": "OUT_FOR_DELIVERY"}, "input.status", "VALIDATION_ERROR"),
         (DELIVERED, {"status": "CREATED"}, "input.status", "VALIDATION_ERROR"),
         (SHIPMENT, {"expectedDeliveryAt": "soon"}, "input.expectedDeliveryAt", "VALIDATION_ERROR"),
+        (SHIPMENT, {"expectedDeliveryAt": "2020-01-01"}, "input.expectedDeliveryAt", "VALIDATION_ERROR"),
         (SHIPMENT, {"sources": None}, "input.sources", "VALIDATION_ERROR"),
         (SHIPMENT, {"sources": [{"id": " ", "name": "wms"}]}, "input.sources.0.id", "VALIDATION_ERROR"),
         # Nothing of it is done where a part is refused.

@@ -1,0 +1,54 @@
+"""What a column may hold, whoever writes it: a mutation and an import ask here (decision 29).
+
+Each rule returns the words of its refusal, or None. `0011_records.sql` says the same in SQL, for an operator's hand.
+"""
+
+import re
+from datetime import datetime, time
+from urllib.parse import urlsplit
+
+# Tabs, line ends and the like would break the lists, labels and files that a name or a number is printed in.
+CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+# What prints as nothing: spaces of every width, joiners, marks of direction.
+BLANKS = r"\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff"
+# A name, a number, a code: one line that says something. Each character is looked at once.
+LINE = rf"\A[{BLANKS}]*[^{BLANKS}{CONTROLS}][^{CONTROLS}]*\Z"
+# A text that may have several lines.
+WRITTEN = rf"[^{BLANKS}{CONTROLS}]"
+
+_LINE = re.compile(LINE)
+_WRITTEN = re.compile(WRITTEN)
+_BROKEN = re.compile(rf"[\s{CONTROLS}\\]")
+
+
+def line_fault(text: str) -> str | None:
+    """Of a name, a number or a code."""
+    if _LINE.match(text):
+        return None
+    if _WRITTEN.search(text):
+        return "must not hold TAB, line ends or other control characters"
+    return "must not be empty, nor blanks alone"
+
+
+def url_fault(text: str) -> str | None:
+    """Of an address that callers open: http or https, without blanks, and with a host."""
+    try:
+        parts = urlsplit(text)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_url = False
+    return None if is_url and not _BROKEN.search(text) else "must be a URL of http or https, without blanks"
+
+
+def promise_fault(expected_at: datetime, created_at: datetime, requested_at: datetime | None = None) -> str | None:
+    """Of the moment that a shipment is expected to be delivered. Midnight, where it stands for a day, is that day.
+
+    Only the day that the order asked for may have passed by the time that the goods are packed: they are late.
+    """
+    if expected_at == requested_at:
+        return None
+    if expected_at.time() == time.min:
+        is_before = expected_at.date() < created_at.astimezone(expected_at.tzinfo).date()
+    else:
+        is_before = expected_at < created_at
+    return "must not lie before the shipment's creation" if is_before else None

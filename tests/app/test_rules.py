@@ -1,0 +1,160 @@
+"""What a column may hold: what the rules say of a text, the database says too (decision 29)."""
+
+from datetime import datetime
+
+import asyncpg
+import pytest
+
+from app.resolvers.tracking import template_fault
+from app.rules import line_fault, promise_fault, url_fault
+from tests.conftest import ConnectionTo
+
+LINES = ["A-1", " a ", "é", "日本", "Big anvil", "a\u00a0b", "👩\u200d🚒"]
+FAULTY_LINES = [
+    "",
+    "  ",
+    "\u00a0",
+    "\u200b\ufeff",
+    "\u3000",
+    "\t",
+    "a\tb",
+    "a\nb",
+    "a\x07",
+    "a\x7f",
+    "a\x85",
+    "a\u2028b",
+]
+
+TEMPLATES = [
+    "https://swift.example/{code}",
+    "https://swift.example:8443/t?c={code}&p={postalCode}&d={country}-{language}",
+    "https://swift.example/?order={orderNumber}",
+    "https://swift.example?c={code}",
+    "https://swift.example/#{code}",
+    "https://swift.example/@shop/{code}",
+    "https://swift.example/%C3%A9/{code}?f[a]=1",
+]
+FAULTY_TEMPLATES = [
+    "",
+    "swift",
+    "http://swift.example/{code}",
+    "https://{code}.example/",
+    "https://postnl.nl@swift.example/{code}",
+    "https://swift.example\\@evil.example/{code}",
+    "https:///{code}",
+    "https://[swift/{code}",
+    "https://swift.example/a b/{code}",
+    "https://swift.example/{code}\n",
+    "https://swift.example/",
+    "https://swift.example/{code}/{1}",
+    "https://swift.example/{code}}",
+    "https://swift.example/{{code}}",
+    "https://swift.example/?c={code}&p=%2$s",
+    "https://swift.example/?c=%s",
+    "https://swift.example/?c=@",
+]
+
+
+@pytest.fixture
+async def store(fresh_dsn: str, connection_to: ConnectionTo) -> asyncpg.Connection:
+    return await connection_to(fresh_dsn)
+
+
+async def test_a_line_says_something_on_one_line(store: asyncpg.Connection) -> None:
+    for texts, is_sound in ((LINES, True), (FAULTY_LINES, False)):
+        for text in texts:
+            assert (text, line_fault(text) is None) == (text, is_sound)
+            assert (text, await store.fetchval("SELECT is_line($1)", text)) == (text, is_sound)
+
+
+async def test_a_template_is_an_https_url_with_our_placeholders(store: asyncpg.Connection) -> None:
+    for templates, is_sound in ((TEMPLATES, True), (FAULTY_TEMPLATES, False)):
+        for template in templates:
+            assert (template, template_fault(template) is None) == (template, is_sound)
+            said = await store.fetchval("SELECT is_tracking_template($1)", template)
+            assert (template, said) == (template, is_sound)
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "https://", "https://a b.example", "https://a.example/\x01", ""]
+)
+def test_a_url_has_a_scheme_and_a_host_and_no_blanks(url: str) -> None:
+    assert url_fault(url)
+    assert url_fault("http://cdn.example/logo.svg") is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "created", "is_before"),
+    [
+        ("2024-03-02T10:00:00+00:00", "2024-03-02T09:00:00+00:00", False),
+        ("2024-03-02T09:00:00+00:00", "2024-03-02T10:00:00+00:00", True),
+        ("2024-03-02T00:00:00+00:00", "2024-03-02T10:00:00+00:00", False),
+        ("2024-03-02T00:00:00+13:00", "2024-03-02T23:00:00+13:00", False),
+        ("2024-03-02T00:00:00+13:00", "2024-03-01T10:00:00+00:00", False),
+        ("2024-03-01T00:00:00+00:00", "2024-03-02T10:00:00+00:00", True),
+    ],
+)
+def test_a_promise_of_midnight_is_one_of_the_day(expected: str, created: str, is_before: bool) -> None:
+    fault = promise_fault(datetime.fromisoformat(expected), datetime.fromisoformat(created))
+    assert (fault is not None) == is_before
+
+
+def test_a_day_that_the_order_asked_for_may_have_passed() -> None:
+    asked, created = (datetime.fromisoformat(f"2024-03-0{day}T09:00:00+00:00") for day in (1, 5))
+    assert promise_fault(asked, created)
+    assert promise_fault(asked, created, asked) is None
+
+
+ORDER = """
+INSERT INTO channels (id, code, name, currency) VALUES (1, 'one', 'One', 'EUR');
+INSERT INTO orders (id, channel_id, status, email, currency, total_gross, total_net, total_tax, sub_total)
+VALUES (1, 1, 'NEW', '', 'EUR', 0, 0, 0, 0);
+INSERT INTO order_items (
+  id, order_id, channel_id, sku, name, quantity, price, price_net, price_total, price_total_net, tax)
+VALUES (1, 1, 1, 'a', 'A', 2, 0, 0, 0, 0, 0);
+INSERT INTO shipments (order_id, channel_id) VALUES (1, 1);
+INSERT INTO track_and_traces (shipment_id, order_id, channel_id, code) SELECT id, 1, 1, 'T-1' FROM shipments;
+INSERT INTO carriers (id, name, track_and_trace_url) VALUES (1, 'Swift', 'https://swift.example/{code}');
+"""
+
+
+async def test_sql_lets_a_shipment_be_late_from_the_start(store: asyncpg.Connection) -> None:
+    await store.execute(ORDER)
+    await store.execute("UPDATE orders SET postage_request_date = '2024-03-01'")
+    await store.execute("UPDATE shipments SET expected_delivery_at = '2024-03-01'")
+
+
+@pytest.mark.parametrize(
+    ("statement", "constraint"),
+    [
+        ("INSERT INTO carriers (name) VALUES ('  ')", "carriers_name_new"),
+        ("UPDATE carriers SET name = E'a\\tb'", "carriers_name_other"),
+        ("INSERT INTO carriers (name, track_and_trace_url) VALUES ('a', 'https://a.example/%s')", "carriers_url_new"),
+        ("UPDATE carriers SET track_and_trace_url = 'https://a.example/'", "carriers_url_other"),
+        ("UPDATE track_and_traces SET code = ' '", "track_and_traces_code_other"),
+        (
+            "INSERT INTO track_and_traces (shipment_id, order_id, channel_id, code) SELECT id, 1, 1, '' FROM shipments",
+            "track_and_traces_code_new",
+        ),
+        ("UPDATE order_items SET sku = ' '", "order_items_sku_other"),
+        ("UPDATE order_items SET name = E'\\n'", "order_items_name_other"),
+        ("UPDATE shipments SET expected_delivery_at = now() - interval '2 days'", "shipments_promise_other"),
+        (
+            "INSERT INTO shipments (order_id, channel_id, expected_delivery_at) VALUES (1, 1, '2020-01-01')",
+            "shipments_promise_new",
+        ),
+    ],
+)
+async def test_sql_is_refused_what_everybody_is(store: asyncpg.Connection, statement: str, constraint: str) -> None:
+    await store.execute(ORDER)
+    with pytest.raises(asyncpg.CheckViolationError) as refused:
+        await store.execute(statement)
+    assert refused.value.constraint_name == constraint
+
+
+async def test_rows_that_broke_a_rule_before_stay_and_can_be_written_otherwise(store: asyncpg.Connection) -> None:
+    await store.execute("ALTER TABLE carriers DISABLE TRIGGER USER")
+    await store.execute("INSERT INTO carriers (id, name, track_and_trace_url) VALUES (1, ' ', 'https://a.example/%s')")
+    await store.execute("ALTER TABLE carriers ENABLE TRIGGER USER")
+    await store.execute("UPDATE carriers SET type = 'PICKUP', name = name, track_and_trace_url = track_and_trace_url")
+    assert await store.fetchval("SELECT type FROM carriers") == "PICKUP"
