@@ -60,7 +60,7 @@ def cache(app: Starlette) -> Cache:
 
 @pytest.mark.parametrize(("documents", "count"), [(portal, 40), (small, 100), (conditional, 40)])
 async def test_documents_take_what_they_weigh(graphql: GraphQL, cache: Cache, documents: Documents, count: int) -> None:
-    """With plans, generated code and statements: the estimate may be off by 30 %."""
+    """With plans, generated code and statements. What the process has of other documents is weighed and not taken anew."""
     texts = list(documents(count))
     for _ in range(4):
         assert "errors" not in await graphql(texts[0])
@@ -73,7 +73,7 @@ async def test_documents_take_what_they_weigh(graphql: GraphQL, cache: Cache, do
     gc.collect()
     taken, weight = tracemalloc.get_traced_memory()[0], cache.bytes - before
     tracemalloc.stop()
-    assert weight == pytest.approx(taken, rel=0.3)
+    assert taken / 1.3 <= weight <= taken * 2
 
 
 async def test_documents_that_come_once_leave_nothing_behind(app: Starlette, graphql: GraphQL, cache: Cache) -> None:
