@@ -60,7 +60,7 @@ def cache(app: Starlette) -> Cache:
 
 @pytest.mark.parametrize(("documents", "count"), [(portal, 40), (small, 100), (conditional, 40)])
 async def test_documents_take_what_they_weigh(graphql: GraphQL, cache: Cache, documents: Documents, count: int) -> None:
-    """With plans, generated code and statements. What the process has of other documents is weighed and not taken anew."""
+    """With plans, generated code and statements. What others have a part of is weighed, and not taken anew."""
     texts = list(documents(count))
     for _ in range(4):
         assert "errors" not in await graphql(texts[0])
