@@ -10,7 +10,7 @@ from app.errors import RequestRefused, ServiceUnavailable, TimedOut
 from app.execution.errors import internal, log_defect, log_fault
 from app.http.deadline import Deadlines, Ending, Work
 from app.http.reply import Answering, Reply, refusal, reply, unavailable
-from app.http.state import ID_HEADER, STATE, Header, State, new_id, state_of
+from app.http.state import ID_HEADER, STATE, TASK, Header, State, new_id, state_of
 from app.telemetry import Requests, log_facts
 
 logger = logging.getLogger("waybill.http")
@@ -124,7 +124,9 @@ class Counted:
 
 
 def _begin(scope: Scope, deadlines: Deadlines, started: float) -> State:
-    state = scope[STATE] = State(scope, Work(deadlines, asyncio.current_task(), started))
+    # A server that knows the task spares us looking for it; it must not stay in the scope, which the task holds.
+    task = scope.pop(TASK, None) or asyncio.current_task()
+    state = scope[STATE] = State(scope, Work(deadlines, task, started))
     return state
 
 

@@ -32,7 +32,7 @@ from app.errors import RequestRefused
 from app.http.deadline import EXTENSION
 from app.http.middleware import refuse_unread
 from app.http.reply import Answering
-from app.http.state import BODY, STATE, State
+from app.http.state import BODY, STATE, TASK, State
 
 Find = Callable[[HTTPScope], Answering | None]
 
@@ -82,7 +82,7 @@ class Protocol(HttpToolsProtocol):
 
     An application may have a method `find` that gives, for an ASGI scope, an `Answering` or None. It is asked for those
     requests whose body came with their head: then what answers needs no messages, and has the body in the scope
-    (`BODY`).
+    (`BODY`), and the task that answers (`TASK`).
     """
 
     # When the connection is closed, by the clock of the loop; None while a request is being answered.
@@ -520,6 +520,7 @@ class Cycle(RequestResponseCycle):
     async def answer(self, answering: Answering) -> None:
         self._is_received = True
         self.scope[BODY] = bytes(self.body)  # type: ignore[literal-required]  # uvicorn knows its own keys alone
+        self.scope[TASK] = self.task  # type: ignore[literal-required]
         self.body = bytearray()
         try:
             reply = await answering.answer(self.scope, self.receive)  # type: ignore[arg-type]  # uvicorn has own types

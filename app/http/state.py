@@ -12,9 +12,10 @@ from app.postgres.transaction import IdempotencyKey
 
 Header = tuple[bytes, bytes]
 
-# Where it is in a scope, and where a server that has the whole body puts that; see `app.http.protocol`.
+# Where it is in a scope, and where a server puts the whole body and the task that answers; see `app.http.protocol`.
 STATE = "waybill.state"
 BODY = "waybill.body"
+TASK = "waybill.task"
 
 ID_HEADER = b"x-request-id"
 _ID_BITS = 128

@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.http.protocol import Bounds, Cycle, Protocol
 from app.http.reply import Answering, Reply, reply_bytes
-from app.http.state import BODY
+from app.http.state import BODY, TASK
 
 FAR_TOO_LONG = 10
 LARGE = bytes(range(256)) * 20_000
@@ -179,6 +179,7 @@ class Whole(Answering):
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
         body = scope.pop(BODY, None)
+        scope.pop(TASK, None)
         self.at_hand.append(body is not None)
         told = {key: repr(value) for key, value in scope.items() if key not in ("client", "server", "extensions")}
         text = (await read(receive) if body is None else body).decode("latin-1")
