@@ -84,7 +84,7 @@ def describe(error: BaseException) -> str:
     return "\ncaused by\n".join(parts)
 
 
-class Lines(logging.StreamHandler[TextIO]):
+class LogHandler(logging.StreamHandler[TextIO]):
     """Writes lines of information together, all of `LINES_SECONDS`, and everything else at once.
 
     A line of its own for every request is a system call of its own. Within an event loop alone somebody comes back to
@@ -128,8 +128,8 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 def log_to_stderr() -> None:
     """Sends the log of the service and of its server to standard error, once however often it is called."""
-    if not any(isinstance(handler, Lines) for handler in _SERVICE.handlers):
-        handler = Lines(sys.stderr)
+    if not any(isinstance(handler, LogHandler) for handler in _SERVICE.handlers):
+        handler = LogHandler(sys.stderr)
         handler.setFormatter(JsonFormatter())
         for logger in (_SERVICE, logging.getLogger("uvicorn")):
             logger.addHandler(handler)
@@ -145,7 +145,7 @@ def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None
     if not logger.isEnabledFor(logging.INFO):
         return
     handlers = _SERVICE.handlers
-    if len(handlers) == 1 and isinstance(handlers[0], Lines) and not (logger.handlers or logging.root.handlers):
+    if len(handlers) == 1 and isinstance(handlers[0], LogHandler) and not (logger.handlers or logging.root.handlers):
         handlers[0].add(_one_line(_line(time.time(), "info", logger.name, event, facts)))
     else:
         logger.info(event, extra={"facts": facts})

@@ -31,7 +31,7 @@ class Failure:
         self.error = error
 
 
-class Info(GraphQLResolveInfo[Any]):
+class PlannedInfo(GraphQLResolveInfo[Any]):
     """What resolvers get. `lookahead` is the field with all that is selected below it; `path` is made when read."""
 
     lookahead: Field
@@ -250,9 +250,9 @@ class Run:
         else:
             self._complete(layer, slot, values)
 
-    def info(self, field: Field, place: tuple[Layer, int] | None = None) -> Info:
+    def info(self, field: Field, place: tuple[Layer, int] | None = None) -> PlannedInfo:
         own = (field.name, field.nodes, field.definition.type, field.parent_type, None)
-        info = tuple.__new__(Info, own + self._shared)
+        info = tuple.__new__(PlannedInfo, own + self._shared)
         info.lookahead = field
         if place is not None:
             info.place = place

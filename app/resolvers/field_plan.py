@@ -24,7 +24,7 @@ from app.execution.field_plan import (
     everybody,
 )
 from app.execution.plan import Field
-from app.execution.run import Info as PlannedInfo
+from app.execution.run import PlannedInfo
 from loaders.batch import Batch, Relation
 from loaders.rows import Row, column_of
 from loaders.selection import RowSelection

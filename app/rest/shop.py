@@ -261,7 +261,7 @@ def _payment(order: Row) -> dict[str, Any] | None:
 
 async def list_orders(call: Call) -> Response:
     """The orders of the customer, newest first."""
-    page = Page.of(call.query)
+    page = ShopPage.of(call.query)
     rows, total = await order_page(call.context, _word(call.query), limit=page.size, skip=page.skip)
     return reply([OrderEntry.of(row) for row in rows], headers=page.headers(total))
 
@@ -281,7 +281,7 @@ async def get_shipment(call: Call) -> Response:
 
 async def list_shipments(call: Call) -> Response:
     """The shipments of the customer's orders, or of one of them, newest first."""
-    page, order = Page.of(call.query), _order_filter(call.query)
+    page, order = ShopPage.of(call.query), _order_filter(call.query)
     rows, total = await shipment_page(
         call.context, order, _word(call.query), selection=_SHIPMENT_SELECTION, limit=page.size, skip=page.skip
     )
@@ -364,14 +364,14 @@ def _order_filter(query: QueryParams) -> int | None:
 
 
 @dataclass(frozen=True)
-class Page:
+class ShopPage:
     """`number` counts from 1."""
 
     number: int
     size: int
 
     @classmethod
-    def of(cls, query: QueryParams) -> "Page":
+    def of(cls, query: QueryParams) -> "ShopPage":
         """Raises `RequestRefused` for what is no positive whole number; too large a size is lowered."""
         size = _positive(query, "per_page", DEFAULT_PER_PAGE)
         return cls(_positive(query, "page", 1), min(size, LARGEST_PER_PAGE))

@@ -20,7 +20,7 @@ ShipmentStatus = Literal["pending", "shipped", "delivered", "cancelled"]
 Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
-class Answer(Struct, rename="camel", forbid_unknown_fields=True):
+class ShopAnswer(Struct, rename="camel", forbid_unknown_fields=True):
     @classmethod
     def of(cls, row: Mapping[str, Any], **beside: Any) -> dict[str, Any]:
         """The object of a row; `beside` are the members that no column holds."""
@@ -31,7 +31,7 @@ class Answer(Struct, rename="camel", forbid_unknown_fields=True):
         }
 
 
-class OrderItem(Answer):
+class OrderItem(ShopAnswer):
     """A line of an order. Prices are without tax, for one; totals for the line."""
 
     id: Id
@@ -57,7 +57,7 @@ class OrderItem(Answer):
     total_incl_tax: float
 
 
-class Address(Answer):
+class Address(ShopAnswer):
     """Where the bill or the goods of an order go."""
 
     id: Id
@@ -76,7 +76,7 @@ class Address(Answer):
     vat_id: str | None
 
 
-class Payment(Answer):
+class Payment(ShopAnswer):
     """How an order is paid. Its id is the order's."""
 
     id: Id
@@ -84,7 +84,7 @@ class Payment(Answer):
     method_title: str
 
 
-class OrderShipmentItem(Answer):
+class OrderShipmentItem(ShopAnswer):
     """How much of an order's line a shipment holds."""
 
     id: Id
@@ -93,7 +93,7 @@ class OrderShipmentItem(Answer):
     weight: float | None
 
 
-class OrderShipment(Answer):
+class OrderShipment(ShopAnswer):
     """A shipment as its order shows it."""
 
     id: Id
@@ -109,7 +109,7 @@ class OrderShipment(Answer):
     items: list[OrderShipmentItem]
 
 
-class Order(Answer):
+class Order(ShopAnswer):
     """An order in full."""
 
     id: Id
@@ -156,7 +156,7 @@ class Order(Answer):
     channel_id: Id
 
 
-class OrderEntry(Answer):
+class OrderEntry(ShopAnswer):
     """An order in a list."""
 
     id: Id
@@ -184,7 +184,7 @@ class OrderEntry(Answer):
     updated_at: Instant
 
 
-class ShipmentItem(Answer):
+class ShipmentItem(ShopAnswer):
     """What a shipment holds of one line of its order."""
 
     id: Id
@@ -195,7 +195,7 @@ class ShipmentItem(Answer):
     weight: float | None
 
 
-class Shipment(Answer):
+class Shipment(ShopAnswer):
     """A shipment of an order. The tracking code and its carrier are those of the first code (C-33)."""
 
     id: Id
@@ -233,7 +233,7 @@ class Logout(Struct, forbid_unknown_fields=True):
     message: str
 
 
-class TokenCheck(Answer):
+class TokenCheck(ShopAnswer):
     """Whose token it is, empty where it is nobody's."""
 
     id: Count

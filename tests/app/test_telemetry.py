@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from app.telemetry import OUTCOMES, JsonFormatter, Lines, Telemetry, describe, log_facts
+from app.telemetry import OUTCOMES, JsonFormatter, LogHandler, Telemetry, describe, log_facts
 from tests.conftest import FAR_TOO_LONG, until
 
 
@@ -64,7 +64,7 @@ def stream() -> Stream:
 @pytest.fixture
 def logger(stream: Stream) -> Iterator[logging.Logger]:
     logger = logging.Logger("lines")
-    handler = Lines(stream)
+    handler = LogHandler(stream)
     logger.addHandler(handler)
     yield logger
     handler.close()
@@ -72,7 +72,7 @@ def logger(stream: Stream) -> Iterator[logging.Logger]:
 
 def test_facts_are_the_same_line_whoever_listens(monkeypatch: pytest.MonkeyPatch, stream: Stream) -> None:
     service = logging.getLogger("waybill")
-    handler = Lines(stream)
+    handler = LogHandler(stream)
     handler.setFormatter(JsonFormatter())
     monkeypatch.setattr(service, "handlers", [handler])
     monkeypatch.setattr(service, "level", logging.INFO)

@@ -10,7 +10,7 @@ from app.errors import ShipmentItemNotFound
 from app.resolvers.b2b.argument import as_text, refuse_nulls, require_version
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shipment_part import Part, delete_part, lock_part, save_part
-from app.resolvers.b2b.shippable import CANCELED, Lines
+from app.resolvers.b2b.shippable import CANCELED, OrderLines
 
 SQL = sql.load("shipment_item")
 
@@ -22,7 +22,7 @@ async def resolve_shipment_item_create(_root: None, info: Info, input: dict[str,
     """Raises `ShipmentNotFound`, `OrderItemNotFound` or `ValidationError`."""
     context = await writing(info)
     shipment = await lock_shipment(context, input["shipmentId"], "input.shipmentId")
-    lines = await Lines.lock_for(context, shipment, [input["orderItemId"]])
+    lines = await OrderLines.lock_for(context, shipment, [input["orderItemId"]])
     [row] = await context.fetch(
         SQL.create, shipment_id=shipment["id"], channel_id=shipment["channel_id"], **lines.item(input, "input")
     )
@@ -59,7 +59,7 @@ async def resolve_shipment_item_delete(_root: None, info: Info, id: str, ifVersi
 async def _check_quantity(context: Context, part: Part, values: dict[str, Any], input: dict[str, Any]) -> None:
     """Raises `OrderItemNotFound`; `ValidationError` about a field of `input` where it asks for more than is left."""
     present, line_id, quantity = part.row, values["order_item_id"], values["quantity"]
-    lines = await Lines.lock_for(context, part.shipment, {present["order_item_id"], line_id})
+    lines = await OrderLines.lock_for(context, part.shipment, {present["order_item_id"], line_id})
     lines.line(line_id, "input.orderItemId")
     if part.former["status"] != CANCELED:
         lines.give_back(present["order_item_id"], present["quantity"] or 0)

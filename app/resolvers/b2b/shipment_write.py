@@ -12,7 +12,7 @@ from app.errors import OrderNotFound, ValidationError
 from app.resolvers.b2b.argument import as_instant, as_text, refuse_nulls, refuse_repeated, require_version
 from app.resolvers.b2b.carrier_lock import require_carriers
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
-from app.resolvers.b2b.shippable import CANCELED, Lines
+from app.resolvers.b2b.shippable import CANCELED, OrderLines
 from app.rules import promise_fault
 
 SQL = sql.load("shipment")
@@ -141,7 +141,7 @@ async def _codes(context: Context, channel_id: int, codes: Sequence[dict[str, An
 
 async def _items(context: Context, order: Any, items: Sequence[dict[str, Any]], *, is_canceled: bool) -> dict[str, Any]:
     line_ids = {item["orderItemId"] for item in items}
-    lines = await Lines.lock(context, order["id"], order["channel_id"], line_ids, is_canceled=is_canceled)
+    lines = await OrderLines.lock(context, order["id"], order["channel_id"], line_ids, is_canceled=is_canceled)
     rows = [lines.item(item, f"input.items.{place}") for place, item in enumerate(items)]
     return {
         "order_item_ids": [row["order_item_id"] for row in rows],

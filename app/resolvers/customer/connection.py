@@ -21,7 +21,7 @@ from app.context import Context, Info
 from app.errors import InvalidCursor, InvalidPagination
 from app.execution.field_plan import FieldPlan, everybody
 from app.execution.plan import Field
-from app.execution.run import Info as PlannedInfo
+from app.execution.run import PlannedInfo
 from app.resolvers.customer.identifier import LARGEST
 from app.resolvers.field_plan import (
     SAME_ROW,
