@@ -14,7 +14,7 @@ from app.auth.storefront_key import Storefront
 from app.auth.viewer import Kind, Viewer
 from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated
 from app.postgres.database import Database
-from app.postgres.events import Tables, Watched
+from app.postgres.events import TableCache, Tables
 from app.postgres.lookups import Lookups
 from app.postgres.transaction import IdempotencyKey, Transaction
 from loaders.batch import Batch, Projection
@@ -180,11 +180,11 @@ class Context:
         rows = await self.fetch(statement, **{batch.parameter: [key]}, **batch.values)
         return rows[0] if rows else None
 
-    def _cache_of(self, batch: Batch) -> Watched[Any, Any] | None:
+    def _cache_of(self, batch: Batch) -> TableCache[Any, Any] | None:
         """A transaction sees what it writes, so it caches nothing and takes nothing that is cached."""
         if self.writing is not None:
             return None
-        return self.db.watched(_tables_of(batch), self.viewer.visibility.channels if batch.by_channel else None)
+        return self.db.table_cache(_tables_of(batch), self.viewer.visibility.channels if batch.by_channel else None)
 
     def cancel(self) -> None:
         """Ends what loaders still fetch for a request that is not answered any more."""
@@ -206,7 +206,7 @@ class Context:
     def cached(self, batch: Batch) -> Callable[[Any], Any] | None:
         """What gives the cached value of a key, or None for another; None where nothing is cached."""
         cache = self._cache_of(batch)
-        return None if cache is None else cache.held
+        return None if cache is None else cache.cached
 
     def available(self, batch: Batch, keys: Sequence[Any], projection: Projection = None) -> Any:
         """The rows of many keys where nothing has to be fetched for them, else None; see `Loaders.available`."""

@@ -103,7 +103,7 @@ Pending = list[Callable[[], Iterable[tuple[Batch, Sequence[Any], Rows, Projectio
 class RowCache(Protocol):
     """Values by key that are cached until their rows change."""
 
-    def held(self, key: Any) -> Any | None: ...
+    def cached(self, key: Any) -> Any | None: ...
     def get(self, key: Any, look_up: Callable[[], Awaitable[Any]]) -> Awaitable[Any]: ...
 
 
@@ -153,7 +153,7 @@ class Loaders:
         """The values of all keys as `load_all` gives them; None where something must be fetched."""
         cache = self._cache_of(batch) if batch.tables else None
         if cache is not None:
-            cached = [None if key is None else cache.held(key) for key in keys]
+            cached = [None if key is None else cache.cached(key) for key in keys]
             return None if any(map(_is_missing, cached, keys)) else cached
         while self._pending:
             for came in self._pending.pop()():

@@ -64,4 +64,4 @@ async def _row(keys: Sequence[str], db: Database) -> asyncpg.Record:
             raise StorefrontKeyInvalid
         return rows[0]
 
-    return await db.watched(STOREFRONTS).get(key_hash, look_up)
+    return await db.table_cache(STOREFRONTS).get(key_hash, look_up)

@@ -170,7 +170,7 @@ async def _contact(contact_id: int, claims: Claims, db: Database) -> Viewer:
         visibility = Visibility.of_contact((row["channel_id"],), tuple(row["company_ids"]))
         return Viewer(Kind.CONTACT, f"contact:{contact_id}", visibility, _READING)
 
-    return _narrowed(await db.watched(CONTACTS).get(contact_id, look_up), claims)
+    return _narrowed(await db.table_cache(CONTACTS).get(contact_id, look_up), claims)
 
 
 async def _customer(customer_id: int, claims: Claims, db: Database) -> Viewer:
@@ -195,8 +195,8 @@ _BY_KIND: Mapping[str, Callable[[int, Claims, Database], Awaitable[Viewer]]] = {
 
 async def _partner(key: bytes | int, db: Database) -> Viewer:
     """The partner of the digest of a key, or of an id."""
-    partners = db.watched(PARTNERS)
-    partner = partners.held(key) or await partners.get(key, partial(_look_up_partner, key, db))
+    partners = db.table_cache(PARTNERS)
+    partner = partners.cached(key) or await partners.get(key, partial(_look_up_partner, key, db))
     if partner.expires_at <= time.time():
         raise NotAuthenticated
     return partner.viewer

@@ -42,7 +42,7 @@ class Database:
         self.events = events
         self.seconds = seconds
         self.statements = 0
-        self.watched = events.watched  # the values made of some tables' rows, kept until the rows change
+        self.table_cache = events.table_cache  # the values made of some tables' rows, kept until the rows change
         self.queries = CombinedQueries(self.columns_of, cache)
         self._columns: dict[Statement, Mapping[str, type]] = {}
 

@@ -42,7 +42,7 @@ Connect = Callable[[], Awaitable[asyncpg.Connection]]
 class Tables(Generic[K, V]):
     """Names the tables whose rows make up values of type `V` by keys of type `K`.
 
-    It is a constant of the module that knows the statement; `Events.watched` has the values. At most `limit` are kept.
+    It is a constant of the module that knows the statement; `Events.table_cache` has the values, `limit` at most.
     """
 
     def __init__(self, *names: str, limit: int = 10_000) -> None:
@@ -50,7 +50,7 @@ class Tables(Generic[K, V]):
         self.limit = limit
 
 
-class Watched(Generic[K, V]):
+class TableCache(Generic[K, V]):
     """Values, never None, that were made of rows, for as long as these are as they were. Dropped whole."""
 
     def __init__(self, events: "Events", limit: int) -> None:
@@ -58,7 +58,7 @@ class Watched(Generic[K, V]):
         self._limit = limit
         self._values: dict[K, V] = {}
 
-    def held(self, key: K) -> V | None:
+    def cached(self, key: K) -> V | None:
         """The value if it is known, without waiting."""
         return self._values.get(key)
 
@@ -94,24 +94,24 @@ class Events:
         self.is_listening = False
         self.is_keeping = False
         self._connect = connect
-        self._watched: dict[tuple[Tables[Any, Any], Hashable], Watched[Any, Any]] = {}
+        self._caches: dict[tuple[Tables[Any, Any], Hashable], TableCache[Any, Any]] = {}
         self._task: asyncio.Task[None] | None = None
         self._has_listened = False
         self._awaited = ""
         self._heard = asyncio.Event()
 
-    def watched(self, tables: Tables[K, V], part: Hashable = None) -> Watched[K, V]:
+    def table_cache(self, tables: Tables[K, V], part: Hashable = None) -> TableCache[K, V]:
         """The values that are made of `tables`: the same object each time.
 
         Where not everybody may have the same of a key, each `part` has values of its own. The oldest of many parts go.
         """
-        watched = self._watched.get((tables, part))
-        if watched is None:
-            if len(self._watched) >= _MOST_PARTS:
-                oldest = next((key for key in self._watched if key[1] is not None), None)
-                self._watched.pop(oldest, None)  # type: ignore[arg-type]
-            watched = self._watched[tables, part] = Watched(self, tables.limit)
-        return watched
+        cache = self._caches.get((tables, part))
+        if cache is None:
+            if len(self._caches) >= _MOST_PARTS:
+                oldest = next((key for key in self._caches if key[1] is not None), None)
+                self._caches.pop(oldest, None)  # type: ignore[arg-type]
+            cache = self._caches[tables, part] = TableCache(self, tables.limit)
+        return cache
 
     async def start(self) -> None:
         """Listens, or goes on trying to in the background: the service works without, and asks the database more."""
@@ -198,9 +198,9 @@ class Events:
 
     def forget(self, table: str) -> None:
         """Drops what was made of the table's rows: they have changed."""
-        for (tables, _part), watched in self._watched.items():
+        for (tables, _part), cache in self._caches.items():
             if table in tables.names:
-                watched.drop()
+                cache.drop()
 
     def _notified(self, _connection: object, _pid: int, _channel: str, table: object) -> None:
         if table == self._awaited:
@@ -214,8 +214,8 @@ class Events:
             self._drop_all()
 
     def _drop_all(self) -> None:
-        for watched in self._watched.values():
-            watched.drop()
+        for cache in self._caches.values():
+            cache.drop()
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:

@@ -221,7 +221,7 @@ async def test_partner_that_is_kept_changes_with_its_rows(
         assert await viewer_of(headers, db, tokens) is kept
         assert db.statements == before
     await execute(db.pool, change)
-    await until(lambda: not db.watched(PARTNERS).held(1))
+    await until(lambda: not db.table_cache(PARTNERS).cached(1))
     for headers in ({"apikey": FULL_KEY}, bearer(tokens.issue("partner:1"))):
         if viewer is None:
             await refused(headers, db, tokens)
@@ -329,5 +329,5 @@ async def test_contact_that_is_kept_changes_with_its_rows(db: Database, tokens: 
     assert await viewer_of(whole, db, tokens) is kept
     assert (await viewer_of(less, db, tokens)).permissions == {"orders:read"}
     await execute(db.pool, "UPDATE companies SET parent_id = NULL")
-    await until(lambda: not db.watched(CONTACTS).held(2))
+    await until(lambda: not db.table_cache(CONTACTS).cached(2))
     assert (await viewer_of(whole, db, tokens)).visibility == Visibility.of_contact((1,), (11,))

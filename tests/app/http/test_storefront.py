@@ -110,8 +110,8 @@ async def test_key_that_is_switched_off_is_wrong_at_once(
     async with running(settings_for(demo_copy_dsn)) as app, calling(app) as client:
         assert (await ask(client, ORDERS, fixtures.STOREFRONT_KEY)).status_code == 200
         await copy_connection.execute("UPDATE storefront_keys SET is_active = false WHERE id = 1")
-        kept = app.state.db.watched(STOREFRONTS)
-        await until(lambda: kept.held(digest(fixtures.STOREFRONT_KEY)) is None)  # the notification is on its way
+        kept = app.state.db.table_cache(STOREFRONTS)
+        await until(lambda: kept.cached(digest(fixtures.STOREFRONT_KEY)) is None)  # the notification is on its way
         response = await ask(client, ORDERS, fixtures.STOREFRONT_KEY)
         assert (response.status_code, response.json()) == (401, refusal(WRONG, "invalid_key"))
         assert (await ask(client, ORDERS, fixtures.NORTHWIND_STOREFRONT_KEY)).status_code == 200

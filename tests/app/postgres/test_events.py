@@ -11,7 +11,7 @@ from app.auth.storefront_key import STOREFRONTS
 from app.auth.viewer import CONTACTS, PARTNERS
 from app.postgres import events
 from app.postgres.database import Database
-from app.postgres.events import Events, Tables, Watched
+from app.postgres.events import Events, TableCache, Tables
 from sql import Reach, load
 from tests.conftest import settings_for, until
 from tests.pooler import needs_pgbouncer, pooler
@@ -42,8 +42,8 @@ async def listening(fresh_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     await db.close()
 
 
-async def until_dropped(watched: Watched[str, int], key: str = "a") -> None:
-    await until(lambda: watched.held(key) is None)
+async def until_dropped(table_cache: TableCache[str, int], key: str = "a") -> None:
+    await until(lambda: table_cache.cached(key) is None)
 
 
 async def until_listening(db: Database) -> None:
@@ -52,7 +52,7 @@ async def until_listening(db: Database) -> None:
 
 async def break_the_listening(db: Database) -> None:
     """Returns when it was noticed; by then it may listen again."""
-    told_by_nothing_else = db.watched(Tables[str, int]("no table"))
+    told_by_nothing_else = db.table_cache(Tables[str, int]("no table"))
     await told_by_nothing_else.get("a", Counter())
     await execute(
         db.pool,
@@ -63,51 +63,51 @@ async def break_the_listening(db: Database) -> None:
 
 
 async def test_a_value_is_looked_up_once(listening: Database) -> None:
-    look_up, watched = Counter(), listening.watched(CARRIERS)
-    assert watched.held("a") is None
-    assert [await watched.get("a", look_up) for _ in range(3)] == [1, 1, 1]
-    assert watched.held("a") == 1
-    assert await watched.get("b", look_up) == 2
+    look_up, table_cache = Counter(), listening.table_cache(CARRIERS)
+    assert table_cache.cached("a") is None
+    assert [await table_cache.get("a", look_up) for _ in range(3)] == [1, 1, 1]
+    assert table_cache.cached("a") == 1
+    assert await table_cache.get("b", look_up) == 2
 
 
 async def test_what_a_lookup_raises_is_not_kept(listening: Database) -> None:
     async def fail() -> int:
         raise LookupError
 
-    watched = listening.watched(CARRIERS)
+    table_cache = listening.table_cache(CARRIERS)
     for _ in range(2):
         with pytest.raises(LookupError):
-            await watched.get("a", fail)
-    assert await watched.get("a", Counter()) == 1
+            await table_cache.get("a", fail)
+    assert await table_cache.get("a", Counter()) == 1
 
 
 async def test_the_oldest_value_goes_when_there_are_too_many(listening: Database) -> None:
-    watched = listening.watched(CARRIERS)
+    table_cache = listening.table_cache(CARRIERS)
     for key in "abcd":
-        await watched.get(key, Counter())
-    assert [watched.held(key) for key in "abcd"] == [None, 1, 1, 1]
+        await table_cache.get(key, Counter())
+    assert [table_cache.cached(key) for key in "abcd"] == [None, 1, 1, 1]
 
 
 async def test_parts_share_no_value_and_drop_theirs_together(
     listening: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, one, two = (listening.watched(CARRIERS, part) for part in (None, (1,), (1, 2)))
-    for value, watched in enumerate((whole, one, two)):
+    whole, one, two = (listening.table_cache(CARRIERS, part) for part in (None, (1,), (1, 2)))
+    for value, table_cache in enumerate((whole, one, two)):
         look_up = Counter()
         for _ in range(value):
             await look_up()
-        await watched.get("a", look_up)
-    assert [watched.held("a") for watched in (whole, one, two)] == [1, 2, 3]
-    assert listening.watched(CARRIERS, (1,)) is one
+        await table_cache.get("a", look_up)
+    assert [table_cache.cached("a") for table_cache in (whole, one, two)] == [1, 2, 3]
+    assert listening.table_cache(CARRIERS, (1,)) is one
     await execute(listening.pool, "DELETE FROM carriers")
-    for watched in (whole, one, two):
-        await until_dropped(watched)
+    for table_cache in (whole, one, two):
+        await until_dropped(table_cache)
 
     monkeypatch.setattr(events, "_MOST_PARTS", 1)
     await one.get("a", Counter())
-    listening.watched(CARRIERS, (3,))  # for which the oldest part goes
-    assert listening.watched(CARRIERS) is whole
-    assert listening.watched(CARRIERS, (1,)) is not one
+    listening.table_cache(CARRIERS, (3,))  # for which the oldest part goes
+    assert listening.table_cache(CARRIERS) is whole
+    assert listening.table_cache(CARRIERS, (1,)) is not one
 
 
 @pytest.mark.parametrize("change", ["DELETE FROM {}", "TRUNCATE {} CASCADE", "UPDATE {} SET {} = {}"])
@@ -119,34 +119,34 @@ async def test_every_change_of_a_table_drops_what_was_made_of_it(listening: Data
     )
     assert len(rows) >= 10
     for row in rows:
-        watched = listening.watched(Tables[str, int](row["name"]))
-        await watched.get("a", Counter())
+        table_cache = listening.table_cache(Tables[str, int](row["name"]))
+        await table_cache.get("a", Counter())
         await execute(listening.pool, change.format(row["name"], row["column"], row["column"]))
-        await until_dropped(watched)
+        await until_dropped(table_cache)
 
 
 async def test_a_change_of_another_table_drops_nothing(listening: Database) -> None:
-    carriers, channels = listening.watched(CARRIERS), listening.watched(CHANNELS)
+    carriers, channels = listening.table_cache(CARRIERS), listening.table_cache(CHANNELS)
     await carriers.get("a", Counter())
     await channels.get("a", Counter())
     await execute(listening.pool, "DELETE FROM carriers")
     await until_dropped(carriers)
-    assert channels.held("a") == 1
+    assert channels.cached("a") == 1
 
 
 async def test_a_change_that_is_rolled_back_drops_nothing(listening: Database) -> None:
-    carriers, channels = listening.watched(CARRIERS), listening.watched(CHANNELS)
+    carriers, channels = listening.table_cache(CARRIERS), listening.table_cache(CHANNELS)
     await carriers.get("a", Counter())
     await channels.get("a", Counter())
     async with listening.connection() as connection:
         await connection.execute("BEGIN; DELETE FROM carriers; ROLLBACK")
     await execute(listening.pool, "DELETE FROM channels")
     await until_dropped(channels)
-    assert carriers.held("a") == 1
+    assert carriers.cached("a") == 1
 
 
 async def test_a_lookup_that_was_under_way_at_a_change_is_not_kept(listening: Database) -> None:
-    other, watched = listening.watched(CHANNELS), listening.watched(CARRIERS)
+    other, table_cache = listening.table_cache(CHANNELS), listening.table_cache(CARRIERS)
 
     async def slow() -> int:
         await other.get("a", Counter())
@@ -154,37 +154,37 @@ async def test_a_lookup_that_was_under_way_at_a_change_is_not_kept(listening: Da
         await until_dropped(other)
         return 7
 
-    assert await watched.get("a", slow) == 7
-    assert watched.held("a") is None
+    assert await table_cache.get("a", slow) == 7
+    assert table_cache.cached("a") is None
 
 
 async def test_nothing_is_kept_before_it_listens_nor_after_it_closes(fresh_dsn: str) -> None:
     db, look_up = await Database.connect(settings_for(fresh_dsn)), Counter()
-    watched = db.watched(CARRIERS)
-    assert [await watched.get("a", look_up) for _ in range(2)] == [1, 2]
+    table_cache = db.table_cache(CARRIERS)
+    assert [await table_cache.get("a", look_up) for _ in range(2)] == [1, 2]
     await db.events.start()
-    assert [await watched.get("a", look_up) for _ in range(2)] == [3, 3]
+    assert [await table_cache.get("a", look_up) for _ in range(2)] == [3, 3]
     await db.events.close()
-    assert [await watched.get("a", look_up) for _ in range(2)] == [4, 5]
+    assert [await table_cache.get("a", look_up) for _ in range(2)] == [4, 5]
     await db.close()
 
 
 async def test_a_broken_connection_drops_all_and_is_made_anew(
     listening: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look_up, watched = Counter(), listening.watched(CARRIERS)
+    look_up, table_cache = Counter(), listening.table_cache(CARRIERS)
     monkeypatch.setattr(events, "_RETRY_SECONDS", 0)
-    await watched.get("a", look_up)
+    await table_cache.get("a", look_up)
     await break_the_listening(listening)
-    assert watched.held("a") is None
+    assert table_cache.cached("a") is None
     await until_listening(listening)
-    assert await watched.get("a", look_up) == await watched.get("a", look_up)
+    assert await table_cache.get("a", look_up) == await table_cache.get("a", look_up)
     await execute(listening.pool, "DELETE FROM carriers")
-    await until_dropped(watched)
+    await until_dropped(table_cache)
 
 
 async def test_a_lookup_over_a_break_is_not_kept(listening: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    watched = listening.watched(CARRIERS)
+    table_cache = listening.table_cache(CARRIERS)
     monkeypatch.setattr(events, "_RETRY_SECONDS", 0)
 
     async def slow() -> int:
@@ -192,17 +192,17 @@ async def test_a_lookup_over_a_break_is_not_kept(listening: Database, monkeypatc
         await until_listening(listening)
         return 7
 
-    assert await watched.get("a", slow) == 7
-    assert watched.held("a") is None
+    assert await table_cache.get("a", slow) == 7
+    assert table_cache.cached("a") is None
 
 
 async def test_a_beat_drops_what_no_notification_dropped(fresh_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "BEAT_SECONDS", 0.01)
     db = await Database.connect(settings_for(fresh_dsn))
     await db.events.start()
-    watched = db.watched(CARRIERS)
-    await watched.get("a", Counter())
-    await until_dropped(watched)
+    table_cache = db.table_cache(CARRIERS)
+    await table_cache.get("a", Counter())
+    await until_dropped(table_cache)
     assert db.events.is_listening
     await db.close()
 
@@ -233,7 +233,7 @@ async def test_it_starts_without_a_database_to_listen_to() -> None:
 
     listener, look_up = Events(connect), Counter()
     await listener.start()
-    assert [await listener.watched(CARRIERS).get("a", look_up) for _ in range(2)] == [1, 2]
+    assert [await listener.table_cache(CARRIERS).get("a", look_up) for _ in range(2)] == [1, 2]
     await listener.close()
 
 
@@ -338,13 +338,13 @@ async def test_an_outage_is_one_line_in_the_log(
 
 async def is_told_of_changes(db: Database, dsn: str) -> None:
     """A value is kept, and dropped when somebody else changes its row."""
-    watched = db.watched(CARRIERS)
+    table_cache = db.table_cache(CARRIERS)
 
     async def look_up() -> int:
         return 1
 
     other = await asyncpg.connect(dsn)
-    await watched.get("a", look_up)
+    await table_cache.get("a", look_up)
     await other.execute("UPDATE carriers SET name = name || '!'")
-    await until_dropped(watched)
+    await until_dropped(table_cache)
     await other.close()
