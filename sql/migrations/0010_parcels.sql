@@ -8,6 +8,7 @@ COMMENT ON COLUMN shipment_status_successors.needs_override IS 'whether only who
 
 -- step: let goods be collected, and lost
 -- As 0005_writes.sql made it. `SET LOCAL waybill.overridden_steps = 'allowed'` is for who may override the lifecycle.
+-- `waybill.skipped_steps` is 'allowed' for who reports states, and 'codes' while a shipment follows its codes.
 CREATE OR REPLACE FUNCTION check_shipment_status() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF EXISTS (
@@ -17,7 +18,7 @@ BEGIN
   ) THEN
     RETURN NEW;
   END IF;
-  IF current_setting('waybill.skipped_steps', true) = 'allowed' AND EXISTS (
+  IF current_setting('waybill.skipped_steps', true) IN ('allowed', 'codes') AND EXISTS (
     SELECT FROM shipment_status_followers n WHERE n.status = OLD.status AND n.next_status = NEW.status
   ) THEN
     RETURN NEW;
@@ -99,25 +100,8 @@ BEGIN ATOMIC
 END;
 
 -- step: note when a status is set
--- `waybill.skipped_steps` is 'allowed' for who reports states, and 'codes' while a shipment follows its codes. Who writes
--- knows better, such as an import whose record was made at another moment, sets the column together with the status.
-CREATE OR REPLACE FUNCTION check_shipment_status() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF EXISTS (
-    SELECT FROM shipment_status_successors n
-    WHERE n.status = OLD.status AND n.next_status = NEW.status
-      AND (NOT n.needs_override OR current_setting('waybill.overridden_steps', true) = 'allowed')
-  ) THEN
-    RETURN NEW;
-  END IF;
-  IF current_setting('waybill.skipped_steps', true) IN ('allowed', 'codes') AND EXISTS (
-    SELECT FROM shipment_status_followers n WHERE n.status = OLD.status AND n.next_status = NEW.status
-  ) THEN
-    RETURN NEW;
-  END IF;
-  RAISE EXCEPTION '% cannot follow %', coalesce(NEW.status, 'no status'), OLD.status
-    USING ERRCODE = 'check_violation', CONSTRAINT = 'shipments_status_follows', TABLE = 'shipments', COLUMN = 'status';
-END $$;
+-- Who writes knows better, such as an import whose record was made at another moment, sets the column together with the
+-- status.
 CREATE FUNCTION note_setting_of_status() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF current_setting('waybill.skipped_steps', true) = 'codes' THEN
