@@ -30,6 +30,7 @@ from graphql import (
 )
 
 from app.execution.limits import LimitExceeded, Limits
+from app.execution.nodes import fragments_of
 
 _Type = GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType
 
@@ -64,9 +65,7 @@ class _Walk:
         self._schema = schema
         self._types = types
         self._most = most
-        self._fragments: Mapping[str, FragmentDefinitionNode] = {
-            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
-        }
+        self._fragments: Mapping[str, FragmentDefinitionNode] = fragments_of(document)
 
     def down(self, selection_set: SelectionSetNode, type_: _Type, passed: frozenset[str], returns: int) -> None:
         """`passed` are the types of the circles that the way to here has met, and `returns` how often again."""

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from graphql import (
     DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
@@ -22,6 +21,7 @@ from graphql import (
 from app.cache import Cache
 from app.execution.circles import Circles
 from app.execution.limits import LimitExceeded, Limits, check_document
+from app.execution.nodes import fragments_of
 from app.execution.planner import Planner
 from app.execution.text_lengths import OperationLengths, TextLengths
 from app.execution.validation import validate
@@ -69,7 +69,7 @@ class Operation:
 
 def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> Iterator[str]:
     """Their names, whether @skip and @include let them run or not."""
-    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    fragments = fragments_of(document)
     waiting: list[SelectionSetNode] = [operation.selection_set]
     while waiting:
         for selection in waiting.pop().selections:

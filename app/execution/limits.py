@@ -25,7 +25,7 @@ from graphql import (
 )
 from graphql.language import ListValueNode, StringValueNode
 
-from app.execution.nodes import nodes_of
+from app.execution.nodes import fragments_of, nodes_of
 
 # The standard introspection query is 15 levels deep, nine of them `ofType`. Validation bounds its nested lists.
 INTROSPECTION_DEPTH = 15
@@ -88,9 +88,7 @@ class Measure:
 
 class _Ruler:
     def __init__(self, document: DocumentNode) -> None:
-        self.fragments = {
-            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
-        }
+        self.fragments = fragments_of(document)
         self._measured: dict[str, Measure] = {}
 
     def measure(self, selection_set: SelectionSetNode) -> Measure:

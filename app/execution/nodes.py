@@ -1,8 +1,11 @@
-"""The nodes of a document, read in less time than graphql-core's visitor and `keys` take."""
+"""The nodes of a document, all of them or its fragments.
+
+They are read in less time than graphql-core's visitor and `keys` take.
+"""
 
 from collections.abc import Iterator
 
-from graphql import NameNode, Node
+from graphql import DocumentNode, FragmentDefinitionNode, NameNode, Node
 
 
 def nodes_of(root: Node) -> Iterator[Node]:
@@ -17,3 +20,8 @@ def nodes_of(root: Node) -> Iterator[Node]:
                     waiting.append(value)
             elif type(value) is tuple or type(value) is list:
                 waiting.extend(value)
+
+
+def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    """Its fragments by name."""
+    return {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}

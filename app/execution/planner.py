@@ -7,7 +7,6 @@ from graphql import (
     DirectiveNode,
     DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
     GraphQLError,
     GraphQLFieldResolver,
     GraphQLSchema,
@@ -21,7 +20,7 @@ from graphql.execution.values import VariableValues
 
 from app.execution.coercion import Variables
 from app.execution.compile import compile_plan
-from app.execution.nodes import nodes_of
+from app.execution.nodes import fragments_of, nodes_of
 from app.execution.plan import BailOut, Plan, Selection
 
 _CONDITIONS = frozenset({"skip", "include"})
@@ -48,11 +47,7 @@ class Planner:
         self._schema = schema
         self._operation = operation
         self._default_resolver = default_resolver
-        self._fragments = {
-            node.name.value: FragmentDetails(node)
-            for node in document.definitions
-            if isinstance(node, FragmentDefinitionNode)
-        }
+        self._fragments = {name: FragmentDetails(node) for name, node in fragments_of(document).items()}
         directives: list[DirectiveNode] = []
         names: set[str] = set()
         for node in nodes_of(document):

@@ -11,7 +11,6 @@ from typing import Any, cast
 from graphql import (
     DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLArgument,
     GraphQLField,
@@ -38,6 +37,7 @@ from graphql import (
 )
 
 from app.errors import ValidationError
+from app.execution.nodes import fragments_of
 
 # Raises `ValidationError` where the value at a dotted path, such as `input.codes.0`, holds a text that is too long.
 Measure = Callable[[Any, str], None]
@@ -177,7 +177,7 @@ def _arguments(
     schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
 ) -> Iterator[tuple[GraphQLArgument, ValueNode, str]]:
     """The arguments of all fields of a valid operation: what each is, what it is given, and its name."""
-    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    fragments = fragments_of(document)
     waiting: list[tuple[SelectionSetNode, Any]] = [(operation.selection_set, schema.get_root_type(operation.operation))]
     while waiting:
         selection_set, parent = waiting.pop()

@@ -10,7 +10,6 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
-    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     ParallelVisitor,
@@ -25,6 +24,8 @@ from graphql import validate as validate_by_graphql_core
 from graphql.language import BREAK, SKIP
 from graphql.language.visitor import EnterLeaveVisitor
 from graphql.validation.validate import FragmentNestingVisitor, query_document_keys_to_validate
+
+from app.execution.nodes import fragments_of
 
 
 class _Faulty(Exception):
@@ -44,7 +45,7 @@ def _is_valid(schema: GraphQLSchema, document: DocumentNode) -> bool:
     type_info = TypeInfo(schema)
     context = ValidationContext(schema, document, type_info, _refuse, hide_suggestions=True)
     visitors: list[Visitor] = [rule(context) for rule in specified_rules]
-    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    fragments = fragments_of(document)
     if fragments:
         visitors.insert(0, FragmentNestingVisitor(fragments))
     parallel = _ParallelRules(visitors)
