@@ -95,20 +95,20 @@ class ResultSet(Rows, Joined):
     `row` is the answer as it came, one array a column: whoever knows its `shape` reads all parts of it at once.
     """
 
-    __slots__ = ("_outcome", "_query", "row", "shape")
+    __slots__ = ("_product", "_query", "row", "shape")
 
     def __init__(self, query: CombinedQuery, row: Sequence[Any]) -> None:
         super().__init__({}, 0 if row[0] is None else len(row[0]))
         self.row = row
         self.shape = query.shape
         self._query = query
-        self._outcome: tuple[Any, Any] = (None, None)
+        self._product: tuple[Any, Any] = (None, None)
 
     def made(self, make: Callable[[Sequence[Any], Any], Any], run: Any) -> Any:
         """What `make` makes of `row` and a run, once for all who share the result set: their callers see the same."""
-        if self._outcome[0] is not make:
-            self._outcome = make, make(self.row, run)
-        return self._outcome[1]
+        if self._product[0] is not make:
+            self._product = make, make(self.row, run)
+        return self._product[1]
 
     def _by_name(self) -> Mapping[str, Sequence[Any]]:
         if not self._columns:

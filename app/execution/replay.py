@@ -46,7 +46,7 @@ class _Recorded(MiddlewareManager):
                 return field_resolver(source, info, **arguments)
             self._taken.add(id(value))
             # What came late comes late again: errors race with those of their siblings.
-            return self._give(_later(value)) if layer and layer.has_awaited(str(key), index) else _outcome(value)
+            return self._give(_later(value)) if layer and layer.has_awaited(str(key), index) else _unwrap(value)
 
         return resolve
 
@@ -121,7 +121,7 @@ def _end(value: Any) -> None:
         value.close()
 
 
-def _outcome(value: Any) -> Any:
+def _unwrap(value: Any) -> Any:
     if isinstance(value, Failure):
         raise value.error
     return value
@@ -131,7 +131,7 @@ async def _later(value: Any) -> Any:
     """Errors are told in the order in which they come, so what was awaited takes a turn of the event loop again."""
     await asyncio.sleep(0)
     if not is_awaitable(value):
-        return _outcome(value)
+        return _unwrap(value)
     await asyncio.sleep(0)  # it was still under way when others had failed, so it stays behind them
     return await value
 

@@ -176,9 +176,9 @@ class GraphQLEndpoint(Answering):
             return unavailable(answer.fault, {"errors": answer.body["errors"]}), "unavailable"
         if isinstance(answer, RenderedAnswer):
             extra = REPLAYED if answer.is_replayed else {}
-            return reply_bytes(answer.text, 200, media_type, _VARY | extra), _outcome(answer)
+            return reply_bytes(answer.text, 200, media_type, _VARY | extra), _counted_as(answer)
         status = 200 if answer.ran or media_type != GRAPHQL_RESPONSE else 400
-        return reply(answer.body, status, media_type, _VARY), _outcome(answer)
+        return reply(answer.body, status, media_type, _VARY), _counted_as(answer)
 
     async def _answer(self, request: GraphQLRequest, scope: Scope, state: State) -> Answer:
         """Raises `StorefrontKeyRequired` or `StorefrontKeyInvalid`: a stranger does not learn what the schema lacks."""
@@ -292,7 +292,7 @@ def _unavailable(error: ServiceUnavailable, state: State) -> Reply:
     return unavailable(error)
 
 
-def _outcome(answer: Answer) -> str:
+def _counted_as(answer: Answer) -> str:
     if not answer.ran:
         return "refused"
     if answer.defects:

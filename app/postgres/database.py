@@ -125,7 +125,7 @@ class Database:
     async def has_committed(self, transaction_id: str) -> bool | None:
         """Whether a transaction whose end was not heard of has; None where that cannot be found out in a moment."""
         # Who asks may have been cancelled already: before Python 3.11.3 `asyncio.timeout` takes that for its own end.
-        asking = asyncio.create_task(self._outcome(transaction_id))
+        asking = asyncio.create_task(self._ask_whether_committed(transaction_id))
         try:
             await asyncio.wait([asking], timeout=_OUTCOME_SECONDS)
         finally:
@@ -134,7 +134,7 @@ class Database:
         # Whatever was raised, nothing is known.
         return None if asking.cancelled() or asking.exception() else asking.result()
 
-    async def _outcome(self, transaction_id: str) -> bool | None:
+    async def _ask_whether_committed(self, transaction_id: str) -> bool | None:
         while True:
             [row] = await self.fetch(SQL.outcome, _OURS, transaction_id=transaction_id)
             if row["outcome"] != "in progress":

@@ -183,10 +183,10 @@ def _computed_of_row(function: Callable[..., Any], columns: tuple[str, ...]) -> 
 
 def _each(function: Callable[..., Any], *columns: Iterable[Any]) -> list[Any]:
     """What it returns for each row, or raises: the error of one is none of the others."""
-    return [_outcome(function, *values) for values in zip(*columns, strict=True)]
+    return [_value_or_error(function, *values) for values in zip(*columns, strict=True)]
 
 
-def _outcome(function: Callable[..., Any], *values: Any) -> Any:
+def _value_or_error(function: Callable[..., Any], *values: Any) -> Any:
     try:
         return function(*values)
     except Exception as error:

@@ -2,11 +2,11 @@
 
 from ariadne import SchemaBindable
 
-from app.resolvers.customer import address, connection, login, order, order_item, shipment, shipment_item
+from app.resolvers.customer import address, connection_type, login, order, order_item, shipment, shipment_item
 
 bindables: list[SchemaBindable] = [
     *address.bindables,
-    *connection.bindables,
+    *connection_type.bindables,
     *login.bindables,
     *order.bindables,
     *order_item.bindables,

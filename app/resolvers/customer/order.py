@@ -8,8 +8,10 @@ from ariadne import QueryType
 import sql
 from app.context import Context, Info
 from app.errors import CustomerOrderNotFound, InvalidOrderId, MissingId
-from app.resolvers.customer.connection import Connection, connection_types, listed, nested
+from app.resolvers.customer.connection import listed, nested
+from app.resolvers.customer.connection_type import connection_types
 from app.resolvers.customer.identifier import as_key, number_of
+from app.resolvers.customer.listing import Connection
 from app.resolvers.field_plan import PlannedType, lookahead
 from loaders import customer_order_address, customer_order_item, customer_shipment
 from loaders.rows import Row

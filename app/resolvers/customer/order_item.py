@@ -1,5 +1,5 @@
 """Order lines on the customer surface: all fields are columns."""
 
-from app.resolvers.customer.connection import connection_types
+from app.resolvers.customer.connection_type import connection_types
 
 bindables = [*connection_types("OrderItem")]

@@ -15,8 +15,10 @@ from app.errors import (
     InvalidShipmentId,
     MissingId,
 )
-from app.resolvers.customer.connection import Connection, connection_types, listed, nested
+from app.resolvers.customer.connection import listed, nested
+from app.resolvers.customer.connection_type import connection_types
 from app.resolvers.customer.identifier import as_key, number_of
+from app.resolvers.customer.listing import Connection
 from app.resolvers.customer.order import find_order
 from app.resolvers.field_plan import WITH_PARENT, PlannedType, lookahead, relation
 from loaders import customer_shipment_item

@@ -1,5 +1,5 @@
 """Shipment items on the customer surface: all fields are columns."""
 
-from app.resolvers.customer.connection import connection_types
+from app.resolvers.customer.connection_type import connection_types
 
 bindables = [*connection_types("ShipmentItem")]
