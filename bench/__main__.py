@@ -170,12 +170,12 @@ def _group(
     if unknown := set(wanted) - set(names):
         raise RuntimeError(f"No such server: {', '.join(sorted(unknown))}. There are {', '.join(names)}.")
     measured = [name for name in names if not wanted or name in wanted]
-    shipments = int(postgres.psql(database, "-c", "SELECT count(*) FROM shipments"))
+    visitors = dataset.visitors(postgres, database)
     # The pages that every size has, so that all sizes return the same number of rows.
     pages = min(_SIZES) if options.scale else orders
     return Group(
         servers=[server for server in found if server.name in ("limit", *measured)],
-        workloads=[workload.workload(name, orders, shipments, pages) for name in loads],
+        workloads=[workload.workload(name, visitors, pages) for name in loads],
         database=database,
         measured=measured,
     )

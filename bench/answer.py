@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.servers import Server
+from bench.workload import Workload
 
 _DATE = re.compile(r"(:\d\d)(?:\.(\d+))?(?:\+00:00|Z)$")
 # The arithmetic of pages, which PostGraphile's connections lack.
@@ -17,12 +18,13 @@ class Different(Exception):
     """Two servers gave different data for the same question."""
 
 
-def answers(server: Server, bodies: Sequence[str]) -> Iterator[Any]:
-    """What the server says to each body, one after the other on one connection."""
+def answers(server: Server, workload: Workload) -> Iterator[Any]:
+    """What the server says to each visit, one after the other on one connection."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    headers = {"content-type": "application/json", **server.headers}
+    bodies = workload.bodies(server.queries, server.dialect)
     try:
-        for body in bodies:
+        for visit, body in zip(workload.visits, bodies, strict=True):
+            headers = {"content-type": "application/json", **server.credentials(visit.subject)}
             connection.request("POST", server.path, body, headers)
             yield json.loads(connection.getresponse().read())
     finally:
@@ -43,14 +45,13 @@ def is_ready(server: Server) -> bool:
         connection.close()
 
 
-def compare(server: Server, bodies: Sequence[str], reference: Sequence[Any]) -> None:
+def compare(server: Server, workload: Workload, reference: Sequence[Any]) -> None:
     """Raises `Different` at the first answer that is not the reference's."""
     left_out = _PAGE if server.dialect else frozenset()
-    for body, given, wanted in zip(bodies, answers(server, bodies), reference, strict=True):
+    for visit, given, wanted in zip(workload.visits, answers(server, workload), reference, strict=True):
         mine, theirs = canonical(given, left_out), canonical(wanted, left_out)
         if mine != theirs:
-            variables = json.loads(body)["variables"]
-            raise Different(f"{server.name} {variables}\n{json.dumps(mine)[:900]}\nnot\n{json.dumps(theirs)[:900]}")
+            raise Different(f"{server.name} {visit}\n{json.dumps(mine)[:900]}\nnot\n{json.dumps(theirs)[:900]}")
 
 
 def canonical(value: Any, left_out: frozenset[str] = frozenset()) -> Any:

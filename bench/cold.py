@@ -80,7 +80,7 @@ def measure(contender: Running, postgres: Cluster, count: int) -> str:
 def _ask(server: Server, bodies: list[str]) -> None:
     """Raises `RuntimeError` for an answer that is none."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    headers = {"content-type": "application/json", **server.headers}
+    headers = {"content-type": "application/json", **server.credentials(None)}
     for body in bodies:
         connection.request("POST", server.path, body, headers)
         answer = connection.getresponse().read()

@@ -4,8 +4,9 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cluster import Cluster
@@ -13,6 +14,64 @@ from bench.process import run
 
 APIKEY = "waybill-benchmark-partner-key"
 _HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Of a company of his own, with its newest order that has a shipment, and one of its shipments."""
+
+    id: int
+    company_id: int
+    order_id: int
+    shipment_id: str
+
+    @property
+    def subject(self) -> str:
+        return f"contact:{self.id}"
+
+
+@dataclass(frozen=True)
+class Customer:
+    """With a session, and at least one order."""
+
+    id: int
+    session_id: int
+
+    @property
+    def subject(self) -> str:
+        return f"customer:{self.id}:{self.session_id}"
+
+
+@dataclass(frozen=True)
+class Visitors:
+    """Who may ask, and for how much: orders and shipments have the numbers from 1 on."""
+
+    orders: int
+    shipments: int
+    contacts: Sequence[Contact]
+    customers: Sequence[Customer]
+
+
+def visitors(cluster: Cluster, database: str) -> Visitors:
+    def rows(statement: str) -> list[list[str]]:
+        return [line.split("|") for line in cluster.psql(database, "-At", "-c", statement).split()]
+
+    [[orders, shipments]] = rows("SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM shipments)")
+    contacts = rows(
+        "SELECT c.contact_id, c.company_id, o.id, o.shipment_id FROM contact_companies c CROSS JOIN LATERAL ("
+        " SELECT o.id, s.id AS shipment_id FROM orders o JOIN shipments s ON s.order_id = o.id"
+        " WHERE o.company_id = c.company_id ORDER BY o.id DESC, s.id LIMIT 1) o ORDER BY 1"
+    )
+    customers = rows(
+        "SELECT customer_id, id FROM customer_sessions c"
+        " WHERE EXISTS (SELECT FROM orders o WHERE o.customer_id = c.customer_id) ORDER BY 1"
+    )
+    return Visitors(
+        int(orders),
+        int(shipments),
+        [Contact(int(contact), int(company), int(order), shipment) for contact, company, order, shipment in contacts],
+        [Customer(int(customer), int(session)) for customer, session in customers],
+    )
 
 
 def ours(cluster: Cluster, tree: Path, orders: int) -> str:

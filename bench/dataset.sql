@@ -1,7 +1,7 @@
 -- The data set of the benchmark, for psql with `-v orders=N`: one year of orders, deterministic (hashes, no random()).
 --
 -- N orders, 3 N lines, 1.5 N shipments with 3 N items and 1.9 N codes, 8 carriers, 2 channels, N / 20 customers. Some
--- 1.2 % of the shipments are on their way: what the portal's first page lists. Values of ids, statuses, dates and texts
+-- 1.2 % of the shipments are on their way: what the portal's first page lists. N / 250 companies have a contact each. Values of ids, statuses, dates and texts
 -- come from the same formulas as those of the peers' tables, so that all servers can be asked the same questions.
 --
 -- Expects an empty, migrated database. Whatever indexes, foreign keys and triggers the migrations made are kept: indexes
@@ -46,6 +46,8 @@ INSERT INTO channels (id, code, name, currency, language) VALUES
 
 INSERT INTO api_keys (id, name, key_hash, scopes) VALUES
   (1, 'Benchmark', sha256(convert_to(:'apikey', 'UTF8')), '{orders:read,shipments:read}');
+INSERT INTO storefront_keys (channel_id, key_hash, name, requests_per_minute) VALUES
+  (1, sha256(convert_to(:'apikey', 'UTF8')), 'Benchmark', 1000000000);
 INSERT INTO api_key_channels (api_key_id, channel_id) VALUES (1, 1), (1, 2);
 
 INSERT INTO carriers (id, name, type, track_and_trace_url, logo) VALUES
@@ -67,8 +69,17 @@ FROM generate_series(1, greatest(1, :orders / 20)) i;
 
 -- Who buys through the portal buys for a company.
 INSERT INTO companies (id, channel_id, name)
-SELECT i, 2, 'Company ' || i FROM generate_series(1, greatest(1, :orders / 400)) i;
-ANALYZE customers, companies, order_statuses;
+SELECT i, 2, 'Company ' || i FROM generate_series(1, greatest(1, :orders / 250)) i;
+INSERT INTO contacts (id, channel_id, email, first_name, last_name)
+SELECT (SELECT max(id) FROM customers) + c.id, 2, 'contact' || c.id || '@example.test', 'Contact', c.id::text
+FROM companies c;
+INSERT INTO contact_companies (contact_id, channel_id, company_id)
+SELECT (SELECT max(id) FROM customers) + c.id, 2, c.id FROM companies c;
+
+-- Logged in for as long as the data set is kept.
+INSERT INTO customer_sessions (channel_id, customer_id, expires_at)
+SELECT 1, id, 'infinity' FROM customers WHERE channel_id = 1 ORDER BY id LIMIT 2000;
+ANALYZE customers, companies, contacts, contact_companies, customer_sessions, order_statuses;
 
 -- ------------------------------------------------------------------------------------------------ orders
 
@@ -79,7 +90,7 @@ INSERT INTO orders (
 SELECT o.id, c.channel_id,
   CASE WHEN o.age < 2 THEN 'CONFIRMED' WHEN o.age < 10 THEN 'SHIPPED'
        WHEN pg_temp.h(o.id, 3, 100) < 2 THEN 'CANCELED' ELSE 'COMPLETED' END,
-  o.ts, c.id, CASE WHEN c.channel_id = 2 THEN 1 + c.id % greatest(1, :orders / 400) END,
+  o.ts, c.id, CASE WHEN c.channel_id = 2 THEN 1 + c.id % greatest(1, :orders / 250) END,
   c.email, c.first_name, c.last_name, 'bench', 'NL', 'EUR', 0, 0, 0, 0,
   o.ts, (o.ts + interval '1 second' * pg_temp.h(o.id, 4, 86400))::timestamptz(3)
 FROM (
@@ -90,7 +101,16 @@ FROM (
 ) AS o
 JOIN customers c ON c.id = 1 + pg_temp.h(o.id, 2, greatest(1, :orders / 20))
 ORDER BY o.id;
-ANALYZE orders;
+
+INSERT INTO order_addresses (
+  order_id, channel_id, type, first_name, last_name, street, number, postal_code, city, country, created_at, last_modified_at
+)
+SELECT o.id, o.channel_id, t.type, o.first_name, o.last_name, 'Street', (1 + o.id % 200)::text, (1000 + o.id % 9000)::text,
+  'City ' || o.id % 100, 'NL', o.created_at, o.created_at
+FROM orders o
+CROSS JOIN (VALUES ('delivery'), ('invoice')) AS t (type)
+ORDER BY o.id, t.type;
+ANALYZE orders, order_addresses;
 
 CREATE TEMP TABLE words AS SELECT ARRAY[
   'Douglas Lariks fijn bezaagd ZWART', 'Ventilatie Filterset Fresh Air', 'Power cord 2x1.50 4.0mtr',
@@ -175,5 +195,5 @@ SELECT format('SELECT setval(%L, (SELECT coalesce(max(%I), 0) + 1 FROM %I), fals
               pg_get_serial_sequence(quote_ident(table_name), column_name), column_name, table_name)
 FROM information_schema.columns
 WHERE table_schema = 'public' AND is_identity = 'YES' \gexec
-SELECT setval('user_ids', (SELECT max(id) + 1 FROM customers), false);
+SELECT setval('user_ids', (SELECT max(id) + 1 FROM (SELECT id FROM customers UNION ALL SELECT id FROM contacts) u), false);
 VACUUM (ANALYZE, FREEZE);

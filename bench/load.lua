@@ -1,15 +1,15 @@
--- wrk: posts the lines of the file args[1] to the path of the URL, again and again; further args are headers, "name: value".
+-- wrk: posts the lines of the file args[1] to the path of the URL, again and again.
+-- What of a line comes before its last tab are headers of its own, with a tab between them.
 local requests, count, next_request = {}, 0, 0
 
 function init(args)
-  local headers = { ["Content-Type"] = "application/json" }
-  for i = 2, #args do
-    local name, value = args[i]:match("^([^:]+): (.*)$")
-    headers[name] = value
-  end
   for line in io.lines(args[1]) do
+    local headers = { ["Content-Type"] = "application/json" }
+    for name, value in line:gmatch("([^\t:]+): ([^\t]*)\t") do
+      headers[name] = value
+    end
     count = count + 1
-    requests[count] = wrk.format("POST", nil, headers, line)
+    requests[count] = wrk.format("POST", nil, headers, line:match("[^\t]*$"))
   end
 end
 

@@ -114,17 +114,15 @@ def standing(group: Group, postgres: Cluster, folder: Path) -> Iterator[list[Run
         contenders = []
         limit, *others = group.servers
         process = stack.enter_context(_started(limit, folder))
-        asked = {load.name: load.bodies(limit.queries) for load in group.workloads}
-        reference = {name: list(answer.answers(limit, bodies)) for name, bodies in asked.items()}
+        reference = {load.name: list(answer.answers(limit, load)) for load in group.workloads}
         if limit.name in group.measured:
-            contenders.append(Running(limit, process, postgres, _written(limit, asked, folder)))
+            contenders.append(Running(limit, process, postgres, _written(limit, group.workloads, folder)))
         for server in others:
             process = stack.enter_context(_started(server, folder))
-            asked = {load.name: load.bodies(server.queries, server.dialect) for load in group.workloads}
-            for name, bodies in asked.items():
-                answer.compare(server, bodies, reference[name])
-            _say(f"{server.name}: {sum(map(len, asked.values()))} answers equal the limit's")
-            contenders.append(Running(server, process, postgres, _written(server, asked, folder)))
+            for load in group.workloads:
+                answer.compare(server, load, reference[load.name])
+            _say(f"{server.name}: {sum(map(len, reference.values()))} answers equal the limit's")
+            contenders.append(Running(server, process, postgres, _written(server, group.workloads, folder)))
         yield contenders
 
 
@@ -146,10 +144,14 @@ def _started(server: Server, folder: Path) -> Iterator[Process]:
         yield process
 
 
-def _written(server: Server, asked: Mapping[str, Sequence[str]], folder: Path) -> dict[str, Path]:
-    files = {name: folder / f"{server.name}.{name}.requests" for name in asked}
-    for name, path in files.items():
-        path.write_text("".join(f"{body}\n" for body in asked[name]))
+def _written(server: Server, workloads: Sequence[Workload], folder: Path) -> dict[str, Path]:
+    """The requests of each workload, a line each: the headers of its own, each with a tab after it, and the body."""
+    files = {load.name: folder / f"{server.name}.{load.name}.requests" for load in workloads}
+    for load in workloads:
+        with files[load.name].open("w") as file:
+            for visit, body in zip(load.visits, load.bodies(server.queries, server.dialect), strict=True):
+                headers = server.credentials(visit.subject).items()
+                file.write("".join(f"{name}: {value}\t" for name, value in headers) + body + "\n")
     return files
 
 

@@ -5,26 +5,35 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from app.auth.token import Tokens
+from app.settings import Settings
 from bench.dataset import APIKEY
 
 HERE = Path(__file__).parent
 OWN_QUERIES = HERE / "queries"
 
 
+def _tell_nobody_apart(_subject: str | None) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Server:
-    """`command` may hold `{port}`; `dialect` is the prefix of the file names of the documents it understands."""
+    """`command` may hold `{port}`; `dialect` is the prefix of the file names of the documents it understands.
+
+    `credentials` are the headers of a request of a visit's subject.
+    """
 
     name: str
     command: tuple[str, ...]
     cwd: Path
     environment: Mapping[str, str]
     path: str = "/graphql"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    credentials: Callable[[str | None], Mapping[str, str]] = _tell_nobody_apart
     queries: Path = OWN_QUERIES
     dialect: str = ""
     port: int = 0
@@ -37,9 +46,18 @@ def waybill(name: str, tree: Path, url: str, variables: Mapping[str, str]) -> Se
     """
     port = _free_port()
     environment = {"DATABASE_URL": url, "TOKEN_SECRET": secrets.token_urlsafe(32), "PORT": str(port), **variables}
-    return Server(
-        name, (sys.executable, "-m", "app", "serve"), tree, environment, headers={"apikey": APIKEY}, port=port
-    )
+    tokens = Tokens(Settings.from_env(environment))
+
+    def credentials(subject: str | None) -> Mapping[str, str]:
+        if subject is None:
+            return {"apikey": APIKEY}
+        kind, number, *session = subject.split(":")
+        if not session:
+            return {"authorization": f"Bearer {tokens.issue(subject)}"}
+        token = f"{session[0]}|{tokens.issue(f'{kind}:{number}', jti=session[0])}"
+        return {"authorization": f"Bearer {token}", "x-storefront-key": APIKEY}
+
+    return Server(name, (sys.executable, "-m", "app", "serve"), tree, environment, credentials=credentials, port=port)
 
 
 def plain_executor(tree: Path) -> str | None:
@@ -65,6 +83,7 @@ def of_peers(name: str, peers: Path, home: Path, url: str) -> Server:
         "postgraphile": ((node, "postgraphile.mjs"), {"GRAPHILE_ENV": "production"}, "/graphql"),
         "mercurius": ((node, "mercurius.js"), {}, "/graphql"),
         "mercurius-pg": ((node, "mercurius.js"), {"PGLIB": "pg"}, "/graphql"),
+        "bun": ((str(home / "node-bun/node_modules/@oven/bun-linux-x64/bin/bun"), "bun_jit.mjs"), {}, "/graphql"),
         "apollo": ((node, "apollo.js"), {}, "/"),
         "yoga": ((node, "yoga.js"), {}, "/graphql"),
         "ariadne": (_uvicorn(python, "ariadne_plain:app"), {}, "/graphql/"),
@@ -75,11 +94,13 @@ def of_peers(name: str, peers: Path, home: Path, url: str) -> Server:
     port = _free_port()
     environment = {"DSN": url, "PORT": str(port), "NODE_BASE": str(home), "NODE_ENV": "production", **variables}
     dialect = "pgl_" if name == "postgraphile" else ""
-    return Server(name, command, peers / "servers", environment, path, {}, peers / "queries", dialect, port)
+    return Server(
+        name, command, peers / "servers", environment, path, queries=peers / "queries", dialect=dialect, port=port
+    )
 
 
 GRAPHQL_PEERS = (
-    "mercurius", "mercurius-pg", "postgraphile", "apollo", "yoga", "ariadne", "ariadne-tuned", "strawberry",
+    "bun", "mercurius", "mercurius-pg", "postgraphile", "apollo", "yoga", "ariadne", "ariadne-tuned", "strawberry",
 )  # fmt: skip
 PEERS = ("peers-limit", "handwritten", *GRAPHQL_PEERS)
 # Bounds and yardsticks: they answer these very questions and no others.
@@ -94,6 +115,7 @@ def set_up_peers(peers: Path, home: Path) -> None:
         "node-mercurius/node_modules",
         "node-postgraphile/node_modules",
         "node-apollo/node_modules",
+        "node-bun/node_modules",
         "py/v311",
     )
     if not all((home / folder).is_dir() for folder in wanted):

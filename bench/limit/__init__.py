@@ -14,7 +14,8 @@ import asyncpg
 import orjson
 
 _CONNECTIONS = 10
-_TEXTS = {name: Path(__file__).with_name(f"{name}.sql").read_text() for name in ("q1", "q2", "q3", "q4")}
+_TEXTS = {name: Path(__file__).with_name(f"{name}.sql").read_text() for name in ("q1", "q2", "q3", "q4", "q5", "q6")}
+_BY_VARIABLE = {"orderId": "q2", "id": "q3", "order": "q4", "customer": "q5", "company": "q6"}
 
 Message = MutableMapping[str, Any]
 Statements = dict[str, asyncpg.prepared_stmt.PreparedStatement]
@@ -72,12 +73,9 @@ async def app(
     if "input" in variables:
         page = variables["input"]
         answer = await _pool.value("q1", page["statuses"], page["page"], page["offset"])
-    elif "orderId" in variables:
-        answer = await _pool.value("q2", variables["orderId"])
-    elif "order" in variables:
-        answer = await _pool.value("q4", variables["order"])
     else:
-        answer = await _pool.value("q3", variables["id"])
+        [(variable, value)] = variables.items()
+        answer = await _pool.value(_BY_VARIABLE[variable], value)
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": answer})
