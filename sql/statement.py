@@ -89,6 +89,11 @@ class Statement:
         texts = [self.template, *(variant.template for variant in self.variants), *self.parts.fragments.values()]
         return not any(map(_WRITE.search, texts))
 
+    @cached_property
+    def is_keyed(self) -> bool:
+        """Whether it reads rows by their keys, or by those of what they hang on, as its name says: `by_ids`."""
+        return "by" in self.name.split("_")
+
     def prepare(
         self,
         reach: Reach,
@@ -117,7 +122,7 @@ class Statement:
         def place(match: re.Match[str]) -> str:
             word, name, alias = match.groups()
             if word == "visible":
-                return f"({predicate(reach, name, alias)})"
+                return f"({predicate(reach, name, alias, is_keyed=self.is_keyed)})"
             if word == "filters":
                 return conditions
             if word == "order":

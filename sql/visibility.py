@@ -6,6 +6,7 @@ hangs on it, so every child table carries `order_id` beside `channel_id`. A row 
 (decision 8).
 """
 
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -171,9 +172,18 @@ POLICIES: Mapping[str, Policy] = {
 }
 
 
-def predicate(reach: Reach, table: str, alias: str) -> str:
+# What a row is compared with, by columns that lists have indexes for.
+_COMPARED = re.compile(r"\b\w+\.\w+ = (?:ANY\()?:visible_")
+
+
+def predicate(reach: Reach, table: str, alias: str, *, is_keyed: bool = False) -> str:
     """The condition under which a row of `table`, called `alias`, exists for a viewer of this reach.
+
+    Of rows that are found by other keys, `is_keyed`, it is judged row by row: no index is to be had for a sum. With one
+    to choose, PostgreSQL takes a plan for the very values to be cheaper, and makes it anew each time, which costs
+    several times the reading (an order page for a contact: 1.2 ms of planning, 0.2 ms of execution).
 
     Raises KeyError for a table without a policy.
     """
-    return POLICIES[table](reach, alias)
+    text = POLICIES[table](reach, alias)
+    return _COMPARED.sub(r"+\g<0>", text) if is_keyed else text
