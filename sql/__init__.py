@@ -10,9 +10,11 @@ A file holds parts, each begun by a comment line:
     -- fragment: shipment        text that `{shipment}` puts into the file's statements
     -- filter: statuses          a condition that `{filters}` adds when the caller asks for it
     -- sort: CREATED_AT          an expression that `{order}` puts into ORDER BY
+    -- nulls: last               (below a sort) the expression may be null: such rows come last, in both directions
     -- variant: page                another text of the statement above, for what the lines below it say
     -- reaches: CHANNELS         (below a variant) it serves these reaches alone; all without the line
-    -- filters: statuses, ids?   (below a variant) it serves these filters alone, and asks for those without `?`
+    -- filters: statuses, ids?   (below a variant) it serves these filters alone, and asks for those without `?`;
+                                 `any` are all that there are
     -- sorts: CREATED_AT         (below a variant) it serves one of these sorts, with ties by the id
     -- each: statuses::text[]    (below a variant) lists whose values are taken one by one (`{lists}`, `{branches}`)
 
@@ -22,9 +24,11 @@ the first that serves the caller is taken, and the statement itself where none d
 the same order.
 
 An index yields rows in order for one value of each column before the sorted one, not for a list of them. So a variant
-may read branch by branch: `{branches}` are the rows of the file's fragment `branch` for all combinations of the `each`
-lists that viewer and filters compare with. `{lists}` makes these lists columns of a row `given`, where they tell the
-planner nothing, so that it keeps one plan; `{keys s}` are the columns that name a row and tell its place.
+may read branch by branch: `{branches}` are the rows of the file's fragment `branch`, or of the one that is named there,
+for all combinations of the `each` lists that viewer and filters compare with. Where an index has the nulls at the other
+end than the list, each branch is two: the rows that have a value, and those that have none. `{lists}` makes these lists
+columns of a row `given`, where they tell the planner nothing, so that it keeps one plan; `{keys s}` are the columns
+that name a row and tell its place.
 
 A text with a scan for each of a few branches merges them as the index gives them: it reads no more than the page and
 what comes before it. Where they are many or unknown, a text for any number of them reads each up to the page's end.

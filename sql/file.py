@@ -9,7 +9,7 @@ from sql.statement import Parts, Statement, Variant
 from sql.visibility import POLICIES
 
 _PART = re.compile(r"^-- (name|variant|fragment|filter|sort): (\S+)\n((?:--.*\n)*)", re.MULTILINE)
-_NOTE = re.compile(r"^-- (feeds|reaches|filters|sorts|each): (.+)$", re.MULTILINE)
+_NOTE = re.compile(r"^-- (feeds|reaches|filters|sorts|each|nulls): (.+)$", re.MULTILINE)
 _VISIBLE = re.compile(r"\{visible(?: (\w+))?(?: (\w+))?\}")
 
 
@@ -50,8 +50,10 @@ def load(noun: str) -> File:
             file.statements[name] = Statement(noun, name, body, notes.get("feeds", ()), file.parts)
         elif kind == "variant":
             file.statements[name].variants.append(Variant.of(body, notes))
+        elif kind == "sort":
+            file.parts.sorts[name] = body
+            if "nulls" in notes:
+                file.parts.nullable.add(name)
         else:
-            {"fragment": file.parts.fragments, "filter": file.parts.filters, "sort": file.parts.sorts}[kind][name] = (
-                body
-            )
+            {"fragment": file.parts.fragments, "filter": file.parts.filters}[kind][name] = body
     return file

@@ -13,15 +13,18 @@ def lists(branch: str, types: Mapping[str, str]) -> str:
     return "".join(f":{name}::{types[name]} AS {name}, " for name in _compared(branch, types))
 
 
-def branches(branch: str, types: Mapping[str, str], sizes: tuple[int, ...] | None) -> str:
-    """The rows of `branch` for all combinations of its lists, no longer than `sizes` say; None is of any length."""
-    compared = _compared(branch, types)
+def branches(texts: Sequence[str], types: Mapping[str, str], sizes: tuple[int, ...] | None) -> str:
+    """The rows of all branches, for all combinations of their lists, no longer than `sizes` say; None is of any length.
+
+    `texts` are branches with the same lists: more than one where a list is made of several parts.
+    """
+    compared = _compared(texts[0], types)
     if compared and sizes is None:
         values = ", ".join(f"(SELECT DISTINCT unnest(given.{name})) AS each_{name} (value)" for name in compared)
         for name in compared:
-            branch = branch.replace(f"= ANY(:{name})", f"= each_{name}.value")
+            texts = [text.replace(f"= ANY(:{name})", f"= each_{name}.value") for text in texts]
+        branch = texts[0] if len(texts) == 1 else " UNION ALL ".join(f"({text})" for text in texts)
         return f"(SELECT branch.* FROM {values}, LATERAL ({branch}) AS branch)"  # noqa: S608  our own texts
-    texts = [branch]
     for name, size in zip(compared, sizes or (), strict=True):
         texts = [
             text.replace(f"= ANY(:{name})", f"= given.{name}[{place}]")

@@ -265,8 +265,10 @@ o.created_at
 -- sort: STATUS
 o.status
 -- sort: COMPANY
+-- nulls: last
 (SELECT c.name FROM companies c WHERE c.id = o.company_id AND c.channel_id = o.channel_id)
 -- sort: TOTAL_GROSS
 o.total_gross
 -- sort: VALID_UNTIL
+-- nulls: last
 o.valid_until

@@ -124,6 +124,7 @@ s.name
 -- sort: CODE
 s.code
 -- sort: PRIORITY
+-- nulls: last
 s.priority
 -- sort: LAST_MODIFIED_AT
 s.last_modified_at

@@ -66,6 +66,22 @@ LIMIT :limit OFFSET :skip;
 -- each: visible_channel_ids::int[]
 {branchwise}
 
+-- By whatever else: as one list, which is two where nulls are at the wrong end of the index.
+-- variant: page
+-- filters: any
+-- sorts: EXPECTED_DELIVERY_AT
+SELECT {shipment}
+FROM {branches first_rows} AS s
+ORDER BY {order}
+LIMIT :limit OFFSET :skip;
+
+-- fragment: first_rows
+SELECT s.*
+FROM shipments s
+WHERE {visible shipments s}{filters}
+ORDER BY {order}
+LIMIT :limit::bigint + :skip::bigint
+
 -- fragment: branchwise
 SELECT {shipment}
 FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
@@ -244,8 +260,10 @@ s.last_modified_at
 -- sort: CREATED_AT
 s.created_at
 -- sort: EXPECTED_DELIVERY_AT
+-- nulls: last
 s.expected_delivery_at
 -- sort: STATUS
+-- nulls: last
 s.status
 -- sort: ORDER_ID
 s.order_id

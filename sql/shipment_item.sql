@@ -154,8 +154,11 @@ x.shipment_id
 -- sort: ORDER_ITEM_ID
 x.order_item_id
 -- sort: SKU
+-- nulls: last
 x.sku
 -- sort: QUANTITY
+-- nulls: last
 x.quantity
 -- sort: NAME
+-- nulls: last
 x.name

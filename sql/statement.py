@@ -1,7 +1,7 @@
 """A statement becomes text for a reach, filters and a sort order, with its parameters in PostgreSQL's form."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Self
@@ -12,6 +12,9 @@ from sql.visibility import Reach, predicate
 _PLACE = re.compile(r"\{(\w+)(?: (\w+))?(?: (\w+))?\}")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 _TIES: tuple[tuple[str, ...], ...] = ((), ("ID ASC",), ("ID DESC",))
+_ANY = ("any",)
+# What an order has behind a sort where nulls come first, as they do in the reverse of a list.
+NULLS_FIRST = " NULLS FIRST"
 # `FOR UPDATE` is taken for a write, which only means that nobody repeats the statement.
 _WRITE = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|SET_CONFIG|NEXTVAL)\b", re.IGNORECASE)
 
@@ -38,7 +41,7 @@ class Variant:
     template: str
     reaches: frozenset[Reach] = frozenset(Reach)
     needed: frozenset[str] = frozenset()
-    allowed: frozenset[str] = frozenset()
+    allowed: frozenset[str] | None = frozenset()  # None: whatever filters there are
     sorts: frozenset[str] = frozenset()
     each: Mapping[str, str] = field(default_factory=dict)
 
@@ -49,8 +52,8 @@ class Variant:
         return cls(
             template,
             frozenset(Reach[name] for name in notes["reaches"]) if "reaches" in notes else frozenset(Reach),
-            frozenset(name for name in filters if not name.endswith("?")),
-            frozenset(name.removesuffix("?") for name in filters),
+            frozenset(name for name in filters if not name.endswith("?") and filters != _ANY),
+            None if filters == _ANY else frozenset(name.removesuffix("?") for name in filters),
             frozenset(notes.get("sorts", ())),
             dict(entry.split("::") for entry in notes.get("each", ())),
         )
@@ -58,8 +61,9 @@ class Variant:
     def serves(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...]) -> bool:
         return (
             reach in self.reaches
-            and self.needed <= filters <= self.allowed
-            and (not order or (order[0].split(" ")[0] in self.sorts and order[1:] in _TIES))
+            and self.needed <= filters
+            and (self.allowed is None or filters <= self.allowed)
+            and (not order or (order[0].split(" ")[0] in self.sorts and _without_nulls(order[1:]) in _TIES))
         )
 
 
@@ -70,6 +74,42 @@ class Parts:
     fragments: dict[str, str] = field(default_factory=dict)
     filters: dict[str, str] = field(default_factory=dict)
     sorts: dict[str, str] = field(default_factory=dict)
+    nullable: set[str] = field(default_factory=set)
+
+    def order(self, terms: Sequence[str]) -> str:
+        """What stands behind ORDER BY. Nulls are last, either way (decision 27), unless a term says otherwise."""
+        return ", ".join(map(self._sorted_by, terms))
+
+    def _sorted_by(self, term: str) -> str:
+        name, direction = term.removesuffix(NULLS_FIRST).split(" ")
+        nulls = ""
+        # Nothing is said that holds anyway, since an index is only taken for the very words that it was made of.
+        if name in self.nullable and term.endswith(NULLS_FIRST) == (direction == "ASC"):
+            nulls = NULLS_FIRST if direction == "ASC" else " NULLS LAST"
+        return f"{self.sorts[name]} {direction}{nulls}"
+
+    def halves(self, terms: Sequence[str]) -> list[tuple[str, str]]:
+        """The parts of a list that an index gives one after the other, each with its condition and its own order.
+
+        An index ascends with the nulls at its end and by the id among them, and is read from either end. Where neither
+        way is that of `terms`, rows with a value and those without are two parts; else all are one, on no condition.
+        """
+        if not terms or terms[0].split(" ")[0] not in self.nullable:
+            return [("", self.order(terms))]
+        (name, way), *others = (term.removesuffix(NULLS_FIRST).split(" ") for term in terms)
+        way_of_nulls = others[0][1] if others else way
+        if way == way_of_nulls and terms[0].endswith(NULLS_FIRST) == (way == "DESC"):
+            return [("", self.order(terms))]
+        ties = "".join(f", {term}" for term in [self.order(terms[1:])] if term)
+        column = self.sorts[name]
+        return [
+            (f"\n  AND {column} IS NOT NULL", f"{column} {way}{ties}"),
+            (f"\n  AND {column} IS NULL", f"{column} {way_of_nulls}{ties}"),
+        ]
+
+
+def _without_nulls(order: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(term.removesuffix(NULLS_FIRST) for term in order)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +143,8 @@ class Statement:
     ) -> Prepared:
         """`filters` name filters of the file; `order` its sorts, each with a direction: `CREATED_AT DESC`.
 
+        Rows without what is sorted by come last, or first where a sort says so: `CARRIER_ID DESC NULLS FIRST`.
+
         With the `values` of its parameters the text is for them, by the lengths of their lists; without, for any.
         """
         prepared = self._prepare(reach, filters, order, None)
@@ -117,26 +159,27 @@ class Statement:
     ) -> Prepared:
         variant = self.variant(reach, filters, order)
         conditions = "".join(f"\n  AND ({self.parts.filters[name]})" for name in sorted(filters))
-        sorts = [term.split(" ") for term in order]
 
-        def place(match: re.Match[str]) -> str:
-            word, name, alias = match.groups()
-            if word == "visible":
-                return f"({predicate(reach, name, alias, is_keyed=self.is_keyed)})"
-            if word == "filters":
-                return conditions
-            if word == "order":
-                return ", ".join(f"{self.parts.sorts[name]} {direction}" for name, direction in sorts)
-            if word == "lists":
-                return lists(fill(self.parts.fragments["branch"]), variant.each)
-            if word == "branches":
-                return branches(fill(self.parts.fragments["branch"]), variant.each, sizes)
-            if word == "keys":
-                columns = [f"{name}.id", f"{name}.channel_id", *(self.parts.sorts[sort] for sort, _ in sorts)]
-                return ", ".join(dict.fromkeys(columns))
-            return self.parts.fragments[word]
+        def fill(text: str, part: tuple[str, str] | None = None) -> str:
+            def place(match: re.Match[str]) -> str:
+                word, name, alias = match.groups()
+                if word == "visible":
+                    return f"({predicate(reach, name, alias, is_keyed=self.is_keyed)})"
+                if word == "filters":
+                    return conditions + (part[0] if part else "")
+                if word == "order":
+                    return part[1] if part else self.parts.order(order)
+                if word == "lists":
+                    return lists(fill(self.parts.fragments["branch"]), variant.each)
+                if word == "branches":
+                    branch = self.parts.fragments[name or "branch"]
+                    texts = [fill(branch, half) for half in self.parts.halves(order)]
+                    return branches(texts, variant.each, sizes)
+                if word == "keys":
+                    columns = [f"{name}.id", f"{name}.channel_id", *(self.parts.sorts[t.split(" ")[0]] for t in order)]
+                    return ", ".join(dict.fromkeys(columns))
+                return self.parts.fragments[word]
 
-        def fill(text: str) -> str:
             while _PLACE.search(text):
                 text = _PLACE.sub(place, text)
             return text

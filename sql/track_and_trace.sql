@@ -155,6 +155,7 @@ t.created_at
 -- sort: SHIPMENT_ID
 t.shipment_id
 -- sort: CARRIER_ID
+-- nulls: last
 t.carrier_id
 -- sort: CODE
 t.code

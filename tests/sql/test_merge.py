@@ -12,14 +12,22 @@ def test_branches_are_all_combinations_of_what_is_compared_with() -> None:
     types = {"statuses": "text[]", "channels": "int[]", "companies": "int[]"}
     branch = "status = ANY(:statuses) AND channel = ANY(:channels) AND id = ANY(:ids)"
     assert lists(branch, types) == ":statuses::text[] AS statuses, :channels::int[] AS channels, "
-    assert branches(branch, types, (2, 1)) == (
+    assert branches([branch], types, (2, 1)) == (
         "((status = given.statuses[1] AND channel = given.channels[1] AND id = ANY(:ids))"
         " UNION ALL (status = given.statuses[2] AND channel = given.channels[1] AND id = ANY(:ids)))"
     )
     assert "(status = each_statuses.value AND channel = each_channels.value AND id = ANY(:ids))" in (
-        branches(branch, types, None)
+        branches([branch], types, None)
     )
-    assert branches("true", types, ()) == branches("true", types, None) == "((true))"
+    assert branches(["true"], types, ()) == branches(["true"], types, None) == "((true))"
+
+
+def test_parts_of_a_list_are_branches_of_their_own() -> None:
+    texts = ["id = ANY(:ids) AND a", "id = ANY(:ids) AND b"]
+    assert branches(texts, {"ids": "int[]"}, (1,)) == "((id = given.ids[1] AND a) UNION ALL (id = given.ids[1] AND b))"
+    assert branches(texts, {"ids": "int[]"}, None).endswith(
+        "LATERAL ((id = each_ids.value AND a) UNION ALL (id = each_ids.value AND b)) AS branch)"
+    )
 
 
 def _page_of_shipments(channel_ids: Sequence[int], statuses: Sequence[Any] | None) -> Prepared:

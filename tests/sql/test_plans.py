@@ -16,6 +16,7 @@ import pytest
 
 import sql
 from sql import Prepared, Reach, Visibility
+from sql.statement import NULLS_FIRST
 from tests.conftest import FAR_TOO_LONG, ConnectionTo, Databases
 
 ORDERS = 10_000
@@ -39,6 +40,7 @@ VISIBILITIES = {
 }
 NEWEST = "CREATED_AT DESC"
 CHANGED = "LAST_MODIFIED_AT DESC"
+SOONEST, LATEST = "EXPECTED_DELIVERY_AT ASC", "EXPECTED_DELIVERY_AT DESC"
 SINCE = "2025-10-01T00:00:00Z"
 UNTIL = "2025-06-01T00:00:00Z"
 
@@ -74,9 +76,9 @@ LISTS: dict[str, list[Asked]] = {
 # Asked of a channel; of all channels they are sorted after the statuses have been looked up, of companies after theirs.
 OF_CHANNELS: dict[str, list[Asked]] = {
     "shipment": [
-        ({}, ("EXPECTED_DELIVERY_AT ASC",)),
-        ({"statuses": ["IN_TRANSIT", "OUT_FOR_DELIVERY"]}, ("EXPECTED_DELIVERY_AT ASC", CHANGED)),
-        ({"statuses": ["FAILED_DELIVERY"]}, ("EXPECTED_DELIVERY_AT ASC", "LAST_MODIFIED_AT ASC")),
+        ({}, (SOONEST, LATEST, SOONEST + NULLS_FIRST, LATEST + NULLS_FIRST)),
+        ({"statuses": ["IN_TRANSIT", "OUT_FOR_DELIVERY"]}, (SOONEST, LATEST, CHANGED)),
+        ({"statuses": ["FAILED_DELIVERY"]}, (SOONEST, LATEST, "LAST_MODIFIED_AT ASC")),
         ({"codes": ["3S4001", "3S4002", "3S13001"]}, (NEWEST,)),
         ({"order_ids": [2001, 2002, 9001]}, (NEWEST,)),
     ],

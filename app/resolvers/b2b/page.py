@@ -16,6 +16,7 @@ from app.resolvers.once import once
 from loaders.batch import Batch
 from loaders.selection import RowSelection
 from sql import File, Statement
+from sql.statement import NULLS_FIRST
 
 DEFAULT_PAGE = 1
 DEFAULT_SIZE = 12
@@ -255,4 +256,6 @@ def order_of(arguments: Mapping[str, Any]) -> tuple[str, ...]:
 def backwards(order: tuple[str, ...]) -> tuple[str, ...]:
     """The order that gives the same rows, the last one first."""
     turned = {"ASC": "DESC", "DESC": "ASC"}
-    return tuple(f"{field} {turned[direction]}" for field, direction in (term.split(" ") for term in order))
+    return tuple(
+        f"{field} {turned[direction]}{NULLS_FIRST}" for field, direction in (term.split(" ") for term in order)
+    )

@@ -165,7 +165,9 @@ async def test_shipments_filter_finds_exactly_its_rows(
 async def test_shipments_are_sorted_as_asked(
     graphql: GraphQL, connection: asyncpg.Connection, field: str, column: str, direction: str
 ) -> None:
-    expected = await connection.fetch(f"SELECT id::text FROM shipments ORDER BY {column} {direction}, id LIMIT 50")
+    expected = await connection.fetch(
+        f"SELECT id::text FROM shipments ORDER BY {column} {direction} NULLS LAST, id LIMIT 50"
+    )
     found = await search(graphql, offset=50, sortInputs=[{"field": field, "order": direction}])
     assert [item["id"] for item in found["items"]] == [row["id"] for row in expected]
 
