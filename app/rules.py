@@ -4,6 +4,7 @@ Each rule returns the words of its refusal, or None. `0011_records.sql` says the
 """
 
 import re
+import unicodedata
 from datetime import datetime, time
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 # What prints as nothing: spaces of every width, joiners, marks of direction.
 BLANKS = r"\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff"
+# What people and printers put between the characters of a code.
+SEPARATORS = r"\u0027-\u002a\u002c-\u002f\u003a\u003b\u005b-\u005d\u005f\u007c\u00b7\u2010-\u2015\u2212\u30fc"
 # A name, a number, a code: one line that says something. Each character is looked at once.
 LINE = rf"\A[{BLANKS}]*[^{BLANKS}{CONTROLS}][^{CONTROLS}]*\Z"
 # A text that may have several lines.
@@ -18,6 +21,9 @@ WRITTEN = rf"[^{BLANKS}{CONTROLS}]"
 
 _LINE = re.compile(LINE)
 _WRITTEN = re.compile(WRITTEN)
+_NO_PART_OF_A_CODE = re.compile(rf"[{BLANKS}{CONTROLS}{SEPARATORS}]+")
+_CAPITALS = {ord(letter): letter.upper() for letter in "abcdefghijklmnopqrstuvwxyz"}
+_LONGEST_CODE = 255
 _BROKEN = re.compile(rf"[\s{CONTROLS}\\]")
 
 
@@ -28,6 +34,15 @@ def line_fault(text: str) -> str | None:
     if _WRITTEN.search(text):
         return "must not hold TAB, line ends or other control characters"
     return "must not be empty, nor blanks alone"
+
+
+def normalized_code(code: str) -> str:
+    """What a code is compared by (decision 25): NFKC, without blanks and separators, in capitals.
+
+    `0015_keys.sql` says the same, and has the index.
+    """
+    text = _NO_PART_OF_A_CODE.sub("", unicodedata.normalize("NFKC", code)) or code
+    return text.translate(_CAPITALS)[:_LONGEST_CODE]
 
 
 def url_fault(text: str) -> str | None:

@@ -306,6 +306,10 @@ CREATE FUNCTION public.is_tracking_template(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((value ~ '^https://[^][\s/?#@{}<>%\\]+([/?#]|$)'::text) AND (value ~ '\{(code|postalCode|country|language|orderNumber)\}'::text) AND (regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}'::text, ''::text, 'g'::text) !~ '[\s\\{}<>\u0001-\u001f\u007f-\u009f\u2028\u2029]|%s|%[0-9]+\$'::text));
 
+CREATE FUNCTION public.normalized_code(code text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN "left"(upper((COALESCE(NULLIF(regexp_replace(NORMALIZE(code, NFKC), '[\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\u0001-\u001f\u007f-\u009f\u2028\u2029\u0027-\u002a\u002c-\u002f\u003a\u003b\u005b-\u005d\u005f\u007c\u00b7\u2010-\u2015\u2212\u30fc]+'::text, ''::text, 'g'::text), ''::text), code) COLLATE "C")), 255);
+
 CREATE FUNCTION public.note_setting_of_status() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1856,6 +1860,8 @@ CREATE INDEX track_and_traces_company_last_modified ON public.track_and_traces U
 CREATE INDEX track_and_traces_created ON public.track_and_traces USING btree (created_at DESC, id);
 
 CREATE INDEX track_and_traces_last_modified ON public.track_and_traces USING btree (last_modified_at DESC, id);
+
+CREATE INDEX track_and_traces_normalized_code ON public.track_and_traces USING btree (public.normalized_code(code));
 
 CREATE INDEX track_and_traces_order ON public.track_and_traces USING btree (order_id, channel_id);
 

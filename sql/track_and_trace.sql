@@ -134,7 +134,7 @@ t.id = ANY(:ids)
 -- filter: shipment_ids
 t.shipment_id = ANY(:shipment_ids)
 -- filter: codes
-t.code = ANY(:codes)
+normalized_code(t.code) = ANY(:codes)
 -- filter: carrier_ids
 t.carrier_id = ANY(:carrier_ids)
 -- filter: created_at.greater_than

@@ -24,7 +24,7 @@ from app.http.negotiation import accepts_gzip
 from app.http.reply import reply
 from app.http.state import state_of
 from app.postgres.snapshot import Snapshot
-from app.resolvers.b2b.argument import as_uuids
+from app.resolvers.b2b.argument import as_codes, as_uuids
 from app.resolvers.b2b.change import end_of_feed
 from app.resolvers.b2b.page import filters_of
 from app.rest.query_filters import QueryFilters
@@ -101,7 +101,7 @@ class ShipmentExport:
 
     async def _stream(self, context: Context, arguments: Mapping[str, Any], headers: Headers, send: Send) -> None:
         """What fails before the first line is answered like any failure; what fails later breaks the connection."""
-        filters, values = filters_of(arguments, {"ids": as_uuids})
+        filters, values = filters_of(arguments, {"ids": as_uuids, "codes": as_codes})
         pack = zlib.compressobj(wbits=_GZIP) if accepts_gzip(headers.get("accept-encoding")) else None
         async with Snapshot.open(context.db, context.viewer.visibility) as snapshot:
             start = _start(is_packed=pack is not None)

@@ -1,12 +1,13 @@
 """What a column may hold: what the rules say of a text, the database says too (decision 29)."""
 
+import unicodedata
 from datetime import datetime
 
 import asyncpg
 import pytest
 
 from app.resolvers.tracking import template_fault
-from app.rules import line_fault, promise_fault, url_fault
+from app.rules import line_fault, normalized_code, promise_fault, url_fault
 from tests.conftest import ConnectionTo
 
 LINES = ["A-1", " a ", "é", "日本", "Big anvil", "a\u00a0b", "👩\u200d🚒"]
@@ -73,6 +74,38 @@ async def test_a_template_is_an_https_url_with_our_placeholders(store: asyncpg.C
             assert (template, template_fault(template) is None) == (template, is_sound)
             said = await store.fetchval("SELECT is_tracking_template($1)", template)
             assert (template, said) == (template, is_sound)
+
+
+CODES = {
+    "3STEST1234567890": "3STEST1234567890",
+    "1z 999-aa1 01.2345_6784": "1Z999AA10123456784",
+    "(00) 3 4012345 123456789 5": "00340123451234567895",
+    "JJD\u00a000\u200b01/02": "JJD000102",
+    "\uff11\uff3a\uff0d\uff41": "1ZA",  # full width
+    "LX\u2010012\u2014345\u30fc6": "LX0123456",
+    "*3SABCD*": "3SABCD",
+    "\ufb01\u00b2": "FI2",
+    "\u00e9": "\u00e9",
+    "e\u0301": "\u00e9",
+    "--": "--",
+    "a" * 255: "A" * 255,
+    "\ufdfa" * 255: "\u0635\u0644\u0649\u0627\u0644\u0644\u0647\u0639\u0644\u064a\u0647\u0648\u0633\u0644\u0645" * 17,
+    "\u0130\u0131i": "\u0130\u0131I",
+}
+
+
+async def test_codes_are_compared_without_blanks_separators_and_case(store: asyncpg.Connection) -> None:
+    for code, normalized in CODES.items():
+        assert (code, normalized_code(code)) == (code, normalized)
+        assert (code, await store.fetchval("SELECT normalized_code($1)", code)) == (code, normalized)
+
+
+async def test_every_character_of_a_code_is_the_same_to_the_store_and_to_us(store: asyncpg.Connection) -> None:
+    texts = [f"a{chr(point)}b" for point in range(1, 0x3100) if unicodedata.category(chr(point)) != "Cn"]
+    said = await store.fetchval(
+        "SELECT array_agg(normalized_code(t) ORDER BY n) FROM unnest($1::text[]) WITH ORDINALITY AS w (t, n)", texts
+    )
+    assert said == [normalized_code(text) for text in texts]
 
 
 @pytest.mark.parametrize(

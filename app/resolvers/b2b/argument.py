@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from app.errors import ValidationError, VersionConflict
-from app.rules import line_fault
+from app.rules import line_fault, normalized_code
 
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -32,6 +32,11 @@ def as_uuid(text: str) -> UUID | None:
 def as_uuids(texts: Iterable[str]) -> list[UUID]:
     """The UUIDs among `texts`: in a filter, what is no UUID matches nothing."""
     return [key for text in texts if (key := as_uuid(text))]
+
+
+def as_codes(texts: Iterable[str]) -> list[str]:
+    """What codes are found by in a filter, however they are written (decision 25)."""
+    return [normalized_code(text) for text in texts]
 
 
 def as_instant(text: str, argument: str) -> datetime:

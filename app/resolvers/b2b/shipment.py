@@ -7,7 +7,7 @@ from ariadne import QueryType
 import sql
 from app.context import Info
 from app.errors import ShipmentNotFound, ValidationError
-from app.resolvers.b2b.argument import as_uuid_text, as_uuids
+from app.resolvers.b2b.argument import as_codes, as_uuid_text, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.field_plan import WITH_PARENT, PlannedType, lookahead, relation
 from loaders.shipment import shipment_by_id
@@ -37,7 +37,7 @@ async def resolve_shipment(_root: None, info: Info, id: str) -> Any:
 @query.field("shipments")
 async def resolve_shipments(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
     info.context.require("shipments:read")
-    return await search(info, SQL, input, ids=as_uuids)
+    return await search(info, SQL, input, ids=as_uuids, codes=as_codes)
 
 
 shipment.set_plan("items", relation(shipment_items_by_shipment, "id", WITH_PARENT))

@@ -7,7 +7,7 @@ from ariadne import QueryType
 import sql
 from app.context import Info
 from app.errors import TrackAndTraceNotFound
-from app.resolvers.b2b.argument import as_uuids
+from app.resolvers.b2b.argument import as_codes, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.b2b.shipment_part import find_part
 from app.resolvers.field_plan import WITH_PARENT, Beside, PlannedType, computed, relation
@@ -34,7 +34,7 @@ async def resolve_track_and_traces(
     input: dict[str, Any] | None = None,
 ) -> Page:
     info.context.require("shipments:read")
-    return await search(info, SQL, input, ids=as_uuids, shipment_ids=as_uuids)
+    return await search(info, SQL, input, ids=as_uuids, shipment_ids=as_uuids, codes=as_codes)
 
 
 track_and_trace.set_plan("carrier", relation(carrier_by_id, "carrier_id", WITH_PARENT))
