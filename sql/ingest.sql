@@ -74,6 +74,7 @@ SELECT pg_advisory_xact_lock(:lock)
 -- name: known
 SELECT (SELECT array_agg(code) FROM order_statuses) AS statuses,
   (SELECT array_agg(code) FROM channels) AS channels,
+  ARRAY(SELECT time_zones()) AS time_zones,
   k.channels AS carrier_channels, k.names AS carrier_names
 FROM (
   SELECT array_agg(h.code) AS channels, array_agg(c.name) AS names
@@ -84,13 +85,16 @@ FROM (
 -- name: channel
 WITH stored AS (SELECT FROM channels WHERE code = :code),
 updated AS (
-  UPDATE channels c SET name = :name, currency = :currency, language = coalesce(:language, c.language)
+  UPDATE channels c
+  SET name = :name, currency = :currency, language = coalesce(:language, c.language),
+    time_zone = coalesce(:time_zone, c.time_zone)
   WHERE c.code = :code
-    AND (c.name, c.currency, c.language) IS DISTINCT FROM (:name, :currency, coalesce(:language, c.language))
+    AND (c.name, c.currency, c.language, c.time_zone)
+      IS DISTINCT FROM (:name, :currency, coalesce(:language, c.language), coalesce(:time_zone, c.time_zone))
   RETURNING c.id
 ), created AS (
-  INSERT INTO channels (code, name, currency, language)
-  SELECT :code, :name, :currency, coalesce(:language, 'EN') WHERE NOT EXISTS (SELECT FROM stored)
+  INSERT INTO channels (code, name, currency, language, time_zone)
+  SELECT :code, :name, :currency, coalesce(:language, 'EN'), coalesce(:time_zone, 'UTC') WHERE NOT EXISTS (SELECT FROM stored)
   RETURNING id
 )
 SELECT EXISTS (SELECT FROM created) AS is_new, EXISTS (SELECT FROM updated) AS is_changed

@@ -97,6 +97,7 @@ class Known:
     statuses: set[str] = field(default_factory=set)
     channels: set[str] = field(default_factory=set)
     carriers: set[tuple[str | None, str]] = field(default_factory=set)
+    time_zones: frozenset[str] = frozenset()
 
 
 class _Shape(Struct, forbid_unknown_fields=True, rename="camel"):
@@ -108,12 +109,16 @@ class Channel(_Shape, tag_field="kind", tag="channel"):
     name: Text
     currency: Currency
     language: Language | None = None
+    time_zone: ShortText | None = None
 
     @property
     def key(self) -> Hashable:
         return "channel", self.code
 
     def check(self, known: Known) -> None:
+        """Raises Refused."""
+        if self.time_zone is not None and self.time_zone not in known.time_zones:
+            raise Refused("$.timeZone", "expected a name of the IANA time zone database such as Europe/Amsterdam")
         known.channels.add(self.code)
 
 

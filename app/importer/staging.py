@@ -132,7 +132,7 @@ async def prepare(connection: asyncpg.Connection) -> Known:
     await connection.execute(_text("staging"))
     (row,) = await connection.fetch(_text("known"))
     carriers = zip(row["carrier_channels"] or (), row["carrier_names"] or (), strict=True)
-    return Known(set(row["statuses"] or ()), set(row["channels"] or ()), set(carriers))
+    return Known(set(row["statuses"] or ()), set(row["channels"] or ()), set(carriers), frozenset(row["time_zones"]))
 
 
 def stage(place: str, record: Record) -> Staged:
@@ -221,7 +221,13 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
     values: dict[str, object]
     if isinstance(record, Channel):
         statement = _statements.channel.prepare(sql.Reach.EVERYTHING)
-        values = {"code": record.code, "name": record.name, "currency": record.currency, "language": record.language}
+        values = {
+            "code": record.code,
+            "name": record.name,
+            "currency": record.currency,
+            "language": record.language,
+            "time_zone": record.time_zone,
+        }
     else:
         statement = _statements.carrier.prepare(sql.Reach.EVERYTHING)
         given = record.descriptions

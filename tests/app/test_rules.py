@@ -164,6 +164,11 @@ async def test_sql_lets_a_shipment_be_late_from_the_start(store: asyncpg.Connect
         ("UPDATE carriers SET name = E'a\\tb'", "carriers_name_other"),
         ("INSERT INTO carriers (name, track_and_trace_url) VALUES ('a', 'https://a.example/%s')", "carriers_url_new"),
         ("UPDATE carriers SET track_and_trace_url = 'https://a.example/'", "carriers_url_other"),
+        (
+            "INSERT INTO channels (code, name, currency, time_zone) VALUES ('a', 'A', 'EUR', 'x')",
+            "channels_time_zone_new",
+        ),
+        ("UPDATE channels SET time_zone = 'Europe/Atlantis'", "channels_time_zone_other"),
         ("UPDATE track_and_traces SET code = ' '", "track_and_traces_code_other"),
         (
             "INSERT INTO track_and_traces (shipment_id, order_id, channel_id, code) SELECT id, 1, 1, '' FROM shipments",

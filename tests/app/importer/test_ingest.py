@@ -650,6 +650,27 @@ async def test_carriers_and_channels_are_updated_by_name_and_code(store: Store) 
     assert await store.fetch("SELECT name FROM channels") == [("The shop",)]
 
 
+async def test_channel_has_a_time_zone_and_keeps_it(store: Store) -> None:
+    zone = "SELECT time_zone, channel_time_zone(id) FROM channels"
+    assert await store.take(SHOP) == ["1 read, 1 created, 0 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(zone) == [("UTC", "UTC")]
+    assert await store.take({**SHOP, "timeZone": "Europe/Amsterdam"}) == [
+        "1 read, 0 created, 1 updated, 0 unchanged, 0 refused"
+    ]
+    assert await store.take({**SHOP, "timeZone": None}, SHOP) == [
+        "2 read, 0 created, 0 updated, 2 unchanged, 0 refused"
+    ]
+    assert await store.fetch(zone) == [("Europe/Amsterdam", "Europe/Amsterdam")]
+
+
+@pytest.mark.parametrize("name", ["Europe/Atlantis", "europe/amsterdam", "posix/Europe/Paris", "x+3", "+02:00", "CEST"])
+async def test_channel_of_an_unknown_time_zone_is_refused(store: Store, name: str) -> None:
+    report = await store.take({**SHOP, "timeZone": name}, order(1))
+    assert report[0] == "1: $.timeZone: expected a name of the IANA time zone database such as Europe/Amsterdam"
+    assert report[1] == '2: $.channel: unknown channel "shop"'
+    assert await store.fetch("SELECT code FROM channels") == []
+
+
 async def test_carrier_of_a_channel_is_a_record_of_its_own_and_known_there_alone(store: Store) -> None:
     own = {**SWIFT, "channel": "shop", "trackAndTraceURL": "https://shop.example/{code}"}
     records = [SHOP, {**SHOP, "code": "other"}, SWIFT, own, {**own, "name": "Only"}]
