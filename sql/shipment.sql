@@ -243,11 +243,17 @@ s.expected_delivery_at >= :expected_delivery_at_greater_than
 -- filter: expected_delivery_at.less_than
 s.expected_delivery_at <= :expected_delivery_at_less_than
 -- filter: carrier_ids
-EXISTS (SELECT FROM track_and_traces t WHERE t.shipment_id = s.id AND t.carrier_id = ANY(:carrier_ids))
+EXISTS (
+  SELECT FROM track_and_traces t
+  WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id AND t.carrier_id = ANY(:carrier_ids))
 -- filter: codes
-EXISTS (SELECT FROM track_and_traces t WHERE t.shipment_id = s.id AND normalized_code(t.code) = ANY(:codes))
+EXISTS (
+  SELECT FROM track_and_traces t
+  WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id AND normalized_code(t.code) = ANY(:codes))
 -- filter: skus
-EXISTS (SELECT FROM shipment_items i WHERE i.shipment_id = s.id AND i.sku = ANY(:skus))
+EXISTS (
+  SELECT FROM shipment_items i
+  WHERE i.shipment_id = s.id AND i.channel_id = s.channel_id AND i.sku = ANY(:skus))
 -- filter: company_ids
 s.company_id = ANY(:company_ids)
 -- filter: late
