@@ -15,8 +15,7 @@ FROM unnest(:track_and_trace_ids::uuid[]) AS k (id)
 CROSS JOIN LATERAL (
   SELECT e.*
   FROM tracking_events e
-  JOIN track_and_traces t ON t.id = e.track_and_trace_id AND t.channel_id = e.channel_id
-  WHERE e.track_and_trace_id = k.id AND {visible track_and_traces t}
+  WHERE e.track_and_trace_id = k.id AND {visible tracking_events e}
   ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC
   LIMIT :limit
 ) AS e
@@ -47,6 +46,5 @@ RETURNING {tracking_event};
 -- feeds: TrackingEvent
 SELECT {tracking_event}
 FROM tracking_events e
-JOIN track_and_traces t ON t.id = e.track_and_trace_id AND t.channel_id = e.channel_id
 WHERE e.track_and_trace_id = :track_and_trace_id AND e.channel_id = :channel_id AND e.external_id = :external_id
-  AND {visible track_and_traces t};
+  AND {visible tracking_events e};
