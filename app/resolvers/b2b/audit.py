@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import orjson
-from ariadne import ObjectType, QueryType
+from ariadne import ObjectType
 
 import sql
 from app.auth.viewer import Kind
@@ -12,13 +12,14 @@ from app.errors import Forbidden, ShipmentNotFound, ValidationError
 from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.change import size_of
 from app.resolvers.b2b.place import END, Place, cursor_of, place_of
+from app.resolvers.query import GuardedQuery, holding
 from loaders.rows import Row
 from loaders.shipment import shipment_by_id
 
 SQL = sql.load("change")
 TRAIL = "auditTrail"
 
-query = QueryType()
+query = GuardedQuery()
 audit_entry = ObjectType("AuditEntry")
 audited_field = ObjectType("AuditedField")
 
@@ -29,13 +30,13 @@ class AuditedField(NamedTuple):
     new: str | None
 
 
-@query.field("auditTrail")
+@query.field("auditTrail", holding("shipments:read"))
 async def resolve_audit_trail(
     _root: None, info: Info, shipmentId: str, first: int | None = None, after: str | None = None
 ) -> list[Row]:
     """Raises `Forbidden` for all but staff, `ValidationError`, `InvalidCursor`, `ShipmentNotFound`."""
     context = info.context
-    if context.require("shipments:read").kind is not Kind.STAFF:
+    if context.viewer.kind is not Kind.STAFF:
         raise Forbidden("The audit trail is for staff.")
     key = as_uuid(shipmentId)
     if key is None:

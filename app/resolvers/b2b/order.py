@@ -4,8 +4,6 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from ariadne import QueryType
-
 import sql
 from app.auth.viewer import Kind, Viewer
 from app.context import Info
@@ -15,6 +13,7 @@ from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.field_plan import SAME_ROW, WITH_PARENT, Access, Beside, PlannedType, computed, lookahead, relation
 from app.resolvers.names import snake_case
+from app.resolvers.query import GuardedQuery, holding
 from loaders.order import fulfillment_by_order, order_by_id, tax_percentages_by_order
 from loaders.order_item import order_items_by_order
 from loaders.order_status import order_status_by_code
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 SQL = sql.load("order")
 
-query = QueryType()
+query = GuardedQuery()
 order = PlannedType("Order")
 
 # What LIKE would read as a pattern.
@@ -34,7 +33,7 @@ _WILDCARD = re.compile(r"([\\%_])")
 _ESCAPED = r"\\\1"
 
 
-@query.field("order")
+@query.field("order", holding("orders:read"))
 async def resolve_order(
     _root: None,
     info: Info,
@@ -42,7 +41,6 @@ async def resolve_order(
     orderUUID: str | None = None,
 ) -> Any:
     """Raises `OrderNotFound`; `ValidationError` unless exactly one key is given (B-21)."""
-    info.context.require("orders:read")
     if (orderId is None) == (orderUUID is None):
         raise ValidationError("orderId", "and orderUUID exclude each other; exactly one of the two is required")
     if orderUUID is None:
@@ -56,10 +54,10 @@ async def resolve_order(
     return row
 
 
-@query.field("orders")
+@query.field("orders", holding("orders:read"))
 async def resolve_orders(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
     """Raises `Forbidden` where a viewer without a role asks for other users or companies than its own (B-8)."""
-    _refuse_foreign(info.context.require("orders:read"), input or {})
+    _refuse_foreign(info.context.viewer, input or {})
     arguments = {field: value for field, value in (input or {}).items() if field != "termFields"}
     term_fields = (input or {}).get("termFields")
     if term_fields is None:

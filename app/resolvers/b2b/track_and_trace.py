@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from ariadne import QueryType
-
 import sql
 from app.context import Info
 from app.errors import TrackAndTraceNotFound
@@ -11,29 +9,29 @@ from app.resolvers.b2b.argument import as_codes, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.b2b.shipment_part import find_part
 from app.resolvers.field_plan import WITH_PARENT, Beside, PlannedType, computed, relation
+from app.resolvers.query import GuardedQuery, holding
 from app.resolvers.tracking import tracking_url
 from loaders.carrier import carrier_by_id
 from loaders.track_and_trace import track_and_trace_by_id
 
 SQL = sql.load("track_and_trace")
 
-query = QueryType()
+query = GuardedQuery()
 track_and_trace = PlannedType("TrackAndTrace")
 
 
-@query.field("trackAndTrace")
+@query.field("trackAndTrace", holding("shipments:read"))
 async def resolve_track_and_trace(_root: None, info: Info, id: str) -> Any:
     """Raises `TrackAndTraceNotFound`, also where the id is no UUID (B-10)."""
     return await find_part(info, track_and_trace_by_id, TrackAndTraceNotFound, id)
 
 
-@query.field("trackAndTraces")
+@query.field("trackAndTraces", holding("shipments:read"))
 async def resolve_track_and_traces(
     _root: None,
     info: Info,
     input: dict[str, Any] | None = None,
 ) -> Page:
-    info.context.require("shipments:read")
     return await search(info, SQL, input, ids=as_uuids, shipment_ids=as_uuids, codes=as_codes)
 
 

@@ -120,6 +120,7 @@ def resolve_report_event(told: Report, _info: Info) -> Any:
     return told.event
 
 
+# Whoever reports may have the shipment: `writing` has asked for the permission to read it.
 @report.field("shipment")
 def resolve_report_shipment(told: Report, info: Info) -> Awaitable[Any]:
     return info.context.load(shipment_by_id, told.shipment_id)

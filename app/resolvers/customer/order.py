@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ariadne import QueryType
-
 import sql
 from app.context import Context, Info
 from app.errors import CustomerOrderNotFound, InvalidOrderId, MissingId
@@ -13,13 +11,14 @@ from app.resolvers.customer.connection_type import connection_types
 from app.resolvers.customer.identifier import as_key, number_of
 from app.resolvers.customer.listing import Connection
 from app.resolvers.field_plan import PlannedType, lookahead
+from app.resolvers.query import GuardedQuery, of_customer
 from loaders import customer_order_address, customer_order_item, customer_shipment
 from loaders.rows import Row
 from loaders.selection import RowSelection
 
 SQL = sql.load("customer_order")
 
-query = QueryType()
+query = GuardedQuery()
 order = PlannedType("CustomerOrder")
 
 # Rows with all their columns, and nothing that hangs on them.
@@ -49,10 +48,9 @@ def _filters(status: str | None) -> tuple[frozenset[str], dict[str, Any]]:
     return (frozenset(), {}) if status is None else (frozenset({"status"}), {"status": status})
 
 
-@query.field("customerOrder")
+@query.field("customerOrder", of_customer)
 async def resolve_customer_order(_root: None, info: Info, id: str) -> Row:
     """Raises `CustomerOrderNotFound`; `MissingId` and `InvalidOrderId` for what is no id (C-14)."""
-    info.context.customer()
     if not id.strip():
         raise MissingId("Customer order ID is required")
     number = number_of(id, "customer-orders")
@@ -61,9 +59,8 @@ async def resolve_customer_order(_root: None, info: Info, id: str) -> Row:
     return await find_order(info.context, number, lookahead(info))
 
 
-@query.field("customerOrders")
+@query.field("customerOrders", of_customer)
 async def resolve_customer_orders(_root: None, info: Info, status: str | None = None, **page: Any) -> Connection:
-    info.context.customer()
     filters, values = _filters(status)
     return await listed(info, SQL, "customerOrders", (status,), filters, values, page)
 
