@@ -258,7 +258,7 @@ def _tier(each: Field, root: _Root, above: str) -> tuple[str, str]:
     """By which tier the field is resolved, and how or why."""
     if above == "root":
         kind = "a coroutine" if iscoroutinefunction(each.resolver) else "a function"
-        return "layered", f"its resolver is called, {kind}"
+        return "resolver", f"its resolver is called, {kind}"
     if each.constant is not None:
         return above, "always the same"
     if above in ("generated", "synchronous"):
