@@ -1,4 +1,4 @@
-"""The surface that the vendor's SDK speaks: `contracts/b2b.graphql`."""
+"""The surface that the vendor's SDK speaks: `tests/contract/b2b.graphql`."""
 
 from ariadne import SchemaBindable
 

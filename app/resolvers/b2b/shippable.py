@@ -14,7 +14,7 @@ CANCELED = "CANCELED"
 
 
 class OrderLines:
-    """OrderLines of one order, locked: until the request is done nobody else takes of what is left of them.
+    """Lines of one order, locked: until the request is done nobody else takes of what is left of them.
 
     Where `is_canceled` they are for a canceled shipment. What that holds does not count as shipped, so it may hold as
     many as were ordered.
