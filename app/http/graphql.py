@@ -144,7 +144,7 @@ class GraphQLEndpoint(Answering):
             response, outcome = _unavailable(error, state), "unavailable"
         except asyncio.CancelledError:
             outcome = "aborted"
-            if not state.work.was_cancelled(Ending.LATE):
+            if not state.work.take_back_if(Ending.LATE):
                 raise
             response, outcome = _unavailable(TimedOut(reason="deadline"), state), "unavailable"
         finally:
