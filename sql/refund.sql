@@ -5,8 +5,18 @@ r.id::text, r.order_id, r.external_id, r.amount::float8, money_text(r.amount, d.
   r.reason, r.created_at
 
 -- name: by_order_ids
--- feeds: Refund, CustomerOrderRefund
+-- feeds: Refund
 SELECT {refund}
+FROM refunds r
+JOIN orders d ON d.id = r.order_id AND d.channel_id = r.channel_id
+WHERE r.order_id = ANY(:order_ids) AND {visible refunds r}
+ORDER BY r.created_at, r.id;
+
+-- As their customer reads them.
+-- name: of_customer_by_order_ids
+-- feeds: CustomerOrderRefund
+SELECT r.order_id, r.amount::float8, money_text(r.amount, d.currency) AS amount_exact, d.currency,
+  to_char(r.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS created_at
 FROM refunds r
 JOIN orders d ON d.id = r.order_id AND d.channel_id = r.channel_id
 WHERE r.order_id = ANY(:order_ids) AND {visible refunds r}

@@ -869,7 +869,9 @@ BEGIN
         USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'orders', COLUMN = 'currency_ratio';
     END IF;
     NEW.currency_ratio := 1;
-  ELSIF NEW.currency_ratio IS NULL OR TG_OP = 'UPDATE' AND NEW.currency_ratio = OLD.currency_ratio THEN
+  ELSIF NEW.currency_ratio IS NULL OR TG_OP = 'UPDATE' AND NEW.currency_ratio = OLD.currency_ratio
+    AND current_setting('waybill.actor', true) IS DISTINCT FROM 'import'  -- which has looked for one already
+  THEN
     NEW.currency_ratio := (
       SELECT r.rate FROM channel_rates r WHERE r.channel_id = NEW.channel_id AND r.currency = NEW.currency);
   END IF;

@@ -123,7 +123,7 @@ class Channel(_Shape, tag_field="kind", tag="channel"):
     currency: Currency
     language: Language | None = None
     time_zone: ShortText | None = None
-    rates: dict[Currency, Rate] | None = None
+    rates: dict[str, str | float] | None = None
 
     @property
     def key(self) -> Hashable:
@@ -505,7 +505,8 @@ def decimal(value: str | float) -> Decimal:
 
 
 def _rate_fault(rate: str | float) -> str | None:
-    return None if decimal(rate) else "must be above 0"
+    text = rate if isinstance(rate, str) else f"{decimal(rate):f}"
+    return None if re.search(_RATE, text) and decimal(text) else f"expected {_EXPECTED[_RATE]}"
 
 
 def _refuse_strange_date(path: str, moment: datetime | None) -> None:

@@ -440,14 +440,14 @@ def _refund_rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[obj
         for item in refund.items:
             line, quantity = costs[item.line]
             if item.amount is not None:
-                amount = decimal(item.amount)
+                amount = rounded(decimal(item.amount), order.currency)
             else:
                 amount = rounded(
                     max(line.price_total_net, Decimal(0)) * item.quantity / max(quantity, 1), order.currency
                 )
             total += amount
             yield "import_refund_items", (refund.external_id, item.line, item.quantity, amount)
-        amount = total if refund.amount is None else decimal(refund.amount)
+        amount = total if refund.amount is None else rounded(decimal(refund.amount), order.currency)
         yield "import_refunds", (refund.external_id, amount, refund.reason, refund.created_at)
 
 

@@ -202,7 +202,9 @@ BEGIN
         USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'orders', COLUMN = 'currency_ratio';
     END IF;
     NEW.currency_ratio := 1;
-  ELSIF NEW.currency_ratio IS NULL OR TG_OP = 'UPDATE' AND NEW.currency_ratio = OLD.currency_ratio THEN
+  ELSIF NEW.currency_ratio IS NULL OR TG_OP = 'UPDATE' AND NEW.currency_ratio = OLD.currency_ratio
+    AND current_setting('waybill.actor', true) IS DISTINCT FROM 'import'  -- which has looked for one already
+  THEN
     NEW.currency_ratio := (
       SELECT r.rate FROM channel_rates r WHERE r.channel_id = NEW.channel_id AND r.currency = NEW.currency);
   END IF;
@@ -288,23 +290,6 @@ CREATE TABLE refund_items (
 COMMENT ON COLUMN refund_items.amount IS 'with tax, in the currency of the order';
 CREATE INDEX refund_items_order_item ON refund_items (order_item_id, order_id, channel_id);
 
--- step: hold what is paid back to the currency of its order
-CREATE FUNCTION check_refund() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF NOT are_amounts(
-    (SELECT o.currency FROM orders o WHERE o.id = NEW.order_id AND o.channel_id = NEW.channel_id),
-    ARRAY[NEW.amount], CASE WHEN TG_OP = 'UPDATE' THEN ARRAY[OLD.amount] END)
-  THEN
-    RAISE EXCEPTION 'an amount of a refund is refused'
-      USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = 'amount';
-  END IF;
-  RETURN NEW;
-END $$;
-CREATE TRIGGER refunds_amount BEFORE INSERT OR UPDATE OF amount ON refunds
-  FOR EACH ROW EXECUTE FUNCTION check_refund();
-CREATE TRIGGER refund_items_amount BEFORE INSERT OR UPDATE OF amount ON refund_items
-  FOR EACH ROW EXECUTE FUNCTION check_refund();
-
 -- step (in batches): make rows of what was paid back before
 -- The first of them a line's quantities hang on.
 INSERT INTO refunds (order_id, channel_id, amount, created_at, last_modified_at)
@@ -325,6 +310,24 @@ WHERE l.quantity_refunded > 0
   AND NOT EXISTS (
     SELECT FROM refund_items i WHERE i.order_item_id = l.id AND i.order_id = l.order_id AND i.channel_id = l.channel_id)
 LIMIT 2000;
+
+-- step: hold what is paid back to the currency of its order
+-- From now on: there may be yen with decimals among what was before.
+CREATE FUNCTION check_refund() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NOT are_amounts(
+    (SELECT o.currency FROM orders o WHERE o.id = NEW.order_id AND o.channel_id = NEW.channel_id),
+    ARRAY[NEW.amount], CASE WHEN TG_OP = 'UPDATE' THEN ARRAY[OLD.amount] END)
+  THEN
+    RAISE EXCEPTION 'an amount of a refund is refused'
+      USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = 'amount';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER refunds_amount BEFORE INSERT OR UPDATE OF amount ON refunds
+  FOR EACH ROW EXECUTE FUNCTION check_refund();
+CREATE TRIGGER refund_items_amount BEFORE INSERT OR UPDATE OF amount ON refund_items
+  FOR EACH ROW EXECUTE FUNCTION check_refund();
 
 -- step: have orders say what is paid back of them
 -- The sum, whoever writes it. An order that says so already is not written.

@@ -15,7 +15,7 @@ from app.resolvers.customer.listing import Connection
 from app.resolvers.field_plan import WITH_PARENT, PlannedType, beside, computed, lookahead, relation
 from loaders import customer_order_address, customer_order_item, customer_shipment
 from loaders.order import exact_by_order, money_by_order
-from loaders.refund import refunds_by_order
+from loaders.refund import refunds_of_customer_by_order
 from loaders.rows import Row
 from loaders.selection import RowSelection
 
@@ -73,7 +73,7 @@ async def resolve_customer_orders(_root: None, info: Info, status: str | None = 
 order.set_plan("items", nested("CustomerOrder.items", customer_order_item, "key"))
 order.set_plan("addresses", nested("CustomerOrder.addresses", customer_order_address, "key"))
 order.set_plan("shipments", nested("CustomerOrder.shipments", customer_shipment, "key"))
-order.set_plan("refunds", relation(refunds_by_order, "key", WITH_PARENT))
+order.set_plan("refunds", relation(refunds_of_customer_by_order, "key", WITH_PARENT))
 order.set_plan("paymentMethod", computed(lambda method: method or None, "payment_method"))
 
 # Fields of the customer surface by the columns of what is read beside the order.
