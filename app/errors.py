@@ -225,6 +225,10 @@ class OrderStatusNotFound(NotFound):
     code, noun = "ORDER_STATUS_NOT_FOUND_ERROR", "Order status"
 
 
+class RefundNotFound(NotFound):
+    code, noun = "REFUND_NOT_FOUND_ERROR", "Refund"
+
+
 class CustomerOrderNotFound(NotFound):
     code, noun = "NOT_FOUND", "Customer order with ID"
 

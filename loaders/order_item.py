@@ -1,7 +1,7 @@
-"""Order lines, and how far they are shipped."""
+"""Order lines, what they cost, and how far they are shipped."""
 
 import sql
-from loaders.batch import many, one
+from loaders.batch import Batch, many, one
 
 order_item = sql.load("order_item")
 
@@ -10,3 +10,9 @@ order_items_by_order = many(order_item.by_order_ids, parameter="order_ids", colu
 fulfillment_by_order_item = one(
     order_item.fulfillment_by_order_item_ids, parameter="order_item_ids", column="order_item_id"
 )
+exact_by_order_item = one(order_item.exact_by_order_item_ids, parameter="order_item_ids", column="order_item_id")
+
+
+def money_by_order_item(name: str) -> Batch:
+    """One amount of each line, as the statement names it."""
+    return one(order_item.money_by_order_item_ids, parameter="order_item_ids", column="order_item_id", name=name)

@@ -26,7 +26,11 @@ CREATE TEMPORARY TABLE import_orders (
   email text, first_name text, last_name text, phone text,
   created_at timestamptz, source_modified_at timestamptz, requested_at timestamptz, shipping_method text,
   left_out text[],
-  sub_total numeric, postage numeric, total_gross numeric, total_net numeric, total_tax numeric,
+  sub_total numeric, discount_type text, discount_value numeric, discount_amount numeric, lines_tax numeric,
+  postage numeric, postage_percentage numeric, postage_tax numeric,
+  total_gross numeric, total_net numeric, total_tax numeric, own_gross numeric, own_net numeric, own_tax numeric,
+  coupon text, currency_ratio numeric, payment_method text, payment_status text,
+  has_refunds boolean, refunded_total numeric DEFAULT 0,
   has_addresses boolean, has_shipments boolean,
   channel_id int, company_id int, customer_id int, order_id int,
   is_new boolean DEFAULT false, is_changed boolean DEFAULT false,
@@ -37,7 +41,8 @@ CREATE TEMPORARY TABLE import_addresses (
   postal_code text, city text, region text, country text, phone text, PRIMARY KEY (n, position)
 );
 CREATE TEMPORARY TABLE import_lines (
-  n int, line int, line_id text, item_id int, sku text, name text, quantity int, product_id int, tax_percentage int, tax_code text,
+  n int, line int, line_id text, item_id int, sku text, name text, quantity int, product_id int, tax_percentage int,
+  exact_tax_percentage numeric, tax_code text,
   original_price numeric, discount numeric, price numeric, price_net numeric, price_total numeric,
   price_total_net numeric, tax numeric, additional jsonb, has_product_id boolean, has_additional boolean,
   quantity_shipped bigint DEFAULT 0, PRIMARY KEY (n, line)
@@ -53,10 +58,18 @@ CREATE TEMPORARY TABLE import_shipment_items (
 CREATE TEMPORARY TABLE import_codes (
   n int, shipment text, position int, path text, carrier text, code text, carrier_id int,
   PRIMARY KEY (n, shipment, position)
+);
+CREATE TEMPORARY TABLE import_refunds (
+  n int, external_id text, amount numeric, reason text, created_at timestamptz, refund_id uuid,
+  is_new boolean DEFAULT false, PRIMARY KEY (n, external_id)
+);
+CREATE TEMPORARY TABLE import_refund_items (
+  n int, refund text, line int, quantity int, amount numeric, PRIMARY KEY (n, refund, line)
 )
 
 -- name: empty_staging
-TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import_shipment_items, import_codes
+TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import_shipment_items, import_codes,
+  import_refunds, import_refund_items
 
 -- Without their own statistics, a store of some hundred rows makes the planner compare every row with every other.
 -- name: measure_staging
@@ -98,6 +111,30 @@ updated AS (
   RETURNING id
 )
 SELECT EXISTS (SELECT FROM created) AS is_new, EXISTS (SELECT FROM updated) AS is_changed
+
+-- Base amounts of its orders are in its currency.
+-- name: refuse_channel_currency
+SELECT '$.currency' AS path, format('the channel has orders, whose base amounts are in %s', c.currency) AS reason
+FROM channels c
+WHERE c.code = :code AND c.currency <> :currency AND EXISTS (SELECT FROM orders o WHERE o.channel_id = c.id)
+
+-- The table of rates becomes what the record says; orders that have a rate keep it.
+-- name: channel_rates
+WITH given AS (
+  SELECT c.id AS channel_id, r.currency, r.rate
+  FROM channels c
+  CROSS JOIN unnest(:currencies::text[], :rates::numeric[]) AS r (currency, rate)
+  WHERE c.code = :code
+), gone AS (
+  DELETE FROM channel_rates r USING channels c
+  WHERE c.code = :code AND r.channel_id = c.id AND r.currency <> ALL (:currencies::text[])
+  RETURNING r.currency
+), written AS (
+  INSERT INTO channel_rates AS r (channel_id, currency, rate) SELECT channel_id, currency, rate FROM given
+  ON CONFLICT (channel_id, currency) DO UPDATE SET rate = excluded.rate WHERE r.rate <> excluded.rate
+  RETURNING r.currency
+)
+SELECT EXISTS (SELECT FROM gone UNION ALL SELECT FROM written) AS is_changed
 
 -- name: carrier
 WITH channel AS (SELECT (SELECT h.id FROM channels h WHERE h.code = :channel) AS id),
@@ -263,6 +300,11 @@ WITH kept AS (
 UPDATE import_shipments g SET status = NULL
 FROM import_orders i, shipments s
 WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id AND i.source_modified_at < s.status_changed_at
+
+-- name: keep_payment_statuses
+UPDATE import_orders i SET payment_status = o.payment_status
+FROM orders o
+WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at < o.payment_status_date
 
 -- Delivered is what came to its receiver as a whole or in part, also where a return was told later.
 -- fragment: is_delivered
@@ -465,12 +507,106 @@ UPDATE import_orders i SET
   last_name = CASE WHEN 'customer' = ANY(i.left_out) THEN o.last_name ELSE i.last_name END,
   requested_at = CASE WHEN 'requested_delivery_at' = ANY(i.left_out) THEN o.postage_request_date ELSE i.requested_at END,
   shipping_method = CASE WHEN 'shipping_method' = ANY(i.left_out) THEN o.shipping_method ELSE i.shipping_method END,
-  (postage, total_gross, total_net) = (
-    SELECT p.amount, i.sub_total + p.amount, i.sub_total + p.amount + i.total_tax
-    FROM (SELECT CASE WHEN 'shipping_amount' = ANY(i.left_out) THEN o.postage_gross ELSE i.postage END AS amount) p
-  )
+  postage = CASE WHEN 'shipping_amount' = ANY(i.left_out) THEN o.postage_gross ELSE i.postage END,
+  postage_percentage = CASE WHEN 'shipping_tax_percentage' = ANY(i.left_out) THEN o.postage_tax_percentage
+    ELSE i.postage_percentage END,
+  coupon = CASE WHEN 'coupon' = ANY(i.left_out) THEN o.coupon_code ELSE i.coupon END,
+  currency_ratio = CASE WHEN 'currency_ratio' = ANY(i.left_out) AND i.currency = o.currency THEN o.currency_ratio
+    ELSE i.currency_ratio END,
+  payment_method = CASE WHEN 'payment_method' = ANY(i.left_out) THEN o.payment_method ELSE i.payment_method END,
+  payment_status = CASE WHEN 'payment_status' = ANY(i.left_out) THEN o.payment_status ELSE i.payment_status END
 FROM orders o
 WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new AND i.left_out <> '{}'
+
+-- name: refuse_ratios
+SELECT i.n, '$.currencyRatio' AS path, format('must be 1: the order is in %s, as its channel is', i.currency) AS reason
+FROM import_orders i
+JOIN channels c ON c.id = i.channel_id
+WHERE i.currency = c.currency AND i.currency_ratio <> 1 AND 'currency_ratio' <> ALL (i.left_out)
+
+-- Without a rate of its own an order has that of its channel's table, if there is one (decision 23).
+-- name: find_ratios
+UPDATE import_orders i SET currency_ratio = CASE WHEN i.currency = c.currency THEN 1
+  ELSE coalesce(i.currency_ratio, (
+    SELECT r.rate FROM channel_rates r WHERE r.channel_id = c.id AND r.currency = i.currency)) END
+FROM channels c
+WHERE c.id = i.channel_id
+
+-- name: add_up
+UPDATE import_orders i SET postage = p.gross, postage_tax = p.tax,
+  total_gross = i.sub_total - i.discount_amount + p.gross, total_tax = i.lines_tax + p.tax,
+  total_net = i.sub_total - i.discount_amount + p.gross + i.lines_tax + p.tax
+FROM (
+  SELECT n, round(postage, minor_units(currency)) AS gross,
+    round(postage * postage_percentage / 100, minor_units(currency)) AS tax
+  FROM import_orders
+) p
+WHERE p.n = i.n
+
+-- The totals of the record are what is shown (decision 23), but somebody may want to know of a difference.
+-- name: warn_totals
+SELECT i.n, '$.totals.' || t.name AS path,
+  format('%s in the record, but its lines make %s', money_text(t.own, i.currency), money_text(t.computed, i.currency))
+    AS reason
+FROM import_orders i
+CROSS JOIN LATERAL (VALUES
+  (1, 'gross', i.own_gross, i.total_gross), (2, 'net', i.own_net, i.total_net), (3, 'tax', i.own_tax, i.total_tax)
+) AS t (position, name, own, computed)
+WHERE t.own <> t.computed
+ORDER BY i.n, t.position
+
+-- name: take_totals
+UPDATE import_orders i SET total_gross = o.gross, total_tax = o.tax, total_net = o.gross + o.tax
+FROM (
+  SELECT n, coalesce(own_tax, total_tax) AS tax,
+    coalesce(own_gross, own_net - coalesce(own_tax, total_tax), total_gross) AS gross
+  FROM import_orders
+) o
+WHERE o.n = i.n AND (i.own_gross, i.own_net, i.own_tax) IS DISTINCT FROM (NULL::numeric, NULL::numeric, NULL::numeric)
+
+-- Refunds are known by their keys; those without one were made here, and are not the record's to take away.
+-- name: find_refunds
+UPDATE import_refunds f SET refund_id = r.id, created_at = coalesce(f.created_at, r.created_at)
+FROM import_orders i
+JOIN refunds r ON r.order_id = i.order_id AND r.channel_id = i.channel_id
+WHERE i.n = f.n AND r.external_id = f.external_id
+
+-- name: number_refunds
+UPDATE import_refunds SET refund_id = gen_random_uuid(), is_new = true WHERE refund_id IS NULL
+
+-- fragment: stays
+r.order_id = i.order_id AND r.channel_id = i.channel_id AND (NOT i.has_refunds OR r.external_id IS NULL)
+
+-- name: count_refunds
+UPDATE import_orders i SET refunded_total =
+  (SELECT coalesce(sum(f.amount), 0) FROM import_refunds f WHERE f.n = i.n)
+    + (SELECT coalesce(sum(r.amount), 0) FROM refunds r WHERE {stays})
+WHERE i.has_refunds OR NOT i.is_new
+
+-- name: warn_refunds
+SELECT i.n, '$.refunds' AS path, format('%s is paid back of an order of %s',
+  money_text(i.refunded_total, i.currency), money_text(i.total_net, i.currency)) AS reason
+FROM import_orders i
+WHERE i.has_refunds AND i.refunded_total > greatest(i.total_net, 0)
+ORDER BY i.n
+
+-- What moves an order's date is also what is paid back of it.
+-- name: compare_refunds
+UPDATE import_orders i SET is_changed = true
+WHERE i.has_refunds AND NOT i.is_new AND (
+  ARRAY(SELECT (f.external_id, trim_scale(f.amount), f.reason, f.created_at) FROM import_refunds f WHERE f.n = i.n AND NOT f.is_new
+      ORDER BY f.external_id)
+    IS DISTINCT FROM ARRAY(SELECT (r.external_id, trim_scale(r.amount), r.reason, r.created_at) FROM refunds r
+      WHERE r.order_id = i.order_id AND r.channel_id = i.channel_id AND r.external_id IS NOT NULL ORDER BY r.external_id)
+  OR EXISTS (SELECT FROM import_refunds f WHERE f.n = i.n AND f.is_new)
+  OR ARRAY(SELECT (f.refund_id, m.line, m.quantity, trim_scale(m.amount))
+      FROM import_refunds f JOIN import_refund_items m ON m.n = f.n AND m.refund = f.external_id
+      WHERE f.n = i.n ORDER BY f.refund_id, m.line)
+    IS DISTINCT FROM ARRAY(SELECT (r.id, l.line, m.quantity, trim_scale(m.amount))
+      FROM refunds r
+      JOIN refund_items m ON m.refund_id = r.id
+      JOIN order_items l ON l.id = m.order_item_id AND l.channel_id = m.channel_id
+      WHERE r.order_id = i.order_id AND r.channel_id = i.channel_id AND r.external_id IS NOT NULL ORDER BY r.id, l.line))
 
 -- name: keep_line_values
 UPDATE import_lines l SET
@@ -483,13 +619,16 @@ WHERE i.n = l.n AND NOT i.is_new AND s.line = l.line AND NOT (l.has_product_id A
 -- name: create_orders
 INSERT INTO orders (
   id, channel_id, external_id, increment_id, status, type, company_id, customer_id, email, first_name, last_name,
-  language, currency, sub_total, postage_gross, postage_net, total_gross, total_net, total_tax,
-  shipping_method, shipping_title, postage_request_date, created_at, last_modified_at, source_modified_at
+  language, currency, currency_ratio, sub_total, discount_type, discount_value, discount_amount, coupon_code,
+  postage_gross, postage_tax, postage_net, postage_tax_percentage, total_gross, total_net, total_tax, refunded_total,
+  payment_method, payment_status, payment_status_date, shipping_method, shipping_title, postage_request_date, created_at, last_modified_at, source_modified_at
 )
 SELECT i.order_id, i.channel_id, i.external_id, i.external_id, i.status, i.type, i.company_id, i.customer_id,
   coalesce(i.email, ''), coalesce(i.first_name, ''), coalesce(i.last_name, ''),
-  c.language, i.currency, i.sub_total, i.postage, i.postage, i.total_gross, i.total_net, i.total_tax,
-  i.shipping_method, i.shipping_method, i.requested_at, i.created_at,
+  c.language, i.currency, i.currency_ratio, i.sub_total, i.discount_type, i.discount_value, i.discount_amount, i.coupon,
+  i.postage, i.postage_tax, i.postage + i.postage_tax, i.postage_percentage, i.total_gross, i.total_net, i.total_tax,
+  i.refunded_total, i.payment_method, i.payment_status,
+  CASE WHEN i.payment_status IS NOT NULL THEN coalesce(i.source_modified_at, now()) END, i.shipping_method, i.shipping_method, i.requested_at, i.created_at,
   statement_timestamp(), i.source_modified_at
 FROM import_orders i
 JOIN channels c ON c.id = i.channel_id
@@ -500,10 +639,12 @@ ORDER BY i.n
 -- name: create_lines
 WITH changed AS (
   INSERT INTO order_items (
-    order_id, channel_id, line, line_id, sku, name, quantity, product_id, tax_percentage, tax_code,
+    order_id, channel_id, line, line_id, sku, name, quantity, product_id, tax_percentage,
+    exact_tax_percentage, tax_code,
     original_price, discount, price, price_net, price_total, price_total_net, tax, additional, quantity_shipped
   )
-  SELECT i.order_id, i.channel_id, l.line, l.line_id, l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code,
+  SELECT i.order_id, i.channel_id, l.line, l.line_id, l.sku, l.name, l.quantity, l.product_id, l.tax_percentage,
+    l.exact_tax_percentage, l.tax_code,
     l.original_price, l.discount, l.price, l.price_net, l.price_total, l.price_total_net, l.tax, l.additional,
     l.quantity_shipped
   FROM import_orders i
@@ -519,17 +660,17 @@ UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = cha
 -- fragment: update_lines
 UPDATE order_items s SET
     line_id = coalesce(l.line_id, s.line_id), sku = l.sku, name = l.name, quantity = l.quantity, product_id = l.product_id, tax_percentage = l.tax_percentage,
-    tax_code = l.tax_code, original_price = l.original_price, discount = l.discount, price = l.price,
+    exact_tax_percentage = l.exact_tax_percentage, tax_code = l.tax_code, original_price = l.original_price, discount = l.discount, price = l.price,
     price_net = l.price_net, price_total = l.price_total, price_total_net = l.price_total_net, tax = l.tax,
     additional = l.additional
   FROM import_orders i
   JOIN import_lines l USING (n)
   WHERE NOT i.is_new AND s.order_id = i.order_id AND s.line = l.line AND s.channel_id = i.channel_id
     AND (s.line_id, s.sku, s.name, s.quantity, s.product_id, s.tax_percentage, s.tax_code, s.original_price, s.discount, s.price,
-        s.price_net, s.price_total, s.price_total_net, s.tax, s.additional)
+        s.price_net, s.price_total, s.price_total_net, s.tax, s.additional, s.exact_tax_percentage)
       IS DISTINCT FROM
       (coalesce(l.line_id, s.line_id), l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code, l.original_price, l.discount, l.price,
-        l.price_net, l.price_total, l.price_total_net, l.tax, l.additional)
+        l.price_net, l.price_total, l.price_total_net, l.tax, l.additional, l.exact_tax_percentage)
 
 -- A line is raised before anything is shipped from it, and lowered once nothing more is: the store never holds, not for
 -- one statement, a line that is shipped beyond its quantity.
@@ -725,8 +866,14 @@ WITH changed AS (
     type = i.type, company_id = i.company_id, customer_id = i.customer_id,
     contact_id = CASE WHEN i.customer_id IS NULL THEN o.contact_id END,
     email = coalesce(i.email, ''), first_name = coalesce(i.first_name, ''), last_name = coalesce(i.last_name, ''),
-    currency = i.currency, sub_total = i.sub_total, postage_gross = i.postage, postage_net = i.postage, postage_tax = 0,
-    total_gross = i.total_gross, total_net = i.total_net, total_tax = i.total_tax,
+    currency = i.currency, currency_ratio = i.currency_ratio, sub_total = i.sub_total,
+    discount_type = i.discount_type, discount_value = i.discount_value, discount_amount = i.discount_amount,
+    coupon_code = i.coupon, postage_gross = i.postage, postage_net = i.postage + i.postage_tax,
+    postage_tax = i.postage_tax, postage_tax_percentage = i.postage_percentage,
+    total_gross = i.total_gross, total_net = i.total_net, total_tax = i.total_tax, refunded_total = i.refunded_total,
+    payment_method = i.payment_method, payment_status = i.payment_status,
+    payment_status_date = CASE WHEN o.payment_status IS NOT DISTINCT FROM i.payment_status THEN o.payment_status_date
+      ELSE coalesce(i.source_modified_at, now()) END,
     shipping_method = i.shipping_method, shipping_title = i.shipping_method, postage_request_date = i.requested_at,
     created_at = i.created_at,
     last_modified_at = statement_timestamp(),
@@ -735,16 +882,65 @@ WITH changed AS (
   WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new
     AND (i.is_changed OR o.source_modified_at IS DISTINCT FROM coalesce(i.source_modified_at, o.source_modified_at)
       OR (o.status, o.type, o.company_id, o.customer_id, o.email, o.first_name, o.last_name, o.currency,
-        o.sub_total, o.postage_gross, o.total_gross, o.total_net, o.total_tax,
-        o.shipping_method, o.postage_request_date, o.created_at)
+        o.currency_ratio, o.sub_total, o.discount_type, o.discount_value, o.discount_amount, o.coupon_code,
+        o.postage_gross, o.postage_tax, o.postage_tax_percentage, o.total_gross, o.total_net, o.total_tax,
+        o.refunded_total, o.payment_method, o.payment_status, o.shipping_method, o.postage_request_date, o.created_at)
       IS DISTINCT FROM
       (i.status, i.type, i.company_id, i.customer_id, coalesce(i.email, ''), coalesce(i.first_name, ''),
         coalesce(i.last_name, ''), i.currency,
-        i.sub_total, i.postage, i.total_gross, i.total_net, i.total_tax,
-        i.shipping_method, i.requested_at, i.created_at))
+        i.currency_ratio, i.sub_total, i.discount_type, i.discount_value, i.discount_amount, i.coupon,
+        i.postage, i.postage_tax, i.postage_percentage, i.total_gross, i.total_net, i.total_tax,
+        i.refunded_total, i.payment_method, i.payment_status, i.shipping_method, i.requested_at, i.created_at))
   RETURNING o.id
 )
 UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.id
+
+-- One statement, at whose end the order's sum of them is that which it has by then.
+-- name: write_refunds
+WITH gone AS (
+  DELETE FROM refunds r USING import_orders i
+  WHERE i.has_refunds AND r.order_id = i.order_id AND r.channel_id = i.channel_id AND r.external_id IS NOT NULL
+    AND NOT EXISTS (SELECT FROM import_refunds f WHERE f.n = i.n AND f.external_id = r.external_id)
+), changed AS (
+  UPDATE refunds r SET amount = f.amount, reason = f.reason, created_at = f.created_at,
+    last_modified_at = statement_timestamp()
+  FROM import_refunds f
+  JOIN import_orders i USING (n)
+  WHERE r.id = f.refund_id AND r.channel_id = i.channel_id
+    AND (r.amount, r.reason, r.created_at) IS DISTINCT FROM (f.amount, f.reason, f.created_at)
+)
+INSERT INTO refunds (id, order_id, channel_id, external_id, amount, reason, created_at)
+SELECT f.refund_id, i.order_id, i.channel_id, f.external_id, f.amount, f.reason, coalesce(f.created_at, now())
+FROM import_refunds f
+JOIN import_orders i USING (n)
+WHERE f.is_new
+ORDER BY n, f.external_id
+
+-- fragment: refunded
+import_refund_items m
+  JOIN import_refunds f ON f.n = m.n AND f.external_id = m.refund
+  JOIN import_orders i ON i.n = m.n
+  JOIN order_items l ON l.order_id = i.order_id AND l.line = m.line AND l.channel_id = i.channel_id
+
+-- name: delete_refund_items
+DELETE FROM refund_items r
+USING import_refunds f, order_items l
+WHERE NOT f.is_new AND r.refund_id = f.refund_id AND l.id = r.order_item_id AND l.channel_id = r.channel_id
+  AND NOT EXISTS (
+    SELECT FROM import_refund_items m WHERE m.n = f.n AND m.refund = f.external_id AND m.line = l.line)
+
+-- name: update_refund_items
+UPDATE refund_items r SET quantity = m.quantity, amount = m.amount
+FROM {refunded}
+WHERE r.refund_id = f.refund_id AND r.order_item_id = l.id AND r.channel_id = i.channel_id
+  AND (r.quantity, r.amount) IS DISTINCT FROM (m.quantity, m.amount)
+
+-- name: create_refund_items
+INSERT INTO refund_items (refund_id, order_item_id, order_id, channel_id, quantity, amount)
+SELECT f.refund_id, l.id, i.order_id, i.channel_id, m.quantity, m.amount
+FROM {refunded}
+WHERE NOT EXISTS (SELECT FROM refund_items r WHERE r.refund_id = f.refund_id AND r.order_item_id = l.id)
+ORDER BY m.n, m.refund, m.line
 
 -- name: outcome
 SELECT count(*) FILTER (WHERE i.is_new) AS created,

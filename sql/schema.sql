@@ -4,6 +4,22 @@ CREATE FUNCTION public.api_moment(moment timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((moment AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
 
+CREATE FUNCTION public.minor_units(currency text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (currency = ANY (ARRAY['AED'::text, 'AFA'::text, 'AFN'::text, 'ALK'::text, 'ALL'::text, 'AMD'::text, 'ANG'::text, 'AOA'::text, 'AOK'::text, 'AON'::text, 'AOR'::text, 'ARA'::text, 'ARP'::text, 'ARS'::text, 'ARY'::text, 'ATS'::text, 'AUD'::text, 'AWG'::text, 'AYM'::text, 'AZM'::text, 'AZN'::text, 'BAD'::text, 'BAM'::text, 'BBD'::text, 'BDT'::text, 'BEC'::text, 'BEL'::text, 'BGJ'::text, 'BGK'::text, 'BGL'::text, 'BGN'::text, 'BMD'::text, 'BND'::text, 'BOB'::text, 'BOP'::text, 'BOV'::text, 'BRB'::text, 'BRC'::text, 'BRE'::text, 'BRL'::text, 'BRN'::text, 'BRR'::text, 'BSD'::text, 'BTN'::text, 'BUK'::text, 'BWP'::text, 'BYN'::text, 'BZD'::text, 'CAD'::text, 'CDF'::text, 'CHC'::text, 'CHE'::text, 'CHF'::text, 'CHW'::text, 'CNY'::text, 'COP'::text, 'COU'::text, 'CRC'::text, 'CSD'::text, 'CSJ'::text, 'CSK'::text, 'CUC'::text, 'CUP'::text, 'CVE'::text, 'CYP'::text, 'CZK'::text, 'DDM'::text, 'DEM'::text, 'DKK'::text, 'DOP'::text, 'DZD'::text, 'ECS'::text, 'ECV'::text, 'EEK'::text, 'EGP'::text, 'ERN'::text, 'ESA'::text, 'ESB'::text, 'ETB'::text, 'EUR'::text, 'FIM'::text, 'FJD'::text, 'FKP'::text, 'FRF'::text, 'GBP'::text, 'GEK'::text, 'GEL'::text, 'GHC'::text, 'GHP'::text, 'GHS'::text, 'GIP'::text, 'GMD'::text, 'GNE'::text, 'GNS'::text, 'GQE'::text, 'GTQ'::text, 'GWE'::text, 'GWP'::text, 'GYD'::text, 'HKD'::text, 'HNL'::text, 'HRD'::text, 'HRK'::text, 'HTG'::text, 'HUF'::text, 'IDR'::text, 'IEP'::text, 'ILP'::text, 'ILR'::text, 'ILS'::text, 'INR'::text, 'IRR'::text, 'ISJ'::text, 'JMD'::text, 'KES'::text, 'KGS'::text, 'KHR'::text, 'KPW'::text, 'KYD'::text, 'KZT'::text, 'LAJ'::text, 'LAK'::text, 'LBP'::text, 'LKR'::text, 'LRD'::text, 'LSL'::text, 'LSM'::text, 'LTL'::text, 'LTT'::text, 'LUC'::text, 'LUL'::text, 'LVL'::text, 'LVR'::text, 'MAD'::text, 'MDL'::text, 'MGA'::text, 'MKD'::text, 'MLF'::text, 'MMK'::text, 'MNT'::text, 'MOP'::text, 'MRO'::text, 'MRU'::text, 'MTL'::text, 'MTP'::text, 'MUR'::text, 'MVQ'::text, 'MVR'::text, 'MWK'::text, 'MXN'::text, 'MXP'::text, 'MXV'::text, 'MYR'::text, 'MZE'::text, 'MZM'::text, 'MZN'::text, 'NAD'::text, 'NGN'::text, 'NIC'::text, 'NIO'::text, 'NLG'::text, 'NOK'::text, 'NPR'::text, 'NZD'::text, 'PAB'::text, 'PEH'::text, 'PEI'::text, 'PEN'::text, 'PES'::text, 'PGK'::text, 'PHP'::text, 'PKR'::text, 'PLN'::text, 'PLZ'::text, 'QAR'::text, 'RHD'::text, 'ROK'::text, 'ROL'::text, 'RON'::text, 'RSD'::text, 'RUB'::text, 'RUR'::text, 'SAR'::text, 'SBD'::text, 'SCR'::text, 'SDD'::text, 'SDG'::text, 'SDP'::text, 'SEK'::text, 'SGD'::text, 'SHP'::text, 'SIT'::text, 'SKK'::text, 'SLE'::text, 'SLL'::text, 'SOS'::text, 'SRD'::text, 'SRG'::text, 'SSP'::text, 'STD'::text, 'STN'::text, 'SUR'::text, 'SVC'::text, 'SYP'::text, 'SZL'::text, 'THB'::text, 'TJR'::text, 'TJS'::text, 'TMM'::text, 'TMT'::text, 'TOP'::text, 'TRY'::text, 'TTD'::text, 'TWD'::text, 'TZS'::text, 'UAH'::text, 'UAK'::text, 'UGS'::text, 'UGW'::text, 'USD'::text, 'USN'::text, 'USS'::text, 'UYN'::text, 'UYP'::text, 'UYU'::text, 'UZS'::text, 'VEB'::text, 'VED'::text, 'VEF'::text, 'VES'::text, 'VNC'::text, 'WST'::text, 'XCD'::text, 'XCG'::text, 'XEU'::text, 'YDD'::text, 'YER'::text, 'YUD'::text, 'YUM'::text, 'YUN'::text, 'ZAL'::text, 'ZAR'::text, 'ZMK'::text, 'ZMW'::text, 'ZRN'::text, 'ZRZ'::text, 'ZWC'::text, 'ZWD'::text, 'ZWG'::text, 'ZWL'::text, 'ZWN'::text, 'ZWR'::text])) THEN 2 WHEN (currency = ANY (ARRAY['ADP'::text, 'BEF'::text, 'BIF'::text, 'BYB'::text, 'BYR'::text, 'CLP'::text, 'DJF'::text, 'ESP'::text, 'GNF'::text, 'GRD'::text, 'ISK'::text, 'ITL'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'LUF'::text, 'MGF'::text, 'PTE'::text, 'PYG'::text, 'RWF'::text, 'TPE'::text, 'TRL'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 0 WHEN (currency = ANY (ARRAY['BHD'::text, 'IQD'::text, 'JOD'::text, 'KWD'::text, 'LYD'::text, 'OMR'::text, 'TND'::text])) THEN 3 WHEN (currency = ANY (ARRAY['CLF'::text, 'UYW'::text])) THEN 4 ELSE NULL::integer END;
+
+CREATE FUNCTION public.are_amounts(currency text, given numeric[], former numeric[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (NOT (EXISTS (SELECT FROM UNNEST(are_amounts.given, are_amounts.former) v(given, former) WHERE ((v.given IS DISTINCT FROM v.former) AND (NOT ((abs(v.given) < '1000000000000'::numeric) AND (v.given = round(v.given, COALESCE(public.minor_units(are_amounts.currency), 2)))))))));
+
+CREATE FUNCTION public.are_prices(given numeric[], former numeric[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (NOT (EXISTS (SELECT FROM UNNEST(are_prices.given, are_prices.former) v(given, former) WHERE ((v.given IS DISTINCT FROM v.former) AND (NOT ((abs(v.given) < '1000000000000'::numeric) AND (v.given = round(v.given, 6))))))));
+
+CREATE FUNCTION public.base_amount(amount numeric, ratio numeric, base_currency text) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN round((amount / ratio), COALESCE(public.minor_units(base_currency), 2));
+
 CREATE TABLE public.channels (
     id integer NOT NULL,
     code text NOT NULL,
@@ -51,6 +67,39 @@ BEGIN
     RAISE EXCEPTION 'the carrier has codes of another channel'
       USING ERRCODE = 'check_violation', CONSTRAINT = 'carriers_channel_of_codes',
         TABLE = 'carriers', COLUMN = 'channel_id';
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.check_line_amounts() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  former numeric[];
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    former := ARRAY[OLD.price_total, OLD.price_total_net, OLD.tax];
+  END IF;
+  IF NOT are_amounts(
+    (SELECT o.currency FROM orders o WHERE o.id = NEW.order_id AND o.channel_id = NEW.channel_id),
+    ARRAY[NEW.price_total, NEW.price_total_net, NEW.tax], former)
+  THEN
+    RAISE EXCEPTION 'an amount of a line is refused'
+      USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'order_items', COLUMN = 'price_total';
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.check_refund() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF NOT are_amounts(
+    (SELECT o.currency FROM orders o WHERE o.id = NEW.order_id AND o.channel_id = NEW.channel_id),
+    ARRAY[NEW.amount], CASE WHEN TG_OP = 'UPDATE' THEN ARRAY[OLD.amount] END)
+  THEN
+    RAISE EXCEPTION 'an amount of a refund is refused'
+      USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = 'amount';
   END IF;
   RETURN NEW;
 END $$;
@@ -278,6 +327,10 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.is_currency(code text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (public.minor_units(code) IS NOT NULL);
+
 CREATE FUNCTION public.is_line(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text) AND (value ~ '[^\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]'::text));
@@ -305,6 +358,21 @@ END;
 CREATE FUNCTION public.is_tracking_template(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((value ~ '^https://[^][\s/?#@{}<>%\\]+([/?#]|$)'::text) AND (value ~ '\{(code|postalCode|country|language|orderNumber)\}'::text) AND (regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}'::text, ''::text, 'g'::text) !~ '[\s\\{}<>\u0001-\u001f\u007f-\u009f\u2028\u2029]|%s|%[0-9]+\$'::text));
+
+CREATE FUNCTION public.keep_currency() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF EXISTS (SELECT FROM orders o WHERE o.channel_id = NEW.id) THEN
+    RAISE EXCEPTION 'the channel has orders'
+      USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'channels', COLUMN = 'currency';
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.money_text(amount numeric, currency text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (round(amount, GREATEST(COALESCE(public.minor_units(currency), 2), min_scale(amount))))::text;
 
 CREATE FUNCTION public.normalized_code(code text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -586,22 +654,22 @@ CREATE TABLE public.orders (
     is_gift boolean DEFAULT false NOT NULL,
     language text DEFAULT 'EN'::text NOT NULL,
     currency text NOT NULL,
-    currency_ratio numeric(18,8) DEFAULT 1 NOT NULL,
-    total_gross numeric(14,2) NOT NULL,
-    total_net numeric(14,2) NOT NULL,
-    total_tax numeric(14,2) NOT NULL,
+    currency_ratio numeric,
+    total_gross numeric NOT NULL,
+    total_net numeric NOT NULL,
+    total_tax numeric NOT NULL,
     discount_type text DEFAULT 'N'::text NOT NULL,
-    discount_value numeric(14,2) DEFAULT 0 NOT NULL,
-    sub_total numeric(14,2) NOT NULL,
-    discount_amount numeric(14,2) DEFAULT 0 NOT NULL,
-    invoiced_total numeric(14,2) DEFAULT 0 NOT NULL,
-    refunded_total numeric(14,2) DEFAULT 0 NOT NULL,
+    discount_value numeric DEFAULT 0 NOT NULL,
+    sub_total numeric NOT NULL,
+    discount_amount numeric DEFAULT 0 NOT NULL,
+    invoiced_total numeric DEFAULT 0 NOT NULL,
+    refunded_total numeric DEFAULT 0 NOT NULL,
     shipping_method text,
     shipping_title text,
-    postage_gross numeric(14,2) DEFAULT 0 NOT NULL,
-    postage_net numeric(14,2) DEFAULT 0 NOT NULL,
-    postage_tax numeric(14,2) DEFAULT 0 NOT NULL,
-    postage_tax_percentage numeric(5,2) DEFAULT 0 NOT NULL,
+    postage_gross numeric DEFAULT 0 NOT NULL,
+    postage_net numeric DEFAULT 0 NOT NULL,
+    postage_tax numeric DEFAULT 0 NOT NULL,
+    postage_tax_percentage numeric DEFAULT 0 NOT NULL,
     postage_request_date timestamp with time zone,
     postage_partial_delivery_allowed boolean DEFAULT true NOT NULL,
     postage_pick_up_location_id integer,
@@ -611,10 +679,10 @@ CREATE TABLE public.orders (
     payment_status text,
     payment_status_date timestamp with time zone,
     payment_accounting_id text,
-    payment_gross numeric(14,2) DEFAULT 0 NOT NULL,
-    payment_net numeric(14,2) DEFAULT 0 NOT NULL,
-    payment_tax numeric(14,2) DEFAULT 0 NOT NULL,
-    payment_tax_percentage numeric(5,2) DEFAULT 0 NOT NULL,
+    payment_gross numeric DEFAULT 0 NOT NULL,
+    payment_net numeric DEFAULT 0 NOT NULL,
+    payment_tax numeric DEFAULT 0 NOT NULL,
+    payment_tax_percentage numeric DEFAULT 0 NOT NULL,
     payment_overruled boolean DEFAULT false NOT NULL,
     valid_until timestamp with time zone,
     exported_at timestamp with time zone,
@@ -626,7 +694,7 @@ CREATE TABLE public.orders (
     source_modified_at timestamp with time zone,
     status_changed_at timestamp with time zone,
     CONSTRAINT orders_currency_iso CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT orders_currency_ratio_positive CHECK ((currency_ratio > (0)::numeric)),
+    CONSTRAINT orders_currency_ratio_positive CHECK (((currency_ratio > (0)::numeric) AND (currency_ratio < '10000000000'::numeric))),
     CONSTRAINT orders_discount_type_known CHECK ((discount_type = ANY (ARRAY['N'::text, 'P'::text, 'A'::text]))),
     CONSTRAINT orders_export_status_known CHECK ((export_status = ANY (ARRAY['EMPTY'::text, 'EXPORTED'::text, 'FINISHED'::text, 'FAILED'::text]))),
     CONSTRAINT orders_language_iso CHECK ((language ~ '^[A-Z]{2}$'::text)),
@@ -639,7 +707,7 @@ COMMENT ON COLUMN public.orders.external_id IS 'key of the order in the system i
 
 COMMENT ON COLUMN public.orders.increment_id IS 'number that customers read; the id where null';
 
-COMMENT ON COLUMN public.orders.currency_ratio IS 'order currency per unit of the channel''s currency';
+COMMENT ON COLUMN public.orders.currency_ratio IS 'order currency per unit of the channel''s currency; null where nobody knows';
 
 COMMENT ON COLUMN public.orders.total_gross IS 'without tax, postage included; net is with tax (B-35)';
 
@@ -657,7 +725,7 @@ CREATE FUNCTION public.recorded(r public.orders) RETURNS TABLE(entity_id text, c
      (r).id AS id,
      NULL::uuid AS uuid,
      (r).version AS version,
-     jsonb_build_object('status', (r).status, 'type', (r).type, 'externalId', (r).external_id, 'companyId', (r).company_id, 'contactId', (r).contact_id, 'customerId', (r).customer_id, 'currency', (r).currency, 'totalGross', (r).total_gross, 'totalNet', (r).total_net, 'totalTax', (r).total_tax, 'paymentStatus', (r).payment_status) AS jsonb_build_object;
+     jsonb_build_object('status', (r).status, 'type', (r).type, 'externalId', (r).external_id, 'companyId', (r).company_id, 'contactId', (r).contact_id, 'customerId', (r).customer_id, 'currency', (r).currency, 'totalGross', (r).total_gross, 'totalNet', (r).total_net, 'totalTax', (r).total_tax, 'refundedTotal', (r).refunded_total, 'paymentStatus', (r).payment_status) AS jsonb_build_object;
 END;
 
 CREATE TABLE public.shipment_items (
@@ -789,6 +857,27 @@ BEGIN
     USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = TG_ARGV[0];
 END $$;
 
+CREATE FUNCTION public.set_currency_ratio() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  base text := (SELECT c.currency FROM channels c WHERE c.id = NEW.channel_id);
+BEGIN
+  IF NEW.currency = base THEN
+    IF TG_OP = 'INSERT' AND NEW.currency_ratio <> 1 OR NEW.currency_ratio <> 1 AND NEW.currency = OLD.currency THEN
+      RAISE EXCEPTION 'the order is in the currency of its channel'
+        USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'orders', COLUMN = 'currency_ratio';
+    END IF;
+    NEW.currency_ratio := 1;
+  ELSIF NEW.currency_ratio IS NULL OR TG_OP = 'UPDATE' AND NEW.currency_ratio = OLD.currency_ratio
+    AND current_setting('waybill.actor', true) IS DISTINCT FROM 'import'  -- which has looked for one already
+  THEN
+    NEW.currency_ratio := (
+      SELECT r.rate FROM channel_rates r WHERE r.channel_id = NEW.channel_id AND r.currency = NEW.currency);
+  END IF;
+  RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.status_of_codes(progress text[]) RETURNS text
     LANGUAGE sql IMMUTABLE
     BEGIN ATOMIC
@@ -807,6 +896,37 @@ CREATE FUNCTION public.status_of_codes(progress text[]) RETURNS text
              ELSE NULL::text
          END AS "case";
 END;
+
+CREATE FUNCTION public.sum_refund_items() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  UPDATE order_items l SET quantity_refunded = s.total
+  FROM (
+    SELECT w.order_item_id, w.order_id, w.channel_id, (
+        SELECT coalesce(sum(i.quantity), 0) FROM refund_items i
+        WHERE i.order_item_id = w.order_item_id AND i.order_id = w.order_id AND i.channel_id = w.channel_id) AS total
+    FROM (SELECT DISTINCT order_item_id, order_id, channel_id FROM written) w
+  ) s
+  WHERE l.id = s.order_item_id AND l.order_id = s.order_id AND l.channel_id = s.channel_id
+    AND l.quantity_refunded <> s.total;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.sum_refunds() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  UPDATE orders o SET refunded_total = s.total, last_modified_at = statement_timestamp()
+  FROM (
+    SELECT w.order_id, w.channel_id, (
+        SELECT coalesce(sum(r.amount), 0) FROM refunds r
+        WHERE r.order_id = w.order_id AND r.channel_id = w.channel_id) AS total
+    FROM (SELECT DISTINCT order_id, channel_id FROM written) w
+  ) s
+  WHERE o.id = s.order_id AND o.channel_id = s.channel_id AND o.refunded_total <> s.total;
+  RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.take_company_of_order() RETURNS trigger
     LANGUAGE plpgsql
@@ -1002,6 +1122,16 @@ ALTER TABLE public.changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.channel_rates (
+    channel_id integer NOT NULL,
+    currency text NOT NULL,
+    rate numeric NOT NULL,
+    CONSTRAINT channel_rates_currency_known CHECK (public.is_currency(currency)),
+    CONSTRAINT channel_rates_rate_positive CHECK (((rate > (0)::numeric) AND (rate < '10000000000'::numeric)))
+);
+
+COMMENT ON COLUMN public.channel_rates.rate IS 'units of the currency for one of the channel''s';
 
 ALTER TABLE public.channels ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.channels_id_seq
@@ -1223,15 +1353,15 @@ CREATE TABLE public.order_items (
     manufacturer text,
     manufacturer_code text,
     ean_code text,
-    original_price numeric(14,2),
-    price numeric(14,2) NOT NULL,
-    price_net numeric(14,2) NOT NULL,
-    price_total numeric(14,2) NOT NULL,
-    price_total_net numeric(14,2) NOT NULL,
-    customer_price numeric(14,2),
-    cost_price numeric(14,2),
-    discount numeric(14,2),
-    tax numeric(14,2) NOT NULL,
+    original_price numeric,
+    price numeric NOT NULL,
+    price_net numeric NOT NULL,
+    price_total numeric NOT NULL,
+    price_total_net numeric NOT NULL,
+    customer_price numeric,
+    cost_price numeric,
+    discount numeric,
+    tax numeric NOT NULL,
     tax_percentage integer DEFAULT 0 NOT NULL,
     tax_code text DEFAULT 'H'::text NOT NULL,
     is_bonus boolean DEFAULT false NOT NULL,
@@ -1248,10 +1378,11 @@ CREATE TABLE public.order_items (
     quantity_shipped bigint DEFAULT 0 NOT NULL,
     quantity_overshipped bigint DEFAULT 0 NOT NULL,
     line_id text,
+    exact_tax_percentage numeric,
     CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text]))),
+    CONSTRAINT order_items_exact_tax_percentage_sane CHECK (((exact_tax_percentage >= (0)::numeric) AND (exact_tax_percentage <= (100)::numeric) AND (exact_tax_percentage = round(exact_tax_percentage, 6)))),
     CONSTRAINT order_items_line_positive CHECK ((line > 0)),
     CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (quantity + quantity_overshipped))),
-    CONSTRAINT order_items_price_not_negative CHECK ((price >= (0)::numeric)),
     CONSTRAINT order_items_quantity_positive CHECK ((quantity > 0)),
     CONSTRAINT order_items_tax_code_known CHECK ((tax_code = ANY (ARRAY['H'::text, 'L'::text, 'N'::text, 'M'::text, 'CUST'::text]))),
     CONSTRAINT order_items_tax_percentage_sane CHECK (((tax_percentage >= 0) AND (tax_percentage <= 100)))
@@ -1266,6 +1397,8 @@ COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of 
 COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
 
 COMMENT ON COLUMN public.order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
+
+COMMENT ON COLUMN public.order_items.exact_tax_percentage IS 'with its decimals; null where tax_percentage has none';
 
 ALTER TABLE public.order_items ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.order_items_id_seq
@@ -1395,6 +1528,37 @@ ALTER TABLE public.products ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.refund_items (
+    refund_id uuid NOT NULL,
+    order_item_id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    quantity integer DEFAULT 0 NOT NULL,
+    amount numeric NOT NULL,
+    CONSTRAINT refund_items_amount_not_negative CHECK ((amount >= (0)::numeric)),
+    CONSTRAINT refund_items_quantity_not_negative CHECK ((quantity >= 0))
+);
+
+COMMENT ON COLUMN public.refund_items.amount IS 'with tax, in the currency of the order';
+
+CREATE TABLE public.refunds (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    external_id text,
+    amount numeric NOT NULL,
+    reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT refunds_amount_not_negative CHECK ((amount >= (0)::numeric)),
+    CONSTRAINT refunds_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
+    CONSTRAINT refunds_reason_length CHECK ((length(reason) <= 255))
+);
+
+COMMENT ON COLUMN public.refunds.external_id IS 'key of the refund in the system that it comes from';
+
+COMMENT ON COLUMN public.refunds.amount IS 'with tax, in the currency of the order: all of it, whatever its lines say';
 
 CREATE TABLE public.schema_migration_steps (
     migration text NOT NULL,
@@ -1575,6 +1739,9 @@ ALTER TABLE ONLY public.carriers
 ALTER TABLE ONLY public.carriers
     ADD CONSTRAINT carriers_pk PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.channel_rates
+    ADD CONSTRAINT channel_rates_pk PRIMARY KEY (channel_id, currency);
+
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_code_unique UNIQUE (code);
 
@@ -1658,6 +1825,15 @@ ALTER TABLE ONLY public.products
 
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_sku_unique UNIQUE (sku, channel_id);
+
+ALTER TABLE ONLY public.refund_items
+    ADD CONSTRAINT refund_items_pk PRIMARY KEY (refund_id, order_item_id);
+
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_of_order UNIQUE (id, order_id, channel_id);
+
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_pk PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.schema_migration_steps
     ADD CONSTRAINT schema_migration_steps_pk PRIMARY KEY (migration, step);
@@ -1793,6 +1969,12 @@ CREATE INDEX orders_status ON public.orders USING btree (status, created_at DESC
 
 CREATE INDEX products_channel ON public.products USING btree (channel_id);
 
+CREATE INDEX refund_items_order_item ON public.refund_items USING btree (order_item_id, order_id, channel_id);
+
+CREATE UNIQUE INDEX refunds_external_id ON public.refunds USING btree (order_id, external_id, channel_id) WHERE (external_id IS NOT NULL);
+
+CREATE INDEX refunds_order ON public.refunds USING btree (order_id, channel_id, created_at, id);
+
 CREATE INDEX shipment_items_channel ON public.shipment_items USING btree (channel_id, created_at DESC, id);
 
 CREATE INDEX shipment_items_channel_last_modified ON public.shipment_items USING btree (channel_id, last_modified_at DESC, id);
@@ -1897,6 +2079,12 @@ CREATE TRIGGER carriers_url_other BEFORE UPDATE OF track_and_trace_url ON public
 
 CREATE TRIGGER carriers_version BEFORE UPDATE ON public.carriers FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
 
+CREATE TRIGGER channels_currency_new BEFORE INSERT ON public.channels FOR EACH ROW WHEN ((NOT public.is_currency(new.currency))) EXECUTE FUNCTION public.refuse_value('currency');
+
+CREATE TRIGGER channels_currency_other BEFORE UPDATE OF currency ON public.channels FOR EACH ROW WHEN (((new.currency <> old.currency) AND (NOT public.is_currency(new.currency)))) EXECUTE FUNCTION public.refuse_value('currency');
+
+CREATE TRIGGER channels_currency_stays BEFORE UPDATE OF currency ON public.channels FOR EACH ROW WHEN ((new.currency <> old.currency)) EXECUTE FUNCTION public.keep_currency();
+
 CREATE TRIGGER channels_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.channels FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
 CREATE TRIGGER channels_time_zone_new BEFORE INSERT ON public.channels FOR EACH ROW WHEN (((new.time_zone <> 'UTC'::text) AND (NOT public.is_time_zone(new.time_zone)))) EXECUTE FUNCTION public.refuse_value('time_zone');
@@ -1909,9 +2097,17 @@ CREATE TRIGGER contact_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCA
 
 CREATE TRIGGER contacts_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contacts FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
+CREATE TRIGGER order_items_amounts_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.are_amounts('JPY'::text, ARRAY[new.price_total, new.price_total_net, new.tax], NULL::numeric[]))) EXECUTE FUNCTION public.check_line_amounts();
+
+CREATE TRIGGER order_items_amounts_other BEFORE UPDATE OF price_total, price_total_net, tax ON public.order_items FOR EACH ROW WHEN (((new.price_total <> old.price_total) OR (new.price_total_net <> old.price_total_net) OR (new.tax <> old.tax))) EXECUTE FUNCTION public.check_line_amounts();
+
 CREATE TRIGGER order_items_name_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
 
 CREATE TRIGGER order_items_name_other BEFORE UPDATE OF name ON public.order_items FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE TRIGGER order_items_prices_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.are_prices(ARRAY[new.original_price, new.price, new.price_net, new.customer_price, new.cost_price, new.discount], NULL::numeric[]))) EXECUTE FUNCTION public.refuse_value('price');
+
+CREATE TRIGGER order_items_prices_other BEFORE UPDATE OF original_price, price, price_net, customer_price, cost_price, discount ON public.order_items FOR EACH ROW WHEN ((NOT public.are_prices(ARRAY[new.original_price, new.price, new.price_net, new.customer_price, new.cost_price, new.discount], ARRAY[old.original_price, old.price, old.price_net, old.customer_price, old.cost_price, old.discount]))) EXECUTE FUNCTION public.refuse_value('price');
 
 CREATE TRIGGER order_items_sku_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
 
@@ -1925,7 +2121,23 @@ CREATE TRIGGER order_statuses_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE 
 
 CREATE TRIGGER order_tallies_fold AFTER INSERT ON public.order_tallies REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_tallies();
 
+CREATE TRIGGER orders_amounts_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN ((NOT public.are_amounts(new.currency, ARRAY[new.total_gross, new.total_net, new.total_tax, new.sub_total, new.discount_amount, new.invoiced_total, new.refunded_total, new.postage_gross, new.postage_net, new.postage_tax, new.payment_gross, new.payment_net, new.payment_tax], NULL::numeric[]))) EXECUTE FUNCTION public.refuse_value('total_net');
+
+CREATE TRIGGER orders_amounts_other BEFORE UPDATE OF currency, total_gross, total_net, total_tax, sub_total, discount_amount, invoiced_total, refunded_total, postage_gross, postage_net, postage_tax, payment_gross, payment_net, payment_tax ON public.orders FOR EACH ROW WHEN ((NOT public.are_amounts(new.currency, ARRAY[new.total_gross, new.total_net, new.total_tax, new.sub_total, new.discount_amount, new.invoiced_total, new.refunded_total, new.postage_gross, new.postage_net, new.postage_tax, new.payment_gross, new.payment_net, new.payment_tax],
+        CASE
+            WHEN (new.currency = old.currency) THEN ARRAY[old.total_gross, old.total_net, old.total_tax, old.sub_total, old.discount_amount, old.invoiced_total, old.refunded_total, old.postage_gross, old.postage_net, old.postage_tax, old.payment_gross, old.payment_net, old.payment_tax]
+            ELSE NULL::numeric[]
+        END))) EXECUTE FUNCTION public.refuse_value('total_net');
+
+CREATE TRIGGER orders_currency_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN ((NOT public.is_currency(new.currency))) EXECUTE FUNCTION public.refuse_value('currency');
+
+CREATE TRIGGER orders_currency_other BEFORE UPDATE OF currency ON public.orders FOR EACH ROW WHEN (((new.currency <> old.currency) AND (NOT public.is_currency(new.currency)))) EXECUTE FUNCTION public.refuse_value('currency');
+
 CREATE TRIGGER orders_pass_company_on AFTER UPDATE OF company_id ON public.orders FOR EACH ROW WHEN ((old.company_id IS DISTINCT FROM new.company_id)) EXECUTE FUNCTION public.pass_company_on();
+
+CREATE TRIGGER orders_ratio_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN ((new.currency_ratio IS DISTINCT FROM (1)::numeric)) EXECUTE FUNCTION public.set_currency_ratio();
+
+CREATE TRIGGER orders_ratio_other BEFORE UPDATE OF currency, currency_ratio ON public.orders FOR EACH ROW WHEN (((new.currency <> old.currency) OR (new.currency_ratio IS DISTINCT FROM old.currency_ratio))) EXECUTE FUNCTION public.set_currency_ratio();
 
 CREATE TRIGGER orders_record_created AFTER INSERT ON public.orders REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_orders();
 
@@ -1944,6 +2156,22 @@ CREATE TRIGGER orders_tally_truncate AFTER TRUNCATE ON public.orders FOR EACH ST
 CREATE TRIGGER orders_tally_update AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_orders();
 
 CREATE TRIGGER orders_version BEFORE UPDATE ON public.orders FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
+
+CREATE TRIGGER refund_items_amount BEFORE INSERT OR UPDATE OF amount ON public.refund_items FOR EACH ROW EXECUTE FUNCTION public.check_refund();
+
+CREATE TRIGGER refund_items_sum_delete AFTER DELETE ON public.refund_items REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refund_items();
+
+CREATE TRIGGER refund_items_sum_insert AFTER INSERT ON public.refund_items REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refund_items();
+
+CREATE TRIGGER refund_items_sum_update AFTER UPDATE ON public.refund_items REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refund_items();
+
+CREATE TRIGGER refunds_amount BEFORE INSERT OR UPDATE OF amount ON public.refunds FOR EACH ROW EXECUTE FUNCTION public.check_refund();
+
+CREATE TRIGGER refunds_sum_delete AFTER DELETE ON public.refunds REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refunds();
+
+CREATE TRIGGER refunds_sum_insert AFTER INSERT ON public.refunds REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refunds();
+
+CREATE TRIGGER refunds_sum_update AFTER UPDATE ON public.refunds REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refunds();
 
 CREATE TRIGGER shipment_items_count_created AFTER INSERT ON public.shipment_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_items();
 
@@ -2039,6 +2267,9 @@ ALTER TABLE ONLY public.carrier_descriptions
 ALTER TABLE ONLY public.carriers
     ADD CONSTRAINT carriers_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
 
+ALTER TABLE ONLY public.channel_rates
+    ADD CONSTRAINT channel_rates_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.companies
     ADD CONSTRAINT companies_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
 
@@ -2104,6 +2335,15 @@ ALTER TABLE ONLY public.orders
 
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
+
+ALTER TABLE ONLY public.refund_items
+    ADD CONSTRAINT refund_items_order_item_fk FOREIGN KEY (order_item_id, order_id, channel_id) REFERENCES public.order_items(id, order_id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.refund_items
+    ADD CONSTRAINT refund_items_refund_fk FOREIGN KEY (refund_id, order_id, channel_id) REFERENCES public.refunds(id, order_id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_order_fk FOREIGN KEY (order_id, channel_id) REFERENCES public.orders(id, channel_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.shipment_items
     ADD CONSTRAINT shipment_items_order_item_fk FOREIGN KEY (order_item_id, order_id, channel_id) REFERENCES public.order_items(id, order_id, channel_id);

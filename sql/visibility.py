@@ -178,6 +178,8 @@ POLICIES: Mapping[str, Policy] = {
     "shipment_sources": _of_order,
     "track_and_traces": _of_order_and_company,
     "tracking_events": _of_track_and_trace,
+    "refunds": _of_order,
+    "refund_items": _of_order,
     "products": _in_channel,
     "carriers": _of_all_or_in_channel,
     "changes": _changes,

@@ -7,36 +7,40 @@ batch that met another writer's locks the wrong way round is simply written agai
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
 
 import asyncpg
 from msgspec import UNSET
 
 import sql
 from app.importer import price
-from app.importer.records import Carrier, Channel, Known, Order, Outdated, Record, Refused
+from app.importer.price import Discount, LinePrice, OrderPrice
+from app.importer.records import Carrier, Channel, Known, Line, Order, Outdated, Record, Refused, decimal
+from app.money import LIMIT, rounded
 from sql.advisory_lock import AdvisoryLock
 
-_LIMIT = 10**12  # numeric(14, 2)
 _ATTEMPTS = 4
 
 _TABLES = {
     "import_orders": (
         "n channel external_id status type currency company company_name company_parent email first_name last_name "
         "phone created_at source_modified_at requested_at shipping_method left_out has_addresses has_shipments "
-        "sub_total postage total_gross total_net total_tax"
+        "sub_total discount_type discount_value discount_amount lines_tax postage postage_percentage "
+        "own_gross own_net own_tax coupon currency_ratio payment_method payment_status has_refunds"
     ),
     "import_addresses": (
         "n position type company first_name last_name street number postal_code city region country phone"
     ),
     "import_lines": (
-        "n line line_id sku name quantity product_id tax_percentage tax_code additional "
-        "original_price discount price price_net price_total price_total_net tax has_product_id has_additional"
+        "n line line_id sku name quantity product_id tax_percentage exact_tax_percentage tax_code additional tax "
+        "original_price discount price price_net price_total price_total_net has_product_id has_additional"
     ),
     "import_shipments": "n position external_id status created_at expected_delivery_at has_promise has_items has_codes",
     "import_shipment_items": "n shipment line quantity",
     "import_codes": "n shipment position path carrier code",
+    "import_refunds": "n external_id amount reason created_at",
+    "import_refund_items": "n refund line quantity amount",
 }
 
 # Rows are locked, then the rules are checked, then rows are written: a shipment lets go of a line before the line goes,
@@ -59,6 +63,7 @@ STEPS = (
     "refuse_other_goods",
     "find_shipments",
     "keep_statuses",
+    "keep_payment_statuses",
     "keep_delivered_shipments",
     "keep_delivered_items",
     "number_shipments",
@@ -75,6 +80,16 @@ STEPS = (
     "update_customers",
     "refuse_company_circles",
     "keep_order_values",
+    "refuse_ratios",
+    "find_ratios",
+    "add_up",
+    "warn_totals",
+    "take_totals",
+    "find_refunds",
+    "number_refunds",
+    "count_refunds",
+    "warn_refunds",
+    "compare_refunds",
     "keep_line_values",
     "create_orders",
     "create_lines",
@@ -94,6 +109,10 @@ STEPS = (
     "refuse_taken_codes",
     "create_codes",
     "update_orders",
+    "write_refunds",
+    "delete_refund_items",
+    "update_refund_items",
+    "create_refund_items",
 )
 
 _statements = sql.load("ingest")
@@ -101,16 +120,18 @@ _statements = sql.load("ingest")
 
 @dataclass
 class Outcome:
-    """How many records were created, updated, and left as they were."""
+    """How many records were created, updated, and left as they were; `warnings` are what to tell of them, by place."""
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
+    warnings: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, other: "Outcome") -> None:
         self.created += other.created
         self.updated += other.updated
         self.unchanged += other.unchanged
+        self.warnings += other.warnings
 
 
 @dataclass(frozen=True)
@@ -120,6 +141,7 @@ class Staged:
     place: str
     record: Record
     rows: list[tuple[str, tuple[object, ...]]]
+    warnings: list[str] = field(default_factory=list)
 
 
 class _RefusedByStore(Exception):
@@ -137,7 +159,10 @@ async def prepare(connection: asyncpg.Connection) -> Known:
 
 def stage(place: str, record: Record) -> Staged:
     """Computes the prices. Raises Refused when they are beyond what the store can hold."""
-    return Staged(place, record, list(_rows(record)) if isinstance(record, Order) else [])
+    if not isinstance(record, Order):
+        return Staged(place, record, [])
+    prices = _Prices.of(record)
+    return Staged(place, record, list(_rows(record, prices)), prices.warnings)
 
 
 async def measure(connection: asyncpg.Connection) -> None:
@@ -200,20 +225,26 @@ async def _transact(connection: asyncpg.Connection, batch: dict[int, Staged]) ->
 async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Outcome:
     await connection.execute(_text("take_turn"), AdvisoryLock.IMPORT)
     outcome = Outcome()
-    for staged in batch.values():
+    for n, staged in batch.items():
+        if isinstance(staged.record, Channel):
+            await _refuse_channel_currency(connection, n, staged.record)
         if not isinstance(staged.record, Order):
             outcome.add(await _write_reference(connection, staged.record))
     orders = {n: staged for n, staged in batch.items() if isinstance(staged.record, Order)}
     if orders:
         await _copy(connection, orders)
         for step in STEPS:
-            if not step.startswith(("refuse_", "leave_out_")):
+            if not step.startswith(("refuse_", "leave_out_", "warn_")):
                 await connection.execute(_text(step))
             elif rows := await connection.fetch(_text(step)):
+                if step.startswith("warn_"):
+                    outcome.warnings += [(orders[row["n"]].place, f"{row['path']}: {row['reason']}") for row in rows]
+                    continue
                 kind = Refused if step.startswith("refuse_") else Outdated
                 raise _RefusedByStore({row["n"]: kind(row["path"], row["reason"]) for row in rows})
         (row,) = await connection.fetch(_text("outcome"))
         outcome.add(Outcome(row["created"], row["updated"], len(orders) - row["created"] - row["updated"]))
+        outcome.warnings += [(staged.place, warning) for staged in orders.values() for warning in staged.warnings]
     return outcome
 
 
@@ -242,7 +273,25 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
         }
     (row,) = await connection.fetch(statement.text, *statement.arguments(values))
     created, updated = int(row["is_new"]), int(row["is_changed"])
+    if isinstance(record, Channel) and record.rates is not None and await _write_rates(connection, record):
+        updated = 1 - created
     return Outcome(created, updated, 1 - created - updated)
+
+
+async def _refuse_channel_currency(connection: asyncpg.Connection, n: int, channel: Channel) -> None:
+    statement = _statements.refuse_channel_currency.prepare(sql.Reach.EVERYTHING)
+    values = {"code": channel.code, "currency": channel.currency}
+    for row in await connection.fetch(statement.text, *statement.arguments(values)):
+        raise _RefusedByStore({n: Refused(row["path"], row["reason"])})
+
+
+async def _write_rates(connection: asyncpg.Connection, channel: Channel) -> bool:
+    """Whether that changed any."""
+    rates = channel.rates or {}
+    statement = _statements.channel_rates.prepare(sql.Reach.EVERYTHING)
+    values = {"code": channel.code, "currencies": list(rates), "rates": [decimal(rate) for rate in rates.values()]}
+    (row,) = await connection.fetch(statement.text, *statement.arguments(values))
+    return bool(row["is_changed"])
 
 
 async def _copy(connection: asyncpg.Connection, orders: dict[int, Staged]) -> None:
@@ -256,31 +305,75 @@ async def _copy(connection: asyncpg.Connection, orders: dict[int, Staged]) -> No
             await connection.copy_records_to_table(table, records=rows, columns=_TABLES[table].split())
 
 
-def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
+@dataclass(frozen=True)
+class _Prices:
+    """What an order costs by its record, and what is to be told of that."""
+
+    lines: list[LinePrice]
+    tax_percentages: list[Decimal]
+    order: OrderPrice
+    discount: Discount
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, order: Order) -> "_Prices":
+        """Raises Refused where an amount is beyond what the store can hold."""
+        lines, warnings = [], []
+        percentages = [_to_six(line.tax_percentage or 0) for line in order.items]
+        for n, line in enumerate(order.items):
+            discount = _discount(line)
+            lines.append(price.of_line(Decimal(line.price), line.quantity, percentages[n], order.currency, discount))
+            if abs(lines[n].price_total_net) >= LIMIT:
+                raise Refused(f"$.items[{n}]", "the line's total has more than 12 digits")
+            warnings += _difference(f"$.items[{n}]", line, Decimal(line.price) * line.quantity, order.currency)
+        discount = _discount(order)
+        prices = price.of_order(lines, percentages, order.currency, discount)
+        if abs(prices.gross + prices.tax + order.postage) >= LIMIT or prices.discount >= LIMIT:
+            raise Refused("$.items", "the order's total has more than 12 digits")
+        warnings += _difference("$", order, prices.sub_total, order.currency)
+        return cls(lines, percentages, prices, discount, warnings)
+
+
+def _discount(record: Order | Line) -> Discount:
+    amount = None if record.discount_amount is None else _to_six(record.discount_amount)
+    return Discount(decimal(record.discount or 0), amount)
+
+
+def _difference(path: str, record: Order | Line, total: Decimal, currency: str) -> list[str]:
+    """Of a discount that is given twice: the amount is what is taken off."""
+    if record.discount is None or record.discount_amount is None:
+        return []
+    amount, computed = (
+        rounded(off, currency) for off in (decimal(record.discount_amount), total * decimal(record.discount))
+    )
+    return [] if amount == computed else [f"{path}.discount: {computed} is not the discountAmount, which is taken off"]
+
+
+def _to_six(value: str | float) -> Decimal:
+    """Numbers may have come through the floats of another system."""
+    return decimal(value).quantize(Decimal("0.000001"), ROUND_HALF_UP)
+
+
+def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ...]]]:
     """The rows of an order, by table; the columns are those of `_TABLES` after `n`."""
-    line_prices = []
     for n, line in enumerate(order.items):
-        tax_percentage = line.tax_percentage or 0
-        prices = price.of_line(Decimal(line.price), Decimal(str(line.discount or 0)), tax_percentage, line.quantity)
-        if prices.price_total_net >= _LIMIT:
-            raise Refused(f"$.items[{n}]", "the line's total has more than 12 digits")
         try:
             given = None if line.additional is UNSET else line.additional
             additional = None if given is None else json.dumps(given, ensure_ascii=False)
         except RecursionError:
             raise Refused(f"$.items[{n}].additional", "nested too deeply") from None
-        line_prices.append(prices)
+        costs, tax_percentage = prices.lines[n], prices.tax_percentages[n]
+        whole = int(tax_percentage.quantize(Decimal(1), ROUND_HALF_UP))
         yield (
             "import_lines",
             (
                 *(line.line, line.line_id, line.sku, line.name, line.quantity, line.product_id or None),
-                *(tax_percentage, price.tax_code(tax_percentage), additional, *prices),
+                *(whole, None if whole == tax_percentage else tax_percentage, price.tax_code(tax_percentage)),
+                *(additional, prices.order.taxes[n], costs.original_price, costs.discount, costs.price),
+                *(costs.price_net, costs.price_total, costs.price_total_net),
                 *(line.product_id is not UNSET, line.additional is not UNSET),
             ),
         )
-    prices_of_order = price.of_order(line_prices, order.postage)
-    if prices_of_order.total_net >= _LIMIT:
-        raise Refused("$.items", "the order's total has more than 12 digits")
     company, customer = order.company, order.customer
     yield (
         "import_orders",
@@ -290,9 +383,10 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
             *((customer.email, customer.first_name, customer.last_name, customer.phone) if customer else (None,) * 4),
             *(order.created_at, order.modified_at, order.requested_delivery_at or None),
             *(None if order.shipping_method is UNSET else order.shipping_method, order.left_out),
-            *(order.addresses is not None, order.shipments is not None, *prices_of_order),
+            *(order.addresses is not None, order.shipments is not None, *_costs(order, prices)),
         ),
     )
+    yield from _refund_rows(order, prices)
     for n, address in enumerate(order.addresses or ()):
         yield (
             "import_addresses",
@@ -319,6 +413,42 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
         for m, code in enumerate(shipment.track_and_traces or ()):
             path = f"$.shipments[{n}].trackAndTraces[{m}].code"
             yield "import_codes", (key, m, path, code.carrier, code.code)
+
+
+def _costs(order: Order, prices: _Prices) -> Iterator[object]:
+    """The columns of an order from `sub_total` on."""
+    fraction, amount = prices.discount
+    yield prices.order.sub_total
+    if amount is not None:
+        yield from ("A" if amount else "N", amount)
+    else:
+        yield from ("P" if fraction else "N", fraction * 100)
+    yield from (prices.order.discount, prices.order.tax, order.postage, _to_six(order.shipping_tax_percentage or 0))
+    yield from (None, None, None) if order.totals is None else order.totals.known
+    yield order.coupon or None
+    yield decimal(order.currency_ratio) if order.currency_ratio else None
+    payment = order.payment or None
+    yield (payment and payment.method) or ""
+    yield (payment and payment.status) or None
+    yield order.refunds is not None
+
+
+def _refund_rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ...]]]:
+    costs = {line.line: (costs, line.quantity) for line, costs in zip(order.items, prices.lines, strict=True)}
+    for refund in order.refunds or ():
+        total = Decimal(0)
+        for item in refund.items:
+            line, quantity = costs[item.line]
+            if item.amount is not None:
+                amount = rounded(decimal(item.amount), order.currency)
+            else:
+                amount = rounded(
+                    max(line.price_total_net, Decimal(0)) * item.quantity / max(quantity, 1), order.currency
+                )
+            total += amount
+            yield "import_refund_items", (refund.external_id, item.line, item.quantity, amount)
+        amount = total if refund.amount is None else rounded(decimal(refund.amount), order.currency)
+        yield "import_refunds", (refund.external_id, amount, refund.reason, refund.created_at)
 
 
 def _reason(error: asyncpg.PostgresError) -> str:

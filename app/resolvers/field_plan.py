@@ -163,6 +163,15 @@ def computed(function: Callable[..., Any], *columns: str, beside: Beside | None 
     )
 
 
+def beside(batch: Batch, key: str, column: str) -> ComputedPlan:
+    """A column of the row of `batch` for the parent's column `key`, read where it is selected alone."""
+    return computed(_itself, beside=Beside(batch, key, (column,)))
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
 def _computed_of_row(function: Callable[..., Any], columns: tuple[str, ...]) -> ComputedPlan:
     def of_row(row: Row) -> Any:
         return function(*[row[name] for name in columns])

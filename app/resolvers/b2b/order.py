@@ -11,12 +11,29 @@ from app.errors import Forbidden, OrderNotFound, ValidationError
 from app.execution.field_plan import column_plan
 from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.page import Page, page_type, search
-from app.resolvers.field_plan import SAME_ROW, WITH_PARENT, Access, Beside, PlannedType, computed, lookahead, relation
+from app.resolvers.field_plan import (
+    SAME_ROW,
+    WITH_PARENT,
+    Access,
+    Beside,
+    PlannedType,
+    beside,
+    computed,
+    lookahead,
+    relation,
+)
 from app.resolvers.names import snake_case
 from app.resolvers.query import GuardedQuery, holding
-from loaders.order import fulfillment_by_order, order_by_id, tax_percentages_by_order
+from loaders.order import (
+    exact_by_order,
+    fulfillment_by_order,
+    money_by_order,
+    order_by_id,
+    tax_percentages_by_order,
+)
 from loaders.order_item import order_items_by_order
 from loaders.order_status import order_status_by_code
+from loaders.refund import refunds_by_order
 from loaders.shipment import shipments_by_order
 from loaders.source import sources_by_order
 
@@ -96,6 +113,8 @@ def _sources(prefix: str) -> Callable[[list[dict[str, str | None]]], dict[str, A
 order.set_plan("orderStatus", relation(order_status_by_code, "status", WITH_PARENT))
 order.set_plan("items", relation(order_items_by_order, "id", WITH_PARENT))
 order.set_plan("shipments", relation(shipments_by_order, "id", Access("shipments:read")))
+order.set_plan("refunds", relation(refunds_by_order, "id", WITH_PARENT))
+order.set_plan("currencyRatioExact", beside(exact_by_order, "id", "currency_ratio"))
 order.set_plan("sources", relation(sources_by_order, "id", WITH_PARENT))
 
 
@@ -145,6 +164,16 @@ order_postage_data = _columns(
     ],
 )
 
+for _name in ("gross", "net", "tax", "discount", "refunded"):
+    order_totals.set_plan(f"{_name}Exact", beside(exact_by_order, "id", _name))
+    order_totals.set_plan(f"{_name}Money", relation(money_by_order(_name), "id", WITH_PARENT))
+for _name in ("gross", "net", "tax", "refunded"):
+    order_totals.set_plan(
+        f"base{_name.capitalize()}Money", relation(money_by_order(f"base_{_name}"), "id", WITH_PARENT)
+    )
+for _name in ("gross", "net", "tax", "taxPercentage"):
+    order_payment_data.set_plan(f"{_name}Exact", beside(exact_by_order, "id", f"payment_{snake_case(_name)}"))
+    order_postage_data.set_plan(f"{_name}Exact", beside(exact_by_order, "id", f"postage_{snake_case(_name)}"))
 
 order_totals.set_plan("taxPercentages", relation(tax_percentages_by_order, "id", WITH_PARENT))
 

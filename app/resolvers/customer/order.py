@@ -10,9 +10,11 @@ from app.resolvers.customer.connection import listed, nested
 from app.resolvers.customer.connection_type import connection_types
 from app.resolvers.customer.identifier import as_key, number_of
 from app.resolvers.customer.listing import Connection
-from app.resolvers.field_plan import PlannedType, lookahead
+from app.resolvers.field_plan import WITH_PARENT, PlannedType, beside, computed, lookahead, relation
 from app.resolvers.query import GuardedQuery, of_customer
 from loaders import customer_order_address, customer_order_item, customer_shipment
+from loaders.order import exact_by_order, money_by_order
+from loaders.refund import refunds_of_customer_by_order
 from loaders.rows import Row
 from loaders.selection import RowSelection
 
@@ -68,5 +70,25 @@ async def resolve_customer_orders(_root: None, info: Info, status: str | None = 
 order.set_plan("items", nested("CustomerOrder.items", customer_order_item, "key"))
 order.set_plan("addresses", nested("CustomerOrder.addresses", customer_order_address, "key"))
 order.set_plan("shipments", nested("CustomerOrder.shipments", customer_shipment, "key"))
+order.set_plan("refunds", relation(refunds_of_customer_by_order, "key", WITH_PARENT))
+order.set_plan("paymentMethod", computed(lambda method: method or None, "payment_method"))
+
+# Fields of the customer surface by the columns of what is read beside the order.
+for _field, _column in {
+    "grandTotal": "net",
+    "grandTotalInvoiced": "invoiced",
+    "grandTotalRefunded": "refunded",
+    "subTotal": "sub_total",
+    "taxAmount": "tax",
+    "discountAmount": "discount",
+    "shippingAmount": "postage_gross",
+}.items():
+    order.set_plan(f"{_field}Exact", beside(exact_by_order, "key", _column))
+    _base = f"base{_field[0].upper()}{_field[1:]}"
+    order.set_plan(f"{_base}Exact", beside(exact_by_order, "key", f"base_{_column}"))
+for _field, _column in {"grandTotal": "net", "grandTotalRefunded": "refunded"}.items():
+    order.set_plan(f"{_field}Money", relation(money_by_order(_column), "key", WITH_PARENT))
+    _base = f"base{_field[0].upper()}{_field[1:]}"
+    order.set_plan(f"{_base}Money", relation(money_by_order(f"base_{_column}"), "key", WITH_PARENT))
 
 bindables = [query, order, *connection_types("CustomerOrder")]
