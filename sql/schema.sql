@@ -1827,13 +1827,13 @@ ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_sku_unique UNIQUE (sku, channel_id);
 
 ALTER TABLE ONLY public.refund_items
-    ADD CONSTRAINT refund_items_pk PRIMARY KEY (refund_id, order_item_id);
+    ADD CONSTRAINT refund_items_pk PRIMARY KEY (refund_id, order_item_id, channel_id);
 
 ALTER TABLE ONLY public.refunds
     ADD CONSTRAINT refunds_of_order UNIQUE (id, order_id, channel_id);
 
 ALTER TABLE ONLY public.refunds
-    ADD CONSTRAINT refunds_pk PRIMARY KEY (id);
+    ADD CONSTRAINT refunds_pk PRIMARY KEY (id, channel_id);
 
 ALTER TABLE ONLY public.schema_migration_steps
     ADD CONSTRAINT schema_migration_steps_pk PRIMARY KEY (migration, step);

@@ -256,7 +256,7 @@ CREATE TRIGGER order_items_amounts_other BEFORE UPDATE OF price_total, price_tot
 
 -- step: let what is paid back have rows
 CREATE TABLE refunds (
-  id uuid NOT NULL DEFAULT gen_random_uuid() CONSTRAINT refunds_pk PRIMARY KEY,
+  id uuid NOT NULL DEFAULT gen_random_uuid(),
   order_id int NOT NULL,
   channel_id int NOT NULL,
   external_id text,
@@ -265,6 +265,7 @@ CREATE TABLE refunds (
   created_at timestamptz NOT NULL DEFAULT now(),
   last_modified_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT refunds_external_id_line CHECK (is_line(external_id) AND length(external_id) <= 255),
+  CONSTRAINT refunds_pk PRIMARY KEY (id, channel_id),
   CONSTRAINT refunds_of_order UNIQUE (id, order_id, channel_id),
   CONSTRAINT refunds_order_fk FOREIGN KEY (order_id, channel_id) REFERENCES orders (id, channel_id) ON DELETE CASCADE
 );
@@ -281,7 +282,7 @@ CREATE TABLE refund_items (
   channel_id int NOT NULL,
   quantity int NOT NULL DEFAULT 0 CONSTRAINT refund_items_quantity_not_negative CHECK (quantity >= 0),
   amount numeric NOT NULL CONSTRAINT refund_items_amount_not_negative CHECK (amount >= 0),
-  CONSTRAINT refund_items_pk PRIMARY KEY (refund_id, order_item_id),
+  CONSTRAINT refund_items_pk PRIMARY KEY (refund_id, order_item_id, channel_id),
   CONSTRAINT refund_items_refund_fk FOREIGN KEY (refund_id, order_id, channel_id)
     REFERENCES refunds (id, order_id, channel_id) ON DELETE CASCADE,
   CONSTRAINT refund_items_order_item_fk FOREIGN KEY (order_item_id, order_id, channel_id)

@@ -27,7 +27,7 @@ NEW_SHIPMENT = "INSERT INTO shipments (order_id, channel_id) VALUES (2075, 1) RE
 TELLABLE = {
     "ORDER": {
         *("status", "type", "externalId", "companyId", "contactId", "customerId", "currency"),
-        *("totalGross", "totalNet", "totalTax", "paymentStatus"),
+        *("totalGross", "totalNet", "totalTax", "refundedTotal", "paymentStatus"),
     },
     "SHIPMENT": {"status", "subStatus", "expectedDeliveryAt", "externalId"},
     "SHIPMENT_ITEM": {"orderItemId", "name", "sku", "quantity", "shipmentId"},
