@@ -45,8 +45,8 @@ async def resolve_shipment_create(_root: None, info: Info, input: dict[str, Any]
         **await _codes(context, orders[0]["channel_id"], input.get("trackAndTraces") or ()),
         **await _items(context, orders[0], input.get("items") or (), is_canceled=status == CANCELED),
     )
-    for place in row["taken"]:
-        raise ValidationError(f"input.trackAndTraces.{place}.code", "is in use with this carrier already")
+    if row["taken"]:
+        raise ValidationError(f"input.trackAndTraces.{row['taken'][0]}.code", "is in use with this carrier already")
     return row
 
 
