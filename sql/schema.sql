@@ -2435,9 +2435,9 @@ CREATE TRIGGER order_items_amounts_new BEFORE INSERT ON public.order_items FOR E
 
 CREATE TRIGGER order_items_amounts_other BEFORE UPDATE OF price_total, price_total_net, tax ON public.order_items FOR EACH ROW WHEN (((new.price_total <> old.price_total) OR (new.price_total_net <> old.price_total_net) OR (new.tax <> old.tax))) EXECUTE FUNCTION public.check_line_amounts();
 
-CREATE TRIGGER order_items_canceled_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN (((new.quantity_canceled < 0) OR (new.quantity_canceled > new.quantity))) EXECUTE FUNCTION public.refuse_value('quantity_canceled');
+CREATE TRIGGER order_items_canceled_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN (((new.quantity_canceled < 0) OR (new.quantity_canceled > GREATEST(new.quantity, 0)))) EXECUTE FUNCTION public.refuse_value('quantity_canceled');
 
-CREATE TRIGGER order_items_canceled_other BEFORE UPDATE OF quantity, quantity_canceled ON public.order_items FOR EACH ROW WHEN ((((new.quantity IS DISTINCT FROM old.quantity) OR (new.quantity_canceled IS DISTINCT FROM old.quantity_canceled)) AND ((new.quantity_canceled < 0) OR (new.quantity_canceled > new.quantity)))) EXECUTE FUNCTION public.refuse_value('quantity_canceled');
+CREATE TRIGGER order_items_canceled_other BEFORE UPDATE OF quantity, quantity_canceled ON public.order_items FOR EACH ROW WHEN ((((new.quantity <> old.quantity) OR (new.quantity_canceled <> old.quantity_canceled)) AND ((new.quantity_canceled < 0) OR (new.quantity_canceled > GREATEST(new.quantity, 0))))) EXECUTE FUNCTION public.refuse_value('quantity_canceled');
 
 CREATE TRIGGER order_items_count_bundle BEFORE UPDATE OF quantity, quantity_canceled ON public.order_items FOR EACH ROW WHEN (((new.quantity IS DISTINCT FROM old.quantity) OR (new.quantity_canceled IS DISTINCT FROM old.quantity_canceled))) EXECUTE FUNCTION public.count_bundle();
 

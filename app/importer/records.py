@@ -113,7 +113,7 @@ class ShippedQuantity(Quantity):
 def _whole(kind: type[Count], value: object) -> Count:
     """For the decoder, which tells the place of a ValueError."""
     if isinstance(value, str) and (match := _DECIMAL.fullmatch(value)):
-        value = int(match[1]) if not match[2].strip("0") else float(value)
+        value = int(match[1]) if not (match[2] or "").strip("0") else float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"Expected `int`, got `{_JSON_TYPES.get(type(value), 'object')}`")
     if value != value // 1:
@@ -321,7 +321,7 @@ class Payment(_Shape):
 
 class RefundedLine(_Shape):
     line: Count
-    quantity: Quantity = 0
+    quantity: Quantity = Quantity(0)
     amount: AnyAmount | None = None
 
 
@@ -423,7 +423,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
             _refuse_fault("$.currencyRatio", _rate_fault(self.currency_ratio))
         if self.totals is not None:
             self.totals.check("$.totals", self.currency)
-        lines = {item.line for item in self.items}
+        lines = {int(item.line) for item in self.items}
         _refuse_repeated("$.refunds[{}].externalId", [refund.external_id for refund in self.refunds or ()])
         for n, refund in enumerate(self.refunds or ()):
             refund.check(f"$.refunds[{n}]", self.currency, lines)
