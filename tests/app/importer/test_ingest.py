@@ -865,4 +865,179 @@ async def test_the_planner_knows_what_was_imported(store: Store, monkeypatch: py
 def test_every_statement_of_the_import_is_sent() -> None:
     named = set(sql.load("ingest").statements)
     frame = {"staging", "empty_staging", "measure_store", "begin", "take_turn", "known", "outcome"}
-    assert named == {*staging.STEPS, *frame, "channel", "refuse_channel_currency", "channel_rates", "carrier"}
+    of_channels = {"channel", "channel_statuses", "refuse_channel_currency", "channel_rates"}
+    assert named == {*staging.STEPS, *frame, *of_channels, "carrier"}
+
+
+# ----------------------------------------------------------------------------------- what can be shipped: docs/lines.md
+
+
+SMALLER_UNIT = "use a smaller unit, such as grams in place of kilograms"
+
+
+def pack(**fields: Any) -> list[dict[str, Any]]:
+    """Two packs, each of one of line 2 and two of line 3, with their deposit."""
+    return [
+        line(1, quantity=2, **fields),
+        line(2, quantity=2, parentLine=1),
+        line(3, quantity=4, parentLine=1),
+        line(4, quantity=2, parentLine=1, **{"class": "deposit"}),
+    ]
+
+
+async def progress(store: Store) -> dict[int, tuple[int, int, int]]:
+    """Of each line what is canceled, shipped and delivered."""
+    rows = await store.fetch(
+        "SELECT line, quantity_canceled, quantity_shipped, quantity_delivered FROM order_items ORDER BY line"
+    )
+    return {number: (canceled, shipped, delivered) for number, canceled, shipped, delivered in rows}
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [{"line": 2, "quantity": 2}, {"line": 3, "quantity": 4}],
+        [{"line": 1, "quantity": 2}],
+        [{"line": 1, "quantity": 2}, {"line": 2, "quantity": 2}, {"line": 3, "quantity": 4}],
+    ],
+    ids=["its parts", "itself", "both"],
+)
+async def test_bundle_is_shipped_as_far_as_its_parts_are(store: Store, items: list[dict[str, Any]]) -> None:
+    record = order(items=pack(), shipments=[shipment(1, items=items, status="DELIVERED")])
+    assert await store.take(SHOP, SWIFT, record) == ["3 read, 3 created, 0 updated, 0 unchanged, 0 refused"]
+    assert await progress(store) == {1: (0, 2, 2), 2: (0, 2, 2), 3: (0, 4, 4), 4: (0, 0, 0)}
+    assert await store.fetch("SELECT ordered, shipped, delivered FROM order_progress(1, 1)") == [(6, 6, 6)]
+    assert await consistency.breaches(store.dsn) == {}
+    before = await store.rows()
+    assert await store.take(SHOP, SWIFT, record) == ["3 read, 0 created, 0 updated, 3 unchanged, 0 refused"]
+    assert await store.rows() == before
+
+
+async def test_bundle_of_which_less_is_ordered_and_shipped_later_stays_what_its_parts_are(store: Store) -> None:
+    shipped = [shipment(1, items=[{"line": 1, "quantity": 2}])]
+    await store.take(SHOP, SWIFT, order(items=pack(), shipments=shipped))
+    less = [line(1, quantity=1), line(2, quantity=1), line(3, quantity=2), line(4, quantity=1)]
+    assert (await store.take(order(items=less, shipments=[shipment(1, items=[{"line": 2, "quantity": 1}])])))[-1] == (
+        "1 read, 0 created, 1 updated, 0 unchanged, 0 refused"
+    )
+    assert await progress(store) == {1: (0, 0, 0), 2: (0, 1, 0), 3: (0, 0, 0), 4: (0, 0, 0)}
+    parents = (
+        "SELECT l.line, p.line FROM order_items l LEFT JOIN order_items p ON p.id = l.parent_order_item_id ORDER BY 1"
+    )
+    assert await store.fetch(parents) == [(1, None), (2, 1), (3, 1), (4, 1)]
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_what_is_canceled_is_not_left_to_ship_and_stays_where_a_record_does_not_mention_it(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order(items=[line(1, quantity=5, quantityCanceled=2), line(2, quantity=0)]))
+    shipped = [shipment(1, items=[{"line": 1, "quantity": 4}])]
+    assert await store.take(order(items=[line(1, quantity=5), line(2)], shipments=shipped)) == [
+        "1: $.items: line 1: 4 shipped in the store, but 5 ordered and 2 canceled",
+        "1 read, 0 created, 0 updated, 0 unchanged, 1 refused",
+    ]
+    await store.take(order(items=[line(1, quantity=4), line(2)]))  # one of the two is taken off
+    assert (await progress(store))[1] == (1, 2, 0)
+    await store.take(order(items=[line(1, quantity=4, quantityCanceled=None), line(2)], shipments=shipped))
+    assert (await progress(store))[1] == (0, 4, 0)
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_what_is_canceled_of_a_bundle_is_of_its_parts(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order(items=pack(quantityCanceled=1), shipments=[]))
+    assert await progress(store) == {1: (1, 0, 0), 2: (1, 0, 0), 3: (2, 0, 0), 4: (1, 0, 0)}
+
+
+async def test_whole_numbers_are_taken_however_they_are_written(store: Store) -> None:
+    items = [line(1, quantity="2", unit="kg"), line(2, quantity=3.0, quantityCanceled="1.0")]
+    record = order(items=items, shipments=[shipment(1, items=[{"line": "1", "quantity": 2.0}])])
+    assert (await store.take(SHOP, SWIFT, record))[-1] == "3 read, 3 created, 0 updated, 0 unchanged, 0 refused"
+    assert await store.fetch("SELECT quantity, quantity_canceled, quantity_unit FROM order_items ORDER BY line") == [
+        (2, 0, "kg"),
+        (3, 1, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        (
+            {"items": [line(1, quantity=1.5)]},
+            f"$.items[0].quantity: expected a whole number, got 1.5: {SMALLER_UNIT}",
+        ),
+        (
+            {"items": [line(1, quantity="1.25")]},
+            f"$.items[0].quantity: expected a whole number, got 1.25: {SMALLER_UNIT}",
+        ),
+        ({"items": [line(1, quantity="some")]}, "$.items[0].quantity: expected `int`, got `str`"),
+        ({"items": [line(1, quantityCanceled=4)]}, "$.items[0].quantityCanceled: more is canceled than ordered"),
+        ({"items": [line(1, parentLine=2)]}, "$.items[0].parentLine: 2 is no line of the order"),
+        ({"items": [line(1, parentLine=1)]}, "$.items[0].parentLine: a line is no part of itself"),
+        (
+            {"items": [line(1, **{"class": "postage"})]},
+            "$.shipments[0].items[0].line: line 1 is of class postage, which is not shipped",
+        ),
+        (
+            {"items": [line(1, quantityCanceled=2)]},
+            "$.shipments[0].items[0].quantity: more of line 1 is shipped than ordered",
+        ),
+        ({"status": "CANCELED"}, "$.shipments[0]: an order that is CANCELED cannot be shipped"),
+        ({"status": "QUOTATION"}, "$.shipments[0]: an order that is QUOTATION cannot be shipped"),
+    ],
+    ids=str,
+)
+async def test_record_that_ships_what_cannot_be_shipped_is_refused(
+    store: Store, fields: dict[str, Any], reason: str
+) -> None:
+    assert await store.take(SHOP, SWIFT, order(**fields)) == [
+        f"3: {reason}",
+        "3 read, 2 created, 0 updated, 0 unchanged, 1 refused",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "shipped"),
+    [("CANCELED", "IN_TRANSIT"), ("CANCELED", "DELIVERED"), ("FRAUD", "CANCELED"), ("ARCHIVED", None)],
+)
+async def test_record_tells_of_the_past_of_an_order_that_cannot_be_shipped(
+    store: Store, status: str, shipped: str | None
+) -> None:
+    record = order(status=status, shipments=[shipment(1, status=shipped)])
+    assert (await store.take(SHOP, SWIFT, record))[-1] == "3 read, 3 created, 0 updated, 0 unchanged, 0 refused"
+
+
+async def test_shipment_that_is_delivered_takes_no_more_from_a_record(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order(shipments=[shipment(1, status="DELIVERED")]))
+    more = order(
+        shipments=[shipment(1, status="DELIVERED", items=[{"line": 1, "quantity": 2}, {"line": 2, "quantity": 1}])]
+    )
+    assert await store.take(more) == [
+        "1: $.shipments[0].items: the shipment is DELIVERED, and closed for items: 1 more of line 2",
+        "1 read, 0 created, 0 updated, 0 unchanged, 1 refused",
+    ]
+
+
+async def test_line_that_was_shipped_does_not_become_a_charge(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order())
+    charge = order(items=[line(1, **{"class": "surcharge"}), line(2)], shipments=None)
+    assert (await store.take(charge))[0] == "1: $.items: line 1 has been shipped and cannot become surcharge"
+
+
+async def test_orders_of_a_channel_finish(store: Store) -> None:
+    finishing = {**SHOP, "shippedStatus": None, "deliveredStatus": "COMPLETED"}
+    goods = [{"line": 1, "quantity": 3}, {"line": 2, "quantity": 3}]
+    under_way, done = (order(shipments=[shipment(1, items=goods, status=s)]) for s in ("IN_TRANSIT", "DELIVERED"))
+    await store.take(finishing, SWIFT, under_way)
+    assert await store.fetch("SELECT status FROM orders") == [("CONFIRMED",)]
+    await store.take(done)
+    assert await store.fetch("SELECT status FROM orders") == [("COMPLETED",)]
+    before = await store.rows()
+    assert (await store.take(finishing, SWIFT, done))[-1] == "3 read, 0 created, 0 updated, 3 unchanged, 0 refused"
+    assert await store.rows() == before
+    await store.take(SHOP, order(2, shipments=[shipment(2, items=goods, status="DELIVERED")]))
+    assert await store.fetch("SELECT status FROM orders ORDER BY id") == [("COMPLETED",), ("COMPLETED",)]
+    assert await store.take({**SHOP, "deliveredStatus": None})
+    assert await store.fetch("SELECT shipped_status, delivered_status FROM channels") == [(None, None)]
+    assert await store.take({**SHOP, "shippedStatus": "SENT"}) == [
+        '1: $.shippedStatus: unknown order status "SENT"',
+        "1 read, 0 created, 0 updated, 0 unchanged, 1 refused",
+    ]
