@@ -62,6 +62,14 @@ JOIN shipments s ON s.id = x.shipment_id AND s.channel_id = x.channel_id
 WHERE x.order_item_id = ANY(:order_item_ids) AND {visible shipment_items x}
 GROUP BY x.order_item_id;
 
+-- What lines of one order are named by, and how many units of each are left to ship.
+-- name: keys_by_order_id
+SELECT i.id, i.line_id, i.sku,
+  CASE WHEN i.class = 'product' THEN greatest(i.quantity - i.quantity_shipped, 0) ELSE 0 END AS quantity_left
+FROM order_items i
+WHERE i.order_id = :order_id AND i.channel_id = :channel_id AND {visible order_items i}
+ORDER BY i.id;
+
 -- Lines of one order, locked by whoever ships them, always in this sequence: what is read here stays true until the
 -- writer commits.
 -- name: lock

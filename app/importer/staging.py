@@ -18,6 +18,7 @@ from app.importer import price
 from app.importer.price import Discount, LinePrice, OrderPrice
 from app.importer.records import Carrier, Channel, Known, Line, Order, Outdated, Record, Refused, decimal
 from app.money import LIMIT, rounded
+from app.rules import normalized_code
 from sql.advisory_lock import AdvisoryLock
 
 _ATTEMPTS = 4
@@ -38,7 +39,8 @@ _TABLES = {
     ),
     "import_shipments": "n position external_id status created_at expected_delivery_at has_promise has_items has_codes",
     "import_shipment_items": "n shipment line quantity",
-    "import_codes": "n shipment position path carrier code",
+    "import_codes": "n shipment position path carrier code key",
+    "import_sources": "n shipment id name",
     "import_refunds": "n external_id amount reason created_at",
     "import_refund_items": "n refund line quantity amount",
 }
@@ -61,15 +63,21 @@ STEPS = (
     "take_numbers_away",
     "give_numbers",
     "refuse_other_goods",
+    "find_carriers",
     "find_shipments",
+    "match_shipments",
+    "adopt_shipments",
+    "leave_known_items",
+    "leave_known_codes",
+    "leave_known_shipments",
     "keep_statuses",
     "keep_payment_statuses",
     "keep_delivered_shipments",
     "keep_delivered_items",
     "number_shipments",
     "measure_shipments",
-    "find_carriers",
-    "keep_carriers",
+    "find_codes",
+    "find_other_codes",
     "keep_delivered_codes",
     "refuse_unknown_carriers",
     "refuse_shipment_statuses",
@@ -107,7 +115,9 @@ STEPS = (
     "lower_lines",
     "delete_codes",
     "refuse_taken_codes",
+    "update_codes",
     "create_codes",
+    "create_sources",
     "update_orders",
     "write_refunds",
     "delete_refund_items",
@@ -154,7 +164,8 @@ async def prepare(connection: asyncpg.Connection) -> Known:
     await connection.execute(_text("staging"))
     (row,) = await connection.fetch(_text("known"))
     carriers = zip(row["carrier_channels"] or (), row["carrier_names"] or (), strict=True)
-    return Known(set(row["statuses"] or ()), set(row["channels"] or ()), set(carriers), frozenset(row["time_zones"]))
+    templates = dict(zip(carriers, row["carrier_templates"] or (), strict=True))
+    return Known(set(row["statuses"] or ()), set(row["channels"] or ()), templates, frozenset(row["time_zones"]))
 
 
 def stage(place: str, record: Record) -> Staged:
@@ -264,6 +275,7 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
         given = record.descriptions
         values = {
             "channel": record.channel,
+            "key": record.carrier_key,
             "name": record.name,
             "type": record.type,
             "template": record.template,
@@ -412,7 +424,9 @@ def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ..
             yield "import_shipment_items", (key, item.line, item.quantity)
         for m, code in enumerate(shipment.track_and_traces or ()):
             path = f"$.shipments[{n}].trackAndTraces[{m}].code"
-            yield "import_codes", (key, m, path, code.carrier, code.code)
+            yield "import_codes", (key, m, path, code.carrier, code.code, normalized_code(code.code))
+        for source in shipment.sources or ():
+            yield "import_sources", (key, source.id, source.name)
 
 
 def _costs(order: Order, prices: _Prices) -> Iterator[object]:
