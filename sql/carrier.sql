@@ -34,7 +34,7 @@ WHERE {visible carriers c}{filters};
 -- Those of the ids that are carriers for codes of a channel, kept from being deleted, and from going to another channel,
 -- until the codes that will refer to them are committed.
 -- name: share
-SELECT c.id, c.track_and_trace_url
+SELECT c.id, c.key, c.name, c.track_and_trace_url
 FROM carriers c
 WHERE c.id = ANY(:ids) AND (c.channel_id IS NULL OR c.channel_id = :channel_id) AND {visible carriers c}
 ORDER BY c.id

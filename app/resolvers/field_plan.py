@@ -183,7 +183,7 @@ def _with_further(plan: ComputedPlan, further: Further, beside: Beside | None) -
         others = info.context.load_all(further.batch, column_of(some, further.key), None)
         others = await others if isawaitable(others) else others
         for place, given, other in zip(places, arguments, others, strict=True):
-            values[place] = _outcome(further.function, *given, other)
+            values[place] = _value_or_error(further.function, *given, other)
         return values
 
     def available(rows: Sequence[Row], context: Context, field: Field) -> list[Any] | None:

@@ -11,14 +11,14 @@ SQL = sql.load("carrier")
 
 
 async def require_carriers(context: Context, channel_id: int, ids: Mapping[str, int | None]) -> dict[int | None, Any]:
-    """Templates of carriers by their ids, for codes of a channel. `ids` are by the paths of the arguments with them.
+    """Rows of carriers by their ids, for codes of a channel. `ids` are by the paths of the arguments that hold them.
 
     Raises `ValidationError` for what is no carrier's (B-50), or that of another channel.
     """
     wanted = list(set(ids.values()) - {None})
     rows = await context.fetch(SQL.share, ids=wanted, channel_id=channel_id) if wanted else []
-    templates = {row["id"]: row["track_and_trace_url"] for row in rows}
+    carriers: dict[int | None, Any] = {row["id"]: row for row in rows}
     for path, carrier_id in ids.items():
-        if carrier_id is not None and carrier_id not in templates:
+        if carrier_id is not None and carrier_id not in carriers:
             raise ValidationError(path, "must be the id of a carrier")
-    return templates
+    return carriers

@@ -21,7 +21,7 @@ from app.resolvers.b2b.carrier_lock import require_carriers
 from app.resolvers.b2b.named_line import lines_left, name_lines
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shippable import CANCELED, OrderLines
-from app.resolvers.tracking import code_of
+from app.resolvers.b2b.tracking_code import as_code
 from app.rules import normalized_code, promise_fault
 
 SQL = sql.load("shipment")
@@ -162,11 +162,13 @@ def _sources(sources: Sequence[dict[str, str]]) -> dict[str, Any]:
 
 async def _codes(context: Context, order: Any, codes: Sequence[dict[str, Any]], *, is_canceled: bool) -> dict[str, Any]:
     """Those of a canceled shipment may be in use elsewhere: they are not under way."""
-    texts = [as_text(code["code"], f"input.trackAndTraces.{place}.code") for place, code in enumerate(codes)]
     carrier_ids = [code.get("carrierId") for code in codes]
     paths = (f"input.trackAndTraces.{place}.carrierId" for place in range(len(codes)))
-    templates = await require_carriers(context, order["channel_id"], dict(zip(paths, carrier_ids, strict=True)))
-    texts = [code_of(text, templates.get(carrier)) for text, carrier in zip(texts, carrier_ids, strict=True)]
+    carriers = await require_carriers(context, order["channel_id"], dict(zip(paths, carrier_ids, strict=True)))
+    texts = [
+        as_code(context, code["code"], f"input.trackAndTraces.{place}.code", carriers.get(code.get("carrierId")))
+        for place, code in enumerate(codes)
+    ]
     pairs = zip(carrier_ids, map(normalized_code, texts), strict=True)
     refuse_repeated(pairs, "input.trackAndTraces.{}.code")
     keys = {"order_id": order["id"], "channel_id": order["channel_id"]}

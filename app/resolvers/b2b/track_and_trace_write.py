@@ -11,7 +11,7 @@ from app.resolvers.b2b.argument import as_external_id, as_text, refuse_nulls, re
 from app.resolvers.b2b.carrier_lock import require_carriers
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shipment_part import delete_part, lock_part, save_part
-from app.resolvers.tracking import code_of
+from app.resolvers.b2b.tracking_code import as_code
 
 SQL = sql.load("track_and_trace")
 
@@ -24,12 +24,12 @@ async def resolve_track_and_trace_create(_root: None, info: Info, input: dict[st
     context = await writing(info)
     shipment = await lock_shipment(context, input["shipmentId"], "input.shipmentId")
     carrier_id = input.get("carrierId")
-    templates = await require_carriers(context, shipment["channel_id"], {"input.carrierId": carrier_id})
+    carriers = await require_carriers(context, shipment["channel_id"], {"input.carrierId": carrier_id})
     [row] = await context.fetch(
         SQL.create,
         shipment_id=shipment["id"],
         channel_id=shipment["channel_id"],
-        code=code_of(as_text(input["code"], "input.code"), templates.get(carrier_id)),
+        code=as_code(context, input["code"], "input.code", carriers.get(carrier_id)),
         carrier_id=carrier_id,
         external_id=as_external_id(input, "input"),
     )
@@ -54,9 +54,9 @@ async def resolve_track_and_trace_update(
     }
     if part.is_changed_by(values):
         carrier = {"input.carrierId": values["carrier_id"]}
-        templates = await require_carriers(context, present["channel_id"], carrier)
+        carriers = await require_carriers(context, present["channel_id"], carrier)
         if "code" in input:
-            values["code"] = code_of(values["code"], templates.get(values["carrier_id"]))
+            values["code"] = as_code(context, values["code"], "input.code", carriers.get(values["carrier_id"]))
     return await save_part(context, SQL, part, values)
 
 
