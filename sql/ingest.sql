@@ -24,7 +24,7 @@ CREATE TEMPORARY TABLE import_orders (
   n int PRIMARY KEY, channel text, external_id text, status text, type text, currency text,
   company text, company_name text, company_parent text,
   email text, first_name text, last_name text, phone text,
-  created_at timestamptz, source_modified_at timestamptz, requested_at timestamptz, shipping_method text,
+  created_at timestamptz, source_modified_at timestamptz, requested_at timestamptz, shipping_method text, reference text,
   left_out text[],
   sub_total numeric, discount_type text, discount_value numeric, discount_amount numeric, lines_tax numeric,
   postage numeric, postage_percentage numeric, postage_tax numeric,
@@ -601,6 +601,7 @@ UPDATE import_orders i SET
   postage = CASE WHEN 'shipping_amount' = ANY(i.left_out) THEN o.postage_gross ELSE i.postage END,
   postage_percentage = CASE WHEN 'shipping_tax_percentage' = ANY(i.left_out) THEN o.postage_tax_percentage
     ELSE i.postage_percentage END,
+  reference = CASE WHEN 'reference' = ANY(i.left_out) THEN o.reference ELSE i.reference END,
   coupon = CASE WHEN 'coupon' = ANY(i.left_out) THEN o.coupon_code ELSE i.coupon END,
   currency_ratio = CASE WHEN 'currency_ratio' = ANY(i.left_out) AND i.currency = o.currency THEN o.currency_ratio
     ELSE i.currency_ratio END,
@@ -712,14 +713,14 @@ INSERT INTO orders (
   id, channel_id, external_id, increment_id, status, type, company_id, customer_id, email, first_name, last_name,
   language, currency, currency_ratio, sub_total, discount_type, discount_value, discount_amount, coupon_code,
   postage_gross, postage_tax, postage_net, postage_tax_percentage, total_gross, total_net, total_tax, refunded_total,
-  payment_method, payment_status, payment_status_date, shipping_method, shipping_title, postage_request_date, created_at, last_modified_at, source_modified_at
+  payment_method, payment_status, payment_status_date, shipping_method, shipping_title, reference, postage_request_date, created_at, last_modified_at, source_modified_at
 )
 SELECT i.order_id, i.channel_id, i.external_id, i.external_id, i.status, i.type, i.company_id, i.customer_id,
   coalesce(i.email, ''), coalesce(i.first_name, ''), coalesce(i.last_name, ''),
   c.language, i.currency, i.currency_ratio, i.sub_total, i.discount_type, i.discount_value, i.discount_amount, i.coupon,
   i.postage, i.postage_tax, i.postage + i.postage_tax, i.postage_percentage, i.total_gross, i.total_net, i.total_tax,
   i.refunded_total, i.payment_method, i.payment_status,
-  CASE WHEN i.payment_status IS NOT NULL THEN coalesce(i.source_modified_at, now()) END, i.shipping_method, i.shipping_method, i.requested_at, i.created_at,
+  CASE WHEN i.payment_status IS NOT NULL THEN coalesce(i.source_modified_at, now()) END, i.shipping_method, i.shipping_method, i.reference, i.requested_at, i.created_at,
   statement_timestamp(), i.source_modified_at
 FROM import_orders i
 JOIN channels c ON c.id = i.channel_id
@@ -1001,7 +1002,7 @@ WITH changed AS (
     payment_method = i.payment_method, payment_status = i.payment_status,
     payment_status_date = CASE WHEN o.payment_status IS NOT DISTINCT FROM i.payment_status THEN o.payment_status_date
       ELSE coalesce(i.source_modified_at, now()) END,
-    shipping_method = i.shipping_method, shipping_title = i.shipping_method, postage_request_date = i.requested_at,
+    shipping_method = i.shipping_method, shipping_title = i.shipping_method, reference = i.reference, postage_request_date = i.requested_at,
     created_at = i.created_at,
     last_modified_at = statement_timestamp(),
     source_modified_at = coalesce(i.source_modified_at, o.source_modified_at)
@@ -1011,13 +1012,13 @@ WITH changed AS (
       OR (o.status, o.type, o.company_id, o.customer_id, o.email, o.first_name, o.last_name, o.currency,
         o.currency_ratio, o.sub_total, o.discount_type, o.discount_value, o.discount_amount, o.coupon_code,
         o.postage_gross, o.postage_tax, o.postage_tax_percentage, o.total_gross, o.total_net, o.total_tax,
-        o.refunded_total, o.payment_method, o.payment_status, o.shipping_method, o.postage_request_date, o.created_at)
+        o.refunded_total, o.payment_method, o.payment_status, o.shipping_method, o.reference, o.postage_request_date, o.created_at)
       IS DISTINCT FROM
       (i.status, i.type, i.company_id, i.customer_id, coalesce(i.email, ''), coalesce(i.first_name, ''),
         coalesce(i.last_name, ''), i.currency,
         i.currency_ratio, i.sub_total, i.discount_type, i.discount_value, i.discount_amount, i.coupon,
         i.postage, i.postage_tax, i.postage_percentage, i.total_gross, i.total_net, i.total_tax,
-        i.refunded_total, i.payment_method, i.payment_status, i.shipping_method, i.requested_at, i.created_at))
+        i.refunded_total, i.payment_method, i.payment_status, i.shipping_method, i.reference, i.requested_at, i.created_at))
   RETURNING o.id
 )
 UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.id

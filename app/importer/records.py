@@ -326,6 +326,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
     shipping_method: Words | UnsetType | None = UNSET
     shipping_amount: AnyAmount | UnsetType | None = UNSET
     shipping_tax_percentage: Percentage | UnsetType | None = UNSET
+    reference: Words | UnsetType | None = UNSET
     coupon: Text | UnsetType | None = UNSET
     discount: Fraction | None = None
     discount_amount: AnyAmount | None = None
@@ -432,7 +433,7 @@ Record = Channel | Carrier | Order
 
 _KEPT = (
     *("type", "company", "customer", "requested_delivery_at", "shipping_method", "shipping_amount"),
-    *("shipping_tax_percentage", "coupon", "currency_ratio"),
+    *("shipping_tax_percentage", "reference", "coupon", "currency_ratio"),
 )
 
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)

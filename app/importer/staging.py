@@ -26,8 +26,8 @@ _ATTEMPTS = 4
 _TABLES = {
     "import_orders": (
         "n channel external_id status type currency company company_name company_parent email first_name last_name "
-        "phone created_at source_modified_at requested_at shipping_method left_out has_addresses has_shipments "
-        "sub_total discount_type discount_value discount_amount lines_tax postage postage_percentage "
+        "phone created_at source_modified_at requested_at shipping_method reference left_out has_addresses "
+        "has_shipments sub_total discount_type discount_value discount_amount lines_tax postage postage_percentage "
         "own_gross own_net own_tax coupon currency_ratio payment_method payment_status has_refunds"
     ),
     "import_addresses": (
@@ -394,7 +394,8 @@ def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ..
             *((company.external_id, company.name, company.parent_external_id) if company else (None,) * 3),
             *((customer.email, customer.first_name, customer.last_name, customer.phone) if customer else (None,) * 4),
             *(order.created_at, order.modified_at, order.requested_delivery_at or None),
-            *(None if order.shipping_method is UNSET else order.shipping_method, order.left_out),
+            *(None if order.shipping_method is UNSET else order.shipping_method, order.reference or None),
+            order.left_out,
             *(order.addresses is not None, order.shipments is not None, *_costs(order, prices)),
         ),
     )

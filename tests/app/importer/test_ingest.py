@@ -1033,3 +1033,10 @@ async def test_note_that_is_renumbered_keeps_its_parcels(store: Store) -> None:
     [(own, *_)] = await store.fetch(SHIPPED)
     await store.take(order(1, shipments=[{**shipment(1), "externalId": "S-1A"}]))
     assert [row[:2] for row in await store.fetch(SHIPPED)] == [(own, "S-1A")]
+
+
+async def test_order_has_the_reference_that_its_record_mentions(store: Store) -> None:
+    reference = "SELECT reference FROM orders"
+    for given, expected in (({"reference": "PO 7"}, "PO 7"), ({}, "PO 7"), ({"reference": None}, None)):
+        await store.take(SHOP, SWIFT, order(1, **given))
+        assert await store.fetch(reference) == [(expected,)]
