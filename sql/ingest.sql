@@ -24,7 +24,7 @@ CREATE TEMPORARY TABLE import_orders (
   n int PRIMARY KEY, channel text, external_id text, status text, type text, currency text,
   company text, company_name text, company_parent text,
   email text, first_name text, last_name text, phone text,
-  created_at timestamptz, source_modified_at timestamptz, requested_at timestamptz, shipping_method text,
+  created_at timestamptz, source_modified_at timestamptz, requested_at timestamptz, shipping_method text, reference text,
   left_out text[],
   sub_total numeric, discount_type text, discount_value numeric, discount_amount numeric, lines_tax numeric,
   postage numeric, postage_percentage numeric, postage_tax numeric,
@@ -53,11 +53,15 @@ CREATE TEMPORARY TABLE import_shipments (
   has_promise boolean, has_items boolean, has_codes boolean, stored_status text,
   shipment_id uuid, is_new boolean DEFAULT false, is_changed boolean DEFAULT false, PRIMARY KEY (n, external_id)
 );
+CREATE TEMPORARY TABLE import_sources (n int, shipment text, id text, name text, PRIMARY KEY (n, shipment, id, name));
+CREATE TEMPORARY TABLE import_matches (
+  n int, shipment text, shipment_id uuid, is_made_here boolean, is_alone boolean, PRIMARY KEY (n, shipment, shipment_id)
+);
 CREATE TEMPORARY TABLE import_shipment_items (
   n int, shipment text, line int, quantity int, PRIMARY KEY (n, shipment, line)
 );
 CREATE TEMPORARY TABLE import_codes (
-  n int, shipment text, position int, path text, carrier text, code text, carrier_id int,
+  n int, shipment text, position int, path text, carrier text, code text, key text, carrier_id int, code_id uuid,
   PRIMARY KEY (n, shipment, position)
 );
 CREATE TEMPORARY TABLE import_refunds (
@@ -69,7 +73,8 @@ CREATE TEMPORARY TABLE import_refund_items (
 )
 
 -- name: empty_staging
-TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import_shipment_items, import_codes,
+TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import_sources, import_matches,
+  import_shipment_items, import_codes,
   import_refunds, import_refund_items
 
 -- Without their own statistics, a store of some hundred rows makes the planner compare every row with every other.
@@ -89,11 +94,13 @@ SELECT pg_advisory_xact_lock(:lock)
 SELECT (SELECT array_agg(code) FROM order_statuses) AS statuses,
   (SELECT array_agg(code) FROM channels) AS channels,
   ARRAY(SELECT time_zones()) AS time_zones,
-  k.channels AS carrier_channels, k.names AS carrier_names
+  k.channels AS carrier_channels, k.names AS carrier_names, k.templates AS carrier_templates
 FROM (
-  SELECT array_agg(h.code) AS channels, array_agg(c.name) AS names
+  SELECT array_agg(h.code) AS channels, array_agg(n.name) AS names, array_agg(c.track_and_trace_url) AS templates
   FROM carriers c
   LEFT JOIN channels h ON h.id = c.channel_id
+  CROSS JOIN LATERAL unnest(ARRAY[c.source_name, c.name, c.key]) AS n (name)
+  WHERE n.name IS NOT NULL
 ) k
 
 -- name: channel
@@ -150,10 +157,16 @@ WITH updated AS (
 )
 SELECT EXISTS (SELECT FROM updated) AS is_changed
 
+-- A carrier is known by its key, and without one by its name, by the one that it had until it was renamed here, or by the
+-- key that is made of it (decision 20). A name that was given here stays until records say another one than before.
 -- name: carrier
 WITH channel AS (SELECT (SELECT h.id FROM channels h WHERE h.code = :channel) AS id),
 stored AS (
-  SELECT c.id FROM carriers c, channel h WHERE c.name = :name AND c.channel_id IS NOT DISTINCT FROM h.id
+  SELECT c.id FROM carriers c, channel h
+  WHERE c.channel_id IS NOT DISTINCT FROM h.id AND (c.key = :key OR c.name = :name
+    OR :key::text IS NULL AND (c.source_name = :name OR c.key = slug(:name)))
+  ORDER BY c.key IS DISTINCT FROM :key, c.name <> :name, c.source_name IS DISTINCT FROM :name
+  LIMIT 1
 ), given AS (SELECT * FROM unnest(:languages::text[], :texts::text[]) AS d (language, value)),
 described AS (
   SELECT c.id FROM stored c
@@ -164,15 +177,18 @@ described AS (
       WHERE g.language IS NULL OR d.language IS NULL OR g.value IS DISTINCT FROM d.value
     )
 ), updated AS (
-  UPDATE carriers c SET type = coalesce(:type, c.type), track_and_trace_url = coalesce(:template, c.track_and_trace_url),
+  UPDATE carriers c SET key = coalesce(:key, c.key), name = CASE WHEN c.source_name = :name THEN c.name ELSE :name END,
+    source_name = CASE WHEN c.source_name IS NOT NULL OR c.name <> :name THEN :name END,
+    type = coalesce(:type, c.type), track_and_trace_url = coalesce(:template, c.track_and_trace_url),
     logo = coalesce(:logo, c.logo), last_modified_at = statement_timestamp()
   WHERE c.id IN (SELECT id FROM stored) AND (
-    c.id IN (SELECT id FROM described) OR (c.type, c.track_and_trace_url, c.logo) IS DISTINCT FROM
-      (coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo)))
+    c.id IN (SELECT id FROM described) OR (c.key, c.type, c.track_and_trace_url, c.logo) IS DISTINCT FROM
+      (coalesce(:key, c.key), coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo))
+    OR c.source_name IS DISTINCT FROM :name AND (c.source_name IS NOT NULL OR c.name <> :name))
   RETURNING c.id
 ), created AS (
-  INSERT INTO carriers (channel_id, name, type, track_and_trace_url, logo)
-  SELECT h.id, :name, coalesce(:type, 'DELIVERY'), :template, :logo FROM channel h WHERE NOT EXISTS (SELECT FROM stored)
+  INSERT INTO carriers (channel_id, key, name, type, track_and_trace_url, logo)
+  SELECT h.id, :key, :name, coalesce(:type, 'DELIVERY'), :template, :logo FROM channel h WHERE NOT EXISTS (SELECT FROM stored)
   RETURNING id
 ), undescribed AS (
   DELETE FROM carrier_descriptions d
@@ -331,7 +347,57 @@ FROM import_orders i
 JOIN shipments s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
 WHERE i.n = g.n AND s.external_id = g.external_id
 
--- A status that was set here stays where the record is older than that.
+-- What other shipments of the order may be one of the record (decision 20): those with a key of it among their sources, a
+-- source that it names, or one of its codes. `is_alone` says that each is no other's match.
+-- name: match_shipments
+INSERT INTO import_matches (n, shipment, shipment_id, is_made_here, is_alone)
+SELECT m.n, m.external_id, m.id, m.is_made_here,
+  count(*) OVER (PARTITION BY m.n, m.external_id) = 1 AND count(*) OVER (PARTITION BY m.id) = 1
+FROM (
+  SELECT g.n, g.external_id, s.id, s.is_made_here OR s.external_id IS NULL AS is_made_here
+  FROM import_shipments g
+  JOIN import_orders i ON i.n = g.n
+  JOIN shipments s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
+  WHERE NOT i.is_new AND g.shipment_id IS NULL
+    AND NOT EXISTS (SELECT FROM import_shipments o WHERE o.n = g.n AND o.shipment_id = s.id)
+    AND (EXISTS (
+        SELECT FROM shipment_sources k
+        WHERE k.shipment_id = s.id AND k.channel_id = s.channel_id AND (k.id = g.external_id OR EXISTS (
+          SELECT FROM import_sources m
+          WHERE m.n = g.n AND m.shipment = g.external_id AND m.id = k.id AND lower(m.name) = lower(k.name))))
+      OR EXISTS (
+        SELECT FROM track_and_traces t
+        JOIN import_codes k ON k.key = normalized_code(t.code)
+        WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id AND k.n = g.n AND k.shipment = g.external_id))
+) m
+
+-- name: adopt_shipments
+UPDATE import_shipments g SET shipment_id = s.id, stored_status = s.status,
+  expected_delivery_at = CASE WHEN g.has_promise THEN g.expected_delivery_at ELSE s.expected_delivery_at END
+FROM import_matches m
+JOIN import_orders i ON i.n = m.n
+JOIN shipments s ON s.id = m.shipment_id AND s.channel_id = i.channel_id
+WHERE m.is_alone AND g.n = m.n AND g.external_id = m.shipment
+
+-- A record that has several shipments where one was made here, or one where there are several, tells of what is known: they
+-- stay as they are.
+-- name: leave_known_items
+DELETE FROM import_shipment_items k
+WHERE EXISTS (
+  SELECT FROM import_matches m WHERE m.n = k.n AND m.shipment = k.shipment AND m.is_made_here AND NOT m.is_alone)
+
+-- name: leave_known_codes
+DELETE FROM import_codes k
+WHERE EXISTS (
+  SELECT FROM import_matches m WHERE m.n = k.n AND m.shipment = k.shipment AND m.is_made_here AND NOT m.is_alone)
+
+-- name: leave_known_shipments
+DELETE FROM import_shipments k
+WHERE EXISTS (
+  SELECT FROM import_matches m WHERE m.n = k.n AND m.shipment = k.external_id AND m.is_made_here AND NOT m.is_alone)
+
+-- A status that was set here stays where the record is older than that, and so does that of a shipment made here where the
+-- lifecycle does not lead from it to the record's.
 -- name: keep_statuses
 WITH kept AS (
   UPDATE import_orders i SET status = o.status
@@ -340,7 +406,9 @@ WITH kept AS (
 )
 UPDATE import_shipments g SET status = NULL
 FROM import_orders i, shipments s
-WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id AND i.source_modified_at < s.status_changed_at
+WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id
+  AND (i.source_modified_at < s.status_changed_at OR (s.is_made_here OR s.external_id IS NULL) AND NOT EXISTS (
+    SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status))
 
 -- name: keep_payment_statuses
 UPDATE import_orders i SET payment_status = o.payment_status
@@ -362,8 +430,8 @@ INSERT INTO import_shipments (
 SELECT i.n, -1, h.external_id, h.created_at, h.expected_delivery_at, true, false, false, h.status, h.id
 FROM import_orders i
 JOIN shipments h ON h.order_id = i.order_id AND h.channel_id = i.channel_id
-WHERE i.has_shipments AND h.external_id IS NOT NULL AND {is_delivered}
-  AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.external_id = h.external_id)
+WHERE i.has_shipments AND h.external_id IS NOT NULL AND NOT h.is_made_here AND {is_delivered}
+  AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.shipment_id = h.id)
 
 -- name: keep_delivered_items
 INSERT INTO import_shipment_items (n, shipment, line, quantity)
@@ -383,35 +451,58 @@ UPDATE import_shipments SET shipment_id = gen_random_uuid(), is_new = true WHERE
 -- name: measure_shipments
 ANALYZE import_shipments
 
--- Of two of a name, that of the channel rather than that of all.
--- name: find_carriers
-UPDATE import_codes k SET carrier_id = c.id
-FROM import_orders i, carriers c
-WHERE i.n = k.n AND c.name = k.carrier AND (
-  c.channel_id = i.channel_id OR c.channel_id IS NULL AND NOT EXISTS (
-    SELECT FROM carriers o WHERE o.name = c.name AND o.channel_id = i.channel_id))
+-- What a code's carrier may be called: its key in whatever case, its name, the name that records know, or what the key was
+-- made of.
+-- fragment: is_called
+(c.key = lower(k.carrier COLLATE "C") OR c.name = k.carrier OR c.source_name = k.carrier OR c.key = slug(k.carrier))
 
--- A code that is there keeps its carrier as long as that bears the name.
--- name: keep_carriers
-UPDATE import_codes k SET carrier_id = c.id
-FROM carriers c
-JOIN carriers o ON o.name = c.name AND o.id <> c.id
-JOIN track_and_traces t ON t.carrier_id = c.id
-JOIN import_shipments g ON g.shipment_id = t.shipment_id
-WHERE g.n = k.n AND g.external_id = k.shipment AND t.code = k.code AND c.name = k.carrier AND o.id = k.carrier_id
+-- Of two, that of the channel rather than that of all.
+-- name: find_carriers
+WITH found AS (
+  SELECT DISTINCT ON (k.channel_id, k.carrier) k.channel_id, k.carrier, c.id
+  FROM (SELECT DISTINCT i.channel_id, k.carrier FROM import_codes k JOIN import_orders i USING (n)) k
+  JOIN carriers c ON (c.channel_id = k.channel_id OR c.channel_id IS NULL) AND {is_called}
+  ORDER BY k.channel_id, k.carrier, c.channel_id IS NULL, c.key <> lower(k.carrier COLLATE "C"), c.name <> k.carrier,
+    c.source_name IS DISTINCT FROM k.carrier
+)
+UPDATE import_codes k SET carrier_id = found.id
+FROM import_orders i, found
+WHERE i.n = k.n AND found.channel_id = i.channel_id AND found.carrier = k.carrier
+
+-- A code that is there keeps its carrier as long as that is called so.
+-- name: find_codes
+UPDATE import_codes k SET code_id = t.id, carrier_id = t.carrier_id
+FROM import_shipments g
+JOIN track_and_traces t ON t.shipment_id = g.shipment_id
+LEFT JOIN carriers c ON c.id = t.carrier_id
+WHERE g.n = k.n AND g.external_id = k.shipment AND normalized_code(t.code) = k.key
+  AND (t.carrier_id IS NOT DISTINCT FROM k.carrier_id OR {is_called})
+
+-- The same parcel with another carrier, or of which one side knows none.
+-- name: find_other_codes
+UPDATE import_codes k SET code_id = t.id, carrier_id = coalesce(k.carrier_id, t.carrier_id)
+FROM import_shipments g
+JOIN track_and_traces t ON t.shipment_id = g.shipment_id
+WHERE g.n = k.n AND g.external_id = k.shipment AND normalized_code(t.code) = k.key AND k.code_id IS NULL
+  AND NOT EXISTS (SELECT FROM import_codes o WHERE o.n = k.n AND o.code_id = t.id)
+  AND NOT EXISTS (
+    SELECT FROM import_codes o
+    WHERE o.n = k.n AND o.shipment = k.shipment AND o.key = k.key AND o.code_id IS NULL AND o.position < k.position)
+  AND NOT EXISTS (
+    SELECT FROM track_and_traces o
+    WHERE o.shipment_id = t.shipment_id AND normalized_code(o.code) = k.key AND o.id < t.id
+      AND NOT EXISTS (SELECT FROM import_codes u WHERE u.n = k.n AND u.code_id = o.id))
 
 -- name: keep_delivered_codes
-INSERT INTO import_codes (n, shipment, position, path, code, carrier_id)
+INSERT INTO import_codes (n, shipment, position, path, code, key, carrier_id, code_id)
 SELECT g.n, g.external_id, -row_number() OVER (PARTITION BY g.n, g.external_id ORDER BY c.id),
-  format('$.shipments[%s].trackAndTraces', g.position), c.code, c.carrier_id
+  format('$.shipments[%s].trackAndTraces', g.position), c.code, normalized_code(c.code), c.carrier_id,
+  c.id
 FROM import_shipments g
 JOIN shipments h ON h.id = g.shipment_id
 JOIN track_and_traces c ON c.shipment_id = h.id AND c.channel_id = h.channel_id
 WHERE g.has_codes AND {is_delivered}
-  AND NOT EXISTS (
-    SELECT FROM import_codes k
-    WHERE k.n = g.n AND k.shipment = g.external_id AND k.code = c.code
-      AND k.carrier_id IS NOT DISTINCT FROM c.carrier_id)
+  AND NOT EXISTS (SELECT FROM import_codes k WHERE k.n = g.n AND k.code_id = c.id)
 
 -- Those that have gone, or gone to another channel, since the import began.
 -- name: refuse_unknown_carriers
@@ -478,12 +569,12 @@ ORDER BY m.n, g.position, m.line
 -- fragment: kept
 import_orders i
   JOIN shipments h ON h.order_id = i.order_id AND h.channel_id = i.channel_id
-  LEFT JOIN import_shipments g ON g.n = i.n AND g.external_id = h.external_id
+  LEFT JOIN import_shipments g ON g.n = i.n AND g.shipment_id = h.id
   JOIN shipment_items s ON s.shipment_id = h.id AND s.channel_id = h.channel_id
   JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
 
 -- fragment: are_kept
-NOT i.is_new AND (NOT i.has_shipments OR h.external_id IS NULL OR NOT g.has_items)
+NOT i.is_new AND (NOT i.has_shipments OR g.n IS NULL AND (h.is_made_here OR h.external_id IS NULL) OR NOT g.has_items)
 
 -- name: refuse_missing_lines
 SELECT held.n, '$.items' AS path,
@@ -627,6 +718,7 @@ UPDATE import_orders i SET
   postage = CASE WHEN 'shipping_amount' = ANY(i.left_out) THEN o.postage_gross ELSE i.postage END,
   postage_percentage = CASE WHEN 'shipping_tax_percentage' = ANY(i.left_out) THEN o.postage_tax_percentage
     ELSE i.postage_percentage END,
+  reference = CASE WHEN 'reference' = ANY(i.left_out) THEN o.reference ELSE i.reference END,
   coupon = CASE WHEN 'coupon' = ANY(i.left_out) THEN o.coupon_code ELSE i.coupon END,
   currency_ratio = CASE WHEN 'currency_ratio' = ANY(i.left_out) AND i.currency = o.currency THEN o.currency_ratio
     ELSE i.currency_ratio END,
@@ -738,14 +830,14 @@ INSERT INTO orders (
   id, channel_id, external_id, increment_id, status, type, company_id, customer_id, email, first_name, last_name,
   language, currency, currency_ratio, sub_total, discount_type, discount_value, discount_amount, coupon_code,
   postage_gross, postage_tax, postage_net, postage_tax_percentage, total_gross, total_net, total_tax, refunded_total,
-  payment_method, payment_status, payment_status_date, shipping_method, shipping_title, postage_request_date, created_at, last_modified_at, source_modified_at
+  payment_method, payment_status, payment_status_date, shipping_method, shipping_title, reference, postage_request_date, created_at, last_modified_at, source_modified_at
 )
 SELECT i.order_id, i.channel_id, i.external_id, i.external_id, i.status, i.type, i.company_id, i.customer_id,
   coalesce(i.email, ''), coalesce(i.first_name, ''), coalesce(i.last_name, ''),
   c.language, i.currency, i.currency_ratio, i.sub_total, i.discount_type, i.discount_value, i.discount_amount, i.coupon,
   i.postage, i.postage_tax, i.postage + i.postage_tax, i.postage_percentage, i.total_gross, i.total_net, i.total_tax,
   i.refunded_total, i.payment_method, i.payment_status,
-  CASE WHEN i.payment_status IS NOT NULL THEN coalesce(i.source_modified_at, now()) END, i.shipping_method, i.shipping_method, i.requested_at, i.created_at,
+  CASE WHEN i.payment_status IS NOT NULL THEN coalesce(i.source_modified_at, now()) END, i.shipping_method, i.shipping_method, i.reference, i.requested_at, i.created_at,
   statement_timestamp(), i.source_modified_at
 FROM import_orders i
 JOIN channels c ON c.id = i.channel_id
@@ -844,13 +936,13 @@ ORDER BY n, a.position
 -- fragment: staged_address
 a.type, a.company, a.first_name, a.last_name, a.street, a.number, a.postal_code, a.city, a.region, a.country, a.phone
 
--- A shipment without an external id was made here and is not the record's to take away.
+-- A shipment that was made here is not the record's to take away.
 -- name: delete_shipments
 WITH gone AS (
   DELETE FROM shipments h USING import_orders i
   WHERE i.has_shipments AND NOT i.is_new AND h.order_id = i.order_id AND h.channel_id = i.channel_id
-    AND h.external_id IS NOT NULL
-    AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.external_id = h.external_id)
+    AND h.external_id IS NOT NULL AND NOT h.is_made_here
+    AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.shipment_id = h.id)
   RETURNING h.order_id
 )
 UPDATE import_orders i SET is_changed = true FROM gone WHERE i.order_id = gone.order_id
@@ -877,12 +969,13 @@ WHERE i.n = g.n AND NOT g.is_new AND (
       SELECT (l.line, s.quantity) FROM shipment_items s
       JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
       WHERE s.shipment_id = g.shipment_id AND s.channel_id = i.channel_id ORDER BY l.line, s.number)
-  OR g.has_codes AND ARRAY(
-      SELECT (k.code, k.carrier_id) FROM import_codes k
-      WHERE k.n = g.n AND k.shipment = g.external_id ORDER BY k.code, k.carrier_id)
-    IS DISTINCT FROM ARRAY(
-      SELECT (t.code, t.carrier_id) FROM track_and_traces t
-      WHERE t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id ORDER BY t.code, t.carrier_id))
+  OR g.has_codes AND (
+    EXISTS (SELECT FROM import_codes k WHERE k.n = g.n AND k.shipment = g.external_id AND k.code_id IS NULL)
+    OR EXISTS (
+      SELECT FROM track_and_traces t
+      LEFT JOIN import_codes k ON k.n = g.n AND k.code_id = t.id
+      WHERE t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id
+        AND (k.code_id IS NULL OR k.carrier_id IS DISTINCT FROM t.carrier_id))))
 
 -- A record without a status leaves the shipment's as it is. One that changes it holds as of its own moment: older news of
 -- carriers does not take it back.
@@ -890,13 +983,16 @@ WHERE i.n = g.n AND NOT g.is_new AND (
 WITH changed AS (
   UPDATE shipments s
   SET status = coalesce(g.status, s.status), expected_delivery_at = g.expected_delivery_at,
+    external_id = CASE WHEN s.is_made_here THEN coalesce(s.external_id, g.external_id) ELSE g.external_id END,
+    is_made_here = s.is_made_here OR s.external_id IS NULL,
     created_at = coalesce(g.created_at, s.created_at), last_modified_at = statement_timestamp(),
     status_set_at = CASE WHEN s.status IS NOT DISTINCT FROM coalesce(g.status, s.status) THEN s.status_set_at
       ELSE coalesce(i.source_modified_at, now()) END
   FROM import_shipments g
   JOIN import_orders i USING (n)
   WHERE NOT g.is_new AND s.id = g.shipment_id AND s.channel_id = i.channel_id
-    AND (g.is_changed OR (s.status, s.expected_delivery_at, s.created_at)
+    AND (g.is_changed OR s.external_id IS NULL OR NOT s.is_made_here AND s.external_id <> g.external_id
+      OR (s.status, s.expected_delivery_at, s.created_at)
       IS DISTINCT FROM (coalesce(g.status, s.status), g.expected_delivery_at, coalesce(g.created_at, s.created_at)))
   RETURNING s.id
 )
@@ -958,25 +1054,36 @@ UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = cha
 -- name: delete_codes
 DELETE FROM track_and_traces t USING import_shipments g
 WHERE g.has_codes AND NOT g.is_new AND t.shipment_id = g.shipment_id
-  AND NOT EXISTS (
-    SELECT FROM import_codes k
-    WHERE k.n = g.n AND k.shipment = g.external_id AND k.code = t.code AND k.carrier_id IS NOT DISTINCT FROM t.carrier_id)
+  AND NOT EXISTS (SELECT FROM import_codes k WHERE k.n = g.n AND k.code_id = t.id)
 
--- A code is a carrier's own in a channel; of two records in a batch that claim it, the first has it (B-54).
+-- A code that is under way is one consignee's; of two records in a batch that claim it, the first has it (decision 25).
 -- name: refuse_taken_codes
 SELECT DISTINCT ON (c.n) c.n, c.path, format('%s is a code of another shipment', to_json(c.code)) AS reason
 FROM (
-  SELECT k.*, i.channel_id, g.shipment_id,
-    row_number() OVER (PARTITION BY k.code, k.carrier_id, i.channel_id ORDER BY k.n) AS claim
+  SELECT k.*, i.channel_id, i.order_id, g.shipment_id,
+    first_value(i.order_id) OVER (PARTITION BY k.key, k.carrier_id, i.channel_id ORDER BY k.n) AS first_order_id
   FROM import_codes k
   JOIN import_orders i USING (n)
   JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
-  WHERE k.carrier_id IS NOT NULL
+  WHERE k.carrier_id IS NOT NULL AND (coalesce(g.status, g.stored_status) = 'CANCELED'
+    OR coalesce(g.status, g.stored_status) = 'DELIVERED' AND g.created_at < now() - interval '90 days') IS NOT TRUE
 ) c
-WHERE c.claim > 1 OR EXISTS (
-  SELECT FROM track_and_traces t
-  WHERE t.code = c.code AND t.carrier_id = c.carrier_id AND t.channel_id = c.channel_id AND t.shipment_id <> c.shipment_id)
+LEFT JOIN track_and_traces t ON t.id = c.code_id AND t.channel_id = c.channel_id
+WHERE t.carrier_id IS DISTINCT FROM c.carrier_id AND CASE
+  WHEN c.first_order_id <> c.order_id AND NOT are_of_one_consignee(c.first_order_id, c.order_id, c.channel_id) THEN true
+  WHEN EXISTS (
+    SELECT FROM track_and_traces o
+    WHERE normalized_code(o.code) = c.key AND o.carrier_id = c.carrier_id AND o.channel_id = c.channel_id
+      AND o.id IS DISTINCT FROM c.code_id)
+  THEN is_code_taken(c.code, c.carrier_id, c.channel_id, c.order_id, c.shipment_id, c.code_id)
+  END
 ORDER BY c.n, c.path
+
+-- name: update_codes
+UPDATE track_and_traces t SET carrier_id = k.carrier_id, last_modified_at = statement_timestamp()
+FROM import_codes k
+JOIN import_orders i USING (n)
+WHERE t.id = k.code_id AND t.channel_id = i.channel_id AND t.carrier_id IS DISTINCT FROM k.carrier_id
 
 -- Codes of one shipment come in the order of their creation, so each is given a moment of its own.
 -- name: create_codes
@@ -986,9 +1093,30 @@ SELECT g.shipment_id, i.order_id, i.channel_id, k.carrier_id, k.code,
 FROM import_codes k
 JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
 JOIN import_orders i ON i.n = k.n
-WHERE g.is_new OR NOT EXISTS (
-  SELECT FROM track_and_traces t
-  WHERE t.shipment_id = g.shipment_id AND t.code = k.code AND t.carrier_id IS NOT DISTINCT FROM k.carrier_id)
+WHERE k.code_id IS NULL
+
+-- Sources are only added: they are what several systems know the shipment by. A shipment that has a key already is known
+-- by that of the record as well.
+-- name: create_sources
+WITH created AS (
+  INSERT INTO shipment_sources (shipment_id, order_id, channel_id, id, name)
+  SELECT s.id, s.order_id, s.channel_id, k.id, k.name
+  FROM (
+    SELECT g.n, g.shipment_id, m.id, m.name
+    FROM import_sources m
+    JOIN import_shipments g ON g.n = m.n AND g.external_id = m.shipment
+    UNION
+    SELECT m.n, m.shipment_id, m.shipment, 'import' FROM import_matches m WHERE m.is_made_here
+  ) k
+  JOIN import_orders i ON i.n = k.n
+  JOIN shipments s ON s.id = k.shipment_id AND s.channel_id = i.channel_id
+  WHERE s.external_id IS DISTINCT FROM k.id OR k.name <> 'import'
+  ON CONFLICT DO NOTHING
+  RETURNING order_id, channel_id
+)
+UPDATE import_orders i SET is_changed = true
+FROM created
+WHERE i.order_id = created.order_id AND i.channel_id = created.channel_id
 
 -- What moves an order's date is its own row, its lines and its addresses (B-57); the date is ours, whatever the source
 -- says of its own (decision 19).
@@ -1007,7 +1135,7 @@ WITH changed AS (
     payment_method = i.payment_method, payment_status = i.payment_status,
     payment_status_date = CASE WHEN o.payment_status IS NOT DISTINCT FROM i.payment_status THEN o.payment_status_date
       ELSE coalesce(i.source_modified_at, now()) END,
-    shipping_method = i.shipping_method, shipping_title = i.shipping_method, postage_request_date = i.requested_at,
+    shipping_method = i.shipping_method, shipping_title = i.shipping_method, reference = i.reference, postage_request_date = i.requested_at,
     created_at = i.created_at,
     last_modified_at = statement_timestamp(),
     source_modified_at = coalesce(i.source_modified_at, o.source_modified_at)
@@ -1017,13 +1145,13 @@ WITH changed AS (
       OR (o.status, o.type, o.company_id, o.customer_id, o.email, o.first_name, o.last_name, o.currency,
         o.currency_ratio, o.sub_total, o.discount_type, o.discount_value, o.discount_amount, o.coupon_code,
         o.postage_gross, o.postage_tax, o.postage_tax_percentage, o.total_gross, o.total_net, o.total_tax,
-        o.refunded_total, o.payment_method, o.payment_status, o.shipping_method, o.postage_request_date, o.created_at)
+        o.refunded_total, o.payment_method, o.payment_status, o.shipping_method, o.reference, o.postage_request_date, o.created_at)
       IS DISTINCT FROM
       (i.status, i.type, i.company_id, i.customer_id, coalesce(i.email, ''), coalesce(i.first_name, ''),
         coalesce(i.last_name, ''), i.currency,
         i.currency_ratio, i.sub_total, i.discount_type, i.discount_value, i.discount_amount, i.coupon,
         i.postage, i.postage_tax, i.postage_percentage, i.total_gross, i.total_net, i.total_tax,
-        i.refunded_total, i.payment_method, i.payment_status, i.shipping_method, i.requested_at, i.created_at))
+        i.refunded_total, i.payment_method, i.payment_status, i.shipping_method, i.reference, i.requested_at, i.created_at))
   RETURNING o.id
 )
 UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.id

@@ -3,7 +3,7 @@
 -- fragment: order_columns
 o.id, o.uuid::text, o.channel_id, o.status, o.status_date, o.type, o.company_id, o.account_manager_id,
   o.invoice_user_id, o.original_order_id, o.cart_id, o.debtor_id, o.source, o.email, o.email_date, o.remarks,
-  o.reference, o.extra3, o.extra4, o.language, o.currency, o.currency_ratio::float8, o.valid_until, o.exported_at,
+  o.external_id, o.reference, o.extra3, o.extra4, o.language, o.currency, o.currency_ratio::float8, o.valid_until, o.exported_at,
   o.export_status, o.export_message, o.created_at, o.last_modified_at, o.source_modified_at, o.version, o.coupon_code,
   coalesce(o.contact_id, o.customer_id) AS user_id,
   {total}, {postage}, {payment}
@@ -194,6 +194,15 @@ FROM orders o
 WHERE o.id = :id AND {visible orders o}
 FOR NO KEY UPDATE OF o;
 
+-- The same by the number of another system, which each channel may have.
+-- name: lock_by_external_id
+SELECT o.id, o.channel_id, o.status, o.payment_status, o.version,
+  (SELECT w.is_shippable FROM order_statuses w WHERE w.code = o.status) AS is_shippable
+FROM orders o
+WHERE o.external_id = :external_id AND (:channel_id::int IS NULL OR o.channel_id = :channel_id) AND {visible orders o}
+ORDER BY o.id
+FOR NO KEY UPDATE OF o;
+
 -- name: set_status
 -- feeds: Order
 UPDATE orders o
@@ -245,6 +254,10 @@ EXISTS (
   JOIN unnest(:source_ids::text[], :source_names::text[]) AS wanted (id, name)
     ON x.id = coalesce(wanted.id, x.id) AND x.name = coalesce(wanted.name, x.name)
   WHERE x.order_id = o.id AND x.channel_id = o.channel_id)
+-- filter: external_ids
+o.external_id = ANY(:external_ids)
+-- filter: references
+o.reference = ANY(:references)
 -- filter: channel_ids
 o.channel_id = ANY(:channel_ids)
 -- filter: created_at.greater_than

@@ -67,6 +67,15 @@ CROSS JOIN LATERAL (
 ) AS m (name, amount)
 WHERE i.id = ANY(:order_item_ids) AND m.name = :name AND {visible order_items i};
 
+-- What lines of one order are named by, and how many units of each are left to ship.
+-- name: keys_by_order_id
+SELECT i.id, i.line_id, i.sku,
+  CASE WHEN is_shippable_class(i.class) AND NOT {is_bundle}
+    THEN greatest(open_quantity(i.quantity, i.quantity_canceled) - i.quantity_shipped, 0) ELSE 0 END AS quantity_left
+FROM order_items i
+WHERE i.order_id = :order_id AND i.channel_id = :channel_id AND {visible order_items i}
+ORDER BY i.id;
+
 -- Lines of one order, locked by whoever ships them, always in this sequence: what is read here stays true until the
 -- writer commits.
 -- name: lock

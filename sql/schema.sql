@@ -12,6 +12,150 @@ CREATE FUNCTION public.are_amounts(currency text, given numeric[], former numeri
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (NOT (EXISTS (SELECT FROM UNNEST(are_amounts.given, are_amounts.former) v(given, former) WHERE ((v.given IS DISTINCT FROM v.former) AND (NOT ((abs(v.given) < '1000000000000'::numeric) AND (v.given = round(v.given, COALESCE(public.minor_units(are_amounts.currency), 2)))))))));
 
+CREATE FUNCTION public.normalized_code(code text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN "left"(upper((COALESCE(NULLIF(regexp_replace(NORMALIZE(code, NFKC), '[\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\u0001-\u001f\u007f-\u009f\u2028\u2029\u0027-\u002a\u002c-\u002f\u003a\u003b\u005b-\u005d\u005f\u007c\u00b7\u2010-\u2015\u2212\u30fc]+'::text, ''::text, 'g'::text), ''::text), code) COLLATE "C")), 255);
+
+CREATE TABLE public.order_addresses (
+    id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    type text NOT NULL,
+    code text,
+    name text,
+    first_name text,
+    middle_name text,
+    last_name text,
+    gender text DEFAULT 'U'::text NOT NULL,
+    company text,
+    street text NOT NULL,
+    number text,
+    number_extension text,
+    postal_code text NOT NULL,
+    city text NOT NULL,
+    region text,
+    country text NOT NULL,
+    phone text,
+    mobile text,
+    fax text,
+    email text,
+    url text,
+    notes text,
+    vat_id text,
+    is_icp boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT order_addresses_country_iso CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT order_addresses_gender_known CHECK ((gender = ANY (ARRAY['M'::text, 'F'::text, 'U'::text]))),
+    CONSTRAINT order_addresses_type_known CHECK ((type = ANY (ARRAY['delivery'::text, 'invoice'::text, 'home'::text])))
+);
+
+CREATE TABLE public.orders (
+    id integer NOT NULL,
+    channel_id integer NOT NULL,
+    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
+    external_id text,
+    increment_id text,
+    status text NOT NULL,
+    status_date timestamp with time zone,
+    type text DEFAULT 'purchase'::text NOT NULL,
+    company_id integer,
+    contact_id integer,
+    customer_id integer,
+    account_manager_id integer,
+    invoice_user_id integer,
+    original_order_id integer,
+    cart_id text,
+    debtor_id text,
+    source text,
+    email text NOT NULL,
+    first_name text DEFAULT ''::text NOT NULL,
+    last_name text DEFAULT ''::text NOT NULL,
+    email_date timestamp with time zone,
+    remarks text,
+    reference text,
+    extra3 text,
+    extra4 text,
+    coupon_code text,
+    is_guest boolean DEFAULT false NOT NULL,
+    is_gift boolean DEFAULT false NOT NULL,
+    language text DEFAULT 'EN'::text NOT NULL,
+    currency text NOT NULL,
+    currency_ratio numeric,
+    total_gross numeric NOT NULL,
+    total_net numeric NOT NULL,
+    total_tax numeric NOT NULL,
+    discount_type text DEFAULT 'N'::text NOT NULL,
+    discount_value numeric DEFAULT 0 NOT NULL,
+    sub_total numeric NOT NULL,
+    discount_amount numeric DEFAULT 0 NOT NULL,
+    invoiced_total numeric DEFAULT 0 NOT NULL,
+    refunded_total numeric DEFAULT 0 NOT NULL,
+    shipping_method text,
+    shipping_title text,
+    postage_gross numeric DEFAULT 0 NOT NULL,
+    postage_net numeric DEFAULT 0 NOT NULL,
+    postage_tax numeric DEFAULT 0 NOT NULL,
+    postage_tax_percentage numeric DEFAULT 0 NOT NULL,
+    postage_request_date timestamp with time zone,
+    postage_partial_delivery_allowed boolean DEFAULT true NOT NULL,
+    postage_pick_up_location_id integer,
+    postage_carrier text,
+    postage_overruled boolean DEFAULT false NOT NULL,
+    payment_method text DEFAULT ''::text NOT NULL,
+    payment_status text,
+    payment_status_date timestamp with time zone,
+    payment_accounting_id text,
+    payment_gross numeric DEFAULT 0 NOT NULL,
+    payment_net numeric DEFAULT 0 NOT NULL,
+    payment_tax numeric DEFAULT 0 NOT NULL,
+    payment_tax_percentage numeric DEFAULT 0 NOT NULL,
+    payment_overruled boolean DEFAULT false NOT NULL,
+    valid_until timestamp with time zone,
+    exported_at timestamp with time zone,
+    export_status text DEFAULT 'EMPTY'::text NOT NULL,
+    export_message text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    source_modified_at timestamp with time zone,
+    status_changed_at timestamp with time zone,
+    CONSTRAINT orders_currency_iso CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT orders_currency_ratio_positive CHECK (((currency_ratio > (0)::numeric) AND (currency_ratio < '10000000000'::numeric))),
+    CONSTRAINT orders_discount_type_known CHECK ((discount_type = ANY (ARRAY['N'::text, 'P'::text, 'A'::text]))),
+    CONSTRAINT orders_export_status_known CHECK ((export_status = ANY (ARRAY['EMPTY'::text, 'EXPORTED'::text, 'FINISHED'::text, 'FAILED'::text]))),
+    CONSTRAINT orders_language_iso CHECK ((language ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT orders_one_user CHECK (((contact_id IS NULL) OR (customer_id IS NULL))),
+    CONSTRAINT orders_total_adds_up CHECK ((total_net = (total_gross + total_tax))),
+    CONSTRAINT orders_type_known CHECK ((type = ANY (ARRAY['dropshipment'::text, 'purchase'::text, 'quotation'::text, 'stock'::text])))
+);
+
+COMMENT ON COLUMN public.orders.external_id IS 'key of the order in the system it was imported from';
+
+COMMENT ON COLUMN public.orders.increment_id IS 'number that customers read; the id where null';
+
+COMMENT ON COLUMN public.orders.currency_ratio IS 'order currency per unit of the channel''s currency; null where nobody knows';
+
+COMMENT ON COLUMN public.orders.total_gross IS 'without tax, postage included; net is with tax (B-35)';
+
+COMMENT ON COLUMN public.orders.sub_total IS 'sum of the lines without tax';
+
+COMMENT ON COLUMN public.orders.source_modified_at IS 'when the source wrote the record that the order is of; null where that does not say';
+
+COMMENT ON COLUMN public.orders.status_changed_at IS 'when the status last changed here, not by a record; null where never';
+
+CREATE FUNCTION public.are_of_one_consignee(first_order integer, second_order integer, of_channel integer) RETURNS boolean
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT ((first_order = second_order) OR (EXISTS ( SELECT
+            FROM (public.orders o
+              JOIN public.orders p ON (((p.id = are_of_one_consignee.second_order) AND (p.channel_id = are_of_one_consignee.of_channel))))
+           WHERE ((o.id = are_of_one_consignee.first_order) AND (o.channel_id = are_of_one_consignee.of_channel) AND ((o.customer_id = p.customer_id) OR (o.contact_id = p.contact_id) OR (o.company_id = p.company_id) OR (lower(NULLIF(o.email, ''::text)) = lower(p.email)))))) OR (EXISTS ( SELECT
+            FROM (public.order_addresses a
+              JOIN public.order_addresses b ON (((b.order_id = are_of_one_consignee.second_order) AND (b.channel_id = are_of_one_consignee.of_channel) AND (b.type = 'delivery'::text))))
+           WHERE ((a.order_id = are_of_one_consignee.first_order) AND (a.channel_id = are_of_one_consignee.of_channel) AND (a.type = 'delivery'::text) AND (a.country = b.country) AND (public.normalized_code(a.postal_code) = public.normalized_code(b.postal_code)) AND (NOT (ARRAY[lower(a.city), lower(a.street), lower(a.number), lower(a.company), lower(a.last_name)] IS DISTINCT FROM ARRAY[lower(b.city), lower(b.street), lower(b.number), lower(b.company), lower(b.last_name)]))))));
+END;
+
 CREATE FUNCTION public.are_prices(given numeric[], former numeric[]) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (NOT (EXISTS (SELECT FROM UNNEST(are_prices.given, are_prices.former) v(given, former) WHERE ((v.given IS DISTINCT FROM v.former) AND (NOT ((abs(v.given) < '1000000000000'::numeric) AND (v.given = round(v.given, 6))))))));
@@ -482,6 +626,27 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.give_carrier_key() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  stem text := coalesce(nullif(slug(NEW.name), ''), 'carrier');
+  place int := 1;
+BEGIN
+  IF NEW.key IS NOT NULL THEN
+    NEW.key := lower(NEW.key COLLATE "C");
+    RETURN NEW;
+  END IF;
+  LOOP
+    NEW.key := CASE WHEN place = 1 THEN stem ELSE rtrim(left(stem, 58), '-') || '-' || place END;
+    EXIT WHEN NOT EXISTS (
+      SELECT FROM carriers c
+      WHERE c.key = NEW.key AND c.channel_id IS NOT DISTINCT FROM NEW.channel_id AND c.id <> NEW.id);
+    place := place + 1;
+  END LOOP;
+  RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.open_quantity(quantity integer, canceled integer) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN GREATEST(0, (quantity - GREATEST(0, canceled)));
@@ -575,10 +740,6 @@ CREATE FUNCTION public.is_bundle(of_line_id integer, of_channel_id integer) RETU
            WHERE ((p.parent_order_item_id = is_bundle.of_line_id) AND (p.channel_id = is_bundle.of_channel_id) AND (p.class = 'product'::text)))) AS "exists";
 END;
 
-CREATE FUNCTION public.is_currency(code text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (public.minor_units(code) IS NOT NULL);
-
 CREATE FUNCTION public.is_line(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text) AND (value ~ '[^\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]'::text));
@@ -586,6 +747,121 @@ CREATE FUNCTION public.is_line(value text) RETURNS boolean
 CREATE FUNCTION public.is_shipment_sub_status(word text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN (word = ANY (ARRAY['ADDRESS_PROBLEM'::text, 'AT_PICKUP_POINT'::text, 'COLLECTED'::text, 'CUSTOMS'::text, 'DAMAGED'::text, 'DELAYED'::text, 'LEFT_IN_SAFE_PLACE'::text, 'LEFT_WITH_NEIGHBOR'::text, 'LOST'::text, 'NOT_HOME'::text, 'PAYMENT_DUE'::text, 'PICKED_UP'::text, 'REFUSED'::text, 'RETURNED'::text, 'RETURN_TO_SENDER'::text]));
+
+CREATE TABLE public.shipments (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    number integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    external_id text,
+    status text DEFAULT 'CREATED'::text,
+    expected_delivery_at timestamp with time zone,
+    shipping_number text,
+    email_sent boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_id integer,
+    version integer DEFAULT 1 NOT NULL,
+    sub_status text,
+    status_set_at timestamp with time zone,
+    status_changed_at timestamp with time zone,
+    is_made_here boolean DEFAULT false NOT NULL,
+    CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
+    CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
+);
+
+COMMENT ON COLUMN public.shipments.number IS 'the id that customers read; the uuid is the B2B surface''s (decision 2)';
+
+COMMENT ON COLUMN public.shipments.company_id IS 'that of the order; kept by triggers, for indexes';
+
+COMMENT ON COLUMN public.shipments.sub_status IS 'of the newest news that the status comes from, and after the end of any';
+
+COMMENT ON COLUMN public.shipments.status_set_at IS 'when a person or an import changed the status; null where it follows the codes';
+
+COMMENT ON COLUMN public.shipments.status_changed_at IS 'when the status last changed here, not by a record; null where never';
+
+COMMENT ON COLUMN public.shipments.is_made_here IS 'made by a mutation, so that no record of another system takes it away';
+
+CREATE TABLE public.track_and_traces (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    shipment_id uuid NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    carrier_id integer,
+    code text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_id integer,
+    version integer DEFAULT 1 NOT NULL,
+    status text,
+    sub_status text,
+    use_number integer DEFAULT 0 NOT NULL,
+    external_id text,
+    CONSTRAINT track_and_traces_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255))),
+    CONSTRAINT track_and_traces_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
+    CONSTRAINT track_and_traces_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text]))),
+    CONSTRAINT track_and_traces_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
+);
+
+COMMENT ON COLUMN public.track_and_traces.company_id IS 'that of the order; kept by triggers, for indexes';
+
+COMMENT ON COLUMN public.track_and_traces.status IS 'of the newest event; null without one';
+
+COMMENT ON COLUMN public.track_and_traces.sub_status IS 'of the newest event';
+
+COMMENT ON COLUMN public.track_and_traces.use_number IS 'tells the uses of one code of a carrier apart, whatever they have been freed or shared by';
+
+COMMENT ON COLUMN public.track_and_traces.external_id IS 'key of the code in another system';
+
+CREATE TABLE public.tracking_events (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    track_and_trace_id uuid NOT NULL,
+    channel_id integer NOT NULL,
+    external_id text,
+    status text NOT NULL,
+    status_rank integer GENERATED ALWAYS AS (array_position(ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text], status)) STORED NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    recorded_by text DEFAULT COALESCE(NULLIF(current_setting('waybill.actor'::text, true), ''::text), 'system'::text) NOT NULL,
+    location text,
+    description text,
+    is_accepted boolean DEFAULT false NOT NULL,
+    sub_status text,
+    CONSTRAINT tracking_events_description_length CHECK ((length(description) <= 1000)),
+    CONSTRAINT tracking_events_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
+    CONSTRAINT tracking_events_location_length CHECK ((length(location) <= 255)),
+    CONSTRAINT tracking_events_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
+);
+
+COMMENT ON COLUMN public.tracking_events.external_id IS 'the carrier''s key of the event, by which it is known when it is told again';
+
+COMMENT ON COLUMN public.tracking_events.status_rank IS 'of events at the same moment, which carriers tell to the minute, the one of the higher rank counts as the later';
+
+COMMENT ON COLUMN public.tracking_events.recorded_by IS 'subject of the viewer who told it';
+
+COMMENT ON COLUMN public.tracking_events.is_accepted IS 'no longer written: whether the shipment had taken the status';
+
+CREATE FUNCTION public.is_code_free(t public.track_and_traces) RETURNS boolean
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT COALESCE((((is_code_free.t).status = 'CANCELED'::text) OR (s.status = 'CANCELED'::text) OR ((('DELIVERED'::text = (is_code_free.t).status) OR ('DELIVERED'::text = s.status)) AND (COALESCE(( SELECT max(e.occurred_at) AS max
+            FROM public.tracking_events e
+           WHERE ((e.track_and_trace_id = (is_code_free.t).id) AND (e.channel_id = (is_code_free.t).channel_id))), s.status_set_at, s.created_at) < (now() - '90 days'::interval)))), false) AS "coalesce"
+    FROM public.shipments s
+   WHERE ((s.id = (is_code_free.t).shipment_id) AND (s.channel_id = (is_code_free.t).channel_id));
+END;
+
+CREATE FUNCTION public.is_code_taken(wanted text, of_carrier integer, of_channel integer, for_order integer, for_shipment uuid, but_for uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT
+            FROM public.track_and_traces t
+           WHERE ((public.normalized_code(t.code) = public.normalized_code(is_code_taken.wanted)) AND (t.carrier_id = is_code_taken.of_carrier) AND (t.channel_id = is_code_taken.of_channel) AND (t.id IS DISTINCT FROM is_code_taken.but_for) AND ((NOT (t.shipment_id IS DISTINCT FROM is_code_taken.for_shipment)) OR ((NOT COALESCE(public.is_code_free(t.*), false)) AND (NOT public.are_of_one_consignee(t.order_id, is_code_taken.for_order, is_code_taken.of_channel))))))) AS "exists";
+END;
+
+CREATE FUNCTION public.is_currency(code text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (public.minor_units(code) IS NOT NULL);
 
 CREATE FUNCTION public.is_shippable_class(class text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -626,10 +902,6 @@ CREATE FUNCTION public.money_text(amount numeric, currency text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (round(amount, GREATEST(COALESCE(public.minor_units(currency), 2), min_scale(amount))))::text;
 
-CREATE FUNCTION public.normalized_code(code text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN "left"(upper((COALESCE(NULLIF(regexp_replace(NORMALIZE(code, NFKC), '[\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\u0001-\u001f\u007f-\u009f\u2028\u2029\u0027-\u002a\u002c-\u002f\u003a\u003b\u005b-\u005d\u005f\u007c\u00b7\u2010-\u2015\u2212\u30fc]+'::text, ''::text, 'g'::text), ''::text), code) COLLATE "C")), 255);
-
 CREATE FUNCTION public.note_setting_of_status() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -648,11 +920,42 @@ BEGIN
   RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.note_source_name() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  NEW.source_name := OLD.name;
+  RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.note_status() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
   NEW.status_changed_at := statement_timestamp();
+  RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.number_use_of_code() RETURNS trigger
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+DECLARE
+  others record;
+BEGIN
+  SELECT count(*) > 0 AS are_there, coalesce(max(t.use_number) + 1, 0) AS next_number INTO others
+  FROM track_and_traces t
+  WHERE normalized_code(t.code) = normalized_code(NEW.code) AND t.carrier_id = NEW.carrier_id
+    AND t.channel_id = NEW.channel_id AND t.id <> NEW.id;
+  IF others.are_there AND NOT coalesce(is_code_free(NEW), false)
+      AND is_code_taken(NEW.code, NEW.carrier_id, NEW.channel_id, NEW.order_id, NEW.shipment_id, NEW.id) THEN
+    RAISE EXCEPTION 'the code is in use with this carrier'
+      USING ERRCODE = 'unique_violation', CONSTRAINT = 'track_and_traces_code_unique', TABLE = 'track_and_traces';
+  END IF;
+  IF TG_OP = 'INSERT' OR OLD.carrier_id IS DISTINCT FROM NEW.carrier_id
+      OR normalized_code(OLD.code) <> normalized_code(NEW.code) THEN
+    NEW.use_number := others.next_number;
+  END IF;
   RETURN NEW;
 END $$;
 
@@ -717,41 +1020,14 @@ CREATE TABLE public.shipment_items (
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
     company_id integer,
     version integer DEFAULT 1 NOT NULL,
+    external_id text,
+    CONSTRAINT shipment_items_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
     CONSTRAINT shipment_items_quantity_positive CHECK ((quantity > 0))
 );
 
 COMMENT ON COLUMN public.shipment_items.company_id IS 'that of the order; kept by triggers, for indexes';
 
-CREATE TABLE public.shipments (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    number integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    external_id text,
-    status text DEFAULT 'CREATED'::text,
-    expected_delivery_at timestamp with time zone,
-    shipping_number text,
-    email_sent boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    company_id integer,
-    version integer DEFAULT 1 NOT NULL,
-    sub_status text,
-    status_set_at timestamp with time zone,
-    status_changed_at timestamp with time zone,
-    CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
-    CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
-);
-
-COMMENT ON COLUMN public.shipments.number IS 'the id that customers read; the uuid is the B2B surface''s (decision 2)';
-
-COMMENT ON COLUMN public.shipments.company_id IS 'that of the order; kept by triggers, for indexes';
-
-COMMENT ON COLUMN public.shipments.sub_status IS 'of the newest news that the status comes from, and after the end of any';
-
-COMMENT ON COLUMN public.shipments.status_set_at IS 'when a person or an import changed the status; null where it follows the codes';
-
-COMMENT ON COLUMN public.shipments.status_changed_at IS 'when the status last changed here, not by a record; null where never';
+COMMENT ON COLUMN public.shipment_items.external_id IS 'key of the item in another system';
 
 CREATE FUNCTION public.progress_of_line(l public.order_items, OUT shipped bigint, OUT delivered bigint) RETURNS record
     LANGUAGE sql STABLE
@@ -967,6 +1243,9 @@ CREATE TABLE public.carriers (
     last_modified_by integer,
     version integer DEFAULT 1 NOT NULL,
     channel_id integer,
+    key text,
+    source_name text,
+    CONSTRAINT carriers_key_slug CHECK (((key IS NOT NULL) AND (key ~ '^[a-z0-9]+([._-][a-z0-9]+)*$'::text) AND (length(key) <= 64))),
     CONSTRAINT carriers_logo_length CHECK ((length(logo) <= 255)),
     CONSTRAINT carriers_name_length CHECK (((length(name) >= 1) AND (length(name) <= 64))),
     CONSTRAINT carriers_type_known CHECK ((type = ANY (ARRAY['PICKUP'::text, 'DELIVERY'::text]))),
@@ -974,6 +1253,10 @@ CREATE TABLE public.carriers (
 );
 
 COMMENT ON COLUMN public.carriers.channel_id IS 'null: of all channels';
+
+COMMENT ON COLUMN public.carriers.key IS 'what other systems call the carrier, in small letters; it stays when the name changes';
+
+COMMENT ON COLUMN public.carriers.source_name IS 'the name in records of other systems, where the carrier has been given another one here';
 
 CREATE FUNCTION public.recorded(r public.carriers) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -983,7 +1266,7 @@ CREATE FUNCTION public.recorded(r public.carriers) RETURNS TABLE(entity_id text,
      NULL::integer AS int4,
      NULL::uuid AS uuid,
      (r).version AS version,
-     jsonb_build_object('channelId', (r).channel_id, 'name', (r).name, 'type', (r).type, 'trackAndTraceURL', (r).track_and_trace_url, 'logo', (r).logo) AS jsonb_build_object;
+     jsonb_build_object('channelId', (r).channel_id, 'key', (r).key, 'name', (r).name, 'type', (r).type, 'trackAndTraceURL', (r).track_and_trace_url, 'logo', (r).logo) AS jsonb_build_object;
 END;
 
 CREATE FUNCTION public.recorded(r public.order_items) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
@@ -996,100 +1279,6 @@ CREATE FUNCTION public.recorded(r public.order_items) RETURNS TABLE(entity_id te
      (r).version AS version,
      jsonb_build_object('quantity', (r).quantity, 'quantityCanceled', (r).quantity_canceled, 'class', (r).class, 'parentOrderItemId', (r).parent_order_item_id) AS jsonb_build_object;
 END;
-
-CREATE TABLE public.orders (
-    id integer NOT NULL,
-    channel_id integer NOT NULL,
-    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
-    external_id text,
-    increment_id text,
-    status text NOT NULL,
-    status_date timestamp with time zone,
-    type text DEFAULT 'purchase'::text NOT NULL,
-    company_id integer,
-    contact_id integer,
-    customer_id integer,
-    account_manager_id integer,
-    invoice_user_id integer,
-    original_order_id integer,
-    cart_id text,
-    debtor_id text,
-    source text,
-    email text NOT NULL,
-    first_name text DEFAULT ''::text NOT NULL,
-    last_name text DEFAULT ''::text NOT NULL,
-    email_date timestamp with time zone,
-    remarks text,
-    reference text,
-    extra3 text,
-    extra4 text,
-    coupon_code text,
-    is_guest boolean DEFAULT false NOT NULL,
-    is_gift boolean DEFAULT false NOT NULL,
-    language text DEFAULT 'EN'::text NOT NULL,
-    currency text NOT NULL,
-    currency_ratio numeric,
-    total_gross numeric NOT NULL,
-    total_net numeric NOT NULL,
-    total_tax numeric NOT NULL,
-    discount_type text DEFAULT 'N'::text NOT NULL,
-    discount_value numeric DEFAULT 0 NOT NULL,
-    sub_total numeric NOT NULL,
-    discount_amount numeric DEFAULT 0 NOT NULL,
-    invoiced_total numeric DEFAULT 0 NOT NULL,
-    refunded_total numeric DEFAULT 0 NOT NULL,
-    shipping_method text,
-    shipping_title text,
-    postage_gross numeric DEFAULT 0 NOT NULL,
-    postage_net numeric DEFAULT 0 NOT NULL,
-    postage_tax numeric DEFAULT 0 NOT NULL,
-    postage_tax_percentage numeric DEFAULT 0 NOT NULL,
-    postage_request_date timestamp with time zone,
-    postage_partial_delivery_allowed boolean DEFAULT true NOT NULL,
-    postage_pick_up_location_id integer,
-    postage_carrier text,
-    postage_overruled boolean DEFAULT false NOT NULL,
-    payment_method text DEFAULT ''::text NOT NULL,
-    payment_status text,
-    payment_status_date timestamp with time zone,
-    payment_accounting_id text,
-    payment_gross numeric DEFAULT 0 NOT NULL,
-    payment_net numeric DEFAULT 0 NOT NULL,
-    payment_tax numeric DEFAULT 0 NOT NULL,
-    payment_tax_percentage numeric DEFAULT 0 NOT NULL,
-    payment_overruled boolean DEFAULT false NOT NULL,
-    valid_until timestamp with time zone,
-    exported_at timestamp with time zone,
-    export_status text DEFAULT 'EMPTY'::text NOT NULL,
-    export_message text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    version integer DEFAULT 1 NOT NULL,
-    source_modified_at timestamp with time zone,
-    status_changed_at timestamp with time zone,
-    CONSTRAINT orders_currency_iso CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT orders_currency_ratio_positive CHECK (((currency_ratio > (0)::numeric) AND (currency_ratio < '10000000000'::numeric))),
-    CONSTRAINT orders_discount_type_known CHECK ((discount_type = ANY (ARRAY['N'::text, 'P'::text, 'A'::text]))),
-    CONSTRAINT orders_export_status_known CHECK ((export_status = ANY (ARRAY['EMPTY'::text, 'EXPORTED'::text, 'FINISHED'::text, 'FAILED'::text]))),
-    CONSTRAINT orders_language_iso CHECK ((language ~ '^[A-Z]{2}$'::text)),
-    CONSTRAINT orders_one_user CHECK (((contact_id IS NULL) OR (customer_id IS NULL))),
-    CONSTRAINT orders_total_adds_up CHECK ((total_net = (total_gross + total_tax))),
-    CONSTRAINT orders_type_known CHECK ((type = ANY (ARRAY['dropshipment'::text, 'purchase'::text, 'quotation'::text, 'stock'::text])))
-);
-
-COMMENT ON COLUMN public.orders.external_id IS 'key of the order in the system it was imported from';
-
-COMMENT ON COLUMN public.orders.increment_id IS 'number that customers read; the id where null';
-
-COMMENT ON COLUMN public.orders.currency_ratio IS 'order currency per unit of the channel''s currency; null where nobody knows';
-
-COMMENT ON COLUMN public.orders.total_gross IS 'without tax, postage included; net is with tax (B-35)';
-
-COMMENT ON COLUMN public.orders.sub_total IS 'sum of the lines without tax';
-
-COMMENT ON COLUMN public.orders.source_modified_at IS 'when the source wrote the record that the order is of; null where that does not say';
-
-COMMENT ON COLUMN public.orders.status_changed_at IS 'when the status last changed here, not by a record; null where never';
 
 CREATE FUNCTION public.recorded(r public.orders) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -1123,30 +1312,6 @@ CREATE FUNCTION public.recorded(r public.shipments) RETURNS TABLE(entity_id text
      (r).version AS version,
      jsonb_build_object('status', (r).status, 'subStatus', (r).sub_status, 'expectedDeliveryAt', public.api_moment((r).expected_delivery_at), 'externalId', (r).external_id) AS jsonb_build_object;
 END;
-
-CREATE TABLE public.track_and_traces (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    shipment_id uuid NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    carrier_id integer,
-    code text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    company_id integer,
-    version integer DEFAULT 1 NOT NULL,
-    status text,
-    sub_status text,
-    CONSTRAINT track_and_traces_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255))),
-    CONSTRAINT track_and_traces_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text]))),
-    CONSTRAINT track_and_traces_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
-);
-
-COMMENT ON COLUMN public.track_and_traces.company_id IS 'that of the order; kept by triggers, for indexes';
-
-COMMENT ON COLUMN public.track_and_traces.status IS 'of the newest event; null without one';
-
-COMMENT ON COLUMN public.track_and_traces.sub_status IS 'of the newest event';
 
 CREATE FUNCTION public.recorded(r public.track_and_traces) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -1271,6 +1436,10 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$;
+
+CREATE FUNCTION public.slug(name text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN rtrim("left"(btrim(regexp_replace(lower((translate(replace(replace(replace(replace(replace(replace(replace(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]+'::text, ''::text, 'g'::text), 'ß'::text, 'ss'::text), 'æ'::text, 'ae'::text), 'Æ'::text, 'ae'::text), 'œ'::text, 'oe'::text), 'Œ'::text, 'oe'::text), 'þ'::text, 'th'::text), 'Þ'::text, 'th'::text), 'øØłŁđĐ'::text, 'oolldd'::text) COLLATE "C")), '[^a-z0-9]+'::text, '-'::text, 'g'::text), '-'::text), 64), '-'::text);
 
 CREATE FUNCTION public.status_of_codes(progress text[]) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -1674,40 +1843,6 @@ COMMENT ON COLUMN public.login_attempts.key_hash IS 'HMAC of what attempts are c
 
 COMMENT ON COLUMN public.login_attempts.attempted_at IS 'the counted attempts of the last minute or hour, oldest first; as many as are allowed at most';
 
-CREATE TABLE public.order_addresses (
-    id integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    type text NOT NULL,
-    code text,
-    name text,
-    first_name text,
-    middle_name text,
-    last_name text,
-    gender text DEFAULT 'U'::text NOT NULL,
-    company text,
-    street text NOT NULL,
-    number text,
-    number_extension text,
-    postal_code text NOT NULL,
-    city text NOT NULL,
-    region text,
-    country text NOT NULL,
-    phone text,
-    mobile text,
-    fax text,
-    email text,
-    url text,
-    notes text,
-    vat_id text,
-    is_icp boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT order_addresses_country_iso CHECK ((country ~ '^[A-Z]{2}$'::text)),
-    CONSTRAINT order_addresses_gender_known CHECK ((gender = ANY (ARRAY['M'::text, 'F'::text, 'U'::text]))),
-    CONSTRAINT order_addresses_type_known CHECK ((type = ANY (ARRAY['delivery'::text, 'invoice'::text, 'home'::text])))
-);
-
 ALTER TABLE public.order_addresses ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.order_addresses_id_seq
     START WITH 1
@@ -1985,34 +2120,6 @@ ALTER TABLE public.storefront_keys ALTER COLUMN id ADD GENERATED BY DEFAULT AS I
     CACHE 1
 );
 
-CREATE TABLE public.tracking_events (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    track_and_trace_id uuid NOT NULL,
-    channel_id integer NOT NULL,
-    external_id text,
-    status text NOT NULL,
-    status_rank integer GENERATED ALWAYS AS (array_position(ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text], status)) STORED NOT NULL,
-    occurred_at timestamp with time zone NOT NULL,
-    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    recorded_by text DEFAULT COALESCE(NULLIF(current_setting('waybill.actor'::text, true), ''::text), 'system'::text) NOT NULL,
-    location text,
-    description text,
-    is_accepted boolean DEFAULT false NOT NULL,
-    sub_status text,
-    CONSTRAINT tracking_events_description_length CHECK ((length(description) <= 1000)),
-    CONSTRAINT tracking_events_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
-    CONSTRAINT tracking_events_location_length CHECK ((length(location) <= 255)),
-    CONSTRAINT tracking_events_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
-);
-
-COMMENT ON COLUMN public.tracking_events.external_id IS 'the carrier''s key of the event, by which it is known when it is told again';
-
-COMMENT ON COLUMN public.tracking_events.status_rank IS 'of events at the same moment, which carriers tell to the minute, the one of the higher rank counts as the later';
-
-COMMENT ON COLUMN public.tracking_events.recorded_by IS 'subject of the viewer who told it';
-
-COMMENT ON COLUMN public.tracking_events.is_accepted IS 'no longer written: whether the shipment had taken the status';
-
 CREATE SEQUENCE public.transaction_positions
     START WITH 1
     INCREMENT BY 1
@@ -2060,6 +2167,9 @@ ALTER TABLE ONLY public.api_keys
 
 ALTER TABLE ONLY public.carrier_descriptions
     ADD CONSTRAINT carrier_descriptions_pk PRIMARY KEY (carrier_id, language);
+
+ALTER TABLE ONLY public.carriers
+    ADD CONSTRAINT carriers_key_unique UNIQUE NULLS NOT DISTINCT (channel_id, key);
 
 ALTER TABLE ONLY public.carriers
     ADD CONSTRAINT carriers_name_unique UNIQUE NULLS NOT DISTINCT (channel_id, name);
@@ -2200,7 +2310,7 @@ ALTER TABLE ONLY public.storefront_keys
     ADD CONSTRAINT storefront_keys_pk PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.track_and_traces
-    ADD CONSTRAINT track_and_traces_code_unique UNIQUE (code, carrier_id, channel_id);
+    ADD CONSTRAINT track_and_traces_code_unique UNIQUE (code, carrier_id, channel_id, use_number);
 
 ALTER TABLE ONLY public.track_and_traces
     ADD CONSTRAINT track_and_traces_pk PRIMARY KEY (id, channel_id);
@@ -2299,6 +2409,8 @@ CREATE INDEX orders_customer ON public.orders USING btree (customer_id, channel_
 
 CREATE INDEX orders_last_modified ON public.orders USING btree (last_modified_at DESC, id) INCLUDE (channel_id);
 
+CREATE INDEX orders_reference ON public.orders USING btree (reference) WHERE (reference IS NOT NULL);
+
 CREATE INDEX orders_status ON public.orders USING btree (status, created_at DESC, id) INCLUDE (channel_id);
 
 CREATE INDEX products_channel ON public.products USING btree (channel_id);
@@ -2319,6 +2431,8 @@ CREATE INDEX shipment_items_company_last_modified ON public.shipment_items USING
 
 CREATE INDEX shipment_items_created ON public.shipment_items USING btree (created_at DESC, id);
 
+CREATE UNIQUE INDEX shipment_items_external_id_unique ON public.shipment_items USING btree (order_id, external_id, channel_id) WHERE (external_id IS NOT NULL);
+
 CREATE INDEX shipment_items_last_modified ON public.shipment_items USING btree (last_modified_at DESC, id);
 
 CREATE INDEX shipment_items_order ON public.shipment_items USING btree (order_id, channel_id);
@@ -2328,6 +2442,8 @@ CREATE INDEX shipment_items_order_item ON public.shipment_items USING btree (ord
 CREATE INDEX shipment_items_shipment ON public.shipment_items USING btree (shipment_id, order_item_id);
 
 CREATE INDEX shipment_items_sku ON public.shipment_items USING btree (sku);
+
+CREATE INDEX shipment_sources_id ON public.shipment_sources USING btree (id, order_id, channel_id);
 
 CREATE INDEX shipment_sources_shipment ON public.shipment_sources USING btree (shipment_id, order_id, channel_id);
 
@@ -2369,15 +2485,17 @@ CREATE INDEX track_and_traces_channel ON public.track_and_traces USING btree (ch
 
 CREATE INDEX track_and_traces_channel_last_modified ON public.track_and_traces USING btree (channel_id, last_modified_at DESC, id);
 
+CREATE UNIQUE INDEX track_and_traces_code_use ON public.track_and_traces USING btree (public.normalized_code(code), carrier_id, channel_id, use_number);
+
 CREATE INDEX track_and_traces_company ON public.track_and_traces USING btree (company_id, channel_id, created_at DESC, id);
 
 CREATE INDEX track_and_traces_company_last_modified ON public.track_and_traces USING btree (company_id, channel_id, last_modified_at DESC, id);
 
 CREATE INDEX track_and_traces_created ON public.track_and_traces USING btree (created_at DESC, id);
 
-CREATE INDEX track_and_traces_last_modified ON public.track_and_traces USING btree (last_modified_at DESC, id);
+CREATE UNIQUE INDEX track_and_traces_external_id_unique ON public.track_and_traces USING btree (order_id, external_id, channel_id) WHERE (external_id IS NOT NULL);
 
-CREATE INDEX track_and_traces_normalized_code ON public.track_and_traces USING btree (public.normalized_code(code));
+CREATE INDEX track_and_traces_last_modified ON public.track_and_traces USING btree (last_modified_at DESC, id);
 
 CREATE INDEX track_and_traces_order ON public.track_and_traces USING btree (order_id, channel_id);
 
@@ -2395,6 +2513,8 @@ CREATE TRIGGER carrier_descriptions_tell AFTER INSERT OR DELETE OR UPDATE OR TRU
 
 CREATE TRIGGER carriers_channel_of_codes BEFORE UPDATE OF channel_id ON public.carriers FOR EACH ROW WHEN (((new.channel_id IS NOT NULL) AND (new.channel_id IS DISTINCT FROM old.channel_id))) EXECUTE FUNCTION public.check_codes_of_carrier();
 
+CREATE TRIGGER carriers_key_given BEFORE INSERT OR UPDATE ON public.carriers FOR EACH ROW EXECUTE FUNCTION public.give_carrier_key();
+
 CREATE TRIGGER carriers_name_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
 
 CREATE TRIGGER carriers_name_other BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
@@ -2404,6 +2524,8 @@ CREATE TRIGGER carriers_record_created AFTER INSERT ON public.carriers REFERENCI
 CREATE TRIGGER carriers_record_deleted AFTER DELETE ON public.carriers REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
 
 CREATE TRIGGER carriers_record_updated AFTER UPDATE ON public.carriers REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
+
+CREATE TRIGGER carriers_renamed BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (new.source_name IS NULL))) EXECUTE FUNCTION public.note_source_name();
 
 CREATE TRIGGER carriers_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.carriers FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
@@ -2559,6 +2681,10 @@ CREATE TRIGGER shipments_closed_stay BEFORE DELETE ON public.shipments FOR EACH 
 
 CREATE TRIGGER shipments_count_updated AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_shipments();
 
+CREATE TRIGGER shipments_external_id_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN (((NOT public.is_line(new.external_id)) OR (length(new.external_id) > 255))) EXECUTE FUNCTION public.refuse_value('external_id');
+
+CREATE TRIGGER shipments_external_id_other BEFORE UPDATE OF external_id ON public.shipments FOR EACH ROW WHEN (((new.external_id IS DISTINCT FROM old.external_id) AND ((NOT public.is_line(new.external_id)) OR (length(new.external_id) > 255)))) EXECUTE FUNCTION public.refuse_value('external_id');
+
 CREATE TRIGGER shipments_promise_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN ((new.expected_delivery_at < (new.created_at - '25:00:00'::interval))) EXECUTE FUNCTION public.refuse_promise();
 
 CREATE TRIGGER shipments_promise_other BEFORE UPDATE OF expected_delivery_at ON public.shipments FOR EACH ROW WHEN (((new.expected_delivery_at IS DISTINCT FROM old.expected_delivery_at) AND (new.expected_delivery_at < (new.created_at - '25:00:00'::interval)))) EXECUTE FUNCTION public.refuse_promise();
@@ -2608,6 +2734,10 @@ CREATE TRIGGER track_and_traces_record_deleted AFTER DELETE ON public.track_and_
 CREATE TRIGGER track_and_traces_record_updated AFTER UPDATE ON public.track_and_traces REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_track_and_traces();
 
 CREATE TRIGGER track_and_traces_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.track_and_traces FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
+
+CREATE TRIGGER track_and_traces_use_new BEFORE INSERT ON public.track_and_traces FOR EACH ROW WHEN ((new.carrier_id IS NOT NULL)) EXECUTE FUNCTION public.number_use_of_code();
+
+CREATE TRIGGER track_and_traces_use_other BEFORE UPDATE OF code, carrier_id, shipment_id ON public.track_and_traces FOR EACH ROW WHEN (((new.carrier_id IS NOT NULL) AND ((new.code <> old.code) OR (new.carrier_id IS DISTINCT FROM old.carrier_id) OR (new.shipment_id <> old.shipment_id)))) EXECUTE FUNCTION public.number_use_of_code();
 
 CREATE TRIGGER track_and_traces_version BEFORE UPDATE ON public.track_and_traces FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
 

@@ -85,6 +85,8 @@ async def run_mutation(
                 answer = await run(context)
                 if transaction.answer is not None:
                     return RenderedAnswer({}, ran=True, text=transaction.answer, is_replayed=True)
+                if context.warnings and not _is_failure(answer, transaction):
+                    answer = replace(answer, body={**answer.body, "extensions": {"warnings": context.warnings}})
                 if transaction.has_begun and not _is_failure(answer, transaction):
                     answer = await _commit(answer, transaction, request_id)
             except asyncio.CancelledError:

@@ -17,8 +17,8 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from app.money import amount_fault, currency_fault, rounded
-from app.resolvers.tracking import template_fault
-from app.rules import LINE, WRITTEN, promise_fault, url_fault
+from app.resolvers.tracking import code_of, template_fault
+from app.rules import LINE, WRITTEN, as_key, key_fault, normalized_code, promise_fault, slug, url_fault
 
 # A price has 12 digits before the point, as in the store, and few enough after it for 28 digits to compute exactly.
 _AMOUNT = r"\A[0-9]{1,12}(\.[0-9]{1,6})?\Z"
@@ -143,12 +143,13 @@ class Outdated(Refused):
 class Known:
     """The codes and names that records may refer to: the store's, and those of the records before.
 
-    Carriers are known by the codes of their channels, None where they are of all, and by their names.
+    Carriers are known by the codes of their channels, None where they are of all, and by their keys and names; the
+    values are their templates.
     """
 
     statuses: set[str] = field(default_factory=set)
     channels: set[str] = field(default_factory=set)
-    carriers: set[tuple[str | None, str]] = field(default_factory=set)
+    carriers: dict[tuple[str | None, str], str | None] = field(default_factory=dict)
     time_zones: frozenset[str] = frozenset()
 
 
@@ -195,6 +196,7 @@ class Carrier(_Shape, tag_field="kind", tag="carrier"):
     """B-55. Of all channels where it names none."""
 
     name: ShortText
+    carrier_key: ShortText | None = msgspec.field(default=None, name="key")
     channel: ShortText | None = None
     type: Literal["DELIVERY", "PICKUP"] | None = None
     template: Link | None = msgspec.field(default=None, name="trackAndTraceURL")
@@ -203,18 +205,22 @@ class Carrier(_Shape, tag_field="kind", tag="carrier"):
 
     @property
     def key(self) -> Hashable:
-        return "carrier", self.channel, self.name
+        return "carrier", self.channel, self.carrier_key or slug(self.name) or self.name
 
     def check(self, known: Known) -> None:
         """Raises Refused."""
         if self.channel is not None:
             _refuse_unknown("$.channel", self.channel, known.channels, "channel")
+        if self.carrier_key is not None:
+            self.carrier_key = as_key(self.carrier_key)
+            _refuse_fault("$.key", key_fault(self.carrier_key))
         if self.template is not None:
             _refuse_fault("$.trackAndTraceURL", template_fault(self.template))
         if self.logo is not None:
             _refuse_fault("$.logo", url_fault(self.logo))
         _refuse_repeated("$.descriptions[{}].language", [d.language for d in self.descriptions or ()])
-        known.carriers.add((self.channel, self.name))
+        for name in (self.name, self.carrier_key or slug(self.name)):
+            known.carriers[self.channel, name] = self.template or known.carriers.get((self.channel, name))
 
 
 class Company(_Shape):
@@ -276,6 +282,11 @@ class Code(_Shape):
     carrier: ShortText | None = None
 
 
+class Source(_Shape):
+    id: Text
+    name: Text
+
+
 class Shipment(_Shape):
     external_id: Text
     status: ShipmentStatus | None = None
@@ -283,6 +294,7 @@ class Shipment(_Shape):
     expected_delivery_at: Moment | UnsetType | None = UNSET
     items: tuple[ShippedLine, ...] | None = None
     track_and_traces: tuple[Code, ...] | None = None
+    sources: tuple[Source, ...] | None = None
 
 
 class Totals(_Shape):
@@ -367,6 +379,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
     shipping_method: Words | UnsetType | None = UNSET
     shipping_amount: AnyAmount | UnsetType | None = UNSET
     shipping_tax_percentage: Percentage | UnsetType | None = UNSET
+    reference: Words | UnsetType | None = UNSET
     coupon: Text | UnsetType | None = UNSET
     discount: Fraction | None = None
     discount_amount: AnyAmount | None = None
@@ -492,8 +505,6 @@ class Order(_Shape, tag_field="kind", tag="order"):
     def _check_shipments(self, known: Known) -> None:
         unshipped = Counter({int(item.line): item.quantity - (self.canceled_of(item) or 0) for item in self.items})
         not_goods = {item.line: item.class_ for item in self.items if not item.is_shippable}
-        codes: list[tuple[str | None, str]] = []
-        places: list[str] = []
         for n, shipment in enumerate(self.shipments or ()):
             path = f"$.shipments[{n}]"
             _refuse_strange_date(f"{path}.createdAt", shipment.created_at)
@@ -517,24 +528,35 @@ class Order(_Shape, tag_field="kind", tag="order"):
                 if unshipped[line] < 0:
                     place = f"items[{places_of_lines[line]}].quantity" if line in places_of_lines else "items"
                     raise Refused(f"{path}.{place}", f"more of line {line} is shipped than ordered")
-            for m, code in enumerate(shipment.track_and_traces or ()):
-                place = f"{path}.trackAndTraces[{m}]"
-                if code.carrier is not None and known.carriers.isdisjoint(
-                    {(self.channel, code.carrier), (None, code.carrier)}
-                ):
-                    raise Refused(f"{place}.carrier", f"unknown carrier {_quoted(code.carrier)}")
-                codes.append((code.carrier, code.code))
-                places.append(f"{place}.code")
-        if len(set(codes)) < len(codes):  # B-54
-            again = next(n for n, code in enumerate(codes) if code in codes[:n])
-            raise Refused(places[again], f"{_quoted(codes[again][1])} is a duplicate")
+            _refuse_repeated(path + ".sources[{}]", [(source.id, source.name) for source in shipment.sources or ()])
+            self._check_codes(path, shipment, known)
+
+    def _check_codes(self, path: str, shipment: Shipment, known: Known) -> None:
+        """Of a shipment. An address that was copied from the carrier's page becomes its code (decision 25)."""
+        seen: set[tuple[str | None, str]] = set()
+        for m, code in enumerate(shipment.track_and_traces or ()):
+            place = f"{path}.trackAndTraces[{m}]"
+            if code.carrier is not None:
+                code.code = code_of(code.code, self._template(f"{place}.carrier", code.carrier, known))
+            key = (code.carrier, normalized_code(code.code))
+            if key in seen:  # B-54
+                raise Refused(f"{place}.code", f"{_quoted(code.code)} is a duplicate")
+            seen.add(key)
+
+    def _template(self, path: str, carrier: str, known: Known) -> str | None:
+        """Of the carrier of this name or key, that of the order's channel rather than that of all. Raises Refused."""
+        names = (carrier, as_key(carrier), slug(carrier))
+        for key in ((channel, name) for channel in (self.channel, None) for name in names):
+            if key in known.carriers:
+                return known.carriers[key]
+        raise Refused(path, f"unknown carrier {_quoted(carrier)}")
 
 
 Record = Channel | Carrier | Order
 
 _KEPT = (
     *("type", "company", "customer", "requested_delivery_at", "shipping_method", "shipping_amount"),
-    *("shipping_tax_percentage", "coupon", "currency_ratio"),
+    *("shipping_tax_percentage", "reference", "coupon", "currency_ratio"),
 )
 
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record, dec_hook=_whole)

@@ -18,6 +18,7 @@ from app.importer import price
 from app.importer.price import Discount, LinePrice, OrderPrice
 from app.importer.records import Carrier, Channel, Known, Line, Order, Outdated, Record, Refused, decimal
 from app.money import LIMIT, rounded
+from app.rules import normalized_code
 from sql.advisory_lock import AdvisoryLock
 
 _ATTEMPTS = 4
@@ -25,8 +26,8 @@ _ATTEMPTS = 4
 _TABLES = {
     "import_orders": (
         "n channel external_id status type currency company company_name company_parent email first_name last_name "
-        "phone created_at source_modified_at requested_at shipping_method left_out has_addresses has_shipments "
-        "sub_total discount_type discount_value discount_amount lines_tax postage postage_percentage "
+        "phone created_at source_modified_at requested_at shipping_method reference left_out has_addresses "
+        "has_shipments sub_total discount_type discount_value discount_amount lines_tax postage postage_percentage "
         "own_gross own_net own_tax coupon currency_ratio payment_method payment_status has_refunds"
     ),
     "import_addresses": (
@@ -39,7 +40,8 @@ _TABLES = {
     ),
     "import_shipments": "n position external_id status created_at expected_delivery_at has_promise has_items has_codes",
     "import_shipment_items": "n shipment line quantity",
-    "import_codes": "n shipment position path carrier code",
+    "import_codes": "n shipment position path carrier code key",
+    "import_sources": "n shipment id name",
     "import_refunds": "n external_id amount reason created_at",
     "import_refund_items": "n refund line quantity amount",
 }
@@ -65,15 +67,21 @@ STEPS = (
     "complete_line_parts",
     "refuse_other_goods",
     "refuse_other_classes",
+    "find_carriers",
     "find_shipments",
+    "match_shipments",
+    "adopt_shipments",
+    "leave_known_items",
+    "leave_known_codes",
+    "leave_known_shipments",
     "keep_statuses",
     "keep_payment_statuses",
     "keep_delivered_shipments",
     "keep_delivered_items",
     "number_shipments",
     "measure_shipments",
-    "find_carriers",
-    "keep_carriers",
+    "find_codes",
+    "find_other_codes",
     "keep_delivered_codes",
     "refuse_unknown_carriers",
     "refuse_shipment_statuses",
@@ -117,7 +125,9 @@ STEPS = (
     "lower_lines",
     "delete_codes",
     "refuse_taken_codes",
+    "update_codes",
     "create_codes",
+    "create_sources",
     "update_orders",
     "write_refunds",
     "delete_refund_items",
@@ -165,7 +175,8 @@ async def prepare(connection: asyncpg.Connection) -> Known:
     await connection.execute(_text("staging"))
     (row,) = await connection.fetch(_text("known"))
     carriers = zip(row["carrier_channels"] or (), row["carrier_names"] or (), strict=True)
-    return Known(set(row["statuses"] or ()), set(row["channels"] or ()), set(carriers), frozenset(row["time_zones"]))
+    templates = dict(zip(carriers, row["carrier_templates"] or (), strict=True))
+    return Known(set(row["statuses"] or ()), set(row["channels"] or ()), templates, frozenset(row["time_zones"]))
 
 
 def stage(place: str, record: Record) -> Staged:
@@ -275,6 +286,7 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
         given = record.descriptions
         values = {
             "channel": record.channel,
+            "key": record.carrier_key,
             "name": record.name,
             "type": record.type,
             "template": record.template,
@@ -418,7 +430,8 @@ def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ..
             *((company.external_id, company.name, company.parent_external_id) if company else (None,) * 3),
             *((customer.email, customer.first_name, customer.last_name, customer.phone) if customer else (None,) * 4),
             *(order.created_at, order.modified_at, order.requested_delivery_at or None),
-            *(None if order.shipping_method is UNSET else order.shipping_method, order.left_out),
+            *(None if order.shipping_method is UNSET else order.shipping_method, order.reference or None),
+            order.left_out,
             *(order.addresses is not None, order.shipments is not None, *_costs(order, prices)),
         ),
     )
@@ -448,7 +461,9 @@ def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ..
             yield "import_shipment_items", (key, line_number, quantity)
         for m, code in enumerate(shipment.track_and_traces or ()):
             path = f"$.shipments[{n}].trackAndTraces[{m}].code"
-            yield "import_codes", (key, m, path, code.carrier, code.code)
+            yield "import_codes", (key, m, path, code.carrier, code.code, normalized_code(code.code))
+        for source in shipment.sources or ():
+            yield "import_sources", (key, source.id, source.name)
 
 
 def _costs(order: Order, prices: _Prices) -> Iterator[object]:

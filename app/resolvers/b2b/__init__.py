@@ -23,6 +23,7 @@ from app.resolvers.b2b import (
     shipment_write,
     track_and_trace,
     track_and_trace_write,
+    tracking_code,
     tracking_event,
 )
 
@@ -47,5 +48,6 @@ bindables: list[SchemaBindable] = [
     *shipment_write.bindables,
     *track_and_trace.bindables,
     *track_and_trace_write.bindables,
+    *tracking_code.bindables,
     *tracking_event.bindables,
 ]

@@ -7,10 +7,11 @@ from ariadne import MutationType
 import sql
 from app.context import Info
 from app.errors import TrackAndTraceNotFound
-from app.resolvers.b2b.argument import as_text, refuse_nulls, require_version
+from app.resolvers.b2b.argument import as_external_id, as_text, refuse_nulls, require_version
 from app.resolvers.b2b.carrier_lock import require_carriers
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shipment_part import delete_part, lock_part, save_part
+from app.resolvers.b2b.tracking_code import as_code
 
 SQL = sql.load("track_and_trace")
 
@@ -22,10 +23,15 @@ async def resolve_track_and_trace_create(_root: None, info: Info, input: dict[st
     """Raises `ShipmentNotFound` or `ValidationError`."""
     context = await writing(info)
     shipment = await lock_shipment(context, input["shipmentId"], "input.shipmentId")
-    code, carrier_id = as_text(input["code"], "input.code"), input.get("carrierId")
-    await require_carriers(context, shipment["channel_id"], {"input.carrierId": carrier_id})
+    carrier_id = input.get("carrierId")
+    carriers = await require_carriers(context, shipment["channel_id"], {"input.carrierId": carrier_id})
     [row] = await context.fetch(
-        SQL.create, shipment_id=shipment["id"], channel_id=shipment["channel_id"], code=code, carrier_id=carrier_id
+        SQL.create,
+        shipment_id=shipment["id"],
+        channel_id=shipment["channel_id"],
+        code=as_code(context, input["code"], "input.code", carriers.get(carrier_id)),
+        carrier_id=carrier_id,
+        external_id=as_external_id(input, "input"),
     )
     return row
 
@@ -44,9 +50,13 @@ async def resolve_track_and_trace_update(
         "shipment_id": part.shipment["id"],
         "carrier_id": input.get("carrierId", present["carrier_id"]),
         "code": as_text(input["code"], "input.code") if "code" in input else present["code"],
+        "external_id": as_external_id(input, "input") if "externalId" in input else present["external_id"],
     }
     if part.is_changed_by(values):
-        await require_carriers(context, present["channel_id"], {"input.carrierId": values["carrier_id"]})
+        carrier = {"input.carrierId": values["carrier_id"]}
+        carriers = await require_carriers(context, present["channel_id"], carrier)
+        if "code" in input:
+            values["code"] = as_code(context, values["code"], "input.code", carriers.get(values["carrier_id"]))
     return await save_part(context, SQL, part, values)
 
 

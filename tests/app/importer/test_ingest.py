@@ -46,6 +46,14 @@ def order(n: int = 1, **fields: Any) -> dict[str, Any]:
     }
 
 
+# Somebody else than who makes the orders above.
+BEN = {
+    "company": {"externalId": "BEN", "name": "Ben"},
+    "customer": {"email": "ben@ben.example", "firstName": "Ben", "lastName": "Fox"},
+    "addresses": [],
+}
+
+
 def address(kind: str, **fields: Any) -> dict[str, Any]:
     return {"type": kind, "street": "Main St", "postalCode": "1011", "city": "Amsterdam", "country": "NL", **fields}
 
@@ -459,14 +467,14 @@ async def test_companies_cannot_form_a_circle(store: Store) -> None:
     assert await store.fetch("SELECT external_id FROM orders") == [("O-1",)]
 
 
-async def test_code_moves_to_another_shipment_but_is_not_shared(store: Store) -> None:
-    await store.take(SHOP, SWIFT, order(1), order(2))
+async def test_code_moves_to_another_shipment_but_is_not_shared_with_strangers(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order(1), order(2, **BEN))
     taken = shipment(2, trackAndTraces=[{"carrier": "Swift", "code": "T-1"}])
-    assert (await store.take(order(2, shipments=[taken])))[0] == (
+    assert (await store.take(order(2, **BEN, shipments=[taken])))[0] == (
         '1: $.shipments[0].trackAndTraces[0].code: "T-1" is a code of another shipment'
     )
     assert await store.fetch("SELECT code FROM track_and_traces ORDER BY code") == [("T-1",), ("T-2",)]
-    await store.take(order(1, shipments=[shipment(1, trackAndTraces=[])]), order(2, shipments=[taken]))
+    await store.take(order(1, shipments=[shipment(1, trackAndTraces=[])]), order(2, **BEN, shipments=[taken]))
     assert await store.fetch(
         "SELECT t.code, s.external_id FROM track_and_traces t JOIN shipments s ON s.id = t.shipment_id"
     ) == [("T-1", "S-2")]
@@ -528,7 +536,7 @@ async def test_shipment_gets_from_the_stores_status_to_the_records_or_the_record
 
 
 async def test_records_that_break_rules_are_refused_one_by_one_and_the_others_of_their_batch_load(store: Store) -> None:
-    await store.take(SHOP, SWIFT, *(order(n) for n in range(1, 6)))
+    await store.take(SHOP, SWIFT, *(order(n) for n in range(1, 5)), order(5, **BEN))
     await store.fetch("""
         WITH own AS (
           INSERT INTO shipments (order_id, channel_id)
@@ -542,13 +550,13 @@ async def test_records_that_break_rules_are_refused_one_by_one_and_the_others_of
         order(2, shipments=[shipment(2, items=[{"line": 1, "quantity": 3}])]),
         order(3, shipments=[shipment(3, status="IN_TRANSIT")]),
         order(4, items=[line(1, quantity=2)]),
-        order(5, shipments=[shipment(5, trackAndTraces=[{"carrier": "Swift", "code": "T-1"}])]),
+        order(5, **BEN, shipments=[shipment(5, trackAndTraces=[{"carrier": "Swift", "code": "t 1"}])]),
         order(6),
     ) == [
         "3: $.shipments[0].status: a shipment does not get from CANCELED to IN_TRANSIT",
         "2: $.items: line 1: 4 shipped in the store, but 3 ordered",
         "4: $.items: line 1: 3 shipped in the store, but 2 ordered",
-        '5: $.shipments[0].trackAndTraces[0].code: "T-1" is a code of another shipment',
+        '5: $.shipments[0].trackAndTraces[0].code: "t 1" is a code of another shipment',
         "6 read, 1 created, 1 updated, 0 unchanged, 4 refused",
     ]
     assert await store.told("ORDER", "import") == [("CREATED", 6)]
@@ -733,7 +741,7 @@ async def test_strict_applies_all_or_nothing(store: Store) -> None:
 
 
 async def test_strict_takes_back_what_the_store_refuses(store: Store) -> None:
-    twin = order(2, shipments=[shipment(1)])
+    twin = order(2, **BEN, shipments=[shipment(1)])
     said = await store.take(SHOP, SWIFT, order(1), twin, strict=True)
     assert said[-1] == "4 read, 1 refused: nothing was applied"
     assert await store.fetch("SELECT code FROM channels") == []
@@ -1041,3 +1049,169 @@ async def test_orders_of_a_channel_finish(store: Store) -> None:
         '1: $.shippedStatus: unknown order status "SENT"',
         "1 read, 0 created, 0 updated, 0 unchanged, 1 refused",
     ]
+
+
+# -------------------------------------------------------------------------------------------------------------- keys
+
+CODES = (
+    "SELECT t.id, t.code, c.name FROM track_and_traces t LEFT JOIN carriers c ON c.id = t.carrier_id ORDER BY t.code"
+)
+UNCHANGED = "0 created, 0 updated, 3 unchanged, 0 refused"
+
+
+@pytest.mark.parametrize("key", [None, "swift", "SW-1"])
+async def test_carrier_that_is_renamed_here_is_the_same_to_its_records(store: Store, key: str | None) -> None:
+    carrier = SWIFT if key is None else {**SWIFT, "key": key}
+    await store.take(SHOP, carrier, order(1))
+    [(code, _, _)] = await store.fetch(CODES)
+    await store.fetch("UPDATE carriers SET name = 'Swift Logistics'")
+    assert await store.take(SHOP, carrier, order(1)) == [f"3 read, {UNCHANGED}"]
+    assert await store.fetch(CODES) == [(code, "T-1", "Swift Logistics")]
+    # Another name of the records is news.
+    assert await store.take({**carrier, "name": "Swifter", "key": key or "swift"}) == [
+        "1 read, 0 created, 1 updated, 0 unchanged, 0 refused"
+    ]
+    assert await store.fetch(CODES) == [(code, "T-1", "Swifter")]
+
+
+@pytest.mark.parametrize("called", ["sw-1", "SW-1", "Swift"])
+async def test_codes_name_their_carrier_by_its_key_or_name(store: Store, called: str) -> None:
+    parcel = shipment(1, trackAndTraces=[{"carrier": called, "code": "T-1"}])
+    await store.take(SHOP, {**SWIFT, "key": "SW-1"}, order(1, shipments=[parcel]))
+    assert [(code, name) for _, code, name in await store.fetch(CODES)] == [("T-1", "Swift")]
+    assert await store.fetch("SELECT key FROM carriers") == [("sw-1",)]
+
+
+async def test_carrier_of_a_record_that_gets_a_key_is_the_one_of_its_name(store: Store) -> None:
+    await store.take(SHOP, SWIFT)
+    assert await store.take({**SWIFT, "key": "s1"}, {**SWIFT, "key": "a b"}) == [
+        "2: $.key: must be letters and digits of ASCII, with single -, . or _ between them",
+        "2 read, 0 created, 1 updated, 0 unchanged, 1 refused",
+    ]
+    assert await store.fetch("SELECT key, name FROM carriers") == [("s1", "Swift")]
+
+
+async def test_codes_are_the_same_however_records_write_them(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order(1))
+    before = await store.fetch(CODES)
+    for code in ("t 1", "T1", "https://swift.example/T-1"):
+        parcel = shipment(1, trackAndTraces=[{"carrier": "Swift", "code": code}])
+        assert await store.take(SHOP, SWIFT, order(1, shipments=[parcel])) == [f"3 read, {UNCHANGED}"]
+        assert await store.fetch(CODES) == before
+    twice = shipment(1, trackAndTraces=[{"carrier": "Swift", "code": code} for code in ("T-1", "t1")])
+    assert (await store.take(order(1, shipments=[twice])))[0] == (
+        '1: $.shipments[0].trackAndTraces[1].code: "t1" is a duplicate'
+    )
+
+
+async def test_parcel_that_gets_a_carrier_is_the_same(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order(1, shipments=[shipment(1, trackAndTraces=[{"code": "T-1"}])]))
+    [(code, _, _)] = await store.fetch(CODES)
+    await store.take(SHOP, SWIFT, order(1))
+    assert await store.fetch(CODES) == [(code, "T-1", "Swift")]
+    await store.take(order(1, shipments=[shipment(1, trackAndTraces=[{"code": "T-1"}])]))
+    assert await store.fetch(CODES) == [(code, "T-1", "Swift")]
+
+
+async def test_shipments_of_one_consignee_share_a_code(store: Store) -> None:
+    parcels = [shipment(n, items=[{"line": n, "quantity": 1}]) for n in (1, 2)]
+    for parcel in parcels:
+        parcel["trackAndTraces"] = [{"carrier": "Swift", "code": "T-1"}]
+    records = [order(1, shipments=parcels), order(3, shipments=[{**parcels[0], "externalId": "S-3"}])]
+    assert await store.take(SHOP, SWIFT, *records) == ["4 read, 4 created, 0 updated, 0 unchanged, 0 refused"]
+    assert await store.take(*records) == ["2 read, 0 created, 0 updated, 2 unchanged, 0 refused"]
+    assert [code for _, code, _ in await store.fetch(CODES)] == ["T-1"] * 3
+
+
+MADE = """
+WITH own AS (
+  INSERT INTO shipments (order_id, channel_id, external_id, status, is_made_here)
+  SELECT id, channel_id, $1, 'IN_TRANSIT', true FROM orders WHERE external_id = 'O-1' RETURNING *
+), items AS (
+  INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, quantity)
+  SELECT own.id, l.id, l.order_id, l.channel_id, $4 FROM own JOIN order_items l USING (order_id) WHERE l.line = 1
+), sources AS (
+  INSERT INTO shipment_sources (shipment_id, order_id, channel_id, name, id)
+  SELECT id, order_id, channel_id, 'wms', $3 FROM own WHERE $3::text IS NOT NULL
+)
+INSERT INTO track_and_traces (shipment_id, order_id, channel_id, code)
+SELECT id, order_id, channel_id, unnest($2::text[]) FROM own RETURNING shipment_id
+"""
+SHIPPED = """
+SELECT s.id, s.external_id, s.status,
+  (SELECT array_agg(t.code ORDER BY t.code) FROM track_and_traces t WHERE t.shipment_id = s.id),
+  (SELECT sum(x.quantity)::int FROM shipment_items x WHERE x.shipment_id = s.id)
+FROM shipments s ORDER BY s.created_at, s.number
+"""
+
+
+async def made(store: Store, key: str | None, codes: list[str], source: str | None = None, quantity: int = 2) -> Any:
+    """A shipment that a mutation has recorded."""
+    rows = await store.fetch(MADE, key, codes, source, quantity)
+    return rows[0][0]
+
+
+@pytest.mark.parametrize(
+    ("key", "codes", "source", "note"),
+    [
+        ("DN-1", ["X"], None, {}),
+        (None, ["X", "t 1"], None, {}),
+        ("WMS-1", ["t 1"], None, {}),
+        ("WMS-1", ["X"], "DN-1", {}),
+        (None, ["X"], "P-7", {"sources": [{"id": "P-7", "name": "WMS"}]}),
+    ],
+    ids=["key", "code", "code of another key", "key as a source", "source"],
+)
+async def test_export_adopts_the_parcel_that_was_made_here(
+    store: Store, key: str | None, codes: list[str], source: str | None, note: dict[str, Any]
+) -> None:
+    await store.take(SHOP, SWIFT, order(1, shipments=[]))
+    own = await made(store, key, codes, source)
+    record = order(1, shipments=[{**shipment(1), "externalId": "DN-1", "status": "CREATED", **note}])
+    assert await store.take(record) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    [(shipment_id, external_id, status, stored, quantity)] = await store.fetch(SHIPPED)
+    assert (shipment_id, external_id, status, quantity) == (own, key or "DN-1", "IN_TRANSIT", 2)
+    assert [code.replace(" ", "-").upper() for code in stored] == ["T-1"]
+    assert await store.take(record) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    # What was made here stays where a record lists it no more.
+    await store.take(order(1, shipments=[]))
+    assert [row[0] for row in await store.fetch(SHIPPED)] == [own]
+    assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_export_with_one_note_for_two_parcels_leaves_them_as_they_are(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order(1, shipments=[]))
+    await made(store, None, ["T-1"], quantity=1)
+    await made(store, "WMS-2", ["T-2"], quantity=2)
+    before = await store.fetch(SHIPPED)
+    codes = [{"carrier": "Swift", "code": f"T-{n}"} for n in (1, 2)]
+    note = shipment(9, items=[{"line": 1, "quantity": 3}], trackAndTraces=codes)
+    await store.take(order(1, shipments=[note]))
+    assert store.status == 0
+    assert await store.fetch(SHIPPED) == before
+    assert await store.take(order(1, shipments=[note])) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+
+
+async def test_export_with_two_notes_for_one_parcel_leaves_it_as_it_is(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order(1, shipments=[]))
+    await made(store, "WMS-1", ["T-1", "T-2"], quantity=3)
+    before = await store.fetch(SHIPPED)
+    notes = [shipment(1, items=[{"line": 1, "quantity": 1}]), shipment(2, items=[{"line": 1, "quantity": 2}])]
+    for _ in range(2):
+        await store.take(order(1, shipments=notes))
+        assert store.status == 0
+        assert await store.fetch(SHIPPED) == before
+
+
+async def test_note_that_is_renumbered_keeps_its_parcels(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order(1))
+    [(own, *_)] = await store.fetch(SHIPPED)
+    await store.take(order(1, shipments=[{**shipment(1), "externalId": "S-1A"}]))
+    assert [row[:2] for row in await store.fetch(SHIPPED)] == [(own, "S-1A")]
+
+
+async def test_order_has_the_reference_that_its_record_mentions(store: Store) -> None:
+    reference = "SELECT reference FROM orders"
+    for given, expected in (({"reference": "PO 7"}, "PO 7"), ({}, "PO 7"), ({"reference": None}, None)):
+        await store.take(SHOP, SWIFT, order(1, **given))
+        assert await store.fetch(reference) == [(expected,)]
