@@ -252,6 +252,10 @@ async def test_shipment_item_that_is_gone_when_its_turn_comes_is_not_written(
     write: GraphQL, copy_connection: asyncpg.Connection, meanwhile: str, code: str
 ) -> None:
     async with copy_connection.transaction():
+        # As every writer does: the order before its shipments.
+        await copy_connection.execute(
+            f"SELECT FROM orders WHERE id = (SELECT order_id FROM shipments WHERE id = '{FIRST}') FOR UPDATE"
+        )
         await copy_connection.execute(f"SELECT FROM shipments WHERE id = '{FIRST}' FOR UPDATE")
         update = asyncio.create_task(write(UPDATE, {"id": FIRST_ITEM, "input": {"quantity": 1}}))
         await until_blocked(copy_connection)
