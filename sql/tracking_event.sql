@@ -32,6 +32,7 @@ WITH ordered AS MATERIALIZED (
     SELECT t.order_id, t.channel_id FROM track_and_traces t
     WHERE t.code = :code AND t.carrier_id IS NOT DISTINCT FROM :carrier_id
       AND (:shipment_id::uuid IS NULL OR t.shipment_id = :shipment_id) AND {visible track_and_traces t})
+    AND {visible orders o}
   ORDER BY o.id, o.channel_id
   FOR NO KEY UPDATE OF o
 )
