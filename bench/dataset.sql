@@ -33,7 +33,8 @@ SELECT take_off FROM bench_structure ORDER BY step DESC \gexec
 CREATE TEMP TABLE rules AS
 SELECT tgrelid::regclass AS relation, tgname AS name
 FROM pg_trigger
-WHERE NOT tgisinternal AND (tgname LIKE '%\_count\_%' OR tgname LIKE '%\_record\_%');
+WHERE NOT tgisinternal
+  AND (tgname LIKE '%\_count\_%' OR tgname LIKE '%\_record\_%' OR tgname LIKE '%\_allowed\_%');
 SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', relation, name) FROM rules \gexec
 
 CREATE FUNCTION pg_temp.h(i bigint, salt int, m int) RETURNS int LANGUAGE sql IMMUTABLE AS

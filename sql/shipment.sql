@@ -142,6 +142,7 @@ WITH ordered AS MATERIALIZED (
   FROM orders o
   WHERE (o.id, o.channel_id) IN (
     SELECT s.order_id, s.channel_id FROM shipments s WHERE s.id = ANY(:ids) AND {visible shipments s})
+    AND {visible orders o}
   ORDER BY o.id, o.channel_id
   FOR NO KEY UPDATE OF o
 )
