@@ -52,7 +52,7 @@ FILTERED = [
     ("orders", "status: [String!]", "SELECT code FROM order_statuses WHERE NOT is_public"),
 ]
 # Configuration and carriers belong to no company.
-EVERYBODYS = {"carrier", "carriers", "orderStatus", "orderStatuses"}
+EVERYBODYS = {"carrier", "carriers", "orderStatus", "orderStatuses", "trackingCodeCheck"}
 # For staff alone.
 REFUSED = {"auditTrail"}
 # For staff and partners.

@@ -31,6 +31,7 @@ ROOTS = {
     "shipments": {SHIPMENTS},
     "trackAndTrace": {SHIPMENTS},
     "trackAndTraces": {SHIPMENTS},
+    "trackingCodeCheck": set(),
 }
 SHOP = {"customerOrder", "customerOrders", "customerOrderShipment", "customerOrderShipments"}
 # Relations to rows that need another permission than their parent, with a document that reaches them.
