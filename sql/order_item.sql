@@ -103,7 +103,7 @@ WITH RECURSIVE whole (id, parent_id, level) AS (
   SELECT p.id, p.parent_order_item_id, w.level + 1
   FROM whole w
   JOIN order_items p ON p.parent_order_item_id = w.id AND p.order_id = :order_id AND p.channel_id = :channel_id
-  WHERE p.class = 'product'
+  WHERE p.class = 'product' AND {visible order_items p}
 )
 SELECT i.id, i.order_id, i.channel_id, w.parent_id, w.level, i.quantity, i.quantity_canceled, i.quantity_shipped, i.version
 FROM order_items i
