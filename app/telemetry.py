@@ -140,7 +140,7 @@ def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None
     """Does what `logger.info(event, extra={"facts": facts})` does, for a logger of the service.
 
     There is one such line for every request: where nobody but the service itself listens, there is nobody to make a
-    record for, and it costs a fifth.
+    record for, and it costs a third of what one with a record does (2.3 in place of 6.9 us).
     """
     if not logger.isEnabledFor(logging.INFO):
         return

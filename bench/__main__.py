@@ -192,9 +192,8 @@ def _services(trees: Sequence[tuple[str, Path]], postgres: Cluster, orders: int)
     for name, tree in trees:
         url = postgres.url(dataset.ours(postgres, tree, orders))
         yield servers.waybill(name, tree, url, {})
-        executor = servers.plain_executor(tree)
-        if name == "waybill" and executor is not None:
-            yield servers.waybill("plain", tree, url, {"EXECUTOR": executor})
+        if name == "waybill":
+            yield servers.waybill("plain", tree, url, {"EXECUTOR": "reference"})
 
 
 def _peers(options: argparse.Namespace, postgres: Cluster, orders: int) -> Iterator[Server]:

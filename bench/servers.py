@@ -60,14 +60,6 @@ def waybill(name: str, tree: Path, url: str, variables: Mapping[str, str]) -> Se
     return Server(name, (sys.executable, "-m", "app", "serve"), tree, environment, credentials=credentials, port=port)
 
 
-def plain_executor(tree: Path) -> str | None:
-    """What EXECUTOR calls graphql-core in a checkout; None where there is no such switch."""
-    settings = (tree / "app" / "settings.py").read_text()
-    if "EXECUTOR" not in settings:
-        return None
-    return "reference" if '"reference"' in settings else "plain"
-
-
 def limit(url: str) -> Server:
     return Server(
         "limit", _uvicorn(sys.executable, "bench.limit:app"), HERE.parent, {"DSN": url}, "/", port=_free_port()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from loaders.result import Branch, Column, CombinedQuery, RowShape
 from sql import Prepared, Reach, Statement
-from sql.combine import Part, combine
+from sql.combine import CombinedPart, combine
 
 if TYPE_CHECKING:
     from loaders.batch import Relation
@@ -162,7 +162,7 @@ class RowSelection:
 
 class _Combiner:
     def __init__(self, reach: Reach, columns_of: ColumnsOf) -> None:
-        self.parts: list[Part] = []
+        self.parts: list[CombinedPart] = []
         self.branches: list[Branch] = []
         self._reach = reach
         self._columns_of = columns_of
@@ -177,13 +177,13 @@ class _Combiner:
         types = await self._types(statement, prepared, selection, *further)
         if types is None:
             return False
-        self._add(Part(prepared, tuple(types)), types)
+        self._add(CombinedPart(prepared, tuple(types)), types)
         await self._add_branches(selection, 0)
         return True
 
     async def add_count(self, count: Statement, filters: frozenset[str]) -> None:
         prepared = count.prepare(self._reach, filters)
-        self.parts.append(Part(prepared, tuple(await self._columns_of(count, prepared))))
+        self.parts.append(CombinedPart(prepared, tuple(await self._columns_of(count, prepared))))
 
     async def _add_branches(self, selection: RowSelection, parent: int) -> None:
         for relation, below in selection.branches:
@@ -192,11 +192,11 @@ class _Combiner:
             types = await self._types(batch.statement, prepared, below, batch.column)
             if types is None or len(self.parts) >= _MOST_PARTS:
                 continue
-            self._add(Part(prepared, tuple(types), parent, relation.key, batch.parameter), types)
+            self._add(CombinedPart(prepared, tuple(types), parent, relation.key, batch.parameter), types)
             self.branches.append(Branch(relation, parent, frozenset(types) if below.is_shared else below.projection))
             await self._add_branches(below, len(self.parts) - 1)
 
-    def _add(self, part: Part, types: Mapping[str, type]) -> None:
+    def _add(self, part: CombinedPart, types: Mapping[str, type]) -> None:
         self.parts.append(part)
         self._columns.append({name: Column(next(self._places), type_) for name, type_ in types.items()})
 

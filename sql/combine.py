@@ -16,7 +16,7 @@ _SHARED = "visible_"
 
 
 @dataclass(frozen=True)
-class Part:
+class CombinedPart:
     """A statement among others: `columns` are those wanted of it.
 
     Its parameter `parameter` takes the values that the column `key` of part `parent` has; all others are its own.
@@ -35,7 +35,7 @@ class CombinedStatement:
 
     text: str
     parameters: tuple[tuple[int, str], ...]
-    parts: tuple[Part, ...]
+    parts: tuple[CombinedPart, ...]
 
     def arguments(self, values: Sequence[Mapping[str, Any]]) -> list[Any]:
         """`values` are those of each part, in the order of the parts."""
@@ -51,7 +51,7 @@ class CombinedStatement:
             start += len(part.columns)
 
 
-def combine(parts: Sequence[Part]) -> CombinedStatement:
+def combine(parts: Sequence[CombinedPart]) -> CombinedStatement:
     """Parts come after those that they hang on."""
     places: dict[tuple[int, str], int] = {}
     texts = [_text(index, part, places) for index, part in enumerate(parts)]
@@ -61,7 +61,7 @@ def combine(parts: Sequence[Part]) -> CombinedStatement:
     return CombinedStatement(f"WITH {named}\nSELECT {selected}\nFROM {arrays}", tuple(places), tuple(parts))
 
 
-def _text(index: int, part: Part, places: dict[tuple[int, str], int]) -> str:
+def _text(index: int, part: CombinedPart, places: dict[tuple[int, str], int]) -> str:
     def place(match: re.Match[str]) -> str:
         name = part.prepared.parameters[int(match[1]) - 1]
         if part.parent is not None and name == part.parameter:
@@ -72,6 +72,6 @@ def _text(index: int, part: Part, places: dict[tuple[int, str], int]) -> str:
     return _PARAMETER.sub(place, part.prepared.text)
 
 
-def _arrays(index: int, part: Part) -> str:
+def _arrays(index: int, part: CombinedPart) -> str:
     columns = ", ".join(f"array_agg({column}) AS {column}" for column in part.columns)
     return f"SELECT {columns} FROM p{index}"  # noqa: S608  names of our own

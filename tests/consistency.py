@@ -13,6 +13,19 @@ _RECORDED = """(
     UNION ALL SELECT 'CARRIER', id::text, version FROM carriers
 )"""
 
+# The lifecycle of shipments (B-52, decision 16), by the status that a step is taken from.
+STEPS = {
+    "CREATED": {"PROCESSING", "IN_TRANSIT", "CANCELED", "DELIVERED"},
+    "PROCESSING": {"IN_TRANSIT", "CANCELED", "EXCEPTION", "DELIVERED"},
+    "IN_TRANSIT": {"OUT_FOR_DELIVERY", "PARTIALLY_DELIVERED", "DELIVERED", "FAILED_DELIVERY", "EXCEPTION"},
+    "OUT_FOR_DELIVERY": {"PARTIALLY_DELIVERED", "DELIVERED", "FAILED_DELIVERY", "EXCEPTION"},
+    "PARTIALLY_DELIVERED": {"OUT_FOR_DELIVERY", "DELIVERED", "EXCEPTION"},
+    "FAILED_DELIVERY": {"IN_TRANSIT", "OUT_FOR_DELIVERY", "CANCELED", "EXCEPTION"},
+    "EXCEPTION": {"IN_TRANSIT", "OUT_FOR_DELIVERY", "DELIVERED", "CANCELED"},
+    "DELIVERED": set(),
+    "CANCELED": set(),
+}
+
 RULES = {
     "what is shipped of a line is no more than was ordered": """
         SELECT l.id FROM order_items l

@@ -25,7 +25,7 @@ from starlette.applications import Starlette
 
 from app.demo import embedded, fixtures
 from app.demo.embedded import Server
-from app.postgres.connect import Connector, Lasting
+from app.postgres.connect import Connector, Persistence
 from app.postgres.migrate import migrate
 from tests import server
 from tests.conftest import (
@@ -285,10 +285,10 @@ async def test_behind_a_pooler_everything_is_as_without(
 async def test_a_pooler_that_was_not_seen_at_the_start_is_found_out(
     demo_copy_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def lasting(_self: Connector) -> Lasting:
-        return Lasting(sessions=True, statements=True)
+    async def persistence(_self: Connector) -> Persistence:
+        return Persistence(sessions=True, statements=True)
 
-    monkeypatch.setattr(Connector, "lasting", lasting)
+    monkeypatch.setattr(Connector, "persistence", persistence)
     monkeypatch.setattr("app.postgres.events._HEARD_SECONDS", 0.5)
     with pooler(demo_copy_dsn, "transaction", size=3) as dsn:
         async with loaded(dsn) as load, load.running():

@@ -161,6 +161,7 @@ def _statement(statement: sql.Statement) -> str:
 
 
 def _place(function: Callable[..., Any] | None) -> str:
+    function = function.__func__ if inspect.ismethod(function) else function
     code = inspect.unwrap(function).__code__ if inspect.isfunction(function) else None
     if code is None:
         return repr(function)

@@ -57,7 +57,7 @@ ROLES: Mapping[str, frozenset[str]] = {
 _SUBJECT = re.compile(r"([a-z]+):([1-9][0-9]{0,9})")
 _SESSION = re.compile(r"[1-9][0-9]{0,17}")
 _LARGEST_ID = 2**31 - 1
-_STAFF_KEPT = 1_000
+_STAFF_CACHED = 1_000
 
 _KEY, _TOKEN = b"apikey", b"authorization"
 
@@ -152,7 +152,7 @@ async def _staff(_id: int, claims: Claims, _db: Database) -> Viewer:
 
 
 # Made of the token alone, and verified tokens are kept: the same claims come with every request.
-@lru_cache(_STAFF_KEPT)
+@lru_cache(_STAFF_CACHED)
 def _staff_of(claims: Claims) -> Viewer:
     """Staff are whoever our keys say, and may do what the token says: nothing where it says nothing."""
     granted = (claims.scope or frozenset()).union(*(ROLES.get(role, ()) for role in claims.roles))

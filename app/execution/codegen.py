@@ -42,9 +42,11 @@ from app.execution.plan import (
     Values,
 )
 
-# Of each field that is cached; documents are many.
+# Objects of one field that are kept made: as many as a page has rows, so that one page makes none twice. Each field of
+# a document has its own, and forgets all of them where it comes to have more.
 _MOST_CACHED = 100
-# Of each field: a statement's rows have one shape, and another where it is composed anew.
+# Functions of one field: for the shape that rows of the shared statement have, for that of its own, and for more where
+# that is combined anew. Beyond so many all are forgotten.
 _MOST_SHAPES = 4
 
 _numbers = count(1)

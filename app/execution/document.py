@@ -64,7 +64,7 @@ class Operation:
     @property
     def weight(self) -> int:
         """What its plans take, in bytes."""
-        return self.planner.kept * _BYTES_PER_PLAN + self.planner.fields * _BYTES_PER_FIELD
+        return self.planner.plan_count * _BYTES_PER_PLAN + self.planner.fields * _BYTES_PER_FIELD
 
 
 def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> Iterator[str]:
@@ -128,7 +128,7 @@ def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode
 
 
 class Documents:
-    """The documents of one schema, those ready at hand that came more than once.
+    """The documents of one schema, of which those that came more than once are cached.
 
     Some callers send every document once, with values or names of its own in it: of a document that came but once
     only a hash is kept, so that it costs no memory and drives out nothing that is of use. `hits` and `misses` count

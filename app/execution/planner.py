@@ -33,8 +33,8 @@ _MOST_PLANS = 16
 class Planner:
     """The plans of one operation, one for each choice that `@skip` and `@include` make.
 
-    `reason` says why graphql-core runs the operation, or is None where plans do. `kept` plans there are, and these
-    have so many `fields`.
+    `reason` says why graphql-core runs the operation, or is None where plans do. There are `plan_count` of them,
+    which have so many `fields`.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Planner:
         self._conditions = sorted(conditions & own)
         self.reason = self._reason(names, directives)
         self._variables = None if self.reason else Variables(schema, operation)
-        self.kept = 0
+        self.plan_count = 0
         self.fields = 0
         self._plans: dict[tuple[Any, ...], Plan] = {}
 
@@ -71,24 +71,24 @@ class Planner:
         variables = self._variables.coerce(given)
         if variables is None:
             return None
-        shape = tuple(variables.coerced.get(name) for name in self._conditions)
-        plan = self._plans.get(shape)
+        choices = tuple(variables.coerced.get(name) for name in self._conditions)
+        plan = self._plans.get(choices)
         if plan is None:
-            if not all(isinstance(choice, bool) for choice in shape):
+            if not all(isinstance(choice, bool) for choice in choices):
                 return None
-            plan = self._compile(dict(zip(self._conditions, shape, strict=True)), variables)
+            plan = self._compile(dict(zip(self._conditions, choices, strict=True)), variables)
         return (plan, variables) if plan else None
 
     def _compile(self, choice: dict[str, Any], variables: VariableValues) -> Plan | None:
         # A plan outlives the request, so it keeps none of its other values.
-        kept = VariableValues({name: variables.sources[name] for name in choice}, choice)
+        choosing = VariableValues({name: variables.sources[name] for name in choice}, choice)
         try:
-            plan = compile_plan(self._schema, self._operation, self._fragments, kept, self._default_resolver)
+            plan = compile_plan(self._schema, self._operation, self._fragments, choosing, self._default_resolver)
         except (BailOut, GraphQLError, RecursionError):  # what validation lets nobody send
             return None
         if len(self._plans) < _MOST_PLANS:
             self._plans[tuple(choice.values())] = plan
-            self.kept += 1
+            self.plan_count += 1
             self.fields += _size(plan.root)
         return plan
 

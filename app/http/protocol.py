@@ -565,14 +565,10 @@ class Cycle(RequestResponseCycle):
         if not headers or not self.keep_alive or self.disconnected or self.flow.write_paused:
             return False
         names, values = zip(*self.default_headers, *headers, strict=True)
-        layout = _lay_out(status, names)
-        if (
-            layout is None
-            or values[layout.length] != b"%d" % len(body)
-            or b"".join(values).translate(None, _VALUE_BYTES)
-        ):
+        head = _head_of(status, names)
+        if head is None or values[head.length] != b"%d" % len(body) or b"".join(values).translate(None, _VALUE_BYTES):
             return False
-        self.transport.write(layout.text % (*values, body))
+        self.transport.write(head.text % (*values, body))
         self.response_started = self.response_complete = True
         if self.event is not None:
             self.event.set()
@@ -580,7 +576,7 @@ class Cycle(RequestResponseCycle):
         return True
 
 
-class _Layout(NamedTuple):
+class _Head(NamedTuple):
     text: bytes
     length: int
 
@@ -593,7 +589,7 @@ def _read_target(url: bytes) -> tuple[str, bytes, bytes]:
 
 
 @lru_cache(maxsize=256)
-def _lay_out(status: int, names: tuple[bytes, ...]) -> _Layout | None:
+def _head_of(status: int, names: tuple[bytes, ...]) -> _Head | None:
     """An answer to be filled in with the values of its headers and its body; `length` is the place of Content-Length.
 
     None for an answer that is not ordinary, or is to be refused. An application has few sets of names.
@@ -607,4 +603,4 @@ def _lay_out(status: int, names: tuple[bytes, ...]) -> _Layout | None:
     ):
         return None
     lines = b"".join(b"%b: %%b\r\n" % name.replace(b"%", b"%%") for name in names)
-    return _Layout(STATUS_LINE[status] + lines + b"\r\n%b", names.index(b"content-length"))
+    return _Head(STATUS_LINE[status] + lines + b"\r\n%b", names.index(b"content-length"))

@@ -55,7 +55,7 @@ def _most_files() -> int:
     return max(_FEWEST_CONNECTIONS, most - _OTHER_FILES)
 
 
-class State(ServerState):
+class ServingState(ServerState):
     """What the connections of a process share. `is_draining` tells those that come that they end with their answer."""
 
     is_draining = False
@@ -66,7 +66,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, *, drain_seconds: float, on_stop: Callable[[], None]) -> None:
         super().__init__(config)
-        self.server_state = self._state = State()
+        self.server_state = self._state = ServingState()
         self._drain_seconds = drain_seconds
         self._on_stop = on_stop
         self._is_interrupted = False

@@ -80,7 +80,7 @@ async def ingest(
     """
     shown = Progress(files, report, report.isatty() if progress is None else progress)
     try:
-        if not (await Connector(dsn, statement_cache=0).lasting()).sessions:
+        if not (await Connector(dsn, statement_cache=0).persistence()).sessions:
             shown.say(_SHARED)
             return 1
         connection = await asyncpg.connect(

@@ -2,7 +2,7 @@
 
 A pooler that gives a server connection to a client for a transaction only takes all that belongs to a session away from
 it: prepared statements (before PgBouncer 1.21), temporary tables, `LISTEN`. Nothing says so;
-`Connector.lasting` finds out.
+`Connector.persistence` finds out.
 """
 
 import asyncio
@@ -127,7 +127,7 @@ def watch_peer(connected: Any) -> None:
 
 
 @dataclass(frozen=True)
-class Lasting:
+class Persistence:
     """What lasts from one transaction of a connection to the next."""
 
     sessions: bool
@@ -169,12 +169,12 @@ class Connector:
             )
             return connection
 
-    async def lasting(self) -> Lasting:
+    async def persistence(self) -> Persistence:
         """Tries it out. Raises OSError or what asyncpg raises."""
         first = await self._connect(0)
         try:
             if await _is_direct(first):
-                return Lasting(sessions=True, statements=True)
+                return Persistence(sessions=True, statements=True)
             second = await self._connect(0)
             try:
                 return await _behind_pooler(first, second)
@@ -235,7 +235,7 @@ async def _is_direct(connection: asyncpg.Connection) -> bool:
     return bool(pid == connection.get_server_pid())
 
 
-async def _behind_pooler(first: asyncpg.Connection, second: asyncpg.Connection) -> Lasting:
+async def _behind_pooler(first: asyncpg.Connection, second: asyncpg.Connection) -> Persistence:
     """`second` takes the server's connection that was `first`'s a moment ago, where the pooler gives it away."""
     name = f"waybill_{secrets.token_hex(8)}"
     prepared = await first.prepare("SELECT pg_backend_pid()", name=name, timeout=_PROBE_SECONDS)
@@ -244,12 +244,12 @@ async def _behind_pooler(first: asyncpg.Connection, second: asyncpg.Connection) 
         await second.execute("BEGIN", timeout=_PROBE_SECONDS)
         await second.execute("SELECT", timeout=_PROBE_SECONDS)
     except TimeoutError:  # there is but one, and it stays with `first`
-        return Lasting(sessions=True, statements=True)
+        return Persistence(sessions=True, statements=True)
     try:
         pids = {await prepared.fetchval(timeout=_PROBE_SECONDS) for _ in range(_PROBES)}
     except (asyncpg.PostgresError, TimeoutError):  # it is another session, or has to wait for the one there is
-        return Lasting(sessions=False, statements=False)
-    return Lasting(sessions=pids == {before}, statements=True)
+        return Persistence(sessions=False, statements=False)
+    return Persistence(sessions=pids == {before}, statements=True)
 
 
 async def close(connection: asyncpg.Connection) -> None:

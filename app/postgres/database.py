@@ -58,7 +58,7 @@ class Database:
             statement_bytes=settings.cache_bytes // 4,
             seconds=settings.deadline,
         )
-        if settings.statement_cache and not (await connect.lasting()).statements:
+        if settings.statement_cache and not (await connect.persistence()).statements:
             connect.prepare_nothing("a pooler shares sessions between transactions")
         pool = Pool(
             connect,

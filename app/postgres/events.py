@@ -1,11 +1,11 @@
 """What the database tells by itself: that rows of a rarely written table changed.
 
-Such rows (API keys, storefront keys, carriers …) are kept in the process, and dropped as soon as PostgreSQL notifies of
-a change (`sql/migrations/0004_notifications.sql`), so that a revocation holds within one way over the network. It holds
+Such rows (API keys, storefront keys, carriers …) are cached by the process, and dropped when PostgreSQL notifies of a
+change (`sql/migrations/0004_notifications.sql`), so that a revocation holds within one way over the network. It holds
 even where no notification comes:
 
-- while nothing listens, nothing is kept, and what was kept is dropped when the listening connection breaks;
-- a lookup that was under way when a notification came may have read the old row, and is not kept;
+- while nothing listens, nothing is cached, and what was cached is dropped when the listening connection breaks;
+- a lookup that was under way when a notification came may have read the old row, and is not cached;
 - every `BEAT_SECONDS` all is dropped, and a connection that does not answer then is given up. That bounds what
   notifications cannot tell: a silent network, a trigger that was switched off, a standby that lags behind;
 - where notifications cannot come, because a pooler shares sessions or the server is a standby, all is dropped every
@@ -63,14 +63,14 @@ class TableCache(Generic[K, V]):
         return self._values.get(key)
 
     async def get(self, key: K, look_up: Callable[[], Awaitable[V]]) -> V:
-        """The value of `key`, from `look_up` where it is not known. What that raises is not kept."""
+        """The value of `key`, from `look_up` where it is not known. What that raises is not cached."""
         value = self._values.get(key)
         if value is not None:
             return value
-        # A drop puts a new dict in the place of this one, so a value that came too late is kept where nobody looks.
+        # A drop puts a new dict in the place of this one, so a value that came too late is cached where nobody looks.
         values = self._values
         value = await look_up()
-        if self._events.is_keeping:
+        if self._events.is_caching:
             if len(values) >= self._limit:
                 del values[next(iter(values))]
             values[key] = value
@@ -87,12 +87,12 @@ class NotNotified(Exception):
 class Events:
     """The listening connection of one process, made anew whenever it is lost. `connect` makes one.
 
-    `is_keeping` tells whether values are kept: while it listens, and while it drops them all the time instead.
+    `is_caching` tells whether values are cached: while it listens, and while it drops them all the time instead.
     """
 
     def __init__(self, connect: Connect) -> None:
         self.is_listening = False
-        self.is_keeping = False
+        self.is_caching = False
         self._connect = connect
         self._caches: dict[tuple[Tables[Any, Any], Hashable], TableCache[Any, Any]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -120,7 +120,7 @@ class Events:
         await first_try.wait()
 
     async def close(self) -> None:
-        """Nothing is kept from here on."""
+        """Nothing is cached from here on."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -152,7 +152,7 @@ class Events:
                 raise NotNotified("a standby has none") from None
             await self._hear(connection)
             self._drop_all()  # lookups that began before this moment may have missed a change
-            self.is_listening = self.is_keeping = self._has_listened = not connection.is_closed()
+            self.is_listening = self.is_caching = self._has_listened = not connection.is_closed()
             ready.set()
             while not await _within(BEAT_SECONDS, lost):
                 self._drop_all()
@@ -190,10 +190,10 @@ class Events:
         try:
             while loop.time() < until:
                 self._drop_all()
-                self.is_keeping = True
+                self.is_caching = True
                 await asyncio.sleep(POLL_SECONDS)
         finally:
-            self.is_keeping = False
+            self.is_caching = False
             self._drop_all()
 
     def forget(self, table: str) -> None:
@@ -210,7 +210,7 @@ class Events:
     def _stop(self, lost: asyncio.Event) -> None:
         if not lost.is_set():  # the connection tells of its end once more, later
             lost.set()
-            self.is_listening = self.is_keeping = False
+            self.is_listening = self.is_caching = False
             self._drop_all()
 
     def _drop_all(self) -> None:

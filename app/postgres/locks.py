@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from app.postgres.steps import Kind, Step
+from app.postgres.steps import Step, StepKind
 
 
 class Mode(IntEnum):
@@ -207,12 +207,12 @@ def _reason(step: Step, effects: Sequence[Effect], held: Mapping[str, Mode], tab
         return f"nobody knows what waits for “{_short(unknown[0])}”"
     who = _who(held)
     lengths = [found.length for found in effects if found.length and tables & found.locks.keys()]
-    if step.kind is Kind.WHOLE and held:
+    if step.kind is StepKind.WHOLE and held:
         lengths.append("does all that is in the file")
     if held and lengths:
         return f"{who} wait while it {lengths[0]}"
     rows = [found.length for found in effects if found.is_of_rows and tables & found.locks.keys()]
-    if rows and step.kind is not Kind.BATCHES:
+    if rows and step.kind is not StepKind.BATCHES:
         return f"who writes the same rows waits while it {rows[0]}"
     return ""
 
@@ -221,7 +221,7 @@ def _comfort(step: Step, locks: Mapping[str, Mode]) -> str:
     held = {table: mode for table, mode in locks.items() if mode >= Mode.SHARE}
     if held:
         return f"{_who(held)} wait for a moment"
-    return "who writes the same rows waits for a batch" if step.kind is Kind.BATCHES else "nobody waits"
+    return "who writes the same rows waits for a batch" if step.kind is StepKind.BATCHES else "nobody waits"
 
 
 def _who(held: Mapping[str, Mode]) -> str:

@@ -21,7 +21,7 @@ import asyncpg
 
 from app.postgres.connect import CONNECT_SECONDS, Connector
 from app.postgres.locks import Verdict, judge
-from app.postgres.steps import Kind, Step, StepError, steps
+from app.postgres.steps import Step, StepError, StepKind, steps
 from sql import Reach, Statement, load
 from sql.advisory_lock import AdvisoryLock
 
@@ -89,7 +89,7 @@ async def migrate(dsn: str, tell: Tell = lambda _line: None) -> list[str]:
     try:
         if not (await _pending(connection)).migrations:
             return []
-        if not (await Connector(dsn, statement_cache=0).lasting()).sessions:
+        if not (await Connector(dsn, statement_cache=0).persistence()).sessions:
             raise MigrationError(_SHARED)
         await _send(connection, SQL.prepare_session)
         await _take_turn(connection, tell)
@@ -181,7 +181,7 @@ class _Run:
 
     async def _apply(self, migration: Migration) -> None:
         todo = self._pending.steps(migration)
-        if migration.steps[0].kind is Kind.WHOLE:
+        if migration.steps[0].kind is StepKind.WHOLE:
             async with self._connection.transaction():
                 await self._connection.execute(migration.steps[0].text)
                 await _send(self._connection, SQL.note_migration, name=migration.name, checksum=migration.checksum)
@@ -194,10 +194,10 @@ class _Run:
             await _send(self._connection, SQL.forget_steps, migration=migration.name)
 
     async def _do(self, step: Step) -> None:
-        if step.kind is Kind.OUTSIDE:
+        if step.kind is StepKind.OUTSIDE:
             await self._with_patience(step, lambda: self._outside(step))
             await self._note(step)
-        elif step.kind is Kind.BATCHES:
+        elif step.kind is StepKind.BATCHES:
             while await self._with_patience(step, lambda: self._batch_beside_writers(step)):
                 pass
         else:

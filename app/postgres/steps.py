@@ -37,7 +37,7 @@ class StepError(ValueError):
     """A migration's text is not divided as the head of this module says."""
 
 
-class Kind(Enum):
+class StepKind(Enum):
     WHOLE = "the whole file"
     TRANSACTION = "a transaction"
     BATCHES = "in batches"
@@ -52,7 +52,7 @@ class Step:
     """
 
     name: str
-    kind: Kind
+    kind: StepKind
     text: str
     statements: tuple[str, ...]
     index: str = ""
@@ -64,7 +64,7 @@ def steps(text: str) -> list[Step]:
     if len(heads) != len(_LOOKS_LIKE_STEP.findall(text)):
         raise StepError("a line that begins a step is `-- step: <words>`, or `-- step (<how>): <words>`")
     if not heads:
-        return [Step("", Kind.WHOLE, text, tuple(statements(text)))]
+        return [Step("", StepKind.WHOLE, text, tuple(statements(text)))]
     if any(statements(text[: heads[0].start()])):
         raise StepError("what stands before the first step is comments alone")
     names = [head[2] for head in heads]
@@ -79,20 +79,20 @@ def _step(name: str, how: str | None, text: str) -> Step:
     if not said:
         raise StepError(f"the step “{name}” has no statement")
     if how is None:
-        return Step(name, Kind.TRANSACTION, text, said)
-    if how not in (Kind.BATCHES.value, Kind.OUTSIDE.value):
+        return Step(name, StepKind.TRANSACTION, text, said)
+    if how not in (StepKind.BATCHES.value, StepKind.OUTSIDE.value):
         raise StepError(f"the step “{name}” is neither “in batches” nor “outside a transaction”")
     if len(said) > 1:
         raise StepError(f"the step “{name}” is one statement, since it is {how}")
-    if how == Kind.OUTSIDE.value:
+    if how == StepKind.OUTSIDE.value:
         index = _INDEX.fullmatch(said[0])
         if index is None:
             raise StepError(f"the step “{name}” is no CREATE or DROP INDEX CONCURRENTLY, with the name of the index")
-        return Step(name, Kind.OUTSIDE, text, said, index[2] if index[1].startswith("create") else "")
+        return Step(name, StepKind.OUTSIDE, text, said, index[2] if index[1].startswith("create") else "")
     # A row that is skipped because somebody holds it would be left as it was, and the step taken for done.
     if not _BATCH.fullmatch(said[0]) or "skip locked" in said[0]:
         raise StepError(f"the step “{name}” changes rows, as many as its LIMIT says, and skips none")
-    return Step(name, Kind.BATCHES, text, said)
+    return Step(name, StepKind.BATCHES, text, said)
 
 
 def statements(text: str) -> Iterator[str]:

@@ -34,6 +34,7 @@ PATH = "/export/shipments.ndjson"
 CURSOR_HEADER = "x-changes-cursor"
 
 _SHIPMENTS = sql.load("shipment").all
+# Two pages: the statements for what hangs on them are shared by enough rows, and few enough are in memory at a time.
 _BATCH_ROWS = 200
 # A caller that takes nothing for so long is gone, or keeps a connection from others.
 _STALL_SECONDS = 60

@@ -233,9 +233,9 @@ async def get_order(call: Call) -> Response:
     except CustomerOrderNotFound:
         raise CustomerOrderNotFound(call.id) from None
     [totals], [lines], [addresses], [shipments] = [
-        await _hanging(context, [row], batch, "key") for batch in (totals_by_order, _LINES, _ADDRESSES, _SHIPMENTS)
+        await _beside(context, [row], batch, "key") for batch in (totals_by_order, _LINES, _ADDRESSES, _SHIPMENTS)
     ]
-    items_of = await _hanging(context, shipments, _SHIPMENT_ITEMS, "shipment_id")
+    items_of = await _beside(context, shipments, _SHIPMENT_ITEMS, "shipment_id")
     body = Order.of(
         row,
         sub_total_invoiced=totals["sub_total_invoiced"],
@@ -290,9 +290,9 @@ async def list_shipments(call: Call) -> Response:
 
 async def _shipments(context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Rows that came with `_SHIPMENT_SELECTION`."""
-    items = await _hanging(context, rows, _SHIPMENT_ITEMS, "shipment_id")
-    shipping = await _hanging(context, rows, first_shipping_address_by_order, "order_id")
-    billing = await _hanging(context, rows, first_billing_address_by_order, "order_id")
+    items = await _beside(context, rows, _SHIPMENT_ITEMS, "shipment_id")
+    shipping = await _beside(context, rows, first_shipping_address_by_order, "order_id")
+    billing = await _beside(context, rows, first_billing_address_by_order, "order_id")
     return [
         Shipment.of(
             row,
@@ -304,7 +304,7 @@ async def _shipments(context: Context, rows: Sequence[Row]) -> list[dict[str, An
     ]
 
 
-async def _hanging(context: Context, rows: Sequence[Row], batch: Batch, key: str) -> Sequence[Any]:
+async def _beside(context: Context, rows: Sequence[Row], batch: Batch, key: str) -> Sequence[Any]:
     """What hangs on each row by its column `key`."""
     found = context.load_all(batch, column_of(rows, key))
     return list(await found if isawaitable(found) else found)

@@ -23,6 +23,7 @@ _CATALOGUE = (
     "SELECT oid::text FROM pg_operator WHERE oprname = '='",
 )
 _INSERT = "3"
+_ANY = "2"
 _INNER, _LEFT, _RIGHT = "0", "1", "3"
 _RELATION, _SUBQUERY, _JOIN, _CTE, _GROUP = "0", "1", "2", "6", "9"
 
@@ -176,6 +177,18 @@ class _Reader:
                 for one, other, own in ((left, right, term["args"][0]), (right, left, term["args"][1])):
                     if _is_of(own, places):
                         self._found.equal.append((one, other))
+        elif term["node"] == "SUBLINK" and term["subLinkType"] == _ANY:
+            self._note_membership(term, stack, places)
+
+    def _note_membership(self, sublink: Node, stack: Stack, places: set[str]) -> None:
+        """What `IN (SELECT …)` demands: the columns of some row of the query equal those of this one."""
+        for term in _terms(sublink["testexpr"]):
+            if term["node"] == "OPEXPR" and term["opno"] in self._equals and term["args"][1]["node"] == "PARAM":
+                own, given = term["args"]
+                column = self._column(own, stack)
+                other = self._given(sublink["subselect"], int(given["paramid"]) - 1, stack)
+                if column is not None and other is not None and _is_of(own, places):
+                    self._found.equal.append((column, other))
 
     def _called(self, call: Node) -> str:
         return self._functions[call["funcid"]]

@@ -18,7 +18,7 @@ from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_order, sources_by_shipment
 from loaders.track_and_trace import newest_track_and_traces_by_carrier, track_and_traces_by_shipment
 from sql import Prepared, Reach, Statement
-from sql.combine import Part, combine
+from sql.combine import CombinedPart, combine
 
 ORDER, SHIPMENT, CARRIER = sql.load("order"), sql.load("shipment"), sql.load("carrier")
 VISIBLE = {"visible_channel_ids": [1, 2], "visible_company_ids": [3, 4, 5, 6], "visible_customer_id": 1}
@@ -123,7 +123,7 @@ async def test_the_demo_data_has_something_for_every_part(connection: asyncpg.Co
 
 def test_parts_share_the_viewer_and_nothing_else() -> None:
     prepared = ORDER.page.prepare(Reach.COMPANIES, frozenset(), NEWEST_FIRST)
-    combined = combine([Part(prepared, ("id",)), Part(prepared, ("id",))])
+    combined = combine([CombinedPart(prepared, ("id",)), CombinedPart(prepared, ("id",))])
     names = [name for _part, name in combined.parameters]
     assert names.count("visible_channel_ids") == names.count("visible_company_ids") == 1
     assert names.count("limit") == names.count("skip") == 2

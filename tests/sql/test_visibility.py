@@ -57,6 +57,11 @@ FROM pg_constraint p
 JOIN pg_attribute a ON a.attrelid = p.conrelid AND a.attnum = ANY(p.conkey)
 WHERE p.contype = 'p' AND p.connamespace = 'public'::regnamespace
 GROUP BY p.oid
+UNION ALL
+SELECT a.attrelid::regclass::text, 'orders', ARRAY['order_id', 'channel_id'], true
+FROM pg_attribute a
+JOIN pg_attribute b ON b.attrelid = a.attrelid AND b.attname = 'channel_id'
+WHERE a.attname = 'order_id' AND a.attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r')
 """
 
 
@@ -149,6 +154,8 @@ UNSEEN = {
     "SELECT o.id FROM orders o WHERE {visible orders o} AND EXISTS (SELECT FROM shipments s WHERE s.order_id = o.id)": (
         "shipments s"
     ),
+    "SELECT o.id FROM orders o WHERE (o.company_id, o.channel_id) IN"
+    " (SELECT s.company_id, s.channel_id FROM shipments s WHERE {visible shipments s})": "orders o",
     "SELECT o.id FROM orders o JOIN companies c ON c.id = o.company_id WHERE {visible orders o}": "companies c",
 }
 
@@ -158,6 +165,23 @@ async def test_rows_that_are_read_without_a_predicate_are_noticed(template: str,
     keys, text = await marked.fetch(KEYS), Statement("noun", "name", template, (), Parts()).prepare(Reach.CHANNELS).text
     async for found in reads(marked, [text]):
         assert _unseen(found, keys) == {UNSEEN[template]}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "SELECT s.id FROM orders o, shipments s"
+        " WHERE {visible orders o} AND (s.order_id, s.channel_id) = (o.id, o.channel_id)",
+        "SELECT o.id FROM orders o JOIN shipments s ON s.order_id = o.id AND s.channel_id = o.channel_id"
+        " WHERE {visible shipments s}",
+        "SELECT o.id FROM orders o WHERE (o.id, o.channel_id) IN"
+        " (SELECT t.order_id, t.channel_id FROM track_and_traces t WHERE {visible track_and_traces t})",
+    ],
+)
+async def test_rows_that_hang_on_visible_ones_need_no_predicate(template: str, marked: asyncpg.Connection) -> None:
+    keys, text = await marked.fetch(KEYS), Statement("noun", "name", template, (), Parts()).prepare(Reach.CHANNELS).text
+    async for found in reads(marked, [text]):
+        assert _unseen(found, keys) == set()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from app.postgres.migrate import migrations
 from tests.conftest import FAR_TOO_LONG, Databases
-from tests.consistency import breaches
+from tests.consistency import STEPS, breaches
 
 # Of order 2075: lines of 3, 3 and 4 units, of which nothing is shipped, and its shipment, which is CREATED.
 LINES = {20153: 3, 20154: 3, 20155: 4}
@@ -25,19 +25,6 @@ ALTER TABLE shipments DISABLE TRIGGER {FOLLOWS}, DISABLE TRIGGER shipments_close
 ALTER TABLE shipment_items DISABLE TRIGGER shipment_items_allowed_created,
   DISABLE TRIGGER shipment_items_allowed_updated, DISABLE TRIGGER shipment_items_allowed_deleted;
 """
-
-# Section 3 of the contract, and decision 16.
-STEPS = {
-    "CREATED": {"PROCESSING", "IN_TRANSIT", "CANCELED", "DELIVERED"},
-    "PROCESSING": {"IN_TRANSIT", "CANCELED", "EXCEPTION", "DELIVERED"},
-    "IN_TRANSIT": {"OUT_FOR_DELIVERY", "PARTIALLY_DELIVERED", "DELIVERED", "FAILED_DELIVERY", "EXCEPTION"},
-    "OUT_FOR_DELIVERY": {"PARTIALLY_DELIVERED", "DELIVERED", "FAILED_DELIVERY", "EXCEPTION"},
-    "PARTIALLY_DELIVERED": {"OUT_FOR_DELIVERY", "DELIVERED", "EXCEPTION"},
-    "FAILED_DELIVERY": {"IN_TRANSIT", "OUT_FOR_DELIVERY", "CANCELED", "EXCEPTION"},
-    "EXCEPTION": {"IN_TRANSIT", "OUT_FOR_DELIVERY", "DELIVERED", "CANCELED"},
-    "DELIVERED": set(),
-    "CANCELED": set(),
-}
 
 Store = asyncpg.Connection
 

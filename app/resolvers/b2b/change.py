@@ -30,6 +30,7 @@ DEFAULT_SIZE = 100
 
 # How many changes one page looks through, for a viewer who sees few of them, before it says that there is more.
 _FARTHEST = 10_000
+# Each look goes so many times as far as the one before: five at most, however few of the changes are the viewer's.
 _STRIDE = 10
 
 query = GuardedQuery()

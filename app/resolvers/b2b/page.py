@@ -77,18 +77,18 @@ def _of_count(use: Callable[[Page, int], Any]) -> FieldPlan:
     return _of(attrgetter("count"), attrgetter("count_once"), use)
 
 
-def _of(held: Callable[[Page], Any], read: Callable[[Page], Any], use: Callable[[Page, Any], Any]) -> FieldPlan:
-    """A resolver of what a page may hold already; `read` gives what reads it otherwise."""
+def _of(known: Callable[[Page], Any], read: Callable[[Page], Any], use: Callable[[Page, Any], Any]) -> FieldPlan:
+    """A resolver of what a page may know already; `read` gives what reads it otherwise."""
 
     def resolve(page: Page, _info: Info) -> Any:
-        value = held(page)
+        value = known(page)
         return later(page) if value is None else use(page, value)
 
     async def later(page: Page) -> Any:
         return use(page, await read(page)())
 
     def available(pages: Sequence[Page], *_: Any) -> list[Any] | None:
-        values = list(map(held, pages))
+        values = list(map(known, pages))
         return None if None in values else list(map(use, pages, values))
 
     return picked(resolve, available)

@@ -71,7 +71,7 @@ async def listed(
             skip=0,
             **page.values,
         )
-        page.hold(found)
+        page.take(found)
         counted = found.counted if isinstance(found, ResultSet) else None
     elif needs.count(window):
         [counted] = await context.fetch(file.count, filters=filters, **values)
@@ -120,73 +120,86 @@ def nested(name: str, loader: Any, key: str) -> PagePlan:
 
     `loader` is a module of `loaders` with `rows`, `count` and `ends`, each of which makes a batch.
     """
-    count_batch: Batch = loader.count(filters=frozenset())
+    made = _Nested(name, loader, key)
+    return PagePlan(
+        resolve=made.resolve,
+        available=made.available,
+        is_open=everybody,
+        key=key,
+        page=made.page,
+        needed=made.needed,
+    )
 
-    @lru_cache(maxsize=256)
-    def rows_batch(limit: int, order: tuple[str, ...]) -> Batch:
-        batch: Batch = loader.rows(filters=frozenset(), order=order, limit=limit)
-        return batch
 
-    def batch_of(window: Window) -> Batch:
-        return rows_batch(window.limit, window.order(descending=False))
+class _Nested:
+    """What `nested` declares."""
 
-    def listing(context: Context, value: int | str) -> Listing:
-        def read(make: Callable[..., Batch], **parameters: Any) -> Awaitable[Any]:
-            return context.load(make(**parameters), value)
+    def __init__(self, name: str, loader: Any, key: str) -> None:
+        self._name = name
+        self._loader = loader
+        self._key = key
+        self._count_batch: Batch = loader.count(filters=frozenset())
+        self._rows_batch = lru_cache(maxsize=256)(self._new_rows_batch)
 
-        return Listing(
-            name, (value,), partial(read, loader.rows), partial(read, loader.count), partial(read, loader.ends)
-        )
-
-    def page(context: Context, **arguments: Any) -> Window | None:
+    def page(self, context: Context, **arguments: Any) -> Window | None:
         window = Window.of(context.largest_page, **arguments)
         return None if window.has_cursor else window
 
-    def needed(field: Field, window: Window) -> Iterator[Needed]:
+    def needed(self, field: Field, window: Window) -> Iterator[Needed]:
         needs = _needs_of(field)
         if needs.rows(window):
-            yield Needed(batch_of(window), tuple(below_path(field, _NODES)), _KEY)
+            yield Needed(self._batch_of(window), tuple(below_path(field, _NODES)), _KEY)
         if needs.total:
-            yield Needed(count_batch, columns=_TOTAL)
+            yield Needed(self._count_batch, columns=_TOTAL)
 
-    def available(rows: Sequence[Row], context: Context, field: Field, **arguments: Any) -> list[Connection] | None:
-        window = page(context, **arguments)
+    def resolve(self, row: Row, info: Info, **arguments: Any) -> Connection:
+        context = info.context
+        if isinstance(info, PlannedInfo):
+            pages = self.available([row], context, info.lookahead, **arguments)
+            if pages is not None:
+                return pages[0]
+        return Connection(self._listing(context, row[self._key]), Window.of(context.largest_page, **arguments))
+
+    def available(
+        self, rows: Sequence[Row], context: Context, field: Field, **arguments: Any
+    ) -> list[Connection] | None:
+        window = self.page(context, **arguments)
         if window is None:
             return None
-        values = column_of(rows, key)
-        pages = [Connection(listing(context, value), window) for value in values]
+        values = column_of(rows, self._key)
+        pages = [Connection(self._listing(context, value), window) for value in values]
         needs = _needs_of(field)
         if needs.rows(window):
             columns = columns_below(field, *_NODES)
-            found = context.available(batch_of(window), values, None if columns is None else columns | _KEY)
+            found = context.available(self._batch_of(window), values, None if columns is None else columns | _KEY)
             if not isinstance(found, Lists):
                 return None
             for each, its_rows in zip(pages, _split(found), strict=True):
-                each.hold(its_rows)
+                each.take(its_rows)
         if needs.total:
-            counts = context.available(count_batch, values, _TOTAL)
+            counts = context.available(self._count_batch, values, _TOTAL)
             if counts is None:
                 return None
             for each, count in zip(pages, counts, strict=True):
                 each.total = 0 if count is None else count["total"]
         return pages
 
-    def resolve(row: Row, info: Info, **arguments: Any) -> Connection:
-        context = info.context
-        if isinstance(info, PlannedInfo):
-            pages = available([row], context, info.lookahead, **arguments)
-            if pages is not None:
-                return pages[0]
-        return Connection(listing(context, row[key]), Window.of(context.largest_page, **arguments))
+    def _listing(self, context: Context, value: int | str) -> Listing:
+        loader = self._loader
 
-    return PagePlan(
-        resolve=resolve,
-        available=available,
-        is_open=everybody,
-        key=key,
-        page=page,
-        needed=needed,
-    )
+        def read(make: Callable[..., Batch], **parameters: Any) -> Awaitable[Any]:
+            return context.load(make(**parameters), value)
+
+        return Listing(
+            self._name, (value,), partial(read, loader.rows), partial(read, loader.count), partial(read, loader.ends)
+        )
+
+    def _batch_of(self, window: Window) -> Batch:
+        return self._rows_batch(window.limit, window.order(descending=False))
+
+    def _new_rows_batch(self, limit: int, order: tuple[str, ...]) -> Batch:
+        batch: Batch = self._loader.rows(filters=frozenset(), order=order, limit=limit)
+        return batch
 
 
 def _split(lists: Lists) -> Iterable[Sequence[Row]]:

@@ -150,7 +150,7 @@ class Connection:
             above, below = below, above
         return {name: key for name, key in (("above", above), ("below", below)) if key is not None}
 
-    def hold(self, found: Sequence[Row]) -> None:
+    def take(self, found: Sequence[Row]) -> None:
         """`found` are the page's rows in the order of reading, and one more if there are more."""
         window = self.window
         self.more = len(found) > window.size
@@ -200,8 +200,8 @@ class Connection:
 
     async def _read_rows(self) -> Sequence[Row]:
         listing = self.listing
-        self.hold(await listing.rows(filters=self.filters, order=self.order, limit=self.window.limit, **self.values))
-        assert self.rows is not None  # noqa: S101  they are held
+        self.take(await listing.rows(filters=self.filters, order=self.order, limit=self.window.limit, **self.values))
+        assert self.rows is not None  # noqa: S101  they are taken
         return self.rows
 
     async def _read_total(self) -> int:

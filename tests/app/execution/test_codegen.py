@@ -117,8 +117,8 @@ class Library:
         for type_ in ("Shelf", "Place", "Book", "Author", "Owner"):
             for name, field in self._fields(type_).items():
                 declare(field, column_plan("is_old" if name == "isOld" else name))
-        for (parent, name), hanging in BRANCHES.items():
-            declare(self._fields("Book" if parent else "Shelf")[name], self._relation(name, hanging))
+        for (parent, name), branch in BRANCHES.items():
+            declare(self._fields("Book" if parent else "Shelf")[name], self._relation(name, branch))
         declare(self._fields("Author")["books"], self._relation("books", Join(1, "author", "id", many=True)))
         for name in ("place", "self"):
             declare(self._fields("Shelf")[name], SAME)
@@ -151,20 +151,20 @@ class Library:
     def shape(self, parts: Sequence[Mapping[str, Column]]) -> RowShape:
         return RowShape(parts, self.branches)
 
-    def _relation(self, name: str, hanging: Join) -> RelationPlan:
+    def _relation(self, name: str, branch: Join) -> RelationPlan:
         def resolve(row: Any, _info: Any, **_arguments: Any) -> Any:
             self.calls[name] += 1
             if not self.is_open:
                 raise PermissionError
-            key = row[hanging.parent_column]
-            found = [each for each in self.tables[hanging.part] if each[hanging.column] == key]
-            return found if hanging.many else next(iter(found), None)
+            key = row[branch.parent_column]
+            found = [each for each in self.tables[branch.part] if each[branch.column] == key]
+            return found if branch.many else next(iter(found), None)
 
         return RelationPlan(
             resolve=resolve,
             available=lambda *_: None,
             is_open=lambda _context: self.is_open,
-            related=Related(name, hanging.parent_column),
+            related=Related(name, branch.parent_column),
         )
 
     def _owner(self) -> RelationPlan:
@@ -286,7 +286,7 @@ async def test_what_goes_wrong_is_told_as_graphql_core_tells_it(
 @pytest.mark.parametrize("gap", ["books", "editor"])
 async def test_what_did_not_come_along_is_asked_for(library: Library, gap: str) -> None:
     text = "{ shelves { books { editor { name } } } }"
-    library.branches = {key: hanging for key, hanging in BRANCHES.items() if key[1] != gap}
+    library.branches = {key: branch for key, branch in BRANCHES.items() if key[1] != gap}
     answer, by = await run_planned(library.schema, text)
     assert library.calls[gap]
     assert (answer, by) == (await run_plain(library.schema, text), "layered")

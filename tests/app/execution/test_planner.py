@@ -91,7 +91,7 @@ def test_a_document_of_many_conditions_keeps_few_plans_and_runs_by_all(schema: G
     for choice in range(64):
         chosen = {name: bool(choice >> place & 1) for place, name in enumerate(names)}
         assert keys(planner, **chosen) == [name for name in names if chosen[name]]
-    assert planner.kept == 16
+    assert planner.plan_count == 16
 
 
 def test_conditions_of_another_operation_do_not_count(schema: GraphQLSchema) -> None:

@@ -143,8 +143,8 @@ async def test_a_cancelled_request_cancels_all_that_it_waits_for(world: World, t
     with pytest.raises(asyncio.CancelledError):
         await task
     await asyncio.sleep(0)
-    hanging = sum(count for name, count in world.calls.items() if name in ("slow", "other", "hangs"))
-    assert len(world.cancelled) == hanging
+    waiting = sum(count for name, count in world.calls.items() if name in ("slow", "other", "hangs"))
+    assert len(world.cancelled) == waiting
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

@@ -49,12 +49,12 @@ class Client:
         assert length is not None
         return head + await self.reader.readexactly(int(length[1]))
 
-    async def all(self, *pieces: bytes) -> bytes:
+    async def all(self, *chunks: bytes) -> bytes:
         """What comes until the server closes the connection."""
-        for number, piece in enumerate(pieces):
+        for number, chunk in enumerate(chunks):
             if number:
                 await asyncio.sleep(0.02)
-            self.writer.write(piece)
+            self.writer.write(chunk)
         return await self.reader.read()
 
 
@@ -103,7 +103,7 @@ async def serve(
 
 
 def answers(*bodies: bytes, status: int = 200, headers: Headers | None = None, length: int | None = None) -> ASGI:
-    """An application that tells the length of its answer, or `length`, and sends it in as many pieces as there are."""
+    """An application that tells the length of its answer, or `length`, and sends it in as many chunks as there are."""
     told = sum(map(len, bodies)) if length is None else length
     start = {
         "type": "http.response.start",
@@ -168,10 +168,10 @@ async def has_an_iterator_of_headers(_scope: Scope, _receive: Receive, send: Sen
 
 
 class Whole(Answering):
-    """Echoes the request, and has its answer whole. `at_hand` tells of each body whether it was there already."""
+    """Echoes the request, and has its answer whole. `had_body` tells of each body whether it was there already."""
 
     def __init__(self, headers: dict[str, str] | None = None) -> None:
-        self.at_hand: list[bool] = []
+        self.had_body: list[bool] = []
         self._headers = headers
 
     def find(self, scope: Scope) -> Answering | None:
@@ -180,7 +180,7 @@ class Whole(Answering):
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
         body = scope.pop(BODY, None)
         scope.pop(TASK, None)
-        self.at_hand.append(body is not None)
+        self.had_body.append(body is not None)
         told = {key: repr(value) for key, value in scope.items() if key not in ("client", "server", "extensions")}
         text = (await read(receive) if body is None else body).decode("latin-1")
         return reply_bytes(orjson.dumps({**told, "body": text}), headers=self._headers)
@@ -209,7 +209,7 @@ EXCHANGES: dict[str, tuple[ASGI, bytes | list[bytes]]] = {
     "chunks": (echo, CHUNKED + b"2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n"),
     "100-continue": (echo, [POST[:-4].replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"), b"body"]),
     "an upgrade": (echo, b"GET / HTTP/1.1\r\nHost: there\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"),
-    "pieces": (echo, [POST[:9], POST[9:40], POST[40:-2], POST[-2:]]),
+    "in parts": (echo, [POST[:9], POST[9:40], POST[40:-2], POST[-2:]]),
     "a large body": (echo, b"POST / HTTP/1.1\r\nHost: there\r\nContent-Length: %d\r\n\r\n" % len(LARGE) + LARGE),
     "two requests": (echo, [GET, POST]),
     "a pipeline": (echo, GET + POST + GET),
@@ -292,10 +292,10 @@ REFUSALS: dict[str, tuple[list[bytes], int, str]] = {
 }
 
 
-@pytest.mark.parametrize(("pieces", "status", "code"), REFUSALS.values(), ids=REFUSALS.keys())
-async def test_a_refusal_is_json_with_an_id(pieces: list[bytes], status: int, code: str) -> None:
+@pytest.mark.parametrize(("chunks", "status", "code"), REFUSALS.values(), ids=REFUSALS.keys())
+async def test_a_refusal_is_json_with_an_id(chunks: list[bytes], status: int, code: str) -> None:
     async with serve(echo) as served, served.connect() as client:
-        head, _, body = (await client.all(*pieces)).partition(b"\r\n\r\n")
+        head, _, body = (await client.all(*chunks)).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 %d " % status)
         assert re.search(rb"\r\nx-request-id: [0-9a-f]{32}\r\n", head)
         assert b"\r\nconnection: close" in head
@@ -352,7 +352,7 @@ UPGRADE = b"POST /graphql HTTP/1.1\r\nHost: there\r\nConnection: %b\r\nUpgrade: 
 
 @pytest.mark.parametrize("connection", [b"Upgrade, HTTP2-Settings", b"upgrade", b"keep-alive, UPGRADE"])
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"TLS/1.0"])
-@pytest.mark.parametrize("split", [[4], [], [2]], ids=["together", "apart", "in pieces"])
+@pytest.mark.parametrize("split", [[4], [], [2]], ids=["together", "apart", "in chunks"])
 async def test_an_upgrade_that_is_not_taken_is_ignored(connection: bytes, protocol: bytes, split: list[int]) -> None:
     head = UPGRADE % (connection, protocol)
     async with serve(echo, ws="none") as served, served.connect() as client:
@@ -370,13 +370,13 @@ async def test_an_upgrade_that_is_not_taken_is_ignored(connection: bytes, protoc
 
 
 @pytest.mark.parametrize(
-    ("pieces", "answer"),
+    ("chunks", "answer"),
     [([], b""), ([b"GET / HT"], b"HTTP/1.1 408"), ([GET, b"GET / HTTP/1.1\r\nHo"], b"HTTP/1.1 408")],
     ids=["nothing", "half a head", "half a second head"],
 )
-async def test_a_head_has_to_come_in_time(pieces: list[bytes], answer: bytes) -> None:
+async def test_a_head_has_to_come_in_time(chunks: list[bytes], answer: bytes) -> None:
     async with serve(echo, bounded(head_seconds=0.1), timeout_keep_alive=60) as served, served.connect() as client:
-        assert answer in await client.all(*pieces, b"") if pieces else await client.reader.read() == answer
+        assert answer in await client.all(*chunks, b"") if chunks else await client.reader.read() == answer
 
 
 async def test_the_rest_of_a_body_that_nobody_reads_has_to_come_in_time() -> None:
@@ -400,40 +400,40 @@ def bounded(**bounds: Any) -> Any:
 
 
 async def exchanged(
-    app: ASGI, pieces: bytes | list[bytes], protocol: type[HttpToolsProtocol], **settings: Any
+    app: ASGI, chunks: bytes | list[bytes], protocol: type[HttpToolsProtocol], **settings: Any
 ) -> bytes:
     async with serve(app, protocol, timeout_keep_alive=0.15, **settings) as served, served.connect() as client:
-        answer = await client.all(*([pieces] if isinstance(pieces, bytes) else pieces))
+        answer = await client.all(*([chunks] if isinstance(chunks, bytes) else chunks))
         return re.sub(rb"date: [^\r]+", b"date: now", answer)
 
 
-@pytest.mark.parametrize(("app", "pieces"), EXCHANGES.values(), ids=EXCHANGES.keys())
-async def test_an_exchange_is_uvicorns(app: ASGI, pieces: bytes | list[bytes]) -> None:
-    ours, theirs = await asyncio.gather(*(exchanged(app, pieces, each) for each in (Protocol, HttpToolsProtocol)))
+@pytest.mark.parametrize(("app", "chunks"), EXCHANGES.values(), ids=EXCHANGES.keys())
+async def test_an_exchange_is_uvicorns(app: ASGI, chunks: bytes | list[bytes]) -> None:
+    ours, theirs = await asyncio.gather(*(exchanged(app, chunks, each) for each in (Protocol, HttpToolsProtocol)))
     assert ours == theirs
 
 
-ECHOED = {name: pieces for name, (app, pieces) in EXCHANGES.items() if app in (echo, echo_slowly)}
+ECHOED = {name: chunks for name, (app, chunks) in EXCHANGES.items() if app in (echo, echo_slowly)}
 HEADERS = [{"x-a": "\r"}, {"connection": "close"}, {"transfer-encoding": "chunked"}, {"content-length": "1"}]
 
 
 @pytest.mark.parametrize(
-    ("pieces", "headers"),
-    [*((pieces, {}) for pieces in ECHOED.values()), *((POST, headers) for headers in HEADERS)],
+    ("chunks", "headers"),
+    [*((chunks, {}) for chunks in ECHOED.values()), *((POST, headers) for headers in HEADERS)],
     ids=[*ECHOED, *map(str, HEADERS)],
 )
 async def test_an_answer_that_is_asked_for_is_the_one_that_would_be_sent(
-    pieces: bytes | list[bytes], headers: dict[str, str]
+    chunks: bytes | list[bytes], headers: dict[str, str]
 ) -> None:
     app = Whole(headers)
     asked, sent = await asyncio.gather(
-        *(exchanged(app, pieces, each, proxy_headers=False) for each in (Protocol, HttpToolsProtocol))
+        *(exchanged(app, chunks, each, proxy_headers=False) for each in (Protocol, HttpToolsProtocol))
     )
     assert asked == sent
 
 
 @pytest.mark.parametrize(
-    ("pieces", "at_hand"),
+    ("chunks", "had_body"),
     [
         (POST, [True]),
         ([POST, GET], [True, True]),
@@ -441,13 +441,13 @@ async def test_an_answer_that_is_asked_for_is_the_one_that_would_be_sent(
         (POST + POST, [True, False]),
         (POST.replace(b"/graphql", b"/by/asgi"), [False]),
     ],
-    ids=["one", "two", "in pieces", "a pipeline", "another path"],
+    ids=["one", "two", "in chunks", "a pipeline", "another path"],
 )
-async def test_an_answer_is_asked_for_where_the_body_came_with_the_head(pieces: Any, at_hand: list[bool]) -> None:
+async def test_an_answer_is_asked_for_where_the_body_came_with_the_head(chunks: Any, had_body: list[bool]) -> None:
     app = Whole()
-    answer = await exchanged(app, pieces, Protocol, proxy_headers=False)
-    assert answer.count(b'"body":"body"') + answer.count(b'"body":""') == len(at_hand)
-    assert app.at_hand == at_hand
+    answer = await exchanged(app, chunks, Protocol, proxy_headers=False)
+    assert answer.count(b'"body":"body"') + answer.count(b'"body":""') == len(had_body)
+    assert app.had_body == had_body
 
 
 async def test_an_answer_that_fails_closes_the_connection(caplog: pytest.LogCaptureFixture) -> None:
@@ -626,22 +626,22 @@ class Listener:
 
 
 @both
-@pytest.mark.parametrize("pieces", [[POST], [POST[:-2], POST[-2:]], [GET]], ids=["whole", "in pieces", "GET"])
+@pytest.mark.parametrize("chunks", [[POST], [POST[:-2], POST[-2:]], [GET]], ids=["whole", "in chunks", "GET"])
 async def test_a_disconnect_is_told_once_the_request_is_read(
-    pieces: list[bytes], protocol: type[HttpToolsProtocol]
+    chunks: list[bytes], protocol: type[HttpToolsProtocol]
 ) -> None:
     listener = Listener()
     async with serve(listener, protocol) as served:
         async with served.connect() as client:
-            for piece in pieces:
-                client.writer.write(piece)
+            for chunk in chunks:
+                client.writer.write(chunk)
                 await asyncio.sleep(0.03)
             await listener.has_read.wait()
             assert not any(message["type"] == "http.disconnect" for message in listener.heard)
             await asyncio.sleep(0.03)
-            assert len(listener.heard) == len(pieces)
+            assert len(listener.heard) == len(chunks)
         await asyncio.wait_for(listener.done.wait(), FAR_TOO_LONG)
-    assert b"".join(message.get("body", b"") for message in listener.heard) == (b"" if pieces == [GET] else b"body")
+    assert b"".join(message.get("body", b"") for message in listener.heard) == (b"" if chunks == [GET] else b"body")
     assert listener.heard[-1] == {"type": "http.disconnect"}
 
 

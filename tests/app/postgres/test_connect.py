@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from app.postgres.connect import Connector, Lasting
+from app.postgres.connect import Connector, Persistence
 from tests.pooler import needs_pgbouncer, pooler
 from tests.proxy import proxied
 
@@ -16,9 +16,9 @@ BOUNDS = "SELECT current_setting('statement_timeout'), current_setting('idle_in_
 
 
 async def test_a_server_that_is_reached_directly_keeps_everything(server_dsn: str) -> None:
-    assert await Connector(server_dsn, statement_cache=500).lasting() == Lasting(sessions=True, statements=True)
+    assert await Connector(server_dsn, statement_cache=500).persistence() == Persistence(sessions=True, statements=True)
     async with proxied(server_dsn) as proxy:  # whatever the network is made of
-        assert (await Connector(proxy.dsn, statement_cache=500).lasting()).sessions
+        assert (await Connector(proxy.dsn, statement_cache=500).persistence()).sessions
 
 
 @needs_pgbouncer
@@ -26,7 +26,7 @@ async def test_a_server_that_is_reached_directly_keeps_everything(server_dsn: st
 @pytest.mark.parametrize(("mode", "lasts"), [("session", True), ("transaction", False)])
 async def test_what_a_pooler_keeps_is_found_out(server_dsn: str, mode: str, size: int, lasts: bool) -> None:
     with pooler(server_dsn, mode, size) as dsn:
-        assert await Connector(dsn, statement_cache=500).lasting() == Lasting(sessions=lasts, statements=lasts)
+        assert await Connector(dsn, statement_cache=500).persistence() == Persistence(sessions=lasts, statements=lasts)
 
 
 async def test_the_server_bounds_statements_and_idle_transactions(server_dsn: str) -> None:

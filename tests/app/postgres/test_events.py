@@ -276,11 +276,11 @@ async def test_behind_a_pooler_that_shares_sessions_rows_are_dropped_all_the_tim
         db = await Database.connect(settings_for(dsn))
         await db.events.start()
         assert not db.events.is_listening
-        await until(lambda: db.events.is_keeping)
+        await until(lambda: db.events.is_caching)
         await is_told_of_changes(db, demo_copy_dsn)
-        assert db.events.is_keeping
+        assert db.events.is_caching
         await db.close()
-    assert not db.events.is_keeping
+    assert not db.events.is_caching
     warnings = [record.message for record in caplog.records if record.name == "waybill.events"]
     assert warnings == ["no notifications come: cached rows are dropped every second"]
 
@@ -312,7 +312,7 @@ async def test_where_notifications_begin_to_come_it_listens(fresh_dsn: str, monk
     await listener.start()
     assert not listener.is_listening
     await until(lambda: listener.is_listening)
-    assert listener.is_keeping
+    assert listener.is_caching
     await listener.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.postgres.locks import Mode, effect, judge
 from app.postgres.migrate import migrations
-from app.postgres.steps import Kind, Step, statements, steps
+from app.postgres.steps import Step, StepKind, statements, steps
 from tests.conftest import FAR_TOO_LONG, Databases
 
 # The oldest migration that is held to this; those before it run as they always did.
@@ -144,7 +144,7 @@ async def test_statement_that_looks_at_every_row_is_said_to(text: str, copy_conn
         assert said.length
         assert _heavy(locks) == _heavy(said.locks)
     assert looked_at
-    assert judge(Step("", Kind.TRANSACTION, text, (statement,)), set(locks)).blocks
+    assert judge(Step("", StepKind.TRANSACTION, text, (statement,)), set(locks)).blocks
 
 
 async def test_constraint_is_validated_beside_readers_and_writers(copy_connection: asyncpg.Connection) -> None:
@@ -249,7 +249,7 @@ async def test_no_step_of_a_migration_scans_or_rewrites_what_it_locks(databases:
         if name < FIRST:
             continue
         for step in steps(text):
-            if step.kind is Kind.OUTSIDE:
+            if step.kind is StepKind.OUTSIDE:
                 assert judge(step, {"orders"}).words == "nobody waits"
             else:
                 tables = {row["relname"] for row in await connection.fetch(PRESENT)}

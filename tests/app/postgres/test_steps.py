@@ -3,7 +3,7 @@
 import pytest
 
 from app.postgres.migrate import migrations
-from app.postgres.steps import Kind, StepError, statements, steps
+from app.postgres.steps import StepError, StepKind, statements, steps
 
 TEXT = """\
 -- Why this is done.
@@ -26,17 +26,17 @@ DROP INDEX CONCURRENTLY IF EXISTS carriers_old;
 def test_text_is_divided_by_its_lines() -> None:
     found = steps(TEXT)
     assert [(step.name, step.kind, len(step.statements), step.index) for step in found] == [
-        ("add the column", Kind.TRANSACTION, 2, ""),
-        ("give carriers to their channel", Kind.BATCHES, 1, ""),
-        ("index the channel", Kind.OUTSIDE, 1, "carriers_channel"),
-        ("take the old index away", Kind.OUTSIDE, 1, ""),
+        ("add the column", StepKind.TRANSACTION, 2, ""),
+        ("give carriers to their channel", StepKind.BATCHES, 1, ""),
+        ("index the channel", StepKind.OUTSIDE, 1, "carriers_channel"),
+        ("take the old index away", StepKind.OUTSIDE, 1, ""),
     ]
     assert found[0].text.startswith("ALTER TABLE carriers")
 
 
 def test_text_without_steps_is_one() -> None:
     [whole] = steps("CREATE TABLE a (id int);")
-    assert (whole.name, whole.kind, whole.text) == ("", Kind.WHOLE, "CREATE TABLE a (id int);")
+    assert (whole.name, whole.kind, whole.text) == ("", StepKind.WHOLE, "CREATE TABLE a (id int);")
 
 
 @pytest.mark.parametrize(
@@ -87,5 +87,5 @@ def test_statements_end_where_they_end() -> None:
 
 def test_every_migration_from_now_on_is_divided_into_steps() -> None:
     for name, text in migrations().items():
-        is_whole = steps(text)[0].kind is Kind.WHOLE
+        is_whole = steps(text)[0].kind is StepKind.WHOLE
         assert is_whole == (name < "0007")

@@ -138,7 +138,7 @@ async def test_what_is_kept_of_a_carrier_follows_it_to_another_channel(
     async def sees(viewer: str) -> bool:
         return "errors" not in await ask(ONE, {"id": IDLE}, viewer=viewer)
 
-    await until(lambda: live.state.db.events.is_keeping)
+    await until(lambda: live.state.db.events.is_caching)
     viewers = ("staff", "apikey", "northwind", "hofstra-writer", "contact")
     assert [await sees(viewer) for viewer in viewers] == [True, True, False, True, True]
     moves = {2: [True, True, True, False, False], None: [True] * 5, 1: [True, True, False, True, True]}
