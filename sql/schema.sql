@@ -201,6 +201,18 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.day_end(day date, zone text) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((day + 1))::timestamp without time zone AT TIME ZONE zone);
+
+CREATE FUNCTION public.day_start(day date, zone text) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((day)::timestamp without time zone AT TIME ZONE zone);
+
+CREATE FUNCTION public.first_start(day date) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((day)::timestamp without time zone AT TIME ZONE 'UTC'::text) - '14:00:00'::interval);
+
 CREATE FUNCTION public.fold_tallies() RETURNS trigger
     LANGUAGE plpgsql
     AS $_$
@@ -330,6 +342,9 @@ END $$;
 CREATE FUNCTION public.is_currency(code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (public.minor_units(code) IS NOT NULL);
+CREATE FUNCTION public.is_day(moment timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((moment AT TIME ZONE 'UTC'::text))::time without time zone = '00:00:00'::time without time zone);
 
 CREATE FUNCTION public.is_line(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -377,6 +392,9 @@ CREATE FUNCTION public.money_text(amount numeric, currency text) RETURNS text
 CREATE FUNCTION public.normalized_code(code text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN "left"(upper((COALESCE(NULLIF(regexp_replace(NORMALIZE(code, NFKC), '[\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\u0001-\u001f\u007f-\u009f\u2028\u2029\u0027-\u002a\u002c-\u002f\u003a\u003b\u005b-\u005d\u005f\u007c\u00b7\u2010-\u2015\u2212\u30fc]+'::text, ''::text, 'g'::text), ''::text), code) COLLATE "C")), 255);
+CREATE FUNCTION public.last_end(day date) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE 'UTC'::text) + '12:00:00'::interval);
 
 CREATE FUNCTION public.note_setting_of_status() RETURNS trigger
     LANGUAGE plpgsql
@@ -433,6 +451,10 @@ BEGIN
   END LOOP;
   RETURN reached;
 END $$;
+
+CREATE FUNCTION public.promise_end(moment timestamp with time zone, zone text) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN public.is_day(moment) THEN (((moment AT TIME ZONE 'UTC'::text) + '1 day'::interval) AT TIME ZONE zone) ELSE moment END;
 
 CREATE FUNCTION public.raise_version() RETURNS trigger
     LANGUAGE plpgsql
@@ -840,6 +862,10 @@ CREATE FUNCTION public.refuse_promise() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+  IF is_day(NEW.expected_delivery_at) AND (NEW.expected_delivery_at AT TIME ZONE 'UTC')::date
+      >= (NEW.created_at AT TIME ZONE channel_time_zone(NEW.channel_id))::date THEN
+    RETURN NEW;
+  END IF;
   IF NEW.expected_delivery_at = (
     SELECT o.postage_request_date FROM orders o WHERE o.id = NEW.order_id AND o.channel_id = NEW.channel_id
   ) THEN

@@ -76,6 +76,7 @@ STEPS = (
     "refuse_missing_lines",
     "count_shipped",
     "refuse_overshipped_lines",
+    "refuse_promises",
     "update_companies",
     "update_customers",
     "refuse_company_circles",
