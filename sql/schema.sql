@@ -361,8 +361,9 @@ BEGIN
 END $$;
 
 CREATE FUNCTION public.fulfillment_of_order(of_order_id integer, of_channel_id integer, OUT status text, OUT is_open boolean) RETURNS record
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
+BEGIN
   SELECT CASE
       WHEN p.is_canceled THEN 'CANCELED'
       WHEN p.delivered > 0 AND p.delivered = p.ordered THEN 'DELIVERED'
@@ -372,6 +373,7 @@ CREATE FUNCTION public.fulfillment_of_order(of_order_id integer, of_channel_id i
       ELSE 'UNFULFILLED'
     END,
     p.shipped < p.ordered AND NOT coalesce(p.is_canceled, false)
+  INTO status, is_open
   FROM (
     SELECT (
         SELECT d.customer_status = 'canceled' FROM orders o JOIN order_statuses d ON d.code = o.status
@@ -392,7 +394,7 @@ CREATE FUNCTION public.fulfillment_of_order(of_order_id integer, of_channel_id i
     ) AS f
     WHERE i.order_id = of_order_id AND i.channel_id = of_channel_id AND i.class = 'product'
   ) AS p;
-$$;
+END $$;
 
 CREATE FUNCTION public.is_currency(code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
