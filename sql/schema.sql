@@ -1,5 +1,13 @@
 -- The database as the migrations leave it, for reading: `make schema` writes this file. See sql/migrations/.
 
+CREATE FUNCTION public.any_of(words text[]) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (string_agg(concat('''', x.word, ''''), ' | '::text))::tsquery AS string_agg
+    FROM unnest(any_of.words) x(word)
+   WHERE (x.word <> ''::text);
+END;
+
 CREATE FUNCTION public.api_moment(moment timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((moment AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
@@ -442,6 +450,14 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.day_end(day date, zone text) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((day + 1))::timestamp without time zone AT TIME ZONE zone);
+
+CREATE FUNCTION public.day_start(day date, zone text) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((day)::timestamp without time zone AT TIME ZONE zone);
+
 CREATE FUNCTION public.finish_orders() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -500,6 +516,10 @@ BEGIN
   RETURN reached;
 END $$;
 
+CREATE FUNCTION public.first_start(day date) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((day)::timestamp without time zone AT TIME ZONE 'UTC'::text) - '14:00:00'::interval);
+
 CREATE FUNCTION public.fold_tallies() RETURNS trigger
     LANGUAGE plpgsql
     AS $_$
@@ -524,6 +544,10 @@ BEGIN
   RETURN NULL;
 END
 $_$;
+
+CREATE FUNCTION public.folded(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (value ~ '^[\u0001-\u007f]*$'::text) THEN lower(value) ELSE replace(replace(replace(replace(translate(lower(regexp_replace(NORMALIZE(value, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text)), 'ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЂЄЅІЈЉЊЋЏØøŁłĐđÐðıÆŒÞẞ'::text, 'αβγδεζηθικλμνξοπρστυφχψωσабвгдежзийклмнопрстуфхцчшщъыьэюяђєѕіјљњћџoollddddiæœþß'::text), 'ß'::text, 'ss'::text), 'æ'::text, 'ae'::text), 'œ'::text, 'oe'::text), 'þ'::text, 'th'::text) END;
 
 CREATE FUNCTION public.follow_codes(followed_id uuid, followed_channel_id integer, is_written boolean) RETURNS void
     LANGUAGE plpgsql
@@ -624,6 +648,42 @@ BEGIN
     PERFORM follow_codes(NEW.shipment_id, NEW.channel_id, false);
   END IF;
   RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.forget_found_orders() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  DELETE FROM order_words;
+  DELETE FROM order_fulfillments;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.fulfillment_of_order(of_order_id integer, of_channel_id integer, OUT status text, OUT is_open boolean) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+  SELECT CASE
+      WHEN p.is_canceled OR p.canceled > 0 AND p.ordered = 0 THEN 'CANCELED'
+      WHEN p.lines > 0 AND p.delivered = p.ordered THEN 'DELIVERED'
+      WHEN p.delivered > 0 OR p.is_partially_delivered THEN 'PARTIALLY_DELIVERED'
+      WHEN p.shipped > 0 AND p.shipped = p.ordered THEN 'SHIPPED'
+      WHEN p.shipped > 0 THEN 'PARTIALLY_SHIPPED'
+      ELSE 'UNFULFILLED'
+    END,
+    p.shipped < p.ordered AND NOT coalesce(p.is_canceled, false)
+  INTO status, is_open
+  FROM (
+    SELECT g.*, (
+        SELECT d.customer_status = 'canceled' FROM orders o JOIN order_statuses d ON d.code = o.status
+        WHERE o.id = of_order_id AND o.channel_id = of_channel_id
+      ) AS is_canceled, EXISTS (
+        SELECT FROM shipments s
+        WHERE s.order_id = of_order_id AND s.channel_id = of_channel_id AND s.status = 'PARTIALLY_DELIVERED'
+          AND EXISTS (SELECT FROM shipment_items x WHERE x.shipment_id = s.id AND x.channel_id = s.channel_id)
+      ) AS is_partially_delivered
+    FROM order_progress(of_order_id, of_channel_id) g
+  ) AS p;
 END $$;
 
 CREATE FUNCTION public.give_carrier_key() RETURNS trigger
@@ -863,6 +923,10 @@ CREATE FUNCTION public.is_currency(code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (public.minor_units(code) IS NOT NULL);
 
+CREATE FUNCTION public.is_day(moment timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((moment AT TIME ZONE 'UTC'::text))::time without time zone = '00:00:00'::time without time zone);
+
 CREATE FUNCTION public.is_shippable_class(class text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (class = ANY (ARRAY['product'::text, 'incentive'::text]));
@@ -898,9 +962,120 @@ BEGIN
   RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.last_end(day date) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE 'UTC'::text) + '12:00:00'::interval);
+
 CREATE FUNCTION public.money_text(amount numeric, currency text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (round(amount, GREATEST(COALESCE(public.minor_units(currency), 2), min_scale(amount))))::text;
+
+CREATE FUNCTION public.note_due(ids integer[], of_channel_ids integer[], wordy boolean[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  writer CONSTANT text := pg_current_xact_id()::text;
+BEGIN
+  IF ids IS NOT NULL THEN
+    INSERT INTO orders_due (order_ids, channel_ids, words, is_first)
+    VALUES (ids, of_channel_ids, wordy, current_setting('waybill.due', true) IS DISTINCT FROM writer);
+    PERFORM set_config('waybill.due', writer, true);
+  END IF;
+END $$;
+
+CREATE FUNCTION public.note_due_codes() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM note_due(array_agg(k.order_id), array_agg(k.channel_id), array_agg(true))
+  FROM (
+    SELECT DISTINCT b.order_id, b.channel_id
+    FROM new_rows n
+    JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+    CROSS JOIN LATERAL (VALUES (n.order_id, n.channel_id), (o.order_id, o.channel_id)) AS b (order_id, channel_id)
+    WHERE (n.code, n.order_id) IS DISTINCT FROM (o.code, o.order_id)
+  ) AS k;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_customers() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM note_due(array_agg(o.id), array_agg(o.channel_id), array_agg(true))
+  FROM orders o WHERE o.customer_id = NEW.id AND o.channel_id = NEW.channel_id;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_items() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM note_due(array_agg(k.order_id), array_agg(k.channel_id), array_agg(k.words))
+  FROM (
+    SELECT n.order_id, n.channel_id, bool_or((n.sku, n.name, n.ean_code, n.manufacturer, n.manufacturer_code, n.supplier,
+        n.supplier_code, n.notes)
+      IS DISTINCT FROM (o.sku, o.name, o.ean_code, o.manufacturer, o.manufacturer_code, o.supplier, o.supplier_code,
+        o.notes)) AS words
+    FROM new_rows n
+    JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+    GROUP BY n.order_id, n.channel_id
+  ) AS k;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_orders() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM note_due(array_agg(n.id), array_agg(n.channel_id), array_agg(x.words))
+  FROM new_rows n
+  JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+  CROSS JOIN LATERAL (SELECT
+    (n.external_id, n.increment_id, n.reference, n.debtor_id, n.payment_accounting_id, n.extra3, n.extra4, n.email,
+      n.first_name, n.last_name, n.remarks, n.customer_id)
+    IS DISTINCT FROM (o.external_id, o.increment_id, o.reference, o.debtor_id, o.payment_accounting_id, o.extra3, o.extra4,
+      o.email, o.first_name, o.last_name, o.remarks, o.customer_id) AS words) AS x
+  WHERE x.words OR n.status <> o.status;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_rows() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  -- The key of the order is its own id on `orders`, and `order_id` on what hangs on it.
+  IF TG_TABLE_NAME = 'orders' THEN
+    PERFORM note_due(array_agg(n.id), array_agg(n.channel_id), array_agg(true)) FROM written n;
+  ELSE
+    PERFORM note_due(array_agg(k.order_id), array_agg(k.channel_id), array_agg(true))
+    FROM (SELECT DISTINCT n.order_id, n.channel_id FROM written n) AS k;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_shipments() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM note_due(array_agg(k.order_id), array_agg(k.channel_id), array_agg(k.words))
+  FROM (
+    SELECT n.order_id, n.channel_id, bool_or(n.external_id IS DISTINCT FROM o.external_id) AS words
+    FROM new_rows n
+    JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+    WHERE (n.status, n.external_id) IS DISTINCT FROM (o.status, o.external_id)
+    GROUP BY n.order_id, n.channel_id
+  ) AS k;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_statuses() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM note_due(array_agg(o.id), array_agg(o.channel_id), array_agg(false)) FROM orders o WHERE o.status = NEW.code;
+  RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.note_setting_of_status() RETURNS trigger
     LANGUAGE plpgsql
@@ -936,6 +1111,14 @@ BEGIN
   RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.words_of(value text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN array_remove(string_to_array(regexp_replace(public.folded(value), '[\u0001-\u002f\u003a-\u0060\u007b-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7\u2000-\u206f\u20a0-\u20cf\u2100-\u214f\u2190-\u2bff\u3000-\u303f\ufe30-\ufe6f\ufeff]+'::text, ' '::text, 'g'::text), ' '::text), ''::text);
+
+CREATE FUNCTION public.number_of(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN "left"(array_to_string(public.words_of(value), ''::text), 64);
+
 CREATE FUNCTION public.number_use_of_code() RETURNS trigger
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -958,6 +1141,13 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$;
+
+CREATE FUNCTION public.numbers_of(texts text[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT ARRAY( SELECT public.number_of(x.value) AS number_of
+            FROM unnest(numbers_of.texts) x(value)) AS "array";
+END;
 
 CREATE FUNCTION public.order_progress(of_order_id integer, of_channel_id integer) RETURNS TABLE(lines bigint, canceled bigint, ordered bigint, shipped bigint, delivered bigint)
     LANGUAGE sql STABLE
@@ -985,6 +1175,17 @@ BEGIN
   RETURN NULL;
 END
 $$;
+
+CREATE FUNCTION public.phone_of(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN "right"(ltrim(regexp_replace(NORMALIZE(value, NFKC), '[^0-9]'::text, ''::text, 'g'::text), '0'::text), 9);
+
+CREATE FUNCTION public.phones_of(texts text[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT ARRAY( SELECT public.phone_of(x.value) AS phone_of
+            FROM unnest(phones_of.texts) x(value)) AS "array";
+END;
 
 CREATE FUNCTION public.progress_of_code(code_id uuid, code_channel_id integer, ways text[]) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -1045,6 +1246,10 @@ CREATE FUNCTION public.progress_of_line(l public.order_items, OUT shipped bigint
               CROSS JOIN LATERAL ( SELECT (public.open_quantity(p.quantity, p.quantity_canceled))::bigint AS open) o)
            WHERE ((p.parent_order_item_id = (progress_of_line.l).id) AND (p.order_id = (progress_of_line.l).order_id) AND (p.channel_id = (progress_of_line.l).channel_id) AND (p.class = 'product'::text) AND (o.open > 0))) parts);
 END;
+
+CREATE FUNCTION public.promise_end(moment timestamp with time zone, zone text) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN public.is_day(moment) THEN (((moment AT TIME ZONE 'UTC'::text) + '1 day'::interval) AT TIME ZONE zone) ELSE moment END;
 
 CREATE FUNCTION public.raise_line_version() RETURNS trigger
     LANGUAGE plpgsql
@@ -1324,6 +1529,62 @@ CREATE FUNCTION public.recorded(r public.track_and_traces) RETURNS TABLE(entity_
      jsonb_build_object('shipmentId', (r).shipment_id, 'carrierId', (r).carrier_id, 'code', (r).code, 'status', (r).status, 'subStatus', (r).sub_status) AS jsonb_build_object;
 END;
 
+CREATE FUNCTION public.refresh_due_orders() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  ids int[];
+  channel_ids int[];
+  wordy boolean[];
+BEGIN
+  PERFORM set_config('waybill.due', '', true);
+  WITH taken AS (
+    DELETE FROM orders_due d WHERE d.writer = pg_current_xact_id() RETURNING d.order_ids, d.channel_ids, d.words
+  ), due AS (
+    SELECT n.order_id, n.channel_id, bool_or(n.words) AS words
+    FROM taken t
+    CROSS JOIN LATERAL unnest(t.order_ids, t.channel_ids, t.words) AS n (order_id, channel_id, words)
+    GROUP BY n.order_id, n.channel_id
+  )
+  SELECT array_agg(d.order_id ORDER BY d.order_id, d.channel_id),
+    array_agg(d.channel_id ORDER BY d.order_id, d.channel_id), array_agg(d.words ORDER BY d.order_id, d.channel_id)
+  INTO ids, channel_ids, wordy
+  FROM due d;
+  IF ids IS NULL THEN
+    RETURN NULL;
+  END IF;
+  PERFORM FROM order_fulfillments f
+  WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+  ORDER BY f.order_id, f.channel_id FOR UPDATE;
+  INSERT INTO order_fulfillments AS f (order_id, channel_id, status, is_open)
+  SELECT o.id, o.channel_id, g.status, g.is_open
+  FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
+  JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
+  CROSS JOIN LATERAL fulfillment_of_order(o.id, o.channel_id) AS g
+  ORDER BY o.id, o.channel_id
+  ON CONFLICT (order_id, channel_id) DO UPDATE SET status = EXCLUDED.status, is_open = EXCLUDED.is_open
+  WHERE (f.status, f.is_open) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.is_open);
+  IF true = ANY (wordy) THEN
+    PERFORM FROM order_words w
+    WHERE (w.order_id, w.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+    ORDER BY w.order_id, w.channel_id FOR UPDATE;
+    INSERT INTO order_words AS w (order_id, channel_id, words)
+    SELECT o.id, o.channel_id, words_of_order(o.id, o.channel_id, NULL)
+    FROM unnest(ids, channel_ids, wordy) AS d (order_id, channel_id, words)
+    JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
+    WHERE d.words
+    ORDER BY o.id, o.channel_id
+    ON CONFLICT (order_id, channel_id) DO UPDATE SET words = EXCLUDED.words WHERE w.words <> EXCLUDED.words;
+  END IF;
+  DELETE FROM order_fulfillments f
+  WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+    AND NOT EXISTS (SELECT FROM orders o WHERE o.id = f.order_id AND o.channel_id = f.channel_id);
+  DELETE FROM order_words w
+  WHERE (w.order_id, w.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+    AND NOT EXISTS (SELECT FROM orders o WHERE o.id = w.order_id AND o.channel_id = w.channel_id);
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.refuse_deletion() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1356,6 +1617,10 @@ CREATE FUNCTION public.refuse_promise() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+  IF is_day(NEW.expected_delivery_at) AND (NEW.expected_delivery_at AT TIME ZONE 'UTC')::date
+      >= (NEW.created_at AT TIME ZONE channel_time_zone(NEW.channel_id))::date THEN
+    RETURN NEW;
+  END IF;
   IF NEW.expected_delivery_at = (
     SELECT o.postage_request_date FROM orders o WHERE o.id = NEW.order_id AND o.channel_id = NEW.channel_id
   ) THEN
@@ -1415,6 +1680,35 @@ BEGIN
   RAISE EXCEPTION '% of % is refused', TG_ARGV[0], TG_TABLE_NAME
     USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = TG_ARGV[0];
 END $$;
+
+CREATE FUNCTION public.search_query(term text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (cardinality(w.words) = 0) THEN NULL::tsquery
+             ELSE (concat(( SELECT string_agg(concat('''', "left"(x.word, 64), '''',
+                     CASE
+                         WHEN (length(x.word) > 2) THEN ':*'::text
+                         ELSE NULL::text
+                     END), ' & '::text) AS string_agg
+                FROM unnest(w.words) x(word)),
+             CASE
+                 WHEN ((cardinality(w.words) > 1) AND (length(w.number) > 2)) THEN concat(' | ''', w.number, ''':*')
+                 ELSE NULL::text
+             END,
+             CASE
+                 WHEN (w.number ~ '^0[0-9]{6,}$'::text) THEN concat(' | ''', ltrim(w.number, '0'::text), ''':*')
+                 ELSE NULL::text
+             END,
+             CASE
+                 WHEN (w.number ~ '^[0-9]{10,15}$'::text) THEN concat(' | ''', public.phone_of(w.number), '''')
+                 ELSE NULL::text
+             END))::tsquery
+         END AS concat
+    FROM ( SELECT public.words_of(search_query.term) AS words,
+             public.number_of(search_query.term) AS number) w;
+END;
 
 CREATE FUNCTION public.set_currency_ratio() RETURNS trigger
     LANGUAGE plpgsql
@@ -1587,6 +1881,79 @@ BEGIN
   RETURN NULL;
 END
 $$;
+
+CREATE FUNCTION public.words_of_order(of_order_id integer, of_channel_id integer, fields text[]) RETURNS tsvector
+    LANGUAGE plpgsql STABLE COST 1000
+    AS $$
+BEGIN
+  RETURN (
+  WITH texts (place, field, kind, value) AS (
+    SELECT 1, f.field, f.kind, f.value
+    FROM orders o
+    LEFT JOIN customers c ON c.id = o.customer_id AND c.channel_id = o.channel_id
+    CROSS JOIN LATERAL (VALUES
+      ('ID', 'number', o.id::text), ('EXTERNAL_ORDER_ID', 'number', o.external_id),
+      ('EXTERNAL_ORDER_ID', 'number', o.increment_id), ('REFERENCE', 'number', o.reference),
+      ('DEBTOR_ID', 'number', o.debtor_id), ('ACCOUNTING_ID', 'number', o.payment_accounting_id),
+      ('EXTRA3', 'number', o.extra3), ('EXTRA4', 'number', o.extra4), ('RECIPIENT_EMAIL', 'number', o.email),
+      ('CUSTOMER_EMAIL', 'number', o.email), ('CUSTOMER_EMAIL', 'number', c.email),
+      ('CUSTOMER_NAME', 'text', o.first_name), ('CUSTOMER_NAME', 'text', o.last_name),
+      ('PHONE', 'phone', c.phone), ('REMARKS', 'text', o.remarks)
+    ) AS f (field, kind, value)
+    WHERE o.id = of_order_id AND o.channel_id = of_channel_id
+    UNION ALL
+    SELECT 2, f.field, f.kind, f.value
+    FROM order_addresses a
+    CROSS JOIN LATERAL (VALUES
+      (CASE a.type WHEN 'invoice' THEN 'INVOICE_ADDRESS_COMPANY' ELSE 'RECIPIENT_COMPANY' END, 'text', a.company),
+      (CASE a.type WHEN 'invoice' THEN 'INVOICE_ADDRESS_FIRST_NAME' ELSE 'RECIPIENT_FIRST_NAME' END, 'text', a.first_name),
+      (CASE a.type WHEN 'invoice' THEN 'INVOICE_ADDRESS_LAST_NAME' ELSE 'RECIPIENT_LAST_NAME' END, 'text', a.last_name),
+      (CASE a.type WHEN 'invoice' THEN 'CUSTOMER_EMAIL' ELSE 'RECIPIENT_EMAIL' END, 'number', a.email),
+      ('PHONE', 'phone', a.phone), ('PHONE', 'phone', a.mobile), ('POSTAL_CODE', 'number', a.postal_code),
+      ('CITY', 'text', a.city)
+    ) AS f (field, kind, value)
+    WHERE a.order_id = of_order_id AND a.channel_id = of_channel_id
+    UNION ALL
+    SELECT 3, 'CODE', 'number', t.code
+    FROM track_and_traces t
+    WHERE t.order_id = of_order_id AND t.channel_id = of_channel_id
+    UNION ALL
+    SELECT 4, 'SHIPMENT_EXTERNAL_ID', 'number', s.external_id
+    FROM shipments s
+    WHERE s.order_id = of_order_id AND s.channel_id = of_channel_id
+    UNION ALL
+    SELECT 5, f.field, f.kind, f.value
+    FROM order_items i
+    CROSS JOIN LATERAL (VALUES
+      ('ITEM_SKU', 'number', i.sku), ('ITEM_NAME', 'text', i.name), ('ITEM_EAN_CODE', 'number', i.ean_code),
+      ('ITEM_MANUFACTURER', 'text', i.manufacturer), ('ITEM_MANUFACTURER_CODE', 'number', i.manufacturer_code),
+      ('ITEM_SUPPLIER', 'text', i.supplier), ('ITEM_SUPPLIER_CODE', 'number', i.supplier_code),
+      ('ITEM_NOTES', 'text', i.notes)
+    ) AS f (field, kind, value)
+    WHERE i.order_id = of_order_id AND i.channel_id = of_channel_id
+  ), words (place, word) AS (
+    SELECT a.place, left(w.word, 64)
+    FROM (
+      SELECT t.place, string_agg(left(t.value, 4000), ' ') AS value
+      FROM texts t
+      WHERE t.value <> '' AND (fields IS NULL OR t.field = ANY (fields))
+      GROUP BY t.place
+    ) AS a
+    CROSS JOIN LATERAL unnest(words_of(a.value)) AS w (word)
+    UNION ALL
+    SELECT t.place, number_of(left(t.value, 200))
+    FROM texts t
+    WHERE t.value ~ '[^0-9A-Za-z]' AND t.kind <> 'text' AND (fields IS NULL OR t.field = ANY (fields))
+    UNION ALL
+    SELECT t.place, right(d.digits, n.length)
+    FROM texts t
+    CROSS JOIN LATERAL (SELECT left(regexp_replace(normalize(t.value, NFKC), '[^0-9]', '', 'g'), 20) AS digits) AS d
+    CROSS JOIN LATERAL generate_series(6, length(d.digits)) AS n (length)
+    WHERE t.kind = 'phone' AND t.value <> '' AND (fields IS NULL OR t.field = ANY (fields))
+  )
+  SELECT array_to_tsvector(ARRAY(
+    SELECT w.word FROM words w WHERE w.word <> '' GROUP BY w.word ORDER BY min(w.place), w.word LIMIT 3000)));
+END $$;
 
 CREATE FUNCTION public.writing_transaction() RETURNS bigint
     LANGUAGE plpgsql
@@ -1852,6 +2219,17 @@ ALTER TABLE public.order_addresses ALTER COLUMN id ADD GENERATED BY DEFAULT AS I
     CACHE 1
 );
 
+CREATE TABLE public.order_fulfillments (
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    status text NOT NULL,
+    is_open boolean NOT NULL
+);
+
+COMMENT ON TABLE public.order_fulfillments IS 'how far orders are fulfilled; kept by triggers, as of the commit of each write';
+
+COMMENT ON COLUMN public.order_fulfillments.is_open IS 'whether some of the order is still to be shipped';
+
 CREATE TABLE public.order_item_sources (
     order_item_id integer NOT NULL,
     order_id integer NOT NULL,
@@ -1941,6 +2319,24 @@ CREATE TABLE public.order_tallies (
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
 
 COMMENT ON COLUMN public.order_tallies.company_id IS '0: all orders of the channel, with or without a company';
+
+CREATE TABLE public.order_words (
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    words tsvector NOT NULL
+);
+
+COMMENT ON TABLE public.order_words IS 'the words that orders are found by; kept by triggers, as of the commit of each write';
+
+CREATE UNLOGGED TABLE public.orders_due (
+    writer xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    order_ids integer[] NOT NULL,
+    channel_ids integer[] NOT NULL,
+    words boolean[] NOT NULL,
+    is_first boolean NOT NULL
+);
+
+COMMENT ON TABLE public.orders_due IS 'orders whose words or fulfillment the present transaction counts anew when it commits; empty otherwise';
 
 ALTER TABLE public.orders ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.orders_id_seq
@@ -2219,6 +2615,9 @@ ALTER TABLE ONLY public.login_attempts
 ALTER TABLE ONLY public.order_addresses
     ADD CONSTRAINT order_addresses_pk PRIMARY KEY (id, channel_id);
 
+ALTER TABLE ONLY public.order_fulfillments
+    ADD CONSTRAINT order_fulfillments_pk PRIMARY KEY (order_id, channel_id);
+
 ALTER TABLE ONLY public.order_item_sources
     ADD CONSTRAINT order_item_sources_pk PRIMARY KEY (order_item_id, channel_id, name, id);
 
@@ -2248,6 +2647,9 @@ ALTER TABLE ONLY public.order_statuses
 
 ALTER TABLE ONLY public.order_statuses
     ADD CONSTRAINT order_statuses_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.order_words
+    ADD CONSTRAINT order_words_pk PRIMARY KEY (order_id, channel_id);
 
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_external_id_unique UNIQUE (external_id, channel_id);
@@ -2369,6 +2771,10 @@ CREATE INDEX login_attempts_latest ON public.login_attempts USING btree (latest_
 
 CREATE INDEX order_addresses_order ON public.order_addresses USING btree (order_id, channel_id);
 
+CREATE INDEX order_fulfillments_open ON public.order_fulfillments USING btree (order_id DESC, channel_id) WHERE is_open;
+
+CREATE INDEX order_fulfillments_status ON public.order_fulfillments USING btree (status, order_id DESC, channel_id);
+
 CREATE INDEX order_item_sources_item ON public.order_item_sources USING btree (order_item_id, order_id, channel_id);
 
 CREATE UNIQUE INDEX order_items_line_id ON public.order_items USING btree (order_id, line_id, channel_id) WHERE (line_id IS NOT NULL);
@@ -2386,6 +2792,8 @@ CREATE INDEX order_status_successors_next ON public.order_status_successors USIN
 CREATE INDEX order_statuses_set ON public.order_statuses USING btree (status_set_id);
 
 CREATE INDEX order_tallies_key ON public.order_tallies USING btree (company_id, channel_id, status);
+
+CREATE INDEX order_words_words ON public.order_words USING gin (words);
 
 CREATE INDEX orders_channel ON public.orders USING btree (channel_id, created_at DESC, id);
 
@@ -2406,6 +2814,8 @@ CREATE INDEX orders_contact ON public.orders USING btree (contact_id, channel_id
 CREATE INDEX orders_created ON public.orders USING btree (created_at DESC, id) INCLUDE (channel_id);
 
 CREATE INDEX orders_customer ON public.orders USING btree (customer_id, channel_id, id DESC);
+
+CREATE INDEX orders_due_writer ON public.orders_due USING btree (writer);
 
 CREATE INDEX orders_last_modified ON public.orders USING btree (last_modified_at DESC, id) INCLUDE (channel_id);
 
@@ -2553,6 +2963,14 @@ CREATE TRIGGER contact_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCA
 
 CREATE TRIGGER contacts_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contacts FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
+CREATE TRIGGER customers_due_update AFTER UPDATE OF email, phone ON public.customers FOR EACH ROW WHEN (((old.email IS DISTINCT FROM new.email) OR (old.phone IS DISTINCT FROM new.phone))) EXECUTE FUNCTION public.note_due_customers();
+
+CREATE TRIGGER order_addresses_due_delete AFTER DELETE ON public.order_addresses REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER order_addresses_due_insert AFTER INSERT ON public.order_addresses REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER order_addresses_due_update AFTER UPDATE ON public.order_addresses REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
 CREATE TRIGGER order_items_amounts_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.are_amounts('JPY'::text, ARRAY[new.price_total, new.price_total_net, new.tax], NULL::numeric[]))) EXECUTE FUNCTION public.check_line_amounts();
 
 CREATE TRIGGER order_items_amounts_other BEFORE UPDATE OF price_total, price_total_net, tax ON public.order_items FOR EACH ROW WHEN (((new.price_total <> old.price_total) OR (new.price_total_net <> old.price_total_net) OR (new.tax <> old.tax))) EXECUTE FUNCTION public.check_line_amounts();
@@ -2568,6 +2986,12 @@ CREATE TRIGGER order_items_count_part_created AFTER INSERT ON public.order_items
 CREATE TRIGGER order_items_count_part_deleted AFTER DELETE ON public.order_items FOR EACH ROW WHEN ((old.parent_order_item_id IS NOT NULL)) EXECUTE FUNCTION public.count_bundle_of_part();
 
 CREATE TRIGGER order_items_count_part_updated AFTER UPDATE OF quantity, quantity_canceled, class, parent_order_item_id ON public.order_items FOR EACH ROW WHEN ((((new.parent_order_item_id IS NOT NULL) OR (old.parent_order_item_id IS NOT NULL)) AND ((new.quantity <> old.quantity) OR (new.quantity_canceled <> old.quantity_canceled) OR (new.class <> old.class) OR (new.parent_order_item_id IS DISTINCT FROM old.parent_order_item_id)))) EXECUTE FUNCTION public.count_bundle_of_part();
+
+CREATE TRIGGER order_items_due_delete AFTER DELETE ON public.order_items REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER order_items_due_insert AFTER INSERT ON public.order_items REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER order_items_due_update AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_items();
 
 CREATE TRIGGER order_items_finish_orders AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('waybill.finishing'::text, true) IS DISTINCT FROM 'held'::text)) EXECUTE FUNCTION public.finish_orders();
 
@@ -2595,6 +3019,8 @@ CREATE TRIGGER order_status_sets_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCA
 
 CREATE TRIGGER order_status_successors_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.order_status_successors FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
+CREATE TRIGGER order_statuses_due_update AFTER UPDATE OF customer_status ON public.order_statuses FOR EACH ROW WHEN ((old.customer_status IS DISTINCT FROM new.customer_status)) EXECUTE FUNCTION public.note_due_statuses();
+
 CREATE TRIGGER order_statuses_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.order_statuses FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
 CREATE TRIGGER order_tallies_fold AFTER INSERT ON public.order_tallies REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_tallies();
@@ -2610,6 +3036,16 @@ CREATE TRIGGER orders_amounts_other BEFORE UPDATE OF currency, total_gross, tota
 CREATE TRIGGER orders_currency_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN ((NOT public.is_currency(new.currency))) EXECUTE FUNCTION public.refuse_value('currency');
 
 CREATE TRIGGER orders_currency_other BEFORE UPDATE OF currency ON public.orders FOR EACH ROW WHEN (((new.currency <> old.currency) AND (NOT public.is_currency(new.currency)))) EXECUTE FUNCTION public.refuse_value('currency');
+
+CREATE CONSTRAINT TRIGGER orders_due_at_commit AFTER INSERT ON public.orders_due DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.is_first) EXECUTE FUNCTION public.refresh_due_orders();
+
+CREATE TRIGGER orders_due_delete AFTER DELETE ON public.orders REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER orders_due_insert AFTER INSERT ON public.orders REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER orders_due_truncate AFTER TRUNCATE ON public.orders FOR EACH STATEMENT EXECUTE FUNCTION public.forget_found_orders();
+
+CREATE TRIGGER orders_due_update AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_orders();
 
 CREATE TRIGGER orders_pass_company_on AFTER UPDATE OF company_id ON public.orders FOR EACH ROW WHEN ((old.company_id IS DISTINCT FROM new.company_id)) EXECUTE FUNCTION public.pass_company_on();
 
@@ -2681,6 +3117,12 @@ CREATE TRIGGER shipments_closed_stay BEFORE DELETE ON public.shipments FOR EACH 
 
 CREATE TRIGGER shipments_count_updated AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_shipments();
 
+CREATE TRIGGER shipments_due_delete AFTER DELETE ON public.shipments REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER shipments_due_insert AFTER INSERT ON public.shipments REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER shipments_due_update AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_shipments();
+
 CREATE TRIGGER shipments_external_id_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN (((NOT public.is_line(new.external_id)) OR (length(new.external_id) > 255))) EXECUTE FUNCTION public.refuse_value('external_id');
 
 CREATE TRIGGER shipments_external_id_other BEFORE UPDATE OF external_id ON public.shipments FOR EACH ROW WHEN (((new.external_id IS DISTINCT FROM old.external_id) AND ((NOT public.is_line(new.external_id)) OR (length(new.external_id) > 255)))) EXECUTE FUNCTION public.refuse_value('external_id');
@@ -2724,6 +3166,12 @@ CREATE TRIGGER track_and_traces_code_new BEFORE INSERT ON public.track_and_trace
 CREATE TRIGGER track_and_traces_code_other BEFORE UPDATE OF code ON public.track_and_traces FOR EACH ROW WHEN (((new.code <> old.code) AND (NOT public.is_line(new.code)))) EXECUTE FUNCTION public.refuse_value('code');
 
 CREATE TRIGGER track_and_traces_deleted_is_followed AFTER DELETE ON public.track_and_traces FOR EACH ROW EXECUTE FUNCTION public.follow_moved_code();
+
+CREATE TRIGGER track_and_traces_due_delete AFTER DELETE ON public.track_and_traces REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER track_and_traces_due_insert AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER track_and_traces_due_update AFTER UPDATE ON public.track_and_traces REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_codes();
 
 CREATE TRIGGER track_and_traces_moved_is_followed AFTER UPDATE OF shipment_id ON public.track_and_traces FOR EACH ROW WHEN ((old.shipment_id <> new.shipment_id)) EXECUTE FUNCTION public.follow_moved_code();
 

@@ -93,6 +93,7 @@ STEPS = (
     "refuse_overshipped_lines",
     "finish_orders",
     "hold_finishing",
+    "refuse_promises",
     "update_companies",
     "update_customers",
     "refuse_company_circles",
