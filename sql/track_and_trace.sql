@@ -1,7 +1,8 @@
 -- Track and traces: the codes under which carriers know a shipment.
 
 -- fragment: track_and_trace
-t.id::text, t.shipment_id::text, t.carrier_id, t.code, t.status, t.sub_status, t.created_at, t.last_modified_at, t.version
+t.id::text, t.shipment_id::text, t.carrier_id, t.code, t.status, t.sub_status, t.expected_delivery_at,
+  t.created_at, t.last_modified_at, t.version
 
 -- name: by_id
 -- feeds: TrackAndTrace
@@ -81,7 +82,7 @@ WHERE t.id = :id AND {visible track_and_traces t};
 
 -- The shipment is locked before: see `shipment.lock`.
 -- name: lock
-SELECT t.id, t.channel_id, t.shipment_id, t.carrier_id, t.code, t.version
+SELECT t.id, t.channel_id, t.shipment_id, t.carrier_id, t.code, t.expected_delivery_at, t.version
 FROM track_and_traces t
 WHERE t.id = :id AND {visible track_and_traces t}
 FOR NO KEY UPDATE OF t;
@@ -89,8 +90,8 @@ FOR NO KEY UPDATE OF t;
 -- name: create
 -- feeds: TrackAndTrace
 WITH code AS (
-  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code)
-  SELECT s.id, s.order_id, s.channel_id, :carrier_id, :code
+  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, expected_delivery_at)
+  SELECT s.id, s.order_id, s.channel_id, :carrier_id, :code, :expected_delivery_at
   FROM shipments s
   WHERE s.id = :shipment_id AND s.channel_id = :channel_id AND {visible shipments s}
   RETURNING *
@@ -107,7 +108,8 @@ FROM code t;
 -- feeds: TrackAndTrace
 WITH code AS (
   UPDATE track_and_traces t
-  SET shipment_id = :shipment_id, carrier_id = :carrier_id, code = :code, last_modified_at = statement_timestamp()
+  SET shipment_id = :shipment_id, carrier_id = :carrier_id, code = :code, expected_delivery_at = :expected_delivery_at,
+    last_modified_at = statement_timestamp()
   WHERE t.id = :id AND t.channel_id = :channel_id AND {visible track_and_traces t}
   RETURNING t.*
 ), shipment AS (
@@ -117,6 +119,16 @@ WITH code AS (
 )
 SELECT {track_and_trace}
 FROM code t;
+
+-- A day is that of the code's channel, a moment without an offset the carrier's.
+-- name: promise
+SELECT promised_at(:expected_local::timestamp, :carrier_id, :channel_id) AS expected_delivery_at;
+
+-- name: promises_of_new
+UPDATE track_and_traces t
+SET expected_delivery_at = w.expected_delivery_at
+FROM unnest(:ids::uuid[], :expected_delivery_at::timestamptz[]) AS w (id, expected_delivery_at)
+WHERE t.id = w.id AND t.channel_id = :channel_id AND {visible track_and_traces t};
 
 -- name: delete
 WITH code AS (

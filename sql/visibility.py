@@ -166,6 +166,7 @@ POLICIES: Mapping[str, Policy] = {
     "shipment_items": _of_order_and_company,
     "shipment_sources": _of_order,
     "track_and_traces": _of_order_and_company,
+    "parcel_items": _of_order,
     "products": _in_channel,
     "carriers": _of_all_or_in_channel,
     "changes": _changes,

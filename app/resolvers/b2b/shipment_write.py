@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from ariadne import MutationType
 
@@ -13,6 +14,7 @@ from app.resolvers.b2b.argument import as_instant, as_text, refuse_nulls, refuse
 from app.resolvers.b2b.carrier_lock import require_carriers
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shippable import CANCELED, OrderLines
+from app.resolvers.b2b.track_and_trace_write import complete
 from app.rules import promise_fault
 
 SQL = sql.load("shipment")
@@ -47,6 +49,11 @@ async def resolve_shipment_create(_root: None, info: Info, input: dict[str, Any]
     )
     for place in row["taken"]:
         raise ValidationError(f"input.trackAndTraces.{place}.code", "is in use with this carrier already")
+    if codes := input.get("trackAndTraces"):
+        created = {"id": UUID(row["id"]), "channel_id": orders[0]["channel_id"]}
+        await complete(context, created, codes)
+        # News that waited for a code has moved the shipment.
+        [row] = await context.fetch(SQL.by_id, id=created["id"])
     return row
 
 
