@@ -53,10 +53,27 @@ CREATE TEMPORARY TABLE import_shipment_items (
 CREATE TEMPORARY TABLE import_codes (
   n int, shipment text, position int, path text, carrier text, code text, carrier_id int,
   PRIMARY KEY (n, shipment, position)
+);
+CREATE TEMPORARY TABLE import_parcel_items (
+  n int, shipment text, code_position int, path text, line int, quantity int,
+  PRIMARY KEY (n, shipment, code_position, line)
+);
+-- The codes of which a record says what is in their parcels.
+CREATE TEMPORARY TABLE import_packed_codes (
+  n int, shipment text, code_position int, track_and_trace_id uuid, PRIMARY KEY (n, shipment, code_position)
+);
+-- Those without a shipment are records of their own.
+CREATE TEMPORARY TABLE import_events (
+  n int, position int, path text, shipment text, code_position int, channel text, carrier text, code text,
+  external_id text, status text, sub_status text, occurred_at timestamptz, occurred_local timestamp,
+  expected_delivery_at timestamptz, expected_local timestamp, location text, description text,
+  id uuid DEFAULT gen_random_uuid(), track_and_trace_id uuid, channel_id int, carrier_id int, candidates int,
+  is_new boolean DEFAULT false
 )
 
 -- name: empty_staging
-TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import_shipment_items, import_codes
+TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import_shipment_items, import_codes,
+  import_parcel_items, import_packed_codes, import_events
 
 -- Without their own statistics, a store of some hundred rows makes the planner compare every row with every other.
 -- name: measure_staging
@@ -262,7 +279,18 @@ WITH kept AS (
 )
 UPDATE import_shipments g SET status = NULL
 FROM import_orders i, shipments s
-WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id AND i.source_modified_at < s.status_changed_at
+WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id AND (
+  i.source_modified_at < s.status_changed_at
+  -- What carriers told stays where the record is behind it; one that does not say when it was made, also where there is
+  -- a way to and fro.
+  OR s.status_set_at IS NULL AND g.status <> s.status AND EXISTS (
+    SELECT FROM track_and_traces t
+    JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
+    WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id
+  ) AND (
+    NOT EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status)
+    OR i.source_modified_at IS NULL
+      AND EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = g.status AND f.next_status = s.status)))
 
 -- Delivered is what came to its receiver as a whole or in part, also where a return was told later.
 -- fragment: is_delivered
@@ -716,6 +744,71 @@ WHERE g.is_new OR NOT EXISTS (
   SELECT FROM track_and_traces t
   WHERE t.shipment_id = g.shipment_id AND t.code = k.code AND t.carrier_id IS NOT DISTINCT FROM k.carrier_id)
 
+-- name: find_packed_codes
+UPDATE import_packed_codes p SET track_and_trace_id = t.id
+FROM import_codes k
+JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
+JOIN import_orders i ON i.n = k.n
+JOIN track_and_traces t ON t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id
+  AND normalized_code(t.code) = normalized_code(k.code) AND t.carrier_id IS NOT DISTINCT FROM k.carrier_id
+WHERE p.n = k.n AND p.shipment = k.shipment AND p.code_position = k.position
+
+-- The items of the store that a record's parcels are said to hold.
+-- fragment: packed
+import_parcel_items m
+  JOIN import_packed_codes p ON p.n = m.n AND p.shipment = m.shipment AND p.code_position = m.code_position
+  JOIN import_shipments g ON g.n = m.n AND g.external_id = m.shipment
+  JOIN import_orders i ON i.n = m.n
+  LEFT JOIN LATERAL (
+    SELECT s.id, s.quantity FROM shipment_items s
+    JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
+    WHERE s.shipment_id = g.shipment_id AND s.channel_id = i.channel_id AND l.line = m.line
+    ORDER BY s.number
+    LIMIT 1
+  ) s ON true
+
+-- name: refuse_parcel_items
+SELECT DISTINCT ON (m.n) m.n, m.path || CASE WHEN m.id IS NULL THEN '.line' ELSE '.quantity' END AS path,
+  CASE WHEN m.id IS NULL THEN format('%s is no line of the shipment', m.line)
+    ELSE format('more of line %s is in parcels than in the shipment', m.line) END AS reason
+FROM (
+  SELECT m.n, m.path, m.line, s.id, s.quantity, sum(m.quantity) OVER (PARTITION BY m.n, m.shipment, m.line) + coalesce((
+      SELECT sum(o.quantity) FROM parcel_items o
+      WHERE o.shipment_item_id = s.id AND o.channel_id = i.channel_id AND NOT EXISTS (
+        SELECT FROM import_packed_codes q WHERE q.track_and_trace_id = o.track_and_trace_id)), 0) AS packed
+  FROM {packed}
+) m
+WHERE m.id IS NULL OR m.packed > m.quantity
+ORDER BY m.n, m.path
+
+-- What is gone, or less or more, goes first, so that no parcel takes what another one still holds.
+-- name: delete_parcel_items
+WITH gone AS (
+  DELETE FROM parcel_items o USING import_packed_codes p
+  WHERE o.track_and_trace_id = p.track_and_trace_id AND NOT EXISTS (
+    SELECT FROM {wanted} WHERE w.track_and_trace_id = o.track_and_trace_id AND w.shipment_item_id = o.shipment_item_id
+      AND w.quantity = o.quantity)
+  RETURNING p.n, p.shipment
+)
+UPDATE import_shipments g SET is_changed = true FROM gone WHERE gone.n = g.n AND gone.shipment = g.external_id
+
+-- fragment: wanted
+(SELECT m.n, m.shipment, p.track_and_trace_id, s.id AS shipment_item_id, i.order_id, i.channel_id, m.quantity
+    FROM {packed}) w
+
+-- name: create_parcel_items
+WITH made AS (
+  INSERT INTO parcel_items (track_and_trace_id, shipment_item_id, order_id, channel_id, quantity)
+  SELECT w.track_and_trace_id, w.shipment_item_id, w.order_id, w.channel_id, w.quantity
+  FROM {wanted}
+  ON CONFLICT DO NOTHING
+  RETURNING track_and_trace_id
+)
+UPDATE import_shipments g SET is_changed = true
+FROM made
+JOIN import_packed_codes p USING (track_and_trace_id)
+WHERE p.n = g.n AND p.shipment = g.external_id
+
 -- What moves an order's date is its own row, its lines and its addresses (B-57); the date is ours, whatever the source
 -- says of its own (decision 19).
 -- name: update_orders
@@ -752,3 +845,130 @@ SELECT count(*) FILTER (WHERE i.is_new) AS created,
     i.is_changed OR i.moves_company OR i.moves_customer OR EXISTS (
       SELECT FROM import_shipments g WHERE g.n = i.n AND (g.is_new OR g.is_changed)))) AS updated
 FROM import_orders i
+
+-- News. That of an order's code is of the code that the record made or found.
+-- name: find_codes_of_orders
+UPDATE import_events e SET track_and_trace_id = t.id, channel_id = t.channel_id, carrier_id = t.carrier_id
+FROM import_codes k
+JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
+JOIN import_orders i ON i.n = k.n
+JOIN track_and_traces t ON t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id
+  AND normalized_code(t.code) = normalized_code(k.code) AND t.carrier_id IS NOT DISTINCT FROM k.carrier_id
+WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
+
+-- News of its own finds its code as a report does (B-60): that of its carrier, else one without a carrier.
+-- fragment: fitting
+(
+    SELECT e.n, t.id, t.channel_id, t.shipment_id, t.carrier_id,
+      rank() OVER (PARTITION BY e.n ORDER BY (t.carrier_id IS NULL) <> (e.carrier IS NULL)) AS fit
+    FROM import_events e
+    JOIN track_and_traces t ON normalized_code(t.code) = normalized_code(e.code)
+    LEFT JOIN carriers c ON c.id = t.carrier_id
+    JOIN channels h ON h.id = t.channel_id
+    WHERE e.shipment IS NULL AND (e.channel IS NULL OR h.code = e.channel)
+      AND (e.carrier IS NULL OR t.carrier_id IS NULL OR c.name = e.carrier)
+  ) f
+
+-- name: find_codes_of_events
+UPDATE import_events e SET candidates = f.shipments
+FROM (SELECT f.n, count(DISTINCT (f.shipment_id, f.channel_id)) AS shipments FROM {fitting} WHERE f.fit = 1 GROUP BY f.n) f
+WHERE e.n = f.n
+
+-- name: refuse_ambiguous_events
+SELECT e.n, '$.code' AS path,
+  format('%s is a code of several shipments: name its carrier and channel', to_json(e.code)) AS reason
+FROM import_events e
+WHERE e.candidates > 1
+
+-- name: choose_codes_of_events
+UPDATE import_events e SET track_and_trace_id = f.id, channel_id = f.channel_id, carrier_id = f.carrier_id
+FROM (SELECT DISTINCT ON (f.n) f.* FROM {fitting} WHERE f.fit = 1 ORDER BY f.n, f.id) f
+WHERE e.n = f.n
+
+-- name: date_events
+UPDATE import_events e SET
+  occurred_at = coalesce(e.occurred_at, told_at(e.occurred_local, e.carrier_id, e.channel_id)),
+  expected_delivery_at = coalesce(e.expected_delivery_at, promised_at(e.expected_local, e.carrier_id, e.channel_id))
+WHERE e.track_and_trace_id IS NOT NULL AND (e.occurred_at IS NULL OR e.expected_local IS NOT NULL)
+
+-- One without an offset, whose code is not known, may be of any zone.
+-- name: refuse_future_events
+SELECT DISTINCT ON (e.n) e.n, e.path || '.occurredAt' AS path, 'lies more than five minutes in the future' AS reason
+FROM import_events e
+WHERE coalesce(e.occurred_at, (e.occurred_local AT TIME ZONE 'UTC') - interval '14 hours') > now() + interval '5 minutes'
+ORDER BY e.n, e.position
+
+-- Told twice is what has the same key, or says the same without one.
+-- name: record_events
+WITH told AS (
+  SELECT DISTINCT ON (
+      e.track_and_trace_id, e.external_id, CASE WHEN e.external_id IS NULL THEN
+        ROW(e.status, e.sub_status, e.occurred_at, e.location, e.description)::text END) e.*
+  FROM import_events e
+  WHERE e.track_and_trace_id IS NOT NULL AND NOT EXISTS (
+    SELECT FROM tracking_events k
+    WHERE k.track_and_trace_id = e.track_and_trace_id AND k.channel_id = e.channel_id AND (
+      k.external_id = e.external_id OR e.external_id IS NULL AND k.occurred_at = e.occurred_at
+        AND (k.status, k.sub_status, k.location, k.description)
+          IS NOT DISTINCT FROM (e.status, e.sub_status, e.location, e.description)))
+  ORDER BY e.track_and_trace_id, e.external_id, CASE WHEN e.external_id IS NULL THEN
+    ROW(e.status, e.sub_status, e.occurred_at, e.location, e.description)::text END, e.n, e.position
+), made AS (
+  INSERT INTO tracking_events (
+    id, track_and_trace_id, channel_id, external_id, status, sub_status, occurred_at, expected_delivery_at, location,
+    description)
+  SELECT e.id, e.track_and_trace_id, e.channel_id, e.external_id, e.status, e.sub_status, e.occurred_at,
+    e.expected_delivery_at, e.location, e.description
+  FROM told e
+  ORDER BY e.n, e.position
+  ON CONFLICT ON CONSTRAINT tracking_events_external_id_unique DO NOTHING
+  RETURNING id
+), noted AS (
+  UPDATE import_events e SET is_new = true FROM made WHERE made.id = e.id
+)
+UPDATE import_shipments g SET is_changed = true
+FROM import_events e
+WHERE e.id IN (SELECT id FROM made) AND e.n = g.n AND e.shipment = g.external_id
+
+-- name: keep_events_waiting
+WITH told AS (
+  SELECT DISTINCT ON (normalized_code(e.code), e.carrier, e.channel, e.external_id, CASE WHEN e.external_id IS NULL THEN
+      ROW(e.status, e.sub_status, e.occurred_at, e.occurred_local, e.location, e.description)::text END)
+    e.*, c.id AS of_carrier, h.id AS of_channel
+  FROM import_events e
+  LEFT JOIN channels h ON h.code = e.channel
+  LEFT JOIN LATERAL (
+    SELECT c.id FROM carriers c
+    WHERE c.name = e.carrier AND (c.channel_id IS NULL OR h.id IS NULL OR c.channel_id = h.id)
+    ORDER BY c.channel_id NULLS LAST
+    LIMIT 1
+  ) c ON true
+  WHERE e.track_and_trace_id IS NULL
+  ORDER BY normalized_code(e.code), e.carrier, e.channel, e.external_id, CASE WHEN e.external_id IS NULL THEN
+    ROW(e.status, e.sub_status, e.occurred_at, e.occurred_local, e.location, e.description)::text END, e.n
+), made AS (
+  INSERT INTO waiting_reports (
+    id, code, carrier_id, channel_ids, external_id, status, sub_status, occurred_at, occurred_local,
+    expected_delivery_at, expected_local, location, description)
+  SELECT e.id, e.code, e.of_carrier, CASE WHEN e.of_channel IS NOT NULL THEN ARRAY[e.of_channel] END, e.external_id,
+    e.status, e.sub_status, e.occurred_at, e.occurred_local, e.expected_delivery_at, e.expected_local, e.location,
+    e.description
+  FROM told e
+  WHERE NOT EXISTS (
+    SELECT FROM waiting_reports w
+    WHERE normalized_code(w.code) = normalized_code(e.code) AND w.told_by = 'import' AND w.external_id IS NULL
+      AND e.external_id IS NULL
+      AND (w.carrier_id, w.status, w.sub_status, w.occurred_at, w.occurred_local, w.location, w.description)
+        IS NOT DISTINCT FROM
+        (e.of_carrier, e.status, e.sub_status, e.occurred_at, e.occurred_local, e.location, e.description))
+  ORDER BY e.n
+  ON CONFLICT (told_by, normalized_code(code), carrier_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
+  RETURNING id
+)
+UPDATE import_events e SET is_new = true FROM made WHERE made.id = e.id
+
+-- Of the records that are news.
+-- name: outcome_of_events
+SELECT count(*) FILTER (WHERE e.is_new) AS created, count(*) FILTER (WHERE NOT e.is_new) AS unchanged
+FROM import_events e
+WHERE e.shipment IS NULL

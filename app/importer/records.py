@@ -74,6 +74,25 @@ ShipmentStatus = Literal[
 ]
 
 
+ShipmentSubStatus = Literal[
+    "ADDRESS_PROBLEM",
+    "AT_PICKUP_POINT",
+    "COLLECTED",
+    "CUSTOMS",
+    "DAMAGED",
+    "DELAYED",
+    "LEFT_IN_SAFE_PLACE",
+    "LEFT_WITH_NEIGHBOR",
+    "LOST",
+    "NOT_HOME",
+    "PAYMENT_DUE",
+    "PICKED_UP",
+    "REFUSED",
+    "RETURNED",
+    "RETURN_TO_SENDER",
+]
+
+
 class Refused(Exception):
     """A line that is not applied: `path` is the place in the record (`$.items[2].price`), `reason` is for people."""
 
@@ -198,9 +217,50 @@ class ShippedLine(_Shape):
     quantity: Count
 
 
+class News(_Shape):
+    """What a carrier tells. Moments without an offset are read in the zone of the carrier, or else of the channel."""
+
+    status: ShipmentStatus
+    occurred_at: datetime
+    sub_status: ShipmentSubStatus | None = None
+    expected_delivery_at: datetime | None = None
+    location: Words | None = None
+    description: Annotated[str, Meta(max_length=1000)] | None = None
+    external_id: Text | None = None
+
+    def check_moments(self, path: str) -> None:
+        """Raises Refused."""
+        _refuse_strange_date(f"{path}.occurredAt", self.occurred_at)
+        _refuse_strange_date(f"{path}.expectedDeliveryAt", self.expected_delivery_at)
+
+
+class Event(News, tag_field="kind", tag="event", kw_only=True):
+    """News of its own, of a code that may come later."""
+
+    code: Text
+    carrier: ShortText | None = None
+    channel: ShortText | None = None
+
+    @property
+    def key(self) -> Hashable:
+        """No two are the same record: what is told twice, the store finds."""
+        return "event", id(self)
+
+    def check(self, known: Known) -> None:
+        """Raises Refused."""
+        if self.channel is not None:
+            _refuse_unknown("$.channel", self.channel, known.channels, "channel")
+        if self.carrier is not None:
+            here = {name for channel, name in known.carriers if self.channel is None or channel in (None, self.channel)}
+            _refuse_unknown("$.carrier", self.carrier, here, "carrier")
+        self.check_moments("$")
+
+
 class Code(_Shape):
     code: Text
     carrier: ShortText | None = None
+    items: tuple[ShippedLine, ...] | None = None
+    events: tuple[News, ...] = ()
 
 
 class Shipment(_Shape):
@@ -292,12 +352,16 @@ class Order(_Shape, tag_field="kind", tag="order"):
                     raise Refused(f"{place}.carrier", f"unknown carrier {_quoted(code.carrier)}")
                 codes.append((code.carrier, code.code))
                 places.append(f"{place}.code")
+                _refuse_repeated(place + ".items[{}].line", [item.line for item in code.items or ()])
+                for k, event in enumerate(code.events):
+                    event.check_moments(f"{place}.events[{k}]")
+            _refuse_overpacked(path, shipment)
         if len(set(codes)) < len(codes):  # B-54
             again = next(n for n, code in enumerate(codes) if code in codes[:n])
             raise Refused(places[again], f"{_quoted(codes[again][1])} is a duplicate")
 
 
-Record = Channel | Carrier | Order
+Record = Channel | Carrier | Order | Event
 
 _KEPT = ("type", "company", "customer", "requested_delivery_at", "shipping_method", "shipping_amount")
 
@@ -378,6 +442,21 @@ def _refuse_repeated(path: str, values: list[Any]) -> None:
     if len(set(values)) < len(values):
         again = next(n for n, value in enumerate(values) if value in values[:n])
         raise Refused(path.format(again), f"{_quoted(values[again])} is a duplicate")
+
+
+def _refuse_overpacked(path: str, shipment: Shipment) -> None:
+    """Parcels hold what the record's shipment does; one that leaves its items out is for the store to judge."""
+    if shipment.items is None:
+        return
+    unpacked = Counter({item.line: item.quantity for item in shipment.items})
+    for n, code in enumerate(shipment.track_and_traces or ()):
+        for m, item in enumerate(code.items or ()):
+            place = f"{path}.trackAndTraces[{n}].items[{m}]"
+            if item.line not in unpacked:
+                raise Refused(f"{place}.line", f"{item.line} is no line of the shipment")
+            unpacked[item.line] -= item.quantity
+            if unpacked[item.line] < 0:
+                raise Refused(f"{place}.quantity", f"more of line {item.line} is in parcels than in the shipment")
 
 
 def _refuse_fault(path: str, fault: str | None) -> None:

@@ -6,8 +6,9 @@ batch that met another writer's locks the wrong way round is simply written agai
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 import asyncpg
@@ -15,7 +16,7 @@ from msgspec import UNSET
 
 import sql
 from app.importer import price
-from app.importer.records import Carrier, Channel, Known, Order, Outdated, Record, Refused
+from app.importer.records import Carrier, Channel, Event, Known, News, Order, Outdated, Record, Refused
 from sql.advisory_lock import AdvisoryLock
 
 _LIMIT = 10**12  # numeric(14, 2)
@@ -37,6 +38,12 @@ _TABLES = {
     "import_shipments": "n position external_id status created_at expected_delivery_at has_promise has_items has_codes",
     "import_shipment_items": "n shipment line quantity",
     "import_codes": "n shipment position path carrier code",
+    "import_parcel_items": "n shipment code_position path line quantity",
+    "import_packed_codes": "n shipment code_position",
+    "import_events": (
+        "n position path shipment code_position channel carrier code external_id status sub_status occurred_at "
+        "occurred_local expected_delivery_at expected_local location description"
+    ),
 }
 
 # Rows are locked, then the rules are checked, then rows are written: a shipment lets go of a line before the line goes,
@@ -93,7 +100,22 @@ STEPS = (
     "delete_codes",
     "refuse_taken_codes",
     "create_codes",
+    "find_packed_codes",
+    "refuse_parcel_items",
+    "delete_parcel_items",
+    "create_parcel_items",
     "update_orders",
+)
+# Of the news, which comes once the codes of its batch are there.
+EVENT_STEPS = (
+    "find_codes_of_orders",
+    "find_codes_of_events",
+    "refuse_ambiguous_events",
+    "choose_codes_of_events",
+    "date_events",
+    "refuse_future_events",
+    "record_events",
+    "keep_events_waiting",
 )
 
 _statements = sql.load("ingest")
@@ -137,7 +159,9 @@ async def prepare(connection: asyncpg.Connection) -> Known:
 
 def stage(place: str, record: Record) -> Staged:
     """Computes the prices. Raises Refused when they are beyond what the store can hold."""
-    return Staged(place, record, list(_rows(record)) if isinstance(record, Order) else [])
+    if isinstance(record, Order):
+        return Staged(place, record, list(_rows(record)))
+    return Staged(place, record, [_event_row(record, "$")] if isinstance(record, Event) else [])
 
 
 async def measure(connection: asyncpg.Connection) -> None:
@@ -201,20 +225,32 @@ async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Ou
     await connection.execute(_text("take_turn"), AdvisoryLock.IMPORT)
     outcome = Outcome()
     for staged in batch.values():
-        if not isinstance(staged.record, Order):
+        if isinstance(staged.record, Channel | Carrier):
             outcome.add(await _write_reference(connection, staged.record))
-    orders = {n: staged for n, staged in batch.items() if isinstance(staged.record, Order)}
+    copied = {n: staged for n, staged in batch.items() if staged.rows}
+    if not copied:
+        return outcome
+    await _copy(connection, copied)
+    orders = sum(isinstance(staged.record, Order) for staged in copied.values())
     if orders:
-        await _copy(connection, orders)
-        for step in STEPS:
-            if not step.startswith(("refuse_", "leave_out_")):
-                await connection.execute(_text(step))
-            elif rows := await connection.fetch(_text(step)):
-                kind = Refused if step.startswith("refuse_") else Outdated
-                raise _RefusedByStore({row["n"]: kind(row["path"], row["reason"]) for row in rows})
-        (row,) = await connection.fetch(_text("outcome"))
-        outcome.add(Outcome(row["created"], row["updated"], len(orders) - row["created"] - row["updated"]))
+        await _run(connection, STEPS)
+    if any(table == "import_events" for staged in copied.values() for table, _ in staged.rows):
+        await _run(connection, EVENT_STEPS)
+    (row,) = await connection.fetch(_text("outcome"))
+    outcome.add(Outcome(row["created"], row["updated"], orders - row["created"] - row["updated"]))
+    (row,) = await connection.fetch(_text("outcome_of_events"))
+    outcome.add(Outcome(created=row["created"], unchanged=row["unchanged"]))
     return outcome
+
+
+async def _run(connection: asyncpg.Connection, steps: Sequence[str]) -> None:
+    """Raises `_RefusedByStore`."""
+    for step in steps:
+        if not step.startswith(("refuse_", "leave_out_")):
+            await connection.execute(_text(step))
+        elif rows := await connection.fetch(_text(step)):
+            kind = Refused if step.startswith("refuse_") else Outdated
+            raise _RefusedByStore({row["n"]: kind(row["path"], row["reason"]) for row in rows})
 
 
 async def _write_reference(connection: asyncpg.Connection, record: Channel | Carrier) -> Outcome:
@@ -245,9 +281,9 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
     return Outcome(created, updated, 1 - created - updated)
 
 
-async def _copy(connection: asyncpg.Connection, orders: dict[int, Staged]) -> None:
+async def _copy(connection: asyncpg.Connection, records: dict[int, Staged]) -> None:
     tables: dict[str, list[tuple[object, ...]]] = {table: [] for table in _TABLES}
-    for n, staged in orders.items():
+    for n, staged in records.items():
         for table, values in staged.rows:
             tables[table].append((n, *values))
     await connection.execute(_text("empty_staging"))
@@ -317,8 +353,38 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
         for item in shipment.items or ():
             yield "import_shipment_items", (key, item.line, item.quantity)
         for m, code in enumerate(shipment.track_and_traces or ()):
-            path = f"$.shipments[{n}].trackAndTraces[{m}].code"
-            yield "import_codes", (key, m, path, code.carrier, code.code)
+            path = f"$.shipments[{n}].trackAndTraces[{m}]"
+            yield "import_codes", (key, m, f"{path}.code", code.carrier, code.code)
+            if code.items is not None:
+                yield "import_packed_codes", (key, m)
+            for k, item in enumerate(code.items or ()):
+                yield "import_parcel_items", (key, m, f"{path}.items[{k}]", item.line, item.quantity)
+            for k, event in enumerate(code.events):
+                yield _event_row(event, f"{path}.events[{k}]", k, key, m)
+
+
+def _event_row(
+    event: News, path: str, position: int = 0, shipment: str | None = None, code_position: int | None = None
+) -> tuple[str, tuple[object, ...]]:
+    """The row of an event, of an order's code or of its own. A moment without an offset has another column."""
+    own = event if isinstance(event, Event) else None
+    return "import_events", (
+        *(position, path, shipment, code_position),
+        *((own.channel, own.carrier, own.code) if own else (None,) * 3),
+        *(event.external_id, event.status, event.sub_status),
+        *_placed(event.occurred_at),
+        *_placed(event.expected_delivery_at),
+        *(_words(event.location), _words(event.description)),
+    )
+
+
+def _placed(moment: datetime | None) -> tuple[datetime | None, datetime | None]:
+    return (moment, None) if moment is None or moment.tzinfo else (None, moment)
+
+
+def _words(text: str | None) -> str | None:
+    """Blanks are what many a carrier sends in place of nothing."""
+    return text if text and text.strip() else None
 
 
 def _reason(error: asyncpg.PostgresError) -> str:
