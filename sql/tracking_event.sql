@@ -26,14 +26,14 @@ ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC;
 -- recorded, and where none is named, those without one before those of any. `place` is that of the report; the moments
 -- are those that were told without an offset.
 -- name: codes_of_reports
-SELECT a.place::int - 1 AS place, f.id, f.channel_id, f.shipment_id,
+SELECT a.place::int - 1 AS place, f.id, f.channel_id, f.shipment_id, f.order_id,
   told_at(a.occurred_local, coalesce(f.carrier_id, a.carrier_id), f.channel_id) AS occurred_at,
   promised_at(a.expected_local, coalesce(f.carrier_id, a.carrier_id), f.channel_id) AS expected_delivery_at
 FROM unnest(
   :codes::text[], :carrier_ids::int[], :shipment_ids::uuid[], :occurred_local::timestamp[], :expected_local::timestamp[]
 ) WITH ORDINALITY AS a (code, carrier_id, shipment_id, occurred_local, expected_local, place)
 CROSS JOIN LATERAL (
-  SELECT t.id, t.channel_id, t.shipment_id, t.carrier_id,
+  SELECT t.id, t.channel_id, t.shipment_id, t.order_id, t.carrier_id,
     rank() OVER (ORDER BY t.carrier_id IS DISTINCT FROM a.carrier_id, t.carrier_id IS NOT NULL) AS fit
   FROM track_and_traces t
   WHERE normalized_code(t.code) = a.code AND (a.carrier_id IS NULL OR t.carrier_id IS NULL OR t.carrier_id = a.carrier_id)
@@ -41,6 +41,14 @@ CROSS JOIN LATERAL (
 ) f
 WHERE f.fit = 1
 ORDER BY a.place, f.shipment_id, f.channel_id, f.id;
+
+-- Before the shipments of the codes: see `shipment.lock`.
+-- name: lock_orders
+SELECT o.id
+FROM orders o
+WHERE o.id = ANY(:ids) AND {visible orders o}
+ORDER BY o.id, o.channel_id
+FOR NO KEY UPDATE OF o;
 
 -- The shipments of the codes are locked before: see `shipment.lock`. A code that has gone meanwhile is left out, and one
 -- that has moved tells where it is now.

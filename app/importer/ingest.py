@@ -28,8 +28,8 @@ What a record leaves open, and the import settles:
   newest decides (`createdAt`, then `externalId`), so the order of the lines does not matter. A parent company that no
   record has named yet bears its external id as its name.
 - `lastModifiedAt` of the store is its own (decision 19): the moment of the import, whatever the source's dates.
-- News of carriers is applied after the orders of its batch, and waits for a code that no line has brought yet (B-60). It
-  is told once: what has its key, or says the same without one, is there already.
+- News of carriers is applied after the orders of its batch, and waits for a code that no line has brought yet (B-60).
+  It is told once: what has its key, or says the same without one, is there already.
 - A channel or carrier is known to the lines below its own, and to those of the next imports.
 - A carrier without a `channel` is one of all channels. Of two of a name, an order's codes mean the one that its channel
   has of its own; but a code that is there keeps its carrier as long as that bears the name.

@@ -180,8 +180,11 @@ async def _lock_codes(context: Context, told: Mapping[int, News]) -> dict[int, l
     # A code that is moved while we wait for its lock is found once more where it is now.
     for _attempt in range(2):
         rows = await context.fetch(SQL.codes_of_reports, **values)
-        shipments = await context.fetch(SHIPMENT.lock, ids=list({row["shipment_id"] for row in rows})) if rows else []
-        codes = await context.fetch(SQL.lock_track_and_traces, ids=list({row["id"] for row in rows})) if rows else []
+        if not rows:
+            return {}
+        await context.fetch(SQL.lock_orders, ids=list({row["order_id"] for row in rows}))
+        shipments = await context.fetch(SHIPMENT.lock, ids=list({row["shipment_id"] for row in rows}))
+        codes = await context.fetch(SQL.lock_track_and_traces, ids=list({row["id"] for row in rows}))
         there = {(row["id"], row["channel_id"], row["shipment_id"]) for row in codes}
         if all((row["id"], row["channel_id"], row["shipment_id"]) in there for row in rows):
             break

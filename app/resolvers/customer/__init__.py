@@ -2,7 +2,7 @@
 
 from ariadne import SchemaBindable
 
-from app.resolvers.customer import address, connection_type, login, order, order_item, shipment, shipment_item
+from app.resolvers.customer import address, connection_type, login, order, order_item, shipment, shipment_item, tracking
 
 bindables: list[SchemaBindable] = [
     *address.bindables,
@@ -12,4 +12,5 @@ bindables: list[SchemaBindable] = [
     *order_item.bindables,
     *shipment.bindables,
     *shipment_item.bindables,
+    *tracking.bindables,
 ]

@@ -1,4 +1,4 @@
-"""What an import brings of parcels: which goods are in them, and what carriers tell, with their orders or on its own."""
+"""What an import brings of parcels: which goods are in them, and what carriers tell, with orders or on its own."""
 
 from typing import Any
 
