@@ -23,7 +23,7 @@ SELECT set_config('waybill.actor', 'import', true), set_config('waybill.skipped_
 CREATE TEMPORARY TABLE import_orders (
   n int PRIMARY KEY, channel text, external_id text, status text, type text, currency text,
   company text, company_name text, company_parent text,
-  email text, first_name text, last_name text, phone text,
+  customer_key text, email text, first_name text, last_name text, phone text, has_customer boolean,
   created_at timestamptz, source_modified_at timestamptz, requested_at timestamptz, shipping_method text,
   left_out text[],
   sub_total numeric, postage numeric, total_gross numeric, total_net numeric, total_tax numeric,
@@ -151,6 +151,55 @@ described AS (
 )
 SELECT EXISTS (SELECT FROM created) AS is_new, EXISTS (SELECT FROM updated) AS is_changed
 
+-- A customer as a record of its own: by the key, else by the e-mail, else, with neither, by the phone of one who has no
+-- more. `is_of_another` tells that the e-mail is that of another one than the key.
+-- name: customer
+WITH channel AS (SELECT h.id FROM channels h WHERE h.code = :channel),
+keyed AS (
+  SELECT coalesce(c.merged_into_id, c.id) AS id FROM customers c, channel h
+  WHERE c.channel_id = h.id AND c.external_id = :external_id
+), mailed AS (
+  SELECT coalesce(c.merged_into_id, c.id) AS id FROM customers c, channel h
+  WHERE c.channel_id = h.id AND lower(c.email) = lower(:email)
+), phoned AS (
+  SELECT c.id FROM customers c, channel h
+  WHERE c.channel_id = h.id AND c.phone = :phone AND c.email IS NULL AND c.external_id IS NULL
+    AND :email::text IS NULL AND :external_id::text IS NULL
+  ORDER BY c.id
+  LIMIT 1
+), stored AS (
+  SELECT c.* FROM customers c
+  WHERE c.channel_id = (SELECT h.id FROM channel h)
+    AND c.id = coalesce((SELECT k.id FROM keyed k), (SELECT m.id FROM mailed m), (SELECT p.id FROM phoned p))
+), other AS (
+  SELECT FROM mailed m, stored s WHERE m.id <> s.id
+  UNION ALL
+  SELECT FROM stored s WHERE s.external_id <> :external_id AND NOT EXISTS (SELECT FROM keyed)
+), updated AS (
+  UPDATE customers c
+  SET email = CASE WHEN EXISTS (SELECT FROM mailed) AND lower(c.email) IS DISTINCT FROM lower(:email) THEN c.email
+      ELSE coalesce(:email, c.email) END,
+    external_id = coalesce(c.external_id, :external_id), phone = coalesce(:phone, c.phone),
+    first_name = coalesce(:first_name, c.first_name), last_name = coalesce(:last_name, c.last_name),
+    last_modified_at = statement_timestamp()
+  FROM stored s
+  WHERE c.id = s.id AND c.channel_id = s.channel_id AND NOT EXISTS (SELECT FROM other)
+    AND (c.email, c.external_id, c.phone, c.first_name, c.last_name) IS DISTINCT FROM (
+      CASE WHEN EXISTS (SELECT FROM mailed) AND lower(c.email) IS DISTINCT FROM lower(:email) THEN c.email
+        ELSE coalesce(:email, c.email) END,
+      coalesce(c.external_id, :external_id), coalesce(:phone, c.phone), coalesce(:first_name, c.first_name),
+      coalesce(:last_name, c.last_name))
+  RETURNING c.id
+), created AS (
+  INSERT INTO customers (channel_id, email, external_id, phone, first_name, last_name)
+  SELECT h.id, :email, :external_id, :phone, coalesce(:first_name, ''), coalesce(:last_name, '')
+  FROM channel h
+  WHERE NOT EXISTS (SELECT FROM stored)
+  RETURNING id
+)
+SELECT EXISTS (SELECT FROM created) AS is_new, EXISTS (SELECT FROM updated) AS is_changed,
+  EXISTS (SELECT FROM other) AS is_of_another
+
 -- name: find_channels
 UPDATE import_orders i SET channel_id = c.id FROM channels c WHERE c.code = i.channel
 
@@ -166,19 +215,10 @@ FROM (
 WHERE NOT EXISTS (SELECT FROM companies c WHERE c.external_id = g.external_id AND c.channel_id = g.channel_id)
 ORDER BY g.channel_id, g.external_id, g.created_at DESC NULLS LAST
 
--- name: create_customers
-INSERT INTO customers (channel_id, email, first_name, last_name, phone)
-SELECT DISTINCT ON (i.channel_id, lower(i.email)) i.channel_id, i.email, i.first_name, i.last_name, i.phone
-FROM import_orders i
-WHERE i.email IS NOT NULL
-  AND NOT EXISTS (SELECT FROM customers c WHERE c.channel_id = i.channel_id AND lower(c.email) = lower(i.email))
-ORDER BY i.channel_id, lower(i.email), i.created_at DESC, i.external_id DESC
-
--- name: find_parties
+-- name: find_companies
 UPDATE import_orders i SET
-  company_id = (SELECT c.id FROM companies c WHERE c.external_id = i.company AND c.channel_id = i.channel_id),
-  customer_id = (SELECT c.id FROM customers c WHERE c.channel_id = i.channel_id AND lower(c.email) = lower(i.email))
-WHERE i.company IS NOT NULL OR i.email IS NOT NULL
+  company_id = (SELECT c.id FROM companies c WHERE c.external_id = i.company AND c.channel_id = i.channel_id)
+WHERE i.company IS NOT NULL
 
 -- Orders, then their shipments, then their lines are locked, each by their ids, so that nobody ships from a line while
 -- it is checked and changed.
@@ -198,6 +238,105 @@ SELECT i.n, '$.sourceModifiedAt' AS path,
 FROM import_orders i
 JOIN orders o ON o.id = i.order_id AND o.channel_id = i.channel_id
 WHERE i.source_modified_at < o.source_modified_at
+
+-- Customers are accounts, known by their ids. An order's is the one that has the key of the record; else the one that the
+-- order has, whatever the e-mail is now; else the one that has the e-mail. Who was merged into another is that other one.
+-- An account that has neither a password nor a key, nor another order, is nobody's yet: an order whose e-mail is corrected
+-- leaves it for the one that has the e-mail. A phone alone says nothing: many may have it.
+-- name: find_customers
+UPDATE import_orders i SET customer_id = CASE
+    WHEN f.by_key IS NOT NULL THEN f.by_key
+    WHEN f.stays AND (f.by_email IS NULL OR NOT f.is_unclaimed) THEN f.present
+    ELSE f.by_email
+  END
+FROM (
+  SELECT i.n, keyed.id AS by_key, present.id AS present, mailed.id AS by_email,
+    present.id IS NOT NULL AND (i.customer_key IS NULL OR present.external_id IS NULL
+      AND (i.email IS NULL OR present.email IS NULL OR lower(present.email) = lower(i.email))) AS stays,
+    present.password_hash IS NULL AND present.external_id IS NULL AND NOT EXISTS (
+      SELECT FROM orders o
+      WHERE o.customer_id = present.id AND o.channel_id = present.channel_id AND o.id <> i.order_id) AS is_unclaimed
+  FROM import_orders i
+  LEFT JOIN LATERAL (
+    SELECT coalesce(c.merged_into_id, c.id) AS id FROM customers c
+    WHERE c.external_id = i.customer_key AND c.channel_id = i.channel_id
+  ) keyed ON true
+  LEFT JOIN orders o ON o.id = i.order_id AND o.channel_id = i.channel_id
+  LEFT JOIN customers present ON present.id = o.customer_id AND present.channel_id = o.channel_id
+  LEFT JOIN LATERAL (
+    SELECT c.id FROM customers m
+    JOIN customers c ON c.id = coalesce(m.merged_into_id, m.id) AND c.channel_id = m.channel_id
+    WHERE m.channel_id = i.channel_id AND lower(m.email) = lower(i.email)
+      AND (i.customer_key IS NULL OR c.external_id IS NULL)
+  ) mailed ON true
+  WHERE i.has_customer
+) f
+WHERE f.n = i.n
+
+-- name: give_keys_to_customers
+UPDATE customers c SET external_id = i.customer_key, last_modified_at = statement_timestamp()
+FROM (
+  SELECT DISTINCT ON (channel_id, customer_id) * FROM import_orders
+  WHERE customer_key IS NOT NULL AND customer_id IS NOT NULL
+  ORDER BY channel_id, customer_id, created_at DESC, external_id DESC
+) i
+WHERE c.id = i.customer_id AND c.channel_id = i.channel_id AND c.external_id IS NULL
+  AND NOT EXISTS (SELECT FROM customers k WHERE k.external_id = i.customer_key AND k.channel_id = i.channel_id)
+
+-- Of two keys that came for one account, one has it.
+-- name: part_customers
+UPDATE import_orders i SET customer_id = NULL
+FROM customers c
+WHERE c.id = i.customer_id AND c.channel_id = i.channel_id AND i.customer_key <> c.external_id AND NOT EXISTS (
+  SELECT FROM customers k
+  WHERE k.external_id = i.customer_key AND k.channel_id = i.channel_id AND k.merged_into_id = c.id)
+
+-- An e-mail that is somebody else's stays theirs: the account is without one, so that nobody sees the orders of the other.
+-- name: create_customers_with_keys
+INSERT INTO customers (channel_id, external_id, email, first_name, last_name, phone)
+SELECT g.channel_id, g.customer_key, CASE WHEN g.place = 1 AND NOT EXISTS (
+      SELECT FROM customers c WHERE c.channel_id = g.channel_id AND lower(c.email) = lower(g.email)) THEN g.email END,
+  coalesce(g.first_name, ''), coalesce(g.last_name, ''), g.phone
+FROM (
+  SELECT k.*, row_number() OVER (PARTITION BY k.channel_id, lower(k.email) ORDER BY k.created_at DESC, k.external_id DESC) AS place
+  FROM (
+    SELECT DISTINCT ON (i.channel_id, i.customer_key) i.* FROM import_orders i
+    WHERE i.customer_id IS NULL AND i.customer_key IS NOT NULL
+    ORDER BY i.channel_id, i.customer_key, i.created_at DESC, i.external_id DESC
+  ) k
+) g
+ORDER BY g.channel_id, g.customer_key
+
+-- name: find_customers_with_keys
+UPDATE import_orders i SET customer_id = c.id
+FROM customers c
+WHERE i.customer_id IS NULL AND c.external_id = i.customer_key AND c.channel_id = i.channel_id
+
+-- name: create_customers_with_emails
+INSERT INTO customers (channel_id, email, first_name, last_name, phone)
+SELECT DISTINCT ON (i.channel_id, lower(i.email)) i.channel_id, i.email, coalesce(i.first_name, ''),
+  coalesce(i.last_name, ''), i.phone
+FROM import_orders i
+WHERE i.customer_id IS NULL AND i.email IS NOT NULL
+  AND NOT EXISTS (SELECT FROM customers c WHERE c.channel_id = i.channel_id AND lower(c.email) = lower(i.email))
+ORDER BY i.channel_id, lower(i.email), i.created_at DESC, i.external_id DESC
+
+-- name: find_customers_with_emails
+UPDATE import_orders i SET customer_id = coalesce(c.merged_into_id, c.id)
+FROM customers c
+WHERE i.customer_id IS NULL AND i.has_customer AND c.channel_id = i.channel_id AND lower(c.email) = lower(i.email)
+
+-- Each order has a customer of its own.
+-- name: number_other_customers
+UPDATE import_orders i SET customer_id = nextval('user_ids') WHERE i.customer_id IS NULL AND i.has_customer
+
+-- name: create_other_customers
+INSERT INTO customers (id, channel_id, first_name, last_name, phone)
+SELECT i.customer_id, i.channel_id, coalesce(i.first_name, ''), coalesce(i.last_name, ''), i.phone
+FROM import_orders i
+WHERE i.has_customer AND i.email IS NULL AND i.customer_key IS NULL
+  AND NOT EXISTS (SELECT FROM customers c WHERE c.id = i.customer_id AND c.channel_id = i.channel_id)
+ORDER BY i.n
 
 -- name: number_orders
 UPDATE import_orders i SET order_id = nextval(pg_get_serial_sequence('orders', 'id')), is_new = true
@@ -447,16 +586,35 @@ WITH newest AS (
 )
 UPDATE import_orders i SET moves_company = true FROM changed WHERE i.n = changed.n
 
+-- Names and phone are those of the newest order that is placed with the account's own keys. An account without a password
+-- takes another e-mail, if nobody has it, once all of its orders bear that one, and one without an e-mail at once; who has
+-- a password keeps the e-mail to log in with, which only a record of the customer changes.
 -- name: update_customers
 WITH newest AS (
   SELECT DISTINCT ON (customer_id) * FROM import_orders
-  WHERE email IS NOT NULL ORDER BY customer_id, created_at DESC, external_id DESC
+  WHERE has_customer ORDER BY customer_id, created_at DESC, external_id DESC
+), given AS (
+  SELECT i.*, CASE WHEN c.password_hash IS NULL AND lower(c.email) IS DISTINCT FROM lower(i.email) AND i.email IS NOT NULL
+      AND NOT EXISTS (SELECT FROM customers k WHERE k.channel_id = i.channel_id AND lower(k.email) = lower(i.email))
+      AND (c.email IS NULL OR NOT EXISTS (
+        SELECT FROM orders o
+        LEFT JOIN import_orders b ON b.order_id = o.id AND b.channel_id = o.channel_id
+        WHERE o.customer_id = c.id AND o.channel_id = c.channel_id
+          AND lower(CASE WHEN b.has_customer THEN coalesce(b.email, o.email) ELSE o.email END) <> lower(i.email)))
+    THEN i.email ELSE c.email END AS known_email,
+    c.external_id AS known_key
+  FROM newest i
+  JOIN customers c ON c.id = i.customer_id AND c.channel_id = i.channel_id
 ), changed AS (
   UPDATE customers c
-  SET first_name = i.first_name, last_name = i.last_name, phone = coalesce(i.phone, c.phone), last_modified_at = statement_timestamp()
-  FROM newest i
+  SET email = i.known_email, first_name = coalesce(i.first_name, c.first_name),
+    last_name = coalesce(i.last_name, c.last_name), phone = coalesce(i.phone, c.phone),
+    last_modified_at = statement_timestamp()
+  FROM given i
   WHERE c.id = i.customer_id AND c.channel_id = i.channel_id
-    AND (c.first_name, c.last_name, c.phone) IS DISTINCT FROM (i.first_name, i.last_name, coalesce(i.phone, c.phone))
+    AND (i.email IS NULL OR lower(i.known_email) = lower(i.email) OR i.known_key = i.customer_key)
+    AND (c.email, c.first_name, c.last_name, c.phone) IS DISTINCT FROM
+      (i.known_email, coalesce(i.first_name, c.first_name), coalesce(i.last_name, c.last_name), coalesce(i.phone, c.phone))
     AND NOT EXISTS (
       SELECT FROM orders o
       WHERE o.customer_id = i.customer_id AND o.channel_id = i.channel_id
@@ -488,9 +646,9 @@ UPDATE import_orders i SET
   type = CASE WHEN 'type' = ANY(i.left_out) THEN o.type ELSE i.type END,
   company_id = CASE WHEN 'company' = ANY(i.left_out) THEN o.company_id ELSE i.company_id END,
   customer_id = CASE WHEN 'customer' = ANY(i.left_out) THEN o.customer_id ELSE i.customer_id END,
-  email = CASE WHEN 'customer' = ANY(i.left_out) THEN o.email ELSE i.email END,
-  first_name = CASE WHEN 'customer' = ANY(i.left_out) THEN o.first_name ELSE i.first_name END,
-  last_name = CASE WHEN 'customer' = ANY(i.left_out) THEN o.last_name ELSE i.last_name END,
+  email = CASE WHEN 'customer' = ANY(i.left_out) OR i.has_customer THEN coalesce(i.email, o.email) END,
+  first_name = CASE WHEN 'customer' = ANY(i.left_out) OR i.has_customer THEN coalesce(i.first_name, o.first_name) END,
+  last_name = CASE WHEN 'customer' = ANY(i.left_out) OR i.has_customer THEN coalesce(i.last_name, o.last_name) END,
   requested_at = CASE WHEN 'requested_delivery_at' = ANY(i.left_out) THEN o.postage_request_date ELSE i.requested_at END,
   shipping_method = CASE WHEN 'shipping_method' = ANY(i.left_out) THEN o.shipping_method ELSE i.shipping_method END,
   (postage, total_gross, total_net) = (
@@ -498,7 +656,7 @@ UPDATE import_orders i SET
     FROM (SELECT CASE WHEN 'shipping_amount' = ANY(i.left_out) THEN o.postage_gross ELSE i.postage END AS amount) p
   )
 FROM orders o
-WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new AND i.left_out <> '{}'
+WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new AND (i.left_out <> '{}' OR i.has_customer)
 
 -- name: keep_line_values
 UPDATE import_lines l SET

@@ -178,11 +178,37 @@ class Company(_Shape):
     parent_external_id: Text | None = None
 
 
+Email = Annotated[str, Meta(pattern=_EMAIL, max_length=254)]
+
+
 class Customer(_Shape):
-    email: Annotated[str, Meta(pattern=_EMAIL, max_length=254)]
-    first_name: Words
-    last_name: Words
-    phone: Words | None = None
+    """Any one of e-mail, phone and key suffices: orders of marketplaces and tills have no e-mail."""
+
+    email: Email | None = None
+    external_id: Text | None = None
+    phone: Text | None = None
+    first_name: Words | None = None
+    last_name: Words | None = None
+
+    def check_keys(self, path: str) -> None:
+        """Raises Refused."""
+        if self.email is None and self.external_id is None and self.phone is None:
+            raise Refused(path, "needs an email, a phone or an externalId")
+
+
+class Account(Customer, tag_field="kind", tag="customer", kw_only=True):
+    """A customer of a channel, as a record of its own."""
+
+    channel: ShortText
+
+    @property
+    def key(self) -> Hashable:
+        return "customer", self.channel, self.external_id or (self.email or "").lower() or self.phone
+
+    def check(self, known: Known) -> None:
+        """Raises Refused."""
+        _refuse_unknown("$.channel", self.channel, known.channels, "channel")
+        self.check_keys("$")
 
 
 class Address(_Shape):
@@ -316,6 +342,8 @@ class Order(_Shape, tag_field="kind", tag="order"):
             _refuse_strange_date(f"$.{_camel(name)}", getattr(self, name) or None)
         if self.company and self.company.external_id == self.company.parent_external_id:
             raise Refused("$.company.parentExternalId", "a company is not its own parent")
+        if self.customer:
+            self.customer.check_keys("$.customer")
         for n, address in enumerate(self.addresses or ()):
             _refuse_unknown(f"$.addresses[{n}].country", address.country, _COUNTRIES, "ISO 3166-1 alpha-2 country")
         _refuse_repeated("$.items[{}].line", [item.line for item in self.items])
@@ -361,7 +389,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
             raise Refused(places[again], f"{_quoted(codes[again][1])} is a duplicate")
 
 
-Record = Channel | Carrier | Order | Event
+Record = Channel | Carrier | Order | Event | Account
 
 _KEPT = ("type", "company", "customer", "requested_delivery_at", "shipping_method", "shipping_amount")
 

@@ -16,7 +16,7 @@ from msgspec import UNSET
 
 import sql
 from app.importer import price
-from app.importer.records import Carrier, Channel, Event, Known, News, Order, Outdated, Record, Refused
+from app.importer.records import Account, Carrier, Channel, Event, Known, News, Order, Outdated, Record, Refused
 from sql.advisory_lock import AdvisoryLock
 
 _LIMIT = 10**12  # numeric(14, 2)
@@ -24,9 +24,9 @@ _ATTEMPTS = 4
 
 _TABLES = {
     "import_orders": (
-        "n channel external_id status type currency company company_name company_parent email first_name last_name "
-        "phone created_at source_modified_at requested_at shipping_method left_out has_addresses has_shipments "
-        "sub_total postage total_gross total_net total_tax"
+        "n channel external_id status type currency company company_name company_parent customer_key email first_name "
+        "last_name phone has_customer created_at source_modified_at requested_at shipping_method left_out "
+        "has_addresses has_shipments sub_total postage total_gross total_net total_tax"
     ),
     "import_addresses": (
         "n position type company first_name last_name street number postal_code city region country phone"
@@ -52,10 +52,18 @@ STEPS = (
     "measure_staging",
     "find_channels",
     "create_companies",
-    "create_customers",
-    "find_parties",
+    "find_companies",
     "find_orders",
     "leave_out_outdated",
+    "find_customers",
+    "give_keys_to_customers",
+    "part_customers",
+    "create_customers_with_keys",
+    "find_customers_with_keys",
+    "create_customers_with_emails",
+    "find_customers_with_emails",
+    "number_other_customers",
+    "create_other_customers",
     "number_orders",
     "measure_orders",
     "lock_shipments",
@@ -224,9 +232,11 @@ async def _transact(connection: asyncpg.Connection, batch: dict[int, Staged]) ->
 async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Outcome:
     await connection.execute(_text("take_turn"), AdvisoryLock.IMPORT)
     outcome = Outcome()
-    for staged in batch.values():
+    for n, staged in batch.items():
         if isinstance(staged.record, Channel | Carrier):
             outcome.add(await _write_reference(connection, staged.record))
+        elif isinstance(staged.record, Account):
+            outcome.add(await _write_customer(connection, staged.record, n))
     copied = {n: staged for n, staged in batch.items() if staged.rows}
     if not copied:
         return outcome
@@ -281,6 +291,24 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
     return Outcome(created, updated, 1 - created - updated)
 
 
+async def _write_customer(connection: asyncpg.Connection, record: Account, n: int) -> Outcome:
+    """Raises `_RefusedByStore`."""
+    statement = _statements.customer.prepare(sql.Reach.EVERYTHING)
+    values = {
+        "channel": record.channel,
+        "email": record.email,
+        "external_id": record.external_id,
+        "phone": record.phone,
+        "first_name": record.first_name,
+        "last_name": record.last_name,
+    }
+    (row,) = await connection.fetch(statement.text, *statement.arguments(values))
+    if row["is_of_another"]:
+        raise _RefusedByStore({n: Refused("$.email", "is the e-mail of another customer: merge the two")})
+    created, updated = int(row["is_new"]), int(row["is_changed"])
+    return Outcome(created, updated, 1 - created - updated)
+
+
 async def _copy(connection: asyncpg.Connection, records: dict[int, Staged]) -> None:
     tables: dict[str, list[tuple[object, ...]]] = {table: [] for table in _TABLES}
     for n, staged in records.items():
@@ -323,7 +351,9 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
         (
             *(order.channel, order.external_id, order.status, order.type or "purchase", order.currency),
             *((company.external_id, company.name, company.parent_external_id) if company else (None,) * 3),
-            *((customer.email, customer.first_name, customer.last_name, customer.phone) if customer else (None,) * 4),
+            *((customer.external_id, customer.email) if customer else (None,) * 2),
+            *((customer.first_name, customer.last_name, customer.phone) if customer else (None,) * 3),
+            bool(customer),
             *(order.created_at, order.modified_at, order.requested_delivery_at or None),
             *(None if order.shipping_method is UNSET else order.shipping_method, order.left_out),
             *(order.addresses is not None, order.shipments is not None, *prices_of_order),
