@@ -122,7 +122,7 @@ async def test_two_keys_that_come_for_one_account_are_two_customers(store: Store
     await take(store, of(1, email="ann@a.example"))
     records = of(2, externalId="C-2", email="ann@a.example"), of(3, externalId="C-3", email="ann@a.example")
     await take(store, *records)
-    owners = dict((row[0], row[1]) for row in await store.fetch(OWNERS))
+    owners = {row[0]: row[1] for row in await store.fetch(OWNERS)}
     assert {owners["O-2"], owners["O-3"]} == {"C-2", "C-3"}
 
 
