@@ -119,6 +119,7 @@ class _Sketch(Context):
             largest_page=Limits().page,
             viewer=viewer,
             logins=unused,
+            password_links=unused,
             lookups=unused,
             storefront=Storefront(key),
         )

@@ -1229,7 +1229,7 @@ CREATE TABLE public.customers (
     merged_into_id integer,
     CONSTRAINT customers_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
     CONSTRAINT customers_gender_known CHECK ((gender = ANY (ARRAY['M'::text, 'F'::text, 'U'::text]))),
-    CONSTRAINT customers_known_by CHECK ((num_nonnulls(email, phone, external_id) > 0)),
+    CONSTRAINT customers_known_by CHECK ((num_nonnulls(email, phone, external_id, merged_into_id) > 0)),
     CONSTRAINT customers_merged_has_no_password CHECK (((merged_into_id IS NULL) OR (password_hash IS NULL))),
     CONSTRAINT customers_merged_into_other CHECK ((merged_into_id <> id))
 );

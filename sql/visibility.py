@@ -120,6 +120,12 @@ def _of_order_and_company(reach: Reach, alias: str) -> str:
     return f"{of_companies} AND {is_public}"
 
 
+def _of_whole_channel(reach: Reach, alias: str) -> str:
+    """Rows that belong to a channel, for who sees all of it."""
+    in_channel = _in_channel(reach, alias)
+    return in_channel if reach in (Reach.EVERYTHING, Reach.CHANNELS) else f"{in_channel} AND false"
+
+
 def _of_all_or_in_channel(reach: Reach, alias: str) -> str:
     """Rows that belong to a channel, or to all where it is null."""
     return "true" if reach is Reach.EVERYTHING else f"{alias}.channel_id IS NULL OR {_in_channel(reach, alias)}"
@@ -166,6 +172,7 @@ POLICIES: Mapping[str, Policy] = {
     "shipment_items": _of_order_and_company,
     "shipment_sources": _of_order,
     "track_and_traces": _of_order_and_company,
+    "outbox_events": _of_whole_channel,
     "parcel_items": _of_order,
     "products": _in_channel,
     "carriers": _of_all_or_in_channel,

@@ -33,6 +33,7 @@ PERMISSIONS = {
     "orders:write": "set the status of orders; includes orders:read",
     "shipments:write": "create, change and delete shipments, their items and codes; includes shipments:read",
     "shipments:override": "say of a shipment that is under way that it is canceled; of no use without shipments:write",
+    "outbox:read": "read and acknowledge what is to be delivered: links by which customers set their passwords",
     "carriers:update": "change carriers",
     "carriers:write": "create, change and delete carriers; includes carriers:update",
 }

@@ -28,9 +28,9 @@ What a record leaves open, and the import settles:
   newest decides (`createdAt`, then `externalId`), so the order of the lines does not matter. A parent company that no
   record has named yet bears its external id as its name.
 - `lastModifiedAt` of the store is its own (decision 19): the moment of the import, whatever the source's dates.
-- A customer is an account, known by its id. An order's is the one with the key (`externalId`) that the record names; else
-  the one that the order has already, whatever its e-mail is now; else the one with the e-mail. Nobody is known by a phone
-  (C-50).
+- A customer is an account, known by its id. An order's is the one with the key (`externalId`) that the record names;
+  else the one that the order has already, whatever its e-mail is now; else the one with the e-mail. Nobody is known by
+  a phone (C-50).
 - News of carriers is applied after the orders of its batch, and waits for a code that no line has brought yet (B-60).
   It is told once: what has its key, or says the same without one, is there already.
 - A channel or carrier is known to the lines below its own, and to those of the next imports.

@@ -252,7 +252,7 @@ COMMENT ON COLUMN customers.merged_into_id IS 'the customer who has the orders n
 
 -- step: let no customer be without a key, nor be two
 ALTER TABLE customers
-  ADD CONSTRAINT customers_known_by CHECK (num_nonnulls(email, phone, external_id) > 0) NOT VALID,
+  ADD CONSTRAINT customers_known_by CHECK (num_nonnulls(email, phone, external_id, merged_into_id) > 0) NOT VALID,
   ADD CONSTRAINT customers_external_id_length CHECK (length(external_id) BETWEEN 1 AND 255) NOT VALID,
   ADD CONSTRAINT customers_merged_into_other CHECK (merged_into_id <> id) NOT VALID,
   ADD CONSTRAINT customers_merged_has_no_password CHECK (merged_into_id IS NULL OR password_hash IS NULL) NOT VALID;
