@@ -56,7 +56,7 @@ class Settings:
     (`app.cache`), and a quarter of it what a connection's prepared statements may, of PostgreSQL's memory. `deadline`
     is what a request may take, in seconds, and `pool_wait_seconds` how long it may wait for a connection, with no more
     than `pool_queue` that do.
-    `password_page` is the shop's page where customers set a password, with `{token}` for the token of their link and
+    `link_page` is the shop's page where customers set a password, with `{token}` for the token of their link and
     `{channel}` for the code of their channel.
     A request has `head_seconds` for its head, and a connection is kept open for `keep_alive_seconds` without one. A
     server that is told to stop goes on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or
@@ -72,7 +72,7 @@ class Settings:
     redis_url: str | None = field(default=None, repr=False)
     allowed_origins: tuple[str, ...] = ()
     prometheus_multiproc_dir: Path | None = None
-    password_page: str | None = None
+    link_page: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     pool_size: int = 10
@@ -118,7 +118,7 @@ class Settings:
         read("REDIS_URL", _redis_url)
         read("ALLOWED_ORIGINS", _origins)
         read("PROMETHEUS_MULTIPROC_DIR", _directory)
-        read("PASSWORD_PAGE", _password_page)
+        read("LINK_PAGE", _link_page)
         read("HOST", str)
         read("PORT", _between(1, _LARGEST_PORT))
         read("POOL_SIZE", _between(1, 1_000))
@@ -146,7 +146,7 @@ class Settings:
         return cls(**values, limits=Limits(**limits))
 
 
-def _password_page(text: str) -> str:
+def _link_page(text: str) -> str:
     if url_fault(text.replace("{channel}", "x")) or "{token}" not in text:
         raise ValueError("must be a URL of http or https with {token} where the token goes")
     return text

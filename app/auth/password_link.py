@@ -37,7 +37,7 @@ class PasswordLinks:
         self._tokens = tokens
         self._passwords = passwords
         self._logins = logins
-        self._page = settings.password_page
+        self._page = settings.link_page
 
     async def request(self, channel_id: int, email: str, address: str) -> None:
         """Has the shop send a link to the customer of that e-mail, if there is one. `address` is the client's.
