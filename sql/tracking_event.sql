@@ -23,13 +23,25 @@ CROSS JOIN LATERAL (
 ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC;
 
 -- The code that a report names, one row for each channel that has it; a shipment narrows it down. The rows are locked,
--- so that reports on one shipment follow each other, and a code stays where it is until they are done.
+-- so that reports on one shipment follow each other, and a code stays where it is until they are done; the orders before
+-- the shipments.
 -- name: lock_track_and_traces
+WITH ordered AS MATERIALIZED (
+  SELECT o.id
+  FROM orders o
+  WHERE (o.id, o.channel_id) IN (
+    SELECT t.order_id, t.channel_id FROM track_and_traces t
+    WHERE t.code = :code AND t.carrier_id IS NOT DISTINCT FROM :carrier_id
+      AND (:shipment_id::uuid IS NULL OR t.shipment_id = :shipment_id) AND {visible track_and_traces t})
+  ORDER BY o.id, o.channel_id
+  FOR NO KEY UPDATE OF o
+)
 SELECT t.id::text, t.channel_id, s.id::text AS shipment_id, s.status
 FROM track_and_traces t
 JOIN shipments s ON s.id = t.shipment_id AND s.channel_id = t.channel_id
 WHERE t.code = :code AND t.carrier_id IS NOT DISTINCT FROM :carrier_id
   AND (:shipment_id::uuid IS NULL OR s.id = :shipment_id) AND {visible track_and_traces t}
+  AND (SELECT count(*) FROM ordered) > 0
 ORDER BY s.id, s.channel_id, t.id
 FOR NO KEY UPDATE OF s
 FOR NO KEY UPDATE OF t;
