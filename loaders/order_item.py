@@ -1,4 +1,4 @@
-"""Order lines, and how far they are shipped."""
+"""Order lines."""
 
 import sql
 from loaders.batch import many, one
@@ -7,6 +7,3 @@ order_item = sql.load("order_item")
 
 order_item_by_id = one(order_item.by_ids, parameter="ids", column="id")
 order_items_by_order = many(order_item.by_order_ids, parameter="order_ids", column="order_id")
-fulfillment_by_order_item = one(
-    order_item.fulfillment_by_order_item_ids, parameter="order_item_ids", column="order_item_id"
-)

@@ -52,5 +52,17 @@ WHERE (h.shipment_id = :shipment_id
 ORDER BY x.position DESC, h.id DESC
 LIMIT :limit;
 
+-- Of the order itself and its lines.
+-- name: trail_of_order
+-- feeds: AuditEntry
+SELECT x.position, h.id AS number, x.occurred_at, x.actor, x.request_id, h.type, h.action, h.entity_id AS id, h.version,
+  h.old, h.new, :order_id::int::text AS trail_id
+FROM changes h
+JOIN transactions x ON x.id = h.transaction_id
+WHERE h.order_id = :order_id AND h.type IN ('ORDER', 'ORDER_ITEM')
+  AND (x.position, h.id) < (:position, :number) AND {visible changes h}
+ORDER BY x.position DESC, h.id DESC
+LIMIT :limit;
+
 -- filter: types
 h.type = ANY(:types)

@@ -3,7 +3,7 @@
 -- name: by_order_ids
 -- feeds: CustomerOrderItem
 SELECT i.id AS key, '/api/shop/customer-order-items/' || i.id AS id, i.id AS _id, i.order_id, i.product_id, i.sku, i.name,
-  i.type, i.additional::text, i.quantity AS qty_ordered, shipped.quantity AS qty_shipped,
+  i.type, i.additional::text, i.quantity AS qty_ordered, i.quantity_shipped::int AS qty_shipped,
   i.quantity_invoiced AS qty_invoiced, i.quantity_canceled AS qty_canceled, i.quantity_refunded AS qty_refunded,
   i.price::float8, round(i.price / o.currency_ratio, 2)::float8 AS base_price,
   i.price_total::float8 AS total, round(i.price_total / o.currency_ratio, 2)::float8 AS base_total,
@@ -19,13 +19,6 @@ CROSS JOIN LATERAL (
   ORDER BY {order}
   LIMIT :limit
 ) AS i
-CROSS JOIN LATERAL (
-  SELECT coalesce(sum(x.quantity), 0)::int AS quantity
-  FROM shipment_items x
-  JOIN shipments s ON s.id = x.shipment_id AND s.channel_id = x.channel_id
-  WHERE x.order_item_id = i.id AND x.order_id = i.order_id AND x.channel_id = i.channel_id
-    AND s.status IS DISTINCT FROM 'CANCELED'
-) AS shipped
 WHERE o.id = ANY(:order_ids) AND {visible orders o}
 ORDER BY {order};
 

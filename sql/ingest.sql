@@ -40,7 +40,8 @@ CREATE TEMPORARY TABLE import_lines (
   n int, line int, line_id text, item_id int, sku text, name text, quantity int, product_id int, tax_percentage int, tax_code text,
   original_price numeric, discount numeric, price numeric, price_net numeric, price_total numeric,
   price_total_net numeric, tax numeric, additional jsonb, has_product_id boolean, has_additional boolean,
-  quantity_shipped bigint DEFAULT 0, PRIMARY KEY (n, line)
+  class text, has_class boolean, parent_line int, has_parent boolean, quantity_canceled int, quantity_unit text,
+  has_unit boolean, quantity_shipped bigint DEFAULT 0, quantity_delivered bigint DEFAULT 0, PRIMARY KEY (n, line)
 );
 CREATE TEMPORARY TABLE import_shipments (
   n int, position int, external_id text, status text, created_at timestamptz, expected_delivery_at timestamptz,
@@ -115,6 +116,19 @@ updated AS (
   RETURNING id
 )
 SELECT EXISTS (SELECT FROM created) AS is_new, EXISTS (SELECT FROM updated) AS is_changed
+
+-- How the orders of a channel finish (docs/lines.md).
+-- name: channel_statuses
+WITH updated AS (
+  UPDATE channels c
+  SET shipped_status = CASE WHEN :has_shipped THEN :shipped_status::text ELSE c.shipped_status END,
+    delivered_status = CASE WHEN :has_delivered THEN :delivered_status::text ELSE c.delivered_status END
+  WHERE c.code = :code
+    AND (:has_shipped AND c.shipped_status IS DISTINCT FROM :shipped_status::text
+      OR :has_delivered AND c.delivered_status IS DISTINCT FROM :delivered_status::text)
+  RETURNING c.id
+)
+SELECT EXISTS (SELECT FROM updated) AS is_changed
 
 -- name: carrier
 WITH channel AS (SELECT (SELECT h.id FROM channels h WHERE h.code = :channel) AS id),
@@ -393,6 +407,33 @@ WITH moved AS (
 )
 UPDATE import_orders i SET is_changed = true FROM moved WHERE i.order_id = moved.order_id
 
+-- What a record does not mention of a line stays. Where a source lowers a quantity and does not mention what is canceled,
+-- it has taken that off: what was canceled of a line becomes less by as much.
+-- name: keep_line_parts
+UPDATE import_lines l SET
+  class = CASE WHEN l.has_class THEN l.class ELSE s.class END,
+  parent_line = CASE WHEN l.has_parent THEN l.parent_line ELSE (
+    SELECT k.line FROM order_items p JOIN import_lines k ON k.n = l.n AND k.line = p.line
+    WHERE p.id = s.parent_order_item_id AND p.channel_id = s.channel_id) END,
+  quantity_canceled = coalesce(l.quantity_canceled, greatest(0, s.quantity_canceled - greatest(0, s.quantity - l.quantity))),
+  quantity_unit = CASE WHEN l.has_unit THEN l.quantity_unit ELSE s.quantity_unit END
+FROM import_orders i
+JOIN order_items s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
+WHERE i.n = l.n AND NOT i.is_new AND s.line = l.line
+
+-- name: complete_line_parts
+UPDATE import_lines SET quantity_canceled = coalesce(quantity_canceled, 0), class = coalesce(class, 'product')
+WHERE quantity_canceled IS NULL OR class IS NULL
+
+-- name: refuse_other_classes
+SELECT DISTINCT ON (l.n) l.n, '$.items' AS path,
+  format('line %s has been shipped and cannot become %s', l.line, l.class) AS reason
+FROM import_lines l
+JOIN import_orders i USING (n)
+JOIN order_items s ON s.order_id = i.order_id AND s.channel_id = i.channel_id AND s.line = l.line
+WHERE NOT i.is_new AND s.quantity_shipped > 0 AND is_shippable_class(s.class) AND NOT is_shippable_class(l.class)
+ORDER BY l.n, l.line
+
 -- name: refuse_other_goods
 SELECT DISTINCT ON (l.n) l.n, '$.items' AS path,
   format('line %s has been shipped as %s and cannot become %s', l.line, s.sku, l.sku) AS reason
@@ -513,6 +554,51 @@ WHERE g.stored_status <> g.status
   AND (g.stored_status, g.status) NOT IN (SELECT status, next_status FROM shipment_status_followers)
 ORDER BY g.n, g.position
 
+-- A shipment that is over is closed for items (decision 22), but a source may tell late what one without any holds.
+-- name: refuse_items_of_closed_shipments
+SELECT DISTINCT ON (g.n) g.n, format('$.shipments[%s].items', g.position) AS path,
+  format('the shipment is %s, and closed for items: %s more of line %s', g.stored_status, m.quantity - held.quantity, m.line)
+    AS reason
+FROM import_shipments g
+JOIN import_orders i USING (n)
+JOIN import_shipment_items m ON m.n = g.n AND m.shipment = g.external_id
+CROSS JOIN LATERAL (
+  SELECT coalesce(sum(s.quantity) FILTER (WHERE l.line = m.line), 0) AS quantity, count(*) AS items
+  FROM shipment_items s
+  JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
+  WHERE s.shipment_id = g.shipment_id AND s.channel_id = i.channel_id
+) held
+WHERE NOT g.is_new AND g.stored_status IN ('DELIVERED', 'CANCELED') AND held.items > 0 AND m.quantity > held.quantity
+ORDER BY g.n, g.position, m.line
+
+-- An order says whether it can be shipped (decision 22). What has left the house is told of the past, and may have before
+-- the order became what it is; and of an order that is closed everything is.
+-- name: refuse_shipments_of_orders
+SELECT DISTINCT ON (g.n) g.n, format('$.shipments[%s]', g.position) AS path,
+  format('an order that is %s cannot be shipped', i.status) AS reason
+FROM import_shipments g
+JOIN import_orders i USING (n)
+JOIN order_statuses w ON w.code = i.status
+WHERE g.is_new AND coalesce(g.status, 'CREATED') IN ('CREATED', 'PROCESSING')
+  AND NOT w.is_shippable AND w.customer_status IS DISTINCT FROM 'closed'
+ORDER BY g.n, g.position
+
+-- What is no goods, and bundles, whose parts are shipped (decision 21); but for what the store has shipped of them.
+-- name: refuse_lines_of_shipments
+SELECT DISTINCT ON (m.n) m.n, format('$.shipments[%s].items', g.position) AS path,
+  CASE WHEN is_shippable_class(t.class) THEN format('line %s is a bundle: its parts are shipped', m.line)
+    ELSE format('line %s is of class %s, which is not shipped', m.line, t.class) END AS reason
+FROM import_shipment_items m
+JOIN import_shipments g ON g.n = m.n AND g.external_id = m.shipment
+JOIN import_lines t ON t.n = m.n AND t.line = m.line
+WHERE (NOT is_shippable_class(t.class)
+    OR EXISTS (SELECT FROM import_lines p WHERE p.n = t.n AND p.parent_line = t.line AND p.class = 'product'))
+  AND NOT EXISTS (
+    SELECT FROM shipment_items s
+    JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
+    WHERE s.shipment_id = g.shipment_id AND l.line = m.line)
+ORDER BY m.n, g.position, m.line
+
 -- Items of the store that the records leave as they are: of shipments that are not theirs or come without items.
 -- fragment: kept
 import_orders i
@@ -539,16 +625,16 @@ GROUP BY held.n
 
 -- What of each line will be shipped once the records are written.
 -- name: count_shipped
-UPDATE import_lines t SET quantity_shipped = shipped.quantity
+UPDATE import_lines t SET quantity_shipped = shipped.quantity, quantity_delivered = shipped.delivered
 FROM (
-  SELECT n, line, sum(quantity) AS quantity
+  SELECT n, line, sum(quantity) AS quantity, coalesce(sum(quantity) FILTER (WHERE status = 'DELIVERED'), 0) AS delivered
   FROM (
-    SELECT m.n, m.line, m.quantity
+    SELECT m.n, m.line, m.quantity, coalesce(g.status, g.stored_status) AS status
     FROM import_shipment_items m
     JOIN import_shipments g ON g.n = m.n AND g.external_id = m.shipment
     WHERE coalesce(g.status, g.stored_status) IS DISTINCT FROM 'CANCELED'
     UNION ALL
-    SELECT i.n, l.line, s.quantity
+    SELECT i.n, l.line, s.quantity, coalesce(g.status, h.status)
     FROM {kept}
     WHERE {are_kept} AND coalesce(g.status, h.status) IS DISTINCT FROM 'CANCELED'
   ) items
@@ -558,10 +644,41 @@ WHERE t.n = shipped.n AND t.line = shipped.line
 
 -- name: refuse_overshipped_lines
 SELECT DISTINCT ON (n) n, '$.items' AS path,
-  format('line %s: %s shipped in the store, but %s ordered', line, quantity_shipped, quantity) AS reason
+  format('line %s: %s shipped in the store, but %s ordered', line, quantity_shipped, quantity)
+    || CASE WHEN quantity_canceled > 0 THEN format(' and %s canceled', quantity_canceled) ELSE '' END AS reason
 FROM import_lines
-WHERE quantity_shipped > quantity
+WHERE quantity_shipped > open_quantity(quantity, quantity_canceled)
 ORDER BY n, line
+
+-- Whoever writes an order in many statements sees to its status itself: see finish_orders in 0014_lines.sql.
+-- name: hold_finishing
+SELECT set_config('waybill.finishing', 'held', true)
+
+-- name: release_finishing
+SELECT set_config('waybill.finishing', '', true)
+
+-- The status that the order has when all of the record is written. Lines without a number are those made here.
+-- name: finish_orders
+UPDATE import_orders i
+SET status = finished_status(i.status, c.shipped_status, c.delivered_status, p.ordered, p.shipped, p.delivered)
+FROM channels c, import_orders k
+CROSS JOIN LATERAL (
+  SELECT sum(g.open)::bigint AS ordered, sum(least(g.open, g.shipped))::bigint AS shipped,
+    sum(least(g.open, g.delivered))::bigint AS delivered
+  FROM (
+    SELECT open_quantity(t.quantity, t.quantity_canceled) AS open, t.quantity_shipped, t.quantity_delivered
+    FROM import_lines t
+    WHERE t.n = k.n AND is_shippable_class(t.class)
+      AND NOT EXISTS (SELECT FROM import_lines b WHERE b.n = t.n AND b.parent_line = t.line AND b.class = 'product')
+    UNION ALL
+    SELECT open_quantity(s.quantity, s.quantity_canceled), s.quantity_shipped, s.quantity_delivered
+    FROM order_items s
+    WHERE s.order_id = k.order_id AND s.channel_id = k.channel_id AND s.line IS NULL AND is_shippable_class(s.class)
+      AND NOT is_bundle(s.id, s.channel_id)
+  ) g (open, shipped, delivered)
+) p
+WHERE k.n = i.n AND c.id = i.channel_id AND (c.shipped_status IS NOT NULL OR c.delivered_status IS NOT NULL)
+  AND p.ordered > 0
 
 -- name: update_companies
 WITH newest AS (
@@ -687,11 +804,12 @@ ORDER BY i.n
 WITH changed AS (
   INSERT INTO order_items (
     order_id, channel_id, line, line_id, sku, name, quantity, product_id, tax_percentage, tax_code,
-    original_price, discount, price, price_net, price_total, price_total_net, tax, additional, quantity_shipped
+    original_price, discount, price, price_net, price_total, price_total_net, tax, additional, quantity_shipped,
+    quantity_delivered, class, quantity_canceled, quantity_unit
   )
   SELECT i.order_id, i.channel_id, l.line, l.line_id, l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code,
     l.original_price, l.discount, l.price, l.price_net, l.price_total, l.price_total_net, l.tax, l.additional,
-    l.quantity_shipped
+    l.quantity_shipped, l.quantity_delivered, l.class, l.quantity_canceled, l.quantity_unit
   FROM import_orders i
   JOIN import_lines l USING (n)
   WHERE i.is_new OR NOT EXISTS (
@@ -707,22 +825,35 @@ UPDATE order_items s SET
     line_id = coalesce(l.line_id, s.line_id), sku = l.sku, name = l.name, quantity = l.quantity, product_id = l.product_id, tax_percentage = l.tax_percentage,
     tax_code = l.tax_code, original_price = l.original_price, discount = l.discount, price = l.price,
     price_net = l.price_net, price_total = l.price_total, price_total_net = l.price_total_net, tax = l.tax,
-    additional = l.additional
+    additional = l.additional, class = l.class, quantity_canceled = l.quantity_canceled, quantity_unit = l.quantity_unit
   FROM import_orders i
   JOIN import_lines l USING (n)
   WHERE NOT i.is_new AND s.order_id = i.order_id AND s.line = l.line AND s.channel_id = i.channel_id
     AND (s.line_id, s.sku, s.name, s.quantity, s.product_id, s.tax_percentage, s.tax_code, s.original_price, s.discount, s.price,
-        s.price_net, s.price_total, s.price_total_net, s.tax, s.additional)
+        s.price_net, s.price_total, s.price_total_net, s.tax, s.additional, s.class, s.quantity_canceled, s.quantity_unit)
       IS DISTINCT FROM
       (coalesce(l.line_id, s.line_id), l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code, l.original_price, l.discount, l.price,
-        l.price_net, l.price_total, l.price_total_net, l.tax, l.additional)
+        l.price_net, l.price_total, l.price_total_net, l.tax, l.additional, l.class, l.quantity_canceled, l.quantity_unit)
 
 -- A line is raised before anything is shipped from it, and lowered once nothing more is: the store never holds, not for
 -- one statement, a line that is shipped beyond its quantity.
 -- name: raise_lines
 WITH changed AS (
   {update_lines}
-    AND l.quantity >= s.quantity
+    AND open_quantity(l.quantity, l.quantity_canceled) >= open_quantity(s.quantity, s.quantity_canceled)
+  RETURNING s.order_id
+)
+UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.order_id
+
+-- Lines are put under their parents when all of them are there.
+-- name: set_parents
+WITH changed AS (
+  UPDATE order_items s SET parent_order_item_id = p.id
+  FROM import_orders i
+  JOIN import_lines l USING (n)
+  LEFT JOIN order_items p ON p.order_id = i.order_id AND p.channel_id = i.channel_id AND p.line = l.parent_line
+  WHERE s.order_id = i.order_id AND s.line = l.line AND s.channel_id = i.channel_id
+    AND s.parent_order_item_id IS DISTINCT FROM p.id
   RETURNING s.order_id
 )
 UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.order_id
@@ -862,7 +993,7 @@ UPDATE import_orders i SET is_changed = true FROM gone WHERE i.order_id = gone.o
 -- name: lower_lines
 WITH changed AS (
   {update_lines}
-    AND l.quantity < s.quantity
+    AND open_quantity(l.quantity, l.quantity_canceled) < open_quantity(s.quantity, s.quantity_canceled)
   RETURNING s.order_id
 )
 UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.order_id

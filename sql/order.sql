@@ -130,37 +130,23 @@ FROM (
 GROUP BY t.order_id, t.percentage
 ORDER BY t.percentage;
 
--- How far the goods of an order are shipped and delivered; canceled shipments do not count. A line counts at most as
--- far as it was ordered, so that one line's surplus does not hide another's want.
+-- How far the goods of an order are shipped and delivered; canceled shipments do not count.
 -- name: fulfillment_by_order_ids
 SELECT o.id AS order_id,
   (SELECT d.customer_status = 'canceled' FROM order_statuses d WHERE d.code = o.status) AS is_canceled,
-  coalesce(bool_or(f.is_partially_delivered), false) AS is_partially_delivered,
-  coalesce(sum(i.quantity), 0)::int AS ordered,
-  coalesce(sum(least(i.quantity, f.shipped)), 0)::int AS shipped,
-  coalesce(sum(least(i.quantity, f.delivered)), 0)::int AS delivered
+  EXISTS (
+    SELECT FROM shipments s
+    WHERE s.order_id = o.id AND s.channel_id = o.channel_id AND s.status = 'PARTIALLY_DELIVERED'
+      AND EXISTS (SELECT FROM shipment_items x WHERE x.shipment_id = s.id AND x.channel_id = s.channel_id)
+  ) AS is_partially_delivered,
+  p.lines, p.canceled, p.ordered, p.shipped, p.delivered
 FROM orders o
-LEFT JOIN order_items i ON i.order_id = o.id AND i.channel_id = o.channel_id AND i.class = 'product'
-LEFT JOIN LATERAL (
-  SELECT coalesce(sum(x.quantity) FILTER (WHERE s.status IS DISTINCT FROM 'CANCELED'), 0) AS shipped,
-    coalesce(sum(x.quantity) FILTER (WHERE s.status = 'DELIVERED'), 0) AS delivered,
-    bool_or(s.status = 'PARTIALLY_DELIVERED') AS is_partially_delivered
-  FROM shipment_items x
-  JOIN shipments s ON s.id = x.shipment_id AND s.channel_id = x.channel_id
-  WHERE x.order_item_id = i.id AND x.order_id = o.id AND x.channel_id = o.channel_id
-) AS f ON true
-WHERE o.id = ANY(:order_ids) AND {visible orders o}
-GROUP BY o.id, o.channel_id, o.status;
-
--- Kept from being deleted until what will hang on it is committed.
--- name: share
-SELECT o.id, o.channel_id
-FROM orders o
-WHERE o.id = :id AND {visible orders o}
-FOR KEY SHARE OF o;
+CROSS JOIN LATERAL order_progress(o.id, o.channel_id) AS p
+WHERE o.id = ANY(:order_ids) AND {visible orders o};
 
 -- name: lock
-SELECT o.id, o.channel_id, o.status, o.payment_status, o.version
+SELECT o.id, o.channel_id, o.status, o.payment_status, o.version,
+  (SELECT w.is_shippable FROM order_statuses w WHERE w.code = o.status) AS is_shippable
 FROM orders o
 WHERE o.id = :id AND {visible orders o}
 FOR NO KEY UPDATE OF o;
@@ -175,6 +161,12 @@ SET status = :status, payment_status = :payment_status,
   last_modified_at = statement_timestamp()
 WHERE o.id = :id AND o.channel_id = :channel_id AND {visible orders o}
 RETURNING {order_columns};
+
+-- A write to what the order is made of is one to the order (B-57).
+-- name: touch
+UPDATE orders o
+SET last_modified_at = statement_timestamp()
+WHERE o.id = :id AND o.channel_id = :channel_id AND {visible orders o};
 
 -- filter: user_id
 coalesce(o.contact_id, o.customer_id) = ANY(:user_id)

@@ -3,7 +3,7 @@
 
 -- fragment: order_status
 s.id, s.name, s.code, s.type, s.order_type, s.description, s.priority, s.is_default, s.is_public, s.is_editable,
-  s.is_deletable, s.status_set_id, s.created_at, s.last_modified_at
+  s.is_deletable, s.is_shippable, s.status_set_id, s.created_at, s.last_modified_at
 
 -- name: by_ids
 -- feeds: OrderStatus

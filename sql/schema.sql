@@ -12,12 +12,18 @@ CREATE TABLE public.channels (
     language text DEFAULT 'EN'::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     time_zone text DEFAULT 'UTC'::text NOT NULL,
+    shipped_status text,
+    delivered_status text,
     CONSTRAINT channels_code_length CHECK (((length(code) >= 1) AND (length(code) <= 64))),
     CONSTRAINT channels_currency_iso CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT channels_language_iso CHECK ((language ~ '^[A-Z]{2}$'::text))
 );
 
 COMMENT ON COLUMN public.channels.time_zone IS 'name in the IANA time zone database: where its days begin and end';
+
+COMMENT ON COLUMN public.channels.shipped_status IS 'status that an order takes when all of it is shipped; null: it keeps its own';
+
+COMMENT ON COLUMN public.channels.delivered_status IS 'status that an order takes when all of it is delivered; null: it keeps its own';
 
 CREATE FUNCTION public.channel_time_zone(channel_id integer) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -102,26 +108,116 @@ BEGIN
     USING ERRCODE = 'check_violation', CONSTRAINT = 'shipments_status_follows', TABLE = 'shipments', COLUMN = 'status';
 END $$;
 
-CREATE FUNCTION public.count_shipped(line_ids integer[], line_channel_ids integer[]) RETURNS void
+CREATE FUNCTION public.check_shipped_items() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+  IF TG_OP = 'INSERT' THEN
+    PERFORM refuse_shipped_items(
+      array_agg(n.shipment_id), array_agg(n.order_item_id), array_agg(n.channel_id)) FROM new_rows n;
+  ELSIF TG_OP = 'UPDATE' THEN
+    PERFORM refuse_shipped_items(
+      array_agg(o.shipment_id) || array_agg(n.shipment_id),
+      array_agg(n.order_item_id) FILTER (WHERE m.takes_more), array_agg(n.channel_id) FILTER (WHERE m.takes_more))
+    FROM new_rows n
+    JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+    CROSS JOIN LATERAL (
+      SELECT (n.shipment_id, n.order_item_id) <> (o.shipment_id, o.order_item_id)
+        OR coalesce(n.quantity, 0) > coalesce(o.quantity, 0) AS takes_more
+    ) m
+    WHERE m.takes_more OR n.quantity IS DISTINCT FROM o.quantity;
+  ELSE
+    PERFORM refuse_shipped_items(array_agg(o.shipment_id), NULL, NULL) FROM old_rows o;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.check_shipped_orders() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  refused text;
+BEGIN
+  IF current_setting('waybill.skipped_steps', true) = 'allowed' THEN
+    RETURN NULL;
+  END IF;
+  PERFORM FROM orders o
+  WHERE (o.id, o.channel_id) IN (SELECT n.order_id, n.channel_id FROM new_rows n)
+  ORDER BY o.id, o.channel_id
+  FOR SHARE;
+  SELECT o.status INTO refused
+  FROM orders o
+  JOIN order_statuses s ON s.code = o.status AND NOT s.is_shippable
+  WHERE (o.id, o.channel_id) IN (SELECT n.order_id, n.channel_id FROM new_rows n)
+  LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'an order that is % cannot be shipped', refused
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'shipments_order_shippable', TABLE = 'shipments';
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.count_bundle() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF is_bundle(NEW.id, NEW.channel_id) THEN
+    SELECT p.shipped, p.delivered INTO NEW.quantity_shipped, NEW.quantity_delivered FROM progress_of_line(NEW) p;
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.count_bundle_of_part() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP <> 'INSERT' AND OLD.parent_order_item_id IS NOT NULL THEN
+    PERFORM count_shipped(ARRAY[OLD.parent_order_item_id], ARRAY[OLD.channel_id]);
+  END IF;
+  IF TG_OP <> 'DELETE' AND NEW.parent_order_item_id IS NOT NULL THEN
+    PERFORM count_shipped(ARRAY[NEW.parent_order_item_id], ARRAY[NEW.channel_id]);
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.count_shipped(line_ids integer[], line_channel_ids integer[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  ids int[] := line_ids;
+  channel_ids int[] := line_channel_ids;
+BEGIN
   PERFORM FROM order_items l
-  WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids))
+  WHERE (l.id, l.channel_id) IN (
+    WITH RECURSIVE upwards (id, channel_id) AS (
+      SELECT * FROM unnest(line_ids, line_channel_ids)
+      UNION
+      SELECT k.parent_order_item_id, k.channel_id
+      FROM upwards u
+      JOIN order_items k ON k.id = u.id AND k.channel_id = u.channel_id
+      WHERE k.parent_order_item_id IS NOT NULL
+    )
+    SELECT u.id, u.channel_id FROM upwards u)
   ORDER BY l.id, l.channel_id
   FOR NO KEY UPDATE;
 
-  UPDATE order_items l
-  SET quantity_shipped = x.shipped,
-    quantity_overshipped = least(l.quantity_overshipped, greatest(0, x.shipped - l.quantity))
-  FROM (SELECT DISTINCT * FROM unnest(line_ids, line_channel_ids)) g (id, channel_id)
-  CROSS JOIN LATERAL (
-    SELECT coalesce(sum(i.quantity), 0) AS shipped
-    FROM shipment_items i
-    JOIN shipments s ON s.id = i.shipment_id AND s.channel_id = i.channel_id
-    WHERE i.order_item_id = g.id AND i.channel_id = g.channel_id AND s.status IS DISTINCT FROM 'CANCELED'
-  ) x
-  WHERE l.id = g.id AND l.channel_id = g.channel_id AND l.quantity_shipped <> x.shipped;
+  WHILE ids IS NOT NULL LOOP
+    UPDATE order_items l
+    SET quantity_shipped = x.shipped, quantity_delivered = x.delivered,
+      quantity_overshipped = least(
+        l.quantity_overshipped, greatest(0, x.shipped - open_quantity(l.quantity, l.quantity_canceled)))
+    FROM (
+      SELECT k.id, k.channel_id, p.shipped, p.delivered
+      FROM (SELECT DISTINCT * FROM unnest(ids, channel_ids)) g (id, channel_id)
+      JOIN order_items k ON k.id = g.id AND k.channel_id = g.channel_id
+      CROSS JOIN LATERAL progress_of_line(k) p
+    ) x
+    WHERE l.id = x.id AND l.channel_id = x.channel_id
+      AND (l.quantity_shipped, l.quantity_delivered) IS DISTINCT FROM (x.shipped, x.delivered);
+    SELECT array_agg(l.parent_order_item_id), array_agg(l.channel_id) INTO ids, channel_ids
+    FROM order_items l
+    WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(ids, channel_ids)) AND l.parent_order_item_id IS NOT NULL;
+  END LOOP;
 END $$;
 
 CREATE FUNCTION public.count_shipped_of_items() RETURNS trigger
@@ -167,16 +263,75 @@ CREATE FUNCTION public.count_shipped_of_shipments() RETURNS trigger
     AS $$
 DECLARE
   lines record;
+  ends CONSTANT text[] := ARRAY['CANCELED', 'DELIVERED'];
 BEGIN
   SELECT array_agg(i.order_item_id) AS ids, array_agg(i.channel_id) AS channel_ids INTO lines
   FROM old_rows o
   JOIN new_rows n ON n.id = o.id AND n.channel_id = o.channel_id
   JOIN shipment_items i ON i.shipment_id = n.id AND i.channel_id = n.channel_id
-  WHERE (o.status IS NOT DISTINCT FROM 'CANCELED') <> (n.status IS NOT DISTINCT FROM 'CANCELED');
+  WHERE o.status IS DISTINCT FROM n.status AND (o.status = ANY (ends) OR n.status = ANY (ends));
   IF lines.ids IS NOT NULL THEN
     PERFORM count_shipped(lines.ids, lines.channel_ids);
   END IF;
   RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.finish_orders() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  counted record;
+  present text;
+  finished text;
+BEGIN
+  FOR counted IN
+    SELECT DISTINCT n.order_id, n.channel_id, c.shipped_status, c.delivered_status
+    FROM new_rows n
+    JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+    JOIN channels c ON c.id = n.channel_id AND (c.shipped_status IS NOT NULL OR c.delivered_status IS NOT NULL)
+    WHERE (o.quantity_shipped, o.quantity_delivered, o.quantity, o.quantity_canceled, o.class)
+      IS DISTINCT FROM (n.quantity_shipped, n.quantity_delivered, n.quantity, n.quantity_canceled, n.class)
+    ORDER BY n.order_id, n.channel_id
+  LOOP
+    SELECT o.status INTO present FROM orders o
+    WHERE o.id = counted.order_id AND o.channel_id = counted.channel_id
+    FOR NO KEY UPDATE;
+    SELECT finished_status(
+      present, counted.shipped_status, counted.delivered_status, p.ordered, p.shipped, p.delivered) INTO finished
+    FROM order_progress(counted.order_id, counted.channel_id) p;
+    IF finished <> present THEN
+      UPDATE orders SET status = finished, status_date = statement_timestamp(), last_modified_at = statement_timestamp()
+      WHERE id = counted.order_id AND channel_id = counted.channel_id;
+    END IF;
+  END LOOP;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.finished_status(present text, shipped_status text, delivered_status text, ordered bigint, shipped bigint, delivered bigint) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+  wanted text;
+  reached text := present;
+BEGIN
+  IF ordered = 0 OR shipped < ordered THEN
+    RETURN present;
+  END IF;
+  FOREACH wanted IN ARRAY ARRAY[
+    CASE WHEN delivered >= ordered THEN delivered_status END, shipped_status,
+    CASE WHEN delivered >= ordered THEN delivered_status END]
+  LOOP
+    EXIT WHEN reached = delivered_status;
+    IF EXISTS (
+      SELECT FROM order_status_successors x
+      JOIN order_statuses s ON s.id = x.status_id
+      JOIN order_statuses n ON n.id = x.next_status_id
+      WHERE s.code = reached AND n.code = wanted
+    ) THEN
+      reached := wanted;
+    END IF;
+  END LOOP;
+  RETURN reached;
 END $$;
 
 CREATE FUNCTION public.fold_tallies() RETURNS trigger
@@ -348,6 +503,96 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.open_quantity(quantity integer, canceled integer) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN GREATEST(0, (quantity - GREATEST(0, canceled)));
+
+CREATE TABLE public.order_items (
+    id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
+    line integer,
+    class text DEFAULT 'product'::text NOT NULL,
+    type text DEFAULT 'simple'::text NOT NULL,
+    product_id integer,
+    parent_order_item_id integer,
+    quantity integer NOT NULL,
+    quantity_invoiced integer DEFAULT 0 NOT NULL,
+    quantity_canceled integer DEFAULT 0 NOT NULL,
+    quantity_refunded integer DEFAULT 0 NOT NULL,
+    sku text NOT NULL,
+    name text NOT NULL,
+    notes text,
+    supplier text,
+    supplier_code text,
+    manufacturer text,
+    manufacturer_code text,
+    ean_code text,
+    original_price numeric(14,2),
+    price numeric(14,2) NOT NULL,
+    price_net numeric(14,2) NOT NULL,
+    price_total numeric(14,2) NOT NULL,
+    price_total_net numeric(14,2) NOT NULL,
+    customer_price numeric(14,2),
+    cost_price numeric(14,2),
+    discount numeric(14,2),
+    tax numeric(14,2) NOT NULL,
+    tax_percentage integer DEFAULT 0 NOT NULL,
+    tax_code text DEFAULT 'H'::text NOT NULL,
+    is_bonus boolean DEFAULT false NOT NULL,
+    minimum_quantity integer,
+    unit integer,
+    package text,
+    package_unit text,
+    package_unit_quantity text,
+    purchase_unit integer,
+    purchase_minimum_quantity integer,
+    request_date timestamp with time zone,
+    weight numeric(12,3),
+    additional jsonb,
+    quantity_shipped bigint DEFAULT 0 NOT NULL,
+    quantity_overshipped bigint DEFAULT 0 NOT NULL,
+    line_id text,
+    quantity_delivered bigint DEFAULT 0,
+    version integer DEFAULT 1 NOT NULL,
+    quantity_unit text,
+    CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text, 'postage'::text, 'payment'::text, 'service'::text, 'giftcard'::text, 'deposit'::text]))),
+    CONSTRAINT order_items_line_positive CHECK ((line > 0)),
+    CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (public.open_quantity(quantity, quantity_canceled) + quantity_overshipped))),
+    CONSTRAINT order_items_price_not_negative CHECK ((price >= (0)::numeric)),
+    CONSTRAINT order_items_quantity_delivered_known CHECK ((quantity_delivered IS NOT NULL)),
+    CONSTRAINT order_items_quantity_not_negative CHECK ((quantity >= 0)),
+    CONSTRAINT order_items_tax_code_known CHECK ((tax_code = ANY (ARRAY['H'::text, 'L'::text, 'N'::text, 'M'::text, 'CUST'::text]))),
+    CONSTRAINT order_items_tax_percentage_sane CHECK (((tax_percentage >= 0) AND (tax_percentage <= 100)))
+);
+
+COMMENT ON COLUMN public.order_items.line IS 'number of the line in the system it was imported from';
+
+COMMENT ON COLUMN public.order_items.quantity_canceled IS 'units of quantity that are not to be shipped any more';
+
+COMMENT ON COLUMN public.order_items.price IS 'for one, without tax, discount taken off; price_net with tax; the totals are for the line (B-35)';
+
+COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of shipments that are not canceled, of a bundle as far as its parts are shipped; kept by triggers';
+
+COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
+
+COMMENT ON COLUMN public.order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
+
+COMMENT ON COLUMN public.order_items.quantity_delivered IS 'of quantity_shipped, what is in shipments that are delivered; kept by triggers';
+
+COMMENT ON COLUMN public.order_items.version IS 'counts the changes of what the feed tells of a line: quantity, cancellations, class, parent';
+
+COMMENT ON COLUMN public.order_items.quantity_unit IS 'what the quantity is measured in, as the source calls it; null where it does not say';
+
+CREATE FUNCTION public.is_bundle(of_line_id integer, of_channel_id integer) RETURNS boolean
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT
+            FROM public.order_items p
+           WHERE ((p.parent_order_item_id = is_bundle.of_line_id) AND (p.channel_id = is_bundle.of_channel_id) AND (p.class = 'product'::text)))) AS "exists";
+END;
+
 CREATE FUNCTION public.is_line(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text) AND (value ~ '[^\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]'::text));
@@ -355,6 +600,10 @@ CREATE FUNCTION public.is_line(value text) RETURNS boolean
 CREATE FUNCTION public.is_shipment_sub_status(word text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN (word = ANY (ARRAY['ADDRESS_PROBLEM'::text, 'AT_PICKUP_POINT'::text, 'COLLECTED'::text, 'CUSTOMS'::text, 'DAMAGED'::text, 'DELAYED'::text, 'LEFT_IN_SAFE_PLACE'::text, 'LEFT_WITH_NEIGHBOR'::text, 'LOST'::text, 'NOT_HOME'::text, 'PAYMENT_DUE'::text, 'PICKED_UP'::text, 'REFUSED'::text, 'RETURNED'::text, 'RETURN_TO_SENDER'::text]));
+
+CREATE FUNCTION public.is_shippable_class(class text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (class = ANY (ARRAY['product'::text, 'incentive'::text]));
 
 CREATE FUNCTION public.time_zones() RETURNS SETOF text
     LANGUAGE sql STABLE
@@ -431,6 +680,22 @@ BEGIN
   RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.order_progress(of_order_id integer, of_channel_id integer) RETURNS TABLE(lines bigint, canceled bigint, ordered bigint, shipped bigint, delivered bigint)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT count(*) AS count,
+     COALESCE(sum(l.quantity_canceled) FILTER (WHERE g.counts), (0)::bigint) AS "coalesce",
+     COALESCE(sum(g.open) FILTER (WHERE g.counts), (0)::bigint) AS "coalesce",
+     (COALESCE(sum(LEAST((g.open)::bigint, l.quantity_shipped)) FILTER (WHERE g.counts), (0)::numeric))::bigint AS "coalesce",
+     (COALESCE(sum(LEAST((g.open)::bigint, l.quantity_delivered)) FILTER (WHERE g.counts), (0)::numeric))::bigint AS "coalesce"
+    FROM (public.order_items l
+      CROSS JOIN LATERAL ( SELECT public.open_quantity(l.quantity, l.quantity_canceled) AS open,
+             (public.is_shippable_class(l.class) AND (NOT (EXISTS ( SELECT
+                    FROM public.order_items p
+                   WHERE ((p.parent_order_item_id = l.id) AND (p.order_id = l.order_id) AND (p.channel_id = l.channel_id) AND (p.class = 'product'::text)))))) AS counts) g)
+   WHERE ((l.order_id = order_progress.of_order_id) AND (l.channel_id = order_progress.of_channel_id));
+END;
+
 CREATE FUNCTION public.pass_company_on() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -460,6 +725,74 @@ BEGIN
   END LOOP;
   RETURN reached;
 END $$;
+
+CREATE TABLE public.shipment_items (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    number integer NOT NULL,
+    shipment_id uuid NOT NULL,
+    order_item_id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    name text,
+    sku text,
+    quantity integer,
+    weight numeric(12,3),
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_id integer,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT shipment_items_quantity_positive CHECK ((quantity > 0))
+);
+
+COMMENT ON COLUMN public.shipment_items.company_id IS 'that of the order; kept by triggers, for indexes';
+
+CREATE TABLE public.shipments (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    number integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    external_id text,
+    status text DEFAULT 'CREATED'::text,
+    expected_delivery_at timestamp with time zone,
+    shipping_number text,
+    email_sent boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_id integer,
+    version integer DEFAULT 1 NOT NULL,
+    sub_status text,
+    status_set_at timestamp with time zone,
+    status_changed_at timestamp with time zone,
+    CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
+    CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
+);
+
+COMMENT ON COLUMN public.shipments.number IS 'the id that customers read; the uuid is the B2B surface''s (decision 2)';
+
+COMMENT ON COLUMN public.shipments.company_id IS 'that of the order; kept by triggers, for indexes';
+
+COMMENT ON COLUMN public.shipments.sub_status IS 'of the newest news that the status comes from, and after the end of any';
+
+COMMENT ON COLUMN public.shipments.status_set_at IS 'when a person or an import changed the status; null where it follows the codes';
+
+COMMENT ON COLUMN public.shipments.status_changed_at IS 'when the status last changed here, not by a record; null where never';
+
+CREATE FUNCTION public.progress_of_line(l public.order_items, OUT shipped bigint, OUT delivered bigint) RETURNS record
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT GREATEST(own.shipped, parts.shipped) AS "greatest",
+     GREATEST(own.delivered, parts.delivered) AS "greatest"
+    FROM (( SELECT COALESCE(sum(i.quantity) FILTER (WHERE (s.status IS DISTINCT FROM 'CANCELED'::text)), (0)::bigint) AS shipped,
+             COALESCE(sum(i.quantity) FILTER (WHERE (s.status = 'DELIVERED'::text)), (0)::bigint) AS delivered
+            FROM (public.shipment_items i
+              JOIN public.shipments s ON (((s.id = i.shipment_id) AND (s.channel_id = i.channel_id))))
+           WHERE ((i.order_item_id = (progress_of_line.l).id) AND (i.channel_id = (progress_of_line.l).channel_id))) own
+      CROSS JOIN ( SELECT min(((public.open_quantity((progress_of_line.l).quantity, (progress_of_line.l).quantity_canceled) * LEAST(p.quantity_shipped, o.open)) / o.open)) AS shipped,
+             min(((public.open_quantity((progress_of_line.l).quantity, (progress_of_line.l).quantity_canceled) * LEAST(p.quantity_delivered, o.open)) / o.open)) AS delivered
+            FROM (public.order_items p
+              CROSS JOIN LATERAL ( SELECT (public.open_quantity(p.quantity, p.quantity_canceled))::bigint AS open) o)
+           WHERE ((p.parent_order_item_id = (progress_of_line.l).id) AND (p.order_id = (progress_of_line.l).order_id) AND (p.channel_id = (progress_of_line.l).channel_id) AND (p.class = 'product'::text) AND (o.open > 0))) parts);
+END;
 
 CREATE TABLE public.carriers (
     id integer NOT NULL,
@@ -492,6 +825,14 @@ CREATE FUNCTION public.told_at(told timestamp without time zone, by_carrier_id i
 CREATE FUNCTION public.promised_at(told timestamp without time zone, by_carrier_id integer, in_channel_id integer) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
     RETURN CASE WHEN (told = date_trunc('day'::text, told)) THEN (told AT TIME ZONE public.channel_time_zone(in_channel_id)) ELSE public.told_at(told, by_carrier_id, in_channel_id) END;
+
+CREATE FUNCTION public.raise_line_version() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  NEW.version := OLD.version + 1;
+  RETURN NEW;
+END $$;
 
 CREATE FUNCTION public.raise_version() RETURNS trigger
     LANGUAGE plpgsql
@@ -531,6 +872,25 @@ BEGIN
       jsonb_strip_nulls(o.fields)
     FROM old_rows r, recorded(ROW(r.*)::carriers) o;
   END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.record_order_items() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old, new)
+  SELECT writing_transaction(), 'ORDER_ITEM', 'UPDATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+    coalesce(d.old, '{}'), coalesce(d.new, '{}')
+  FROM old_rows b
+  JOIN new_rows a ON a.id = b.id AND a.channel_id = b.channel_id AND a.version <> b.version
+  CROSS JOIN LATERAL recorded(ROW(b.*)::order_items) o
+  CROSS JOIN LATERAL recorded(ROW(a.*)::order_items) n
+  CROSS JOIN LATERAL (
+    SELECT jsonb_object_agg(f.key, f.value) AS old, jsonb_object_agg(f.key, n.fields -> f.key) AS new
+    FROM jsonb_each(o.fields) f
+    WHERE f.value <> n.fields -> f.key
+  ) d;
   RETURN NULL;
 END $$;
 
@@ -661,6 +1021,17 @@ CREATE FUNCTION public.recorded(r public.carriers) RETURNS TABLE(entity_id text,
      jsonb_build_object('channelId', (r).channel_id, 'name', (r).name, 'type', (r).type, 'trackAndTraceURL', (r).track_and_trace_url, 'logo', (r).logo) AS jsonb_build_object;
 END;
 
+CREATE FUNCTION public.recorded(r public.order_items) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT ((r).id)::text AS id,
+     (r).channel_id AS channel_id,
+     (r).order_id AS order_id,
+     NULL::uuid AS uuid,
+     (r).version AS version,
+     jsonb_build_object('quantity', (r).quantity, 'quantityCanceled', (r).quantity_canceled, 'class', (r).class, 'parentOrderItemId', (r).parent_order_item_id) AS jsonb_build_object;
+END;
+
 CREATE TABLE public.orders (
     id integer NOT NULL,
     channel_id integer NOT NULL,
@@ -766,26 +1137,6 @@ CREATE FUNCTION public.recorded(r public.orders) RETURNS TABLE(entity_id text, c
      jsonb_build_object('status', (r).status, 'type', (r).type, 'externalId', (r).external_id, 'companyId', (r).company_id, 'contactId', (r).contact_id, 'customerId', (r).customer_id, 'currency', (r).currency, 'totalGross', (r).total_gross, 'totalNet', (r).total_net, 'totalTax', (r).total_tax, 'paymentStatus', (r).payment_status) AS jsonb_build_object;
 END;
 
-CREATE TABLE public.shipment_items (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    number integer NOT NULL,
-    shipment_id uuid NOT NULL,
-    order_item_id integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    name text,
-    sku text,
-    quantity integer,
-    weight numeric(12,3),
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    company_id integer,
-    version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT shipment_items_quantity_positive CHECK ((quantity > 0))
-);
-
-COMMENT ON COLUMN public.shipment_items.company_id IS 'that of the order; kept by triggers, for indexes';
-
 CREATE FUNCTION public.recorded(r public.shipment_items) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -796,37 +1147,6 @@ CREATE FUNCTION public.recorded(r public.shipment_items) RETURNS TABLE(entity_id
      (r).version AS version,
      jsonb_build_object('shipmentId', (r).shipment_id, 'orderItemId', (r).order_item_id, 'name', (r).name, 'sku', (r).sku, 'quantity', (r).quantity) AS jsonb_build_object;
 END;
-
-CREATE TABLE public.shipments (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    number integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    external_id text,
-    status text DEFAULT 'CREATED'::text,
-    expected_delivery_at timestamp with time zone,
-    shipping_number text,
-    email_sent boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    company_id integer,
-    version integer DEFAULT 1 NOT NULL,
-    sub_status text,
-    status_set_at timestamp with time zone,
-    status_changed_at timestamp with time zone,
-    CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
-    CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
-);
-
-COMMENT ON COLUMN public.shipments.number IS 'the id that customers read; the uuid is the B2B surface''s (decision 2)';
-
-COMMENT ON COLUMN public.shipments.company_id IS 'that of the order; kept by triggers, for indexes';
-
-COMMENT ON COLUMN public.shipments.sub_status IS 'of the newest news that the status comes from, and after the end of any';
-
-COMMENT ON COLUMN public.shipments.status_set_at IS 'when a person or an import changed the status; null where it follows the codes';
-
-COMMENT ON COLUMN public.shipments.status_changed_at IS 'when the status last changed here, not by a record; null where never';
 
 CREATE FUNCTION public.recorded(r public.shipments) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -877,6 +1197,34 @@ CREATE FUNCTION public.recorded(r public.track_and_traces) RETURNS TABLE(entity_
      jsonb_build_object('shipmentId', (r).shipment_id, 'carrierId', (r).carrier_id, 'code', (r).code, 'status', (r).status, 'subStatus', (r).sub_status) AS jsonb_build_object;
 END;
 
+CREATE FUNCTION public.refuse_deletion() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION 'a shipment that is % is deleted by nobody but who may override that', OLD.status
+    USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'shipments', COLUMN = 'status';
+END $$;
+
+CREATE FUNCTION public.refuse_parent() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  above int := NEW.parent_order_item_id;
+BEGIN
+  FOR level IN 1..8 LOOP
+    IF above IS NULL THEN
+      RETURN NEW;
+    END IF;
+    EXIT WHEN above = NEW.id;
+    above := (SELECT l.parent_order_item_id FROM order_items l WHERE l.id = above AND l.channel_id = NEW.channel_id);
+  END LOOP;
+  IF above IS NULL THEN
+    RETURN NEW;
+  END IF;
+  RAISE EXCEPTION 'a line is a part of itself, or of too many others'
+    USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'order_items', COLUMN = 'parent_order_item_id';
+END $$;
+
 CREATE FUNCTION public.refuse_promise() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -888,6 +1236,49 @@ BEGIN
   END IF;
   RAISE EXCEPTION 'a shipment is expected before it was created'
     USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'shipments', COLUMN = 'expected_delivery_at';
+END $$;
+
+CREATE FUNCTION public.refuse_shipped_items(shipment_ids uuid[], line_ids integer[], line_channel_ids integer[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF EXISTS (
+    SELECT FROM order_items l
+    WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids))
+      AND (NOT is_shippable_class(l.class) OR is_bundle(l.id, l.channel_id))
+  ) THEN
+    RAISE EXCEPTION 'a line that is no goods, or a bundle, is not shipped itself'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'shipment_items_line_shippable', TABLE = 'shipment_items';
+  END IF;
+  IF current_setting('waybill.skipped_steps', true) = 'allowed' THEN
+    RETURN;
+  END IF;
+  PERFORM FROM orders o
+  WHERE (o.id, o.channel_id) IN (
+    SELECT l.order_id, l.channel_id FROM order_items l
+    WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids)))
+  ORDER BY o.id, o.channel_id
+  FOR SHARE;
+  IF EXISTS (
+    SELECT FROM order_items l
+    JOIN orders o ON o.id = l.order_id AND o.channel_id = l.channel_id
+    JOIN order_statuses s ON s.code = o.status AND NOT s.is_shippable
+    WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids))
+  ) THEN
+    RAISE EXCEPTION 'the order cannot be shipped'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'shipments_order_shippable', TABLE = 'shipment_items';
+  END IF;
+  IF EXISTS (
+    SELECT FROM shipments s
+    WHERE s.id = ANY (shipment_ids) AND s.status IN ('DELIVERED', 'CANCELED')
+      AND NOT EXISTS (
+        SELECT FROM changes c
+        WHERE c.shipment_id = s.id AND c.type = 'SHIPMENT' AND c.action = 'CREATED'
+          AND c.transaction_id = nullif(current_setting('waybill.transaction_id', true), '')::bigint)
+  ) THEN
+    RAISE EXCEPTION 'a shipment that is delivered or canceled is closed for items'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'shipment_items_shipment_open', TABLE = 'shipment_items';
+  END IF;
 END $$;
 
 CREATE FUNCTION public.refuse_value() RETURNS trigger
@@ -1113,7 +1504,7 @@ CREATE TABLE public.changes (
     old jsonb,
     new jsonb,
     CONSTRAINT changes_action_known CHECK ((action = ANY (ARRAY['CREATED'::text, 'UPDATED'::text, 'DELETED'::text]))),
-    CONSTRAINT changes_type_known CHECK ((type = ANY (ARRAY['ORDER'::text, 'SHIPMENT'::text, 'SHIPMENT_ITEM'::text, 'TRACK_AND_TRACE'::text, 'CARRIER'::text])))
+    CONSTRAINT changes_type_known CHECK ((type = ANY (ARRAY['ORDER'::text, 'ORDER_ITEM'::text, 'SHIPMENT'::text, 'SHIPMENT_ITEM'::text, 'TRACK_AND_TRACE'::text, 'CARRIER'::text])))
 );
 
 COMMENT ON COLUMN public.changes.transaction_id IS 'a row of transactions; without a constraint, which would be checked row by row';
@@ -1339,72 +1730,6 @@ CREATE TABLE public.order_item_sources (
     id text NOT NULL
 );
 
-CREATE TABLE public.order_items (
-    id integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
-    line integer,
-    class text DEFAULT 'product'::text NOT NULL,
-    type text DEFAULT 'simple'::text NOT NULL,
-    product_id integer,
-    parent_order_item_id integer,
-    quantity integer NOT NULL,
-    quantity_invoiced integer DEFAULT 0 NOT NULL,
-    quantity_canceled integer DEFAULT 0 NOT NULL,
-    quantity_refunded integer DEFAULT 0 NOT NULL,
-    sku text NOT NULL,
-    name text NOT NULL,
-    notes text,
-    supplier text,
-    supplier_code text,
-    manufacturer text,
-    manufacturer_code text,
-    ean_code text,
-    original_price numeric(14,2),
-    price numeric(14,2) NOT NULL,
-    price_net numeric(14,2) NOT NULL,
-    price_total numeric(14,2) NOT NULL,
-    price_total_net numeric(14,2) NOT NULL,
-    customer_price numeric(14,2),
-    cost_price numeric(14,2),
-    discount numeric(14,2),
-    tax numeric(14,2) NOT NULL,
-    tax_percentage integer DEFAULT 0 NOT NULL,
-    tax_code text DEFAULT 'H'::text NOT NULL,
-    is_bonus boolean DEFAULT false NOT NULL,
-    minimum_quantity integer,
-    unit integer,
-    package text,
-    package_unit text,
-    package_unit_quantity text,
-    purchase_unit integer,
-    purchase_minimum_quantity integer,
-    request_date timestamp with time zone,
-    weight numeric(12,3),
-    additional jsonb,
-    quantity_shipped bigint DEFAULT 0 NOT NULL,
-    quantity_overshipped bigint DEFAULT 0 NOT NULL,
-    line_id text,
-    CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text]))),
-    CONSTRAINT order_items_line_positive CHECK ((line > 0)),
-    CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (quantity + quantity_overshipped))),
-    CONSTRAINT order_items_price_not_negative CHECK ((price >= (0)::numeric)),
-    CONSTRAINT order_items_quantity_positive CHECK ((quantity > 0)),
-    CONSTRAINT order_items_tax_code_known CHECK ((tax_code = ANY (ARRAY['H'::text, 'L'::text, 'N'::text, 'M'::text, 'CUST'::text]))),
-    CONSTRAINT order_items_tax_percentage_sane CHECK (((tax_percentage >= 0) AND (tax_percentage <= 100)))
-);
-
-COMMENT ON COLUMN public.order_items.line IS 'number of the line in the system it was imported from';
-
-COMMENT ON COLUMN public.order_items.price IS 'for one, without tax, discount taken off; price_net with tax; the totals are for the line (B-35)';
-
-COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of shipments that are not canceled; kept by triggers';
-
-COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
-
-COMMENT ON COLUMN public.order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
-
 ALTER TABLE public.order_items ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.order_items_id_seq
     START WITH 1
@@ -1457,6 +1782,7 @@ CREATE TABLE public.order_statuses (
     status_set_id integer,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    is_shippable boolean DEFAULT true NOT NULL,
     CONSTRAINT order_statuses_customer_status_known CHECK ((customer_status = ANY (ARRAY['pending'::text, 'processing'::text, 'completed'::text, 'canceled'::text, 'closed'::text, 'fraud'::text]))),
     CONSTRAINT order_statuses_order_type_known CHECK ((order_type = ANY (ARRAY['QUOTATION'::text, 'ORDER'::text, 'REQUEST'::text]))),
     CONSTRAINT order_statuses_public_has_word CHECK (((NOT is_public) OR (customer_status IS NOT NULL))),
@@ -1464,6 +1790,8 @@ CREATE TABLE public.order_statuses (
 );
 
 COMMENT ON COLUMN public.order_statuses.customer_status IS 'the word that customers read; a status without one is not shown to them';
+
+COMMENT ON COLUMN public.order_statuses.is_shippable IS 'whether goods of orders in this status may be put into shipments';
 
 ALTER TABLE public.order_statuses ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.order_statuses_id_seq
@@ -1987,9 +2315,15 @@ CREATE INDEX api_key_companies_company ON public.api_key_companies USING btree (
 
 CREATE INDEX changes_left_shipment ON public.changes USING btree (((old ->> 'shipmentId'::text))) WHERE ((action = 'UPDATED'::text) AND (old ? 'shipmentId'::text));
 
+CREATE INDEX changes_order ON public.changes USING btree (order_id, id) WHERE (type = ANY (ARRAY['ORDER'::text, 'ORDER_ITEM'::text]));
+
 CREATE INDEX changes_shipment ON public.changes USING btree (shipment_id, id) WHERE (shipment_id IS NOT NULL);
 
 CREATE UNIQUE INDEX changes_transaction ON public.changes USING btree (transaction_id, id);
+
+CREATE INDEX channels_delivered_status ON public.channels USING btree (delivered_status);
+
+CREATE INDEX channels_shipped_status ON public.channels USING btree (shipped_status);
 
 CREATE INDEX companies_channel ON public.companies USING btree (channel_id);
 
@@ -2205,13 +2539,35 @@ CREATE TRIGGER contact_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCA
 
 CREATE TRIGGER contacts_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contacts FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
+CREATE TRIGGER order_items_canceled_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN (((new.quantity_canceled < 0) OR (new.quantity_canceled > new.quantity))) EXECUTE FUNCTION public.refuse_value('quantity_canceled');
+
+CREATE TRIGGER order_items_canceled_other BEFORE UPDATE OF quantity, quantity_canceled ON public.order_items FOR EACH ROW WHEN ((((new.quantity IS DISTINCT FROM old.quantity) OR (new.quantity_canceled IS DISTINCT FROM old.quantity_canceled)) AND ((new.quantity_canceled < 0) OR (new.quantity_canceled > new.quantity)))) EXECUTE FUNCTION public.refuse_value('quantity_canceled');
+
+CREATE TRIGGER order_items_count_bundle BEFORE UPDATE OF quantity, quantity_canceled ON public.order_items FOR EACH ROW WHEN (((new.quantity IS DISTINCT FROM old.quantity) OR (new.quantity_canceled IS DISTINCT FROM old.quantity_canceled))) EXECUTE FUNCTION public.count_bundle();
+
+CREATE TRIGGER order_items_count_part_created AFTER INSERT ON public.order_items FOR EACH ROW WHEN ((new.parent_order_item_id IS NOT NULL)) EXECUTE FUNCTION public.count_bundle_of_part();
+
+CREATE TRIGGER order_items_count_part_deleted AFTER DELETE ON public.order_items FOR EACH ROW WHEN ((old.parent_order_item_id IS NOT NULL)) EXECUTE FUNCTION public.count_bundle_of_part();
+
+CREATE TRIGGER order_items_count_part_updated AFTER UPDATE OF quantity, quantity_canceled, class, parent_order_item_id ON public.order_items FOR EACH ROW WHEN ((((new.parent_order_item_id IS NOT NULL) OR (old.parent_order_item_id IS NOT NULL)) AND ((new.quantity <> old.quantity) OR (new.quantity_canceled <> old.quantity_canceled) OR (new.class <> old.class) OR (new.parent_order_item_id IS DISTINCT FROM old.parent_order_item_id)))) EXECUTE FUNCTION public.count_bundle_of_part();
+
+CREATE TRIGGER order_items_finish_orders AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('waybill.finishing'::text, true) IS DISTINCT FROM 'held'::text)) EXECUTE FUNCTION public.finish_orders();
+
 CREATE TRIGGER order_items_name_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
 
 CREATE TRIGGER order_items_name_other BEFORE UPDATE OF name ON public.order_items FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
 
+CREATE TRIGGER order_items_parent_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((new.parent_order_item_id IS NOT NULL)) EXECUTE FUNCTION public.refuse_parent();
+
+CREATE TRIGGER order_items_parent_other BEFORE UPDATE OF parent_order_item_id ON public.order_items FOR EACH ROW WHEN (((new.parent_order_item_id IS NOT NULL) AND (new.parent_order_item_id IS DISTINCT FROM old.parent_order_item_id))) EXECUTE FUNCTION public.refuse_parent();
+
+CREATE TRIGGER order_items_record_updated AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_order_items();
+
 CREATE TRIGGER order_items_sku_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
 
 CREATE TRIGGER order_items_sku_other BEFORE UPDATE OF sku ON public.order_items FOR EACH ROW WHEN (((new.sku <> old.sku) AND (NOT public.is_line(new.sku)))) EXECUTE FUNCTION public.refuse_value('sku');
+
+CREATE TRIGGER order_items_version BEFORE UPDATE OF quantity, quantity_canceled, class, parent_order_item_id ON public.order_items FOR EACH ROW WHEN (((new.quantity <> old.quantity) OR (new.quantity_canceled <> old.quantity_canceled) OR (new.class <> old.class) OR (new.parent_order_item_id IS DISTINCT FROM old.parent_order_item_id))) EXECUTE FUNCTION public.raise_line_version();
 
 CREATE TRIGGER order_status_sets_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.order_status_sets FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
@@ -2245,6 +2601,12 @@ CREATE TRIGGER parcel_items_created AFTER INSERT ON public.parcel_items REFERENC
 
 CREATE TRIGGER parcel_items_updated AFTER UPDATE ON public.parcel_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_parcel_items();
 
+CREATE TRIGGER shipment_items_allowed_created AFTER INSERT ON public.shipment_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_shipped_items();
+
+CREATE TRIGGER shipment_items_allowed_deleted AFTER DELETE ON public.shipment_items REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_shipped_items();
+
+CREATE TRIGGER shipment_items_allowed_updated AFTER UPDATE ON public.shipment_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_shipped_items();
+
 CREATE TRIGGER shipment_items_changed_is_unpacked AFTER UPDATE OF shipment_id, order_item_id, quantity ON public.shipment_items FOR EACH ROW WHEN (((old.shipment_id <> new.shipment_id) OR (old.order_item_id <> new.order_item_id) OR (new.quantity < old.quantity))) EXECUTE FUNCTION public.unpack_changed_item();
 
 CREATE TRIGGER shipment_items_count_created AFTER INSERT ON public.shipment_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_items();
@@ -2264,6 +2626,10 @@ CREATE TRIGGER shipment_items_take_company BEFORE INSERT OR UPDATE OF order_id, 
 CREATE TRIGGER shipment_items_version BEFORE UPDATE ON public.shipment_items FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
 
 CREATE TRIGGER shipment_tallies_fold AFTER INSERT ON public.shipment_tallies REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_tallies();
+
+CREATE TRIGGER shipments_allowed_created AFTER INSERT ON public.shipments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_shipped_orders();
+
+CREATE TRIGGER shipments_closed_stay BEFORE DELETE ON public.shipments FOR EACH ROW WHEN (((old.status = ANY (ARRAY['DELIVERED'::text, 'CANCELED'::text])) AND (current_setting('waybill.overridden_steps'::text, true) IS DISTINCT FROM 'allowed'::text) AND (current_setting('waybill.skipped_steps'::text, true) IS DISTINCT FROM 'allowed'::text))) EXECUTE FUNCTION public.refuse_deletion();
 
 CREATE TRIGGER shipments_count_updated AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_shipments();
 
@@ -2352,6 +2718,12 @@ ALTER TABLE ONLY public.carrier_descriptions
 
 ALTER TABLE ONLY public.carriers
     ADD CONSTRAINT carriers_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
+
+ALTER TABLE ONLY public.channels
+    ADD CONSTRAINT channels_delivered_status_fk FOREIGN KEY (delivered_status) REFERENCES public.order_statuses(code);
+
+ALTER TABLE ONLY public.channels
+    ADD CONSTRAINT channels_shipped_status_fk FOREIGN KEY (shipped_status) REFERENCES public.order_statuses(code);
 
 ALTER TABLE ONLY public.companies
     ADD CONSTRAINT companies_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);

@@ -135,11 +135,22 @@ FROM shipment_tallies s
 WHERE s.company_id <> 0 AND {visible shipment_tallies s}{filters};
 
 -- Whoever writes a shipment, or what hangs on it, locks the shipment first, and several in this sequence: so writers
--- queue up and never wait in a circle.
+-- queue up and never wait in a circle. Their orders come before the first of them: what is written may finish these.
 -- name: lock
-SELECT s.id, s.order_id, s.channel_id, s.status, s.expected_delivery_at, s.created_at, s.version
+WITH ordered AS MATERIALIZED (
+  SELECT o.id, o.channel_id, o.status
+  FROM orders o
+  WHERE (o.id, o.channel_id) IN (
+    SELECT s.order_id, s.channel_id FROM shipments s WHERE s.id = ANY(:ids) AND {visible shipments s})
+  ORDER BY o.id, o.channel_id
+  FOR NO KEY UPDATE OF o
+)
+SELECT s.id, s.order_id, s.channel_id, s.status, s.expected_delivery_at, s.created_at, s.version,
+  o.status AS order_status, w.is_shippable
 FROM shipments s
-WHERE s.id = ANY(:ids) AND {visible shipments s}
+JOIN ordered o ON o.id = s.order_id AND o.channel_id = s.channel_id
+JOIN order_statuses w ON w.code = o.status
+WHERE s.id = ANY(:ids) AND {visible shipments s} AND (SELECT count(*) FROM ordered) > 0
 ORDER BY s.id, s.channel_id
 FOR NO KEY UPDATE OF s;
 

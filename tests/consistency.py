@@ -19,13 +19,28 @@ RULES = {
         JOIN shipment_items i ON i.order_item_id = l.id AND i.channel_id = l.channel_id
         JOIN shipments s ON s.id = i.shipment_id AND s.channel_id = i.channel_id
         WHERE s.status IS DISTINCT FROM 'CANCELED'
-        GROUP BY l.id, l.channel_id HAVING sum(i.quantity) > l.quantity
+        GROUP BY l.id, l.channel_id HAVING sum(i.quantity) > l.quantity - l.quantity_canceled
     """,
-    "a line says how much of it is shipped": """
-        SELECT l.id FROM order_items l WHERE l.quantity_shipped <> (
-          SELECT coalesce(sum(i.quantity), 0) FROM shipment_items i
+    "a line without parts says how much of it is shipped and delivered": """
+        SELECT l.id FROM order_items l WHERE NOT EXISTS (
+          SELECT FROM order_items p WHERE p.parent_order_item_id = l.id AND p.class = 'product')
+        AND (l.quantity_shipped, l.quantity_delivered) <> (
+          SELECT coalesce(sum(i.quantity) FILTER (WHERE s.status IS DISTINCT FROM 'CANCELED'), 0),
+            coalesce(sum(i.quantity) FILTER (WHERE s.status = 'DELIVERED'), 0)
+          FROM shipment_items i
           JOIN shipments s ON s.id = i.shipment_id AND s.channel_id = i.channel_id
-          WHERE i.order_item_id = l.id AND i.channel_id = l.channel_id AND s.status IS DISTINCT FROM 'CANCELED')
+          WHERE i.order_item_id = l.id AND i.channel_id = l.channel_id)
+    """,
+    "a bundle is shipped and delivered as far as its parts are": """
+        SELECT l.id FROM order_items l
+        JOIN (
+          SELECT p.parent_order_item_id AS id,
+            min(1.0 * p.quantity_shipped / (p.quantity - p.quantity_canceled)) AS shipped,
+            min(1.0 * p.quantity_delivered / (p.quantity - p.quantity_canceled)) AS delivered
+          FROM order_items p WHERE p.class = 'product' AND p.quantity > p.quantity_canceled GROUP BY 1
+        ) parts ON parts.id = l.id
+        WHERE l.quantity_shipped <> trunc((l.quantity - l.quantity_canceled) * parts.shipped + 0.000001)
+          OR l.quantity_delivered <> trunc((l.quantity - l.quantity_canceled) * parts.delivered + 0.000001)
     """,
     "nothing hangs in the air": """
         SELECT i.id FROM shipment_items i
@@ -52,7 +67,7 @@ RULES = {
         FULL JOIN (
           SELECT type, entity_id, count(*) FILTER (WHERE action <> 'DELETED') AS changes,
             bool_or(action = 'DELETED') AS is_gone
-          FROM changes GROUP BY type, entity_id
+          FROM changes WHERE type <> 'ORDER_ITEM' GROUP BY type, entity_id
         ) told USING (type, entity_id)
         WHERE (present.version IS NULL) IS DISTINCT FROM told.is_gone OR present.version <> told.changes
     """,
@@ -60,10 +75,14 @@ RULES = {
         SELECT type, entity_id FROM (
           SELECT type, entity_id, action, version,
             row_number() OVER steps AS step, lead(action) OVER steps AS next_action, lag(version) OVER steps AS before
-          FROM changes WINDOW steps AS (PARTITION BY type, entity_id ORDER BY id)
+          FROM changes WHERE type <> 'ORDER_ITEM' WINDOW steps AS (PARTITION BY type, entity_id ORDER BY id)
         ) told
         WHERE (step = 1) <> (action = 'CREATED') OR (action = 'DELETED' AND next_action IS NOT NULL)
            OR version <> CASE action WHEN 'CREATED' THEN 1 WHEN 'UPDATED' THEN before + 1 ELSE before END
+    """,
+    "a line has one version for each change that is told of it, and the first": """
+        SELECT l.id FROM order_items l WHERE l.version <> 1 + (
+          SELECT count(*) FROM changes c WHERE c.type = 'ORDER_ITEM' AND c.entity_id = l.id::text)
     """,
     "the status of a shipment is the one that its last change tells": """
         SELECT s.id FROM shipments s WHERE s.status <> (

@@ -30,9 +30,9 @@ from sql import Visibility, load
 PERMISSIONS = {
     "orders:read": "read orders, their lines and addresses",
     "shipments:read": "read shipments, their items and codes",
-    "orders:write": "set the status of orders; includes orders:read",
+    "orders:write": "set the status of orders, cancel lines; includes orders:read",
     "shipments:write": "create, change and delete shipments, their items and codes; includes shipments:read",
-    "shipments:override": "say of a shipment that is under way that it is canceled; of no use without shipments:write",
+    "shipments:override": "cancel a shipment that is under way, delete a closed one; of no use without shipments:write",
     "outbox:read": "read and acknowledge what is to be delivered: links by which customers set their passwords",
     "carriers:update": "change carriers",
     "carriers:write": "create, change and delete carriers; includes carriers:update",

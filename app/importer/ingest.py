@@ -24,6 +24,8 @@ What a record leaves open, and the import settles:
   delivered; a line that they hold cannot go.
 - A line is the store's line of the same `lineId`, and where there is none, that of the same number, which takes the
   `lineId` from then on (decision 20). One of which something has been shipped does not become another sku.
+- A shipment may list a bundle in place of its parts, and what it tells of the past is taken where a mutation would be
+  refused: see docs/lines.md for classes, bundles, cancellations, and orders that finish (decisions 21 and 22).
 - What orders share keeps the values that a record leaves out. Of several orders that name a company or a customer the
   newest decides (`createdAt`, then `externalId`), so the order of the lines does not matter. A parent company that no
   record has named yet bears its external id as its name.

@@ -36,6 +36,13 @@ _EXPECTED = {
     WRITTEN: "a text that is not blank",
 }
 
+_LARGEST = 2**31 - 1
+_DECIMAL = re.compile(r"\A(-?[0-9]{1,20})(?:\.([0-9]{1,20}))?\Z")
+_JSON_TYPES: dict[type, str] = {str: "str", bool: "bool", list: "array", type(None): "null"}
+# Decision 21: lines of these go into shipments; a bundle is a line with goods as parts, down to so many levels.
+_SHIPPABLE = ("product", "incentive")
+_MOST_LEVELS = 8
+
 # ISO 3166-1 alpha-2, and XK, which the European Union and the carriers use for Kosovo.
 _COUNTRIES_TEXT = """
     AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC
@@ -52,7 +59,7 @@ _YEARS = range(1900, 9999)  # an offset may still move a date across a year's en
 Amount = Annotated[str, Meta(pattern=_AMOUNT)]
 Fraction = Annotated[str, Meta(pattern=_FRACTION)] | Annotated[float, Meta(ge=0, le=1)]
 Postage = Amount | Annotated[float, Meta(ge=0, lt=10**12)]
-Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Number = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Currency = Annotated[str, Meta(pattern=_CURRENCY)]
 Language = Annotated[str, Meta(pattern=_LANGUAGE)]
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -61,6 +68,7 @@ ShortText = Annotated[str, Meta(pattern=LINE, max_length=64)]
 Written = Annotated[str, Meta(pattern=WRITTEN, max_length=255)]
 Words = Annotated[str, Meta(max_length=255)]
 Link = Annotated[str, Meta(max_length=255)]
+LineClass = Literal["product", "incentive", "surcharge", "postage", "payment", "service", "giftcard", "deposit"]
 ShipmentStatus = Literal[
     "CREATED",
     "PROCESSING",
@@ -91,6 +99,38 @@ ShipmentSubStatus = Literal[
     "RETURNED",
     "RETURN_TO_SENDER",
 ]
+
+
+class Count(int):
+    """A whole number from `lowest` on, which may be written `2.0` or `"2"` (decision 21)."""
+
+    lowest = 1
+
+
+class Quantity(Count):
+    """How much of something there is; a fraction is refused with the advice to use a smaller unit."""
+
+    lowest = 0
+
+
+class ShippedQuantity(Quantity):
+    lowest = 1
+
+
+def _whole(kind: type[Count], value: object) -> Count:
+    """For the decoder, which tells the place of a ValueError."""
+    if isinstance(value, str) and (match := _DECIMAL.fullmatch(value)):
+        value = int(match[1]) if not match[2].strip("0") else float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"Expected `int`, got `{_JSON_TYPES.get(type(value), 'object')}`")
+    if value != value // 1:
+        advice = ": use a smaller unit, such as grams in place of kilograms" if issubclass(kind, Quantity) else ""
+        raise ValueError(f"Expected a whole number, got {value}{advice}")
+    if value < kind.lowest:
+        raise ValueError(f"Expected `int` >= {kind.lowest}")
+    if value > _LARGEST:
+        raise ValueError(f"Expected `int` <= {_LARGEST}")
+    return kind(value)
 
 
 class Refused(Exception):
@@ -129,6 +169,8 @@ class Channel(_Shape, tag_field="kind", tag="channel"):
     currency: Currency
     language: Language | None = None
     time_zone: ShortText | None = None
+    shipped_status: ShortText | UnsetType | None = UNSET
+    delivered_status: ShortText | UnsetType | None = UNSET
 
     @property
     def key(self) -> Hashable:
@@ -138,6 +180,10 @@ class Channel(_Shape, tag_field="kind", tag="channel"):
         """Raises Refused."""
         if self.time_zone is not None and self.time_zone not in known.time_zones:
             raise Refused("$.timeZone", "expected a name of the IANA time zone database such as Europe/Amsterdam")
+        if self.shipped_status:
+            _refuse_unknown("$.shippedStatus", self.shipped_status, known.statuses, "order status")
+        if self.delivered_status:
+            _refuse_unknown("$.deliveredStatus", self.delivered_status, known.statuses, "order status")
         known.channels.add(self.code)
 
 
@@ -229,18 +275,26 @@ class Line(_Shape):
     line: Count
     sku: Text
     name: Text
-    quantity: Count
+    quantity: Quantity
     price: Amount
     line_id: Text | None = None
+    class_: LineClass | UnsetType | None = msgspec.field(default=UNSET, name="class")
+    parent_line: Count | UnsetType | None = UNSET
+    quantity_canceled: Quantity | UnsetType | None = UNSET
+    unit: ShortText | UnsetType | None = UNSET
     tax_percentage: Annotated[int, Meta(ge=0, le=100)] | None = None
     discount: Fraction | None = None
-    product_id: Count | UnsetType | None = UNSET
+    product_id: Number | UnsetType | None = UNSET
     additional: Any = UNSET
+
+    @property
+    def is_shippable(self) -> bool:
+        return (self.class_ or "product") in _SHIPPABLE
 
 
 class ShippedLine(_Shape):
     line: Count
-    quantity: Count
+    quantity: ShippedQuantity
 
 
 class News(_Shape):
@@ -350,10 +404,73 @@ class Order(_Shape, tag_field="kind", tag="order"):
         keys = [(n if item.line_id is None else item.line_id) for n, item in enumerate(self.items)]
         _refuse_repeated("$.items[{}].lineId", keys)
         _refuse_repeated("$.shipments[{}].externalId", [shipment.external_id for shipment in self.shipments or ()])
+        self._check_lines()
         self._check_shipments(known)
 
+    def parts_of(self, line: int) -> list[Line]:
+        """The goods that a line is made of, as far as the record says so."""
+        return [part for part in self.items if part.parent_line == line and (part.class_ or "product") == "product"]
+
+    def canceled_of(self, item: Line) -> int | None:
+        """How much of a line is canceled, None where that stays as it is.
+
+        What is canceled of a bundle is canceled of its parts, where the record does not say what is of these.
+        """
+        if item.quantity_canceled is not UNSET:
+            return int(item.quantity_canceled or 0)
+        parent = next((line for line in self.items if item.parent_line and line.line == item.parent_line), None)
+        canceled = None if parent is None else self.canceled_of(parent)
+        if parent is None or canceled is None or not parent.quantity:
+            return None
+        return canceled * item.quantity // parent.quantity
+
+    def goods_of(self, shipment: Shipment, path: str) -> dict[int, int]:
+        """How much a shipment holds of which line, itself shipped.
+
+        A bundle stands for its parts, in the numbers in which it is made of them; where parts of it are listed beside
+        it, these tell. Raises Refused.
+        """
+        listed = {int(item.line): int(item.quantity) for item in shipment.items or ()}
+        goods: dict[int, int] = {}
+        for m, (line, quantity) in enumerate(listed.items()):
+            self._unpack(line, quantity, listed, goods, f"{path}.items[{m}]")
+        return goods
+
+    def _unpack(self, line: int, quantity: int, listed: dict[int, int], goods: dict[int, int], path: str) -> None:
+        parts = self.parts_of(line)
+        if not parts:
+            goods[line] = goods.get(line, 0) + quantity
+            return
+        if any(part.line in listed for part in parts):
+            return
+        ordered = next(item.quantity for item in self.items if item.line == line)
+        for part in parts:
+            wanted, rest = divmod(quantity * part.quantity, ordered or 1)
+            if rest:
+                raise Refused(f"{path}.quantity", f"{quantity} of line {line} are no whole number of line {part.line}")
+            if wanted:
+                self._unpack(part.line, wanted, listed, goods, path)
+
+    def _check_lines(self) -> None:
+        parents = {int(item.line): item.parent_line or None for item in self.items}
+        for n, item in enumerate(self.items):
+            if item.quantity_canceled and item.quantity_canceled > item.quantity:
+                raise Refused(f"$.items[{n}].quantityCanceled", "more is canceled than ordered")
+            above: int | None = item.line
+            for _level in range(_MOST_LEVELS):
+                above = parents[above] if above else None
+                if above is None:
+                    break
+                if above not in parents:
+                    raise Refused(f"$.items[{n}].parentLine", f"{above} is no line of the order")
+                if above == item.line:
+                    raise Refused(f"$.items[{n}].parentLine", "a line is no part of itself")
+            else:
+                raise Refused(f"$.items[{n}].parentLine", f"bundles have at most {_MOST_LEVELS} levels")
+
     def _check_shipments(self, known: Known) -> None:
-        unshipped = Counter({item.line: item.quantity for item in self.items})
+        unshipped = Counter({int(item.line): item.quantity - (self.canceled_of(item) or 0) for item in self.items})
+        not_goods = {item.line: item.class_ for item in self.items if not item.is_shippable}
         codes: list[tuple[str | None, str]] = []
         places: list[str] = []
         for n, shipment in enumerate(self.shipments or ()):
@@ -368,10 +485,17 @@ class Order(_Shape, tag_field="kind", tag="order"):
             for m, item in enumerate(items):
                 if item.line not in unshipped:
                     raise Refused(f"{path}.items[{m}].line", f"{item.line} is no line of the order")
+                if item.line in not_goods:
+                    reason = f"line {item.line} is of class {not_goods[item.line]}, which is not shipped"
+                    raise Refused(f"{path}.items[{m}].line", reason)
+            goods = self.goods_of(shipment, path)
+            places_of_lines = {int(item.line): m for m, item in enumerate(items)}
+            for line, quantity in goods.items():
                 if shipment.status != "CANCELED":  # B-51: canceled shipments do not count
-                    unshipped[item.line] -= item.quantity
-                if unshipped[item.line] < 0:
-                    raise Refused(f"{path}.items[{m}].quantity", f"more of line {item.line} is shipped than ordered")
+                    unshipped[line] -= quantity
+                if unshipped[line] < 0:
+                    place = f"items[{places_of_lines[line]}].quantity" if line in places_of_lines else "items"
+                    raise Refused(f"{path}.{place}", f"more of line {line} is shipped than ordered")
             for m, code in enumerate(shipment.track_and_traces or ()):
                 place = f"{path}.trackAndTraces[{m}]"
                 if code.carrier is not None and known.carriers.isdisjoint(
@@ -393,7 +517,7 @@ Record = Channel | Carrier | Order | Event | Account
 
 _KEPT = ("type", "company", "customer", "requested_delivery_at", "shipping_method", "shipping_amount")
 
-_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record, dec_hook=_whole)
 _PATTERN = re.compile(r"Expected `str` matching regex (.*)", re.DOTALL)
 _REGEXES = {repr(pattern): expected for pattern, expected in _EXPECTED.items()}
 

@@ -33,7 +33,8 @@ _TABLES = {
     ),
     "import_lines": (
         "n line line_id sku name quantity product_id tax_percentage tax_code additional "
-        "original_price discount price price_net price_total price_total_net tax has_product_id has_additional"
+        "original_price discount price price_net price_total price_total_net tax has_product_id has_additional "
+        "class has_class parent_line has_parent quantity_canceled quantity_unit has_unit"
     ),
     "import_shipments": "n position external_id status created_at expected_delivery_at has_promise has_items has_codes",
     "import_shipment_items": "n shipment line quantity",
@@ -71,7 +72,10 @@ STEPS = (
     "find_lines",
     "take_numbers_away",
     "give_numbers",
+    "keep_line_parts",
+    "complete_line_parts",
     "refuse_other_goods",
+    "refuse_other_classes",
     "find_shipments",
     "keep_statuses",
     "keep_delivered_shipments",
@@ -83,9 +87,14 @@ STEPS = (
     "keep_delivered_codes",
     "refuse_unknown_carriers",
     "refuse_shipment_statuses",
+    "refuse_items_of_closed_shipments",
+    "refuse_shipments_of_orders",
+    "refuse_lines_of_shipments",
     "refuse_missing_lines",
     "count_shipped",
     "refuse_overshipped_lines",
+    "finish_orders",
+    "hold_finishing",
     "update_companies",
     "update_customers",
     "refuse_company_circles",
@@ -94,6 +103,7 @@ STEPS = (
     "create_orders",
     "create_lines",
     "raise_lines",
+    "set_parents",
     "delete_addresses",
     "create_addresses",
     "delete_shipments",
@@ -113,6 +123,7 @@ STEPS = (
     "delete_parcel_items",
     "create_parcel_items",
     "update_orders",
+    "release_finishing",
 )
 # Of the news, which comes once the codes of its batch are there.
 EVENT_STEPS = (
@@ -287,8 +298,26 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
             "texts": None if given is None else [description.value for description in given],
         }
     (row,) = await connection.fetch(statement.text, *statement.arguments(values))
-    created, updated = int(row["is_new"]), int(row["is_changed"])
+    is_changed = row["is_changed"]
+    if isinstance(record, Channel):
+        is_changed = await _set_statuses(connection, record) or is_changed
+    created = int(row["is_new"])
+    updated = int(is_changed and not created)
     return Outcome(created, updated, 1 - created - updated)
+
+
+async def _set_statuses(connection: asyncpg.Connection, channel: Channel) -> bool:
+    """Those that its orders take when they are shipped and delivered. Whether they were others before."""
+    statement = _statements.channel_statuses.prepare(sql.Reach.EVERYTHING)
+    values = {
+        "code": channel.code,
+        "has_shipped": channel.shipped_status is not UNSET,
+        "shipped_status": channel.shipped_status or None,
+        "has_delivered": channel.delivered_status is not UNSET,
+        "delivered_status": channel.delivered_status or None,
+    }
+    (row,) = await connection.fetch(statement.text, *statement.arguments(values))
+    return bool(row["is_changed"])
 
 
 async def _write_customer(connection: asyncpg.Connection, record: Account, n: int) -> Outcome:
@@ -340,6 +369,13 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
                 *(line.line, line.line_id, line.sku, line.name, line.quantity, line.product_id or None),
                 *(tax_percentage, price.tax_code(tax_percentage), additional, *prices),
                 *(line.product_id is not UNSET, line.additional is not UNSET),
+                *(
+                    line.class_ or None,
+                    line.class_ is not UNSET,
+                    line.parent_line or None,
+                    line.parent_line is not UNSET,
+                ),
+                *(order.canceled_of(line), line.unit or None, line.unit is not UNSET),
             ),
         )
     prices_of_order = price.of_order(line_prices, order.postage)
@@ -380,8 +416,8 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
                 ),
             ),
         )
-        for item in shipment.items or ():
-            yield "import_shipment_items", (key, item.line, item.quantity)
+        for line_number, quantity in order.goods_of(shipment, f"$.shipments[{n}]").items():
+            yield "import_shipment_items", (key, line_number, quantity)
         for m, code in enumerate(shipment.track_and_traces or ()):
             path = f"$.shipments[{n}].trackAndTraces[{m}]"
             yield "import_codes", (key, m, f"{path}.code", code.carrier, code.code)

@@ -43,6 +43,16 @@ _REFUSALS: Mapping[str, Callable[[], WaybillError]] = {
     "order_items_never_overshipped": partial(
         ValidationError, "input", "must not ship more of an order line than was ordered"
     ),
+    "shipments_order_shippable": partial(ValidationError, "input", "must be of an order that can be shipped"),
+    "shipment_items_line_shippable": partial(
+        ValidationError, "input", "must ship goods alone, and the parts of a bundle in its place"
+    ),
+    "shipment_items_shipment_open": partial(
+        ValidationError, "input", "must be of an open shipment: delivered and canceled ones are closed for items"
+    ),
+    "shipments_closed_stay": partial(
+        Forbidden, "A shipment that is delivered or canceled is deleted with the scope shipments:override alone."
+    ),
     "shipments_status_follows": partial(ValidationError, "input.status", "must follow the lifecycle of shipments"),
     "track_and_traces_code_unique": partial(ValidationError, "input.code", "must be unique within its carrier"),
     "track_and_traces_shipment_fk": partial(ValidationError, "input.shipmentId", "must exist"),

@@ -61,7 +61,8 @@ WRITES = [
 async def writer(copy_connection: asyncpg.Connection) -> asyncpg.Connection:
     # Any status may follow any other here, also that of canceled shipments, whose goods are on their way again.
     await copy_connection.execute(
-        "ALTER TABLE shipments DISABLE TRIGGER shipments_status_follows;"
+        "ALTER TABLE shipments DISABLE TRIGGER shipments_status_follows, DISABLE TRIGGER shipments_closed_stay,"
+        "  DISABLE TRIGGER shipments_allowed_created;"
         "ALTER TABLE order_items DROP CONSTRAINT order_items_never_overshipped"
     )
     return copy_connection

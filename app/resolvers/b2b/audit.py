@@ -1,4 +1,4 @@
-"""The audit trail of a shipment: who changed what of it, told to staff from the same changes as the feed."""
+"""The audit trail of a shipment or an order: who changed what of it, told to staff from the changes of the feed."""
 
 from typing import Any, NamedTuple
 
@@ -7,11 +7,12 @@ from ariadne import ObjectType, QueryType
 
 import sql
 from app.auth.viewer import Kind
-from app.context import Info
-from app.errors import Forbidden, ShipmentNotFound, ValidationError
+from app.context import Context, Info
+from app.errors import Forbidden, OrderNotFound, ShipmentNotFound, ValidationError
 from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.change import size_of
 from app.resolvers.b2b.place import END, Place, cursor_of, place_of
+from loaders.order import order_by_id
 from loaders.rows import Row
 from loaders.shipment import shipment_by_id
 
@@ -31,24 +32,42 @@ class AuditedField(NamedTuple):
 
 @query.field("auditTrail")
 async def resolve_audit_trail(
-    _root: None, info: Info, shipmentId: str, first: int | None = None, after: str | None = None
+    _root: None,
+    info: Info,
+    shipmentId: str | None = None,
+    first: int | None = None,
+    after: str | None = None,
+    orderId: int | None = None,
 ) -> list[Row]:
-    """Raises `Forbidden` for all but staff, `ValidationError`, `InvalidCursor`, `ShipmentNotFound`."""
+    """Raises `Forbidden` for all but staff, `ValidationError`, `InvalidCursor`, `ShipmentNotFound`, `OrderNotFound`."""
     context = info.context
-    if context.require("shipments:read").kind is not Kind.STAFF:
+    if context.require("shipments:read" if orderId is None else "orders:read").kind is not Kind.STAFF:
         raise Forbidden("The audit trail is for staff.")
-    key = as_uuid(shipmentId)
+    if (shipmentId is None) == (orderId is None):
+        raise ValidationError("shipmentId", "and orderId exclude each other; exactly one of the two is required")
+    size = size_of(context, first)
+    if orderId is None:
+        return await _trail_of_shipment(context, shipmentId or "", size, after)
+    rows = await context.fetch(SQL.trail_of_order, order_id=orderId, limit=size, **_from(after, str(orderId)))
+    if not rows and after is None and await context.load(order_by_id, orderId) is None:
+        raise OrderNotFound(orderId)
+    return rows
+
+
+async def _trail_of_shipment(context: Context, shipment_id: str, size: int, after: str | None) -> list[Row]:
+    key = as_uuid(shipment_id)
     if key is None:
         raise ValidationError("shipmentId", "must be a UUID")
-    size = size_of(context, first)
-    place = END if after is None else place_of(after, TRAIL, str(key))
-    rows = await context.fetch(
-        SQL.trail_of_shipment, shipment_id=key, position=place.position, number=place.number, limit=size
-    )
+    rows = await context.fetch(SQL.trail_of_shipment, shipment_id=key, limit=size, **_from(after, str(key)))
     # What was shipped before anything was recorded has an empty trail.
     if not rows and after is None and await context.load(shipment_by_id, str(key)) is None:
-        raise ShipmentNotFound(shipmentId)
+        raise ShipmentNotFound(shipment_id)
     return rows
+
+
+def _from(after: str | None, trail: str) -> dict[str, Any]:
+    place = END if after is None else place_of(after, TRAIL, trail)
+    return {"position": place.position, "number": place.number}
 
 
 @audit_entry.field("cursor")

@@ -16,6 +16,7 @@ from app.errors import Forbidden, InvalidCursor, ValidationError
 from app.resolvers.b2b.place import BEGINNING, LARGEST, Place, cursor_of, place_of
 from loaders.carrier import carrier_by_id
 from loaders.order import order_by_id
+from loaders.order_item import order_item_by_id
 from loaders.prefetch import Fetch
 from loaders.rows import Row
 from loaders.shipment import shipment_by_id
@@ -130,6 +131,11 @@ def resolve_change_cursor(row: Row, _info: Info) -> str:
 @change.field("order")
 async def resolve_change_order(row: Row, info: Info) -> Any:
     return None if row["order_id"] is None else await info.context.load(order_by_id, row["order_id"])
+
+
+@change.field("orderItem")
+async def resolve_change_order_item(row: Row, info: Info) -> Any:
+    return await info.context.load(order_item_by_id, int(row["id"])) if row["type"] == "ORDER_ITEM" else None
 
 
 @change.field("shipment")

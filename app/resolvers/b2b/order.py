@@ -102,11 +102,18 @@ order.set_plan("sources", relation(sources_by_order, "id", WITH_PARENT))
 
 
 def _fulfillment_status(
-    is_canceled: bool | None, is_partially_delivered: bool, ordered: int, shipped: int, delivered: int
+    is_canceled: bool | None,
+    is_partially_delivered: bool,
+    lines: int,
+    canceled: int,
+    ordered: int,
+    shipped: int,
+    delivered: int,
 ) -> str:
-    if is_canceled:
+    """Where nothing is to be shipped, nothing is open: all of it was canceled, or there never was any (decision 21)."""
+    if is_canceled or (canceled and not ordered):
         return "CANCELED"
-    if delivered and delivered == ordered:
+    if lines and delivered == ordered:
         return "DELIVERED"
     if delivered or is_partially_delivered:
         return "PARTIALLY_DELIVERED"
@@ -115,7 +122,7 @@ def _fulfillment_status(
     return "UNFULFILLED"
 
 
-_fulfillment = ("is_canceled", "is_partially_delivered", "ordered", "shipped", "delivered")
+_fulfillment = ("is_canceled", "is_partially_delivered", "lines", "canceled", "ordered", "shipped", "delivered")
 order.set_plan(
     "fulfillmentStatus", computed(_fulfillment_status, beside=Beside(fulfillment_by_order, "id", _fulfillment))
 )

@@ -10,7 +10,7 @@ from app.errors import ShipmentItemNotFound
 from app.resolvers.b2b.argument import as_text, refuse_nulls, require_version
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shipment_part import Part, delete_part, lock_part, save_part
-from app.resolvers.b2b.shippable import CANCELED, OrderLines
+from app.resolvers.b2b.shippable import CANCELED, OrderLines, require_open, require_shippable
 
 SQL = sql.load("shipment_item")
 
@@ -22,6 +22,8 @@ async def resolve_shipment_item_create(_root: None, info: Info, input: dict[str,
     """Raises `ShipmentNotFound`, `OrderItemNotFound` or `ValidationError`."""
     context = await writing(info)
     shipment = await lock_shipment(context, input["shipmentId"], "input.shipmentId")
+    require_open(shipment, "input.shipmentId")
+    require_shippable(shipment["order_id"], shipment["order_status"], shipment["is_shippable"], "input.shipmentId")
     lines = await OrderLines.lock_for(context, shipment, [input["orderItemId"]])
     [row] = await context.fetch(
         SQL.create, shipment_id=shipment["id"], channel_id=shipment["channel_id"], **lines.item(input, "input")
@@ -52,19 +54,27 @@ async def resolve_shipment_item_update(
 
 @mutation.field("shipmentItemDelete")
 async def resolve_shipment_item_delete(_root: None, info: Info, id: str, ifVersion: int | None = None) -> bool:
-    """Raises `ShipmentItemNotFound` or `VersionConflict`."""
-    return await delete_part(info, SQL, ShipmentItemNotFound, id, ifVersion)
+    """Raises `ShipmentItemNotFound`, `ValidationError` or `VersionConflict`."""
+    return await delete_part(info, SQL, ShipmentItemNotFound, id, ifVersion, require_open)
 
 
 async def _check_quantity(context: Context, part: Part, values: dict[str, Any], input: dict[str, Any]) -> None:
     """Raises `OrderItemNotFound`; `ValidationError` about a field of `input` where it asks for more than is left."""
     present, line_id, quantity = part.row, values["order_item_id"], values["quantity"]
+    field = next(field for field in ("quantity", "orderItemId", "shipmentId") if field in input)
+    require_open(part.former, f"input.{field}")
+    require_open(part.shipment, "input.shipmentId")
+    if (part.shipment["id"], line_id) != (part.former["id"], present["order_item_id"]) or (quantity or 0) > (
+        present["quantity"] or 0
+    ):
+        shipment = part.shipment
+        require_shippable(shipment["order_id"], shipment["order_status"], shipment["is_shippable"], f"input.{field}")
     lines = await OrderLines.lock_for(context, part.shipment, {present["order_item_id"], line_id})
-    lines.line(line_id, "input.orderItemId")
+    if line_id != present["order_item_id"]:
+        lines.goods(line_id, "input.orderItemId")
     if part.former["status"] != CANCELED:
         lines.give_back(present["order_item_id"], present["quantity"] or 0)
     if quantity is not None:
-        field = next(field for field in ("quantity", "orderItemId", "shipmentId") if field in input)
         lines.take(line_id, quantity, f"input.{field}")
 
 

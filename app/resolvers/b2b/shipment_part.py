@@ -1,6 +1,6 @@
 """What hangs on a shipment, its items and its codes: one by id, and the steps that writing them has in common."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,10 +80,19 @@ async def save_part(
     return row
 
 
-async def delete_part(info: Info, file: File, missing: type[NotFound], id: str, version: int | None) -> bool:
-    """Raises `missing` or `VersionConflict`."""
+async def delete_part(
+    info: Info,
+    file: File,
+    missing: type[NotFound],
+    id: str,
+    version: int | None,
+    check: Callable[[Any, str], None] | None = None,
+) -> bool:
+    """`check` is asked about the row of the shipment, and the path. Raises `missing`, `VersionConflict`, its errors."""
     await info.context.write("shipments:write")
-    row = (await lock_part(info.context, file, missing, id)).row
-    require_version(row, version)
-    await info.context.fetch(file.delete, id=row["id"], channel_id=row["channel_id"])
+    part = await lock_part(info.context, file, missing, id)
+    require_version(part.row, version)
+    if check is not None:
+        check(part.former, "id")
+    await info.context.fetch(file.delete, id=part.row["id"], channel_id=part.row["channel_id"])
     return True

@@ -13,7 +13,7 @@ from app.errors import OrderNotFound, ValidationError
 from app.resolvers.b2b.argument import as_instant, as_text, refuse_nulls, refuse_repeated, require_version
 from app.resolvers.b2b.carrier_lock import require_carriers
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
-from app.resolvers.b2b.shippable import CANCELED, OrderLines
+from app.resolvers.b2b.shippable import CANCELED, CLOSED, OrderLines, require_shippable
 from app.resolvers.b2b.track_and_trace_write import complete
 from app.rules import promise_fault
 
@@ -30,9 +30,10 @@ mutation = MutationType()
 async def resolve_shipment_create(_root: None, info: Info, input: dict[str, Any]) -> Any:
     """Raises `OrderNotFound`, `OrderItemNotFound` or `ValidationError`."""
     context = await writing(info)
-    orders = await context.fetch(ORDER.share, id=input["orderId"])
+    orders = await context.fetch(ORDER.lock, id=input["orderId"])
     if not orders:
         raise OrderNotFound(input["orderId"], "input.orderId")
+    require_shippable(orders[0]["id"], orders[0]["status"], orders[0]["is_shippable"], "input.orderId")
     status = input.get("status") or "CREATED"
     expected = _instant(input.get("expectedDeliveryAt"))
     if expected is not None and expected <= datetime.now(UTC):
@@ -86,10 +87,13 @@ async def resolve_shipment_update(
 
 @mutation.field("shipmentDelete")
 async def resolve_shipment_delete(_root: None, info: Info, id: str, ifVersion: int | None = None) -> bool:
-    """Raises `ShipmentNotFound`, `ValidationError` or `VersionConflict`."""
+    """Raises `ShipmentNotFound`, `ValidationError`, `VersionConflict` or `Forbidden`."""
     await info.context.write("shipments:write")
     present = await lock_shipment(info.context, id)
     require_version(present, ifVersion)
+    if present["status"] in CLOSED:
+        info.context.require(OVERRIDE)
+        await info.context.fetch(SQL.override)
     await info.context.fetch(SQL.delete, id=present["id"], channel_id=present["channel_id"])
     return True
 

@@ -11,6 +11,23 @@ from app.resolvers.b2b.argument import as_text
 SQL = sql.load("order_item")
 
 CANCELED = "CANCELED"
+# Delivered and canceled shipments are closed for items (decision 22).
+CLOSED = ("DELIVERED", CANCELED)
+# Classes of lines that go into shipments (decision 21).
+SHIPPABLE = ("product", "incentive")
+
+
+def require_shippable(order_id: int, status: str, is_shippable: bool, path: str) -> None:
+    """Of an order in `status`, which says whether it can be shipped (decision 22). Raises `ValidationError`."""
+    if not is_shippable:
+        raise ValidationError(path, f"must be of an order that can be shipped: order {order_id} is {status}")
+
+
+def require_open(shipment: Any, path: str) -> None:
+    """`shipment` is a row. Raises `ValidationError`."""
+    if shipment["status"] in CLOSED:
+        rule = f"must be of an open shipment: {shipment['id']} is {shipment['status']}, and closed for items"
+        raise ValidationError(path, rule)
 
 
 class OrderLines:
@@ -46,7 +63,7 @@ class OrderLines:
 
         Raises `OrderItemNotFound` or `ValidationError`.
         """
-        line = self.line(input["orderItemId"], f"{path}.orderItemId")
+        line = self.goods(input["orderItemId"], f"{path}.orderItemId")
         given = {field: input[field] for field in ("name", "sku") if input.get(field) is not None}
         return {
             "order_item_id": line["id"],
@@ -61,6 +78,15 @@ class OrderLines:
         row = self._rows.get(line_id)
         if row is None:
             raise OrderItemNotFound(line_id, path)
+        return row
+
+    def goods(self, line_id: int, path: str) -> Any:
+        """The row of a line that is shipped itself (decision 21). Raises `OrderItemNotFound` or `ValidationError`."""
+        row = self.line(line_id, path)
+        if row["class"] not in SHIPPABLE:
+            raise ValidationError(path, f"must be a line of goods: order line {line_id} is of class {row['class']}")
+        if row["is_bundle"]:
+            raise ValidationError(path, f"must be a line without parts: ship the parts of order line {line_id}")
         return row
 
     def give_back(self, line_id: int, quantity: int) -> None:

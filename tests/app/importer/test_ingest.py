@@ -865,4 +865,4 @@ async def test_the_planner_knows_what_was_imported(store: Store, monkeypatch: py
 def test_every_statement_of_the_import_is_sent() -> None:
     named = set(sql.load("ingest").statements)
     frame = {"staging", "empty_staging", "measure_store", "begin", "take_turn", "known", "outcome", "outcome_of_events"}
-    assert named == {*staging.STEPS, *staging.EVENT_STEPS, *frame, "channel", "carrier", "customer"}
+    assert named == {*staging.STEPS, *staging.EVENT_STEPS, *frame, "channel", "channel_statuses", "carrier", "customer"}

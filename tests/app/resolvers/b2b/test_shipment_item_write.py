@@ -29,6 +29,16 @@ DELETE = "mutation($id: String!, $ifVersion: Int) { shipmentItemDelete(id: $id, 
 READ = f"query($id: String!) {{ shipmentItem(id: $id) {{ {FIELDS} }} }}"
 
 
+@pytest.fixture
+async def first_is_open(copy_connection: asyncpg.Connection) -> None:
+    """The first shipment of order 2076 is on its way again: a delivered one is closed for items (decision 22)."""
+    await copy_connection.execute(
+        "ALTER TABLE shipments DISABLE TRIGGER shipments_status_follows;"
+        f"UPDATE shipments SET status = 'IN_TRANSIT' WHERE id = '{FIRST}';"
+        "ALTER TABLE shipments ENABLE TRIGGER shipments_status_follows"
+    )
+
+
 async def read(write: GraphQL, id: str) -> Any:
     return (await write(READ, {"id": id}))["data"]["shipmentItem"]
 
@@ -103,6 +113,7 @@ async def test_shipment_item_update_with_what_is_there_already_writes_nothing(wr
     assert await written(UPDATE, id=ITEM, input={}) == before
 
 
+@pytest.mark.usefixtures("first_is_open")
 async def test_shipment_item_update_may_take_all_that_is_left_besides_its_own(
     written: GraphQL, refused_after: Refused
 ) -> None:
@@ -118,6 +129,7 @@ async def test_shipment_item_update_moves_it_to_another_line(written: GraphQL) -
     assert again["quantity"] == 4
 
 
+@pytest.mark.usefixtures("first_is_open")
 async def test_shipment_item_update_forgets_a_weight_of_another_quantity(
     written: GraphQL, copy_connection: asyncpg.Connection
 ) -> None:
@@ -128,6 +140,7 @@ async def test_shipment_item_update_forgets_a_weight_of_another_quantity(
     assert await copy_connection.fetchval(weight, SINGLE_ITEM) is None
 
 
+@pytest.mark.usefixtures("first_is_open")
 async def test_shipment_item_update_moves_it_to_another_shipment_of_the_order(written: GraphQL, write: GraphQL) -> None:
     former, target = await shipment(write, FIRST), await shipment(write, SECOND)
     item = await written(UPDATE, id=FIRST_ITEM, input={"shipmentId": SECOND})
@@ -136,20 +149,6 @@ async def test_shipment_item_update_moves_it_to_another_shipment_of_the_order(wr
         after = await shipment(write, key)
         assert after["lastModifiedAt"] > before["lastModifiedAt"]
         assert after["version"] > before["version"]
-
-
-async def test_shipment_item_cannot_be_moved_out_of_a_canceled_shipment_beyond_what_is_left(
-    written: GraphQL, refused_after: Refused
-) -> None:
-    created = await written(
-        "mutation($input: ShipmentCreateInput!) { shipmentCreate(input: $input) { id items { id } } }",
-        input={"orderId": 2076, "status": "CANCELED", "items": [{"orderItemId": 20161, "quantity": 3}]},
-    )
-    item = created["items"][0]["id"]
-    extensions = await refused_after(UPDATE, id=item, input={"shipmentId": SECOND})
-    assert (extensions["path"], extensions["code"]) == ("input.shipmentId", "VALIDATION_ERROR")
-    moved = await written(UPDATE, id=item, input={"shipmentId": SECOND, "quantity": 2})
-    assert moved["orderItem"]["quantityRemaining"] == 0
 
 
 @pytest.mark.parametrize(
@@ -211,6 +210,7 @@ async def test_shipment_item_of_another_version_is_a_conflict(
     assert await written(document, id=ITEM, ifVersion=1, **given)
 
 
+@pytest.mark.usefixtures("first_is_open")
 async def test_shipment_items_that_race_for_what_is_left_never_take_more(
     write: GraphQL, copy_connection: asyncpg.Connection
 ) -> None:
@@ -228,6 +228,7 @@ async def test_shipment_items_that_race_for_what_is_left_never_take_more(
     assert await copy_connection.fetchval("SELECT quantity_shipped FROM order_items WHERE id = 20161") == 10
 
 
+@pytest.mark.usefixtures("first_is_open")
 async def test_shipment_items_that_swap_shipments_do_not_block_each_other(write: GraphQL) -> None:
     moves = [
         write(UPDATE, {"id": FIRST_ITEM, "input": {"shipmentId": SECOND}}),
@@ -237,6 +238,7 @@ async def test_shipment_items_that_swap_shipments_do_not_block_each_other(write:
     assert [answer["data"]["shipmentItemUpdate"]["shipmentId"] for answer in answers] == [SECOND, FIRST]
 
 
+@pytest.mark.usefixtures("first_is_open")
 @pytest.mark.parametrize(
     ("meanwhile", "code"),
     [

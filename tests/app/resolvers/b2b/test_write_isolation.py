@@ -50,6 +50,7 @@ KEYED: dict[str, tuple[str, str | int]] = {
     "trackAndTraceUpdate": ('($key: String!) { trackAndTraceUpdate(id: $key, input: {code: "A"}) { id } }', CODE),
     "trackAndTraceDelete": ("($key: String!) { trackAndTraceDelete(id: $key) }", CODE),
     "orderSetStatus": ('($key: Int!) { orderSetStatus(input: {orderId: $key, status: "COMPLETED"}) { id } }', ORDER),
+    "orderItemCancel": ("($key: Int!) { orderItemCancel(input: {orderItemId: $key, quantity: 1}) { id } }", LINE),
 }
 # Keys inside the input of whoever owns order 2077.
 NESTED: dict[str, tuple[str, str | int]] = {
