@@ -424,8 +424,8 @@ class Order(_Shape, tag_field="kind", tag="order"):
             return None
         return canceled * item.quantity // parent.quantity
 
-    def goods_of(self, shipment: Shipment, path: str) -> dict[int, int]:
-        """How much a shipment holds of which line, itself shipped.
+    def goods_of(self, shipment: "Shipment | Code", path: str) -> dict[int, int]:
+        """How much a shipment, or a parcel of it, holds of which line, itself shipped.
 
         A bundle stands for its parts, in the numbers in which it is made of them; where parts of it are listed beside
         it, these tell. Raises Refused.
@@ -435,6 +435,22 @@ class Order(_Shape, tag_field="kind", tag="order"):
         for m, (line, quantity) in enumerate(listed.items()):
             self._unpack(line, quantity, listed, goods, f"{path}.items[{m}]")
         return goods
+
+    def _check_parcels(self, path: str, shipment: Shipment) -> None:
+        """They hold what the record's shipment does; one that leaves its items out is for the store to judge."""
+        if shipment.items is None:
+            return
+        unpacked = Counter(self.goods_of(shipment, path))
+        for n, code in enumerate(shipment.track_and_traces or ()):
+            place = f"{path}.trackAndTraces[{n}]"
+            places = {int(item.line): f"{place}.items[{m}]" for m, item in enumerate(code.items or ())}
+            for line, quantity in self.goods_of(code, place).items():
+                here = places.get(line, f"{place}.items")
+                if line not in unpacked:
+                    raise Refused(f"{here}.line", f"{line} is no line of the shipment")
+                unpacked[line] -= quantity
+                if unpacked[line] < 0:
+                    raise Refused(f"{here}.quantity", f"more of line {line} is in parcels than in the shipment")
 
     def _unpack(self, line: int, quantity: int, listed: dict[int, int], goods: dict[int, int], path: str) -> None:
         parts = self.parts_of(line)
@@ -507,7 +523,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
                 _refuse_repeated(place + ".items[{}].line", [item.line for item in code.items or ()])
                 for k, event in enumerate(code.events):
                     event.check_moments(f"{place}.events[{k}]")
-            _refuse_overpacked(path, shipment)
+            self._check_parcels(path, shipment)
         if len(set(codes)) < len(codes):  # B-54
             again = next(n for n, code in enumerate(codes) if code in codes[:n])
             raise Refused(places[again], f"{_quoted(codes[again][1])} is a duplicate")
@@ -594,21 +610,6 @@ def _refuse_repeated(path: str, values: list[Any]) -> None:
     if len(set(values)) < len(values):
         again = next(n for n, value in enumerate(values) if value in values[:n])
         raise Refused(path.format(again), f"{_quoted(values[again])} is a duplicate")
-
-
-def _refuse_overpacked(path: str, shipment: Shipment) -> None:
-    """Parcels hold what the record's shipment does; one that leaves its items out is for the store to judge."""
-    if shipment.items is None:
-        return
-    unpacked = Counter({item.line: item.quantity for item in shipment.items})
-    for n, code in enumerate(shipment.track_and_traces or ()):
-        for m, item in enumerate(code.items or ()):
-            place = f"{path}.trackAndTraces[{n}].items[{m}]"
-            if item.line not in unpacked:
-                raise Refused(f"{place}.line", f"{item.line} is no line of the shipment")
-            unpacked[item.line] -= item.quantity
-            if unpacked[item.line] < 0:
-                raise Refused(f"{place}.quantity", f"more of line {item.line} is in parcels than in the shipment")
 
 
 def _refuse_fault(path: str, fault: str | None) -> None:

@@ -423,8 +423,10 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
             yield "import_codes", (key, m, f"{path}.code", code.carrier, code.code)
             if code.items is not None:
                 yield "import_packed_codes", (key, m)
-            for k, item in enumerate(code.items or ()):
-                yield "import_parcel_items", (key, m, f"{path}.items[{k}]", item.line, item.quantity)
+            places = {int(item.line): f"{path}.items[{k}]" for k, item in enumerate(code.items or ())}
+            for line_number, quantity in order.goods_of(code, path).items():
+                place = places.get(line_number, f"{path}.items")
+                yield "import_parcel_items", (key, m, place, line_number, quantity)
             for k, event in enumerate(code.events):
                 yield _event_row(event, f"{path}.events[{k}]", k, key, m)
 

@@ -13,9 +13,10 @@ from app.errors import Forbidden, OrderNotFound, ValidationError
 from app.execution.field_plan import column_plan
 from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.page import Page, page_type, search
-from app.resolvers.field_plan import SAME_ROW, WITH_PARENT, Access, Beside, PlannedType, computed, lookahead, relation
+from app.resolvers.field_plan import SAME_ROW, WITH_PARENT, Access, PlannedType, lookahead, relation
+from app.resolvers.fulfillment import fulfillment_status
 from app.resolvers.names import snake_case
-from loaders.order import fulfillment_by_order, order_by_id, tax_percentages_by_order
+from loaders.order import order_by_id, tax_percentages_by_order
 from loaders.order_item import order_items_by_order
 from loaders.order_status import order_status_by_code
 from loaders.shipment import shipments_by_order
@@ -101,31 +102,7 @@ order.set_plan("shipments", relation(shipments_by_order, "id", Access("shipments
 order.set_plan("sources", relation(sources_by_order, "id", WITH_PARENT))
 
 
-def _fulfillment_status(
-    is_canceled: bool | None,
-    is_partially_delivered: bool,
-    lines: int,
-    canceled: int,
-    ordered: int,
-    shipped: int,
-    delivered: int,
-) -> str:
-    """Where nothing is to be shipped, nothing is open: all of it was canceled, or there never was any (decision 21)."""
-    if is_canceled or (canceled and not ordered):
-        return "CANCELED"
-    if lines and delivered == ordered:
-        return "DELIVERED"
-    if delivered or is_partially_delivered:
-        return "PARTIALLY_DELIVERED"
-    if shipped:
-        return "SHIPPED" if shipped == ordered else "PARTIALLY_SHIPPED"
-    return "UNFULFILLED"
-
-
-_fulfillment = ("is_canceled", "is_partially_delivered", "lines", "canceled", "ordered", "shipped", "delivered")
-order.set_plan(
-    "fulfillmentStatus", computed(_fulfillment_status, beside=Beside(fulfillment_by_order, "id", _fulfillment))
-)
+order.set_plan("fulfillmentStatus", fulfillment_status("id"))
 
 # Parts of the order's own row; their columns bear the part's name before them.
 for _part in ("total", "postageData", "paymentData"):

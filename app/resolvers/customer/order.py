@@ -13,6 +13,7 @@ from app.resolvers.customer.connection_type import connection_types
 from app.resolvers.customer.identifier import as_key, number_of
 from app.resolvers.customer.listing import Connection
 from app.resolvers.field_plan import PlannedType, lookahead
+from app.resolvers.fulfillment import progress
 from loaders import customer_order_address, customer_order_item, customer_shipment
 from loaders.rows import Row
 from loaders.selection import RowSelection
@@ -70,6 +71,7 @@ async def resolve_customer_orders(_root: None, info: Info, status: str | None = 
 
 order.set_plan("items", nested("CustomerOrder.items", customer_order_item, "key"))
 order.set_plan("addresses", nested("CustomerOrder.addresses", customer_order_address, "key"))
+order.set_plan("progress", progress("key"))
 order.set_plan("shipments", nested("CustomerOrder.shipments", customer_shipment, "key"))
 
 bindables = [query, order, *connection_types("CustomerOrder")]

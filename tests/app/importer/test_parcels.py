@@ -193,3 +193,15 @@ async def test_news_of_a_named_channel_waits_for_a_code_there(store: Store) -> N
     await store.take(with_codes(code()), {**with_codes(code()), "channel": "other"})
     statuses = "SELECT h.code, t.status FROM track_and_traces t JOIN channels h ON h.id = t.channel_id ORDER BY 1"
     assert await store.fetch(statuses) == [("other", "IN_TRANSIT"), ("shop", None)]
+
+
+async def test_parcel_of_a_bundle_holds_its_parts(store: Store) -> None:
+    lines = [
+        {"line": 1, "sku": "PACK", "name": "Pack", "quantity": 2, "price": "5.00"},
+        {"line": 2, "sku": "A", "name": "Anvil", "quantity": 4, "price": "0.00", "parentLine": 1},
+    ]
+    goods = [{"line": 1, "quantity": 2}]
+    bundle = order(items=lines, shipments=[shipment(1, items=goods, trackAndTraces=[code(items=goods)])])
+    report = await store.take(SHOP, SWIFT, bundle)
+    assert report == ["3 read, 3 created, 0 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(HELD) == [("T-1", 2, 4)]

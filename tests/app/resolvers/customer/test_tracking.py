@@ -108,6 +108,22 @@ async def test_codes_cost_no_statement_of_their_own(copy: Starlette, ask: Any) -
     assert costs[0] == costs[1]
 
 
+async def test_order_tells_how_far_its_goods_are(ask: Any, copy_connection: asyncpg.Connection) -> None:
+    document = '{ customerOrder(id: "1") { progress } }'
+    await copy_connection.execute("DELETE FROM shipments WHERE order_id = 1")
+    assert await ask(document) == {"progress": "unfulfilled"}
+    await copy_connection.execute(
+        """
+        WITH shipment AS (INSERT INTO shipments (order_id, channel_id, status) VALUES (1, 1, 'IN_TRANSIT') RETURNING id)
+        INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, quantity)
+        SELECT s.id, l.id, l.order_id, l.channel_id, l.quantity FROM shipment s, order_items l WHERE l.order_id = 1
+        """
+    )
+    assert await ask(document) == {"progress": "shipped"}
+    await copy_connection.execute("UPDATE shipments SET status = 'DELIVERED' WHERE order_id = 1")
+    assert await ask(document) == {"progress": "delivered"}
+
+
 async def test_codes_of_others_are_not_shown(graphql: GraphQL) -> None:
     answer = await graphql(SHIPMENT, {"id": "2"}, viewer="john")
     assert answer["data"]["customerOrderShipment"] is None
