@@ -64,6 +64,7 @@ class Context:
         self.writing: Transaction | None = None
         self._transaction: Transaction | None = None
         self._pending: Pending = []
+        self.warnings: list[dict[str, str]] = []
 
     @cached_property
     def _loaders(self) -> Loaders:
@@ -97,6 +98,10 @@ class Context:
         if viewer is None or viewer.kind is not Kind.CUSTOMER or viewer.visibility.channel_ids != (channel_id,):
             raise CustomerNotLoggedIn
         return viewer
+
+    def warn(self, code: str, path: str, message: str) -> None:
+        """Tells the caller, in the answer's `extensions`, of an argument that is taken though it may be a mistake."""
+        self.warnings.append({"code": code, "path": path, "message": message})
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         """The rows of `statement` that the viewer may see; see `Database.fetch`. Raises `NotAuthenticated`."""

@@ -226,6 +226,10 @@ class OrderStatusNotFound(NotFound):
     code, noun = "ORDER_STATUS_NOT_FOUND_ERROR", "Order status"
 
 
+class RefundNotFound(NotFound):
+    code, noun = "REFUND_NOT_FOUND_ERROR", "Refund"
+
+
 class CustomerOrderNotFound(NotFound):
     code, noun = "NOT_FOUND", "Customer order with ID"
 
@@ -240,9 +244,9 @@ class CarrierAlreadyExists(WaybillError):
     code = "CARRIER_ALREADY_EXISTS_ERROR"
     status = 409
 
-    def __init__(self) -> None:
-        rule = "must be the name of no other carrier"
-        super().__init__("Another carrier has this name.", path="input.name", rule=rule)
+    def __init__(self, field: str) -> None:
+        rule = f"must be the {field} of no other carrier"
+        super().__init__(f"Another carrier has this {field}.", path=f"input.{field}", rule=rule)
 
 
 class CarrierInUse(WaybillError):

@@ -9,7 +9,7 @@ import linecache
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import Any, NoReturn
 
 from graphql.execution.values import VariableValues
 from graphql.pyutils import is_awaitable
@@ -23,12 +23,14 @@ from app.execution.document import Documents, RequestErrors
 from app.execution.field_plan import ColumnPlan, ComputedPlan, Related, RelationPlan, SameRowPlan, everybody
 from app.execution.plan import Field, Generated, Plan
 from app.execution.run import Run
+from app.postgres.database import within
+from app.postgres.lookups import Lookups
 from app.resolvers.field_plan import PagePlan, path_of
 from app.settings import Limits
-from loaders.batch import Batch
 from loaders.result import CombinedQuery
 from loaders.selection import CombinedQueries, RowSelection
 from sql import Prepared, Statement, Visibility
+from sql.combine import CombinedStatement
 from sql.describe import columns
 from sql.visibility import Reach
 
@@ -66,7 +68,7 @@ class _Root:
 
     root: Field
     statement: _Statement | None = None
-    silence: str = ""
+    reason: str = ""
     generated: dict[int, Generated] = field(default_factory=dict)  # by the id of the field whose objects it makes
 
     @property
@@ -99,93 +101,72 @@ async def explain(document: str, variables: Mapping[str, Any], reach: Reach = Re
         raise Unexplained("The variables do not fit, or some are missing: --variables '{\"name\": value}'")
     plan, values = planned
     roots = [await _resolved(plan, root, values, reach) for root in plan.root.fields]
-    return "\n".join(_told(title, plan, roots))
+    return "\n".join(_told(title, roots))
 
 
 # ------------------------------------------------------------------------------------------------ what is asked for
 
 
-class _Sketch(Context):
-    """A context that notes the first statement, and raises `_Noted`. Whoever asks may do everything."""
+class _Recorder:
+    """In place of the database and of its cache of combined statements: notes the first, and raises `_Noted`."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self) -> None:
+        self.statement: _Statement | None = None
+        self.queries = CombinedQueries(_columns_of, self)
+        self._selection: RowSelection | None = None
+        self._query: CombinedQuery | None = None
+
+    async def fetch(
+        self,
+        statement: Statement,
+        visibility: Visibility,
+        *,
+        filters: frozenset[str] = frozenset(),
+        order: tuple[str, ...] = (),
+        **values: Any,
+    ) -> NoReturn:
+        self._note(within(visibility, statement, filters, order, values)[0])
+
+    async def fetch_combined(self, combined: CombinedStatement, _values: object) -> NoReturn:
+        self._note(combined.text)
+
+    def table_cache(self, *_: object) -> None:
+        return None
+
+    def get(self, key: tuple[Any, ...]) -> None:
+        self._selection = key[0]
+        self._selection.mark_used()  # so that the statement is the one by which the document runs from now on
+
+    def put(self, _key: object, query: CombinedQuery, _weight: int) -> None:
+        self._query = query
+
+    def _note(self, text: str) -> NoReturn:
+        self.statement = _Statement(text, self._query, self._selection)
+        raise _Noted
+
+
+class _Sketch(Context):
+    """The context of somebody who may do everything, but writes nothing."""
+
+    def __init__(self, recorder: Any, reach: Reach) -> None:
         kind = Kind.CUSTOMER if reach is Reach.CUSTOMER else Kind.STAFF
-        viewer = Viewer(kind, "explain:1", _VISIBILITIES[reach], frozenset(PERMISSIONS))
         unused: Any = None
         key: Any = {"channel_id": 1}
         super().__init__(
-            db=unused,
+            db=recorder,
             request_id="explain",
             largest_page=Limits().page,
-            viewer=viewer,
+            viewer=Viewer(kind, "explain:1", _VISIBILITIES[reach], frozenset(PERMISSIONS)),
             logins=unused,
             password_links=unused,
-            lookups=unused,
+            lookups=Lookups(recorder.fetch_combined),
             storefront=Storefront(key),
         )
-        self.statement: _Statement | None = None
 
     def customer(self) -> Viewer:
         return self.viewer
 
-    async def fetch(self, statement: Statement, **values: Any) -> Any:
-        filters, order = values.pop("filters", frozenset()), values.pop("order", ())
-        self._note(_Statement(self._prepared(statement, filters, order, values).text))
-
-    async def fetch_joined(
-        self,
-        statement: Statement,
-        selection: RowSelection | None,
-        *,
-        filters: frozenset[str] = frozenset(),
-        order: tuple[str, ...] = (),
-        count: Statement | None = None,
-        counted: frozenset[str] | None = None,
-        **values: Any,
-    ) -> Any:
-        await self._combine(statement, selection, filters, order, count, values, counted=counted)
-
-    async def fetch_one(self, batch: Batch, selection: RowSelection | None, key: Any) -> Any:
-        values = {batch.parameter: [key], **batch.values}
-        await self._combine(batch.statement, selection, frozenset(), (), None, values, batch.column)
-
-    async def write(self, permission: str, tables: frozenset[str] = frozenset()) -> None:
-        raise _Noted
-
-    def load(self, batch: Batch, key: Any) -> Any:
-        self._note(_Statement(self._prepared(batch.statement, frozenset(), (), batch.values).text))
-
-    async def _combine(
-        self,
-        statement: Statement,
-        selection: RowSelection | None,
-        filters: frozenset[str],
-        order: tuple[str, ...],
-        count: Statement | None,
-        values: Mapping[str, Any],
-        *further: str,
-        counted: frozenset[str] | None = None,
-    ) -> None:
-        visibility = self.viewer.visibility
-        known = {**values, **visibility.keys}
-        query = None
-        if selection is not None:
-            selection.is_first_use()  # so that the statement is the one by which the document runs from now on
-            queries = CombinedQueries(_columns_of, Cache())
-            query = await selection.combine(
-                statement, visibility.reach, queries, filters, order, count, known, *further, counted=counted
-            )
-        text = query.combined.text if query else self._prepared(statement, filters, order, values).text
-        self._note(_Statement(text, query, selection))
-
-    def _prepared(
-        self, statement: Statement, filters: frozenset[str], order: tuple[str, ...], values: Mapping[str, Any]
-    ) -> Prepared:
-        visibility = self.viewer.visibility
-        return statement.prepare(visibility.reach, filters, order, {**values, **visibility.keys})
-
-    def _note(self, statement: _Statement) -> None:
-        self.statement = statement
+    async def write(self, permission: str, tables: frozenset[str] = frozenset()) -> None:  # noqa: ARG002
         raise _Noted
 
 
@@ -195,18 +176,18 @@ async def _columns_of(_statement: Statement, prepared: Prepared) -> Mapping[str,
 
 async def _resolved(plan: Plan, root: Field, variables: VariableValues, reach: Reach) -> _Root:
     """Resolves the field up to its first statement."""
-    sketch, told = _Sketch(reach), _Root(root)
-    run = Run(plan, None, sketch, variables, None)
+    recorder, told = _Recorder(), _Root(root)
+    run = Run(plan, None, _Sketch(recorder, reach), variables, None)
     try:
         value = root.resolver(None, run.info(root), **root.arguments(variables))
         if is_awaitable(value):
             await value
-        told.silence = "it asks the database nothing before a field below it does"
+        told.reason = "it asks the database nothing before a field below it does"
     except _Noted:
-        told.silence = "it writes" if sketch.statement is None else ""
+        told.reason = "it writes" if recorder.statement is None else ""
     except Exception as error:
-        told.silence = f"it refuses its arguments: {error}"
-    told.statement = sketch.statement
+        told.reason = f"it refuses its arguments: {error}"
+    told.statement = recorder.statement
     if told.statement is not None and told.statement.query is not None:
         for target in told.targets:
             if target.generate is not None:
@@ -217,7 +198,7 @@ async def _resolved(plan: Plan, root: Field, variables: VariableValues, reach: R
 # ------------------------------------------------------------------------------------------------ what is told
 
 
-def _told(title: str, plan: Plan, roots: Sequence[_Root]) -> Iterator[str]:
+def _told(title: str, roots: Sequence[_Root]) -> Iterator[str]:
     yield f"{title}: run by a plan\n"
     for root in roots:
         yield from _fields(root.root, root, 0, "root")
@@ -233,7 +214,7 @@ def _told(title: str, plan: Plan, roots: Sequence[_Root]) -> Iterator[str]:
 def _statement_of(root: _Root) -> Iterator[str]:
     statement = root.statement
     if statement is None:
-        yield f"\n-- {root.root.key}: no statement, {root.silence}"
+        yield f"\n-- {root.root.key}: no statement, {root.reason}"
         return
     parts = 1 if statement.query is None else len(statement.query.combined.parts)
     yield f"\n-- {root.root.key}: {'a statement' if parts == 1 else f'{parts} statements in one'}\n"
@@ -242,11 +223,11 @@ def _statement_of(root: _Root) -> Iterator[str]:
 
 def _fields(each: Field, root: _Root, depth: int, above: str) -> Iterator[str]:
     """A line for the field and for each below it. `above` is the tier that made what it is a field of."""
-    tier, why = _tier(each, root, above)
+    tier, how = _tier(each, above)
     own = _tier_below(each, root, tier)
     if each.selections and (own != tier or own == "layered"):
-        why += f"; objects {own}{_because(each, root, own)}"
-    yield f"{'  ' * depth + each.key:{_WIDTH}} {tier:12} {why}".rstrip()
+        how += f"; objects {own}{_because(each, root, own)}"
+    yield f"{'  ' * depth + each.key:{_WIDTH}} {tier:12} {how}".rstrip()
     several = len(each.selections) > 1
     for type_name, selection in each.selections.items():
         if several:
@@ -255,11 +236,11 @@ def _fields(each: Field, root: _Root, depth: int, above: str) -> Iterator[str]:
             yield from _fields(below, root, depth + 1 + several, own)
 
 
-def _tier(each: Field, root: _Root, above: str) -> tuple[str, str]:
+def _tier(each: Field, above: str) -> tuple[str, str]:
     """By which tier the field is resolved, and how or why."""
     if above == "root":
         kind = "a coroutine" if iscoroutinefunction(each.resolver) else "a function"
-        return "layered", f"its resolver is called, {kind}"
+        return "resolver", f"its resolver is called, {kind}"
     if each.constant is not None:
         return above, "always the same"
     if above in ("generated", "synchronous"):
@@ -278,7 +259,7 @@ def _tier_below(each: Field, root: _Root, tier: str) -> str:
         return tier
     if generated is not None and generated.make is not None:
         return "generated"
-    return "layered" if each.synchronous is None or "synchronous" in each.obstacles else "synchronous"
+    return "layered" if each.synchronous is None or "synchronous" in each.reasons else "synchronous"
 
 
 def _because(each: Field, root: _Root, tier: str) -> str:
@@ -286,11 +267,11 @@ def _because(each: Field, root: _Root, tier: str) -> str:
     if tier == "generated":
         return ""
     generated = root.generated.get(id(each))
-    why = [
-        generated.reason if generated else each.obstacles.get("generated", "its rows do not come joined"),
-        each.obstacles.get("synchronous", "") if tier == "layered" else "",
+    reasons = [
+        generated.reason if generated else each.reasons.get("generated", "its rows do not come joined"),
+        each.reasons.get("synchronous", "") if tier == "layered" else "",
     ]
-    return f" ({'; '.join(filter(None, dict.fromkeys(why)))})"
+    return f" ({'; '.join(filter(None, dict.fromkeys(reasons)))})"
 
 
 def _how(each: Field) -> str:

@@ -23,7 +23,28 @@ _LINE = re.compile(LINE)
 _WRITTEN = re.compile(WRITTEN)
 _NO_PART_OF_A_CODE = re.compile(rf"[{BLANKS}{CONTROLS}{SEPARATORS}]+")
 _CAPITALS = {ord(letter): letter.upper() for letter in "abcdefghijklmnopqrstuvwxyz"}
+_SMALL = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _LONGEST_CODE = 255
+_LONGEST_KEY = 64
+_SLUG = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+_BETWEEN_WORDS = re.compile("[^a-z0-9]+")
+_ACCENTS = re.compile("[\u0300-\u036f]+")
+# Letters that are no letter of ASCII with something on it.
+_LETTERS = {
+    "ß": "ss",
+    "æ": "ae",
+    "Æ": "ae",
+    "œ": "oe",
+    "Œ": "oe",
+    "þ": "th",
+    "Þ": "th",
+    "ø": "o",
+    "Ø": "o",
+    "ł": "l",
+    "Ł": "l",
+    "đ": "d",
+    "Đ": "d",
+}
 _BROKEN = re.compile(rf"[\s{CONTROLS}\\]")
 
 
@@ -43,6 +64,28 @@ def normalized_code(code: str) -> str:
     """
     text = _NO_PART_OF_A_CODE.sub("", unicodedata.normalize("NFKC", code)) or code
     return text.translate(_CAPITALS)[:_LONGEST_CODE]
+
+
+def slug(name: str) -> str:
+    """What a key is made of: small letters and digits, a hyphen for all between them; empty where the name has none.
+
+    `0015_keys.sql` says the same, and makes the keys of carriers.
+    """
+    text = _ACCENTS.sub("", unicodedata.normalize("NFKD", name))
+    for letter, letters in _LETTERS.items():
+        text = text.replace(letter, letters)
+    return _BETWEEN_WORDS.sub("-", as_key(text)).strip("-")[:_LONGEST_KEY].rstrip("-")
+
+
+def as_key(text: str) -> str:
+    """A key as it is kept: keys are the same whatever their case (decision 20)."""
+    return text.translate(_SMALL)
+
+
+def key_fault(key: str) -> str | None:
+    """Of a key as it is kept."""
+    is_slug = len(key) <= _LONGEST_KEY and _SLUG.fullmatch(key)
+    return None if is_slug else "must be letters and digits of ASCII, with single -, . or _ between them"
 
 
 def url_fault(text: str) -> str | None:

@@ -41,6 +41,7 @@ class Limits:
     returns: int = 1
     page: int = 100
     list_items: int = 100
+    written_items: int = 1_000
     text: int = 200
 
 

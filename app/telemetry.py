@@ -157,7 +157,7 @@ OUTCOMES = ("ok", "errors", "refused", "unavailable", "aborted", "failed")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
 
 # Or every series comes twice, once with the time of its start.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client has few types
 
 
 class Requests:

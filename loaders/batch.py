@@ -1,6 +1,6 @@
 """What loaders are declared by: how to gather rows for many keys at once, and what rows hang on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sql import Statement
@@ -58,17 +58,9 @@ def one(
     return Batch(statement, parameter, column, values=values, tables=tables, by_channel=by_channel)
 
 
-def many(
-    statement: Statement,
-    *,
-    parameter: str,
-    column: str,
-    tables: tuple[str, ...] = (),
-    by_channel: bool = False,
-    **values: Any,
-) -> Batch:
-    """A batch of any number of rows a key."""
-    return Batch(statement, parameter, column, many=True, values=values, tables=tables, by_channel=by_channel)
+def many(statement: Statement, **settings: Any) -> Batch:
+    """A batch of any number of rows a key; the settings are those of `one`."""
+    return replace(one(statement, **settings), many=True)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class BatchLoader(DataLoader[Any, Any]):
             future.cancel()
 
 
-async def _fetch_nothing(statement: Statement, **values: Any) -> list[Row]:
+async def _fetch_nothing(statement: Statement, **values: Any) -> list[Row]:  # noqa: ARG001
     raise CancelledError
 
 

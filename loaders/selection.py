@@ -108,16 +108,16 @@ class RowSelection:
         query: CombinedQuery | None = queries.cache.get((self, *choice))
         if query is not None:
             return query
-        if self.is_first_use() and (shared := self._shared) is not None:
+        if self.mark_used() and (shared := self._shared) is not None:
             query = await shared._combined(queries, choice, *further)
             if query is not None and self._fits(query.shape):
                 return query
         return await self._combined(queries, choice, *further)
 
-    def is_first_use(self) -> bool:
-        """Whether this is asked for the first time."""
-        is_new = "_was_new" not in vars(self)
-        vars(self)["_was_new"] = True
+    def mark_used(self) -> bool:
+        """From here on it has a statement of its own. Whether it had none before."""
+        is_new = "_is_used" not in vars(self)
+        vars(self)["_is_used"] = True  # beside the fields, which are what it is compared by and never change
         return is_new
 
     def _fits(self, shape: "RowShape") -> bool:

@@ -1,8 +1,8 @@
 -- Carriers. Each belongs to a channel, or to all of them.
 
 -- fragment: carrier
-c.id, c.channel_id, c.name, c.type, c.track_and_trace_url, c.logo, c.time_zone, c.created_at, c.last_modified_at,
-  c.created_by, c.last_modified_by, c.version
+c.id, c.channel_id, c.key, c.name, c.type, c.track_and_trace_url, c.logo, c.time_zone,
+  c.created_at, c.last_modified_at, c.created_by, c.last_modified_by, c.version
 
 -- name: by_ids
 -- feeds: Carrier
@@ -34,24 +34,25 @@ WHERE {visible carriers c}{filters};
 -- Those of the ids that are carriers for codes of a channel, kept from being deleted, and from going to another channel,
 -- until the codes that will refer to them are committed.
 -- name: share
-SELECT c.id
+SELECT c.id, c.key, c.name, c.track_and_trace_url
 FROM carriers c
 WHERE c.id = ANY(:ids) AND (c.channel_id IS NULL OR c.channel_id = :channel_id) AND {visible carriers c}
 ORDER BY c.id
 FOR KEY SHARE;
 
 -- name: lock
-SELECT c.id, c.channel_id, c.name, c.type, c.track_and_trace_url, c.logo, c.shipping_cost, c.time_zone, c.version
+SELECT c.id, c.channel_id, c.key, c.name, c.type, c.track_and_trace_url, c.logo, c.shipping_cost, c.time_zone, c.version
 FROM carriers c
 WHERE c.id = :id AND {visible carriers c}
 FOR UPDATE;
 
+-- Without a key it is given one that is made of the name: see sql/migrations/0015_keys.sql.
 -- name: create
 -- feeds: Carrier
 WITH carrier AS (
-  INSERT INTO carriers (
-    channel_id, name, type, track_and_trace_url, logo, shipping_cost, time_zone, created_by, last_modified_by)
-  VALUES (:channel_id, :name, :type, :track_and_trace_url, :logo, :shipping_cost, :time_zone, :user_id, :user_id)
+  INSERT INTO carriers
+    (channel_id, key, name, type, track_and_trace_url, logo, shipping_cost, time_zone, created_by, last_modified_by)
+  VALUES (:channel_id, :key, :name, :type, :track_and_trace_url, :logo, :shipping_cost, :time_zone, :user_id, :user_id)
   RETURNING *
 ), descriptions AS (
   INSERT INTO carrier_descriptions (carrier_id, language, value)
@@ -65,7 +66,7 @@ FROM carrier c;
 -- name: update
 -- feeds: Carrier
 UPDATE carriers c
-SET channel_id = :channel_id, name = :name, type = :type, track_and_trace_url = :track_and_trace_url, logo = :logo,
+SET channel_id = :channel_id, key = :key, name = :name, type = :type, track_and_trace_url = :track_and_trace_url, logo = :logo,
   shipping_cost = :shipping_cost, time_zone = :time_zone, last_modified_by = :user_id, last_modified_at = statement_timestamp()
 WHERE c.id = :id AND {visible carriers c}
 RETURNING {carrier};
@@ -91,6 +92,8 @@ WHERE c.id = :id AND {visible carriers c};
 c.id = ANY(:ids)
 -- filter: names
 c.name = ANY(:names)
+-- filter: keys
+c.key = ANY(:keys)
 -- filter: types
 c.type = ANY(:types)
 -- The store has no warehouses, so none of them has a carrier.

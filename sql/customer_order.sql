@@ -1,17 +1,17 @@
 -- Orders as their customer reads them. Columns follow the type CustomerOrder; `key` is what cursors hold.
 
--- A base amount is in the channel's currency. numeric rounds halves away from zero, which is up: no amount is negative.
+-- A base amount is in the channel's currency, and null where nobody knows the rate (decision 23).
 -- fragment: money
-o.total_net::float8 AS grand_total, round(o.total_net / o.currency_ratio, 2)::float8 AS base_grand_total,
+o.total_net::float8 AS grand_total, base_amount(o.total_net, o.currency_ratio, c.currency)::float8 AS base_grand_total,
   o.invoiced_total::float8 AS grand_total_invoiced,
-  round(o.invoiced_total / o.currency_ratio, 2)::float8 AS base_grand_total_invoiced,
+  base_amount(o.invoiced_total, o.currency_ratio, c.currency)::float8 AS base_grand_total_invoiced,
   o.refunded_total::float8 AS grand_total_refunded,
-  round(o.refunded_total / o.currency_ratio, 2)::float8 AS base_grand_total_refunded,
-  o.sub_total::float8, round(o.sub_total / o.currency_ratio, 2)::float8 AS base_sub_total,
-  o.total_tax::float8 AS tax_amount, round(o.total_tax / o.currency_ratio, 2)::float8 AS base_tax_amount,
-  o.discount_amount::float8, round(o.discount_amount / o.currency_ratio, 2)::float8 AS base_discount_amount,
-  o.postage_gross::float8 AS shipping_amount, round(o.postage_gross / o.currency_ratio, 2)::float8 AS base_shipping_amount,
-  o.postage_net::float8 AS shipping_amount_incl_tax, o.payment_method
+  base_amount(o.refunded_total, o.currency_ratio, c.currency)::float8 AS base_grand_total_refunded,
+  o.sub_total::float8, base_amount(o.sub_total, o.currency_ratio, c.currency)::float8 AS base_sub_total,
+  o.total_tax::float8 AS tax_amount, base_amount(o.total_tax, o.currency_ratio, c.currency)::float8 AS base_tax_amount,
+  o.discount_amount::float8, base_amount(o.discount_amount, o.currency_ratio, c.currency)::float8 AS base_discount_amount,
+  o.postage_gross::float8 AS shipping_amount, base_amount(o.postage_gross, o.currency_ratio, c.currency)::float8 AS base_shipping_amount,
+  o.postage_net::float8 AS shipping_amount_incl_tax, o.payment_method, o.payment_status
 
 -- fragment: columns
 o.id AS key, '/api/shop/customer-orders/' || o.id AS id, o.id AS _id, o.channel_id, o.customer_id,

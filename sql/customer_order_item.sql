@@ -5,13 +5,14 @@
 SELECT i.id AS key, '/api/shop/customer-order-items/' || i.id AS id, i.id AS _id, i.order_id, i.product_id, i.sku, i.name,
   i.type, i.additional::text, i.quantity AS qty_ordered, i.quantity_shipped::int AS qty_shipped,
   i.quantity_invoiced AS qty_invoiced, i.quantity_canceled AS qty_canceled, i.quantity_refunded AS qty_refunded,
-  i.price::float8, round(i.price / o.currency_ratio, 2)::float8 AS base_price,
-  i.price_total::float8 AS total, round(i.price_total / o.currency_ratio, 2)::float8 AS base_total,
+  i.price::float8, base_amount(i.price, o.currency_ratio, c.currency)::float8 AS base_price,
+  i.price_total::float8 AS total, base_amount(i.price_total, o.currency_ratio, c.currency)::float8 AS base_total,
   i.price_net::float8 AS price_incl_tax, i.price_total_net::float8 AS total_incl_tax,
-  i.tax_percentage AS tax_percent, (i.price_total_net - i.price_total)::float8 AS tax_amount,
-  (coalesce(i.discount, 0) * i.quantity)::float8 AS discount_amount,
+  coalesce(i.exact_tax_percentage, i.tax_percentage)::float8 AS tax_percent, (i.price_total_net - i.price_total)::float8 AS tax_amount,
+  round(coalesce(i.discount, 0) * i.quantity, coalesce(minor_units(o.currency), 2))::float8 AS discount_amount,
   coalesce(round(i.discount * 100 / nullif(i.price + i.discount, 0), 2), 0)::float8 AS discount_percent
 FROM orders o
+JOIN channels c ON c.id = o.channel_id
 CROSS JOIN LATERAL (
   SELECT i.*
   FROM order_items i

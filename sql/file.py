@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 
 from sql.statement import Parts, Statement, Variant
@@ -20,6 +20,16 @@ class File:
     noun: str
     statements: dict[str, Statement] = field(default_factory=dict)
     parts: Parts = field(default_factory=Parts)
+
+    @cached_property
+    def page(self) -> Statement:
+        """The rows of a list, by filters, an order, `limit` and `skip`; see `app.resolvers`."""
+        return self.__getattr__("page")
+
+    @cached_property
+    def count(self) -> Statement:
+        """One row: how many rows, `items_found`, the filters find."""
+        return self.__getattr__("count")
 
     def __getattr__(self, name: str) -> Statement:
         statement = self.statements.get(name)

@@ -24,9 +24,13 @@ CREATE TEMPORARY TABLE import_orders (
   n int PRIMARY KEY, channel text, external_id text, status text, type text, currency text,
   company text, company_name text, company_parent text,
   customer_key text, email text, first_name text, last_name text, phone text, has_customer boolean,
-  created_at timestamptz, source_modified_at timestamptz, requested_at timestamptz, shipping_method text,
+  created_at timestamptz, source_modified_at timestamptz, requested_at timestamptz, shipping_method text, reference text,
   left_out text[],
-  sub_total numeric, postage numeric, total_gross numeric, total_net numeric, total_tax numeric,
+  sub_total numeric, discount_type text, discount_value numeric, discount_amount numeric, lines_tax numeric,
+  postage numeric, postage_percentage numeric, postage_tax numeric,
+  total_gross numeric, total_net numeric, total_tax numeric, own_gross numeric, own_net numeric, own_tax numeric,
+  coupon text, currency_ratio numeric, payment_method text, payment_status text,
+  has_refunds boolean, refunded_total numeric DEFAULT 0,
   has_addresses boolean, has_shipments boolean,
   channel_id int, company_id int, customer_id int, order_id int,
   is_new boolean DEFAULT false, is_changed boolean DEFAULT false,
@@ -37,7 +41,8 @@ CREATE TEMPORARY TABLE import_addresses (
   postal_code text, city text, region text, country text, phone text, PRIMARY KEY (n, position)
 );
 CREATE TEMPORARY TABLE import_lines (
-  n int, line int, line_id text, item_id int, sku text, name text, quantity int, product_id int, tax_percentage int, tax_code text,
+  n int, line int, line_id text, item_id int, sku text, name text, quantity int, product_id int, tax_percentage int,
+  exact_tax_percentage numeric, tax_code text,
   original_price numeric, discount numeric, price numeric, price_net numeric, price_total numeric,
   price_total_net numeric, tax numeric, additional jsonb, has_product_id boolean, has_additional boolean,
   class text, has_class boolean, parent_line int, has_parent boolean, quantity_canceled int, quantity_unit text,
@@ -48,11 +53,15 @@ CREATE TEMPORARY TABLE import_shipments (
   has_promise boolean, has_items boolean, has_codes boolean, stored_status text,
   shipment_id uuid, is_new boolean DEFAULT false, is_changed boolean DEFAULT false, PRIMARY KEY (n, external_id)
 );
+CREATE TEMPORARY TABLE import_sources (n int, shipment text, id text, name text, PRIMARY KEY (n, shipment, id, name));
+CREATE TEMPORARY TABLE import_matches (
+  n int, shipment text, shipment_id uuid, is_made_here boolean, is_alone boolean, PRIMARY KEY (n, shipment, shipment_id)
+);
 CREATE TEMPORARY TABLE import_shipment_items (
   n int, shipment text, line int, quantity int, PRIMARY KEY (n, shipment, line)
 );
 CREATE TEMPORARY TABLE import_codes (
-  n int, shipment text, position int, path text, carrier text, code text, carrier_id int,
+  n int, shipment text, position int, path text, carrier text, code text, key text, carrier_id int, code_id uuid,
   PRIMARY KEY (n, shipment, position)
 );
 CREATE TEMPORARY TABLE import_parcel_items (
@@ -70,11 +79,19 @@ CREATE TEMPORARY TABLE import_events (
   expected_delivery_at timestamptz, expected_local timestamp, location text, description text,
   id uuid DEFAULT gen_random_uuid(), track_and_trace_id uuid, channel_id int, carrier_id int, candidates int,
   is_new boolean DEFAULT false
+);
+CREATE TEMPORARY TABLE import_refunds (
+  n int, external_id text, amount numeric, reason text, created_at timestamptz, refund_id uuid,
+  is_new boolean DEFAULT false, PRIMARY KEY (n, external_id)
+);
+CREATE TEMPORARY TABLE import_refund_items (
+  n int, refund text, line int, quantity int, amount numeric, PRIMARY KEY (n, refund, line)
 )
 
 -- name: empty_staging
-TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import_shipment_items, import_codes,
-  import_parcel_items, import_packed_codes, import_events
+TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import_sources, import_matches,
+  import_shipment_items, import_codes,
+  import_refunds, import_refund_items, import_parcel_items, import_packed_codes, import_events
 
 -- Without their own statistics, a store of some hundred rows makes the planner compare every row with every other.
 -- name: measure_staging
@@ -93,11 +110,13 @@ SELECT pg_advisory_xact_lock(:lock)
 SELECT (SELECT array_agg(code) FROM order_statuses) AS statuses,
   (SELECT array_agg(code) FROM channels) AS channels,
   ARRAY(SELECT time_zones()) AS time_zones,
-  k.channels AS carrier_channels, k.names AS carrier_names
+  k.channels AS carrier_channels, k.names AS carrier_names, k.templates AS carrier_templates
 FROM (
-  SELECT array_agg(h.code) AS channels, array_agg(c.name) AS names
+  SELECT array_agg(h.code) AS channels, array_agg(n.name) AS names, array_agg(c.track_and_trace_url) AS templates
   FROM carriers c
   LEFT JOIN channels h ON h.id = c.channel_id
+  CROSS JOIN LATERAL unnest(ARRAY[c.source_name, c.name, c.key]) AS n (name)
+  WHERE n.name IS NOT NULL
 ) k
 
 -- name: channel
@@ -117,6 +136,30 @@ updated AS (
 )
 SELECT EXISTS (SELECT FROM created) AS is_new, EXISTS (SELECT FROM updated) AS is_changed
 
+-- Base amounts of its orders are in its currency.
+-- name: refuse_channel_currency
+SELECT '$.currency' AS path, format('the channel has orders, whose base amounts are in %s', c.currency) AS reason
+FROM channels c
+WHERE c.code = :code AND c.currency <> :currency AND EXISTS (SELECT FROM orders o WHERE o.channel_id = c.id)
+
+-- The table of rates becomes what the record says; orders that have a rate keep it.
+-- name: channel_rates
+WITH given AS (
+  SELECT c.id AS channel_id, r.currency, r.rate
+  FROM channels c
+  CROSS JOIN unnest(:currencies::text[], :rates::numeric[]) AS r (currency, rate)
+  WHERE c.code = :code
+), gone AS (
+  DELETE FROM channel_rates r USING channels c
+  WHERE c.code = :code AND r.channel_id = c.id AND r.currency <> ALL (:currencies::text[])
+  RETURNING r.currency
+), written AS (
+  INSERT INTO channel_rates AS r (channel_id, currency, rate) SELECT channel_id, currency, rate FROM given
+  ON CONFLICT (channel_id, currency) DO UPDATE SET rate = excluded.rate WHERE r.rate <> excluded.rate
+  RETURNING r.currency
+)
+SELECT EXISTS (SELECT FROM gone UNION ALL SELECT FROM written) AS is_changed
+
 -- How the orders of a channel finish (docs/lines.md).
 -- name: channel_statuses
 WITH updated AS (
@@ -130,10 +173,16 @@ WITH updated AS (
 )
 SELECT EXISTS (SELECT FROM updated) AS is_changed
 
+-- A carrier is known by its key, and without one by its name, by the one that it had until it was renamed here, or by the
+-- key that is made of it (decision 20). A name that was given here stays until records say another one than before.
 -- name: carrier
 WITH channel AS (SELECT (SELECT h.id FROM channels h WHERE h.code = :channel) AS id),
 stored AS (
-  SELECT c.id FROM carriers c, channel h WHERE c.name = :name AND c.channel_id IS NOT DISTINCT FROM h.id
+  SELECT c.id FROM carriers c, channel h
+  WHERE c.channel_id IS NOT DISTINCT FROM h.id AND (c.key = :key OR c.name = :name
+    OR :key::text IS NULL AND (c.source_name = :name OR c.key = slug(:name)))
+  ORDER BY c.key IS DISTINCT FROM :key, c.name <> :name, c.source_name IS DISTINCT FROM :name
+  LIMIT 1
 ), given AS (SELECT * FROM unnest(:languages::text[], :texts::text[]) AS d (language, value)),
 described AS (
   SELECT c.id FROM stored c
@@ -144,15 +193,18 @@ described AS (
       WHERE g.language IS NULL OR d.language IS NULL OR g.value IS DISTINCT FROM d.value
     )
 ), updated AS (
-  UPDATE carriers c SET type = coalesce(:type, c.type), track_and_trace_url = coalesce(:template, c.track_and_trace_url),
+  UPDATE carriers c SET key = coalesce(:key, c.key), name = CASE WHEN c.source_name = :name THEN c.name ELSE :name END,
+    source_name = CASE WHEN c.source_name IS NOT NULL OR c.name <> :name THEN :name END,
+    type = coalesce(:type, c.type), track_and_trace_url = coalesce(:template, c.track_and_trace_url),
     logo = coalesce(:logo, c.logo), last_modified_at = statement_timestamp()
   WHERE c.id IN (SELECT id FROM stored) AND (
-    c.id IN (SELECT id FROM described) OR (c.type, c.track_and_trace_url, c.logo) IS DISTINCT FROM
-      (coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo)))
+    c.id IN (SELECT id FROM described) OR (c.key, c.type, c.track_and_trace_url, c.logo) IS DISTINCT FROM
+      (coalesce(:key, c.key), coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo))
+    OR c.source_name IS DISTINCT FROM :name AND (c.source_name IS NOT NULL OR c.name <> :name))
   RETURNING c.id
 ), created AS (
-  INSERT INTO carriers (channel_id, name, type, track_and_trace_url, logo)
-  SELECT h.id, :name, coalesce(:type, 'DELIVERY'), :template, :logo FROM channel h WHERE NOT EXISTS (SELECT FROM stored)
+  INSERT INTO carriers (channel_id, key, name, type, track_and_trace_url, logo)
+  SELECT h.id, :key, :name, coalesce(:type, 'DELIVERY'), :template, :logo FROM channel h WHERE NOT EXISTS (SELECT FROM stored)
   RETURNING id
 ), undescribed AS (
   DELETE FROM carrier_descriptions d
@@ -450,7 +502,57 @@ FROM import_orders i
 JOIN shipments s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
 WHERE i.n = g.n AND s.external_id = g.external_id
 
--- A status that was set here stays where the record is older than that.
+-- What other shipments of the order may be one of the record (decision 20): those with a key of it among their sources, a
+-- source that it names, or one of its codes. `is_alone` says that each is no other's match.
+-- name: match_shipments
+INSERT INTO import_matches (n, shipment, shipment_id, is_made_here, is_alone)
+SELECT m.n, m.external_id, m.id, m.is_made_here,
+  count(*) OVER (PARTITION BY m.n, m.external_id) = 1 AND count(*) OVER (PARTITION BY m.id) = 1
+FROM (
+  SELECT g.n, g.external_id, s.id, s.is_made_here OR s.external_id IS NULL AS is_made_here
+  FROM import_shipments g
+  JOIN import_orders i ON i.n = g.n
+  JOIN shipments s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
+  WHERE NOT i.is_new AND g.shipment_id IS NULL
+    AND NOT EXISTS (SELECT FROM import_shipments o WHERE o.n = g.n AND o.shipment_id = s.id)
+    AND (EXISTS (
+        SELECT FROM shipment_sources k
+        WHERE k.shipment_id = s.id AND k.channel_id = s.channel_id AND (k.id = g.external_id OR EXISTS (
+          SELECT FROM import_sources m
+          WHERE m.n = g.n AND m.shipment = g.external_id AND m.id = k.id AND lower(m.name) = lower(k.name))))
+      OR EXISTS (
+        SELECT FROM track_and_traces t
+        JOIN import_codes k ON k.key = normalized_code(t.code)
+        WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id AND k.n = g.n AND k.shipment = g.external_id))
+) m
+
+-- name: adopt_shipments
+UPDATE import_shipments g SET shipment_id = s.id, stored_status = s.status,
+  expected_delivery_at = CASE WHEN g.has_promise THEN g.expected_delivery_at ELSE s.expected_delivery_at END
+FROM import_matches m
+JOIN import_orders i ON i.n = m.n
+JOIN shipments s ON s.id = m.shipment_id AND s.channel_id = i.channel_id
+WHERE m.is_alone AND g.n = m.n AND g.external_id = m.shipment
+
+-- A record that has several shipments where one was made here, or one where there are several, tells of what is known: they
+-- stay as they are.
+-- name: leave_known_items
+DELETE FROM import_shipment_items k
+WHERE EXISTS (
+  SELECT FROM import_matches m WHERE m.n = k.n AND m.shipment = k.shipment AND m.is_made_here AND NOT m.is_alone)
+
+-- name: leave_known_codes
+DELETE FROM import_codes k
+WHERE EXISTS (
+  SELECT FROM import_matches m WHERE m.n = k.n AND m.shipment = k.shipment AND m.is_made_here AND NOT m.is_alone)
+
+-- name: leave_known_shipments
+DELETE FROM import_shipments k
+WHERE EXISTS (
+  SELECT FROM import_matches m WHERE m.n = k.n AND m.shipment = k.external_id AND m.is_made_here AND NOT m.is_alone)
+
+-- A status that was set here stays where the record is older than that, and so does that of a shipment made here where the
+-- lifecycle does not lead from it to the record's.
 -- name: keep_statuses
 WITH kept AS (
   UPDATE import_orders i SET status = o.status
@@ -470,7 +572,14 @@ WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id AND (
   ) AND (
     NOT EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status)
     OR i.source_modified_at IS NULL
-      AND EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = g.status AND f.next_status = s.status)))
+      AND EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = g.status AND f.next_status = s.status))
+  OR (s.is_made_here OR s.external_id IS NULL) AND NOT EXISTS (
+    SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status))
+
+-- name: keep_payment_statuses
+UPDATE import_orders i SET payment_status = o.payment_status
+FROM orders o
+WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at < o.payment_status_date
 
 -- Delivered is what came to its receiver as a whole or in part, also where a return was told later.
 -- fragment: is_delivered
@@ -487,8 +596,8 @@ INSERT INTO import_shipments (
 SELECT i.n, -1, h.external_id, h.created_at, h.expected_delivery_at, true, false, false, h.status, h.id
 FROM import_orders i
 JOIN shipments h ON h.order_id = i.order_id AND h.channel_id = i.channel_id
-WHERE i.has_shipments AND h.external_id IS NOT NULL AND {is_delivered}
-  AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.external_id = h.external_id)
+WHERE i.has_shipments AND h.external_id IS NOT NULL AND NOT h.is_made_here AND {is_delivered}
+  AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.shipment_id = h.id)
 
 -- name: keep_delivered_items
 INSERT INTO import_shipment_items (n, shipment, line, quantity)
@@ -508,35 +617,58 @@ UPDATE import_shipments SET shipment_id = gen_random_uuid(), is_new = true WHERE
 -- name: measure_shipments
 ANALYZE import_shipments
 
--- Of two of a name, that of the channel rather than that of all.
--- name: find_carriers
-UPDATE import_codes k SET carrier_id = c.id
-FROM import_orders i, carriers c
-WHERE i.n = k.n AND c.name = k.carrier AND (
-  c.channel_id = i.channel_id OR c.channel_id IS NULL AND NOT EXISTS (
-    SELECT FROM carriers o WHERE o.name = c.name AND o.channel_id = i.channel_id))
+-- What a code's carrier may be called: its key in whatever case, its name, the name that records know, or what the key was
+-- made of.
+-- fragment: is_called
+(c.key = lower(k.carrier COLLATE "C") OR c.name = k.carrier OR c.source_name = k.carrier OR c.key = slug(k.carrier))
 
--- A code that is there keeps its carrier as long as that bears the name.
--- name: keep_carriers
-UPDATE import_codes k SET carrier_id = c.id
-FROM carriers c
-JOIN carriers o ON o.name = c.name AND o.id <> c.id
-JOIN track_and_traces t ON t.carrier_id = c.id
-JOIN import_shipments g ON g.shipment_id = t.shipment_id
-WHERE g.n = k.n AND g.external_id = k.shipment AND t.code = k.code AND c.name = k.carrier AND o.id = k.carrier_id
+-- Of two, that of the channel rather than that of all.
+-- name: find_carriers
+WITH found AS (
+  SELECT DISTINCT ON (k.channel_id, k.carrier) k.channel_id, k.carrier, c.id
+  FROM (SELECT DISTINCT i.channel_id, k.carrier FROM import_codes k JOIN import_orders i USING (n)) k
+  JOIN carriers c ON (c.channel_id = k.channel_id OR c.channel_id IS NULL) AND {is_called}
+  ORDER BY k.channel_id, k.carrier, c.channel_id IS NULL, c.key <> lower(k.carrier COLLATE "C"), c.name <> k.carrier,
+    c.source_name IS DISTINCT FROM k.carrier
+)
+UPDATE import_codes k SET carrier_id = found.id
+FROM import_orders i, found
+WHERE i.n = k.n AND found.channel_id = i.channel_id AND found.carrier = k.carrier
+
+-- A code that is there keeps its carrier as long as that is called so.
+-- name: find_codes
+UPDATE import_codes k SET code_id = t.id, carrier_id = t.carrier_id
+FROM import_shipments g
+JOIN track_and_traces t ON t.shipment_id = g.shipment_id
+LEFT JOIN carriers c ON c.id = t.carrier_id
+WHERE g.n = k.n AND g.external_id = k.shipment AND normalized_code(t.code) = k.key
+  AND (t.carrier_id IS NOT DISTINCT FROM k.carrier_id OR {is_called})
+
+-- The same parcel with another carrier, or of which one side knows none.
+-- name: find_other_codes
+UPDATE import_codes k SET code_id = t.id, carrier_id = coalesce(k.carrier_id, t.carrier_id)
+FROM import_shipments g
+JOIN track_and_traces t ON t.shipment_id = g.shipment_id
+WHERE g.n = k.n AND g.external_id = k.shipment AND normalized_code(t.code) = k.key AND k.code_id IS NULL
+  AND NOT EXISTS (SELECT FROM import_codes o WHERE o.n = k.n AND o.code_id = t.id)
+  AND NOT EXISTS (
+    SELECT FROM import_codes o
+    WHERE o.n = k.n AND o.shipment = k.shipment AND o.key = k.key AND o.code_id IS NULL AND o.position < k.position)
+  AND NOT EXISTS (
+    SELECT FROM track_and_traces o
+    WHERE o.shipment_id = t.shipment_id AND normalized_code(o.code) = k.key AND o.id < t.id
+      AND NOT EXISTS (SELECT FROM import_codes u WHERE u.n = k.n AND u.code_id = o.id))
 
 -- name: keep_delivered_codes
-INSERT INTO import_codes (n, shipment, position, path, code, carrier_id)
+INSERT INTO import_codes (n, shipment, position, path, code, key, carrier_id, code_id)
 SELECT g.n, g.external_id, -row_number() OVER (PARTITION BY g.n, g.external_id ORDER BY c.id),
-  format('$.shipments[%s].trackAndTraces', g.position), c.code, c.carrier_id
+  format('$.shipments[%s].trackAndTraces', g.position), c.code, normalized_code(c.code), c.carrier_id,
+  c.id
 FROM import_shipments g
 JOIN shipments h ON h.id = g.shipment_id
 JOIN track_and_traces c ON c.shipment_id = h.id AND c.channel_id = h.channel_id
 WHERE g.has_codes AND {is_delivered}
-  AND NOT EXISTS (
-    SELECT FROM import_codes k
-    WHERE k.n = g.n AND k.shipment = g.external_id AND k.code = c.code
-      AND k.carrier_id IS NOT DISTINCT FROM c.carrier_id)
+  AND NOT EXISTS (SELECT FROM import_codes k WHERE k.n = g.n AND k.code_id = c.id)
 
 -- Those that have gone, or gone to another channel, since the import began.
 -- name: refuse_unknown_carriers
@@ -603,12 +735,12 @@ ORDER BY m.n, g.position, m.line
 -- fragment: kept
 import_orders i
   JOIN shipments h ON h.order_id = i.order_id AND h.channel_id = i.channel_id
-  LEFT JOIN import_shipments g ON g.n = i.n AND g.external_id = h.external_id
+  LEFT JOIN import_shipments g ON g.n = i.n AND g.shipment_id = h.id
   JOIN shipment_items s ON s.shipment_id = h.id AND s.channel_id = h.channel_id
   JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
 
 -- fragment: are_kept
-NOT i.is_new AND (NOT i.has_shipments OR h.external_id IS NULL OR NOT g.has_items)
+NOT i.is_new AND (NOT i.has_shipments OR g.n IS NULL AND (h.is_made_here OR h.external_id IS NULL) OR NOT g.has_items)
 
 -- name: refuse_missing_lines
 SELECT held.n, '$.items' AS path,
@@ -768,12 +900,107 @@ UPDATE import_orders i SET
   last_name = CASE WHEN 'customer' = ANY(i.left_out) OR i.has_customer THEN coalesce(i.last_name, o.last_name) END,
   requested_at = CASE WHEN 'requested_delivery_at' = ANY(i.left_out) THEN o.postage_request_date ELSE i.requested_at END,
   shipping_method = CASE WHEN 'shipping_method' = ANY(i.left_out) THEN o.shipping_method ELSE i.shipping_method END,
-  (postage, total_gross, total_net) = (
-    SELECT p.amount, i.sub_total + p.amount, i.sub_total + p.amount + i.total_tax
-    FROM (SELECT CASE WHEN 'shipping_amount' = ANY(i.left_out) THEN o.postage_gross ELSE i.postage END AS amount) p
-  )
+  postage = CASE WHEN 'shipping_amount' = ANY(i.left_out) THEN o.postage_gross ELSE i.postage END,
+  postage_percentage = CASE WHEN 'shipping_tax_percentage' = ANY(i.left_out) THEN o.postage_tax_percentage
+    ELSE i.postage_percentage END,
+  reference = CASE WHEN 'reference' = ANY(i.left_out) THEN o.reference ELSE i.reference END,
+  coupon = CASE WHEN 'coupon' = ANY(i.left_out) THEN o.coupon_code ELSE i.coupon END,
+  currency_ratio = CASE WHEN 'currency_ratio' = ANY(i.left_out) AND i.currency = o.currency THEN o.currency_ratio
+    ELSE i.currency_ratio END,
+  payment_method = CASE WHEN 'payment_method' = ANY(i.left_out) THEN o.payment_method ELSE i.payment_method END,
+  payment_status = CASE WHEN 'payment_status' = ANY(i.left_out) THEN o.payment_status ELSE i.payment_status END
 FROM orders o
 WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new AND (i.left_out <> '{}' OR i.has_customer)
+
+-- name: refuse_ratios
+SELECT i.n, '$.currencyRatio' AS path, format('must be 1: the order is in %s, as its channel is', i.currency) AS reason
+FROM import_orders i
+JOIN channels c ON c.id = i.channel_id
+WHERE i.currency = c.currency AND i.currency_ratio <> 1 AND 'currency_ratio' <> ALL (i.left_out)
+
+-- Without a rate of its own an order has that of its channel's table, if there is one (decision 23).
+-- name: find_ratios
+UPDATE import_orders i SET currency_ratio = CASE WHEN i.currency = c.currency THEN 1
+  ELSE coalesce(i.currency_ratio, (
+    SELECT r.rate FROM channel_rates r WHERE r.channel_id = c.id AND r.currency = i.currency)) END
+FROM channels c
+WHERE c.id = i.channel_id
+
+-- name: add_up
+UPDATE import_orders i SET postage = p.gross, postage_tax = p.tax,
+  total_gross = i.sub_total - i.discount_amount + p.gross, total_tax = i.lines_tax + p.tax,
+  total_net = i.sub_total - i.discount_amount + p.gross + i.lines_tax + p.tax
+FROM (
+  SELECT n, round(postage, minor_units(currency)) AS gross,
+    round(postage * postage_percentage / 100, minor_units(currency)) AS tax
+  FROM import_orders
+) p
+WHERE p.n = i.n
+
+-- The totals of the record are what is shown (decision 23), but somebody may want to know of a difference.
+-- name: warn_totals
+SELECT i.n, '$.totals.' || t.name AS path,
+  format('%s in the record, but its lines make %s', money_text(t.own, i.currency), money_text(t.computed, i.currency))
+    AS reason
+FROM import_orders i
+CROSS JOIN LATERAL (VALUES
+  (1, 'gross', i.own_gross, i.total_gross), (2, 'net', i.own_net, i.total_net), (3, 'tax', i.own_tax, i.total_tax)
+) AS t (position, name, own, computed)
+WHERE t.own <> t.computed
+ORDER BY i.n, t.position
+
+-- name: take_totals
+UPDATE import_orders i SET total_gross = o.gross, total_tax = o.tax, total_net = o.gross + o.tax
+FROM (
+  SELECT n, coalesce(own_tax, total_tax) AS tax,
+    coalesce(own_gross, own_net - coalesce(own_tax, total_tax), total_gross) AS gross
+  FROM import_orders
+) o
+WHERE o.n = i.n AND (i.own_gross, i.own_net, i.own_tax) IS DISTINCT FROM (NULL::numeric, NULL::numeric, NULL::numeric)
+
+-- Refunds are known by their keys; those without one were made here, and are not the record's to take away.
+-- name: find_refunds
+UPDATE import_refunds f SET refund_id = r.id, created_at = coalesce(f.created_at, r.created_at)
+FROM import_orders i
+JOIN refunds r ON r.order_id = i.order_id AND r.channel_id = i.channel_id
+WHERE i.n = f.n AND r.external_id = f.external_id
+
+-- name: number_refunds
+UPDATE import_refunds SET refund_id = gen_random_uuid(), is_new = true WHERE refund_id IS NULL
+
+-- fragment: stays
+r.order_id = i.order_id AND r.channel_id = i.channel_id AND (NOT i.has_refunds OR r.external_id IS NULL)
+
+-- name: count_refunds
+UPDATE import_orders i SET refunded_total =
+  (SELECT coalesce(sum(f.amount), 0) FROM import_refunds f WHERE f.n = i.n)
+    + (SELECT coalesce(sum(r.amount), 0) FROM refunds r WHERE {stays})
+WHERE i.has_refunds OR NOT i.is_new
+
+-- name: warn_refunds
+SELECT i.n, '$.refunds' AS path, format('%s is paid back of an order of %s',
+  money_text(i.refunded_total, i.currency), money_text(i.total_net, i.currency)) AS reason
+FROM import_orders i
+WHERE i.has_refunds AND i.refunded_total > greatest(i.total_net, 0)
+ORDER BY i.n
+
+-- What moves an order's date is also what is paid back of it.
+-- name: compare_refunds
+UPDATE import_orders i SET is_changed = true
+WHERE i.has_refunds AND NOT i.is_new AND (
+  ARRAY(SELECT (f.external_id, trim_scale(f.amount), f.reason, f.created_at) FROM import_refunds f WHERE f.n = i.n AND NOT f.is_new
+      ORDER BY f.external_id)
+    IS DISTINCT FROM ARRAY(SELECT (r.external_id, trim_scale(r.amount), r.reason, r.created_at) FROM refunds r
+      WHERE r.order_id = i.order_id AND r.channel_id = i.channel_id AND r.external_id IS NOT NULL ORDER BY r.external_id)
+  OR EXISTS (SELECT FROM import_refunds f WHERE f.n = i.n AND f.is_new)
+  OR ARRAY(SELECT (f.refund_id, m.line, m.quantity, trim_scale(m.amount))
+      FROM import_refunds f JOIN import_refund_items m ON m.n = f.n AND m.refund = f.external_id
+      WHERE f.n = i.n ORDER BY f.refund_id, m.line)
+    IS DISTINCT FROM ARRAY(SELECT (r.id, l.line, m.quantity, trim_scale(m.amount))
+      FROM refunds r
+      JOIN refund_items m ON m.refund_id = r.id
+      JOIN order_items l ON l.id = m.order_item_id AND l.channel_id = m.channel_id
+      WHERE r.order_id = i.order_id AND r.channel_id = i.channel_id AND r.external_id IS NOT NULL ORDER BY r.id, l.line))
 
 -- name: keep_line_values
 UPDATE import_lines l SET
@@ -786,13 +1013,16 @@ WHERE i.n = l.n AND NOT i.is_new AND s.line = l.line AND NOT (l.has_product_id A
 -- name: create_orders
 INSERT INTO orders (
   id, channel_id, external_id, increment_id, status, type, company_id, customer_id, email, first_name, last_name,
-  language, currency, sub_total, postage_gross, postage_net, total_gross, total_net, total_tax,
-  shipping_method, shipping_title, postage_request_date, created_at, last_modified_at, source_modified_at
+  language, currency, currency_ratio, sub_total, discount_type, discount_value, discount_amount, coupon_code,
+  postage_gross, postage_tax, postage_net, postage_tax_percentage, total_gross, total_net, total_tax, refunded_total,
+  payment_method, payment_status, payment_status_date, shipping_method, shipping_title, reference, postage_request_date, created_at, last_modified_at, source_modified_at
 )
 SELECT i.order_id, i.channel_id, i.external_id, i.external_id, i.status, i.type, i.company_id, i.customer_id,
   coalesce(i.email, ''), coalesce(i.first_name, ''), coalesce(i.last_name, ''),
-  c.language, i.currency, i.sub_total, i.postage, i.postage, i.total_gross, i.total_net, i.total_tax,
-  i.shipping_method, i.shipping_method, i.requested_at, i.created_at,
+  c.language, i.currency, i.currency_ratio, i.sub_total, i.discount_type, i.discount_value, i.discount_amount, i.coupon,
+  i.postage, i.postage_tax, i.postage + i.postage_tax, i.postage_percentage, i.total_gross, i.total_net, i.total_tax,
+  i.refunded_total, i.payment_method, i.payment_status,
+  CASE WHEN i.payment_status IS NOT NULL THEN coalesce(i.source_modified_at, now()) END, i.shipping_method, i.shipping_method, i.reference, i.requested_at, i.created_at,
   statement_timestamp(), i.source_modified_at
 FROM import_orders i
 JOIN channels c ON c.id = i.channel_id
@@ -803,11 +1033,13 @@ ORDER BY i.n
 -- name: create_lines
 WITH changed AS (
   INSERT INTO order_items (
-    order_id, channel_id, line, line_id, sku, name, quantity, product_id, tax_percentage, tax_code,
+    order_id, channel_id, line, line_id, sku, name, quantity, product_id, tax_percentage,
+    exact_tax_percentage, tax_code,
     original_price, discount, price, price_net, price_total, price_total_net, tax, additional, quantity_shipped,
     quantity_delivered, class, quantity_canceled, quantity_unit
   )
-  SELECT i.order_id, i.channel_id, l.line, l.line_id, l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code,
+  SELECT i.order_id, i.channel_id, l.line, l.line_id, l.sku, l.name, l.quantity, l.product_id, l.tax_percentage,
+    l.exact_tax_percentage, l.tax_code,
     l.original_price, l.discount, l.price, l.price_net, l.price_total, l.price_total_net, l.tax, l.additional,
     l.quantity_shipped, l.quantity_delivered, l.class, l.quantity_canceled, l.quantity_unit
   FROM import_orders i
@@ -823,17 +1055,19 @@ UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = cha
 -- fragment: update_lines
 UPDATE order_items s SET
     line_id = coalesce(l.line_id, s.line_id), sku = l.sku, name = l.name, quantity = l.quantity, product_id = l.product_id, tax_percentage = l.tax_percentage,
-    tax_code = l.tax_code, original_price = l.original_price, discount = l.discount, price = l.price,
+    exact_tax_percentage = l.exact_tax_percentage, tax_code = l.tax_code, original_price = l.original_price, discount = l.discount, price = l.price,
     price_net = l.price_net, price_total = l.price_total, price_total_net = l.price_total_net, tax = l.tax,
     additional = l.additional, class = l.class, quantity_canceled = l.quantity_canceled, quantity_unit = l.quantity_unit
   FROM import_orders i
   JOIN import_lines l USING (n)
   WHERE NOT i.is_new AND s.order_id = i.order_id AND s.line = l.line AND s.channel_id = i.channel_id
     AND (s.line_id, s.sku, s.name, s.quantity, s.product_id, s.tax_percentage, s.tax_code, s.original_price, s.discount, s.price,
-        s.price_net, s.price_total, s.price_total_net, s.tax, s.additional, s.class, s.quantity_canceled, s.quantity_unit)
+        s.price_net, s.price_total, s.price_total_net, s.tax, s.additional, s.exact_tax_percentage, s.class, s.quantity_canceled,
+        s.quantity_unit)
       IS DISTINCT FROM
       (coalesce(l.line_id, s.line_id), l.sku, l.name, l.quantity, l.product_id, l.tax_percentage, l.tax_code, l.original_price, l.discount, l.price,
-        l.price_net, l.price_total, l.price_total_net, l.tax, l.additional, l.class, l.quantity_canceled, l.quantity_unit)
+        l.price_net, l.price_total, l.price_total_net, l.tax, l.additional, l.exact_tax_percentage, l.class, l.quantity_canceled,
+        l.quantity_unit)
 
 -- A line is raised before anything is shipped from it, and lowered once nothing more is: the store never holds, not for
 -- one statement, a line that is shipped beyond its quantity.
@@ -887,13 +1121,13 @@ ORDER BY n, a.position
 -- fragment: staged_address
 a.type, a.company, a.first_name, a.last_name, a.street, a.number, a.postal_code, a.city, a.region, a.country, a.phone
 
--- A shipment without an external id was made here and is not the record's to take away.
+-- A shipment that was made here is not the record's to take away.
 -- name: delete_shipments
 WITH gone AS (
   DELETE FROM shipments h USING import_orders i
   WHERE i.has_shipments AND NOT i.is_new AND h.order_id = i.order_id AND h.channel_id = i.channel_id
-    AND h.external_id IS NOT NULL
-    AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.external_id = h.external_id)
+    AND h.external_id IS NOT NULL AND NOT h.is_made_here
+    AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.shipment_id = h.id)
   RETURNING h.order_id
 )
 UPDATE import_orders i SET is_changed = true FROM gone WHERE i.order_id = gone.order_id
@@ -920,12 +1154,13 @@ WHERE i.n = g.n AND NOT g.is_new AND (
       SELECT (l.line, s.quantity) FROM shipment_items s
       JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
       WHERE s.shipment_id = g.shipment_id AND s.channel_id = i.channel_id ORDER BY l.line, s.number)
-  OR g.has_codes AND ARRAY(
-      SELECT (k.code, k.carrier_id) FROM import_codes k
-      WHERE k.n = g.n AND k.shipment = g.external_id ORDER BY k.code, k.carrier_id)
-    IS DISTINCT FROM ARRAY(
-      SELECT (t.code, t.carrier_id) FROM track_and_traces t
-      WHERE t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id ORDER BY t.code, t.carrier_id))
+  OR g.has_codes AND (
+    EXISTS (SELECT FROM import_codes k WHERE k.n = g.n AND k.shipment = g.external_id AND k.code_id IS NULL)
+    OR EXISTS (
+      SELECT FROM track_and_traces t
+      LEFT JOIN import_codes k ON k.n = g.n AND k.code_id = t.id
+      WHERE t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id
+        AND (k.code_id IS NULL OR k.carrier_id IS DISTINCT FROM t.carrier_id))))
 
 -- A record without a status leaves the shipment's as it is. One that changes it holds as of its own moment: older news of
 -- carriers does not take it back.
@@ -933,13 +1168,16 @@ WHERE i.n = g.n AND NOT g.is_new AND (
 WITH changed AS (
   UPDATE shipments s
   SET status = coalesce(g.status, s.status), expected_delivery_at = g.expected_delivery_at,
+    external_id = CASE WHEN s.is_made_here THEN coalesce(s.external_id, g.external_id) ELSE g.external_id END,
+    is_made_here = s.is_made_here OR s.external_id IS NULL,
     created_at = coalesce(g.created_at, s.created_at), last_modified_at = statement_timestamp(),
     status_set_at = CASE WHEN s.status IS NOT DISTINCT FROM coalesce(g.status, s.status) THEN s.status_set_at
       ELSE coalesce(i.source_modified_at, now()) END
   FROM import_shipments g
   JOIN import_orders i USING (n)
   WHERE NOT g.is_new AND s.id = g.shipment_id AND s.channel_id = i.channel_id
-    AND (g.is_changed OR (s.status, s.expected_delivery_at, s.created_at)
+    AND (g.is_changed OR s.external_id IS NULL OR NOT s.is_made_here AND s.external_id <> g.external_id
+      OR (s.status, s.expected_delivery_at, s.created_at)
       IS DISTINCT FROM (coalesce(g.status, s.status), g.expected_delivery_at, coalesce(g.created_at, s.created_at)))
   RETURNING s.id
 )
@@ -1001,25 +1239,36 @@ UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = cha
 -- name: delete_codes
 DELETE FROM track_and_traces t USING import_shipments g
 WHERE g.has_codes AND NOT g.is_new AND t.shipment_id = g.shipment_id
-  AND NOT EXISTS (
-    SELECT FROM import_codes k
-    WHERE k.n = g.n AND k.shipment = g.external_id AND k.code = t.code AND k.carrier_id IS NOT DISTINCT FROM t.carrier_id)
+  AND NOT EXISTS (SELECT FROM import_codes k WHERE k.n = g.n AND k.code_id = t.id)
 
--- A code is a carrier's own in a channel; of two records in a batch that claim it, the first has it (B-54).
+-- A code that is under way is one consignee's; of two records in a batch that claim it, the first has it (decision 25).
 -- name: refuse_taken_codes
 SELECT DISTINCT ON (c.n) c.n, c.path, format('%s is a code of another shipment', to_json(c.code)) AS reason
 FROM (
-  SELECT k.*, i.channel_id, g.shipment_id,
-    row_number() OVER (PARTITION BY k.code, k.carrier_id, i.channel_id ORDER BY k.n) AS claim
+  SELECT k.*, i.channel_id, i.order_id, g.shipment_id,
+    first_value(i.order_id) OVER (PARTITION BY k.key, k.carrier_id, i.channel_id ORDER BY k.n) AS first_order_id
   FROM import_codes k
   JOIN import_orders i USING (n)
   JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
-  WHERE k.carrier_id IS NOT NULL
+  WHERE k.carrier_id IS NOT NULL AND (coalesce(g.status, g.stored_status) = 'CANCELED'
+    OR coalesce(g.status, g.stored_status) = 'DELIVERED' AND g.created_at < now() - interval '90 days') IS NOT TRUE
 ) c
-WHERE c.claim > 1 OR EXISTS (
-  SELECT FROM track_and_traces t
-  WHERE t.code = c.code AND t.carrier_id = c.carrier_id AND t.channel_id = c.channel_id AND t.shipment_id <> c.shipment_id)
+LEFT JOIN track_and_traces t ON t.id = c.code_id AND t.channel_id = c.channel_id
+WHERE t.carrier_id IS DISTINCT FROM c.carrier_id AND CASE
+  WHEN c.first_order_id <> c.order_id AND NOT are_of_one_consignee(c.first_order_id, c.order_id, c.channel_id) THEN true
+  WHEN EXISTS (
+    SELECT FROM track_and_traces o
+    WHERE normalized_code(o.code) = c.key AND o.carrier_id = c.carrier_id AND o.channel_id = c.channel_id
+      AND o.id IS DISTINCT FROM c.code_id)
+  THEN is_code_taken(c.code, c.carrier_id, c.channel_id, c.order_id, c.shipment_id, c.code_id)
+  END
 ORDER BY c.n, c.path
+
+-- name: update_codes
+UPDATE track_and_traces t SET carrier_id = k.carrier_id, last_modified_at = statement_timestamp()
+FROM import_codes k
+JOIN import_orders i USING (n)
+WHERE t.id = k.code_id AND t.channel_id = i.channel_id AND t.carrier_id IS DISTINCT FROM k.carrier_id
 
 -- Codes of one shipment come in the order of their creation, so each is given a moment of its own.
 -- name: create_codes
@@ -1029,9 +1278,30 @@ SELECT g.shipment_id, i.order_id, i.channel_id, k.carrier_id, k.code,
 FROM import_codes k
 JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
 JOIN import_orders i ON i.n = k.n
-WHERE g.is_new OR NOT EXISTS (
-  SELECT FROM track_and_traces t
-  WHERE t.shipment_id = g.shipment_id AND t.code = k.code AND t.carrier_id IS NOT DISTINCT FROM k.carrier_id)
+WHERE k.code_id IS NULL
+
+-- Sources are only added: they are what several systems know the shipment by. A shipment that has a key already is known
+-- by that of the record as well.
+-- name: create_sources
+WITH created AS (
+  INSERT INTO shipment_sources (shipment_id, order_id, channel_id, id, name)
+  SELECT s.id, s.order_id, s.channel_id, k.id, k.name
+  FROM (
+    SELECT g.n, g.shipment_id, m.id, m.name
+    FROM import_sources m
+    JOIN import_shipments g ON g.n = m.n AND g.external_id = m.shipment
+    UNION
+    SELECT m.n, m.shipment_id, m.shipment, 'import' FROM import_matches m WHERE m.is_made_here
+  ) k
+  JOIN import_orders i ON i.n = k.n
+  JOIN shipments s ON s.id = k.shipment_id AND s.channel_id = i.channel_id
+  WHERE s.external_id IS DISTINCT FROM k.id OR k.name <> 'import'
+  ON CONFLICT DO NOTHING
+  RETURNING order_id, channel_id
+)
+UPDATE import_orders i SET is_changed = true
+FROM created
+WHERE i.order_id = created.order_id AND i.channel_id = created.channel_id
 
 -- name: find_packed_codes
 UPDATE import_packed_codes p SET track_and_trace_id = t.id
@@ -1107,9 +1377,15 @@ WITH changed AS (
     type = i.type, company_id = i.company_id, customer_id = i.customer_id,
     contact_id = CASE WHEN i.customer_id IS NULL THEN o.contact_id END,
     email = coalesce(i.email, ''), first_name = coalesce(i.first_name, ''), last_name = coalesce(i.last_name, ''),
-    currency = i.currency, sub_total = i.sub_total, postage_gross = i.postage, postage_net = i.postage, postage_tax = 0,
-    total_gross = i.total_gross, total_net = i.total_net, total_tax = i.total_tax,
-    shipping_method = i.shipping_method, shipping_title = i.shipping_method, postage_request_date = i.requested_at,
+    currency = i.currency, currency_ratio = i.currency_ratio, sub_total = i.sub_total,
+    discount_type = i.discount_type, discount_value = i.discount_value, discount_amount = i.discount_amount,
+    coupon_code = i.coupon, postage_gross = i.postage, postage_net = i.postage + i.postage_tax,
+    postage_tax = i.postage_tax, postage_tax_percentage = i.postage_percentage,
+    total_gross = i.total_gross, total_net = i.total_net, total_tax = i.total_tax, refunded_total = i.refunded_total,
+    payment_method = i.payment_method, payment_status = i.payment_status,
+    payment_status_date = CASE WHEN o.payment_status IS NOT DISTINCT FROM i.payment_status THEN o.payment_status_date
+      ELSE coalesce(i.source_modified_at, now()) END,
+    shipping_method = i.shipping_method, shipping_title = i.shipping_method, reference = i.reference, postage_request_date = i.requested_at,
     created_at = i.created_at,
     last_modified_at = statement_timestamp(),
     source_modified_at = coalesce(i.source_modified_at, o.source_modified_at)
@@ -1117,16 +1393,65 @@ WITH changed AS (
   WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new
     AND (i.is_changed OR o.source_modified_at IS DISTINCT FROM coalesce(i.source_modified_at, o.source_modified_at)
       OR (o.status, o.type, o.company_id, o.customer_id, o.email, o.first_name, o.last_name, o.currency,
-        o.sub_total, o.postage_gross, o.total_gross, o.total_net, o.total_tax,
-        o.shipping_method, o.postage_request_date, o.created_at)
+        o.currency_ratio, o.sub_total, o.discount_type, o.discount_value, o.discount_amount, o.coupon_code,
+        o.postage_gross, o.postage_tax, o.postage_tax_percentage, o.total_gross, o.total_net, o.total_tax,
+        o.refunded_total, o.payment_method, o.payment_status, o.shipping_method, o.reference, o.postage_request_date, o.created_at)
       IS DISTINCT FROM
       (i.status, i.type, i.company_id, i.customer_id, coalesce(i.email, ''), coalesce(i.first_name, ''),
         coalesce(i.last_name, ''), i.currency,
-        i.sub_total, i.postage, i.total_gross, i.total_net, i.total_tax,
-        i.shipping_method, i.requested_at, i.created_at))
+        i.currency_ratio, i.sub_total, i.discount_type, i.discount_value, i.discount_amount, i.coupon,
+        i.postage, i.postage_tax, i.postage_percentage, i.total_gross, i.total_net, i.total_tax,
+        i.refunded_total, i.payment_method, i.payment_status, i.shipping_method, i.reference, i.requested_at, i.created_at))
   RETURNING o.id
 )
 UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = changed.id
+
+-- One statement, at whose end the order's sum of them is that which it has by then.
+-- name: write_refunds
+WITH gone AS (
+  DELETE FROM refunds r USING import_orders i
+  WHERE i.has_refunds AND r.order_id = i.order_id AND r.channel_id = i.channel_id AND r.external_id IS NOT NULL
+    AND NOT EXISTS (SELECT FROM import_refunds f WHERE f.n = i.n AND f.external_id = r.external_id)
+), changed AS (
+  UPDATE refunds r SET amount = f.amount, reason = f.reason, created_at = f.created_at,
+    last_modified_at = statement_timestamp()
+  FROM import_refunds f
+  JOIN import_orders i USING (n)
+  WHERE r.id = f.refund_id AND r.channel_id = i.channel_id
+    AND (r.amount, r.reason, r.created_at) IS DISTINCT FROM (f.amount, f.reason, f.created_at)
+)
+INSERT INTO refunds (id, order_id, channel_id, external_id, amount, reason, created_at)
+SELECT f.refund_id, i.order_id, i.channel_id, f.external_id, f.amount, f.reason, coalesce(f.created_at, now())
+FROM import_refunds f
+JOIN import_orders i USING (n)
+WHERE f.is_new
+ORDER BY n, f.external_id
+
+-- fragment: refunded
+import_refund_items m
+  JOIN import_refunds f ON f.n = m.n AND f.external_id = m.refund
+  JOIN import_orders i ON i.n = m.n
+  JOIN order_items l ON l.order_id = i.order_id AND l.line = m.line AND l.channel_id = i.channel_id
+
+-- name: delete_refund_items
+DELETE FROM refund_items r
+USING import_refunds f, order_items l
+WHERE NOT f.is_new AND r.refund_id = f.refund_id AND l.id = r.order_item_id AND l.channel_id = r.channel_id
+  AND NOT EXISTS (
+    SELECT FROM import_refund_items m WHERE m.n = f.n AND m.refund = f.external_id AND m.line = l.line)
+
+-- name: update_refund_items
+UPDATE refund_items r SET quantity = m.quantity, amount = m.amount
+FROM {refunded}
+WHERE r.refund_id = f.refund_id AND r.order_item_id = l.id AND r.channel_id = i.channel_id
+  AND (r.quantity, r.amount) IS DISTINCT FROM (m.quantity, m.amount)
+
+-- name: create_refund_items
+INSERT INTO refund_items (refund_id, order_item_id, order_id, channel_id, quantity, amount)
+SELECT f.refund_id, l.id, i.order_id, i.channel_id, m.quantity, m.amount
+FROM {refunded}
+WHERE NOT EXISTS (SELECT FROM refund_items r WHERE r.refund_id = f.refund_id AND r.order_item_id = l.id)
+ORDER BY m.n, m.refund, m.line
 
 -- name: outcome
 SELECT count(*) FILTER (WHERE i.is_new) AS created,
@@ -1145,6 +1470,9 @@ JOIN track_and_traces t ON t.shipment_id = g.shipment_id AND t.channel_id = i.ch
   AND normalized_code(t.code) = normalized_code(k.code) AND t.carrier_id IS NOT DISTINCT FROM k.carrier_id
 WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
 
+-- fragment: names_carrier
+(c.key = lower(e.carrier COLLATE "C") OR c.name = e.carrier OR c.source_name = e.carrier OR c.key = slug(e.carrier))
+
 -- News of its own finds its code as a report does (B-60): that of its carrier, else one without a carrier.
 -- fragment: fitting
 (
@@ -1155,7 +1483,7 @@ WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
     LEFT JOIN carriers c ON c.id = t.carrier_id
     JOIN channels h ON h.id = t.channel_id
     WHERE e.shipment IS NULL AND (e.channel IS NULL OR h.code = e.channel)
-      AND (e.carrier IS NULL OR t.carrier_id IS NULL OR c.name = e.carrier)
+      AND (e.carrier IS NULL OR t.carrier_id IS NULL OR {names_carrier})
   ) f
 
 -- name: find_codes_of_events
@@ -1228,7 +1556,7 @@ WITH told AS (
   LEFT JOIN channels h ON h.code = e.channel
   LEFT JOIN LATERAL (
     SELECT c.id FROM carriers c
-    WHERE c.name = e.carrier AND (c.channel_id IS NULL OR h.id IS NULL OR c.channel_id = h.id)
+    WHERE {names_carrier} AND (c.channel_id IS NULL OR h.id IS NULL OR c.channel_id = h.id)
     ORDER BY c.channel_id NULLS LAST
     LIMIT 1
   ) c ON true

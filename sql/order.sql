@@ -3,8 +3,8 @@
 -- fragment: order_columns
 o.id, o.uuid::text, o.channel_id, o.status, o.status_date, o.type, o.company_id, o.account_manager_id,
   o.invoice_user_id, o.original_order_id, o.cart_id, o.debtor_id, o.source, o.email, o.email_date, o.remarks,
-  o.reference, o.extra3, o.extra4, o.language, o.currency, o.currency_ratio::float8, o.valid_until, o.exported_at,
-  o.export_status, o.export_message, o.created_at, o.last_modified_at, o.source_modified_at, o.version,
+  o.external_id, o.reference, o.extra3, o.extra4, o.language, o.currency, o.currency_ratio::float8, o.valid_until, o.exported_at,
+  o.export_status, o.export_message, o.created_at, o.last_modified_at, o.source_modified_at, o.version, o.coupon_code,
   coalesce(o.contact_id, o.customer_id) AS user_id,
   {total}, {postage}, {payment}
 
@@ -117,18 +117,61 @@ WHERE o.company_id <> 0 AND {visible order_tallies o}{filters};
 -- The tax of the lines, and of the postage, by its percentage.
 -- name: tax_percentages_by_order_ids
 -- feeds: OrderTotalTaxPercentage
-SELECT t.order_id, t.percentage, sum(t.tax)::float8 AS total
+SELECT t.order_id, round(t.percentage)::int AS percentage, trim_scale(t.percentage)::text AS percentage_exact,
+  sum(t.tax)::float8 AS total, money_text(sum(t.tax), t.currency) AS total_exact
 FROM (
-  SELECT i.order_id, i.tax_percentage AS percentage, i.tax
+  SELECT i.order_id, coalesce(i.exact_tax_percentage, i.tax_percentage) AS percentage, i.tax, d.currency
   FROM order_items i
+  JOIN orders d ON d.id = i.order_id AND d.channel_id = i.channel_id
   WHERE i.order_id = ANY(:order_ids) AND {visible order_items i}
   UNION ALL
-  SELECT o.id, round(o.postage_tax_percentage)::int, o.postage_tax
+  SELECT o.id, o.postage_tax_percentage, o.postage_tax, o.currency
   FROM orders o
   WHERE o.id = ANY(:order_ids) AND o.postage_tax <> 0 AND {visible orders o}
 ) AS t
-GROUP BY t.order_id, t.percentage
+GROUP BY t.order_id, t.percentage, t.currency
 ORDER BY t.percentage;
+
+-- Amounts as they are, with the decimals of their currency; those of the channel are null without a rate (decision 23).
+-- name: exact_by_order_ids
+SELECT o.id AS order_id,
+  money_text(o.total_gross, o.currency) AS gross, money_text(o.total_net, o.currency) AS net,
+  money_text(o.total_tax, o.currency) AS tax, money_text(o.sub_total, o.currency) AS sub_total,
+  money_text(o.discount_amount, o.currency) AS discount, money_text(o.invoiced_total, o.currency) AS invoiced,
+  money_text(o.refunded_total, o.currency) AS refunded, money_text(o.postage_gross, o.currency) AS postage_gross,
+  money_text(o.postage_net, o.currency) AS postage_net, money_text(o.postage_tax, o.currency) AS postage_tax,
+  trim_scale(o.postage_tax_percentage)::text AS postage_tax_percentage,
+  money_text(o.payment_gross, o.currency) AS payment_gross, money_text(o.payment_net, o.currency) AS payment_net,
+  money_text(o.payment_tax, o.currency) AS payment_tax,
+  trim_scale(o.payment_tax_percentage)::text AS payment_tax_percentage,
+  trim_scale(o.currency_ratio)::text AS currency_ratio,
+  money_text(base_amount(o.total_net, o.currency_ratio, c.currency), c.currency) AS base_net,
+  money_text(base_amount(o.total_tax, o.currency_ratio, c.currency), c.currency) AS base_tax,
+  money_text(base_amount(o.sub_total, o.currency_ratio, c.currency), c.currency) AS base_sub_total,
+  money_text(base_amount(o.discount_amount, o.currency_ratio, c.currency), c.currency) AS base_discount,
+  money_text(base_amount(o.invoiced_total, o.currency_ratio, c.currency), c.currency) AS base_invoiced,
+  money_text(base_amount(o.refunded_total, o.currency_ratio, c.currency), c.currency) AS base_refunded,
+  money_text(base_amount(o.postage_gross, o.currency_ratio, c.currency), c.currency) AS base_postage_gross
+FROM orders o
+JOIN channels c ON c.id = o.channel_id
+WHERE o.id = ANY(:order_ids) AND {visible orders o};
+
+-- name: money_by_order_ids
+-- feeds: Money
+SELECT o.id AS order_id, money_text(m.amount, m.currency) AS amount, m.currency,
+  coalesce(minor_units(m.currency), 2) AS minor_units
+FROM orders o
+JOIN channels c ON c.id = o.channel_id
+CROSS JOIN LATERAL (
+  VALUES
+    ('gross', o.total_gross, o.currency), ('net', o.total_net, o.currency), ('tax', o.total_tax, o.currency),
+    ('discount', o.discount_amount, o.currency), ('refunded', o.refunded_total, o.currency),
+    ('base_gross', base_amount(o.total_gross, o.currency_ratio, c.currency), c.currency),
+    ('base_net', base_amount(o.total_net, o.currency_ratio, c.currency), c.currency),
+    ('base_tax', base_amount(o.total_tax, o.currency_ratio, c.currency), c.currency),
+    ('base_refunded', base_amount(o.refunded_total, o.currency_ratio, c.currency), c.currency)
+) AS m (name, amount, currency)
+WHERE o.id = ANY(:order_ids) AND m.name = :name AND m.amount IS NOT NULL AND {visible orders o};
 
 -- How far the goods of an order are shipped and delivered; canceled shipments do not count.
 -- name: fulfillment_by_order_ids
@@ -149,6 +192,15 @@ SELECT o.id, o.channel_id, o.status, o.payment_status, o.version,
   (SELECT w.is_shippable FROM order_statuses w WHERE w.code = o.status) AS is_shippable
 FROM orders o
 WHERE o.id = :id AND {visible orders o}
+FOR NO KEY UPDATE OF o;
+
+-- The same by the number of another system, which each channel may have.
+-- name: lock_by_external_id
+SELECT o.id, o.channel_id, o.status, o.payment_status, o.version,
+  (SELECT w.is_shippable FROM order_statuses w WHERE w.code = o.status) AS is_shippable
+FROM orders o
+WHERE o.external_id = :external_id AND (:channel_id::int IS NULL OR o.channel_id = :channel_id) AND {visible orders o}
+ORDER BY o.id
 FOR NO KEY UPDATE OF o;
 
 -- name: set_status
@@ -202,6 +254,10 @@ EXISTS (
   JOIN unnest(:source_ids::text[], :source_names::text[]) AS wanted (id, name)
     ON x.id = coalesce(wanted.id, x.id) AND x.name = coalesce(wanted.name, x.name)
   WHERE x.order_id = o.id AND x.channel_id = o.channel_id)
+-- filter: external_ids
+o.external_id = ANY(:external_ids)
+-- filter: references
+o.reference = ANY(:references)
 -- filter: channel_ids
 o.channel_id = ANY(:channel_ids)
 -- filter: created_at.greater_than

@@ -4,6 +4,166 @@ CREATE FUNCTION public.api_moment(moment timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((moment AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
 
+CREATE FUNCTION public.minor_units(currency text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (currency = ANY (ARRAY['AED'::text, 'AFA'::text, 'AFN'::text, 'ALK'::text, 'ALL'::text, 'AMD'::text, 'ANG'::text, 'AOA'::text, 'AOK'::text, 'AON'::text, 'AOR'::text, 'ARA'::text, 'ARP'::text, 'ARS'::text, 'ARY'::text, 'ATS'::text, 'AUD'::text, 'AWG'::text, 'AYM'::text, 'AZM'::text, 'AZN'::text, 'BAD'::text, 'BAM'::text, 'BBD'::text, 'BDT'::text, 'BEC'::text, 'BEL'::text, 'BGJ'::text, 'BGK'::text, 'BGL'::text, 'BGN'::text, 'BMD'::text, 'BND'::text, 'BOB'::text, 'BOP'::text, 'BOV'::text, 'BRB'::text, 'BRC'::text, 'BRE'::text, 'BRL'::text, 'BRN'::text, 'BRR'::text, 'BSD'::text, 'BTN'::text, 'BUK'::text, 'BWP'::text, 'BYN'::text, 'BZD'::text, 'CAD'::text, 'CDF'::text, 'CHC'::text, 'CHE'::text, 'CHF'::text, 'CHW'::text, 'CNY'::text, 'COP'::text, 'COU'::text, 'CRC'::text, 'CSD'::text, 'CSJ'::text, 'CSK'::text, 'CUC'::text, 'CUP'::text, 'CVE'::text, 'CYP'::text, 'CZK'::text, 'DDM'::text, 'DEM'::text, 'DKK'::text, 'DOP'::text, 'DZD'::text, 'ECS'::text, 'ECV'::text, 'EEK'::text, 'EGP'::text, 'ERN'::text, 'ESA'::text, 'ESB'::text, 'ETB'::text, 'EUR'::text, 'FIM'::text, 'FJD'::text, 'FKP'::text, 'FRF'::text, 'GBP'::text, 'GEK'::text, 'GEL'::text, 'GHC'::text, 'GHP'::text, 'GHS'::text, 'GIP'::text, 'GMD'::text, 'GNE'::text, 'GNS'::text, 'GQE'::text, 'GTQ'::text, 'GWE'::text, 'GWP'::text, 'GYD'::text, 'HKD'::text, 'HNL'::text, 'HRD'::text, 'HRK'::text, 'HTG'::text, 'HUF'::text, 'IDR'::text, 'IEP'::text, 'ILP'::text, 'ILR'::text, 'ILS'::text, 'INR'::text, 'IRR'::text, 'ISJ'::text, 'JMD'::text, 'KES'::text, 'KGS'::text, 'KHR'::text, 'KPW'::text, 'KYD'::text, 'KZT'::text, 'LAJ'::text, 'LAK'::text, 'LBP'::text, 'LKR'::text, 'LRD'::text, 'LSL'::text, 'LSM'::text, 'LTL'::text, 'LTT'::text, 'LUC'::text, 'LUL'::text, 'LVL'::text, 'LVR'::text, 'MAD'::text, 'MDL'::text, 'MGA'::text, 'MKD'::text, 'MLF'::text, 'MMK'::text, 'MNT'::text, 'MOP'::text, 'MRO'::text, 'MRU'::text, 'MTL'::text, 'MTP'::text, 'MUR'::text, 'MVQ'::text, 'MVR'::text, 'MWK'::text, 'MXN'::text, 'MXP'::text, 'MXV'::text, 'MYR'::text, 'MZE'::text, 'MZM'::text, 'MZN'::text, 'NAD'::text, 'NGN'::text, 'NIC'::text, 'NIO'::text, 'NLG'::text, 'NOK'::text, 'NPR'::text, 'NZD'::text, 'PAB'::text, 'PEH'::text, 'PEI'::text, 'PEN'::text, 'PES'::text, 'PGK'::text, 'PHP'::text, 'PKR'::text, 'PLN'::text, 'PLZ'::text, 'QAR'::text, 'RHD'::text, 'ROK'::text, 'ROL'::text, 'RON'::text, 'RSD'::text, 'RUB'::text, 'RUR'::text, 'SAR'::text, 'SBD'::text, 'SCR'::text, 'SDD'::text, 'SDG'::text, 'SDP'::text, 'SEK'::text, 'SGD'::text, 'SHP'::text, 'SIT'::text, 'SKK'::text, 'SLE'::text, 'SLL'::text, 'SOS'::text, 'SRD'::text, 'SRG'::text, 'SSP'::text, 'STD'::text, 'STN'::text, 'SUR'::text, 'SVC'::text, 'SYP'::text, 'SZL'::text, 'THB'::text, 'TJR'::text, 'TJS'::text, 'TMM'::text, 'TMT'::text, 'TOP'::text, 'TRY'::text, 'TTD'::text, 'TWD'::text, 'TZS'::text, 'UAH'::text, 'UAK'::text, 'UGS'::text, 'UGW'::text, 'USD'::text, 'USN'::text, 'USS'::text, 'UYN'::text, 'UYP'::text, 'UYU'::text, 'UZS'::text, 'VEB'::text, 'VED'::text, 'VEF'::text, 'VES'::text, 'VNC'::text, 'WST'::text, 'XCD'::text, 'XCG'::text, 'XEU'::text, 'YDD'::text, 'YER'::text, 'YUD'::text, 'YUM'::text, 'YUN'::text, 'ZAL'::text, 'ZAR'::text, 'ZMK'::text, 'ZMW'::text, 'ZRN'::text, 'ZRZ'::text, 'ZWC'::text, 'ZWD'::text, 'ZWG'::text, 'ZWL'::text, 'ZWN'::text, 'ZWR'::text])) THEN 2 WHEN (currency = ANY (ARRAY['ADP'::text, 'BEF'::text, 'BIF'::text, 'BYB'::text, 'BYR'::text, 'CLP'::text, 'DJF'::text, 'ESP'::text, 'GNF'::text, 'GRD'::text, 'ISK'::text, 'ITL'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'LUF'::text, 'MGF'::text, 'PTE'::text, 'PYG'::text, 'RWF'::text, 'TPE'::text, 'TRL'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 0 WHEN (currency = ANY (ARRAY['BHD'::text, 'IQD'::text, 'JOD'::text, 'KWD'::text, 'LYD'::text, 'OMR'::text, 'TND'::text])) THEN 3 WHEN (currency = ANY (ARRAY['CLF'::text, 'UYW'::text])) THEN 4 ELSE NULL::integer END;
+
+CREATE FUNCTION public.are_amounts(currency text, given numeric[], former numeric[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (NOT (EXISTS (SELECT FROM UNNEST(are_amounts.given, are_amounts.former) v(given, former) WHERE ((v.given IS DISTINCT FROM v.former) AND (NOT ((abs(v.given) < '1000000000000'::numeric) AND (v.given = round(v.given, COALESCE(public.minor_units(are_amounts.currency), 2)))))))));
+
+CREATE FUNCTION public.normalized_code(code text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN "left"(upper((COALESCE(NULLIF(regexp_replace(NORMALIZE(code, NFKC), '[\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\u0001-\u001f\u007f-\u009f\u2028\u2029\u0027-\u002a\u002c-\u002f\u003a\u003b\u005b-\u005d\u005f\u007c\u00b7\u2010-\u2015\u2212\u30fc]+'::text, ''::text, 'g'::text), ''::text), code) COLLATE "C")), 255);
+
+CREATE TABLE public.order_addresses (
+    id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    type text NOT NULL,
+    code text,
+    name text,
+    first_name text,
+    middle_name text,
+    last_name text,
+    gender text DEFAULT 'U'::text NOT NULL,
+    company text,
+    street text NOT NULL,
+    number text,
+    number_extension text,
+    postal_code text NOT NULL,
+    city text NOT NULL,
+    region text,
+    country text NOT NULL,
+    phone text,
+    mobile text,
+    fax text,
+    email text,
+    url text,
+    notes text,
+    vat_id text,
+    is_icp boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT order_addresses_country_iso CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT order_addresses_gender_known CHECK ((gender = ANY (ARRAY['M'::text, 'F'::text, 'U'::text]))),
+    CONSTRAINT order_addresses_type_known CHECK ((type = ANY (ARRAY['delivery'::text, 'invoice'::text, 'home'::text])))
+);
+
+CREATE TABLE public.orders (
+    id integer NOT NULL,
+    channel_id integer NOT NULL,
+    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
+    external_id text,
+    increment_id text,
+    status text NOT NULL,
+    status_date timestamp with time zone,
+    type text DEFAULT 'purchase'::text NOT NULL,
+    company_id integer,
+    contact_id integer,
+    customer_id integer,
+    account_manager_id integer,
+    invoice_user_id integer,
+    original_order_id integer,
+    cart_id text,
+    debtor_id text,
+    source text,
+    email text NOT NULL,
+    first_name text DEFAULT ''::text NOT NULL,
+    last_name text DEFAULT ''::text NOT NULL,
+    email_date timestamp with time zone,
+    remarks text,
+    reference text,
+    extra3 text,
+    extra4 text,
+    coupon_code text,
+    is_guest boolean DEFAULT false NOT NULL,
+    is_gift boolean DEFAULT false NOT NULL,
+    language text DEFAULT 'EN'::text NOT NULL,
+    currency text NOT NULL,
+    currency_ratio numeric,
+    total_gross numeric NOT NULL,
+    total_net numeric NOT NULL,
+    total_tax numeric NOT NULL,
+    discount_type text DEFAULT 'N'::text NOT NULL,
+    discount_value numeric DEFAULT 0 NOT NULL,
+    sub_total numeric NOT NULL,
+    discount_amount numeric DEFAULT 0 NOT NULL,
+    invoiced_total numeric DEFAULT 0 NOT NULL,
+    refunded_total numeric DEFAULT 0 NOT NULL,
+    shipping_method text,
+    shipping_title text,
+    postage_gross numeric DEFAULT 0 NOT NULL,
+    postage_net numeric DEFAULT 0 NOT NULL,
+    postage_tax numeric DEFAULT 0 NOT NULL,
+    postage_tax_percentage numeric DEFAULT 0 NOT NULL,
+    postage_request_date timestamp with time zone,
+    postage_partial_delivery_allowed boolean DEFAULT true NOT NULL,
+    postage_pick_up_location_id integer,
+    postage_carrier text,
+    postage_overruled boolean DEFAULT false NOT NULL,
+    payment_method text DEFAULT ''::text NOT NULL,
+    payment_status text,
+    payment_status_date timestamp with time zone,
+    payment_accounting_id text,
+    payment_gross numeric DEFAULT 0 NOT NULL,
+    payment_net numeric DEFAULT 0 NOT NULL,
+    payment_tax numeric DEFAULT 0 NOT NULL,
+    payment_tax_percentage numeric DEFAULT 0 NOT NULL,
+    payment_overruled boolean DEFAULT false NOT NULL,
+    valid_until timestamp with time zone,
+    exported_at timestamp with time zone,
+    export_status text DEFAULT 'EMPTY'::text NOT NULL,
+    export_message text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    source_modified_at timestamp with time zone,
+    status_changed_at timestamp with time zone,
+    CONSTRAINT orders_currency_iso CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT orders_currency_ratio_positive CHECK (((currency_ratio > (0)::numeric) AND (currency_ratio < '10000000000'::numeric))),
+    CONSTRAINT orders_discount_type_known CHECK ((discount_type = ANY (ARRAY['N'::text, 'P'::text, 'A'::text]))),
+    CONSTRAINT orders_export_status_known CHECK ((export_status = ANY (ARRAY['EMPTY'::text, 'EXPORTED'::text, 'FINISHED'::text, 'FAILED'::text]))),
+    CONSTRAINT orders_language_iso CHECK ((language ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT orders_one_user CHECK (((contact_id IS NULL) OR (customer_id IS NULL))),
+    CONSTRAINT orders_total_adds_up CHECK ((total_net = (total_gross + total_tax))),
+    CONSTRAINT orders_type_known CHECK ((type = ANY (ARRAY['dropshipment'::text, 'purchase'::text, 'quotation'::text, 'stock'::text])))
+);
+
+COMMENT ON COLUMN public.orders.external_id IS 'key of the order in the system it was imported from';
+
+COMMENT ON COLUMN public.orders.increment_id IS 'number that customers read; the id where null';
+
+COMMENT ON COLUMN public.orders.currency_ratio IS 'order currency per unit of the channel''s currency; null where nobody knows';
+
+COMMENT ON COLUMN public.orders.total_gross IS 'without tax, postage included; net is with tax (B-35)';
+
+COMMENT ON COLUMN public.orders.sub_total IS 'sum of the lines without tax';
+
+COMMENT ON COLUMN public.orders.source_modified_at IS 'when the source wrote the record that the order is of; null where that does not say';
+
+COMMENT ON COLUMN public.orders.status_changed_at IS 'when the status last changed here, not by a record; null where never';
+
+CREATE FUNCTION public.are_of_one_consignee(first_order integer, second_order integer, of_channel integer) RETURNS boolean
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT ((first_order = second_order) OR (EXISTS ( SELECT
+            FROM (public.orders o
+              JOIN public.orders p ON (((p.id = are_of_one_consignee.second_order) AND (p.channel_id = are_of_one_consignee.of_channel))))
+           WHERE ((o.id = are_of_one_consignee.first_order) AND (o.channel_id = are_of_one_consignee.of_channel) AND ((o.customer_id = p.customer_id) OR (o.contact_id = p.contact_id) OR (o.company_id = p.company_id) OR (lower(NULLIF(o.email, ''::text)) = lower(p.email)))))) OR (EXISTS ( SELECT
+            FROM (public.order_addresses a
+              JOIN public.order_addresses b ON (((b.order_id = are_of_one_consignee.second_order) AND (b.channel_id = are_of_one_consignee.of_channel) AND (b.type = 'delivery'::text))))
+           WHERE ((a.order_id = are_of_one_consignee.first_order) AND (a.channel_id = are_of_one_consignee.of_channel) AND (a.type = 'delivery'::text) AND (a.country = b.country) AND (public.normalized_code(a.postal_code) = public.normalized_code(b.postal_code)) AND (NOT (ARRAY[lower(a.city), lower(a.street), lower(a.number), lower(a.company), lower(a.last_name)] IS DISTINCT FROM ARRAY[lower(b.city), lower(b.street), lower(b.number), lower(b.company), lower(b.last_name)]))))));
+END;
+
+CREATE FUNCTION public.are_prices(given numeric[], former numeric[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (NOT (EXISTS (SELECT FROM UNNEST(are_prices.given, are_prices.former) v(given, former) WHERE ((v.given IS DISTINCT FROM v.former) AND (NOT ((abs(v.given) < '1000000000000'::numeric) AND (v.given = round(v.given, 6))))))));
+
+CREATE FUNCTION public.base_amount(amount numeric, ratio numeric, base_currency text) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN round((amount / ratio), COALESCE(public.minor_units(base_currency), 2));
+
 CREATE TABLE public.channels (
     id integer NOT NULL,
     code text NOT NULL,
@@ -61,6 +221,25 @@ BEGIN
   RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.check_line_amounts() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  former numeric[];
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    former := ARRAY[OLD.price_total, OLD.price_total_net, OLD.tax];
+  END IF;
+  IF NOT are_amounts(
+    (SELECT o.currency FROM orders o WHERE o.id = NEW.order_id AND o.channel_id = NEW.channel_id),
+    ARRAY[NEW.price_total, NEW.price_total_net, NEW.tax], former)
+  THEN
+    RAISE EXCEPTION 'an amount of a line is refused'
+      USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'order_items', COLUMN = 'price_total';
+  END IF;
+  RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.check_parcel_items() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -86,6 +265,20 @@ BEGIN
         COLUMN = 'quantity';
   END IF;
   RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.check_refund() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF NOT are_amounts(
+    (SELECT o.currency FROM orders o WHERE o.id = NEW.order_id AND o.channel_id = NEW.channel_id),
+    ARRAY[NEW.amount], CASE WHEN TG_OP = 'UPDATE' THEN ARRAY[OLD.amount] END)
+  THEN
+    RAISE EXCEPTION 'an amount of a refund is refused'
+      USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = 'amount';
+  END IF;
+  RETURN NEW;
 END $$;
 
 CREATE FUNCTION public.check_shipment_status() RETURNS trigger
@@ -481,6 +674,27 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.give_carrier_key() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  stem text := coalesce(nullif(slug(NEW.name), ''), 'carrier');
+  place int := 1;
+BEGIN
+  IF NEW.key IS NOT NULL THEN
+    NEW.key := lower(NEW.key COLLATE "C");
+    RETURN NEW;
+  END IF;
+  LOOP
+    NEW.key := CASE WHEN place = 1 THEN stem ELSE rtrim(left(stem, 58), '-') || '-' || place END;
+    EXIT WHEN NOT EXISTS (
+      SELECT FROM carriers c
+      WHERE c.key = NEW.key AND c.channel_id IS NOT DISTINCT FROM NEW.channel_id AND c.id <> NEW.id);
+    place := place + 1;
+  END LOOP;
+  RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.give_waiting_reports() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -529,15 +743,15 @@ CREATE TABLE public.order_items (
     manufacturer text,
     manufacturer_code text,
     ean_code text,
-    original_price numeric(14,2),
-    price numeric(14,2) NOT NULL,
-    price_net numeric(14,2) NOT NULL,
-    price_total numeric(14,2) NOT NULL,
-    price_total_net numeric(14,2) NOT NULL,
-    customer_price numeric(14,2),
-    cost_price numeric(14,2),
-    discount numeric(14,2),
-    tax numeric(14,2) NOT NULL,
+    original_price numeric,
+    price numeric NOT NULL,
+    price_net numeric NOT NULL,
+    price_total numeric NOT NULL,
+    price_total_net numeric NOT NULL,
+    customer_price numeric,
+    cost_price numeric,
+    discount numeric,
+    tax numeric NOT NULL,
     tax_percentage integer DEFAULT 0 NOT NULL,
     tax_code text DEFAULT 'H'::text NOT NULL,
     is_bonus boolean DEFAULT false NOT NULL,
@@ -554,13 +768,14 @@ CREATE TABLE public.order_items (
     quantity_shipped bigint DEFAULT 0 NOT NULL,
     quantity_overshipped bigint DEFAULT 0 NOT NULL,
     line_id text,
+    exact_tax_percentage numeric,
     quantity_delivered bigint DEFAULT 0,
     version integer DEFAULT 1 NOT NULL,
     quantity_unit text,
     CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text, 'postage'::text, 'payment'::text, 'service'::text, 'giftcard'::text, 'deposit'::text]))),
+    CONSTRAINT order_items_exact_tax_percentage_sane CHECK (((exact_tax_percentage >= (0)::numeric) AND (exact_tax_percentage <= (100)::numeric) AND (exact_tax_percentage = round(exact_tax_percentage, 6)))),
     CONSTRAINT order_items_line_positive CHECK ((line > 0)),
     CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (public.open_quantity(quantity, quantity_canceled) + quantity_overshipped))),
-    CONSTRAINT order_items_price_not_negative CHECK ((price >= (0)::numeric)),
     CONSTRAINT order_items_quantity_delivered_known CHECK ((quantity_delivered IS NOT NULL)),
     CONSTRAINT order_items_quantity_not_negative CHECK ((quantity >= 0)),
     CONSTRAINT order_items_tax_code_known CHECK ((tax_code = ANY (ARRAY['H'::text, 'L'::text, 'N'::text, 'M'::text, 'CUST'::text]))),
@@ -578,6 +793,8 @@ COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of 
 COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
 
 COMMENT ON COLUMN public.order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
+
+COMMENT ON COLUMN public.order_items.exact_tax_percentage IS 'with its decimals; null where tax_percentage has none';
 
 COMMENT ON COLUMN public.order_items.quantity_delivered IS 'of quantity_shipped, what is in shipments that are delivered; kept by triggers';
 
@@ -600,6 +817,127 @@ CREATE FUNCTION public.is_line(value text) RETURNS boolean
 CREATE FUNCTION public.is_shipment_sub_status(word text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN (word = ANY (ARRAY['ADDRESS_PROBLEM'::text, 'AT_PICKUP_POINT'::text, 'COLLECTED'::text, 'CUSTOMS'::text, 'DAMAGED'::text, 'DELAYED'::text, 'LEFT_IN_SAFE_PLACE'::text, 'LEFT_WITH_NEIGHBOR'::text, 'LOST'::text, 'NOT_HOME'::text, 'PAYMENT_DUE'::text, 'PICKED_UP'::text, 'REFUSED'::text, 'RETURNED'::text, 'RETURN_TO_SENDER'::text]));
+
+CREATE TABLE public.shipments (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    number integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    external_id text,
+    status text DEFAULT 'CREATED'::text,
+    expected_delivery_at timestamp with time zone,
+    shipping_number text,
+    email_sent boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_id integer,
+    version integer DEFAULT 1 NOT NULL,
+    sub_status text,
+    status_set_at timestamp with time zone,
+    status_changed_at timestamp with time zone,
+    is_made_here boolean DEFAULT false NOT NULL,
+    CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
+    CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
+);
+
+COMMENT ON COLUMN public.shipments.number IS 'the id that customers read; the uuid is the B2B surface''s (decision 2)';
+
+COMMENT ON COLUMN public.shipments.company_id IS 'that of the order; kept by triggers, for indexes';
+
+COMMENT ON COLUMN public.shipments.sub_status IS 'of the newest news that the status comes from, and after the end of any';
+
+COMMENT ON COLUMN public.shipments.status_set_at IS 'when a person or an import changed the status; null where it follows the codes';
+
+COMMENT ON COLUMN public.shipments.status_changed_at IS 'when the status last changed here, not by a record; null where never';
+
+COMMENT ON COLUMN public.shipments.is_made_here IS 'made by a mutation, so that no record of another system takes it away';
+
+CREATE TABLE public.track_and_traces (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    shipment_id uuid NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    carrier_id integer,
+    code text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_id integer,
+    version integer DEFAULT 1 NOT NULL,
+    status text,
+    sub_status text,
+    use_number integer DEFAULT 0 NOT NULL,
+    external_id text,
+    expected_delivery_at timestamp with time zone,
+    CONSTRAINT track_and_traces_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255))),
+    CONSTRAINT track_and_traces_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
+    CONSTRAINT track_and_traces_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text]))),
+    CONSTRAINT track_and_traces_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
+);
+
+COMMENT ON COLUMN public.track_and_traces.company_id IS 'that of the order; kept by triggers, for indexes';
+
+COMMENT ON COLUMN public.track_and_traces.status IS 'of the newest event; null without one';
+
+COMMENT ON COLUMN public.track_and_traces.sub_status IS 'of the newest event';
+
+COMMENT ON COLUMN public.track_and_traces.use_number IS 'tells the uses of one code of a carrier apart, whatever they have been freed or shared by';
+
+COMMENT ON COLUMN public.track_and_traces.external_id IS 'key of the code in another system';
+
+COMMENT ON COLUMN public.track_and_traces.expected_delivery_at IS 'when this parcel should arrive: as set, or as the newest event with a promise says';
+
+CREATE TABLE public.tracking_events (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    track_and_trace_id uuid NOT NULL,
+    channel_id integer NOT NULL,
+    external_id text,
+    status text NOT NULL,
+    status_rank integer GENERATED ALWAYS AS (array_position(ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text], status)) STORED NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    recorded_by text DEFAULT COALESCE(NULLIF(current_setting('waybill.actor'::text, true), ''::text), 'system'::text) NOT NULL,
+    location text,
+    description text,
+    is_accepted boolean DEFAULT false NOT NULL,
+    sub_status text,
+    expected_delivery_at timestamp with time zone,
+    CONSTRAINT tracking_events_description_length CHECK ((length(description) <= 1000)),
+    CONSTRAINT tracking_events_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
+    CONSTRAINT tracking_events_location_length CHECK ((length(location) <= 255)),
+    CONSTRAINT tracking_events_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
+);
+
+COMMENT ON COLUMN public.tracking_events.external_id IS 'the carrier''s key of the event, by which it is known when it is told again';
+
+COMMENT ON COLUMN public.tracking_events.status_rank IS 'of events at the same moment, which carriers tell to the minute, the one of the higher rank counts as the later';
+
+COMMENT ON COLUMN public.tracking_events.recorded_by IS 'subject of the viewer who told it';
+
+COMMENT ON COLUMN public.tracking_events.is_accepted IS 'no longer written: whether the shipment had taken the status';
+
+COMMENT ON COLUMN public.tracking_events.expected_delivery_at IS 'when the carrier, with this event, says that the parcel will arrive';
+
+CREATE FUNCTION public.is_code_free(t public.track_and_traces) RETURNS boolean
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT COALESCE((((is_code_free.t).status = 'CANCELED'::text) OR (s.status = 'CANCELED'::text) OR ((('DELIVERED'::text = (is_code_free.t).status) OR ('DELIVERED'::text = s.status)) AND (COALESCE(( SELECT max(e.occurred_at) AS max
+            FROM public.tracking_events e
+           WHERE ((e.track_and_trace_id = (is_code_free.t).id) AND (e.channel_id = (is_code_free.t).channel_id))), s.status_set_at, s.created_at) < (now() - '90 days'::interval)))), false) AS "coalesce"
+    FROM public.shipments s
+   WHERE ((s.id = (is_code_free.t).shipment_id) AND (s.channel_id = (is_code_free.t).channel_id));
+END;
+
+CREATE FUNCTION public.is_code_taken(wanted text, of_carrier integer, of_channel integer, for_order integer, for_shipment uuid, but_for uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT
+            FROM public.track_and_traces t
+           WHERE ((public.normalized_code(t.code) = public.normalized_code(is_code_taken.wanted)) AND (t.carrier_id = is_code_taken.of_carrier) AND (t.channel_id = is_code_taken.of_channel) AND (t.id IS DISTINCT FROM is_code_taken.but_for) AND ((NOT (t.shipment_id IS DISTINCT FROM is_code_taken.for_shipment)) OR ((NOT COALESCE(public.is_code_free(t.*), false)) AND (NOT public.are_of_one_consignee(t.order_id, is_code_taken.for_order, is_code_taken.of_channel))))))) AS "exists";
+END;
+
+CREATE FUNCTION public.is_currency(code text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (public.minor_units(code) IS NOT NULL);
 
 CREATE FUNCTION public.is_shippable_class(class text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -624,6 +962,17 @@ END;
 CREATE FUNCTION public.is_tracking_template(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((value ~ '^https://[^][\s/?#@{}<>%\\]+([/?#]|$)'::text) AND (value ~ '\{(code|postalCode|country|language|orderNumber)\}'::text) AND (regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}'::text, ''::text, 'g'::text) !~ '[\s\\{}<>\u0001-\u001f\u007f-\u009f\u2028\u2029]|%s|%[0-9]+\$'::text));
+
+CREATE FUNCTION public.keep_currency() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF EXISTS (SELECT FROM orders o WHERE o.channel_id = NEW.id) THEN
+    RAISE EXCEPTION 'the channel has orders'
+      USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'channels', COLUMN = 'currency';
+  END IF;
+  RETURN NEW;
+END $$;
 
 CREATE FUNCTION public.look_for_reported_code() RETURNS trigger
     LANGUAGE plpgsql
@@ -650,9 +999,9 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE FUNCTION public.normalized_code(code text) RETURNS text
+CREATE FUNCTION public.money_text(amount numeric, currency text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN "left"(upper((COALESCE(NULLIF(regexp_replace(NORMALIZE(code, NFKC), '[\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\u0001-\u001f\u007f-\u009f\u2028\u2029\u0027-\u002a\u002c-\u002f\u003a\u003b\u005b-\u005d\u005f\u007c\u00b7\u2010-\u2015\u2212\u30fc]+'::text, ''::text, 'g'::text), ''::text), code) COLLATE "C")), 255);
+    RETURN (round(amount, GREATEST(COALESCE(public.minor_units(currency), 2), min_scale(amount))))::text;
 
 CREATE FUNCTION public.note_setting_of_status() RETURNS trigger
     LANGUAGE plpgsql
@@ -672,11 +1021,42 @@ BEGIN
   RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.note_source_name() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  NEW.source_name := OLD.name;
+  RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.note_status() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
   NEW.status_changed_at := statement_timestamp();
+  RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.number_use_of_code() RETURNS trigger
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+DECLARE
+  others record;
+BEGIN
+  SELECT count(*) > 0 AS are_there, coalesce(max(t.use_number) + 1, 0) AS next_number INTO others
+  FROM track_and_traces t
+  WHERE normalized_code(t.code) = normalized_code(NEW.code) AND t.carrier_id = NEW.carrier_id
+    AND t.channel_id = NEW.channel_id AND t.id <> NEW.id;
+  IF others.are_there AND NOT coalesce(is_code_free(NEW), false)
+      AND is_code_taken(NEW.code, NEW.carrier_id, NEW.channel_id, NEW.order_id, NEW.shipment_id, NEW.id) THEN
+    RAISE EXCEPTION 'the code is in use with this carrier'
+      USING ERRCODE = 'unique_violation', CONSTRAINT = 'track_and_traces_code_unique', TABLE = 'track_and_traces';
+  END IF;
+  IF TG_OP = 'INSERT' OR OLD.carrier_id IS DISTINCT FROM NEW.carrier_id
+      OR normalized_code(OLD.code) <> normalized_code(NEW.code) THEN
+    NEW.use_number := others.next_number;
+  END IF;
   RETURN NEW;
 END $$;
 
@@ -741,41 +1121,14 @@ CREATE TABLE public.shipment_items (
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
     company_id integer,
     version integer DEFAULT 1 NOT NULL,
+    external_id text,
+    CONSTRAINT shipment_items_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
     CONSTRAINT shipment_items_quantity_positive CHECK ((quantity > 0))
 );
 
 COMMENT ON COLUMN public.shipment_items.company_id IS 'that of the order; kept by triggers, for indexes';
 
-CREATE TABLE public.shipments (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    number integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    external_id text,
-    status text DEFAULT 'CREATED'::text,
-    expected_delivery_at timestamp with time zone,
-    shipping_number text,
-    email_sent boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    company_id integer,
-    version integer DEFAULT 1 NOT NULL,
-    sub_status text,
-    status_set_at timestamp with time zone,
-    status_changed_at timestamp with time zone,
-    CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
-    CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
-);
-
-COMMENT ON COLUMN public.shipments.number IS 'the id that customers read; the uuid is the B2B surface''s (decision 2)';
-
-COMMENT ON COLUMN public.shipments.company_id IS 'that of the order; kept by triggers, for indexes';
-
-COMMENT ON COLUMN public.shipments.sub_status IS 'of the newest news that the status comes from, and after the end of any';
-
-COMMENT ON COLUMN public.shipments.status_set_at IS 'when a person or an import changed the status; null where it follows the codes';
-
-COMMENT ON COLUMN public.shipments.status_changed_at IS 'when the status last changed here, not by a record; null where never';
+COMMENT ON COLUMN public.shipment_items.external_id IS 'key of the item in another system';
 
 CREATE FUNCTION public.progress_of_line(l public.order_items, OUT shipped bigint, OUT delivered bigint) RETURNS record
     LANGUAGE sql STABLE
@@ -807,7 +1160,10 @@ CREATE TABLE public.carriers (
     last_modified_by integer,
     version integer DEFAULT 1 NOT NULL,
     channel_id integer,
+    key text,
+    source_name text,
     time_zone text,
+    CONSTRAINT carriers_key_slug CHECK (((key IS NOT NULL) AND (key ~ '^[a-z0-9]+([._-][a-z0-9]+)*$'::text) AND (length(key) <= 64))),
     CONSTRAINT carriers_logo_length CHECK ((length(logo) <= 255)),
     CONSTRAINT carriers_name_length CHECK (((length(name) >= 1) AND (length(name) <= 64))),
     CONSTRAINT carriers_type_known CHECK ((type = ANY (ARRAY['PICKUP'::text, 'DELIVERY'::text]))),
@@ -815,6 +1171,10 @@ CREATE TABLE public.carriers (
 );
 
 COMMENT ON COLUMN public.carriers.channel_id IS 'null: of all channels';
+
+COMMENT ON COLUMN public.carriers.key IS 'what other systems call the carrier, in small letters; it stays when the name changes';
+
+COMMENT ON COLUMN public.carriers.source_name IS 'the name in records of other systems, where the carrier has been given another one here';
 
 COMMENT ON COLUMN public.carriers.time_zone IS 'where the moments that the carrier tells without an offset are meant; null: where the channel is';
 
@@ -1018,7 +1378,7 @@ CREATE FUNCTION public.recorded(r public.carriers) RETURNS TABLE(entity_id text,
      NULL::integer AS int4,
      NULL::uuid AS uuid,
      (r).version AS version,
-     jsonb_build_object('channelId', (r).channel_id, 'name', (r).name, 'type', (r).type, 'trackAndTraceURL', (r).track_and_trace_url, 'logo', (r).logo) AS jsonb_build_object;
+     jsonb_build_object('channelId', (r).channel_id, 'key', (r).key, 'name', (r).name, 'type', (r).type, 'trackAndTraceURL', (r).track_and_trace_url, 'logo', (r).logo) AS jsonb_build_object;
 END;
 
 CREATE FUNCTION public.recorded(r public.order_items) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
@@ -1032,100 +1392,6 @@ CREATE FUNCTION public.recorded(r public.order_items) RETURNS TABLE(entity_id te
      jsonb_build_object('quantity', (r).quantity, 'quantityCanceled', (r).quantity_canceled, 'class', (r).class, 'parentOrderItemId', (r).parent_order_item_id) AS jsonb_build_object;
 END;
 
-CREATE TABLE public.orders (
-    id integer NOT NULL,
-    channel_id integer NOT NULL,
-    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
-    external_id text,
-    increment_id text,
-    status text NOT NULL,
-    status_date timestamp with time zone,
-    type text DEFAULT 'purchase'::text NOT NULL,
-    company_id integer,
-    contact_id integer,
-    customer_id integer,
-    account_manager_id integer,
-    invoice_user_id integer,
-    original_order_id integer,
-    cart_id text,
-    debtor_id text,
-    source text,
-    email text NOT NULL,
-    first_name text DEFAULT ''::text NOT NULL,
-    last_name text DEFAULT ''::text NOT NULL,
-    email_date timestamp with time zone,
-    remarks text,
-    reference text,
-    extra3 text,
-    extra4 text,
-    coupon_code text,
-    is_guest boolean DEFAULT false NOT NULL,
-    is_gift boolean DEFAULT false NOT NULL,
-    language text DEFAULT 'EN'::text NOT NULL,
-    currency text NOT NULL,
-    currency_ratio numeric(18,8) DEFAULT 1 NOT NULL,
-    total_gross numeric(14,2) NOT NULL,
-    total_net numeric(14,2) NOT NULL,
-    total_tax numeric(14,2) NOT NULL,
-    discount_type text DEFAULT 'N'::text NOT NULL,
-    discount_value numeric(14,2) DEFAULT 0 NOT NULL,
-    sub_total numeric(14,2) NOT NULL,
-    discount_amount numeric(14,2) DEFAULT 0 NOT NULL,
-    invoiced_total numeric(14,2) DEFAULT 0 NOT NULL,
-    refunded_total numeric(14,2) DEFAULT 0 NOT NULL,
-    shipping_method text,
-    shipping_title text,
-    postage_gross numeric(14,2) DEFAULT 0 NOT NULL,
-    postage_net numeric(14,2) DEFAULT 0 NOT NULL,
-    postage_tax numeric(14,2) DEFAULT 0 NOT NULL,
-    postage_tax_percentage numeric(5,2) DEFAULT 0 NOT NULL,
-    postage_request_date timestamp with time zone,
-    postage_partial_delivery_allowed boolean DEFAULT true NOT NULL,
-    postage_pick_up_location_id integer,
-    postage_carrier text,
-    postage_overruled boolean DEFAULT false NOT NULL,
-    payment_method text DEFAULT ''::text NOT NULL,
-    payment_status text,
-    payment_status_date timestamp with time zone,
-    payment_accounting_id text,
-    payment_gross numeric(14,2) DEFAULT 0 NOT NULL,
-    payment_net numeric(14,2) DEFAULT 0 NOT NULL,
-    payment_tax numeric(14,2) DEFAULT 0 NOT NULL,
-    payment_tax_percentage numeric(5,2) DEFAULT 0 NOT NULL,
-    payment_overruled boolean DEFAULT false NOT NULL,
-    valid_until timestamp with time zone,
-    exported_at timestamp with time zone,
-    export_status text DEFAULT 'EMPTY'::text NOT NULL,
-    export_message text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    version integer DEFAULT 1 NOT NULL,
-    source_modified_at timestamp with time zone,
-    status_changed_at timestamp with time zone,
-    CONSTRAINT orders_currency_iso CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT orders_currency_ratio_positive CHECK ((currency_ratio > (0)::numeric)),
-    CONSTRAINT orders_discount_type_known CHECK ((discount_type = ANY (ARRAY['N'::text, 'P'::text, 'A'::text]))),
-    CONSTRAINT orders_export_status_known CHECK ((export_status = ANY (ARRAY['EMPTY'::text, 'EXPORTED'::text, 'FINISHED'::text, 'FAILED'::text]))),
-    CONSTRAINT orders_language_iso CHECK ((language ~ '^[A-Z]{2}$'::text)),
-    CONSTRAINT orders_one_user CHECK (((contact_id IS NULL) OR (customer_id IS NULL))),
-    CONSTRAINT orders_total_adds_up CHECK ((total_net = (total_gross + total_tax))),
-    CONSTRAINT orders_type_known CHECK ((type = ANY (ARRAY['dropshipment'::text, 'purchase'::text, 'quotation'::text, 'stock'::text])))
-);
-
-COMMENT ON COLUMN public.orders.external_id IS 'key of the order in the system it was imported from';
-
-COMMENT ON COLUMN public.orders.increment_id IS 'number that customers read; the id where null';
-
-COMMENT ON COLUMN public.orders.currency_ratio IS 'order currency per unit of the channel''s currency';
-
-COMMENT ON COLUMN public.orders.total_gross IS 'without tax, postage included; net is with tax (B-35)';
-
-COMMENT ON COLUMN public.orders.sub_total IS 'sum of the lines without tax';
-
-COMMENT ON COLUMN public.orders.source_modified_at IS 'when the source wrote the record that the order is of; null where that does not say';
-
-COMMENT ON COLUMN public.orders.status_changed_at IS 'when the status last changed here, not by a record; null where never';
-
 CREATE FUNCTION public.recorded(r public.orders) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -1134,7 +1400,7 @@ CREATE FUNCTION public.recorded(r public.orders) RETURNS TABLE(entity_id text, c
      (r).id AS id,
      NULL::uuid AS uuid,
      (r).version AS version,
-     jsonb_build_object('status', (r).status, 'type', (r).type, 'externalId', (r).external_id, 'companyId', (r).company_id, 'contactId', (r).contact_id, 'customerId', (r).customer_id, 'currency', (r).currency, 'totalGross', (r).total_gross, 'totalNet', (r).total_net, 'totalTax', (r).total_tax, 'paymentStatus', (r).payment_status) AS jsonb_build_object;
+     jsonb_build_object('status', (r).status, 'type', (r).type, 'externalId', (r).external_id, 'companyId', (r).company_id, 'contactId', (r).contact_id, 'customerId', (r).customer_id, 'currency', (r).currency, 'totalGross', (r).total_gross, 'totalNet', (r).total_net, 'totalTax', (r).total_tax, 'refundedTotal', (r).refunded_total, 'paymentStatus', (r).payment_status) AS jsonb_build_object;
 END;
 
 CREATE FUNCTION public.recorded(r public.shipment_items) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
@@ -1158,33 +1424,6 @@ CREATE FUNCTION public.recorded(r public.shipments) RETURNS TABLE(entity_id text
      (r).version AS version,
      jsonb_build_object('status', (r).status, 'subStatus', (r).sub_status, 'expectedDeliveryAt', public.api_moment((r).expected_delivery_at), 'externalId', (r).external_id) AS jsonb_build_object;
 END;
-
-CREATE TABLE public.track_and_traces (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    shipment_id uuid NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    carrier_id integer,
-    code text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    company_id integer,
-    version integer DEFAULT 1 NOT NULL,
-    status text,
-    sub_status text,
-    expected_delivery_at timestamp with time zone,
-    CONSTRAINT track_and_traces_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255))),
-    CONSTRAINT track_and_traces_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text]))),
-    CONSTRAINT track_and_traces_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
-);
-
-COMMENT ON COLUMN public.track_and_traces.company_id IS 'that of the order; kept by triggers, for indexes';
-
-COMMENT ON COLUMN public.track_and_traces.status IS 'of the newest event; null without one';
-
-COMMENT ON COLUMN public.track_and_traces.sub_status IS 'of the newest event';
-
-COMMENT ON COLUMN public.track_and_traces.expected_delivery_at IS 'when this parcel should arrive: as set, or as the newest event with a promise says';
 
 CREATE FUNCTION public.recorded(r public.track_and_traces) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -1289,6 +1528,31 @@ BEGIN
     USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = TG_ARGV[0];
 END $$;
 
+CREATE FUNCTION public.set_currency_ratio() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  base text := (SELECT c.currency FROM channels c WHERE c.id = NEW.channel_id);
+BEGIN
+  IF NEW.currency = base THEN
+    IF TG_OP = 'INSERT' AND NEW.currency_ratio <> 1 OR NEW.currency_ratio <> 1 AND NEW.currency = OLD.currency THEN
+      RAISE EXCEPTION 'the order is in the currency of its channel'
+        USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'orders', COLUMN = 'currency_ratio';
+    END IF;
+    NEW.currency_ratio := 1;
+  ELSIF NEW.currency_ratio IS NULL OR TG_OP = 'UPDATE' AND NEW.currency_ratio = OLD.currency_ratio
+    AND current_setting('waybill.actor', true) IS DISTINCT FROM 'import'  -- which has looked for one already
+  THEN
+    NEW.currency_ratio := (
+      SELECT r.rate FROM channel_rates r WHERE r.channel_id = NEW.channel_id AND r.currency = NEW.currency);
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.slug(name text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN rtrim("left"(btrim(regexp_replace(lower((translate(replace(replace(replace(replace(replace(replace(replace(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]+'::text, ''::text, 'g'::text), 'ß'::text, 'ss'::text), 'æ'::text, 'ae'::text), 'Æ'::text, 'ae'::text), 'œ'::text, 'oe'::text), 'Œ'::text, 'oe'::text), 'þ'::text, 'th'::text), 'Þ'::text, 'th'::text), 'øØłŁđĐ'::text, 'oolldd'::text) COLLATE "C")), '[^a-z0-9]+'::text, '-'::text, 'g'::text), '-'::text), 64), '-'::text);
+
 CREATE FUNCTION public.status_of_codes(progress text[]) RETURNS text
     LANGUAGE sql IMMUTABLE
     BEGIN ATOMIC
@@ -1307,6 +1571,37 @@ CREATE FUNCTION public.status_of_codes(progress text[]) RETURNS text
              ELSE NULL::text
          END AS "case";
 END;
+
+CREATE FUNCTION public.sum_refund_items() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  UPDATE order_items l SET quantity_refunded = s.total
+  FROM (
+    SELECT w.order_item_id, w.order_id, w.channel_id, (
+        SELECT coalesce(sum(i.quantity), 0) FROM refund_items i
+        WHERE i.order_item_id = w.order_item_id AND i.order_id = w.order_id AND i.channel_id = w.channel_id) AS total
+    FROM (SELECT DISTINCT order_item_id, order_id, channel_id FROM written) w
+  ) s
+  WHERE l.id = s.order_item_id AND l.order_id = s.order_id AND l.channel_id = s.channel_id
+    AND l.quantity_refunded <> s.total;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.sum_refunds() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  UPDATE orders o SET refunded_total = s.total, last_modified_at = statement_timestamp()
+  FROM (
+    SELECT w.order_id, w.channel_id, (
+        SELECT coalesce(sum(r.amount), 0) FROM refunds r
+        WHERE r.order_id = w.order_id AND r.channel_id = w.channel_id) AS total
+    FROM (SELECT DISTINCT order_id, channel_id FROM written) w
+  ) s
+  WHERE o.id = s.order_id AND o.channel_id = s.channel_id AND o.refunded_total <> s.total;
+  RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.take_company_of_order() RETURNS trigger
     LANGUAGE plpgsql
@@ -1522,6 +1817,16 @@ ALTER TABLE public.changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.channel_rates (
+    channel_id integer NOT NULL,
+    currency text NOT NULL,
+    rate numeric NOT NULL,
+    CONSTRAINT channel_rates_currency_known CHECK (public.is_currency(currency)),
+    CONSTRAINT channel_rates_rate_positive CHECK (((rate > (0)::numeric) AND (rate < '10000000000'::numeric)))
+);
+
+COMMENT ON COLUMN public.channel_rates.rate IS 'units of the currency for one of the channel''s';
+
 ALTER TABLE public.channels ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.channels_id_seq
     START WITH 1
@@ -1678,40 +1983,6 @@ CREATE TABLE public.login_attempts (
 COMMENT ON COLUMN public.login_attempts.key_hash IS 'HMAC of what attempts are counted for, and of the name of the count';
 
 COMMENT ON COLUMN public.login_attempts.attempted_at IS 'the counted attempts of the last minute or hour, oldest first; as many as are allowed at most';
-
-CREATE TABLE public.order_addresses (
-    id integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    type text NOT NULL,
-    code text,
-    name text,
-    first_name text,
-    middle_name text,
-    last_name text,
-    gender text DEFAULT 'U'::text NOT NULL,
-    company text,
-    street text NOT NULL,
-    number text,
-    number_extension text,
-    postal_code text NOT NULL,
-    city text NOT NULL,
-    region text,
-    country text NOT NULL,
-    phone text,
-    mobile text,
-    fax text,
-    email text,
-    url text,
-    notes text,
-    vat_id text,
-    is_icp boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT order_addresses_country_iso CHECK ((country ~ '^[A-Z]{2}$'::text)),
-    CONSTRAINT order_addresses_gender_known CHECK ((gender = ANY (ARRAY['M'::text, 'F'::text, 'U'::text]))),
-    CONSTRAINT order_addresses_type_known CHECK ((type = ANY (ARRAY['delivery'::text, 'invoice'::text, 'home'::text])))
-);
 
 ALTER TABLE public.order_addresses ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.order_addresses_id_seq
@@ -1904,6 +2175,37 @@ ALTER TABLE public.products ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.refund_items (
+    refund_id uuid NOT NULL,
+    order_item_id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    quantity integer DEFAULT 0 NOT NULL,
+    amount numeric NOT NULL,
+    CONSTRAINT refund_items_amount_not_negative CHECK ((amount >= (0)::numeric)),
+    CONSTRAINT refund_items_quantity_not_negative CHECK ((quantity >= 0))
+);
+
+COMMENT ON COLUMN public.refund_items.amount IS 'with tax, in the currency of the order';
+
+CREATE TABLE public.refunds (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    external_id text,
+    amount numeric NOT NULL,
+    reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT refunds_amount_not_negative CHECK ((amount >= (0)::numeric)),
+    CONSTRAINT refunds_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
+    CONSTRAINT refunds_reason_length CHECK ((length(reason) <= 255))
+);
+
+COMMENT ON COLUMN public.refunds.external_id IS 'key of the refund in the system that it comes from';
+
+COMMENT ON COLUMN public.refunds.amount IS 'with tax, in the currency of the order: all of it, whatever its lines say';
+
 CREATE TABLE public.schema_migration_steps (
     migration text NOT NULL,
     step text NOT NULL,
@@ -2000,37 +2302,6 @@ ALTER TABLE public.storefront_keys ALTER COLUMN id ADD GENERATED BY DEFAULT AS I
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE public.tracking_events (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    track_and_trace_id uuid NOT NULL,
-    channel_id integer NOT NULL,
-    external_id text,
-    status text NOT NULL,
-    status_rank integer GENERATED ALWAYS AS (array_position(ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text], status)) STORED NOT NULL,
-    occurred_at timestamp with time zone NOT NULL,
-    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    recorded_by text DEFAULT COALESCE(NULLIF(current_setting('waybill.actor'::text, true), ''::text), 'system'::text) NOT NULL,
-    location text,
-    description text,
-    is_accepted boolean DEFAULT false NOT NULL,
-    sub_status text,
-    expected_delivery_at timestamp with time zone,
-    CONSTRAINT tracking_events_description_length CHECK ((length(description) <= 1000)),
-    CONSTRAINT tracking_events_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
-    CONSTRAINT tracking_events_location_length CHECK ((length(location) <= 255)),
-    CONSTRAINT tracking_events_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
-);
-
-COMMENT ON COLUMN public.tracking_events.external_id IS 'the carrier''s key of the event, by which it is known when it is told again';
-
-COMMENT ON COLUMN public.tracking_events.status_rank IS 'of events at the same moment, which carriers tell to the minute, the one of the higher rank counts as the later';
-
-COMMENT ON COLUMN public.tracking_events.recorded_by IS 'subject of the viewer who told it';
-
-COMMENT ON COLUMN public.tracking_events.is_accepted IS 'no longer written: whether the shipment had taken the status';
-
-COMMENT ON COLUMN public.tracking_events.expected_delivery_at IS 'when the carrier, with this event, says that the parcel will arrive';
 
 CREATE SEQUENCE public.transaction_positions
     START WITH 1
@@ -2157,10 +2428,16 @@ ALTER TABLE ONLY public.carrier_descriptions
     ADD CONSTRAINT carrier_descriptions_pk PRIMARY KEY (carrier_id, language);
 
 ALTER TABLE ONLY public.carriers
+    ADD CONSTRAINT carriers_key_unique UNIQUE NULLS NOT DISTINCT (channel_id, key);
+
+ALTER TABLE ONLY public.carriers
     ADD CONSTRAINT carriers_name_unique UNIQUE NULLS NOT DISTINCT (channel_id, name);
 
 ALTER TABLE ONLY public.carriers
     ADD CONSTRAINT carriers_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.channel_rates
+    ADD CONSTRAINT channel_rates_pk PRIMARY KEY (channel_id, currency);
 
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_code_unique UNIQUE (code);
@@ -2255,6 +2532,15 @@ ALTER TABLE ONLY public.products
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_sku_unique UNIQUE (sku, channel_id);
 
+ALTER TABLE ONLY public.refund_items
+    ADD CONSTRAINT refund_items_pk PRIMARY KEY (refund_id, order_item_id, channel_id);
+
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_of_order UNIQUE (id, order_id, channel_id);
+
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_pk PRIMARY KEY (id, channel_id);
+
 ALTER TABLE ONLY public.schema_migration_steps
     ADD CONSTRAINT schema_migration_steps_pk PRIMARY KEY (migration, step);
 
@@ -2292,7 +2578,7 @@ ALTER TABLE ONLY public.storefront_keys
     ADD CONSTRAINT storefront_keys_pk PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.track_and_traces
-    ADD CONSTRAINT track_and_traces_code_unique UNIQUE (code, carrier_id, channel_id);
+    ADD CONSTRAINT track_and_traces_code_unique UNIQUE (code, carrier_id, channel_id, use_number);
 
 ALTER TABLE ONLY public.track_and_traces
     ADD CONSTRAINT track_and_traces_pk PRIMARY KEY (id, channel_id);
@@ -2397,6 +2683,8 @@ CREATE INDEX orders_customer ON public.orders USING btree (customer_id, channel_
 
 CREATE INDEX orders_last_modified ON public.orders USING btree (last_modified_at DESC, id) INCLUDE (channel_id);
 
+CREATE INDEX orders_reference ON public.orders USING btree (reference) WHERE (reference IS NOT NULL);
+
 CREATE INDEX orders_status ON public.orders USING btree (status, created_at DESC, id) INCLUDE (channel_id);
 
 CREATE INDEX outbox_events_channel ON public.outbox_events USING btree (channel_id, id);
@@ -2411,6 +2699,12 @@ CREATE INDEX password_links_expiry ON public.password_links USING btree (expires
 
 CREATE INDEX products_channel ON public.products USING btree (channel_id);
 
+CREATE INDEX refund_items_order_item ON public.refund_items USING btree (order_item_id, order_id, channel_id);
+
+CREATE UNIQUE INDEX refunds_external_id ON public.refunds USING btree (order_id, external_id, channel_id) WHERE (external_id IS NOT NULL);
+
+CREATE INDEX refunds_order ON public.refunds USING btree (order_id, channel_id, created_at, id);
+
 CREATE INDEX shipment_items_channel ON public.shipment_items USING btree (channel_id, created_at DESC, id);
 
 CREATE INDEX shipment_items_channel_last_modified ON public.shipment_items USING btree (channel_id, last_modified_at DESC, id);
@@ -2421,6 +2715,8 @@ CREATE INDEX shipment_items_company_last_modified ON public.shipment_items USING
 
 CREATE INDEX shipment_items_created ON public.shipment_items USING btree (created_at DESC, id);
 
+CREATE UNIQUE INDEX shipment_items_external_id_unique ON public.shipment_items USING btree (order_id, external_id, channel_id) WHERE (external_id IS NOT NULL);
+
 CREATE INDEX shipment_items_last_modified ON public.shipment_items USING btree (last_modified_at DESC, id);
 
 CREATE INDEX shipment_items_order ON public.shipment_items USING btree (order_id, channel_id);
@@ -2430,6 +2726,8 @@ CREATE INDEX shipment_items_order_item ON public.shipment_items USING btree (ord
 CREATE INDEX shipment_items_shipment ON public.shipment_items USING btree (shipment_id, order_item_id);
 
 CREATE INDEX shipment_items_sku ON public.shipment_items USING btree (sku);
+
+CREATE INDEX shipment_sources_id ON public.shipment_sources USING btree (id, order_id, channel_id);
 
 CREATE INDEX shipment_sources_shipment ON public.shipment_sources USING btree (shipment_id, order_id, channel_id);
 
@@ -2471,15 +2769,17 @@ CREATE INDEX track_and_traces_channel ON public.track_and_traces USING btree (ch
 
 CREATE INDEX track_and_traces_channel_last_modified ON public.track_and_traces USING btree (channel_id, last_modified_at DESC, id);
 
+CREATE UNIQUE INDEX track_and_traces_code_use ON public.track_and_traces USING btree (public.normalized_code(code), carrier_id, channel_id, use_number);
+
 CREATE INDEX track_and_traces_company ON public.track_and_traces USING btree (company_id, channel_id, created_at DESC, id);
 
 CREATE INDEX track_and_traces_company_last_modified ON public.track_and_traces USING btree (company_id, channel_id, last_modified_at DESC, id);
 
 CREATE INDEX track_and_traces_created ON public.track_and_traces USING btree (created_at DESC, id);
 
-CREATE INDEX track_and_traces_last_modified ON public.track_and_traces USING btree (last_modified_at DESC, id);
+CREATE UNIQUE INDEX track_and_traces_external_id_unique ON public.track_and_traces USING btree (order_id, external_id, channel_id) WHERE (external_id IS NOT NULL);
 
-CREATE INDEX track_and_traces_normalized_code ON public.track_and_traces USING btree (public.normalized_code(code));
+CREATE INDEX track_and_traces_last_modified ON public.track_and_traces USING btree (last_modified_at DESC, id);
 
 CREATE INDEX track_and_traces_order ON public.track_and_traces USING btree (order_id, channel_id);
 
@@ -2505,6 +2805,8 @@ CREATE TRIGGER carrier_descriptions_tell AFTER INSERT OR DELETE OR UPDATE OR TRU
 
 CREATE TRIGGER carriers_channel_of_codes BEFORE UPDATE OF channel_id ON public.carriers FOR EACH ROW WHEN (((new.channel_id IS NOT NULL) AND (new.channel_id IS DISTINCT FROM old.channel_id))) EXECUTE FUNCTION public.check_codes_of_carrier();
 
+CREATE TRIGGER carriers_key_given BEFORE INSERT OR UPDATE ON public.carriers FOR EACH ROW EXECUTE FUNCTION public.give_carrier_key();
+
 CREATE TRIGGER carriers_name_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
 
 CREATE TRIGGER carriers_name_other BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
@@ -2514,6 +2816,8 @@ CREATE TRIGGER carriers_record_created AFTER INSERT ON public.carriers REFERENCI
 CREATE TRIGGER carriers_record_deleted AFTER DELETE ON public.carriers REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
 
 CREATE TRIGGER carriers_record_updated AFTER UPDATE ON public.carriers REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
+
+CREATE TRIGGER carriers_renamed BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (new.source_name IS NULL))) EXECUTE FUNCTION public.note_source_name();
 
 CREATE TRIGGER carriers_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.carriers FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
@@ -2527,6 +2831,12 @@ CREATE TRIGGER carriers_url_other BEFORE UPDATE OF track_and_trace_url ON public
 
 CREATE TRIGGER carriers_version BEFORE UPDATE ON public.carriers FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
 
+CREATE TRIGGER channels_currency_new BEFORE INSERT ON public.channels FOR EACH ROW WHEN ((NOT public.is_currency(new.currency))) EXECUTE FUNCTION public.refuse_value('currency');
+
+CREATE TRIGGER channels_currency_other BEFORE UPDATE OF currency ON public.channels FOR EACH ROW WHEN (((new.currency <> old.currency) AND (NOT public.is_currency(new.currency)))) EXECUTE FUNCTION public.refuse_value('currency');
+
+CREATE TRIGGER channels_currency_stays BEFORE UPDATE OF currency ON public.channels FOR EACH ROW WHEN ((new.currency <> old.currency)) EXECUTE FUNCTION public.keep_currency();
+
 CREATE TRIGGER channels_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.channels FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
 CREATE TRIGGER channels_time_zone_new BEFORE INSERT ON public.channels FOR EACH ROW WHEN (((new.time_zone <> 'UTC'::text) AND (NOT public.is_time_zone(new.time_zone)))) EXECUTE FUNCTION public.refuse_value('time_zone');
@@ -2539,9 +2849,13 @@ CREATE TRIGGER contact_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCA
 
 CREATE TRIGGER contacts_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contacts FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
-CREATE TRIGGER order_items_canceled_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN (((new.quantity_canceled < 0) OR (new.quantity_canceled > new.quantity))) EXECUTE FUNCTION public.refuse_value('quantity_canceled');
+CREATE TRIGGER order_items_amounts_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.are_amounts('JPY'::text, ARRAY[new.price_total, new.price_total_net, new.tax], NULL::numeric[]))) EXECUTE FUNCTION public.check_line_amounts();
 
-CREATE TRIGGER order_items_canceled_other BEFORE UPDATE OF quantity, quantity_canceled ON public.order_items FOR EACH ROW WHEN ((((new.quantity IS DISTINCT FROM old.quantity) OR (new.quantity_canceled IS DISTINCT FROM old.quantity_canceled)) AND ((new.quantity_canceled < 0) OR (new.quantity_canceled > new.quantity)))) EXECUTE FUNCTION public.refuse_value('quantity_canceled');
+CREATE TRIGGER order_items_amounts_other BEFORE UPDATE OF price_total, price_total_net, tax ON public.order_items FOR EACH ROW WHEN (((new.price_total <> old.price_total) OR (new.price_total_net <> old.price_total_net) OR (new.tax <> old.tax))) EXECUTE FUNCTION public.check_line_amounts();
+
+CREATE TRIGGER order_items_canceled_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN (((new.quantity_canceled < 0) OR (new.quantity_canceled > GREATEST(new.quantity, 0)))) EXECUTE FUNCTION public.refuse_value('quantity_canceled');
+
+CREATE TRIGGER order_items_canceled_other BEFORE UPDATE OF quantity, quantity_canceled ON public.order_items FOR EACH ROW WHEN ((((new.quantity <> old.quantity) OR (new.quantity_canceled <> old.quantity_canceled)) AND ((new.quantity_canceled < 0) OR (new.quantity_canceled > GREATEST(new.quantity, 0))))) EXECUTE FUNCTION public.refuse_value('quantity_canceled');
 
 CREATE TRIGGER order_items_count_bundle BEFORE UPDATE OF quantity, quantity_canceled ON public.order_items FOR EACH ROW WHEN (((new.quantity IS DISTINCT FROM old.quantity) OR (new.quantity_canceled IS DISTINCT FROM old.quantity_canceled))) EXECUTE FUNCTION public.count_bundle();
 
@@ -2561,6 +2875,10 @@ CREATE TRIGGER order_items_parent_new BEFORE INSERT ON public.order_items FOR EA
 
 CREATE TRIGGER order_items_parent_other BEFORE UPDATE OF parent_order_item_id ON public.order_items FOR EACH ROW WHEN (((new.parent_order_item_id IS NOT NULL) AND (new.parent_order_item_id IS DISTINCT FROM old.parent_order_item_id))) EXECUTE FUNCTION public.refuse_parent();
 
+CREATE TRIGGER order_items_prices_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.are_prices(ARRAY[new.original_price, new.price, new.price_net, new.customer_price, new.cost_price, new.discount], NULL::numeric[]))) EXECUTE FUNCTION public.refuse_value('price');
+
+CREATE TRIGGER order_items_prices_other BEFORE UPDATE OF original_price, price, price_net, customer_price, cost_price, discount ON public.order_items FOR EACH ROW WHEN ((NOT public.are_prices(ARRAY[new.original_price, new.price, new.price_net, new.customer_price, new.cost_price, new.discount], ARRAY[old.original_price, old.price, old.price_net, old.customer_price, old.cost_price, old.discount]))) EXECUTE FUNCTION public.refuse_value('price');
+
 CREATE TRIGGER order_items_record_updated AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_order_items();
 
 CREATE TRIGGER order_items_sku_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
@@ -2577,7 +2895,23 @@ CREATE TRIGGER order_statuses_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE 
 
 CREATE TRIGGER order_tallies_fold AFTER INSERT ON public.order_tallies REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_tallies();
 
+CREATE TRIGGER orders_amounts_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN ((NOT public.are_amounts(new.currency, ARRAY[new.total_gross, new.total_net, new.total_tax, new.sub_total, new.discount_amount, new.invoiced_total, new.refunded_total, new.postage_gross, new.postage_net, new.postage_tax, new.payment_gross, new.payment_net, new.payment_tax], NULL::numeric[]))) EXECUTE FUNCTION public.refuse_value('total_net');
+
+CREATE TRIGGER orders_amounts_other BEFORE UPDATE OF currency, total_gross, total_net, total_tax, sub_total, discount_amount, invoiced_total, refunded_total, postage_gross, postage_net, postage_tax, payment_gross, payment_net, payment_tax ON public.orders FOR EACH ROW WHEN ((NOT public.are_amounts(new.currency, ARRAY[new.total_gross, new.total_net, new.total_tax, new.sub_total, new.discount_amount, new.invoiced_total, new.refunded_total, new.postage_gross, new.postage_net, new.postage_tax, new.payment_gross, new.payment_net, new.payment_tax],
+        CASE
+            WHEN (new.currency = old.currency) THEN ARRAY[old.total_gross, old.total_net, old.total_tax, old.sub_total, old.discount_amount, old.invoiced_total, old.refunded_total, old.postage_gross, old.postage_net, old.postage_tax, old.payment_gross, old.payment_net, old.payment_tax]
+            ELSE NULL::numeric[]
+        END))) EXECUTE FUNCTION public.refuse_value('total_net');
+
+CREATE TRIGGER orders_currency_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN ((NOT public.is_currency(new.currency))) EXECUTE FUNCTION public.refuse_value('currency');
+
+CREATE TRIGGER orders_currency_other BEFORE UPDATE OF currency ON public.orders FOR EACH ROW WHEN (((new.currency <> old.currency) AND (NOT public.is_currency(new.currency)))) EXECUTE FUNCTION public.refuse_value('currency');
+
 CREATE TRIGGER orders_pass_company_on AFTER UPDATE OF company_id ON public.orders FOR EACH ROW WHEN ((old.company_id IS DISTINCT FROM new.company_id)) EXECUTE FUNCTION public.pass_company_on();
+
+CREATE TRIGGER orders_ratio_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN ((new.currency_ratio IS DISTINCT FROM (1)::numeric)) EXECUTE FUNCTION public.set_currency_ratio();
+
+CREATE TRIGGER orders_ratio_other BEFORE UPDATE OF currency, currency_ratio ON public.orders FOR EACH ROW WHEN (((new.currency <> old.currency) OR (new.currency_ratio IS DISTINCT FROM old.currency_ratio))) EXECUTE FUNCTION public.set_currency_ratio();
 
 CREATE TRIGGER orders_record_created AFTER INSERT ON public.orders REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_orders();
 
@@ -2600,6 +2934,22 @@ CREATE TRIGGER orders_version BEFORE UPDATE ON public.orders FOR EACH ROW WHEN (
 CREATE TRIGGER parcel_items_created AFTER INSERT ON public.parcel_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_parcel_items();
 
 CREATE TRIGGER parcel_items_updated AFTER UPDATE ON public.parcel_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_parcel_items();
+
+CREATE TRIGGER refund_items_amount BEFORE INSERT OR UPDATE OF amount ON public.refund_items FOR EACH ROW EXECUTE FUNCTION public.check_refund();
+
+CREATE TRIGGER refund_items_sum_delete AFTER DELETE ON public.refund_items REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refund_items();
+
+CREATE TRIGGER refund_items_sum_insert AFTER INSERT ON public.refund_items REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refund_items();
+
+CREATE TRIGGER refund_items_sum_update AFTER UPDATE ON public.refund_items REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refund_items();
+
+CREATE TRIGGER refunds_amount BEFORE INSERT OR UPDATE OF amount ON public.refunds FOR EACH ROW EXECUTE FUNCTION public.check_refund();
+
+CREATE TRIGGER refunds_sum_delete AFTER DELETE ON public.refunds REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refunds();
+
+CREATE TRIGGER refunds_sum_insert AFTER INSERT ON public.refunds REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refunds();
+
+CREATE TRIGGER refunds_sum_update AFTER UPDATE ON public.refunds REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refunds();
 
 CREATE TRIGGER shipment_items_allowed_created AFTER INSERT ON public.shipment_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_shipped_items();
 
@@ -2632,6 +2982,10 @@ CREATE TRIGGER shipments_allowed_created AFTER INSERT ON public.shipments REFERE
 CREATE TRIGGER shipments_closed_stay BEFORE DELETE ON public.shipments FOR EACH ROW WHEN (((old.status = ANY (ARRAY['DELIVERED'::text, 'CANCELED'::text])) AND (current_setting('waybill.overridden_steps'::text, true) IS DISTINCT FROM 'allowed'::text) AND (current_setting('waybill.skipped_steps'::text, true) IS DISTINCT FROM 'allowed'::text))) EXECUTE FUNCTION public.refuse_deletion();
 
 CREATE TRIGGER shipments_count_updated AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_shipments();
+
+CREATE TRIGGER shipments_external_id_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN (((NOT public.is_line(new.external_id)) OR (length(new.external_id) > 255))) EXECUTE FUNCTION public.refuse_value('external_id');
+
+CREATE TRIGGER shipments_external_id_other BEFORE UPDATE OF external_id ON public.shipments FOR EACH ROW WHEN (((new.external_id IS DISTINCT FROM old.external_id) AND ((NOT public.is_line(new.external_id)) OR (length(new.external_id) > 255)))) EXECUTE FUNCTION public.refuse_value('external_id');
 
 CREATE TRIGGER shipments_promise_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN ((new.expected_delivery_at < (new.created_at - '25:00:00'::interval))) EXECUTE FUNCTION public.refuse_promise();
 
@@ -2685,6 +3039,10 @@ CREATE TRIGGER track_and_traces_record_updated AFTER UPDATE ON public.track_and_
 
 CREATE TRIGGER track_and_traces_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.track_and_traces FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
 
+CREATE TRIGGER track_and_traces_use_new BEFORE INSERT ON public.track_and_traces FOR EACH ROW WHEN ((new.carrier_id IS NOT NULL)) EXECUTE FUNCTION public.number_use_of_code();
+
+CREATE TRIGGER track_and_traces_use_other BEFORE UPDATE OF code, carrier_id, shipment_id ON public.track_and_traces FOR EACH ROW WHEN (((new.carrier_id IS NOT NULL) AND ((new.code <> old.code) OR (new.carrier_id IS DISTINCT FROM old.carrier_id) OR (new.shipment_id <> old.shipment_id)))) EXECUTE FUNCTION public.number_use_of_code();
+
 CREATE TRIGGER track_and_traces_version BEFORE UPDATE ON public.track_and_traces FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
 
 CREATE TRIGGER track_and_traces_waited_for AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.give_waiting_reports();
@@ -2718,6 +3076,9 @@ ALTER TABLE ONLY public.carrier_descriptions
 
 ALTER TABLE ONLY public.carriers
     ADD CONSTRAINT carriers_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
+
+ALTER TABLE ONLY public.channel_rates
+    ADD CONSTRAINT channel_rates_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_delivered_status_fk FOREIGN KEY (delivered_status) REFERENCES public.order_statuses(code);
@@ -2808,6 +3169,15 @@ ALTER TABLE ONLY public.password_links
 
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
+
+ALTER TABLE ONLY public.refund_items
+    ADD CONSTRAINT refund_items_order_item_fk FOREIGN KEY (order_item_id, order_id, channel_id) REFERENCES public.order_items(id, order_id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.refund_items
+    ADD CONSTRAINT refund_items_refund_fk FOREIGN KEY (refund_id, order_id, channel_id) REFERENCES public.refunds(id, order_id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_order_fk FOREIGN KEY (order_id, channel_id) REFERENCES public.orders(id, channel_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.shipment_items
     ADD CONSTRAINT shipment_items_order_item_fk FOREIGN KEY (order_item_id, order_id, channel_id) REFERENCES public.order_items(id, order_id, channel_id);

@@ -1,7 +1,7 @@
 -- Shipments. Columns follow the type Shipment; `order_id` and `channel_id` decide who may see a row.
 
 -- fragment: shipment
-s.id::text, s.order_id, s.status, s.sub_status, s.expected_delivery_at, s.created_at, s.last_modified_at, s.version
+s.id::text, s.order_id, s.external_id, s.status, s.sub_status, s.expected_delivery_at, s.created_at, s.last_modified_at, s.version
 
 -- name: by_id
 -- feeds: Shipment
@@ -145,7 +145,7 @@ WITH ordered AS MATERIALIZED (
   ORDER BY o.id, o.channel_id
   FOR NO KEY UPDATE OF o
 )
-SELECT s.id, s.order_id, s.channel_id, s.status, s.expected_delivery_at, s.created_at, s.version,
+SELECT s.id, s.order_id, s.channel_id, s.external_id, s.status, s.expected_delivery_at, s.created_at, s.version,
   o.status AS order_status, w.is_shippable
 FROM shipments s
 JOIN ordered o ON o.id = s.order_id AND o.channel_id = s.channel_id
@@ -154,48 +154,49 @@ WHERE s.id = ANY(:ids) AND {visible shipments s} AND (SELECT count(*) FROM order
 ORDER BY s.id, s.channel_id
 FOR NO KEY UPDATE OF s;
 
--- A shipment with all that it begins with. `taken` are the places of the codes that their carriers have in use already.
+-- A shipment with all that it begins with.
 -- Codes of one shipment come in the order of their creation, so each is given a moment of its own, none of them to come.
 -- name: create
 -- feeds: Shipment
 WITH shipment AS (
-  INSERT INTO shipments (order_id, channel_id, status, expected_delivery_at)
-  SELECT o.id, o.channel_id, :status, :expected_delivery_at
+  INSERT INTO shipments (order_id, channel_id, external_id, is_made_here, status, expected_delivery_at)
+  SELECT o.id, o.channel_id, :external_id, true, :status, :expected_delivery_at
   FROM orders o
   WHERE o.id = :order_id AND o.channel_id = :channel_id AND {visible orders o}
   RETURNING *
 ), items AS (
-  INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, name, sku, quantity)
-  SELECT s.id, w.order_item_id, s.order_id, s.channel_id, w.name, w.sku, w.quantity
+  INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, external_id, name, sku, quantity)
+  SELECT s.id, w.order_item_id, s.order_id, s.channel_id, w.external_id, w.name, w.sku, w.quantity
   FROM shipment s
-  CROSS JOIN unnest(:order_item_ids::int[], :names::text[], :skus::text[], :quantities::int[])
-    AS w (order_item_id, name, sku, quantity)
-), wanted AS (
-  SELECT w.code, w.carrier_id, w.place::int
-  FROM unnest(:codes::text[], :carrier_ids::int[]) WITH ORDINALITY AS w (code, carrier_id, place)
+  CROSS JOIN unnest(:order_item_ids::int[], :item_keys::text[], :names::text[], :skus::text[], :quantities::int[])
+    AS w (order_item_id, external_id, name, sku, quantity)
 ), codes AS (
-  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, created_at)
-  SELECT s.id, s.order_id, s.channel_id, w.carrier_id, w.code,
+  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, external_id, created_at)
+  SELECT s.id, s.order_id, s.channel_id, w.carrier_id, w.code, w.external_id,
     s.created_at - (cardinality(:codes) - w.place) * interval '1 microsecond'
   FROM shipment s
-  CROSS JOIN wanted w
-  ON CONFLICT ON CONSTRAINT track_and_traces_code_unique DO NOTHING
-  RETURNING code, carrier_id
+  CROSS JOIN unnest(:codes::text[], :carrier_ids::int[], :code_keys::text[])
+    WITH ORDINALITY AS w (code, carrier_id, external_id, place)
 ), sources AS (
   INSERT INTO shipment_sources (shipment_id, order_id, channel_id, id, name)
   SELECT s.id, s.order_id, s.channel_id, w.id, w.name
   FROM shipment s
   CROSS JOIN unnest(:source_ids::text[], :source_names::text[]) AS w (id, name)
 )
-SELECT {shipment},
-  ARRAY(
-    SELECT w.place - 1
-    FROM wanted w
-    LEFT JOIN codes c ON c.code = w.code AND c.carrier_id IS NOT DISTINCT FROM w.carrier_id
-    WHERE c.code IS NULL
-    ORDER BY w.place
-  ) AS taken
+SELECT {shipment}
 FROM shipment s;
+
+-- The keys among those that items and codes of the order have already.
+-- name: keys_in_use
+SELECT 'items' AS list, x.external_id
+FROM shipment_items x
+WHERE x.order_id = :order_id AND x.channel_id = :channel_id AND x.external_id = ANY(:item_keys::text[])
+  AND {visible shipment_items x}
+UNION ALL
+SELECT 'trackAndTraces', t.external_id
+FROM track_and_traces t
+WHERE t.order_id = :order_id AND t.channel_id = :channel_id AND t.external_id = ANY(:code_keys::text[])
+  AND {visible track_and_traces t};
 
 -- name: next_statuses
 SELECT n.next_status, n.needs_override
@@ -210,7 +211,8 @@ SELECT set_config('waybill.overridden_steps', 'allowed', true);
 -- name: update
 -- feeds: Shipment
 UPDATE shipments s
-SET status = :status, expected_delivery_at = :expected_delivery_at, last_modified_at = statement_timestamp()
+SET status = :status, expected_delivery_at = :expected_delivery_at, external_id = :external_id,
+  last_modified_at = statement_timestamp()
 WHERE s.id = :id AND s.channel_id = :channel_id AND {visible shipments s}
 RETURNING {shipment};
 
@@ -254,11 +256,17 @@ s.expected_delivery_at >= :expected_delivery_at_greater_than
 -- filter: expected_delivery_at.less_than
 s.expected_delivery_at <= :expected_delivery_at_less_than
 -- filter: carrier_ids
-EXISTS (SELECT FROM track_and_traces t WHERE t.shipment_id = s.id AND t.carrier_id = ANY(:carrier_ids))
+EXISTS (
+  SELECT FROM track_and_traces t
+  WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id AND t.carrier_id = ANY(:carrier_ids))
 -- filter: codes
-EXISTS (SELECT FROM track_and_traces t WHERE t.shipment_id = s.id AND normalized_code(t.code) = ANY(:codes))
+EXISTS (
+  SELECT FROM track_and_traces t
+  WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id AND normalized_code(t.code) = ANY(:codes))
 -- filter: skus
-EXISTS (SELECT FROM shipment_items i WHERE i.shipment_id = s.id AND i.sku = ANY(:skus))
+EXISTS (
+  SELECT FROM shipment_items i
+  WHERE i.shipment_id = s.id AND i.channel_id = s.channel_id AND i.sku = ANY(:skus))
 -- filter: company_ids
 s.company_id = ANY(:company_ids)
 -- filter: late

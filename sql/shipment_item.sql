@@ -1,7 +1,8 @@
 -- Shipment items: how many of an order line a shipment holds.
 
 -- fragment: shipment_item
-x.id::text, x.shipment_id::text, x.order_item_id, x.name, x.sku, x.quantity, x.created_at, x.last_modified_at, x.version
+x.id::text, x.shipment_id::text, x.order_item_id, x.external_id, x.name, x.sku, x.quantity, x.created_at,
+  x.last_modified_at, x.version
 
 -- name: by_id
 -- feeds: ShipmentItem
@@ -67,7 +68,7 @@ WHERE x.id = :id AND {visible shipment_items x};
 
 -- The shipment is locked before: see `shipment.lock`.
 -- name: lock
-SELECT x.id, x.channel_id, x.shipment_id, x.order_item_id, x.name, x.sku, x.quantity, x.version
+SELECT x.id, x.channel_id, x.shipment_id, x.order_item_id, x.external_id, x.name, x.sku, x.quantity, x.version
 FROM shipment_items x
 WHERE x.id = :id AND {visible shipment_items x}
 FOR NO KEY UPDATE OF x;
@@ -75,8 +76,8 @@ FOR NO KEY UPDATE OF x;
 -- name: create
 -- feeds: ShipmentItem
 WITH item AS (
-  INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, name, sku, quantity)
-  SELECT s.id, :order_item_id, s.order_id, s.channel_id, :name, :sku, :quantity
+  INSERT INTO shipment_items (shipment_id, order_item_id, order_id, channel_id, external_id, name, sku, quantity)
+  SELECT s.id, :order_item_id, s.order_id, s.channel_id, :external_id, :name, :sku, :quantity
   FROM shipments s
   WHERE s.id = :shipment_id AND s.channel_id = :channel_id AND {visible shipments s}
   RETURNING *
@@ -94,7 +95,8 @@ FROM item x;
 -- feeds: ShipmentItem
 WITH item AS (
   UPDATE shipment_items x
-  SET shipment_id = :shipment_id, order_item_id = :order_item_id, name = :name, sku = :sku, quantity = :quantity,
+  SET shipment_id = :shipment_id, order_item_id = :order_item_id, external_id = :external_id, name = :name, sku = :sku,
+    quantity = :quantity,
     weight = CASE WHEN x.quantity = :quantity AND x.order_item_id = :order_item_id THEN x.weight END,
     last_modified_at = statement_timestamp()
   WHERE x.id = :id AND x.channel_id = :channel_id AND {visible shipment_items x}

@@ -15,8 +15,7 @@ FROM unnest(:track_and_trace_ids::uuid[]) AS k (id)
 CROSS JOIN LATERAL (
   SELECT e.*
   FROM tracking_events e
-  JOIN track_and_traces t ON t.id = e.track_and_trace_id AND t.channel_id = e.channel_id
-  WHERE e.track_and_trace_id = k.id AND {visible track_and_traces t}
+  WHERE e.track_and_trace_id = k.id AND {visible tracking_events e}
   ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC
   LIMIT :limit
 ) AS e

@@ -1,9 +1,10 @@
 """What rows a viewer may see, as SQL. The only place that knows.
 
-A statement marks each tenant-owned table that it reads with `{visible TABLE ALIAS}`; `sql.Statement` puts the predicate
-of the viewer's reach there, by the policy of the table. Orders decide: whoever may see an order may see everything that
-hangs on it, so every child table carries `order_id` beside `channel_id`. A row that may not be seen does not exist
-(decision 8).
+A statement marks a tenant-owned table that it reads with `{visible TABLE ALIAS}`; `sql.Statement` puts the predicate
+of the viewer's reach there, by the policy of the table. Only rows that are joined by their key to marked ones need no
+mark of their own; `tests/sql/test_visibility.py` holds each statement to it. Orders decide: whoever may see an order
+may see everything that hangs on it, so most child tables carry `order_id` beside `channel_id`. A row that may not be
+seen does not exist (decision 8).
 """
 
 import re
@@ -126,6 +127,15 @@ def _of_whole_channel(reach: Reach, alias: str) -> str:
     return in_channel if reach in (Reach.EVERYTHING, Reach.CHANNELS) else f"{in_channel} AND false"
 
 
+def _of_track_and_trace(reach: Reach, alias: str) -> str:
+    """Rows of a code, which know its channel but not its order."""
+    if reach in (Reach.EVERYTHING, Reach.CHANNELS):
+        return _in_channel(reach, alias)
+    of_code = f"code.id = {alias}.track_and_trace_id AND code.channel_id = {alias}.channel_id"
+    seen = _of_order_and_company(reach, "code")
+    return f"EXISTS (SELECT FROM track_and_traces code WHERE {of_code} AND {seen})"
+
+
 def _of_all_or_in_channel(reach: Reach, alias: str) -> str:
     """Rows that belong to a channel, or to all where it is null."""
     return "true" if reach is Reach.EVERYTHING else f"{alias}.channel_id IS NULL OR {_in_channel(reach, alias)}"
@@ -159,7 +169,8 @@ def _same_order(alias: str) -> str:
 
 Policy = Callable[[Reach, str], str]
 
-# By the table whose rows they judge; no statement may read a table of tenants that is not here.
+# By the table whose rows they judge. Channels, companies, contacts and customers have none: statements read those that
+# an order names, or are asked before there is a viewer.
 POLICIES: Mapping[str, Policy] = {
     "orders": _orders,
     "order_tallies": _orders,
@@ -172,6 +183,9 @@ POLICIES: Mapping[str, Policy] = {
     "shipment_items": _of_order_and_company,
     "shipment_sources": _of_order,
     "track_and_traces": _of_order_and_company,
+    "tracking_events": _of_track_and_trace,
+    "refunds": _of_order,
+    "refund_items": _of_order,
     "outbox_events": _of_whole_channel,
     "parcel_items": _of_order,
     "products": _in_channel,

@@ -55,12 +55,17 @@ STAFF_SCOPES = {
     "logistics": "carriers:write",
     "overrider": f"{WRITER_SCOPES} shipments:override",
 }
+# What the demo's rows have beside what its own printouts name (`app.demo.fixtures`).
+NORTHWIND_STOREFRONT_KEY = "pk_storefront_demo_northwind"
+PARTNER_READ_KEY = "pk_partner_demo_read"
+OTHER_CUSTOMER_EMAIL, OTHER_CUSTOMER_PASSWORD = "jane@example.com", "waybill-demo-jane"
+SUSPENDED_EMAIL, SUSPENDED_PASSWORD = "suspended@example.com", "waybill-demo-suspended"
 NORTHWIND_KEY = "pk_partner_of_northwind_alone"
 NORTHWIND_WRITER_KEY = "pk_partner_who_writes_northwind_alone"
 HOFSTRA_WRITER_KEY = "pk_partner_who_writes_hofstra_alone"
 API_KEYS = {
     "apikey": fixtures.PARTNER_KEY,
-    "read-only": fixtures.PARTNER_READ_KEY,
+    "read-only": PARTNER_READ_KEY,
     "northwind": NORTHWIND_KEY,
     "northwind-writer": NORTHWIND_WRITER_KEY,
     "hofstra-writer": HOFSTRA_WRITER_KEY,

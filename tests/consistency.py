@@ -42,6 +42,14 @@ RULES = {
         WHERE l.quantity_shipped <> trunc((l.quantity - l.quantity_canceled) * parts.shipped + 0.000001)
           OR l.quantity_delivered <> trunc((l.quantity - l.quantity_canceled) * parts.delivered + 0.000001)
     """,
+    "an order says how much of it is paid back, and a line how many": """
+        SELECT o.id FROM orders o WHERE o.refunded_total <> (
+          SELECT coalesce(sum(r.amount), 0) FROM refunds r WHERE r.order_id = o.id AND r.channel_id = o.channel_id)
+        UNION ALL
+        SELECT l.id FROM order_items l WHERE l.quantity_refunded <> (
+          SELECT coalesce(sum(i.quantity), 0) FROM refund_items i
+          WHERE i.order_item_id = l.id AND i.order_id = l.order_id AND i.channel_id = l.channel_id)
+    """,
     "nothing hangs in the air": """
         SELECT i.id FROM shipment_items i
         LEFT JOIN shipments s ON (s.id, s.order_id, s.channel_id) = (i.shipment_id, i.order_id, i.channel_id)

@@ -60,7 +60,7 @@ def pooler(dsn: str, mode: str, size: int = 20) -> Iterator[str]:
         if account:
             shutil.chown(folder, "nobody")
             shutil.chown(configuration, "nobody")
-        process = subprocess.Popen([PGBOUNCER, "-q", str(configuration)], **account)  # type: ignore[call-overload]
+        process = subprocess.Popen([PGBOUNCER, "-q", str(configuration)], **account)
         try:
             _await(process, listen_port)
             yield server._replace(netloc=f"{server.username}@127.0.0.1:{listen_port}").geturl()

@@ -4,7 +4,7 @@ import asyncio
 import selectors
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]  # which one depends on the system
+class _Selector(selectors.DefaultSelector):  # which one depends on the system
     """Never waits: time that would be waited for counts as passed."""
 
     passed = 0.0

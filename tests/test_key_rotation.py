@@ -30,7 +30,7 @@ class SigningKey:
         self.kid = kid
         private = ec.generate_private_key(ec.SECP256R1())
         public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-        self._private = jwk.construct(private, "ES256")  # type: ignore[arg-type]  # as in tests/app/auth/test_token.py
+        self._private = jwk.construct(private, "ES256")  # as in tests/app/auth/test_token.py
         self.jwk = jwk.construct(public, "ES256").to_dict() | {"kid": kid}
         self.kept = self.token()
 

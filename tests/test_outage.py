@@ -331,9 +331,7 @@ async def test_a_server_that_takes_no_writes_is_read(
     async with running(settings_for(demo_copy_dsn)) as app:
         await check_read_only(app, demo_copy_dsn)
     assert not [record for record in caplog.records if record.exc_info]  # lines, no tracebacks
-    assert [record.facts["code"] for record in caplog.records if record.message == "unavailable"] == [  # type: ignore[attr-defined]
-        "READ_ONLY"
-    ] * 3
+    assert [record.facts["code"] for record in caplog.records if record.message == "unavailable"] == ["READ_ONLY"] * 3
 
 
 async def test_a_standby_is_read_and_writes_as_soon_as_it_is_promoted(
@@ -392,7 +390,7 @@ def with_parameters(dsn: str, **parameters: str) -> str:
 def told_once(response: httpx.Response, code: str, caplog: pytest.LogCaptureFixture, reason: str) -> bool:
     """Whether it was 503 with the code, and one line of warning without a traceback in the log."""
     warnings = [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
-    facts = [(record.facts["code"], record.facts["reason"]) for record in warnings]  # type: ignore[attr-defined]
+    facts = [(record.facts["code"], record.facts["reason"]) for record in warnings]
     assert facts == [(code, reason)]
     assert warnings[0].exc_info is None
     [error] = response.json()["errors"]

@@ -3,11 +3,13 @@
 FIELD is a field's name, or `Type.field` where several types have one of that name.
 """
 
+import ast
 import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Callable, Container, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -17,12 +19,16 @@ from graphql import GraphQLField, GraphQLObjectType
 
 import loaders
 import sql
+from app import resolvers
 from app.asgi import executable_schema
 from app.execution.field_plan import ColumnPlan, ComputedPlan, FieldPlan, RelationPlan, SameRowPlan, plan_of
+from app.resolvers.field_plan import PlannedType
 from loaders.batch import Batch
 
 ROOT = Path(__file__).parents[1]
 _MOST_TESTS = 8
+# How far calls are followed from a resolver.
+_DEEP = 3
 
 
 def where(name: str) -> Iterator[str]:
@@ -39,7 +45,7 @@ def _field(parent: GraphQLObjectType, name: str) -> Iterator[str]:
     yield f"{parent.name}.{name}: {field.type}"
     if node is not None and node.loc is not None:
         yield f"  schema    schema.graphql:{node.loc.start_token.line}"
-    for line in _answer(parent, field):
+    for line in (*_declared(parent.name, name), *_answer(parent, field)):
         yield f"  {line}"
     for path in _tests(parent.name, name):
         yield f"  test      {path}"
@@ -63,6 +69,61 @@ def _answer(parent: GraphQLObjectType, field: GraphQLField) -> Iterator[str]:
     else:
         resolver = plan.resolve if isinstance(plan, FieldPlan) else field.resolve
         yield f"resolver  {_place(resolver)}"
+        if inspect.isfunction(resolver):
+            yield from dict.fromkeys(_read_by(inspect.unwrap(resolver), ()))
+
+
+def _declared(parent: str, name: str) -> Iterator[str]:
+    """Where a field says what it is, unless that is its resolver's decorator."""
+    for module_info in pkgutil.walk_packages(resolvers.__path__, "app.resolvers."):
+        module = import_module(module_info.name)
+        for variable, value in vars(module).items():
+            if isinstance(value, PlannedType) and value.name == parent:
+                path = Path(inspect.getfile(module))
+                if line := _line(path, rf'^{variable}\.set_plan\(\s*"{name}"', 0):
+                    yield f"declared  {path.relative_to(ROOT)}:{line}"
+
+
+def _read_by(function: Callable[..., Any], files: tuple[sql.File, ...], depth: int = 0) -> Iterator[str]:
+    """The loaders and statements that a function names, and those whom it calls; `files` are what it is given."""
+    known = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    parameters = inspect.signature(function).parameters
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(batch := known.get(node.id), Batch):
+            yield from _batch(batch)
+        elif isinstance(node, ast.Attribute):
+            for file in _files_of(node.value, known, files if _is_given(node.value, parameters) else ()):
+                if node.attr in file.statements:
+                    yield f"statement {_statement(file.statements[node.attr])}"
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and depth < _DEEP:
+            passed = tuple(file for argument in node.args for file in _files_of(argument, known, ()))
+            for called in _functions(known.get(node.func.id)):
+                yield from _read_by(called, passed or files, depth + 1)
+
+
+def _files_of(node: ast.expr, known: Mapping[str, Any], given: tuple[sql.File, ...]) -> tuple[sql.File, ...]:
+    file = known.get(node.id) if isinstance(node, ast.Name) else None
+    return (file,) if isinstance(file, sql.File) else given
+
+
+def _is_given(node: ast.expr, parameters: Container[str]) -> bool:
+    """Whether it is a parameter, or what an object was made with."""
+    node = node.value if isinstance(node, ast.Attribute) else node
+    return isinstance(node, ast.Name) and node.id in parameters
+
+
+def _functions(called: Any) -> list[Callable[..., Any]]:
+    """The function, or those of the class, if it is one of the resolvers' own."""
+    if not getattr(called, "__module__", "").startswith("app.resolvers"):
+        return []
+    if inspect.isclass(called):
+        return [
+            value
+            for value in vars(called).values()
+            if inspect.isfunction(value) and not value.__name__.startswith("__")
+        ]
+    return [called] if inspect.isfunction(called) else []
 
 
 def _columns(parent: GraphQLObjectType, column: str) -> Iterator[str]:
@@ -106,14 +167,14 @@ def _place(function: Callable[..., Any] | None) -> str:
     return f"{Path(code.co_filename).relative_to(ROOT)}:{code.co_firstlineno} {code.co_qualname}"
 
 
-def _line(path: Path, pattern: str) -> int:
-    """The first line of a file that matches; 1 where none does."""
+def _line(path: Path, pattern: str, default: int = 1) -> int:
+    """The first line of a file that matches; `default` where none does."""
     match = re.search(pattern, path.read_text("utf-8"), re.MULTILINE)
-    return 1 if match is None else match.string.count("\n", 0, match.start()) + 1
+    return default if match is None else match.string.count("\n", 0, match.start()) + 1
 
 
 def _tests(parent: str, name: str) -> list[str]:
-    """The files of tests that are named after the field first, then those that select it most."""
+    """The files with tests that are named after the field, or, where there is none, those that select it most."""
     named = re.compile(rf"def test_\w*{_snake(name)}(?:_|\()")
     own = re.compile(rf"def test_{_snake(parent)}_{_snake(name)}(?:_|\()")
     found = []
@@ -121,6 +182,7 @@ def _tests(parent: str, name: str) -> list[str]:
         text = path.read_text("utf-8")
         if count := len(re.findall(rf"\b{name}\b", text)):
             found.append((-len(own.findall(text)), -len(named.findall(text)), -count, path.relative_to(ROOT)))
+    found = [each for each in found if each[0]] or [each for each in found if each[1]] or found
     return [f"{path} ({-count})" for _own, _named, count, path in sorted(found)[:_MOST_TESTS]]
 
 

@@ -175,7 +175,11 @@ async def _contact(contact_id: int, claims: Claims, db: Database) -> Viewer:
 
 
 async def _customer(customer_id: int, claims: Claims, db: Database) -> Viewer:
-    """A customer reads its own orders, whatever the token says. Raises `AccountSuspended`."""
+    """A customer reads its own orders on both surfaces, and no scope or role makes it do more.
+
+    A `scope` narrows what it may do on the B2B surface, as everybody's does. The shop's surface asks for no scope: it
+    shows a customer's own orders and nothing else, to whoever has the customer's session. Raises `AccountSuspended`.
+    """
     if not claims.jti or not _SESSION.fullmatch(claims.jti):
         raise NotAuthenticated
     session_id = int(claims.jti)

@@ -11,14 +11,10 @@ import asyncpg
 from sql.advisory_lock import AdvisoryLock
 
 STOREFRONT_KEY = "pk_storefront_demo_default"
-NORTHWIND_STOREFRONT_KEY = "pk_storefront_demo_northwind"
 PARTNER_KEY = "pk_partner_demo_full"
-PARTNER_READ_KEY = "pk_partner_demo_read"
 
 CUSTOMER_CHANNEL_ID = 1
 CUSTOMER_EMAIL, CUSTOMER_PASSWORD = "customer@example.com", "waybill-demo-john"
-OTHER_CUSTOMER_EMAIL, OTHER_CUSTOMER_PASSWORD = "jane@example.com", "waybill-demo-jane"
-SUSPENDED_EMAIL, SUSPENDED_PASSWORD = "suspended@example.com", "waybill-demo-suspended"
 
 
 async def load(dsn: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from uuid import uuid5
 
 from app.demo.catalogue import COUPONS, TAXES, Good, Market
 from app.demo.dice import Dice, Row, Tables
@@ -233,8 +234,35 @@ class OrderBook:
                 "last_modified_at": max([since, *(parcel.row["last_modified_at"] for parcel in parcels)]),
             }
         )
+        if paid and undone:
+            self._refund(key, lines, percent, self.tables["orders"][-1])
         if business:
             self.tables["order_sources"].append({**key, "name": "erp", "id": f"SO-{key['order_id']}"})
+
+    def _refund(self, key: Row, lines: list[Row], percent: int, order: Row) -> None:
+        """All that was paid, for all lines."""
+        refund_id = uuid5(order["uuid"], "refund")
+        self.tables["refunds"].append(
+            {
+                "id": refund_id,
+                **key,
+                "amount": order["refunded_total"],
+                "reason": order["status"].capitalize(),
+                "created_at": order["status_date"],
+                "last_modified_at": order["status_date"],
+            }
+        )
+        for line in lines:
+            total = int(line["price_total"].scaleb(2))
+            self.tables["refund_items"].append(
+                {
+                    "refund_id": refund_id,
+                    "order_item_id": line["id"],
+                    **key,
+                    "quantity": line["quantity_refunded"],
+                    "amount": money(total - portion(total, percent)) + line["tax"],
+                }
+            )
 
     def _addresses(self, key: Row, buyer: Buyer, placed: datetime) -> None:
         for kind in ("invoice", "delivery"):
@@ -270,4 +298,6 @@ _COPY_ORDER = (
     "shipment_sources",
     "shipment_items",
     "track_and_traces",
+    "refunds",
+    "refund_items",
 )

@@ -98,10 +98,10 @@ def _refuse(field: Field) -> None:
             raise BailOut(f"{field.key} is no leaf")
     elif isinstance(plan, RelationPlan) and plan.related.cached is not None:
         if field.synchronous is None:
-            raise BailOut(f"{field.key}: {field.obstacles['synchronous']}")
+            raise BailOut(f"{field.key}: {field.reasons['synchronous']}")
     elif isinstance(plan, SameRowPlan | RelationPlan):
         if field.generate is None:
-            raise BailOut(f"{field.key}: {field.obstacles['generated']}")
+            raise BailOut(f"{field.key}: {field.reasons['generated']}")
     else:
         raise BailOut(f"{field.key} is not read off a row")
 

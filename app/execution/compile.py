@@ -123,8 +123,8 @@ class _Compiler:
             constant=parent_type.name if name == "__typename" else None,
         )
         # Both look at what is below, which has been compiled by now.
-        field.generate = _unless_hindered("generated", generator, field)
-        field.synchronous = _unless_hindered("synchronous", synchronous, field)
+        field.generate = _unless_bailed_out("generated", generator, field)
+        field.synchronous = _unless_bailed_out("synchronous", synchronous, field)
         if field.generate is not None:
             field.synchronous = generated_first(field, field.generate, field.synchronous)
         return field
@@ -145,11 +145,11 @@ class _Compiler:
         ).grouped_field_set
 
 
-def _unless_hindered(tier: str, compile_field: Callable[[Field], Tier], field: Field) -> Tier | None:
+def _unless_bailed_out(tier: str, compile_field: Callable[[Field], Tier], field: Field) -> Tier | None:
     try:
         return compile_field(field)
-    except BailOut as obstacle:
-        field.obstacles[tier] = str(obstacle)
+    except BailOut as bail_out:
+        field.reasons[tier] = str(bail_out)
         return None
 
 

@@ -60,11 +60,20 @@ def _leaf(check: Check) -> Complete:
     return lambda _run, _of, values, _paths: check(values)
 
 
-def check_plain(values: Sequence[Any]) -> None:
-    """Raises `BailOut` for exceptions and awaitables among the items of lists."""
+def holds_awaitable(values: Sequence[Any]) -> bool:
+    """Whether one of the values is to be awaited. Raises `BailOut` for an exception that was returned."""
+    found = False
     for kind in set(map(type, values)) - _PLAIN:
-        if issubclass(kind, Exception) or kind is CoroutineType or hasattr(kind, "__await__"):
+        if issubclass(kind, Exception):
             raise BailOut
+        found = found or kind is CoroutineType or hasattr(kind, "__await__")
+    return found
+
+
+def check_plain(values: Sequence[Any]) -> None:
+    """Raises `BailOut` for exceptions and awaitables among the values."""
+    if holds_awaitable(values):
+        raise BailOut
 
 
 def _non_null(complete: Complete) -> Complete:
@@ -305,7 +314,7 @@ def _object(type_: GraphQLObjectType) -> Complete:
     return complete_object
 
 
-def _left_to_graphql_core(run: Layers, of: Field, values: Any, paths: Paths) -> Values | Promise:
+def _left_to_graphql_core(run: Layers, of: Field, values: Any, paths: Paths) -> Values | Promise:  # noqa: ARG001
     """A type with `is_type_of` wants to be asked about each value, perhaps asynchronously."""
     raise BailOut
 

@@ -76,7 +76,7 @@ class Engine:
     async def run(self, operation: Operation, variables: dict[str, Any], context: Any, request_id: str) -> Answer:
         """Never raises for what the request or a resolver does; `refuse` renders what `prepare` raises."""
         try:
-            check_variables(variables, self._limits)
+            check_variables(variables, self._limits, writes=operation.kind is OperationType.MUTATION)
         except LimitExceeded as error:
             return refuse(RequestErrors(error), request_id)
         if operation.kind is OperationType.SUBSCRIPTION:

@@ -95,10 +95,12 @@ class RelationPlan(FieldPlan):
 class ComputedPlan(FieldPlan):
     """The value, of a leaf type, is `function` of columns of the parent's row and of columns of one related row.
 
-    Where the parent has no related row, its columns are None.
+    Where the parent has no related row, its columns are None. The function raises `BailOut` where they do not suffice:
+    then `bulk` gives the values, which reads the columns `keys` of the parent's row as well.
     """
 
     columns: tuple[str, ...]
+    keys: tuple[str, ...] = ()
     function: Callable[..., Any]
     related: Related | None = None
     related_columns: tuple[str, ...] = ()

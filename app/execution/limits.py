@@ -50,6 +50,8 @@ class Limits(Protocol):
     @property
     def list_items(self) -> int: ...
     @property
+    def written_items(self) -> int: ...
+    @property
     def text(self) -> int: ...
 
 
@@ -162,9 +164,16 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
                 _check_repeats(node, ruler.fragments, limits)
     except RecursionError:
         raise LimitExceeded("The document is nested too deeply.") from None
+    kinds = {node.operation for node in document.definitions if isinstance(node, OperationDefinitionNode)}
+    longest = longest_list(limits, writes=kinds == {OperationType.MUTATION})
     for each in nodes_of(document):
         if isinstance(each, ListValueNode | StringValueNode):
-            _check_literal(each, limits)
+            _check_literal(each, longest)
+
+
+def longest_list(limits: Limits, *, writes: bool) -> int:
+    """How many entries a list argument may have: a mutation takes a whole shipment, a query what a page needs."""
+    return limits.written_items if writes else limits.list_items
 
 
 def _check_operation(node: OperationDefinitionNode, size: Measure, limits: Limits) -> None:
@@ -203,36 +212,39 @@ def _check_repeats(
                 waiting.append(below)
 
 
-def _check_literal(node: Node, limits: Limits) -> None:
-    if isinstance(node, ListValueNode) and len(node.values) > limits.list_items:
-        raise _list_too_long(len(node.values), limits, node)
+def _check_literal(node: Node, longest: int) -> None:
+    if isinstance(node, ListValueNode) and len(node.values) > longest:
+        raise _list_too_long(len(node.values), longest, node)
     if isinstance(node, StringValueNode) and "\0" in node.value:
         raise _nul(node)
 
 
-def check_variables(variables: Mapping[str, Any], limits: Limits) -> None:
-    """Raises `LimitExceeded` for a list with too many items, too deep a value or a NUL character, at any depth."""
-    _check_values(variables.values(), 1, limits)
+def check_variables(variables: Mapping[str, Any], limits: Limits, *, writes: bool = False) -> None:
+    """Raises `LimitExceeded` for a list with too many items, too deep a value or a NUL character, at any depth.
+
+    `writes` says that they are a mutation's.
+    """
+    _check_values(variables.values(), 1, limits.depth, longest_list(limits, writes=writes))
 
 
-def _check_values(values: Iterable[Any], depth: int, limits: Limits) -> None:
+def _check_values(values: Iterable[Any], depth: int, deepest: int, longest: int) -> None:
     for value in values:
         if isinstance(value, str):
             if "\0" in value:
                 raise _nul()
         elif isinstance(value, dict | list):
-            if depth > limits.depth:
-                raise LimitExceeded(f"The variables are nested over {limits.depth} levels deep.")
+            if depth > deepest:
+                raise LimitExceeded(f"The variables are nested over {deepest} levels deep.")
             if isinstance(value, dict):
-                _check_values(value.values(), depth + 1, limits)
-            elif len(value) > limits.list_items:
-                raise _list_too_long(len(value), limits)
+                _check_values(value.values(), depth + 1, deepest, longest)
+            elif len(value) > longest:
+                raise _list_too_long(len(value), longest)
             else:
-                _check_values(value, depth + 1, limits)
+                _check_values(value, depth + 1, deepest, longest)
 
 
-def _list_too_long(length: int, limits: Limits, node: Node | None = None) -> LimitExceeded:
-    return LimitExceeded(f"A list has {length} items, and {limits.list_items} is the limit.", node)
+def _list_too_long(length: int, longest: int, node: Node | None = None) -> LimitExceeded:
+    return LimitExceeded(f"A list has {length} items, and {longest} is the limit.", node)
 
 
 def _nul(node: Node | None = None) -> LimitExceeded:

@@ -149,7 +149,7 @@ class Field:
 
     `selections` holds what is selected of values of each object type. `check` completes a leaf, `complete` anything.
     `synchronous` is the short way from values to objects, by code that `generate` gives where rows came joined. Where
-    there is neither, `obstacles` tell why, by tier.
+    there is neither, `reasons` tell why, by tier.
     """
 
     key: str
@@ -167,7 +167,7 @@ class Field:
     constant: str | None = None
     generate: Generate | None = None
     synchronous: Synchronous | None = None
-    obstacles: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
     memory: dict[Any, Any] = field(default_factory=dict)  # for what a resolver concludes from the selection below it
 
     @property

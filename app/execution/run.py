@@ -15,11 +15,10 @@ from graphql import GraphQLObjectType, GraphQLResolveInfo
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, is_awaitable
 
-from app.execution.completion import check_plain
+from app.execution.completion import check_plain, holds_awaitable
 from app.execution.plan import BailOut, Field, Paths, Plan, Promise, Selection, Values
 
 MISSING: Any = object()
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple})
 
 
 class Failure:
@@ -50,8 +49,7 @@ class Layer:
 
     `resolved` holds what resolvers gave, by field, until the run is over: a list with a value, `Failure`, awaitable or
     `MISSING` per object; or one awaitable for all. `awaited` names the fields that had to be awaited, for all objects
-    or for those at some places. `columns` holds
-    what became of it all.
+    or for those at some places. `columns` holds what became of it all.
     """
 
     __slots__ = ("awaited", "columns", "objects", "paths", "resolved", "selection", "sources")
@@ -75,9 +73,8 @@ class Layer:
 
     def make(self) -> None:
         columns = [column() if callable(column) else column for column in self.columns]
-        self.columns = []  # they hold the layers below, which hold this one: a circle
-        self.objects = self.selection.build(columns, len(self.sources))
         self.columns = []  # whose promises hold the layers below, and these hold this one: a circle
+        self.objects = self.selection.build(columns, len(self.sources))
 
 
 class Run:
@@ -245,7 +242,7 @@ class Run:
             except Exception as error:
                 values[index] = Failure(error)
                 raise BailOut from None
-        if _holds_awaitable(values):
+        if holds_awaitable(values):
             self._waiting.append((layer, slot))
         else:
             self._complete(layer, slot, values)
@@ -325,16 +322,6 @@ def _outcome(future: Future[Any]) -> Any:
     if not isinstance(error, Exception):
         raise error
     return Failure(error)
-
-
-def _holds_awaitable(values: list[Any]) -> bool:
-    """Raises `BailOut` for an exception that was returned."""
-    found = False
-    for kind in set(map(type, values)) - _PLAIN:
-        if issubclass(kind, Exception):
-            raise BailOut
-        found = found or kind is CoroutineType or hasattr(kind, "__await__")
-    return found
 
 
 def _root_paths() -> list[Any]:

@@ -63,14 +63,14 @@ def _maker(selection: Selection) -> Synchronous:
         if field.constant is not None:
             constants.append((slot, field.constant))
         elif field.plan is None or field.plan.available is None:
-            why = "arguments" if field.definition.args else "a resolver that may have to wait"
-            raise BailOut(f"{field.key} has {why}")
+            reason = "arguments" if field.definition.args else "a resolver that may have to wait"
+            raise BailOut(f"{field.key} has {reason}")
         elif field.check is not None:
             picks.append((slot, field, _leaf(field.check)))
         elif field.synchronous is not None:
             picks.append((slot, field, field.synchronous))
         else:
-            raise BailOut(f"{field.key}: {field.obstacles['synchronous']}")
+            raise BailOut(f"{field.key}: {field.reasons['synchronous']}")
     read, leaves, build, width = selection.read, selection.leaves, selection.build, len(selection.fields)
 
     def make(sources: Sequence[Any], run: Execution) -> Values:

@@ -84,8 +84,11 @@ class Work:
         if self.context is not None:
             self.context.cancel()
 
-    def was_cancelled(self, ending: Ending) -> bool:
-        """Whether `ending` is why the task was cancelled, to be asked once, by whoever answers in spite of it."""
+    def take_back_if(self, ending: Ending) -> bool:
+        """Takes the cancellation of the task back, for whoever answers in spite of it, if `ending` is why it came.
+
+        Whether it was.
+        """
         if self._ending is not ending or self._task is None:
             return False
         self._ending = None

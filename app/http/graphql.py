@@ -50,6 +50,9 @@ PREFLIGHT_HEADERS = (
     storefront_key.HEADER,
 )
 
+# Far more than the five that GraphQL over HTTP knows.
+_MOST_PARAMETERS = 20
+
 _VARY = {"vary": "Accept"}
 
 OpenContext = Callable[[Scope], Awaitable[Any]]
@@ -141,7 +144,7 @@ class GraphQLEndpoint(Answering):
             response, outcome = _unavailable(error, state), "unavailable"
         except asyncio.CancelledError:
             outcome = "aborted"
-            if not state.work.was_cancelled(Ending.LATE):
+            if not state.work.take_back_if(Ending.LATE):
                 raise
             response, outcome = _unavailable(TimedOut(reason="deadline"), state), "unavailable"
         finally:
@@ -226,7 +229,9 @@ def _from_query_string(query_string: bytes, headers: Fields, limit: int) -> Grap
     if len(query_string) > limit:
         raise RequestRefused("The query string is too long.", status=414, code="URI_TOO_LONG")
     try:
-        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=20)
+        pairs = parse_qsl(
+            query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS
+        )
     except ValueError:
         raise RequestRefused("The query string is not URL-encoded UTF-8.") from None
     parameters: dict[str, Any] = {}

@@ -150,9 +150,9 @@ def _ended(scope: Scope) -> Reply | None:
     """The answer to a request that was cancelled; None where somebody else did it."""
     state = state_of(scope)
     work = state.work
-    if work.was_cancelled(Ending.LATE):
+    if work.take_back_if(Ending.LATE):
         return _failure(TimedOut(reason="deadline"), scope)
-    if work.was_cancelled(Ending.LEFT):
+    if work.take_back_if(Ending.LEFT):
         state.outcome = "aborted"
         return Reply(b"", _LEFT, [])
     return None

@@ -85,10 +85,12 @@ async def run_mutation(
                 answer = await run(context)
                 if transaction.answer is not None:
                     return RenderedAnswer({}, ran=True, text=transaction.answer, is_replayed=True)
+                if context.warnings and not _is_failure(answer, transaction):
+                    answer = replace(answer, body={**answer.body, "extensions": {"warnings": context.warnings}})
                 if transaction.has_begun and not _is_failure(answer, transaction):
                     answer = await _commit(answer, transaction, request_id)
             except asyncio.CancelledError:
-                if transaction.has_begun and work.was_cancelled(Ending.LATE):
+                if transaction.has_begun and work.take_back_if(Ending.LATE):
                     raise TimedOut(f"{TimedOut.text} Nothing was changed.", reason="deadline") from None
                 raise
         if not transaction.is_worth_repeating:

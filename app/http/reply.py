@@ -22,7 +22,7 @@ class Reply(Response):
         self.raw_headers = headers
         self.background = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """All there is to do for an answer that is whole, without tasks behind it, and to no socket."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})

@@ -18,10 +18,10 @@ What a record leaves open, and the import settles:
   no fault of the file: the exit status stays 0. A status that was set here (by a mutation, a report, an operator) stays
   where the record is older than the setting. A record without a moment is taken for new.
 - What an order owns becomes what the record says, and what the record does not mention stays: a value that is null is
-  emptied, and lines, addresses, shipments, items and codes that are gone from their list are deleted. What a line costs
-  is mentioned as a whole: its `price`, without a `discount` or a `taxPercentage`, is one without them. Shipments made
-  here, without an external id, always stay, and so do those, with their items and codes, of which something has been
-  delivered; a line that they hold cannot go.
+  emptied, and lines, addresses, shipments, items and codes that are gone from their list are deleted. What lines and
+  their order cost is mentioned as a whole: without a `discount`, a `taxPercentage` or `totals` there are none.
+  Shipments made here, without an external id, always stay, and so do those, with their items and codes, of which
+  something has been delivered; a line that they hold cannot go.
 - A line is the store's line of the same `lineId`, and where there is none, that of the same number, which takes the
   `lineId` from then on (decision 20). One of which something has been shipped does not become another sku.
 - A shipment may list a bundle in place of its parts, and what it tells of the past is taken where a mutation would be
@@ -35,6 +35,10 @@ What a record leaves open, and the import settles:
   a phone (C-50).
 - News of carriers is applied after the orders of its batch, and waits for a code that no line has brought yet (B-60).
   It is told once: what has its key, or says the same without one, is there already.
+- Money is computed line by line, exactly, and rounded once (decision 23). `totals` of the record are what is shown;
+  where they differ from what its lines make, the report warns of it by name, which is no refusal. Of a `discount` and a
+  `discountAmount` the amount is what is taken off. An order in another currency than its channel's has the rate of its
+  `currencyRatio`, or of the channel's `rates` when it came in, and keeps it. `refunds` are known by `externalId`.
 - A channel or carrier is known to the lines below its own, and to those of the next imports.
 - A carrier without a `channel` is one of all channels. Of two of a name, an order's codes mean the one that its channel
   has of its own; but a code that is there keeps its carrier as long as that bears the name.
@@ -50,7 +54,7 @@ import asyncpg
 from app.importer import staging
 from app.importer.lines import MAX_LINE, Unreadable, label, lines
 from app.importer.progress import Progress
-from app.importer.records import Known, Outdated, Refused, read
+from app.importer.records import Known, Outdated, Refused, printable, read
 from app.importer.staging import Outcome, Staged
 from app.postgres.connect import CONNECT_SECONDS, Connector
 
@@ -114,6 +118,7 @@ class _Run:
     read: int = 0
     refused: int = 0
     outdated: int = 0
+    warned: int = 0
     done: Outcome = field(default_factory=Outcome)
     _batch: dict[Hashable, Staged] = field(default_factory=dict)
     _bytes: int = 0
@@ -127,6 +132,7 @@ class _Run:
             f"{self.read:,} read, {self.done.created:,} created, {self.done.updated:,} updated, "
             f"{self.done.unchanged:,} unchanged, {self.refused:,} refused"
             + (f", {self.outdated:,} outdated" if self.outdated else "")
+            + (f", {self.warned:,} with a warning" if self.warned else "")
         )
 
     async def all(self, files: Sequence[str]) -> None:
@@ -174,6 +180,7 @@ class _Run:
         self._bytes = 0
         outcome, refused = await staging.write(self.connection, batch)
         self.done.add(outcome)
+        self._warn(outcome.warnings)
         if self._unmeasured >= max(_BATCH_RECORDS, (_GROWTH - 1) * self._measured):
             await self._measure()
         for place, refusal in refused:
@@ -182,6 +189,11 @@ class _Run:
                 self.shown.say(f"{place}: {refusal}")
             else:
                 self._refuse(place, refusal)
+
+    def _warn(self, warnings: Sequence[tuple[str, str]]) -> None:
+        self.warned += len({place for place, _ in warnings})
+        for place, warning in warnings:
+            self.shown.say(f"{place}: warning: {printable(warning)}")
 
     @property
     def _unmeasured(self) -> int:

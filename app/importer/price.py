@@ -1,18 +1,38 @@
-"""What an order costs. Everything is computed here, in decimal, and rounded half up to two decimals (B-36).
+"""What an order costs, in decimal: each line is computed exactly and rounded once, half up, to its currency's smallest
+unit (decision 23). Its tax is that of the amount that is shown.
 
 Gross is without tax and net with it (B-35).
 """
 
-from collections.abc import Iterable
-from decimal import ROUND_HALF_UP, Decimal
+from collections.abc import Sequence
+from decimal import Decimal, localcontext
 from typing import NamedTuple
 
-_CENT = Decimal("0.01")
+from app.money import precise_as, rounded, rounded_price
+
+_NOTHING = Decimal(0)
 _TAX_CODES = {21: "H", 9: "L", 6: "L", 0: "N"}
+_DIGITS = 60  # of 12 before the point and 12 after it, times a quantity, a rate and a share
+
+
+class Discount(NamedTuple):
+    """What is taken off, without tax: an `amount`, or else a `fraction`."""
+
+    fraction: Decimal = _NOTHING
+    amount: Decimal | None = None
+
+    def of(self, total: Decimal) -> Decimal:
+        return total * self.fraction if self.amount is None else self.amount
+
+
+NO_DISCOUNT = Discount()
 
 
 class LinePrice(NamedTuple):
-    """`original_price`, `discount`, `price` and `price_net` are for one; the totals and `tax` are for the line."""
+    """`original_price`, `discount`, `price` and `price_net` are for one, to six decimals; the rest is for the line.
+
+    `tax` is that of the line without the order's discount.
+    """
 
     original_price: Decimal
     discount: Decimal
@@ -24,41 +44,53 @@ class LinePrice(NamedTuple):
 
 
 class OrderPrice(NamedTuple):
-    """`sub_total` is the lines without tax; the totals are with the postage, which bears no tax of its own."""
+    """`sub_total` is the lines without tax. What is taken off the order is taken off `taxes`, those of its lines, too.
+
+    The totals are with the discount, and without postage.
+    """
 
     sub_total: Decimal
-    postage: Decimal
-    total_gross: Decimal
-    total_net: Decimal
-    total_tax: Decimal
+    discount: Decimal
+    gross: Decimal
+    tax: Decimal
+    taxes: Sequence[Decimal]
 
 
-def of_line(original: Decimal, discount: Decimal, tax_percentage: int, quantity: int) -> LinePrice:
-    """`original` is the price of one without tax, `discount` the fraction of it that is taken off."""
-    rate = 1 + Decimal(tax_percentage) / 100
-    original_price, price = _round(original), _round(original * (1 - discount))
-    total = price * quantity
-    total_net = _round(total * rate)
-    return LinePrice(
-        original_price, original_price - price, price, _round(price * rate), total, total_net, total_net - total
-    )
+def of_line(
+    original: Decimal, quantity: int, tax_percentage: Decimal, currency: str, discount: Discount = NO_DISCOUNT
+) -> LinePrice:
+    """`original` is the price of one without tax; a discount's amount is off the line, not off each of its pieces."""
+    with localcontext(prec=_DIGITS):
+        exact = original * quantity - discount.of(original * quantity)
+        price = rounded_price(exact / quantity if quantity else original - original * discount.fraction)
+        total = rounded(exact, currency)
+        tax = rounded(total * tax_percentage / 100, currency)
+        return LinePrice(
+            rounded_price(original),
+            rounded_price(original) - price,
+            price,
+            precise_as(price + price * tax_percentage / 100, price, currency),
+            total,
+            total + tax,
+            tax,
+        )
 
 
-def of_order(lines: Iterable[LinePrice], postage: Decimal) -> OrderPrice:
-    """`postage` is without tax; it is rounded first, so that the total is the sum of what is shown."""
-    sub_total = tax = _CENT * 0
-    for line in lines:
-        sub_total += line.price_total
-        tax += line.tax
-    postage = _round(postage)
-    gross = sub_total + postage
-    return OrderPrice(sub_total, postage, gross, gross + tax, tax)
+def of_order(
+    lines: Sequence[LinePrice], tax_percentages: Sequence[Decimal], currency: str, discount: Discount = NO_DISCOUNT
+) -> OrderPrice:
+    """The discount is off all lines alike, so each bears less tax by the same share."""
+    with localcontext(prec=_DIGITS):
+        sub_total = sum((line.price_total for line in lines), rounded(_NOTHING, currency))
+        taken_off = rounded(discount.of(sub_total), currency)
+        share = min(taken_off / sub_total, Decimal(1)) if sub_total > 0 else _NOTHING
+        taxes = [
+            rounded(line.price_total * (1 - share) * percentage / 100, currency)
+            for line, percentage in zip(lines, tax_percentages, strict=True)
+        ]
+        return OrderPrice(sub_total, taken_off, sub_total - taken_off, sum(taxes, rounded(_NOTHING, currency)), taxes)
 
 
-def tax_code(tax_percentage: int) -> str:
+def tax_code(tax_percentage: Decimal) -> str:
     """The B2B surface's `Taxcode` of a percentage: high, low, none, or custom."""
-    return _TAX_CODES.get(tax_percentage, "CUST")
-
-
-def _round(amount: Decimal) -> Decimal:
-    return amount.quantize(_CENT, ROUND_HALF_UP)
+    return next((code for percentage, code in _TAX_CODES.items() if tax_percentage == percentage), "CUST")

@@ -16,18 +16,25 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from app.resolvers.tracking import template_fault
-from app.rules import LINE, WRITTEN, promise_fault, url_fault
+from app.money import amount_fault, currency_fault, rounded
+from app.resolvers.tracking import code_of, template_fault
+from app.rules import LINE, WRITTEN, as_key, key_fault, normalized_code, promise_fault, slug, url_fault
 
 # A price has 12 digits before the point, as in the store, and few enough after it for 28 digits to compute exactly.
 _AMOUNT = r"\A[0-9]{1,12}(\.[0-9]{1,6})?\Z"
+_SIGNED = r"\A-?[0-9]{1,12}(\.[0-9]{1,6})?\Z"
+_PERCENTAGE = r"\A(100(\.0{1,6})?|[0-9]{1,2}(\.[0-9]{1,6})?)\Z"
+_RATE = r"\A[0-9]{1,10}(\.[0-9]{1,12})?\Z"
 _FRACTION = r"\A(0(\.[0-9]{1,6})?|1(\.0{1,6})?)\Z"
 _EMAIL = r"\A[^@\s\x00-\x1f\x7f]+@[^@\s.\x00-\x1f\x7f]+(\.[^@\s.\x00-\x1f\x7f]+)+\Z"
-_CURRENCY = r"\A[A-Z]{3}\Z"  # no list: order books reach back to currencies that are no more
+_CURRENCY = r"\A[A-Z]{3}\Z"
 _LANGUAGE = r"\A[A-Z]{2}\Z"
 
 _EXPECTED = {
     _AMOUNT: 'a decimal such as "12.50", not negative, at most 12 digits before the point and 6 after it',
+    _SIGNED: 'a decimal such as "12.50" or "-12.50", at most 12 digits before the point and 6 after it',
+    _PERCENTAGE: 'a percentage from "0" to "100" such as "8.875", with at most 6 decimals',
+    _RATE: 'a rate above 0 such as "1.0825", at most 10 digits before the point and 12 after it',
     _FRACTION: 'a fraction from "0" to "1" such as "0.15"',
     _EMAIL: "an e-mail address",
     _CURRENCY: "an ISO 4217 currency code of three capitals",
@@ -58,7 +65,12 @@ _YEARS = range(1900, 9999)  # an offset may still move a date across a year's en
 
 Amount = Annotated[str, Meta(pattern=_AMOUNT)]
 Fraction = Annotated[str, Meta(pattern=_FRACTION)] | Annotated[float, Meta(ge=0, le=1)]
-Postage = Amount | Annotated[float, Meta(ge=0, lt=10**12)]
+Price = Annotated[str, Meta(pattern=_SIGNED)]
+# What may also be a number, as systems without decimals write it.
+AnyAmount = Amount | Annotated[float, Meta(ge=0, lt=10**12)]
+AnySigned = Price | Annotated[float, Meta(gt=-(10**12), lt=10**12)]
+Percentage = Annotated[str, Meta(pattern=_PERCENTAGE)] | Annotated[float, Meta(ge=0, le=100)]
+Rate = Annotated[str, Meta(pattern=_RATE)] | Annotated[float, Meta(gt=0, lt=10**10)]
 Number = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Currency = Annotated[str, Meta(pattern=_CURRENCY)]
 Language = Annotated[str, Meta(pattern=_LANGUAGE)]
@@ -120,7 +132,7 @@ class ShippedQuantity(Quantity):
 def _whole(kind: type[Count], value: object) -> Count:
     """For the decoder, which tells the place of a ValueError."""
     if isinstance(value, str) and (match := _DECIMAL.fullmatch(value)):
-        value = int(match[1]) if not match[2].strip("0") else float(value)
+        value = int(match[1]) if not (match[2] or "").strip("0") else float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"Expected `int`, got `{_JSON_TYPES.get(type(value), 'object')}`")
     if value != value // 1:
@@ -137,7 +149,7 @@ class Refused(Exception):
     """A line that is not applied: `path` is the place in the record (`$.items[2].price`), `reason` is for people."""
 
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{_printable(path)}: {_printable(reason)}")
+        super().__init__(f"{printable(path)}: {printable(reason)}")
         self.path = path
         self.reason = reason
 
@@ -150,12 +162,13 @@ class Outdated(Refused):
 class Known:
     """The codes and names that records may refer to: the store's, and those of the records before.
 
-    Carriers are known by the codes of their channels, None where they are of all, and by their names.
+    Carriers are known by the codes of their channels, None where they are of all, and by their keys and names; the
+    values are their templates.
     """
 
     statuses: set[str] = field(default_factory=set)
     channels: set[str] = field(default_factory=set)
-    carriers: set[tuple[str | None, str]] = field(default_factory=set)
+    carriers: dict[tuple[str | None, str], str | None] = field(default_factory=dict)
     time_zones: frozenset[str] = frozenset()
 
 
@@ -169,6 +182,7 @@ class Channel(_Shape, tag_field="kind", tag="channel"):
     currency: Currency
     language: Language | None = None
     time_zone: ShortText | None = None
+    rates: dict[str, str | float] | None = None
     shipped_status: ShortText | UnsetType | None = UNSET
     delivered_status: ShortText | UnsetType | None = UNSET
 
@@ -180,6 +194,11 @@ class Channel(_Shape, tag_field="kind", tag="channel"):
         """Raises Refused."""
         if self.time_zone is not None and self.time_zone not in known.time_zones:
             raise Refused("$.timeZone", "expected a name of the IANA time zone database such as Europe/Amsterdam")
+        _refuse_fault("$.currency", currency_fault(self.currency))
+        for currency, rate in (self.rates or {}).items():
+            _refuse_fault(f"$.rates.{currency}", currency_fault(currency) or _rate_fault(rate))
+            if currency == self.currency:
+                raise Refused(f"$.rates.{currency}", "is the channel's own currency, which needs no rate")
         if self.shipped_status:
             _refuse_unknown("$.shippedStatus", self.shipped_status, known.statuses, "order status")
         if self.delivered_status:
@@ -196,6 +215,7 @@ class Carrier(_Shape, tag_field="kind", tag="carrier"):
     """B-55. Of all channels where it names none."""
 
     name: ShortText
+    carrier_key: ShortText | None = msgspec.field(default=None, name="key")
     channel: ShortText | None = None
     type: Literal["DELIVERY", "PICKUP"] | None = None
     template: Link | None = msgspec.field(default=None, name="trackAndTraceURL")
@@ -204,18 +224,22 @@ class Carrier(_Shape, tag_field="kind", tag="carrier"):
 
     @property
     def key(self) -> Hashable:
-        return "carrier", self.channel, self.name
+        return "carrier", self.channel, self.carrier_key or slug(self.name) or self.name
 
     def check(self, known: Known) -> None:
         """Raises Refused."""
         if self.channel is not None:
             _refuse_unknown("$.channel", self.channel, known.channels, "channel")
+        if self.carrier_key is not None:
+            self.carrier_key = as_key(self.carrier_key)
+            _refuse_fault("$.key", key_fault(self.carrier_key))
         if self.template is not None:
             _refuse_fault("$.trackAndTraceURL", template_fault(self.template))
         if self.logo is not None:
             _refuse_fault("$.logo", url_fault(self.logo))
         _refuse_repeated("$.descriptions[{}].language", [d.language for d in self.descriptions or ()])
-        known.carriers.add((self.channel, self.name))
+        for name in (self.name, self.carrier_key or slug(self.name)):
+            known.carriers[self.channel, name] = self.template or known.carriers.get((self.channel, name))
 
 
 class Company(_Shape):
@@ -276,14 +300,15 @@ class Line(_Shape):
     sku: Text
     name: Text
     quantity: Quantity
-    price: Amount
+    price: Price
     line_id: Text | None = None
     class_: LineClass | UnsetType | None = msgspec.field(default=UNSET, name="class")
     parent_line: Count | UnsetType | None = UNSET
     quantity_canceled: Quantity | UnsetType | None = UNSET
     unit: ShortText | UnsetType | None = UNSET
-    tax_percentage: Annotated[int, Meta(ge=0, le=100)] | None = None
+    tax_percentage: Percentage | None = None
     discount: Fraction | None = None
+    discount_amount: AnyAmount | None = None
     product_id: Number | UnsetType | None = UNSET
     additional: Any = UNSET
 
@@ -332,7 +357,8 @@ class Event(News, tag_field="kind", tag="event", kw_only=True):
             _refuse_unknown("$.channel", self.channel, known.channels, "channel")
         if self.carrier is not None:
             here = {name for channel, name in known.carriers if self.channel is None or channel in (None, self.channel)}
-            _refuse_unknown("$.carrier", self.carrier, here, "carrier")
+            if here.isdisjoint((self.carrier, as_key(self.carrier), slug(self.carrier))):
+                raise Refused("$.carrier", f"unknown carrier {_quoted(self.carrier)}")
         self.check_moments("$")
 
 
@@ -343,6 +369,11 @@ class Code(_Shape):
     events: tuple[News, ...] = ()
 
 
+class Source(_Shape):
+    id: Text
+    name: Text
+
+
 class Shipment(_Shape):
     external_id: Text
     status: ShipmentStatus | None = None
@@ -350,6 +381,73 @@ class Shipment(_Shape):
     expected_delivery_at: Moment | UnsetType | None = UNSET
     items: tuple[ShippedLine, ...] | None = None
     track_and_traces: tuple[Code, ...] | None = None
+    sources: tuple[Source, ...] | None = None
+
+
+class Totals(_Shape):
+    """What the source says that the order costs: `gross` without tax, `net` with it (B-35), postage included."""
+
+    gross: AnySigned | None = None
+    net: AnySigned | None = None
+    tax: AnySigned | None = None
+
+    def check(self, path: str, currency: str) -> None:
+        """Raises Refused."""
+        for name, total in (("gross", self.gross), ("net", self.net), ("tax", self.tax)):
+            if total is not None:
+                _refuse_fault(f"{path}.{name}", amount_fault(f"{abs(decimal(total)):f}", currency))
+        gross, net, tax = self.known
+        if None not in (gross, net, tax) and net != gross + tax:  # type: ignore[operator]
+            raise Refused(path, "net must be gross and tax together: gross is without tax, net is with it")
+
+    @property
+    def known(self) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+        """Gross, net and tax; what follows from the two others is not left out."""
+        gross, net, tax = (None if total is None else decimal(total) for total in (self.gross, self.net, self.tax))
+        if net is not None and gross is not None and tax is None:
+            return gross, net, net - gross
+        if net is not None and tax is not None and gross is None:
+            return net - tax, net, tax
+        if gross is not None and tax is not None and net is None:
+            return gross, gross + tax, tax
+        return gross, net, tax
+
+
+class Payment(_Shape):
+    method: Text | UnsetType | None = UNSET
+    status: Text | UnsetType | None = UNSET
+
+
+class RefundedLine(_Shape):
+    line: Count
+    quantity: Quantity = Quantity(0)
+    amount: AnyAmount | None = None
+
+
+class Refund(_Shape):
+    """Amounts are with tax. Without one of its own the refund is the sum of its lines', and those are as they cost."""
+
+    external_id: Text
+    amount: AnyAmount | None = None
+    created_at: Moment | None = None
+    reason: Words | None = None
+    items: tuple[RefundedLine, ...] = ()
+
+    def check(self, path: str, currency: str, lines: set[int]) -> None:
+        """Raises Refused."""
+        if self.amount is None and not self.items:
+            raise Refused(path, "has neither an amount nor items")
+        _refuse_strange_date(f"{path}.createdAt", self.created_at)
+        _refuse_repeated(path + ".items[{}].line", [item.line for item in self.items])
+        for place, amount in (
+            (path, self.amount),
+            *((f"{path}.items[{n}]", i.amount) for n, i in enumerate(self.items)),
+        ):
+            if amount is not None:
+                _refuse_fault(f"{place}.amount", amount_fault(f"{decimal(amount):f}", currency))
+        for n, item in enumerate(self.items):
+            if item.line not in lines:
+                raise Refused(f"{path}.items[{n}].line", f"{item.line} is no line of the order")
 
 
 class Order(_Shape, tag_field="kind", tag="order"):
@@ -366,7 +464,16 @@ class Order(_Shape, tag_field="kind", tag="order"):
     last_modified_at: Moment | None = None
     requested_delivery_at: Moment | UnsetType | None = UNSET
     shipping_method: Words | UnsetType | None = UNSET
-    shipping_amount: Postage | UnsetType | None = UNSET
+    shipping_amount: AnyAmount | UnsetType | None = UNSET
+    shipping_tax_percentage: Percentage | UnsetType | None = UNSET
+    reference: Words | UnsetType | None = UNSET
+    coupon: Text | UnsetType | None = UNSET
+    discount: Fraction | None = None
+    discount_amount: AnyAmount | None = None
+    totals: Totals | None = None
+    currency_ratio: Rate | UnsetType | None = UNSET
+    payment: Payment | UnsetType | None = UNSET
+    refunds: tuple[Refund, ...] | None = None
     addresses: tuple[Address, ...] | None = None
     shipments: tuple[Shipment, ...] | None = None
 
@@ -376,7 +483,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
 
     @property
     def postage(self) -> Decimal:
-        return Decimal(str(self.shipping_amount or 0))
+        return rounded(decimal(self.shipping_amount or 0), self.currency)
 
     @property
     def modified_at(self) -> datetime | None:
@@ -386,12 +493,17 @@ class Order(_Shape, tag_field="kind", tag="order"):
     @property
     def left_out(self) -> list[str]:
         """Fields that keep the values they have, by the names of their columns."""
-        return [name for name in _KEPT if getattr(self, name) is UNSET]
+        of_payment = [f"payment_{name}" for name in ("method", "status") if self._keeps_payment(name)]
+        return [name for name in _KEPT if getattr(self, name) is UNSET] + of_payment
+
+    def _keeps_payment(self, name: str) -> bool:
+        return self.payment is UNSET or (self.payment is not None and getattr(self.payment, name) is UNSET)
 
     def check(self, known: Known) -> None:
         """What the shapes cannot say. Raises Refused."""
         _refuse_unknown("$.channel", self.channel, known.channels, "channel")
         _refuse_unknown("$.status", self.status, known.statuses, "order status")
+        _refuse_fault("$.currency", currency_fault(self.currency))
         for name in ("created_at", "source_modified_at", "last_modified_at", "requested_delivery_at"):
             _refuse_strange_date(f"$.{_camel(name)}", getattr(self, name) or None)
         if self.company and self.company.external_id == self.company.parent_external_id:
@@ -404,8 +516,19 @@ class Order(_Shape, tag_field="kind", tag="order"):
         keys = [(n if item.line_id is None else item.line_id) for n, item in enumerate(self.items)]
         _refuse_repeated("$.items[{}].lineId", keys)
         _refuse_repeated("$.shipments[{}].externalId", [shipment.external_id for shipment in self.shipments or ()])
+        self._check_money()
         self._check_lines()
         self._check_shipments(known)
+
+    def _check_money(self) -> None:
+        if self.currency_ratio:
+            _refuse_fault("$.currencyRatio", _rate_fault(self.currency_ratio))
+        if self.totals is not None:
+            self.totals.check("$.totals", self.currency)
+        lines = {int(item.line) for item in self.items}
+        _refuse_repeated("$.refunds[{}].externalId", [refund.external_id for refund in self.refunds or ()])
+        for n, refund in enumerate(self.refunds or ()):
+            refund.check(f"$.refunds[{n}]", self.currency, lines)
 
     def parts_of(self, line: int) -> list[Line]:
         """The goods that a line is made of, as far as the record says so."""
@@ -487,8 +610,6 @@ class Order(_Shape, tag_field="kind", tag="order"):
     def _check_shipments(self, known: Known) -> None:
         unshipped = Counter({int(item.line): item.quantity - (self.canceled_of(item) or 0) for item in self.items})
         not_goods = {item.line: item.class_ for item in self.items if not item.is_shippable}
-        codes: list[tuple[str | None, str]] = []
-        places: list[str] = []
         for n, shipment in enumerate(self.shipments or ()):
             path = f"$.shipments[{n}]"
             _refuse_strange_date(f"{path}.createdAt", shipment.created_at)
@@ -512,26 +633,40 @@ class Order(_Shape, tag_field="kind", tag="order"):
                 if unshipped[line] < 0:
                     place = f"items[{places_of_lines[line]}].quantity" if line in places_of_lines else "items"
                     raise Refused(f"{path}.{place}", f"more of line {line} is shipped than ordered")
-            for m, code in enumerate(shipment.track_and_traces or ()):
-                place = f"{path}.trackAndTraces[{m}]"
-                if code.carrier is not None and known.carriers.isdisjoint(
-                    {(self.channel, code.carrier), (None, code.carrier)}
-                ):
-                    raise Refused(f"{place}.carrier", f"unknown carrier {_quoted(code.carrier)}")
-                codes.append((code.carrier, code.code))
-                places.append(f"{place}.code")
-                _refuse_repeated(place + ".items[{}].line", [item.line for item in code.items or ()])
-                for k, event in enumerate(code.events):
-                    event.check_moments(f"{place}.events[{k}]")
+            _refuse_repeated(path + ".sources[{}]", [(source.id, source.name) for source in shipment.sources or ()])
+            self._check_codes(path, shipment, known)
             self._check_parcels(path, shipment)
-        if len(set(codes)) < len(codes):  # B-54
-            again = next(n for n, code in enumerate(codes) if code in codes[:n])
-            raise Refused(places[again], f"{_quoted(codes[again][1])} is a duplicate")
+
+    def _check_codes(self, path: str, shipment: Shipment, known: Known) -> None:
+        """Of a shipment. An address that was copied from the carrier's page becomes its code (decision 25)."""
+        seen: set[tuple[str | None, str]] = set()
+        for m, code in enumerate(shipment.track_and_traces or ()):
+            place = f"{path}.trackAndTraces[{m}]"
+            if code.carrier is not None:
+                code.code = code_of(code.code, self._template(f"{place}.carrier", code.carrier, known))
+            key = (code.carrier, normalized_code(code.code))
+            if key in seen:  # B-54
+                raise Refused(f"{place}.code", f"{_quoted(code.code)} is a duplicate")
+            seen.add(key)
+            _refuse_repeated(place + ".items[{}].line", [item.line for item in code.items or ()])
+            for k, event in enumerate(code.events):
+                event.check_moments(f"{place}.events[{k}]")
+
+    def _template(self, path: str, carrier: str, known: Known) -> str | None:
+        """Of the carrier of this name or key, that of the order's channel rather than that of all. Raises Refused."""
+        names = (carrier, as_key(carrier), slug(carrier))
+        for key in ((channel, name) for channel in (self.channel, None) for name in names):
+            if key in known.carriers:
+                return known.carriers[key]
+        raise Refused(path, f"unknown carrier {_quoted(carrier)}")
 
 
 Record = Channel | Carrier | Order | Event | Account
 
-_KEPT = ("type", "company", "customer", "requested_delivery_at", "shipping_method", "shipping_amount")
+_KEPT = (
+    *("type", "company", "customer", "requested_delivery_at", "shipping_method", "shipping_amount"),
+    *("shipping_tax_percentage", "reference", "coupon", "currency_ratio"),
+)
 
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record, dec_hook=_whole)
 _PATTERN = re.compile(r"Expected `str` matching regex (.*)", re.DOTALL)
@@ -618,6 +753,16 @@ def _refuse_fault(path: str, fault: str | None) -> None:
         raise Refused(path, fault)
 
 
+def decimal(value: str | float) -> Decimal:
+    """What a record says, as it is written there."""
+    return Decimal(str(value))
+
+
+def _rate_fault(rate: str | float) -> str | None:
+    text = rate if isinstance(rate, str) else f"{decimal(rate):f}"
+    return None if re.search(_RATE, text) and decimal(text) else f"expected {_EXPECTED[_RATE]}"
+
+
 def _refuse_strange_date(path: str, moment: datetime | None) -> None:
     if moment is not None and moment.year not in _YEARS:
         raise Refused(path, f"the year is not between {_YEARS.start} and {_YEARS.stop - 1}")
@@ -632,7 +777,7 @@ def _quoted(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _printable(text: str, limit: int = 200) -> str:
+def printable(text: str, limit: int = 200) -> str:
     """The text on one line: a record's own words must not reach into the report or the terminal."""
     shown = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text[:limit])
     return shown + "…" if len(text) > limit else shown

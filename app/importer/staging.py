@@ -7,38 +7,58 @@ batch that met another writer's locks the wrong way round is simply written agai
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import asyncpg
 from msgspec import UNSET
 
 import sql
 from app.importer import price
-from app.importer.records import Account, Carrier, Channel, Event, Known, News, Order, Outdated, Record, Refused
+from app.importer.price import Discount, LinePrice, OrderPrice
+from app.importer.records import (
+    Account,
+    Carrier,
+    Channel,
+    Event,
+    Known,
+    Line,
+    News,
+    Order,
+    Outdated,
+    Record,
+    Refused,
+    decimal,
+)
+from app.money import LIMIT, rounded
+from app.rules import normalized_code
 from sql.advisory_lock import AdvisoryLock
 
-_LIMIT = 10**12  # numeric(14, 2)
 _ATTEMPTS = 4
 
 _TABLES = {
     "import_orders": (
         "n channel external_id status type currency company company_name company_parent customer_key email first_name "
-        "last_name phone has_customer created_at source_modified_at requested_at shipping_method left_out "
-        "has_addresses has_shipments sub_total postage total_gross total_net total_tax"
+        "last_name phone has_customer created_at source_modified_at requested_at shipping_method reference "
+        "left_out has_addresses has_shipments sub_total discount_type discount_value discount_amount lines_tax postage "
+        "postage_percentage "
+        "own_gross own_net own_tax coupon currency_ratio payment_method payment_status has_refunds"
     ),
     "import_addresses": (
         "n position type company first_name last_name street number postal_code city region country phone"
     ),
     "import_lines": (
-        "n line line_id sku name quantity product_id tax_percentage tax_code additional "
-        "original_price discount price price_net price_total price_total_net tax has_product_id has_additional "
+        "n line line_id sku name quantity product_id tax_percentage exact_tax_percentage tax_code additional tax "
+        "original_price discount price price_net price_total price_total_net has_product_id has_additional "
         "class has_class parent_line has_parent quantity_canceled quantity_unit has_unit"
     ),
     "import_shipments": "n position external_id status created_at expected_delivery_at has_promise has_items has_codes",
     "import_shipment_items": "n shipment line quantity",
-    "import_codes": "n shipment position path carrier code",
+    "import_codes": "n shipment position path carrier code key",
+    "import_sources": "n shipment id name",
+    "import_refunds": "n external_id amount reason created_at",
+    "import_refund_items": "n refund line quantity amount",
     "import_parcel_items": "n shipment code_position path line quantity",
     "import_packed_codes": "n shipment code_position",
     "import_events": (
@@ -76,14 +96,21 @@ STEPS = (
     "complete_line_parts",
     "refuse_other_goods",
     "refuse_other_classes",
+    "find_carriers",
     "find_shipments",
+    "match_shipments",
+    "adopt_shipments",
+    "leave_known_items",
+    "leave_known_codes",
+    "leave_known_shipments",
     "keep_statuses",
+    "keep_payment_statuses",
     "keep_delivered_shipments",
     "keep_delivered_items",
     "number_shipments",
     "measure_shipments",
-    "find_carriers",
-    "keep_carriers",
+    "find_codes",
+    "find_other_codes",
     "keep_delivered_codes",
     "refuse_unknown_carriers",
     "refuse_shipment_statuses",
@@ -99,6 +126,16 @@ STEPS = (
     "update_customers",
     "refuse_company_circles",
     "keep_order_values",
+    "refuse_ratios",
+    "find_ratios",
+    "add_up",
+    "warn_totals",
+    "take_totals",
+    "find_refunds",
+    "number_refunds",
+    "count_refunds",
+    "warn_refunds",
+    "compare_refunds",
     "keep_line_values",
     "create_orders",
     "create_lines",
@@ -117,12 +154,18 @@ STEPS = (
     "lower_lines",
     "delete_codes",
     "refuse_taken_codes",
+    "update_codes",
     "create_codes",
+    "create_sources",
     "find_packed_codes",
     "refuse_parcel_items",
     "delete_parcel_items",
     "create_parcel_items",
     "update_orders",
+    "write_refunds",
+    "delete_refund_items",
+    "update_refund_items",
+    "create_refund_items",
     "release_finishing",
 )
 # Of the news, which comes once the codes of its batch are there.
@@ -142,16 +185,18 @@ _statements = sql.load("ingest")
 
 @dataclass
 class Outcome:
-    """How many records were created, updated, and left as they were."""
+    """How many records were created, updated, and left as they were; `warnings` are what to tell of them, by place."""
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
+    warnings: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, other: "Outcome") -> None:
         self.created += other.created
         self.updated += other.updated
         self.unchanged += other.unchanged
+        self.warnings += other.warnings
 
 
 @dataclass(frozen=True)
@@ -161,6 +206,7 @@ class Staged:
     place: str
     record: Record
     rows: list[tuple[str, tuple[object, ...]]]
+    warnings: list[str] = field(default_factory=list)
 
 
 class _RefusedByStore(Exception):
@@ -173,13 +219,15 @@ async def prepare(connection: asyncpg.Connection) -> Known:
     await connection.execute(_text("staging"))
     (row,) = await connection.fetch(_text("known"))
     carriers = zip(row["carrier_channels"] or (), row["carrier_names"] or (), strict=True)
-    return Known(set(row["statuses"] or ()), set(row["channels"] or ()), set(carriers), frozenset(row["time_zones"]))
+    templates = dict(zip(carriers, row["carrier_templates"] or (), strict=True))
+    return Known(set(row["statuses"] or ()), set(row["channels"] or ()), templates, frozenset(row["time_zones"]))
 
 
 def stage(place: str, record: Record) -> Staged:
     """Computes the prices. Raises Refused when they are beyond what the store can hold."""
     if isinstance(record, Order):
-        return Staged(place, record, list(_rows(record)))
+        prices = _Prices.of(record)
+        return Staged(place, record, list(_rows(record, prices)), prices.warnings)
     return Staged(place, record, [_event_row(record, "$")] if isinstance(record, Event) else [])
 
 
@@ -244,6 +292,8 @@ async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Ou
     await connection.execute(_text("take_turn"), AdvisoryLock.IMPORT)
     outcome = Outcome()
     for n, staged in batch.items():
+        if isinstance(staged.record, Channel):
+            await _refuse_channel_currency(connection, n, staged.record)
         if isinstance(staged.record, Channel | Carrier):
             outcome.add(await _write_reference(connection, staged.record))
         elif isinstance(staged.record, Account):
@@ -254,24 +304,30 @@ async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Ou
     await _copy(connection, copied)
     orders = sum(isinstance(staged.record, Order) for staged in copied.values())
     if orders:
-        await _run(connection, STEPS)
+        outcome.warnings += await _run(connection, STEPS, copied)
     if any(table == "import_events" for staged in copied.values() for table, _ in staged.rows):
-        await _run(connection, EVENT_STEPS)
+        await _run(connection, EVENT_STEPS, copied)
     (row,) = await connection.fetch(_text("outcome"))
     outcome.add(Outcome(row["created"], row["updated"], orders - row["created"] - row["updated"]))
     (row,) = await connection.fetch(_text("outcome_of_events"))
     outcome.add(Outcome(created=row["created"], unchanged=row["unchanged"]))
+    outcome.warnings += [(staged.place, warning) for staged in copied.values() for warning in staged.warnings]
     return outcome
 
 
-async def _run(connection: asyncpg.Connection, steps: Sequence[str]) -> None:
-    """Raises `_RefusedByStore`."""
+async def _run(connection: asyncpg.Connection, steps: Sequence[str], batch: dict[int, Staged]) -> list[tuple[str, str]]:
+    """The warnings, each with its record's place. Raises `_RefusedByStore`."""
+    warnings: list[tuple[str, str]] = []
     for step in steps:
-        if not step.startswith(("refuse_", "leave_out_")):
+        if not step.startswith(("refuse_", "leave_out_", "warn_")):
             await connection.execute(_text(step))
         elif rows := await connection.fetch(_text(step)):
+            if step.startswith("warn_"):
+                warnings += [(batch[row["n"]].place, f"{row['path']}: {row['reason']}") for row in rows]
+                continue
             kind = Refused if step.startswith("refuse_") else Outdated
             raise _RefusedByStore({row["n"]: kind(row["path"], row["reason"]) for row in rows})
+    return warnings
 
 
 async def _write_reference(connection: asyncpg.Connection, record: Channel | Carrier) -> Outcome:
@@ -290,6 +346,7 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
         given = record.descriptions
         values = {
             "channel": record.channel,
+            "key": record.carrier_key,
             "name": record.name,
             "type": record.type,
             "template": record.template,
@@ -301,9 +358,18 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
     is_changed = row["is_changed"]
     if isinstance(record, Channel):
         is_changed = await _set_statuses(connection, record) or is_changed
+        if record.rates is not None:
+            is_changed = await _write_rates(connection, record) or is_changed
     created = int(row["is_new"])
     updated = int(is_changed and not created)
     return Outcome(created, updated, 1 - created - updated)
+
+
+async def _refuse_channel_currency(connection: asyncpg.Connection, n: int, channel: Channel) -> None:
+    statement = _statements.refuse_channel_currency.prepare(sql.Reach.EVERYTHING)
+    values = {"code": channel.code, "currency": channel.currency}
+    for row in await connection.fetch(statement.text, *statement.arguments(values)):
+        raise _RefusedByStore({n: Refused(row["path"], row["reason"])})
 
 
 async def _set_statuses(connection: asyncpg.Connection, channel: Channel) -> bool:
@@ -316,6 +382,15 @@ async def _set_statuses(connection: asyncpg.Connection, channel: Channel) -> boo
         "has_delivered": channel.delivered_status is not UNSET,
         "delivered_status": channel.delivered_status or None,
     }
+    (row,) = await connection.fetch(statement.text, *statement.arguments(values))
+    return bool(row["is_changed"])
+
+
+async def _write_rates(connection: asyncpg.Connection, channel: Channel) -> bool:
+    """Whether that changed any."""
+    rates = channel.rates or {}
+    statement = _statements.channel_rates.prepare(sql.Reach.EVERYTHING)
+    values = {"code": channel.code, "currencies": list(rates), "rates": [decimal(rate) for rate in rates.values()]}
     (row,) = await connection.fetch(statement.text, *statement.arguments(values))
     return bool(row["is_changed"])
 
@@ -349,25 +424,72 @@ async def _copy(connection: asyncpg.Connection, records: dict[int, Staged]) -> N
             await connection.copy_records_to_table(table, records=rows, columns=_TABLES[table].split())
 
 
-def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
+@dataclass(frozen=True)
+class _Prices:
+    """What an order costs by its record, and what is to be told of that."""
+
+    lines: list[LinePrice]
+    tax_percentages: list[Decimal]
+    order: OrderPrice
+    discount: Discount
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, order: Order) -> "_Prices":
+        """Raises Refused where an amount is beyond what the store can hold."""
+        lines, warnings = [], []
+        percentages = [_to_six(line.tax_percentage or 0) for line in order.items]
+        for n, line in enumerate(order.items):
+            discount = _discount(line)
+            lines.append(price.of_line(Decimal(line.price), line.quantity, percentages[n], order.currency, discount))
+            if abs(lines[n].price_total_net) >= LIMIT:
+                raise Refused(f"$.items[{n}]", "the line's total has more than 12 digits")
+            warnings += _difference(f"$.items[{n}]", line, Decimal(line.price) * line.quantity, order.currency)
+        discount = _discount(order)
+        prices = price.of_order(lines, percentages, order.currency, discount)
+        if abs(prices.gross + prices.tax + order.postage) >= LIMIT or prices.discount >= LIMIT:
+            raise Refused("$.items", "the order's total has more than 12 digits")
+        warnings += _difference("$", order, prices.sub_total, order.currency)
+        return cls(lines, percentages, prices, discount, warnings)
+
+
+def _discount(record: Order | Line) -> Discount:
+    amount = None if record.discount_amount is None else _to_six(record.discount_amount)
+    return Discount(decimal(record.discount or 0), amount)
+
+
+def _difference(path: str, record: Order | Line, total: Decimal, currency: str) -> list[str]:
+    """Of a discount that is given twice: the amount is what is taken off."""
+    if record.discount is None or record.discount_amount is None:
+        return []
+    amount, computed = (
+        rounded(off, currency) for off in (decimal(record.discount_amount), total * decimal(record.discount))
+    )
+    return [] if amount == computed else [f"{path}.discount: {computed} is not the discountAmount, which is taken off"]
+
+
+def _to_six(value: str | float) -> Decimal:
+    """Numbers may have come through the floats of another system."""
+    return decimal(value).quantize(Decimal("0.000001"), ROUND_HALF_UP)
+
+
+def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ...]]]:
     """The rows of an order, by table; the columns are those of `_TABLES` after `n`."""
-    line_prices = []
     for n, line in enumerate(order.items):
-        tax_percentage = line.tax_percentage or 0
-        prices = price.of_line(Decimal(line.price), Decimal(str(line.discount or 0)), tax_percentage, line.quantity)
-        if prices.price_total_net >= _LIMIT:
-            raise Refused(f"$.items[{n}]", "the line's total has more than 12 digits")
         try:
             given = None if line.additional is UNSET else line.additional
             additional = None if given is None else json.dumps(given, ensure_ascii=False)
         except RecursionError:
             raise Refused(f"$.items[{n}].additional", "nested too deeply") from None
-        line_prices.append(prices)
+        costs, tax_percentage = prices.lines[n], prices.tax_percentages[n]
+        whole = int(tax_percentage.quantize(Decimal(1), ROUND_HALF_UP))
         yield (
             "import_lines",
             (
                 *(line.line, line.line_id, line.sku, line.name, line.quantity, line.product_id or None),
-                *(tax_percentage, price.tax_code(tax_percentage), additional, *prices),
+                *(whole, None if whole == tax_percentage else tax_percentage, price.tax_code(tax_percentage)),
+                *(additional, prices.order.taxes[n], costs.original_price, costs.discount, costs.price),
+                *(costs.price_net, costs.price_total, costs.price_total_net),
                 *(line.product_id is not UNSET, line.additional is not UNSET),
                 *(
                     line.class_ or None,
@@ -378,9 +500,6 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
                 *(order.canceled_of(line), line.unit or None, line.unit is not UNSET),
             ),
         )
-    prices_of_order = price.of_order(line_prices, order.postage)
-    if prices_of_order.total_net >= _LIMIT:
-        raise Refused("$.items", "the order's total has more than 12 digits")
     company, customer = order.company, order.customer
     yield (
         "import_orders",
@@ -391,10 +510,12 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
             *((customer.first_name, customer.last_name, customer.phone) if customer else (None,) * 3),
             bool(customer),
             *(order.created_at, order.modified_at, order.requested_delivery_at or None),
-            *(None if order.shipping_method is UNSET else order.shipping_method, order.left_out),
-            *(order.addresses is not None, order.shipments is not None, *prices_of_order),
+            *(None if order.shipping_method is UNSET else order.shipping_method, order.reference or None),
+            order.left_out,
+            *(order.addresses is not None, order.shipments is not None, *_costs(order, prices)),
         ),
     )
+    yield from _refund_rows(order, prices)
     for n, address in enumerate(order.addresses or ()):
         yield (
             "import_addresses",
@@ -420,7 +541,7 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
             yield "import_shipment_items", (key, line_number, quantity)
         for m, code in enumerate(shipment.track_and_traces or ()):
             path = f"$.shipments[{n}].trackAndTraces[{m}]"
-            yield "import_codes", (key, m, f"{path}.code", code.carrier, code.code)
+            yield "import_codes", (key, m, f"{path}.code", code.carrier, code.code, normalized_code(code.code))
             if code.items is not None:
                 yield "import_packed_codes", (key, m)
             places = {int(item.line): f"{path}.items[{k}]" for k, item in enumerate(code.items or ())}
@@ -429,6 +550,8 @@ def _rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
                 yield "import_parcel_items", (key, m, place, line_number, quantity)
             for k, event in enumerate(code.events):
                 yield _event_row(event, f"{path}.events[{k}]", k, key, m)
+        for source in shipment.sources or ():
+            yield "import_sources", (key, source.id, source.name)
 
 
 def _event_row(
@@ -453,6 +576,42 @@ def _placed(moment: datetime | None) -> tuple[datetime | None, datetime | None]:
 def _words(text: str | None) -> str | None:
     """Blanks are what many a carrier sends in place of nothing."""
     return text if text and text.strip() else None
+
+
+def _costs(order: Order, prices: _Prices) -> Iterator[object]:
+    """The columns of an order from `sub_total` on."""
+    fraction, amount = prices.discount
+    yield prices.order.sub_total
+    if amount is not None:
+        yield from ("A" if amount else "N", amount)
+    else:
+        yield from ("P" if fraction else "N", fraction * 100)
+    yield from (prices.order.discount, prices.order.tax, order.postage, _to_six(order.shipping_tax_percentage or 0))
+    yield from (None, None, None) if order.totals is None else order.totals.known
+    yield order.coupon or None
+    yield decimal(order.currency_ratio) if order.currency_ratio else None
+    payment = order.payment or None
+    yield (payment and payment.method) or ""
+    yield (payment and payment.status) or None
+    yield order.refunds is not None
+
+
+def _refund_rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ...]]]:
+    costs = {line.line: (costs, line.quantity) for line, costs in zip(order.items, prices.lines, strict=True)}
+    for refund in order.refunds or ():
+        total = Decimal(0)
+        for item in refund.items:
+            line, quantity = costs[item.line]
+            if item.amount is not None:
+                amount = rounded(decimal(item.amount), order.currency)
+            else:
+                amount = rounded(
+                    max(line.price_total_net, Decimal(0)) * item.quantity / max(quantity, 1), order.currency
+                )
+            total += amount
+            yield "import_refund_items", (refund.external_id, item.line, item.quantity, amount)
+        amount = total if refund.amount is None else rounded(decimal(refund.amount), order.currency)
+        yield "import_refunds", (refund.external_id, amount, refund.reason, refund.created_at)
 
 
 def _reason(error: asyncpg.PostgresError) -> str:

@@ -1,7 +1,8 @@
 """How connections to PostgreSQL are made, to the server itself or through a pooler such as PgBouncer.
 
 A pooler that gives a server connection to a client for a transaction only takes all that belongs to a session away from
-it: prepared statements (before PgBouncer 1.21), temporary tables, `LISTEN`. Nothing says so; `poolers` finds out.
+it: prepared statements (before PgBouncer 1.21), temporary tables, `LISTEN`. Nothing says so;
+`Connector.lasting` finds out.
 """
 
 import asyncio

@@ -55,11 +55,20 @@ _REFUSALS: Mapping[str, Callable[[], WaybillError]] = {
     ),
     "shipments_status_follows": partial(ValidationError, "input.status", "must follow the lifecycle of shipments"),
     "track_and_traces_code_unique": partial(ValidationError, "input.code", "must be unique within its carrier"),
+    "track_and_traces_code_use": partial(ValidationError, "input.code", "must be unique within its carrier"),
     "track_and_traces_shipment_fk": partial(ValidationError, "input.shipmentId", "must exist"),
+    "shipments_external_id_unique": partial(ValidationError, "input.externalId", "must be unique within its order"),
+    "shipment_items_external_id_unique": partial(
+        ValidationError, "input.externalId", "must be unique among the items of its order"
+    ),
+    "track_and_traces_external_id_unique": partial(
+        ValidationError, "input.externalId", "must be unique among the codes of its order"
+    ),
     "shipment_items_shipment_fk": partial(ValidationError, "input.shipmentId", "must exist"),
     "shipment_items_order_item_fk": partial(ValidationError, "input.orderItemId", "must be a line of the order"),
     "track_and_traces_carrier_of_channel": partial(ValidationError, "input.carrierId", "must be the id of a carrier"),
-    "carriers_name_unique": CarrierAlreadyExists,
+    "carriers_name_unique": partial(CarrierAlreadyExists, "name"),
+    "carriers_key_unique": partial(CarrierAlreadyExists, "key"),
     "carriers_channel_of_codes": partial(
         ValidationError, "input.channelId", "must be the channel of all codes of the carrier"
     ),

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from inspect import isawaitable
 from typing import Any
@@ -23,7 +23,7 @@ from app.execution.field_plan import (
     declare,
     everybody,
 )
-from app.execution.plan import Field
+from app.execution.plan import BailOut, Field
 from app.execution.run import PlannedInfo
 from loaders.batch import Batch, Relation
 from loaders.rows import Row, column_of
@@ -121,11 +121,80 @@ class Beside:
     columns: tuple[str, ...]
 
 
-def computed(function: Callable[..., Any], *columns: str, beside: Beside | None = None) -> ComputedPlan:
+class MoreNeeded(BailOut):
+    """What a field is computed of does not suffice: see `Further`."""
+
+
+@dataclass(frozen=True)
+class Further:
+    """What a computed field needs now and then, beside what its function takes.
+
+    Where the function raises `MoreNeeded`, the value is `function` here of the same columns and of the row of `batch`
+    for the parent's column `key`, or None. Generated code gives up then; the rows are read for all parents that need
+    one at once.
+    """
+
+    function: Callable[..., Any]
+    batch: Batch
+    key: str
+
+
+def computed(
+    function: Callable[..., Any], *columns: str, beside: Beside | None = None, further: Further | None = None
+) -> ComputedPlan:
     """`function` of these columns of the row and of those of the row `beside` it, which are None without such a row.
 
-    Who has the row may have what is computed of it.
+    Who has the row may have what is computed of it, and of what is `further` away.
     """
+    plan = _computed(function, columns, beside)
+    return plan if further is None else _with_further(plan, further, beside)
+
+
+def _with_further(plan: ComputedPlan, further: Further, beside: Beside | None) -> ComputedPlan:
+    """`plan` with values of `further` rows in the place of each `MoreNeeded`."""
+    again = _computed(lambda *values: values, plan.columns, beside)
+
+    async def resolve(row: Row, info: Info) -> Any:
+        try:
+            value = plan.resolve(row, info)
+            return await value if isawaitable(value) else value
+        except MoreNeeded:
+            values = again.resolve(row, info)
+            values = await values if isawaitable(values) else values
+            key = row[further.key]
+            return further.function(*values, None if key is None else await info.context.load(further.batch, key))
+
+    def bulk(rows: Sequence[Row], info: PlannedInfo) -> Any:
+        assert plan.bulk is not None  # noqa: S101  it is one of `_computed`
+        values = plan.bulk(rows, info)
+        if isawaitable(values) or any(isinstance(value, MoreNeeded) for value in values):
+            return later(rows, values, info)
+        return values
+
+    async def later(rows: Sequence[Row], found: Any, info: PlannedInfo) -> list[Any]:
+        values: list[Any] = list(await found if isawaitable(found) else found)
+        places = [place for place, value in enumerate(values) if isinstance(value, MoreNeeded)]
+        if not places:
+            return values
+        assert again.bulk is not None  # noqa: S101  it is one of `_computed`
+        some = [rows[place] for place in places]
+        arguments = again.bulk(some, info)
+        arguments = await arguments if isawaitable(arguments) else arguments
+        others = info.context.load_all(further.batch, column_of(some, further.key), None)
+        others = await others if isawaitable(others) else others
+        for place, given, other in zip(places, arguments, others, strict=True):
+            values[place] = _value_or_error(further.function, *given, other)
+        return values
+
+    def available(rows: Sequence[Row], context: Context, field: Field) -> list[Any] | None:
+        assert plan.available is not None  # noqa: S101  it is one of `_computed`
+        values = plan.available(rows, context, field)
+        return None if values is None or any(isinstance(value, MoreNeeded) for value in values) else values
+
+    return replace(plan, resolve=resolve, bulk=bulk, available=available, keys=(further.key,))
+
+
+def _computed(function: Callable[..., Any], columns: tuple[str, ...], beside: Beside | None) -> ComputedPlan:
     if beside is None:
         return _computed_of_row(function, columns)
     batch, key = beside.batch, beside.key
@@ -161,6 +230,15 @@ def computed(function: Callable[..., Any], *columns: str, beside: Beside | None 
         related=Related(Relation(batch, key), key, _cached(batch)),
         related_columns=beside.columns,
     )
+
+
+def beside(batch: Batch, key: str, column: str) -> ComputedPlan:
+    """A column of the row of `batch` for the parent's column `key`, read where it is selected alone."""
+    return computed(_itself, beside=Beside(batch, key, (column,)))
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _computed_of_row(function: Callable[..., Any], columns: tuple[str, ...]) -> ComputedPlan:
@@ -333,6 +411,7 @@ def _selection(fields: Iterable[Field], pages: Mapping[Field, Hashable], further
                 below.setdefault(plan.related.relation, ([], set()))[0].extend(field.below)
         elif isinstance(plan, ComputedPlan):
             columns.update(plan.columns)
+            columns.update(plan.keys)
             if plan.related is None:
                 continue
             if plan.related.cached is not None:

@@ -1,15 +1,24 @@
 """Where a customer follows a parcel: a carrier's template with the code put in."""
 
 import re
-from urllib.parse import quote, urlsplit
+from collections.abc import Mapping
+from enum import Enum, auto
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from app.resolvers.field_plan import MoreNeeded
 from app.rules import url_fault
 
 PLACE = "{code}"
-# What a template may ask for (decision 26).
-PLACES = (PLACE, "{postalCode}", "{country}", "{language}", "{orderNumber}")
-
-_OURS = re.compile("|".join(re.escape(place) for place in PLACES))
+# What a template may ask for beside it (decision 26), by the columns that tell it.
+_COLUMNS = {
+    "{postalCode}": "postal_code",
+    "{country}": "country",
+    "{language}": "language",
+    "{orderNumber}": "order_number",
+}
+_OURS = re.compile("|".join(map(re.escape, (PLACE, *_COLUMNS))))
 # What stands for a value in other systems' templates. A percent sign alone escapes a character, a colon and brackets
 # are parts of many an address: they are placeholders where a whole segment or value begins with them.
 _FOREIGN = re.compile(
@@ -32,23 +41,100 @@ _MEANINGS = (
 )
 
 
-def tracking_url(code: str, template: str | None) -> str | None:
-    """The template with `code` percent-encoded in place of each `{code}`.
+class _Kind(Enum):
+    """What a template asks for."""
 
-    None without a template, or where it is no http or https URL with a host of its own: a link that customers click
-    must not run a script or lead to a host that the code chose. None as well where it asks for what is not known here.
+    NOTHING = auto()
+    """It gives no link."""
+    CODE = auto()
+    ORDER = auto()
+    """What the order of the parcel tells, and the code or not."""
+
+
+def tracking_url(code: str, template: str | None, destination: Mapping[str, Any] | None = None) -> str | None:
+    """The template with `code`, and with what `destination` tells, percent-encoded in their places.
+
+    `destination` is a row of `order_address.destinations_by_shipment_ids`. None without a template, or where it is no
+    http or https URL with a host of its own: a link that customers click must not run a script or lead to a host that
+    the code chose. None as well where it asks for what is not known of the order.
     """
-    if not template:
+    kind = _kind(template) if template else _Kind.NOTHING
+    if kind is _Kind.CODE:
+        return template.replace(PLACE, quote(code, safe=""))  # type: ignore[union-attr]
+    if kind is _Kind.NOTHING or destination is None:
         return None
+    values = {PLACE: code, **{place: destination[column] for place, column in _COLUMNS.items()}}
+    wanted = set(_OURS.findall(template or ""))
+    if not all(values[place] for place in wanted):
+        return None
+    return _OURS.sub(lambda place: quote(values[place[0]], safe=""), template or "")
+
+
+def tracking_url_of_code(code: str, template: str | None) -> str | None:
+    """`tracking_url` where the code suffices for it. Raises `MoreNeeded`."""
+    if template and _kind(template) is _Kind.ORDER:
+        raise MoreNeeded
+    return tracking_url(code, template)
+
+
+def needs_destination(template: str | None) -> bool:
+    return bool(template) and _kind(template or "") is _Kind.ORDER
+
+
+@lru_cache(1024)
+def _kind(template: str) -> _Kind:
     try:
         parts = urlsplit(template)
     except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not parts.hostname or PLACE in parts.netloc:
-        return None
-    if any(place in template for place in PLACES[1:]):
-        return None
-    return template.replace(PLACE, quote(code, safe=""))
+        return _Kind.NOTHING
+    if parts.scheme not in ("http", "https") or not parts.hostname or _OURS.search(parts.netloc):
+        return _Kind.NOTHING
+    return _Kind.ORDER if any(place in template for place in _COLUMNS) else _Kind.CODE
+
+
+def code_of(text: str, template: str | None) -> str:
+    """The code in `text` where that is an address of the template's page, as people paste it; and else `text` itself.
+
+    Other parameters than that of the code may differ, and be missing.
+    """
+    if not template or not text.lower().startswith(("http://", "https://")):
+        return text
+    try:
+        given, page = urlsplit(text.strip()), urlsplit(template)
+    except ValueError:
+        return text
+    if _host(given.netloc) != _host(page.netloc):
+        return text
+    if not _pattern(page.path).match(given.path):
+        return text
+    parts = [(page.path, given.path), (page.fragment, given.fragment)]
+    values = dict(parse_qsl(given.query))
+    parts += [(value, quote(values.get(name, ""), safe="")) for name, value in parse_qsl(page.query)]
+    for template_part, part in parts:
+        found = _pattern(template_part).match(part) if PLACE in template_part else None
+        if found and (code := unquote(found["code"]).strip()):
+            return code
+    return text
+
+
+def _host(text: str) -> str:
+    return text.lower().removeprefix("www.")
+
+
+@lru_cache(512)
+def _pattern(template: str) -> re.Pattern[str]:
+    """Of a part of a template: what a person pastes in its place. Each place ends where the next character begins."""
+    pieces = re.split(f"({_OURS.pattern})", template.rstrip("/"))
+    is_first = True
+    pattern = ""
+    for piece in pieces:
+        if not _OURS.fullmatch(piece):
+            pattern += re.escape(piece)
+        elif piece == PLACE and is_first:
+            pattern, is_first = pattern + "(?P<code>[^/?&#]{1,255})", False
+        else:
+            pattern += "[^/?&#]{0,255}"
+    return re.compile(pattern + "/?$")
 
 
 def template_fault(template: str) -> str | None:

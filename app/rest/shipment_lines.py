@@ -11,7 +11,7 @@ import sql
 from app.postgres.snapshot import Snapshot
 from app.resolvers.names import snake_case
 from app.resolvers.scalar import serialize_date_time
-from app.resolvers.tracking import tracking_url
+from app.resolvers.tracking import needs_destination, tracking_url
 from loaders.rows import Row
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _ITEMS = sql.load("shipment_item").by_shipment_ids
 _CODES = sql.load("track_and_trace").by_shipment_ids
+_DESTINATIONS = sql.load("order_address").destinations_by_shipment_ids
 _CARRIERS = sql.load("carrier").by_ids
 
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
@@ -35,7 +36,7 @@ class ShipmentLines:
         self._code = _columns(schema, "TrackAndTrace", computed="trackingUrl")
 
     async def of(self, snapshot: Snapshot, batches: AsyncIterator[list[Row]]) -> AsyncGenerator[bytes, None]:
-        """The lines of each batch of shipments, in its sequence. Three statements a batch."""
+        """The lines of each batch of shipments, in its sequence. Three statements a batch, four where links need it."""
         async for shipments in batches:
             ids = [shipment["id"] for shipment in shipments]
             items = _by_shipment(await snapshot.fetch(_ITEMS, shipment_ids=ids))
@@ -44,16 +45,28 @@ class ShipmentLines:
             carriers = await snapshot.fetch(_CARRIERS, ids=carrier_ids)
             template_of = {carrier["id"]: carrier["track_and_trace_url"] for carrier in carriers}
             codes_of = _by_shipment(codes)
+            far = {code["shipment_id"] for code in codes if needs_destination(template_of.get(code["carrier_id"]))}
+            found = await snapshot.fetch(_DESTINATIONS, shipment_ids=list(far)) if far else []
+            destination_of = {row["shipment_id"]: row for row in found}
             yield b"".join(
-                self._line(shipment, items[shipment["id"]], codes_of[shipment["id"]], template_of)
+                self._line(shipment, items[shipment["id"]], codes_of[shipment["id"]], template_of, destination_of)
                 for shipment in shipments
             )
 
-    def _line(self, shipment: Row, items: list[Row], codes: list[Row], template_of: dict[int, str | None]) -> bytes:
+    def _line(
+        self,
+        shipment: Row,
+        items: list[Row],
+        codes: list[Row],
+        template_of: dict[int, str | None],
+        destination_of: dict[str, Row],
+    ) -> bytes:
         value = _object(shipment, self._shipment)
         value["items"] = [_object(item, self._item) for item in items]
+        destination = destination_of.get(shipment["id"])
         value["trackAndTraces"] = [
-            _object(code, self._code) | {"trackingUrl": tracking_url(code["code"], template_of.get(code["carrier_id"]))}
+            _object(code, self._code)
+            | {"trackingUrl": tracking_url(code["code"], template_of.get(code["carrier_id"]), destination)}
             for code in codes
         ]
         return orjson.dumps(value, serialize_date_time, _OPTIONS)

@@ -171,7 +171,7 @@ class ShopEndpoint:
             waiting = {"retry-after": str(WINDOW_SECONDS)} if isinstance(error, TooManyAttempts) else {}
             response = reply({"message": error.message}, error.status, headers=waiting)
         except asyncio.CancelledError:
-            if not state.work.was_cancelled(Ending.LATE):
+            if not state.work.take_back_if(Ending.LATE):
                 state.outcome = "aborted"
                 raise
             outcome = "unavailable"

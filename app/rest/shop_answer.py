@@ -2,7 +2,8 @@
 
 The endpoints pick the members from rows and the OpenAPI document takes its schemas from here, so neither can say what
 the other does not. A member is a column in camelCase; dates are text such as `2025-01-15T10:30:00+00:00` (C-30), money
-is a number in the currency of the order, with the prefix `base` in that of the channel.
+is a number in the currency of the order, with the prefix `base` in that of the channel, or null where nobody knows the
+rate (decision 23).
 """
 
 from collections.abc import Mapping
@@ -46,9 +47,9 @@ class OrderItem(ShopAnswer):
     qty_canceled: Count
     qty_refunded: Count
     price: float
-    base_price: float
+    base_price: float | None
     total: float
-    base_total: float
+    base_total: float | None
     discount_percent: float
     discount_amount: float
     tax_percent: float
@@ -130,19 +131,19 @@ class Order(ShopAnswer):
     channel_currency_code: str
     order_currency_code: str
     grand_total: float
-    base_grand_total: float
+    base_grand_total: float | None
     grand_total_invoiced: float
-    base_grand_total_invoiced: float
+    base_grand_total_invoiced: float | None
     grand_total_refunded: float
-    base_grand_total_refunded: float
+    base_grand_total_refunded: float | None
     sub_total: float
-    base_sub_total: float
+    base_sub_total: float | None
     tax_amount: float
-    base_tax_amount: float
+    base_tax_amount: float | None
     discount_amount: float
-    base_discount_amount: float
+    base_discount_amount: float | None
     shipping_amount: float
-    base_shipping_amount: float
+    base_shipping_amount: float | None
     created_at: Instant
     updated_at: Instant
     items: list[OrderItem]
@@ -172,9 +173,9 @@ class OrderEntry(ShopAnswer):
     total_item_count: Count
     total_qty_ordered: Count
     grand_total: float
-    base_grand_total: float
+    base_grand_total: float | None
     sub_total: float
-    base_sub_total: float
+    base_sub_total: float | None
     tax_amount: float
     shipping_amount: float
     discount_amount: float

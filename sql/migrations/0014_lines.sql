@@ -51,11 +51,11 @@ COMMENT ON COLUMN order_items.quantity_canceled IS 'units of quantity that are n
 
 -- step: refuse to cancel more than was ordered
 CREATE TRIGGER order_items_canceled_new BEFORE INSERT ON order_items
-  FOR EACH ROW WHEN (NEW.quantity_canceled NOT BETWEEN 0 AND NEW.quantity)
+  FOR EACH ROW WHEN (NEW.quantity_canceled < 0 OR NEW.quantity_canceled > greatest(NEW.quantity, 0))
   EXECUTE FUNCTION refuse_value('quantity_canceled');
 CREATE TRIGGER order_items_canceled_other BEFORE UPDATE OF quantity, quantity_canceled ON order_items
-  FOR EACH ROW WHEN ((NEW.quantity, NEW.quantity_canceled) IS DISTINCT FROM (OLD.quantity, OLD.quantity_canceled)
-    AND NEW.quantity_canceled NOT BETWEEN 0 AND NEW.quantity)
+  FOR EACH ROW WHEN ((NEW.quantity <> OLD.quantity OR NEW.quantity_canceled <> OLD.quantity_canceled)
+    AND (NEW.quantity_canceled < 0 OR NEW.quantity_canceled > greatest(NEW.quantity, 0)))
   EXECUTE FUNCTION refuse_value('quantity_canceled');
 
 -- step (in batches): allow what was shipped before it was canceled

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from app.resolvers.tracking import template_fault
-from app.rules import line_fault, normalized_code, promise_fault, url_fault
+from app.rules import key_fault, line_fault, normalized_code, promise_fault, slug, url_fault
 from tests.conftest import ConnectionTo
 
 LINES = ["A-1", " a ", "é", "日本", "Big anvil", "a\u00a0b", "👩\u200d🚒"]
@@ -147,7 +147,7 @@ INSERT INTO order_items (
 VALUES (1, 1, 1, 'a', 'A', 2, 0, 0, 0, 0, 0);
 INSERT INTO shipments (order_id, channel_id) VALUES (1, 1);
 INSERT INTO track_and_traces (shipment_id, order_id, channel_id, code) SELECT id, 1, 1, 'T-1' FROM shipments;
-INSERT INTO carriers (id, name, track_and_trace_url) VALUES (1, 'Swift', 'https://swift.example/{code}');
+INSERT INTO carriers (id, name, track_and_trace_url) VALUES (99, 'Swift', 'https://swift.example/{code}');
 """
 
 
@@ -192,7 +192,42 @@ async def test_sql_is_refused_what_everybody_is(store: asyncpg.Connection, state
 
 async def test_rows_that_broke_a_rule_before_stay_and_can_be_written_otherwise(store: asyncpg.Connection) -> None:
     await store.execute("ALTER TABLE carriers DISABLE TRIGGER USER")
-    await store.execute("INSERT INTO carriers (id, name, track_and_trace_url) VALUES (1, ' ', 'https://a.example/%s')")
+    await store.execute(
+        "INSERT INTO carriers (id, key, name, track_and_trace_url) VALUES (1, 'a', ' ', 'https://a.example/%s')"
+    )
     await store.execute("ALTER TABLE carriers ENABLE TRIGGER USER")
     await store.execute("UPDATE carriers SET type = 'PICKUP', name = name, track_and_trace_url = track_and_trace_url")
     assert await store.fetchval("SELECT type FROM carriers") == "PICKUP"
+
+
+SLUGS = {
+    "PostNL": "postnl",
+    " DHL  Express (NL) ": "dhl-express-nl",
+    "Łódź Straße Ørsted": "lodz-strasse-orsted",
+    "\u00c9clair e\u0301": "eclair-e",
+    "日本": "",
+    "--": "",
+    "a" * 63 + " b": "a" * 63,
+    "Æon œuvre Þór": "aeon-oeuvre-thor",
+}
+
+
+async def test_keys_are_made_of_names_by_the_store_and_by_us_alike(store: asyncpg.Connection) -> None:
+    for name, key in SLUGS.items():
+        assert (name, slug(name)) == (name, key)
+        assert (name, await store.fetchval("SELECT slug($1)", name)) == (name, key)
+
+
+async def test_sql_gives_carriers_keys_and_holds_them_to_the_rules(store: asyncpg.Connection) -> None:
+    add = "INSERT INTO carriers (name, key, channel_id) VALUES ($1, $2, $3) RETURNING key"
+    await store.execute(ORDER)
+    assert await store.fetchval(add, "SWIFT", None, None) == "swift-2"
+    assert await store.fetchval(add, "SWIFT", None, 1) == "swift"
+    assert await store.fetchval(add, "Other", "A-B", None) == "a-b"
+    assert await store.fetchval("UPDATE carriers SET name = 'New', key = NULL WHERE key = 'a-b' RETURNING key") == "new"
+    for key in ("", "a b", "-a", "a--b", "x" * 65):
+        assert key_fault(key)
+        with pytest.raises(asyncpg.CheckViolationError, match="carriers_key_slug"):
+            await store.fetchval(add, "More", key, None)
+    with pytest.raises(asyncpg.UniqueViolationError, match="carriers_key_unique"):
+        await store.fetchval(add, "More", "SWIFT", None)

@@ -15,14 +15,10 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type, is_required
 
 from app.asgi import executable_schema
 from app.auth.token import Tokens
-from app.demo.fixtures import NORTHWIND_STOREFRONT_KEY, STOREFRONT_KEY
-from tests.conftest import GraphQL, calling, credentials, running, settings_for
+from app.demo.fixtures import STOREFRONT_KEY
+from tests.conftest import NORTHWIND_STOREFRONT_KEY, GraphQL, calling, credentials, running, settings_for
 
-ROOTS = {
-    name: field
-    for name, field in executable_schema().query_type.fields.items()  # type: ignore[union-attr]
-    if name.startswith("customer")
-}
+ROOTS = {name: field for name, field in executable_schema().query_type.fields.items() if name.startswith("customer")}
 # root field -> its argument with a key of John's, of somebody else's, of nothing
 KEYS = {
     "customerOrder": ("id", "3", "5", "999"),
@@ -72,7 +68,7 @@ def everything(type_: GraphQLObjectType) -> str:
     parts = []
     for name, field in type_.fields.items():
         named = get_named_type(field.type)
-        parts.append(name if is_leaf_type(named) else f"{name} {{ {everything(named)} }}")  # type: ignore[arg-type]
+        parts.append(name if is_leaf_type(named) else f"{name} {{ {everything(named)} }}")
     return " ".join(parts)
 
 
@@ -82,7 +78,7 @@ def document(root: str, key: str | None = None) -> str:
         name, own, _foreign, _nothing = KEYS[root]
         value = own if key is None else key
         arguments = f"({name}: {value})" if name == "orderId" else f'({name}: "{value}")'
-    return f"{{ {root}{arguments} {{ {everything(get_named_type(ROOTS[root].type))} }} }}"  # type: ignore[arg-type]
+    return f"{{ {root}{arguments} {{ {everything(get_named_type(ROOTS[root].type))} }} }}"
 
 
 @pytest.fixture

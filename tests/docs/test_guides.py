@@ -11,7 +11,7 @@ from app.importer.records import Known, read
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDES = ("customers.md", "parcels.md")
-KNOWN = Known({"CONFIRMED"}, {"shop"}, {(None, "Swift")})
+KNOWN = Known({"CONFIRMED"}, {"shop"}, {(None, "Swift"): None})
 
 
 def blocks(language: str) -> list[tuple[str, str]]:

@@ -3,7 +3,17 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from app.execution import compile as compile_
+from app.execution import planner
+from app.http import graphql
+from app.postgres import lookups
+from app.resolvers import field_plan
+from app.rest import shop
 from app.settings import Limits, Settings
+from loaders import selection
+from sql import merge
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text("utf-8")
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (\d+) \|", re.MULTILINE)
@@ -23,3 +33,20 @@ def test_every_bound_is_named_with_its_default() -> None:
     assert {name: float(value) for name, value in ROW.findall(PAGE)} == {
         name: float(value) for name, value in expected.items() if isinstance(value, int | float)
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "of"),
+    [
+        (graphql._MOST_PARAMETERS, "parameters of a query string"),
+        (shop.LARGEST_PER_PAGE, "rows of a page of `/api/shop`"),
+        (planner._MOST_PLANS, "plans of an operation"),
+        (compile_._MOST_SELECTIONS, "selections of a plan"),
+        (field_plan._MOST_SELECTIONS, "choices of pages"),
+        (selection._MOST_PARTS, "statements that are combined to one"),
+        (merge._MOST_MERGED, "scans of one index"),
+        (lookups._MOST_KEYS, "rows that requests look up by id"),
+    ],
+)
+def test_bound_of_the_code_is_named_with_its_value(value: int, of: str) -> None:
+    assert f"\n| | {value:,} | {of}" in PAGE

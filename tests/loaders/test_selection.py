@@ -40,7 +40,7 @@ def selection(columns: str | None, *branches: tuple[Relation, RowSelection]) -> 
 
 def known(selection: RowSelection) -> RowSelection:
     """The selection, which is not new any more."""
-    selection.is_first_use()
+    selection.mark_used()
     return selection
 
 

@@ -109,7 +109,8 @@ async def test_migration_tells_everybody_of_it(migrated: asyncpg.Connection) -> 
     told = await migrated.fetch(
         "SELECT entity_id, channel_id, version, old ->> 'channelId' AS old, new ->> 'channelId' AS new, actor"
         " FROM changes JOIN transactions x ON x.id = transaction_id"
-        " WHERE type = 'CARRIER' AND action = 'UPDATED' AND entity_id::int < 10 ORDER BY entity_id"
+        " WHERE type = 'CARRIER' AND action = 'UPDATED' AND entity_id::int < 10"
+        " AND new ? 'channelId' ORDER BY entity_id"
     )
     assert [tuple(row) for row in told] == [("1", 1, 2, None, "1", "system"), ("2", 2, 2, None, "2", "system")]
     # What was written before has the channel of then: everybody was told of it.

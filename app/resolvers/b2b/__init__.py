@@ -1,4 +1,4 @@
-"""The surface that the vendor's SDK speaks: `contracts/b2b.graphql`."""
+"""The surface that the vendor's SDK speaks: `tests/contract/b2b.graphql`."""
 
 from ariadne import SchemaBindable
 
@@ -16,6 +16,8 @@ from app.resolvers.b2b import (
     outbox_event,
     parcel_item,
     product,
+    refund,
+    refund_write,
     shipment,
     shipment_item,
     shipment_item_write,
@@ -24,6 +26,7 @@ from app.resolvers.b2b import (
     status_report,
     track_and_trace,
     track_and_trace_write,
+    tracking_code,
     tracking_event,
 )
 
@@ -41,6 +44,8 @@ bindables: list[SchemaBindable] = [
     *outbox_event.bindables,
     *parcel_item.bindables,
     *product.bindables,
+    *refund.bindables,
+    *refund_write.bindables,
     *shipment.bindables,
     *shipment_item.bindables,
     *shipment_item_write.bindables,
@@ -49,5 +54,6 @@ bindables: list[SchemaBindable] = [
     *status_report.bindables,
     *track_and_trace.bindables,
     *track_and_trace_write.bindables,
+    *tracking_code.bindables,
     *tracking_event.bindables,
 ]

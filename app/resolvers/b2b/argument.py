@@ -1,7 +1,7 @@
 """Arguments of the B2B surface as PostgreSQL takes them. Every refusal names the argument's path and its rule."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -69,6 +69,12 @@ def as_text(text: str, argument: str) -> str:
     return text
 
 
+def as_external_id(input: Mapping[str, Any], path: str) -> str | None:
+    """The key that another system has for what is written; None without one. Raises `ValidationError`."""
+    text = input.get("externalId")
+    return None if text is None else as_text(text, f"{path}.externalId")
+
+
 def refuse_nulls(input: Mapping[str, Any], *fields: str) -> None:
     """Raises `ValidationError` where one of `fields`, which no row is without, is null in the input of an update."""
     for field in fields:
@@ -76,11 +82,13 @@ def refuse_nulls(input: Mapping[str, Any], *fields: str) -> None:
             raise ValidationError(f"input.{field}", "must not be null; left out, it stays as it is")
 
 
-def refuse_repeated(values: Sequence[Any], argument: str) -> None:
+def refuse_repeated(values: Iterable[Hashable], argument: str) -> None:
     """`argument` has a place for the number of a value: `input.items.{}.code`. Raises `ValidationError`."""
+    seen = set()
     for place, value in enumerate(values):
-        if value in values[:place]:
+        if value in seen:
             raise ValidationError(argument.format(place), "must not be repeated")
+        seen.add(value)
 
 
 def require_version(row: Any, version: int | None) -> None:

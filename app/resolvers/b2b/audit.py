@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import orjson
-from ariadne import ObjectType, QueryType
+from ariadne import ObjectType
 
 import sql
 from app.auth.viewer import Kind
@@ -12,6 +12,7 @@ from app.errors import Forbidden, OrderNotFound, ShipmentNotFound, ValidationErr
 from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.change import size_of
 from app.resolvers.b2b.place import END, Place, cursor_of, place_of
+from app.resolvers.query import GuardedQuery, holding
 from loaders.order import order_by_id
 from loaders.rows import Row
 from loaders.shipment import shipment_by_id
@@ -19,7 +20,7 @@ from loaders.shipment import shipment_by_id
 SQL = sql.load("change")
 TRAIL = "auditTrail"
 
-query = QueryType()
+query = GuardedQuery()
 audit_entry = ObjectType("AuditEntry")
 audited_field = ObjectType("AuditedField")
 
@@ -30,7 +31,7 @@ class AuditedField(NamedTuple):
     new: str | None
 
 
-@query.field("auditTrail")
+@query.field("auditTrail", holding("shipments:read"))
 async def resolve_audit_trail(
     _root: None,
     info: Info,
@@ -41,13 +42,14 @@ async def resolve_audit_trail(
 ) -> list[Row]:
     """Raises `Forbidden` for all but staff, `ValidationError`, `InvalidCursor`, `ShipmentNotFound`, `OrderNotFound`."""
     context = info.context
-    if context.require("shipments:read" if orderId is None else "orders:read").kind is not Kind.STAFF:
+    if context.viewer.kind is not Kind.STAFF:
         raise Forbidden("The audit trail is for staff.")
     if (shipmentId is None) == (orderId is None):
         raise ValidationError("shipmentId", "and orderId exclude each other; exactly one of the two is required")
     size = size_of(context, first)
     if orderId is None:
         return await _trail_of_shipment(context, shipmentId or "", size, after)
+    context.require("orders:read")
     rows = await context.fetch(SQL.trail_of_order, order_id=orderId, limit=size, **_from(after, str(orderId)))
     if not rows and after is None and await context.load(order_by_id, orderId) is None:
         raise OrderNotFound(orderId)

@@ -2,36 +2,34 @@
 
 from typing import Any
 
-from ariadne import QueryType
-
 import sql
 from app.context import Info
 from app.errors import CarrierNotFound
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.field_plan import WITH_PARENT, Access, PlannedType, relation
+from app.resolvers.query import GuardedQuery, holding
+from app.rules import as_key
 from loaders.carrier import carrier_by_id, descriptions_by_carrier
 from loaders.track_and_trace import newest_track_and_traces_by_carrier
 
 SQL = sql.load("carrier")
 
-query = QueryType()
+query = GuardedQuery()
 carrier = PlannedType("Carrier")
 
 
-@query.field("carrier")
+@query.field("carrier", holding())
 async def resolve_carrier(_root: None, info: Info, id: int) -> Any:
     """Raises `CarrierNotFound`."""
-    info.context.require()
     row = await info.context.load(carrier_by_id, id)
     if row is None:
         raise CarrierNotFound(id)
     return row
 
 
-@query.field("carriers")
+@query.field("carriers", holding())
 async def resolve_carriers(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
-    info.context.require()
-    return await search(info, SQL, input)
+    return await search(info, SQL, input, keys=lambda keys: list(map(as_key, keys)))
 
 
 carrier.set_plan("descriptions", relation(descriptions_by_carrier, "id", WITH_PARENT))

@@ -17,7 +17,7 @@ from app.context import Context, Info
 from app.errors import CarrierNotFound, Forbidden, ValidationError
 from app.resolvers.b2b.argument import as_text, refuse_nulls, refuse_repeated, require_version
 from app.resolvers.tracking import template_fault
-from app.rules import url_fault
+from app.rules import as_key, key_fault, url_fault
 from loaders.carrier import carrier_by_id, descriptions_by_carrier
 from sql import Reach
 
@@ -26,7 +26,7 @@ SQL = sql.load("carrier")
 mutation = MutationType()
 
 _TABLES = frozenset(carrier_by_id.tables + descriptions_by_carrier.tables)
-_COLUMNS = ("channel_id", "name", "type", "track_and_trace_url", "logo", "shipping_cost", "time_zone")
+_COLUMNS = ("channel_id", "key", "name", "type", "track_and_trace_url", "logo", "shipping_cost", "time_zone")
 _TEXTS = {"name": "name", "trackAndTraceURL": "track_and_trace_url", "logo": "logo"}
 _LARGEST_COST = 9_999_999_999
 _LANGUAGE = re.compile(r"[A-Z]{2}")
@@ -39,7 +39,7 @@ async def resolve_carrier_create(_root: None, info: Info, input: dict[str, Any])
     context = info.context
     await _begin(context, "carriers:write")
     given = {field: value for field, value in input.items() if value is not None}
-    blank = {"track_and_trace_url": None, "logo": None, "shipping_cost": None, "time_zone": None}
+    blank = {"key": None, "track_and_trace_url": None, "logo": None, "shipping_cost": None, "time_zone": None}
     [row] = await context.fetch(
         SQL.create,
         channel_id=_channel(context.viewer, given.get("channelId")),
@@ -59,7 +59,7 @@ async def resolve_carrier_update(
     await _begin(context, "carriers:update")
     present = await _lock(context, id)
     require_version(present, ifVersion)
-    refuse_nulls(input, "name", "type", "descriptions", "warehouseIds")
+    refuse_nulls(input, "key", "name", "type", "descriptions", "warehouseIds")
     # What stays as it is may have been written under other rules.
     is_same = {field for field in _TEXTS if field in input and input[field] == present[_TEXTS[field]]}
     values = _columns({field: value for field, value in input.items() if field not in is_same})
@@ -144,6 +144,8 @@ def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     if "name" in given:
         columns["name"] = as_text(given["name"], "input.name")
+    if "key" in given:
+        columns["key"] = _key(given["key"])
     if "type" in given:
         columns["type"] = given["type"]
     if "trackAndTraceURL" in given:
@@ -155,6 +157,13 @@ def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
     if "timeZone" in given:
         columns["time_zone"] = given["timeZone"]  # the database knows which there are
     return columns
+
+
+def _key(text: str) -> str:
+    key = as_key(text)
+    if fault := key_fault(key):
+        raise ValidationError("input.key", fault)
+    return key
 
 
 def _url(text: str | None, path: str, fault_of: Callable[[str], str | None]) -> str | None:

@@ -4,8 +4,6 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from ariadne import QueryType
-
 import sql
 from app.auth.viewer import Kind, Viewer
 from app.context import Info
@@ -13,12 +11,27 @@ from app.errors import Forbidden, OrderNotFound, ValidationError
 from app.execution.field_plan import column_plan
 from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.page import Page, page_type, search
-from app.resolvers.field_plan import SAME_ROW, WITH_PARENT, Access, PlannedType, lookahead, relation
+from app.resolvers.field_plan import (
+    SAME_ROW,
+    WITH_PARENT,
+    Access,
+    PlannedType,
+    beside,
+    lookahead,
+    relation,
+)
 from app.resolvers.fulfillment import fulfillment_status
 from app.resolvers.names import snake_case
-from loaders.order import order_by_id, tax_percentages_by_order
+from app.resolvers.query import GuardedQuery, holding
+from loaders.order import (
+    exact_by_order,
+    money_by_order,
+    order_by_id,
+    tax_percentages_by_order,
+)
 from loaders.order_item import order_items_by_order
 from loaders.order_status import order_status_by_code
+from loaders.refund import refunds_by_order
 from loaders.shipment import shipments_by_order
 from loaders.source import sources_by_order
 
@@ -27,7 +40,7 @@ if TYPE_CHECKING:
 
 SQL = sql.load("order")
 
-query = QueryType()
+query = GuardedQuery()
 order = PlannedType("Order")
 
 # What LIKE would read as a pattern.
@@ -35,7 +48,7 @@ _WILDCARD = re.compile(r"([\\%_])")
 _ESCAPED = r"\\\1"
 
 
-@query.field("order")
+@query.field("order", holding("orders:read"))
 async def resolve_order(
     _root: None,
     info: Info,
@@ -43,7 +56,6 @@ async def resolve_order(
     orderUUID: str | None = None,
 ) -> Any:
     """Raises `OrderNotFound`; `ValidationError` unless exactly one key is given (B-21)."""
-    info.context.require("orders:read")
     if (orderId is None) == (orderUUID is None):
         raise ValidationError("orderId", "and orderUUID exclude each other; exactly one of the two is required")
     if orderUUID is None:
@@ -57,10 +69,10 @@ async def resolve_order(
     return row
 
 
-@query.field("orders")
+@query.field("orders", holding("orders:read"))
 async def resolve_orders(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
     """Raises `Forbidden` where a viewer without a role asks for other users or companies than its own (B-8)."""
-    _refuse_foreign(info.context.require("orders:read"), input or {})
+    _refuse_foreign(info.context.viewer, input or {})
     arguments = {field: value for field, value in (input or {}).items() if field != "termFields"}
     term_fields = (input or {}).get("termFields")
     if term_fields is None:
@@ -99,6 +111,8 @@ def _sources(prefix: str) -> Callable[[list[dict[str, str | None]]], dict[str, A
 order.set_plan("orderStatus", relation(order_status_by_code, "status", WITH_PARENT))
 order.set_plan("items", relation(order_items_by_order, "id", WITH_PARENT))
 order.set_plan("shipments", relation(shipments_by_order, "id", Access("shipments:read")))
+order.set_plan("refunds", relation(refunds_by_order, "id", WITH_PARENT))
+order.set_plan("currencyRatioExact", beside(exact_by_order, "id", "currency_ratio"))
 order.set_plan("sources", relation(sources_by_order, "id", WITH_PARENT))
 
 
@@ -131,6 +145,16 @@ order_postage_data = _columns(
     ],
 )
 
+for _name in ("gross", "net", "tax", "discount", "refunded"):
+    order_totals.set_plan(f"{_name}Exact", beside(exact_by_order, "id", _name))
+    order_totals.set_plan(f"{_name}Money", relation(money_by_order(_name), "id", WITH_PARENT))
+for _name in ("gross", "net", "tax", "refunded"):
+    order_totals.set_plan(
+        f"base{_name.capitalize()}Money", relation(money_by_order(f"base_{_name}"), "id", WITH_PARENT)
+    )
+for _name in ("gross", "net", "tax", "taxPercentage"):
+    order_payment_data.set_plan(f"{_name}Exact", beside(exact_by_order, "id", f"payment_{snake_case(_name)}"))
+    order_postage_data.set_plan(f"{_name}Exact", beside(exact_by_order, "id", f"postage_{snake_case(_name)}"))
 
 order_totals.set_plan("taxPercentages", relation(tax_percentages_by_order, "id", WITH_PARENT))
 

@@ -2,33 +2,31 @@
 
 from typing import Any
 
-from ariadne import QueryType
-
 import sql
 from app.context import Info
 from app.errors import OrderAddressNotFound, OrderNotFound
 from app.resolvers.field_plan import WITH_PARENT, PlannedType, computed, relation
+from app.resolvers.query import GuardedQuery, holding
 from loaders.order_address import order_addresses_by_order
 
 SQL = sql.load("order_address")
 ORDER = sql.load("order")
 
-query = QueryType()
+query = GuardedQuery()
 order = PlannedType("Order")
 address = PlannedType("Address")
 
 
-@query.field("orderAddress")
+@query.field("orderAddress", holding("orders:read"))
 async def resolve_order_address(_root: None, info: Info, id: int, orderId: int) -> Any:
     """Raises `OrderAddressNotFound`."""
-    info.context.require("orders:read")
     rows = await info.context.fetch(SQL.by_id, id=id, order_id=orderId)
     if not rows:
         raise OrderAddressNotFound(id)
     return rows[0]
 
 
-@query.field("orderAddresses")
+@query.field("orderAddresses", holding("orders:read"))
 async def resolve_order_addresses(
     _root: None,
     info: Info,
@@ -36,7 +34,6 @@ async def resolve_order_addresses(
     type: str | None = None,
 ) -> Any:
     """Raises `OrderNotFound`."""
-    info.context.require("orders:read")
     if not await info.context.fetch(ORDER.by_id, id=orderId):
         raise OrderNotFound(orderId)
     return await _addresses(info, orderId, type)

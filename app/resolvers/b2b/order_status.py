@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from ariadne import QueryType
-
 import sql
 from app.context import Info
 from app.errors import OrderStatusNotFound, ValidationError
 from app.resolvers.b2b.page import Page, page_type, search, search_each
 from app.resolvers.field_plan import WITH_PARENT, PlannedType, relation
+from app.resolvers.query import GuardedQuery, holding
 from loaders.order_status import (
     next_count,
     next_statuses,
@@ -21,14 +20,13 @@ from loaders.order_status import (
 
 SQL = sql.load("order_status")
 
-query = QueryType()
+query = GuardedQuery()
 order_status = PlannedType("OrderStatus")
 
 
-@query.field("orderStatus")
+@query.field("orderStatus", holding("orders:read"))
 async def resolve_order_status(_root: None, info: Info, input: dict[str, Any]) -> Any:
     """Raises `OrderStatusNotFound`; `ValidationError` unless exactly one key is given."""
-    info.context.require("orders:read")
     id_, code = input.get("id"), input.get("code")
     if (id_ is None) == (code is None):
         raise ValidationError("input", "must give exactly one of id and code")
@@ -41,9 +39,8 @@ async def resolve_order_status(_root: None, info: Info, input: dict[str, Any]) -
     return row
 
 
-@query.field("orderStatuses")
+@query.field("orderStatuses", holding("orders:read"))
 async def resolve_order_statuses(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
-    info.context.require("orders:read")
     return await search(info, SQL, input)
 
 

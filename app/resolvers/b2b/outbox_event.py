@@ -3,13 +3,14 @@
 import re
 from typing import Any
 
-from ariadne import MutationType, QueryType
+from ariadne import MutationType
 
 import sql
 from app.auth.viewer import Viewer
 from app.context import Info
 from app.errors import Forbidden, ValidationError
 from app.resolvers.field_plan import SAME_ROW, PlannedType
+from app.resolvers.query import GuardedQuery, holding
 from loaders.rows import Row
 from sql import Reach
 
@@ -19,17 +20,17 @@ DEFAULT_SIZE = 100
 
 _ID = re.compile(r"[1-9][0-9]{0,17}")
 
-query = QueryType()
+query = GuardedQuery()
 mutation = MutationType()
 event = PlannedType("OutboxEvent")
 link = PlannedType("CustomerPasswordLink")
 
 
-@query.field("outboxEvents")
+@query.field("outboxEvents", holding(PERMISSION))
 async def resolve_outbox_events(_root: None, info: Info, first: int | None = None) -> list[Row]:
     """Raises `Forbidden` or `ValidationError`."""
     context = info.context
-    _refuse_part_of_channel(context.require(PERMISSION))
+    _refuse_part_of_channel(context.viewer)
     size = DEFAULT_SIZE if first is None else first
     if not 1 <= size <= context.largest_page:
         raise ValidationError("first", f"must be between 1 and {context.largest_page}")

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from ariadne import QueryType
-
 import sql
 from app.context import Info
 from app.errors import ShipmentNotFound, ValidationError
 from app.resolvers.b2b.argument import as_codes, as_uuid_text, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.field_plan import WITH_PARENT, PlannedType, lookahead, relation
+from app.resolvers.query import GuardedQuery, holding
 from loaders.shipment import shipment_by_id
 from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_shipment
@@ -17,14 +16,13 @@ from loaders.track_and_trace import track_and_traces_by_shipment
 
 SQL = sql.load("shipment")
 
-query = QueryType()
+query = GuardedQuery()
 shipment = PlannedType("Shipment")
 
 
-@query.field("shipment")
+@query.field("shipment", holding("shipments:read"))
 async def resolve_shipment(_root: None, info: Info, id: str) -> Any:
     """Raises `ShipmentNotFound`; `ValidationError` where the id is no UUID (B-10)."""
-    info.context.require("shipments:read")
     key = as_uuid_text(id)
     if key is None:
         raise ValidationError("id", "must be a UUID")
@@ -34,9 +32,8 @@ async def resolve_shipment(_root: None, info: Info, id: str) -> Any:
     return row
 
 
-@query.field("shipments")
+@query.field("shipments", holding("shipments:read"))
 async def resolve_shipments(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
-    info.context.require("shipments:read")
     return await search(info, SQL, input, ids=as_uuids, codes=as_codes)
 
 

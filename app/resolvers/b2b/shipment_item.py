@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from ariadne import QueryType
-
 import sql
 from app.context import Info
 from app.errors import ShipmentItemNotFound
@@ -11,28 +9,28 @@ from app.resolvers.b2b.argument import as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.b2b.shipment_part import find_part
 from app.resolvers.field_plan import Access, PlannedType, relation
+from app.resolvers.query import GuardedQuery, holding
 from loaders.order_item import order_item_by_id
 from loaders.shipment_item import shipment_item_by_id
 
 SQL = sql.load("shipment_item")
 
-query = QueryType()
+query = GuardedQuery()
 shipment_item = PlannedType("ShipmentItem")
 
 
-@query.field("shipmentItem")
+@query.field("shipmentItem", holding("shipments:read"))
 async def resolve_shipment_item(_root: None, info: Info, id: str) -> Any:
     """Raises `ShipmentItemNotFound`, also where the id is no UUID (B-10)."""
     return await find_part(info, shipment_item_by_id, ShipmentItemNotFound, id)
 
 
-@query.field("shipmentItems")
+@query.field("shipmentItems", holding("shipments:read"))
 async def resolve_shipment_items(
     _root: None,
     info: Info,
     input: dict[str, Any] | None = None,
 ) -> Page:
-    info.context.require("shipments:read")
     return await search(info, SQL, input, ids=as_uuids, shipment_ids=as_uuids)
 
 

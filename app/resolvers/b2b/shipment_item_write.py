@@ -7,7 +7,8 @@ from ariadne import MutationType
 import sql
 from app.context import Context, Info
 from app.errors import ShipmentItemNotFound
-from app.resolvers.b2b.argument import as_text, refuse_nulls, require_version
+from app.resolvers.b2b.argument import as_external_id, as_text, refuse_nulls, require_version
+from app.resolvers.b2b.named_line import name_lines
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shipment_part import Part, delete_part, lock_part, save_part
 from app.resolvers.b2b.shippable import CANCELED, OrderLines, require_open, require_shippable
@@ -24,9 +25,10 @@ async def resolve_shipment_item_create(_root: None, info: Info, input: dict[str,
     shipment = await lock_shipment(context, input["shipmentId"], "input.shipmentId")
     require_open(shipment, "input.shipmentId")
     require_shippable(shipment["order_id"], shipment["order_status"], shipment["is_shippable"], "input.shipmentId")
-    lines = await OrderLines.lock_for(context, shipment, [input["orderItemId"]])
+    [named] = await name_lines(context, shipment["order_id"], shipment["channel_id"], {"input": input})
+    lines = await OrderLines.lock_for(context, shipment, [named["orderItemId"]])
     [row] = await context.fetch(
-        SQL.create, shipment_id=shipment["id"], channel_id=shipment["channel_id"], **lines.item(input, "input")
+        SQL.create, shipment_id=shipment["id"], channel_id=shipment["channel_id"], **lines.item(named, "input")
     )
     return row
 
@@ -45,6 +47,7 @@ async def resolve_shipment_item_update(
         "shipment_id": part.shipment["id"],
         "order_item_id": input.get("orderItemId", present["order_item_id"]),
         "quantity": input.get("quantity", present["quantity"]),
+        "external_id": as_external_id(input, "input") if "externalId" in input else present["external_id"],
         **{field: _text(input, field, present) for field in ("name", "sku")},
     }
     if part.is_changed_by({column: values[column] for column in ("shipment_id", "order_item_id", "quantity")}):

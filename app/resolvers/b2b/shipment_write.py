@@ -1,6 +1,6 @@
 """Writing shipments on the B2B surface (B-50 to B-53)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,15 +10,25 @@ from ariadne import MutationType
 import sql
 from app.context import Context, Info
 from app.errors import OrderNotFound, ValidationError
-from app.resolvers.b2b.argument import as_instant, as_text, refuse_nulls, refuse_repeated, require_version
+from app.resolvers.b2b.argument import (
+    as_external_id,
+    as_instant,
+    as_text,
+    refuse_nulls,
+    refuse_repeated,
+    require_version,
+)
 from app.resolvers.b2b.carrier_lock import require_carriers
+from app.resolvers.b2b.named_line import lines_left, name_lines
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shippable import CANCELED, CLOSED, OrderLines, require_shippable
 from app.resolvers.b2b.track_and_trace_write import complete
-from app.rules import promise_fault
+from app.resolvers.b2b.tracking_code import as_code
+from app.rules import normalized_code, promise_fault
 
 SQL = sql.load("shipment")
 ORDER = sql.load("order")
+CODE = sql.load("track_and_trace")
 
 # What a step out of the ordinary needs, beside the permission to write.
 OVERRIDE = "shipments:override"
@@ -30,28 +40,29 @@ mutation = MutationType()
 async def resolve_shipment_create(_root: None, info: Info, input: dict[str, Any]) -> Any:
     """Raises `OrderNotFound`, `OrderItemNotFound` or `ValidationError`."""
     context = await writing(info)
-    orders = await context.fetch(ORDER.lock, id=input["orderId"])
-    if not orders:
-        raise OrderNotFound(input["orderId"], "input.orderId")
-    require_shippable(orders[0]["id"], orders[0]["status"], orders[0]["is_shippable"], "input.orderId")
+    order = await _order(context, input)
     status = input.get("status") or "CREATED"
     expected = _instant(input.get("expectedDeliveryAt"))
     if expected is not None and expected <= datetime.now(UTC):
         raise ValidationError("input.expectedDeliveryAt", "must be in the future")
+    is_canceled = status == CANCELED
+    columns = {
+        **_sources(input.get("sources") or ()),
+        **await _codes(context, order, input.get("trackAndTraces") or (), is_canceled=is_canceled),
+        **await _items(context, order, input.get("items"), is_canceled=is_canceled),
+    }
+    await _refuse_used_keys(context, order, columns)
     [row] = await context.fetch(
         SQL.create,
-        order_id=orders[0]["id"],
-        channel_id=orders[0]["channel_id"],
+        order_id=order["id"],
+        channel_id=order["channel_id"],
+        external_id=as_external_id(input, "input"),
         status=status,
         expected_delivery_at=expected,
-        **_sources(input.get("sources") or ()),
-        **await _codes(context, orders[0]["channel_id"], input.get("trackAndTraces") or ()),
-        **await _items(context, orders[0], input.get("items") or (), is_canceled=status == CANCELED),
+        **columns,
     )
-    for place in row["taken"]:
-        raise ValidationError(f"input.trackAndTraces.{place}.code", "is in use with this carrier already")
     if codes := input.get("trackAndTraces"):
-        created = {"id": UUID(row["id"]), "channel_id": orders[0]["channel_id"]}
+        created = {"id": UUID(row["id"]), "channel_id": order["channel_id"]}
         await complete(context, created, codes)
         # News that waited for a code has moved the shipment.
         [row] = await context.fetch(SQL.by_id, id=created["id"])
@@ -69,7 +80,9 @@ async def resolve_shipment_update(
     refuse_nulls(input, "orderId", "sources")
     if input.get("orderId", present["order_id"]) != present["order_id"]:
         raise ValidationError("input.orderId", f"must be {present['order_id']}: a shipment stays with its order")
-    values = {"status": present["status"], "expected_delivery_at": present["expected_delivery_at"]}
+    values = {column: present[column] for column in ("status", "expected_delivery_at", "external_id")}
+    if "externalId" in input:
+        values["external_id"] = as_external_id(input, "input")
     if "status" in input:
         values["status"] = input["status"]
         await _check_step(context, present["status"], input["status"])
@@ -96,6 +109,29 @@ async def resolve_shipment_delete(_root: None, info: Info, id: str, ifVersion: i
         await info.context.fetch(SQL.override)
     await info.context.fetch(SQL.delete, id=present["id"], channel_id=present["channel_id"])
     return True
+
+
+async def _order(context: Context, input: dict[str, Any]) -> Any:
+    """The order that is named by its id or by another system's number, locked, if it can be shipped.
+
+    Raises `OrderNotFound` or `ValidationError`.
+    """
+    order_id, number, channel_id = (input.get(field) for field in ("orderId", "orderExternalId", "channelId"))
+    if (order_id is None) == (number is None):
+        raise ValidationError("input.orderId", "and orderExternalId exclude each other; exactly one is required")
+    if number is None:
+        orders = await context.fetch(ORDER.lock, id=order_id)
+        orders = [order for order in orders if channel_id in (None, order["channel_id"])]
+    else:
+        orders = await context.fetch(ORDER.lock_by_external_id, external_id=number, channel_id=channel_id)
+    path = "input.orderId" if number is None else "input.orderExternalId"
+    if not orders:
+        raise OrderNotFound(order_id or number, path)
+    if len(orders) > 1:
+        raise ValidationError("input.channelId", "must be given: orders of several channels have this number")
+    [order] = orders
+    require_shippable(order["id"], order["status"], order["is_shippable"], path)
+    return order
 
 
 async def _check_step(context: Context, status: str | None, next_status: str | None) -> None:
@@ -133,33 +169,69 @@ def _sources(sources: Sequence[dict[str, str]]) -> dict[str, Any]:
     for place, source in enumerate(sources):
         as_text(source["id"], f"input.sources.{place}.id")
         as_text(source["name"], f"input.sources.{place}.name")
-    refuse_repeated(sources, "input.sources.{}")
+    refuse_repeated([(source["id"], source["name"]) for source in sources], "input.sources.{}")
     return {
         "source_ids": [source["id"] for source in sources],
         "source_names": [source["name"] for source in sources],
     }
 
 
-async def _codes(context: Context, channel_id: int, codes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    for place, code in enumerate(codes):
-        as_text(code["code"], f"input.trackAndTraces.{place}.code")
-    pairs = [(code.get("carrierId"), code["code"]) for code in codes]
+async def _codes(context: Context, order: Any, codes: Sequence[dict[str, Any]], *, is_canceled: bool) -> dict[str, Any]:
+    """Those of a canceled shipment may be in use elsewhere: they are not under way."""
+    carrier_ids = [code.get("carrierId") for code in codes]
+    paths = (f"input.trackAndTraces.{place}.carrierId" for place in range(len(codes)))
+    carriers = await require_carriers(context, order["channel_id"], dict(zip(paths, carrier_ids, strict=True)))
+    texts = [
+        as_code(context, code["code"], f"input.trackAndTraces.{place}.code", carriers.get(code.get("carrierId")))
+        for place, code in enumerate(codes)
+    ]
+    pairs = zip(carrier_ids, map(normalized_code, texts), strict=True)
     refuse_repeated(pairs, "input.trackAndTraces.{}.code")
-    carriers = {f"input.trackAndTraces.{place}.carrierId": carrier for place, (carrier, _code) in enumerate(pairs)}
-    await require_carriers(context, channel_id, carriers)
-    return {"carrier_ids": [carrier for carrier, _code in pairs], "codes": [code for _carrier, code in pairs]}
+    keys = {"order_id": order["id"], "channel_id": order["channel_id"]}
+    taken = await context.fetch(CODE.taken, codes=texts, carrier_ids=carrier_ids, **keys) if any(carrier_ids) else []
+    for row in () if is_canceled else taken:
+        raise ValidationError(f"input.trackAndTraces.{row['place']}.code", "is in use with this carrier already")
+    external_ids = _external_ids(codes, "input.trackAndTraces")
+    return {"carrier_ids": carrier_ids, "codes": texts, "code_keys": external_ids}
 
 
-async def _items(context: Context, order: Any, items: Sequence[dict[str, Any]], *, is_canceled: bool) -> dict[str, Any]:
-    line_ids = {item["orderItemId"] for item in items}
-    lines = await OrderLines.lock(context, order["id"], order["channel_id"], line_ids, is_canceled=is_canceled)
-    rows = [lines.item(item, f"input.items.{place}") for place, item in enumerate(items)]
+async def _items(
+    context: Context, order: Any, items: Sequence[dict[str, Any]] | None, *, is_canceled: bool
+) -> dict[str, Any]:
+    """Without a list of items, all that is left to ship."""
+    key = (order["id"], order["channel_id"])
+    inputs = await lines_left(context, *key) if items is None else items
+    external_ids = _external_ids(inputs, "input.items")
+    paths = [f"input.items.{place}" for place in range(len(inputs))]
+    named = await name_lines(context, *key, dict(zip(paths, inputs, strict=True)))
+    line_ids = {item["orderItemId"] for item in named}
+    lines = await OrderLines.lock(context, *key, line_ids, is_canceled=is_canceled)
+    rows = [lines.item(item, path) for item, path in zip(named, paths, strict=True)]
     return {
+        "item_keys": external_ids,
         "order_item_ids": [row["order_item_id"] for row in rows],
         "names": [row["name"] for row in rows],
         "skus": [row["sku"] for row in rows],
         "quantities": [row["quantity"] for row in rows],
     }
+
+
+def _external_ids(inputs: Sequence[Mapping[str, Any]], path: str) -> list[str | None]:
+    """Raises `ValidationError` for one that is no line of text, or repeated."""
+    keys = [as_external_id(each, f"{path}.{place}") for place, each in enumerate(inputs)]
+    refuse_repeated([(n if key is None else key) for n, key in enumerate(keys)], path + ".{}.externalId")
+    return keys
+
+
+async def _refuse_used_keys(context: Context, order: Any, columns: Mapping[str, Any]) -> None:
+    """Raises `ValidationError` for the key of an item or code that another of the order has."""
+    lists = {"items": columns["item_keys"], "trackAndTraces": columns["code_keys"]}
+    if not any(key is not None for keys in lists.values() for key in keys):
+        return
+    given = {field: columns[field] for field in ("item_keys", "code_keys")}
+    for row in await context.fetch(SQL.keys_in_use, order_id=order["id"], channel_id=order["channel_id"], **given):
+        place = lists[row["list"]].index(row["external_id"])
+        raise ValidationError(f"input.{row['list']}.{place}.externalId", "must be unique within its order")
 
 
 bindables = [mutation]

@@ -1,12 +1,12 @@
 """How many units of an order's lines a shipment may take (B-50, B-51)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 import sql
 from app.context import Context
 from app.errors import OrderItemNotFound, ValidationError
-from app.resolvers.b2b.argument import as_text
+from app.resolvers.b2b.argument import as_external_id, as_text
 
 SQL = sql.load("order_item")
 
@@ -31,7 +31,7 @@ def require_open(shipment: Any, path: str) -> None:
 
 
 class OrderLines:
-    """OrderLines of one order, locked: until the request is done nobody else takes of what is left of them.
+    """Lines of one order, locked: until the request is done nobody else takes of what is left of them.
 
     Where `is_canceled` they are for a canceled shipment. What that holds does not count as shipped, so it may hold as
     many as were ordered.
@@ -58,7 +58,7 @@ class OrderLines:
         is_canceled = shipment["status"] == CANCELED
         return await cls.lock(context, shipment["order_id"], shipment["channel_id"], ids, is_canceled=is_canceled)
 
-    def item(self, input: dict[str, Any], path: str) -> dict[str, Any]:
+    def item(self, input: Mapping[str, Any], path: str) -> dict[str, Any]:
         """The columns of a new item; what `input` leaves out comes from its order line (B-51).
 
         Raises `OrderItemNotFound` or `ValidationError`.
@@ -70,6 +70,7 @@ class OrderLines:
             "quantity": self.take(line["id"], input.get("quantity"), f"{path}.quantity"),
             "name": line["name"],
             "sku": line["sku"],
+            "external_id": as_external_id(input, path),
             **{field: as_text(text, f"{path}.{field}") for field, text in given.items()},
         }
 

@@ -10,11 +10,12 @@ from ariadne import MutationType
 import sql
 from app.context import Context, Info
 from app.errors import TrackAndTraceNotFound
-from app.resolvers.b2b.argument import as_moment, as_text, refuse_nulls, require_version
+from app.resolvers.b2b.argument import as_external_id, as_moment, as_text, refuse_nulls, require_version
 from app.resolvers.b2b.carrier_lock import require_carriers
 from app.resolvers.b2b.parcel_item import Contents, pack
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shipment_part import delete_part, lock_part, save_part
+from app.resolvers.b2b.tracking_code import as_code
 
 SQL = sql.load("track_and_trace")
 
@@ -29,15 +30,15 @@ async def resolve_track_and_trace_create(_root: None, info: Info, input: dict[st
     """
     context = await writing(info)
     shipment = await lock_shipment(context, input["shipmentId"], "input.shipmentId")
-    code, carrier_id = as_text(input["code"], "input.code"), input.get("carrierId")
-    await require_carriers(context, shipment["channel_id"], {"input.carrierId": carrier_id})
-    channel_id = shipment["channel_id"]
+    carrier_id, channel_id = input.get("carrierId"), shipment["channel_id"]
+    carriers = await require_carriers(context, channel_id, {"input.carrierId": carrier_id})
     [created] = await context.fetch(
         SQL.create,
         shipment_id=shipment["id"],
         channel_id=channel_id,
-        code=code,
+        code=as_code(context, input["code"], "input.code", carriers.get(carrier_id)),
         carrier_id=carrier_id,
+        external_id=as_external_id(input, "input"),
         expected_delivery_at=await _promise(context, input, "input", channel_id),
     )
     if items := input.get("items"):
@@ -97,13 +98,17 @@ async def resolve_track_and_trace_update(
         "carrier_id": input.get("carrierId", present["carrier_id"]),
         "code": as_text(input["code"], "input.code") if "code" in input else present["code"],
         "expected_delivery_at": present["expected_delivery_at"],
+        "external_id": as_external_id(input, "input") if "externalId" in input else present["external_id"],
     }
     if "expectedDeliveryAt" in input:
         values["expected_delivery_at"] = await _promise(
             context, {"carrierId": values["carrier_id"], **input}, "input", present["channel_id"]
         )
     if part.is_changed_by(values):
-        await require_carriers(context, present["channel_id"], {"input.carrierId": values["carrier_id"]})
+        carrier = {"input.carrierId": values["carrier_id"]}
+        carriers = await require_carriers(context, present["channel_id"], carrier)
+        if "code" in input:
+            values["code"] = as_code(context, values["code"], "input.code", carriers.get(values["carrier_id"]))
     await save_part(context, SQL, part, values, is_touched="items" in input)
     if "items" in input:
         await pack(context, part.shipment, {present["id"]: (input["items"], "input.items")})

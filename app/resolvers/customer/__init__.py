@@ -1,4 +1,4 @@
-"""The surface that storefronts speak: `contracts/customer.graphql`."""
+"""The surface that storefronts speak: `tests/contract/customer.graphql`."""
 
 from ariadne import SchemaBindable
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ariadne import QueryType
-
 import sql
 from app.context import Context, Info
 from app.errors import CustomerOrderNotFound, InvalidOrderId, MissingId
@@ -12,15 +10,18 @@ from app.resolvers.customer.connection import listed, nested
 from app.resolvers.customer.connection_type import connection_types
 from app.resolvers.customer.identifier import as_key, number_of
 from app.resolvers.customer.listing import Connection
-from app.resolvers.field_plan import PlannedType, lookahead
+from app.resolvers.field_plan import WITH_PARENT, PlannedType, beside, computed, lookahead, relation
 from app.resolvers.fulfillment import progress
+from app.resolvers.query import GuardedQuery, of_customer
 from loaders import customer_order_address, customer_order_item, customer_shipment
+from loaders.order import exact_by_order, money_by_order
+from loaders.refund import refunds_of_customer_by_order
 from loaders.rows import Row
 from loaders.selection import RowSelection
 
 SQL = sql.load("customer_order")
 
-query = QueryType()
+query = GuardedQuery()
 order = PlannedType("CustomerOrder")
 
 # Rows with all their columns, and nothing that hangs on them.
@@ -50,10 +51,9 @@ def _filters(status: str | None) -> tuple[frozenset[str], dict[str, Any]]:
     return (frozenset(), {}) if status is None else (frozenset({"status"}), {"status": status})
 
 
-@query.field("customerOrder")
+@query.field("customerOrder", of_customer)
 async def resolve_customer_order(_root: None, info: Info, id: str) -> Row:
     """Raises `CustomerOrderNotFound`; `MissingId` and `InvalidOrderId` for what is no id (C-14)."""
-    info.context.customer()
     if not id.strip():
         raise MissingId("Customer order ID is required")
     number = number_of(id, "customer-orders")
@@ -62,9 +62,8 @@ async def resolve_customer_order(_root: None, info: Info, id: str) -> Row:
     return await find_order(info.context, number, lookahead(info))
 
 
-@query.field("customerOrders")
+@query.field("customerOrders", of_customer)
 async def resolve_customer_orders(_root: None, info: Info, status: str | None = None, **page: Any) -> Connection:
-    info.context.customer()
     filters, values = _filters(status)
     return await listed(info, SQL, "customerOrders", (status,), filters, values, page)
 
@@ -73,5 +72,25 @@ order.set_plan("items", nested("CustomerOrder.items", customer_order_item, "key"
 order.set_plan("addresses", nested("CustomerOrder.addresses", customer_order_address, "key"))
 order.set_plan("progress", progress("key"))
 order.set_plan("shipments", nested("CustomerOrder.shipments", customer_shipment, "key"))
+order.set_plan("refunds", relation(refunds_of_customer_by_order, "key", WITH_PARENT))
+order.set_plan("paymentMethod", computed(lambda method: method or None, "payment_method"))
+
+# Fields of the customer surface by the columns of what is read beside the order.
+for _field, _column in {
+    "grandTotal": "net",
+    "grandTotalInvoiced": "invoiced",
+    "grandTotalRefunded": "refunded",
+    "subTotal": "sub_total",
+    "taxAmount": "tax",
+    "discountAmount": "discount",
+    "shippingAmount": "postage_gross",
+}.items():
+    order.set_plan(f"{_field}Exact", beside(exact_by_order, "key", _column))
+    _base = f"base{_field[0].upper()}{_field[1:]}"
+    order.set_plan(f"{_base}Exact", beside(exact_by_order, "key", f"base_{_column}"))
+for _field, _column in {"grandTotal": "net", "grandTotalRefunded": "refunded"}.items():
+    order.set_plan(f"{_field}Money", relation(money_by_order(_column), "key", WITH_PARENT))
+    _base = f"base{_field[0].upper()}{_field[1:]}"
+    order.set_plan(f"{_base}Money", relation(money_by_order(f"base_{_column}"), "key", WITH_PARENT))
 
 bindables = [query, order, *connection_types("CustomerOrder")]

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ariadne import QueryType
-
 import sql
 from app.context import Context, Info
 from app.errors import (
@@ -21,6 +19,7 @@ from app.resolvers.customer.identifier import as_key, number_of
 from app.resolvers.customer.listing import Connection
 from app.resolvers.customer.order import find_order
 from app.resolvers.field_plan import WITH_PARENT, PlannedType, lookahead, relation
+from app.resolvers.query import GuardedQuery, of_customer
 from loaders import customer_shipment_item
 from loaders.customer_order_address import first_billing_address_by_order, first_shipping_address_by_order
 from loaders.rows import Row
@@ -28,7 +27,7 @@ from loaders.selection import RowSelection
 
 SQL = sql.load("customer_shipment")
 
-query = QueryType()
+query = GuardedQuery()
 shipment = PlannedType("CustomerOrderShipment")
 
 
@@ -69,10 +68,9 @@ def _filters(status: str | None) -> tuple[frozenset[str], dict[str, Any]]:
     return frozenset({"status"}), {"status": "cancelled" if status == "canceled" else status}
 
 
-@query.field("customerOrderShipment")
+@query.field("customerOrderShipment", of_customer)
 async def resolve_customer_order_shipment(_root: None, info: Info, id: str) -> Row:
     """Raises `CustomerShipmentNotFound`; `MissingId` and `InvalidShipmentId` for what is no id (C-16)."""
-    info.context.customer()
     if not id.strip():
         raise MissingId("Customer shipment ID is required")
     # The shop API calls them by the second name.
@@ -82,12 +80,11 @@ async def resolve_customer_order_shipment(_root: None, info: Info, id: str) -> R
     return await find_shipment(info.context, number, lookahead(info))
 
 
-@query.field("customerOrderShipments")
+@query.field("customerOrderShipments", of_customer)
 async def resolve_customer_order_shipments(
     _root: None, info: Info, orderId: int, status: str | None = None, **page: Any
 ) -> Connection:
     """Raises `CustomerOrderNotFound`; `InvalidOrderId` for a number that is no id (C-13)."""
-    info.context.customer()
     if orderId < 1:
         raise InvalidOrderId("Invalid order ID provided.")
     filters, values = _filters(status)

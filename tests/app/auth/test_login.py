@@ -19,11 +19,17 @@ from app.postgres.database import Database
 from app.settings import Settings
 from sql import Visibility
 from tests.app.auth.conftest import authenticated
-from tests.conftest import settings_for
+from tests.conftest import (
+    OTHER_CUSTOMER_EMAIL,
+    OTHER_CUSTOMER_PASSWORD,
+    SUSPENDED_EMAIL,
+    SUSPENDED_PASSWORD,
+    settings_for,
+)
 from tests.through_pool import execute, value
 
 JOHN = (fixtures.CUSTOMER_EMAIL, fixtures.CUSTOMER_PASSWORD)
-JANE = (fixtures.OTHER_CUSTOMER_EMAIL, fixtures.OTHER_CUSTOMER_PASSWORD)
+JANE = (OTHER_CUSTOMER_EMAIL, OTHER_CUSTOMER_PASSWORD)
 ADDRESS = "192.0.2.1"
 
 
@@ -206,8 +212,8 @@ async def test_login_sweeps_up_old_sessions_and_attempts(logins: Logins, db: Dat
         (JOHN[0], "not the password", WrongPassword),
         ("nobody@example.com", "waybill-demo-john", WrongPassword),
         ("unset@example.com", "waybill-demo-john", WrongPassword),
-        (fixtures.SUSPENDED_EMAIL, "not the password", WrongPassword),
-        (fixtures.SUSPENDED_EMAIL, fixtures.SUSPENDED_PASSWORD, Suspended),
+        (SUSPENDED_EMAIL, "not the password", WrongPassword),
+        (SUSPENDED_EMAIL, SUSPENDED_PASSWORD, Suspended),
     ],
     ids=["wrong password", "unknown e-mail", "no password", "suspended and wrong", "suspended"],
 )
@@ -387,7 +393,7 @@ async def test_password_that_is_right_for_a_suspended_customer_makes_no_address_
     logins: Logins, db: Database
 ) -> None:
     with pytest.raises(Suspended):
-        await logins.open(1, fixtures.SUSPENDED_EMAIL, fixtures.SUSPENDED_PASSWORD, ADDRESS)
+        await logins.open(1, SUSPENDED_EMAIL, SUSPENDED_PASSWORD, ADDRESS)
     assert await value(db.pool, "SELECT count(*) FROM login_addresses") == 0
 
 

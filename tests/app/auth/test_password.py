@@ -60,7 +60,7 @@ async def test_verification_leaves_the_event_loop_free(passwords: Passwords) -> 
         assert goes_on.wait(FAR_TOO_LONG)
         return verify(password_hash, password)
 
-    passwords._verify = wait  # type: ignore[method-assign]
+    passwords._verify = wait
     verifying = asyncio.gather(*(passwords.matches(HASH, PASSWORD) for _ in range(4)))
     await until(begun.is_set)
     assert not verifying.done()

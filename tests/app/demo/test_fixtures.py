@@ -13,6 +13,7 @@ import pytest
 from app.demo import fixtures
 from app.demo.catalogue import CARRIERS
 from tests import consistency
+from tests.conftest import NORTHWIND_STOREFRONT_KEY, OTHER_CUSTOMER_EMAIL, PARTNER_READ_KEY, SUSPENDED_EMAIL
 
 EXAMPLES = Path(__file__).parents[2] / "contract" / "examples"
 
@@ -59,7 +60,7 @@ async def test_orders_belong_as_the_table_says(database: asyncpg.Connection) -> 
     ) == [
         (1, "NEW", "pending", fixtures.CUSTOMER_EMAIL),
         (3, "CONFIRMED", "processing", fixtures.CUSTOMER_EMAIL),
-        (5, "NEW", "pending", fixtures.OTHER_CUSTOMER_EMAIL),
+        (5, "NEW", "pending", OTHER_CUSTOMER_EMAIL),
         (2075, "CONFIRMED", "processing", "contact@example.com"),
     ]
 
@@ -194,7 +195,7 @@ async def test_credentials_are_kept_as_hashes(database: asyncpg.Connection) -> N
     )
     assert shop == [
         ("default", "Default", "USD", sha256(fixtures.STOREFRONT_KEY)),
-        ("northwind", "Northwind Traders", "USD", sha256(fixtures.NORTHWIND_STOREFRONT_KEY)),
+        ("northwind", "Northwind Traders", "USD", sha256(NORTHWIND_STOREFRONT_KEY)),
     ]
     partners = await rows(
         database,
@@ -208,15 +209,15 @@ async def test_credentials_are_kept_as_hashes(database: asyncpg.Connection) -> N
     writes = ["orders:write", "shipments:write", "carriers:write"]
     assert partners == [
         (sha256(fixtures.PARTNER_KEY), reads + writes, channels),
-        (sha256(fixtures.PARTNER_READ_KEY), reads, channels),
+        (sha256(PARTNER_READ_KEY), reads, channels),
     ]
     people = await rows(
         database, "SELECT email, is_suspended, password_hash LIKE '$argon2id$v=19$%' FROM customers ORDER BY id"
     )
     assert people == [
         (fixtures.CUSTOMER_EMAIL, False, True),
-        (fixtures.OTHER_CUSTOMER_EMAIL, False, True),
-        (fixtures.SUSPENDED_EMAIL, True, True),
+        (OTHER_CUSTOMER_EMAIL, False, True),
+        (SUSPENDED_EMAIL, True, True),
     ]
 
 

@@ -130,7 +130,7 @@ class Library:
         self._fields("Query")["last"].resolve = lambda *_: replace(self.result(), place=len(self.tables[0]) - 1)
 
     def _fields(self, type_: str) -> Any:
-        return self.schema.type_map[type_].fields  # type: ignore[attr-defined]
+        return self.schema.type_map[type_].fields
 
     def result(self, length: int | None = None) -> ResultSet:
         """The first shelves with what hangs on them."""
@@ -328,7 +328,7 @@ async def test_what_cannot_be_computed_or_completed_is_told_as_graphql_core_tell
 
 async def test_what_may_be_had_by_nobody_said_so_is_left_to_the_resolver(library: Library) -> None:
     text = "{ shelf { books { spine } } }"
-    field = library.schema.type_map["Book"].fields["spine"]  # type: ignore[attr-defined]
+    field = library.schema.type_map["Book"].fields["spine"]
     declare(field, replace(plan_of(field), is_open=FieldPlan.is_open))
     answer, by = await run_planned(library.schema, text)
     assert library.calls["computed"]
@@ -337,7 +337,7 @@ async def test_what_may_be_had_by_nobody_said_so_is_left_to_the_resolver(library
 
 async def test_a_plan_is_of_no_account_once_the_resolver_is_another(library: Library) -> None:
     text = "{ shelf { books { spine } } }"
-    library.schema.type_map["Book"].fields["spine"].resolve = lambda *_: "another"  # type: ignore[attr-defined]
+    library.schema.type_map["Book"].fields["spine"].resolve = lambda *_: "another"
     answer, by = await run_planned(library.schema, text)
     assert (answer["data"]["shelf"]["books"][0], by) == ({"spine": "another"}, "layered")
 

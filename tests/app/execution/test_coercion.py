@@ -118,7 +118,7 @@ def test_arguments_are_read_as_graphql_core_reads_them(
 ) -> None:
     operation: Any = parse(f"query{f'({declared})' if declared else ''} {{ field{arguments} }}").definitions[0]
     [node] = operation.selection_set.selections
-    definition = SCHEMA.query_type.fields["field"]  # type: ignore[union-attr]
+    definition = SCHEMA.query_type.fields["field"]
     read = argument_reader(definition, node)
     for values in given * 2:
         variables = Variables(SCHEMA, operation).coerce(values)
@@ -134,7 +134,7 @@ def test_arguments_are_read_as_graphql_core_reads_them(
 
 def test_what_a_resolver_adds_to_its_arguments_is_gone_with_the_call() -> None:
     operation: Any = parse("{ field(int: 1) }").definitions[0]
-    read = argument_reader(SCHEMA.query_type.fields["field"], operation.selection_set.selections[0])  # type: ignore[union-attr]
+    read = argument_reader(SCHEMA.query_type.fields["field"], operation.selection_set.selections[0])
     variables = VariableValues({}, {})
     read(variables)["string"] = "of another request"
     assert read(variables) == {"int": 1, "needed": 3}

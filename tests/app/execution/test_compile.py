@@ -86,14 +86,14 @@ def test_what_is_below_an_abstract_type_is_not_known(schema: GraphQLSchema) -> N
 def test_fields_say_why_a_tier_does_not_run_them(schema: GraphQLSchema) -> None:
     [rows] = plan_of(schema, "{ rows { name row { class } } }").root.fields
     assert rows.synchronous is None
-    assert rows.obstacles == {
+    assert rows.reasons == {
         "generated": "row has a resolver and no plan",
         "synchronous": "row has a resolver that may have to wait",
     }
     [things] = plan_of(schema, "{ things { __typename } }").root.fields
-    assert things.obstacles["synchronous"] == "its type Thing is none of objects"
+    assert things.reasons["synchronous"] == "its type Thing is none of objects"
     [rows] = plan_of(schema, "{ rows { name class } }").root.fields
-    assert rows.obstacles == {}
+    assert rows.reasons == {}
 
 
 async def test_a_plan_that_would_be_too_large_is_left_to_graphql_core(

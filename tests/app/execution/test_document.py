@@ -75,7 +75,7 @@ def test_documents_stay_within_the_bytes_of_the_cache(schema: GraphQLSchema) -> 
         assert cache.bytes <= cache.limit
     assert 10 < cache.count < 100
     evicted, hits = texts[0], documents.hits
-    keys = [documents.read(evicted).choose(None).planner.plan({})[0].root.fields[0].key for _ in range(2)]  # type: ignore[index]
+    keys = [documents.read(evicted).choose(None).planner.plan({})[0].root.fields[0].key for _ in range(2)]
     assert keys == ["a0", "a0"]
     assert documents.hits == hits + 1  # it was forgotten, but not that it came before
 

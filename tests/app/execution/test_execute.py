@@ -50,7 +50,7 @@ async def test_a_defect_tells_its_request_id_alone(
     assert "hunter2" not in str(answer.body)
     assert "data" in answer.body
     assert caplog.records[0].exc_info
-    assert caplog.records[0].facts["requestId"] == "request-1"  # type: ignore[attr-defined]
+    assert caplog.records[0].facts["requestId"] == "request-1"
 
 
 async def test_a_wrong_variable_is_a_request_error(engine: Engine) -> None:

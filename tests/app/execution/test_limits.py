@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,16 @@ def nested(levels: int, field: str = "left") -> str:
 
 def names(count: int, name: Callable[[int], str]) -> str:
     return " ".join(name(index) for index in range(count))
+
+
+@pytest.mark.parametrize("kind", ["query", "mutation"])
+def test_a_mutation_takes_longer_lists(kind: str) -> None:
+    longest = LIMITS.written_items if kind == "mutation" else LIMITS.list_items
+    for size in (longest, longest + 1):
+        with nullcontext() if size == longest else pytest.raises(LimitExceeded, match=f"{longest} is the limit"):
+            check_variables({"a": {"b": [1] * size}}, LIMITS, writes=kind == "mutation")
+        with nullcontext() if size == longest else pytest.raises(LimitExceeded, match=f"{longest} is the limit"):
+            check_document(parse(f"{kind} {{ plant(ids: [{names(size, str)}]) {{ name }} }}"), LIMITS)
 
 
 @pytest.mark.parametrize(

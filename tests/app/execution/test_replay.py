@@ -88,7 +88,7 @@ async def test_every_error_and_null_is_where_graphql_core_has_it(schema: GraphQL
 
 
 async def test_a_failing_bulk_call_is_an_error_of_each_object(schema: GraphQLSchema) -> None:
-    field = schema.type_map["Row"].fields["bulk"]  # type: ignore[attr-defined]
+    field = schema.type_map["Row"].fields["bulk"]
 
     async def fail(*_: Any) -> Any:
         raise OSError("gone")
@@ -111,8 +111,8 @@ async def test_what_nobody_waits_for_any_more_is_cancelled(schema: GraphQLSchema
             cancelled.set()
             raise
 
-    schema.type_map["Row"].fields["slowly"].resolve = hang  # type: ignore[attr-defined]
-    schema.type_map["Row"].fields["must"].resolve = lambda *_: later(ValueError("must"))  # type: ignore[attr-defined]
+    schema.type_map["Row"].fields["slowly"].resolve = hang
+    schema.type_map["Row"].fields["must"].resolve = lambda *_: later(ValueError("must"))
     async with asyncio.timeout(FAR_TOO_LONG):
         answer, by = await run_planned(schema, "{ row { slowly must } }")
         assert (answer["data"], by) == (None, "replay")

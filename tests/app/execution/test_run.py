@@ -34,9 +34,9 @@ class World:
         self.started = asyncio.Event()
         self.schema = build_schema(SDL)
         for type_ in (self.schema.query_type, self.schema.mutation_type, self.schema.type_map["Node"]):
-            for name, field in type_.fields.items():  # type: ignore[union-attr]
+            for name, field in type_.fields.items():
                 field.resolve = self.counted(name, getattr(self, name))
-        bulk = self.schema.type_map["Node"].fields["bulk"]  # type: ignore[attr-defined]
+        bulk = self.schema.type_map["Node"].fields["bulk"]
         declare(bulk, FieldPlan(resolve=bulk.resolve, bulk=lambda parents, info: self.all(parents)))
 
     def counted(self, name: str, resolve: Any) -> Any:
@@ -153,7 +153,7 @@ async def test_what_is_cancelled_from_below_cancels_its_siblings(world: World) -
         await world.started.wait()
         raise asyncio.CancelledError
 
-    world.schema.query_type.fields["fails"].resolve = gives_up  # type: ignore[union-attr]
+    world.schema.query_type.fields["fails"].resolve = gives_up
     with pytest.raises(asyncio.CancelledError):
         await run_planned(world.schema, "{ slow fails other }")
     await asyncio.sleep(0)
@@ -168,7 +168,7 @@ async def test_a_run_leaves_no_circles_for_the_garbage_collector(world: World) -
         seen.extend(map(weakref.ref, items))
         return items
 
-    world.schema.query_type.fields["nodes"].resolve = nodes  # type: ignore[union-attr]
+    world.schema.query_type.fields["nodes"].resolve = nodes
     gc.collect()
     gc.disable()
     try:
@@ -193,7 +193,7 @@ async def test_a_level_is_awaited_together(world: World) -> None:
         return 1
 
     for name in ("slow", "other", "fails", "late"):
-        world.schema.query_type.fields[name].resolve = meet  # type: ignore[union-attr]
+        world.schema.query_type.fields[name].resolve = meet
     async with asyncio.timeout(FAR_TOO_LONG):
         answer, by = await run_planned(world.schema, "{ slow other fails late again: slow }")
     assert (set(answer["data"].values()), by) == ({1}, "synchronous")
@@ -201,6 +201,6 @@ async def test_a_level_is_awaited_together(world: World) -> None:
 
 async def test_info_tells_the_path_of_the_object(world: World) -> None:
     paths: list[Any] = []
-    world.schema.type_map["Node"].fields["id"].resolve = lambda _item, info: paths.append(info.path.as_list())  # type: ignore[attr-defined]
+    world.schema.type_map["Node"].fields["id"].resolve = lambda _item, info: paths.append(info.path.as_list())
     await run_planned(world.schema, "{ all: nodes { node { number: id } } }")
     assert paths == [["all", place, "node", "number"] for place in range(4)]

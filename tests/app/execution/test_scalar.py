@@ -121,7 +121,7 @@ def by_both(schema: GraphQLSchema, text: str, variables: dict[str, Any]) -> list
     planned = execute_by_plan(Planner(schema, document, operation), plain, None, None, variables, Counter())
     results = [plain(), planned]
     assert all(isinstance(result, ExecutionResult) for result in results)
-    return results  # type: ignore[return-value]
+    return results
 
 
 def test_what_is_no_number_is_left_to_graphql(schema: GraphQLSchema) -> None:

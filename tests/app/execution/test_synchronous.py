@@ -31,7 +31,7 @@ class Store:
         self.calls: Counter[str] = Counter()
         self.is_available = self.is_open = True
         self.rows = {key: dict(row) for key, row in ROWS.items()}
-        fields: Any = self.schema.type_map["Row"].fields  # type: ignore[attr-defined]
+        fields: Any = self.schema.type_map["Row"].fields
         for name in ("id", "name"):
             declare(fields[name], column_plan(name))
         for name in ("left", "right", "kids", "some"):
@@ -108,7 +108,7 @@ async def test_what_is_available_is_not_asked_for_because_of_an_error_elsewhere(
     store.rows[1]["name"] = None
     text = "{ rows { kids { left { id } } right { size } } row { name } }"
     for name in ("kids", "left", "right"):
-        field = store.schema.type_map["Row"].fields[name]  # type: ignore[attr-defined]
+        field = store.schema.type_map["Row"].fields[name]
         plan = plan_of(field)
         assert plan is not None
         declare(field, replace(plan, resolve=never, bulk=None))
@@ -129,7 +129,7 @@ async def test_what_is_not_open_is_decided_by_the_resolver(store: Store) -> None
 
 
 async def test_who_may_have_what_is_not_said_is_decided_by_the_resolver(store: Store) -> None:
-    field = store.schema.type_map["Row"].fields["left"]  # type: ignore[attr-defined]
+    field = store.schema.type_map["Row"].fields["left"]
     plan = plan_of(field)
     assert plan is not None
     declare(field, FieldPlan(resolve=plan.resolve, bulk=plan.bulk, available=plan.available))

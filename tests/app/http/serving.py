@@ -16,7 +16,7 @@ from app.http.protocol import Protocol
 class Whole(Protocol):
     """Asks GraphQL for whole answers, as the service does."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # as uvicorn has it
         # uvicorn would log requests, because pytest listens; then there are no whole answers.
         self.access_log = False
         super().connection_made(transport)

@@ -37,7 +37,7 @@ async def seen(client: tuple[str, int], *headers: tuple[bytes, bytes], trusted: 
         raise AssertionError
 
     scope: Scope = {"type": "http", "client": client, "scheme": "http", "headers": list(headers)}
-    await Forwarded(App(), trusted)(scope, no_message, no_message)  # type: ignore[arg-type]
+    await Forwarded(App(), trusted)(scope, no_message, no_message)
     return scopes[0]
 
 

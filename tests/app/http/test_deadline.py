@@ -222,7 +222,7 @@ async def wait_for_ever(begun: list[Work], deadlines: Deadlines) -> Ending | Non
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        return next((ending for ending in Ending if work.was_cancelled(ending)), None)
+        return next((ending for ending in Ending if work.take_back_if(ending)), None)
     finally:
         work.end()
     return None

@@ -83,7 +83,7 @@ async def test_what_a_caller_reads_ends_when_it_leaves(
         "GET": head(demo_copy_dsn, graphql, "staff"),
         "REST": head(demo_copy_dsn, "GET /api/shop/customer-order-shipments HTTP/1.1\r\n", "john"),
     }[way]
-    async with serve(app, SERVERS[server], by_tcp=True) as served:  # type: ignore[arg-type]
+    async with serve(app, SERVERS[server], by_tcp=True) as served:
         async with calling(served, sent):
             await until_waiting(holder, 1)
         await until_waiting(holder, 0)
@@ -108,7 +108,7 @@ async def test_what_a_caller_has_pipelined_ends_when_it_leaves(
 async def test_what_a_caller_writes_goes_on_when_it_leaves(
     app: Starlette, holder: asyncpg.Connection, demo_copy_dsn: str, server: str
 ) -> None:
-    async with serve(app, SERVERS[server], by_tcp=True) as served:  # type: ignore[arg-type]
+    async with serve(app, SERVERS[server], by_tcp=True) as served:
         async with calling(served, request(demo_copy_dsn, CREATE, "logistics")):
             await until_waiting(holder, 1)
         await until(lambda: not served.server.server_state.connections)
@@ -159,6 +159,6 @@ async def test_one_who_leaves_is_a_line_in_the_log_and_no_defect(
             await until_waiting(holder, 1)
         await until(lambda: not served.server.server_state.tasks)
     lines = [record for record in caplog.records if record.name.startswith("waybill")]
-    assert [(line.levelname, line.facts["status"], line.facts["outcome"]) for line in lines] == [  # type: ignore[attr-defined]
+    assert [(line.levelname, line.facts["status"], line.facts["outcome"]) for line in lines] == [
         ("INFO", 499, "aborted")
     ]

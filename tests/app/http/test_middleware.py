@@ -43,7 +43,7 @@ async def test_a_request_is_one_line_without_its_secrets(
     body = {"query": query, "variables": {"name": "secret"}}
     headers = {"authorization": "Bearer secret.secret.secret", "x-request-id": "r1"}
     await client.post("/graphql?secret", json=body, headers=headers)
-    lines = [record.facts for record in caplog.records if record.name == "waybill.http"]  # type: ignore[attr-defined]
+    lines = [record.facts for record in caplog.records if record.name == "waybill.http"]
     assert [{**line, "ms": 0} for line in lines] == [
         {
             "requestId": "r1",
@@ -64,7 +64,7 @@ async def test_line_of_a_request_does_not_grow_with_its_names(
     caplog.set_level(logging.INFO)
     await client.post("/graphql", json={"query": f"query Q{'9' * 5_000} {{ __typename }}"})
     await client.get(f"/{'9' * 5_000}")
-    first, second = [record.facts for record in caplog.records if record.name == "waybill.http"]  # type: ignore[attr-defined]
+    first, second = [record.facts for record in caplog.records if record.name == "waybill.http"]
     assert first["operation"] == "Q" + "9" * 99
     assert second["path"] == "/" + "9" * 999
 
@@ -75,7 +75,7 @@ async def test_line_of_rest_and_export_tells_the_outcome(
     caplog.set_level(logging.INFO)
     for path in ("/api/shop/customer-orders", "/export/shipments.ndjson", "/healthz"):
         await client.get(path)
-    lines = [record.facts for record in caplog.records if record.name == "waybill.http"]  # type: ignore[attr-defined]
+    lines = [record.facts for record in caplog.records if record.name == "waybill.http"]
     assert [line.get("outcome") for line in lines] == ["refused", "refused", None]
 
 

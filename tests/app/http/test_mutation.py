@@ -132,7 +132,7 @@ async def test_answer_that_was_lost_on_its_way_is_replayed(demo_copy_dsn: str, s
 
             await app(scope, receive, lose if scope["type"] == "http" else send)
 
-        app, caller.app = caller.app, dying  # type: ignore[assignment]
+        app, caller.app = caller.app, dying
         with pytest.raises(ConnectionResetError):
             await caller.post(CREATE, ONE_OF_20155, key=KEY)
         assert await shipments(store) == before + 1

@@ -555,7 +555,7 @@ async def test_an_ordinary_request_goes_the_short_way() -> None:
     cycles = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        cycles.append(type(receive.__self__))  # type: ignore[attr-defined]
+        cycles.append(type(receive.__self__))
         await echo(scope, receive, send)
 
     async with serve(app) as served, served.connect() as client:
@@ -704,7 +704,7 @@ async def test_a_connection_that_is_gone_leaves_no_timer(is_reset: bool) -> None
         await client.answer(GET)
         assert connection.timeout_keep_alive_task is timer
         if is_reset:  # which is what an answer that nobody has read becomes
-            client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it reads, too
+            client.writer.transport.pause_reading()  # it reads, too
             client.writer.write(GET)
             await asyncio.sleep(0.01)
         client.writer.close()

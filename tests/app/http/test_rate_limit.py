@@ -15,10 +15,10 @@ from starlette.applications import Starlette
 
 from app.demo import fixtures
 from app.http.rate_limit import Quota, RateLimits
-from tests.conftest import calling, reserved_port, running, settings_for, until
+from tests.conftest import NORTHWIND_STOREFRONT_KEY, calling, reserved_port, running, settings_for, until
 
 KEY = {"X-STOREFRONT-KEY": fixtures.STOREFRONT_KEY}
-OTHER_KEY = {"X-STOREFRONT-KEY": fixtures.NORTHWIND_STOREFRONT_KEY}
+OTHER_KEY = {"X-STOREFRONT-KEY": NORTHWIND_STOREFRONT_KEY}
 ORDERS = "/api/shop/customer-orders"
 QUERY = {"query": "{ customerOrders { totalCount } }"}
 

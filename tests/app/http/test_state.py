@@ -28,7 +28,7 @@ def test_it_is_found_by_its_scope_and_holds_nothing_else(work: Work) -> None:
     state = State({"headers": []}, work)
     assert state_of({STATE: state}) is state
     with pytest.raises(AttributeError):
-        state.outcom = "ok"  # type: ignore[attr-defined]
+        state.outcom = "ok"
 
 
 def test_a_body_that_the_server_has_is_taken_out_of_the_scope(work: Work) -> None:

@@ -300,7 +300,7 @@ async def test_where_notifications_begin_to_come_it_listens(fresh_dsn: str, monk
     monkeypatch.setattr(events, "_LISTEN_AGAIN_SECONDS", 0.05)
     tries = 0
 
-    class Standby(asyncpg.Connection):  # type: ignore[misc]
+    class Standby(asyncpg.Connection):
         async def add_listener(self, channel: str, callback: object) -> None:
             nonlocal tries
             tries += 1

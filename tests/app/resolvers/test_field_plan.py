@@ -132,7 +132,7 @@ async def executions(client: httpx.AsyncClient) -> Counter[str]:
 
 async def test_who_sees_a_relation_has_to_be_said() -> None:
     with pytest.raises(TypeError, match="access"):
-        relation(order_item_by_id, "order_item_id")  # type: ignore[call-arg]
+        relation(order_item_by_id, "order_item_id")
 
 
 class Viewer:

@@ -356,11 +356,7 @@ async def test_export_that_is_cancelled_gives_its_connection_back(copy: Starlett
 
 
 async def test_export_leaves_a_caller_who_takes_nothing(copy: Starlette, demo_copy_dsn: str) -> None:
-    [endpoint] = [
-        route.endpoint._app._app
-        for route in copy.routes
-        if getattr(route, "path", "") == export.PATH  # type: ignore[attr-defined]
-    ]
+    [endpoint] = [route.endpoint._app._app for route in copy.routes if getattr(route, "path", "") == export.PATH]
     assert isinstance(endpoint, ShipmentExport)
     endpoint._stall_seconds = 0.01
     caller = Caller(asyncio.Event().wait)

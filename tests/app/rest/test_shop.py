@@ -10,7 +10,14 @@ from starlette.applications import Starlette
 
 from app.demo import fixtures
 from app.postgres.database import Database
-from tests.conftest import calling, credentials, settings_for
+from tests.conftest import (
+    NORTHWIND_STOREFRONT_KEY,
+    SUSPENDED_EMAIL,
+    SUSPENDED_PASSWORD,
+    calling,
+    credentials,
+    settings_for,
+)
 
 KEY = {"X-STOREFRONT-KEY": fixtures.STOREFRONT_KEY}
 ORDERS, SHIPMENTS = "/api/shop/customer-orders", "/api/shop/customer-order-shipments"
@@ -69,7 +76,7 @@ async def test_only_a_customer_is_logged_in(client: httpx.AsyncClient, demo_dsn:
 
 
 async def test_a_token_is_refused_with_the_key_of_another_channel(client: httpx.AsyncClient, demo_dsn: str) -> None:
-    headers = credentials("john", settings_for(demo_dsn)) | {"X-STOREFRONT-KEY": fixtures.NORTHWIND_STOREFRONT_KEY}
+    headers = credentials("john", settings_for(demo_dsn)) | {"X-STOREFRONT-KEY": NORTHWIND_STOREFRONT_KEY}
     answer = await client.get(f"{ORDERS}/1", headers=headers)
     assert (answer.status_code, answer.json()) == (401, {"message": "Customer is not logged in."})
 
@@ -276,7 +283,7 @@ async def test_a_customer_logs_in_is_known_and_logs_out(post: Any) -> None:
         (JOHN | {"password": "not his password"}, "Invalid email or password"),
         ({"email": "nobody@example.com", "password": "a password"}, "Invalid email or password"),
         (
-            {"email": fixtures.SUSPENDED_EMAIL, "password": fixtures.SUSPENDED_PASSWORD},
+            {"email": SUSPENDED_EMAIL, "password": SUSPENDED_PASSWORD},
             "Your account has been suspended",
         ),
     ],

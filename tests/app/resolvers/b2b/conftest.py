@@ -14,6 +14,7 @@ Refused = Callable[..., Awaitable[dict[str, Any]]]
 WRITTEN = (
     *("orders", "order_items", "shipments", "shipment_sources", "shipment_items", "track_and_traces"),
     *("carriers", "carrier_descriptions", "tracking_events", "transactions", "changes"),
+    *("refunds", "refund_items"),
 )
 
 

@@ -269,7 +269,7 @@ UPDATE_CODE = """mutation($key: Int!, $id: String!) {
   trackAndTraceUpdate(id: $id, input: {carrierId: $key}) { carrier { name } }
 }"""
 CREATE_SHIPMENT = """mutation($key: Int!, $order: Int!) {
-  shipmentCreate(input: {orderId: $order, trackAndTraces: [{carrierId: $key, code: "A"}]}) { id }
+  shipmentCreate(input: {orderId: $order, items: [], trackAndTraces: [{carrierId: $key, code: "A"}]}) { id }
 }"""
 CODE_ID = "SELECT id::text FROM track_and_traces WHERE shipment_id = $1::text::uuid AND code = 'CODE'"
 ORDER_ID = "SELECT order_id FROM shipments WHERE id = $1::text::uuid"

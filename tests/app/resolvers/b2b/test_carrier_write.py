@@ -251,3 +251,39 @@ async def test_carrier_has_a_time_zone(written: GraphQL, refused_after: Refused)
         extensions = await refused_after(UPDATE, id=carrier["id"], input={"timeZone": text})
         assert extensions["path"] == "input.timeZone"
     assert (await written(UPDATE, id=carrier["id"], input={"timeZone": None}))["timeZone"] is None
+
+
+KEYED = "mutation($input: CarrierCreateInput!) { carrierCreate(input: $input) { id key name } }"
+REKEYED = "mutation($id: Int!, $input: CarrierUpdateInput!) { carrierUpdate(id: $id, input: $input) { key name } }"
+PLAIN = {"type": "DELIVERY", "descriptions": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("Swift Post", "swift-post"), ("Österreichische Post AG", "osterreichische-post-ag"), ("日本郵便", "carrier")],
+)
+async def test_carrier_key_is_made_of_the_name_and_stays(written: GraphQL, name: str, key: str) -> None:
+    carrier = await written(KEYED, viewer="editor", input={**PLAIN, "name": name})
+    assert (carrier["key"], carrier["name"]) == (key, name)
+    assert await written(REKEYED, viewer="editor", id=carrier["id"], input={"name": "Other"}) == {
+        "key": key,
+        "name": "Other",
+    }
+    assert (await written(KEYED, viewer="editor", input={**PLAIN, "name": name}))["key"] == f"{key}-2"
+
+
+async def test_carrier_keys_are_the_same_whatever_their_case(written: GraphQL, refused_after: Refused) -> None:
+    carrier = await written(KEYED, viewer="editor", input={**PLAIN, "name": "Swift", "key": "SWIFT.Eu_1"})
+    assert carrier["key"] == "swift.eu_1"
+    found = "query($keys: [String!]) { carriers(input: {keys: $keys}) { items { id } } }"
+    assert (await written(found, keys=["Swift.EU_1"]))["items"] == [{"id": carrier["id"]}]
+    for document, given in ((KEYED, {**PLAIN, "name": "B"}), (REKEYED, {})):
+        arguments = {"id": 1} if document == REKEYED else {}
+        refusal = await refused_after(document, viewer="editor", **arguments, input={**given, "key": "swift.EU_1"})
+        assert (refusal["code"], refusal["path"]) == ("CARRIER_ALREADY_EXISTS_ERROR", "input.key")
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "-a", "a--b", "é", "a/b", "x" * 65, None])
+async def test_carrier_update_refuses_what_is_no_key(refused: Refused, key: str | None) -> None:
+    refusal = await refused(REKEYED, viewer="editor", id=1, input={"key": key})
+    assert (refusal["code"], refusal["path"]) == ("VALIDATION_ERROR", "input.key")

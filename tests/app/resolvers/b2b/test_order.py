@@ -202,3 +202,94 @@ async def test_orders_nested_document_costs_the_same_statements_whatever_the_pag
         assert "errors" not in answer, answer["errors"]
         costs.append(db.statements - before)
     assert costs == [costs[-1]] * 3
+
+
+async def test_order_has_exact_amounts_beside_the_floats(graphql: GraphQL) -> None:
+    document = """{ order(orderId: 2075) {
+      currencyRatio currencyRatioExact couponCode refunds { id }
+      total {
+        gross grossExact net netExact tax taxExact discountExact refundedExact
+        grossMoney { amount currency minorUnits } netMoney { amount currency } taxMoney { amount }
+        discountMoney { amount } refundedMoney { amount }
+        baseGrossMoney { amount currency } baseNetMoney { amount } baseTaxMoney { amount } baseRefundedMoney { amount }
+        taxPercentages { percentage percentageExact total totalExact }
+      }
+      postageData { grossExact netExact taxExact taxPercentageExact }
+      paymentData { grossExact netExact taxExact taxPercentageExact }
+    } }"""
+    order = (await graphql(document))["data"]["order"]
+    assert order["total"] == {
+        "gross": 825.84,
+        "grossExact": "825.84",
+        "net": 999.28,
+        "netExact": "999.28",
+        "tax": 173.44,
+        "taxExact": "173.44",
+        "discountExact": "0.00",
+        "refundedExact": "0.00",
+        "grossMoney": {"amount": "825.84", "currency": "EUR", "minorUnits": 2},
+        "netMoney": {"amount": "999.28", "currency": "EUR"},
+        "taxMoney": {"amount": "173.44"},
+        "discountMoney": {"amount": "0.00"},
+        "refundedMoney": {"amount": "0.00"},
+        "baseGrossMoney": {"amount": "897.65", "currency": "USD"},
+        "baseNetMoney": {"amount": "1086.17"},
+        "baseTaxMoney": {"amount": "188.52"},
+        "baseRefundedMoney": {"amount": "0.00"},
+        "taxPercentages": [{"percentage": 21, "percentageExact": "21", "total": 173.44, "totalExact": "173.44"}],
+    }
+    assert order["postageData"] == {
+        "grossExact": "12.50",
+        "netExact": "15.13",
+        "taxExact": "2.63",
+        "taxPercentageExact": "21",
+    }
+    assert order["paymentData"] == {
+        "grossExact": "0.00",
+        "netExact": "0.00",
+        "taxExact": "0.00",
+        "taxPercentageExact": "0",
+    }
+    assert (order["currencyRatio"], order["currencyRatioExact"], order["couponCode"]) == (0.92, "0.92", None)
+    assert order["refunds"] == []
+
+
+async def test_order_line_has_exact_amounts_beside_the_floats(graphql: GraphQL) -> None:
+    document = """{ order(orderId: 2075) { items {
+      originalPriceExact priceExact priceTotalExact priceNetExact priceTotalNetExact customerPriceExact costPriceExact
+      discountExact taxExact taxPercentageExact refundedExact quantityRefunded
+      priceMoney { amount currency minorUnits } priceTotalMoney { amount } priceTotalNetMoney { amount }
+      taxMoney { amount }
+    } } }"""
+    line = (await graphql(document))["data"]["order"]["items"][0]
+    assert line == {
+        **dict.fromkeys(("originalPriceExact", "customerPriceExact", "costPriceExact", "discountExact")),
+        "priceExact": "23.31",
+        "priceTotalExact": "93.24",
+        "priceNetExact": "28.21",
+        "priceTotalNetExact": "112.82",
+        "taxExact": "19.58",
+        "taxPercentageExact": "21",
+        "refundedExact": "0.00",
+        "quantityRefunded": 0,
+        "priceMoney": {"amount": "23.31", "currency": "EUR", "minorUnits": 2},
+        "priceTotalMoney": {"amount": "93.24"},
+        "priceTotalNetMoney": {"amount": "112.82"},
+        "taxMoney": {"amount": "19.58"},
+    }
+
+
+async def test_exact_amounts_cost_no_statement_of_their_own(graphql: GraphQL, db: Database) -> None:
+    """They come with the orders; and where nobody asks for them, nothing is read for them."""
+    costs = []
+    for fields in (
+        "total { net }",
+        "total { netExact refundedMoney { amount } baseNetMoney { amount } } items { priceExact priceMoney { amount } }"
+        " refunds { amountExact items { amountExact } }",
+    ):
+        document = f"{{ orders {{ items {{ id {fields} }} }} }}"
+        await graphql(document)
+        before = db.statements
+        await graphql(document)
+        costs.append(db.statements - before)
+    assert costs[0] == costs[1]

@@ -79,10 +79,25 @@ async def test_shipment_create_keeps_codes_in_the_order_given(written: GraphQL, 
 @pytest.mark.parametrize(
     "input", [{}, {"status": None, "expectedDeliveryAt": None, "items": None, "trackAndTraces": None, "sources": None}]
 )
-async def test_shipment_create_needs_no_more_than_an_order(written: GraphQL, input: dict[str, Any]) -> None:
+async def test_shipment_create_takes_all_that_is_left_of_its_order(written: GraphQL, input: dict[str, Any]) -> None:
     shipment = await create(written, **input)
     assert (shipment["status"], shipment["expectedDeliveryAt"]) == ("CREATED", None)
-    assert (shipment["items"], shipment["trackAndTraces"], shipment["sources"]) == ([], [], [])
+    assert (shipment["trackAndTraces"], shipment["sources"]) == ([], [])
+    # Lines 20151 and 20152 are in another shipment.
+    quantities = {item["orderItemId"]: item["quantity"] for item in shipment["items"]}
+    assert quantities == {20153: 3, 20154: 3, 20155: 4}
+
+
+async def test_shipment_create_may_begin_without_items(written: GraphQL) -> None:
+    assert (await create(written, items=[]))["items"] == []
+
+
+async def test_shipment_create_refuses_an_order_of_which_nothing_is_left(
+    written: GraphQL, refused_after: Refused
+) -> None:
+    await create(written)
+    extensions = await refused_after(CREATE, input={"orderId": 2075})
+    assert (extensions["path"], extensions["code"]) == ("input.items", "VALIDATION_ERROR")
 
 
 async def test_shipment_create_fills_in_what_is_left_of_a_line(written: GraphQL) -> None:
@@ -150,14 +165,18 @@ async def test_shipment_create_says_how_many_are_left(refused: Refused) -> None:
             "trackAndTraces.1.carrierId",
             "VALIDATION_ERROR",
         ),
-        # The code of the contract's example exists for carrier 1.
+        # The code of the contract's example exists for carrier 1, and goes to somebody else.
         (
-            {"trackAndTraces": [{"code": "A", "carrierId": 1}, {"code": "3STEST1234567890", "carrierId": 1}]},
+            {
+                "orderId": 2077,
+                "items": [],
+                "trackAndTraces": [{"code": "A", "carrierId": 1}, {"code": "3s-test 1234567890", "carrierId": 1}],
+            },
             "trackAndTraces.1.code",
             "VALIDATION_ERROR",
         ),
         (
-            {"trackAndTraces": [{"code": "A", "carrierId": 1}, {"code": "A", "carrierId": 1}]},
+            {"trackAndTraces": [{"code": "A1", "carrierId": 1}, {"code": "a-1", "carrierId": 1}]},
             "trackAndTraces.1.code",
             "VALIDATION_ERROR",
         ),
@@ -201,7 +220,7 @@ async def test_shipment_costs_the_same_to_write_whatever_it_holds(copy: Starlett
         counts.append(copy.state.db.statements)
         return [after - before for before, after in pairwise(counts)]
 
-    assert await costs(1) == await costs(6) == [12, 11, 4]
+    assert await costs(1) == await costs(6) == [14, 12, 4]
 
 
 # ------------------------------------------------------------------------------------------------------------- update
@@ -356,3 +375,135 @@ async def test_shipment_of_another_version_is_a_conflict(
     extensions = await refused_after(document, id=SHIPMENT, ifVersion=7, **given)
     assert (extensions["code"], extensions["path"], extensions["version"]) == ("CONFLICT", "ifVersion", 1)
     assert await written(document, id=SHIPMENT, ifVersion=1, **given)
+
+
+# --------------------------------------------------------------------------------------------- keys of other systems
+
+KEYED = """mutation($input: ShipmentCreateInput!) {
+  shipmentCreate(input: $input) {
+    id orderId externalId items { orderItemId quantity externalId } trackAndTraces { code externalId }
+  }
+}"""
+
+
+@pytest.fixture
+async def numbered(copy_connection: asyncpg.Connection) -> None:
+    """Order 2075 with the keys that an ERP has for it and its lines; an order of another channel has its number."""
+    await copy_connection.execute("UPDATE orders SET external_id = 'SO-1', reference = 'PO 7' WHERE id = 2075")
+    await copy_connection.execute("UPDATE order_items SET line_id = 'L-' || id WHERE order_id = 2075")
+
+
+@pytest.mark.usefixtures("numbered")
+async def test_shipment_create_knows_orders_and_lines_by_the_keys_of_other_systems(
+    written: GraphQL, write: GraphQL, refused_after: Refused
+) -> None:
+    shipment = {
+        "orderExternalId": "SO-1",
+        "channelId": 1,
+        "externalId": "DN-1",
+        "items": [{"lineId": "L-20153", "quantity": 2, "externalId": "a"}, {"sku": "ACZ-18V", "externalId": "b"}],
+        "trackAndTraces": [{"code": "K 1", "externalId": "c"}],
+    }
+    made = await written(KEYED, input=shipment)
+    assert (made["orderId"], made["externalId"]) == (2075, "DN-1")
+    assert made["items"] == [
+        {"orderItemId": 20153, "quantity": 2, "externalId": "a"},
+        {"orderItemId": 20155, "quantity": 4, "externalId": "b"},
+    ]
+    assert made["trackAndTraces"] == [{"code": "K 1", "externalId": "c"}]
+    small = {"orderId": 2075, "items": []}
+    repeated = [
+        ({"externalId": "DN-1"}, "externalId"),
+        ({"items": [{"orderItemId": 20153, "externalId": "a"}]}, "items.0.externalId"),
+        ({"trackAndTraces": [{"code": "x"}, {"code": "K", "externalId": "c"}]}, "trackAndTraces.1.externalId"),
+        ({"items": [{"lineId": "L-20153", "externalId": "d", "quantity": 1}] * 2}, "items.1.externalId"),
+    ]
+    for given, path in repeated:
+        refusal = await refused_after(KEYED, input={**small, **given})
+        assert (refusal["path"], refusal["code"]) == (f"input.{path}", "VALIDATION_ERROR")
+
+
+@pytest.mark.usefixtures("numbered")
+@pytest.mark.parametrize(
+    ("input", "path", "code"),
+    [
+        ({}, "orderId", "VALIDATION_ERROR"),
+        ({"orderId": 2075, "orderExternalId": "SO-1"}, "orderId", "VALIDATION_ERROR"),
+        ({"orderExternalId": "so-1"}, "orderExternalId", "ORDER_NOT_FOUND"),
+        ({"orderExternalId": "SO-1", "channelId": 2}, "orderExternalId", "ORDER_NOT_FOUND"),
+        ({"orderId": 2075, "channelId": 2}, "orderId", "ORDER_NOT_FOUND"),
+        ({"orderId": 2075, "items": [{}]}, "items.0.orderItemId", "VALIDATION_ERROR"),
+        (
+            {"orderId": 2075, "items": [{"orderItemId": 20155, "lineId": "a"}]},
+            "items.0.lineId",
+            "VALIDATION_ERROR",
+        ),
+        ({"orderId": 2075, "items": [{"lineId": "L-1"}]}, "items.0.lineId", "ORDER_ITEM_NOT_FOUND"),
+        ({"orderId": 2075, "items": [{"sku": "nothing"}]}, "items.0.sku", "ORDER_ITEM_NOT_FOUND"),
+        ({"orderId": 2075, "items": [{"sku": "ACZ-18V", "quantity": 5}]}, "items.0.quantity", "VALIDATION_ERROR"),
+    ],
+    ids=str,
+)
+async def test_shipment_create_refuses_what_names_nothing(
+    refused_after: Refused, input: dict[str, Any], path: str, code: str
+) -> None:
+    refusal = await refused_after(KEYED, input=input)
+    assert (refusal["path"], refusal["code"]) == (f"input.{path}", code)
+
+
+async def test_shipment_create_asks_for_the_channel_where_two_orders_have_the_number(
+    refused_after: Refused, written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("UPDATE orders SET external_id = 'SO-1' WHERE id = 2075")
+    await copy_connection.execute(
+        "INSERT INTO orders"
+        " (channel_id, external_id, status, email, currency, total_gross, total_net, total_tax, sub_total)"
+        " SELECT id, 'SO-1', 'NEW', '', 'EUR', 0, 0, 0, 0 FROM channels WHERE id <> 1 LIMIT 1"
+    )
+    refusal = await refused_after(KEYED, input={"orderExternalId": "SO-1", "items": []}, viewer="editor")
+    assert (refusal["path"], refusal["code"]) == ("input.channelId", "VALIDATION_ERROR")
+    made = await written(KEYED, input={"orderExternalId": "SO-1", "channelId": 1, "items": []}, viewer="editor")
+    assert made["orderId"] == 2075
+
+
+async def test_shipment_create_takes_lines_of_one_sku_one_after_the_other(
+    written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("UPDATE order_items SET sku = 'SAME' WHERE id IN (20151, 20153, 20154)")
+    made = await written(KEYED, input={"orderId": 2075, "items": [{"sku": "SAME", "quantity": 2}] * 2})
+    assert [(item["orderItemId"], item["quantity"]) for item in made["items"]] == [(20153, 2), (20154, 2)]
+
+
+async def test_shipment_create_takes_a_thousand_items_and_codes(
+    written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("UPDATE order_items SET quantity = 1000 WHERE id = 20155")
+    made = await written(
+        KEYED,
+        input={
+            "orderId": 2075,
+            "items": [{"orderItemId": 20155, "quantity": 1}] * 1000,
+            "trackAndTraces": [{"code": f"T{n}", "carrierId": 1} for n in range(1000)],
+        },
+    )
+    assert (len(made["items"]), len(made["trackAndTraces"])) == (1000, 1000)
+
+
+@pytest.mark.usefixtures("numbered")
+async def test_orders_are_found_by_the_keys_of_other_systems(write: GraphQL) -> None:
+    document = "query($input: OrderSearchArguments) { orders(input: $input) { items { id externalId reference } } }"
+    for given in ({"externalIds": ["nobody's", "SO-1"]}, {"references": ["PO 7"]}):
+        answer = await write(document, {"input": {"page": 1, "offset": 12, **given}})
+        assert answer["data"]["orders"]["items"] == [{"id": 2075, "externalId": "SO-1", "reference": "PO 7"}]
+
+
+async def test_shipment_update_gives_and_takes_back_a_key(written: GraphQL, refused_after: Refused) -> None:
+    document = """mutation($id: String!, $input: ShipmentUpdateInput!) {
+      shipmentUpdate(id: $id, input: $input) { externalId status version }
+    }"""
+    given = await written(document, id=SHIPMENT, input={"externalId": "DN-9"})
+    assert given["externalId"] == "DN-9"
+    assert await written(document, id=SHIPMENT, input={"externalId": "DN-9"}) == given
+    assert (await written(document, id=SHIPMENT, input={"externalId": None}))["externalId"] is None
+    refusal = await refused_after(document, id=SHIPMENT, input={"externalId": "\t"})
+    assert (refusal["path"], refusal["code"]) == ("input.externalId", "VALIDATION_ERROR")

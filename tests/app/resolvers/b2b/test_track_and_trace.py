@@ -2,6 +2,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from starlette.applications import Starlette
 
 from tests.conftest import GraphQL
 
@@ -57,3 +58,45 @@ async def test_track_and_traces_are_sorted_as_asked(
     sorts = [{"field": field, "order": "DESC"}]
     found = (await graphql(LIST, {"input": {"offset": 100, "sortInputs": sorts}}))["data"]["trackAndTraces"]
     assert found["items"] == [dict(row) for row in rows]
+
+
+TEMPLATE = "https://post.example/{code}?p={postalCode}&c={country}&l={language}&o={orderNumber}"
+LINKS = "{ shipments(input: {orderIds: [2075, 2076]}) { items { orderId trackAndTraces { code trackingUrl } } } }"
+
+
+async def test_track_and_trace_tracking_url_is_filled_from_the_delivery_address(
+    write: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("UPDATE carriers SET track_and_trace_url = $1", TEMPLATE)
+    await copy_connection.execute(
+        "UPDATE order_addresses SET postal_code = CASE type WHEN 'delivery' THEN '1234 ab' ELSE '9' END, country = 'NL'"
+    )
+    await copy_connection.execute("UPDATE orders SET external_id = 'SO/' || id")
+    rest = "?p=1234ab&c=NL&l=nl&o=SO%2F"
+    shipments = (await write(LINKS))["data"]["shipments"]["items"]
+    links = {code["trackingUrl"]: shipment["orderId"] for shipment in shipments for code in shipment["trackAndTraces"]}
+    assert None not in links
+    assert {url.partition(rest)[2]: order for url, order in links.items()} == {"2075": 2075, "2076": 2076}
+    alone = await write(f'{{ trackAndTrace(id: "{CODE}") {{ trackingUrl }} }}')
+    assert alone["data"]["trackAndTrace"]["trackingUrl"] in links
+    # What is not known makes no link; carriers whose templates ask for the code alone have theirs.
+    await copy_connection.execute("UPDATE order_addresses SET postal_code = '' WHERE order_id = 2076")
+    await copy_connection.execute("UPDATE carriers SET track_and_trace_url = 'https://one.example/{code}' WHERE id = 1")
+    links = (await write(LINKS))["data"]["shipments"]["items"]
+    urls = {shipment["orderId"]: shipment["trackAndTraces"][0]["trackingUrl"] for shipment in links}
+    assert urls == {2075: "https://one.example/3STEST1234567890", 2076: None}
+
+
+async def test_track_and_trace_tracking_url_costs_a_statement_for_all_addresses_and_none_without(
+    copy: Starlette, write: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    async def cost() -> int:
+        await write(LINKS)
+        before = copy.state.db.statements
+        await write(LINKS)
+        return int(copy.state.db.statements - before)
+
+    plain = await cost()
+    await copy_connection.execute("UPDATE carriers SET track_and_trace_url = $1", TEMPLATE)
+    copy.state.db.events.forget("carriers")
+    assert await cost() == plain + 1

@@ -10,7 +10,15 @@ from starlette.applications import Starlette
 
 from app.demo import fixtures
 from app.settings import Settings
-from tests.conftest import KEY_HEADER, credentials, running, settings_for
+from tests.conftest import (
+    KEY_HEADER,
+    NORTHWIND_STOREFRONT_KEY,
+    SUSPENDED_EMAIL,
+    SUSPENDED_PASSWORD,
+    credentials,
+    running,
+    settings_for,
+)
 
 LOGIN = """mutation($input: createCustomerLoginInput!) { createCustomerLogin(input: $input) {
   customerLogin { id _id apiToken token success message } clientMutationId } }"""
@@ -21,7 +29,7 @@ ORDERS = "{ customerOrders { totalCount } }"
 
 JOHN = {"email": fixtures.CUSTOMER_EMAIL, "password": fixtures.CUSTOMER_PASSWORD}
 KEY = {KEY_HEADER: fixtures.STOREFRONT_KEY}
-NORTHWIND = {KEY_HEADER: fixtures.NORTHWIND_STOREFRONT_KEY}
+NORTHWIND = {KEY_HEADER: NORTHWIND_STOREFRONT_KEY}
 NOT_LOGGED_IN = "Unauthenticated. Please login to perform this action"
 NOBODY = {"id": "0", "_id": 0, "firstName": "", "lastName": "", "email": "", "isValid": False}
 
@@ -88,9 +96,9 @@ async def test_create_customer_login_gives_a_token_that_sees_the_customers_order
     [
         ({"password": "not the password"}, "Invalid email or password"),
         ({"email": "nobody@example.com"}, "Invalid email or password"),
-        ({"email": fixtures.SUSPENDED_EMAIL}, "Invalid email or password"),
+        ({"email": SUSPENDED_EMAIL}, "Invalid email or password"),
         (
-            {"email": fixtures.SUSPENDED_EMAIL, "password": fixtures.SUSPENDED_PASSWORD},
+            {"email": SUSPENDED_EMAIL, "password": SUSPENDED_PASSWORD},
             "Your account has been suspended",
         ),
         ({"email": "'--@example.com"}, "Invalid email or password"),

@@ -326,6 +326,80 @@ async def test_a_page_that_begins_at_a_cursor_costs_what_the_first_does(graphql:
         assert await _cost_of(graphql, db, document, **cursors) - nothing == 1
 
 
+MONEY = """
+  currency: orderCurrencyCode grandTotal baseGrandTotal baseSubTotal baseTaxAmount baseGrandTotalExact
+  grandTotalExact subTotalExact shippingAmountExact baseShippingAmountExact
+  grandTotalMoney { amount currency minorUnits } baseGrandTotalMoney { amount currency minorUnits }
+  items { edges { node { price basePrice baseTotal priceExact totalExact baseTotalExact taxPercentExact
+    totalMoney { amount currency } } } }
+"""
+
+
+async def test_base_amounts_are_null_where_nobody_knows_the_rate(demo_copy_dsn: str) -> None:
+    answer = await _own_database(
+        demo_copy_dsn,
+        "UPDATE orders SET currency = 'JPY' WHERE id = 1",
+        f'{{ customerOrder(id: "1") {{ {MONEY} }} }}',
+    )
+    [edge] = answer["data"]["customerOrder"].pop("items")["edges"]
+    assert answer["data"]["customerOrder"] == {
+        "currency": "JPY",
+        "grandTotal": 150,
+        "grandTotalExact": "150",
+        "subTotalExact": "140",
+        "shippingAmountExact": "10",
+        **dict.fromkeys(("baseGrandTotal", "baseSubTotal", "baseTaxAmount", "baseGrandTotalExact")),
+        "baseShippingAmountExact": None,
+        "grandTotalMoney": {"amount": "150", "currency": "JPY", "minorUnits": 0},
+        "baseGrandTotalMoney": None,
+    }
+    assert edge["node"] == {
+        "price": 70,
+        "basePrice": None,
+        "baseTotal": None,
+        "priceExact": "70",
+        "totalExact": "140",
+        "baseTotalExact": None,
+        "taxPercentExact": "0",
+        "totalMoney": {"amount": "140", "currency": "JPY"},
+    }
+
+
+async def test_base_amounts_are_by_the_rate_of_the_channels_table(demo_copy_dsn: str) -> None:
+    answer = await _own_database(
+        demo_copy_dsn,
+        "INSERT INTO channel_rates VALUES (1, 'JPY', 150); UPDATE orders SET currency = 'JPY' WHERE id = 1",
+        f'{{ customerOrder(id: "1") {{ {MONEY} }} }}',
+    )
+    order = answer["data"]["customerOrder"]
+    assert (order["baseGrandTotal"], order["baseGrandTotalExact"], order["baseSubTotal"]) == (1, "1.00", 0.93)
+    assert order["baseGrandTotalMoney"] == {"amount": "1.00", "currency": "USD", "minorUnits": 2}
+    assert order["items"]["edges"][0]["node"]["baseTotalExact"] == "0.93"
+
+
+async def test_customer_sees_what_was_paid_back_and_how_it_was_paid(demo_copy_dsn: str) -> None:
+    answer = await _own_database(
+        demo_copy_dsn,
+        "INSERT INTO refunds (order_id, channel_id, amount, created_at) VALUES (1, 1, 12.5, '2025-02-01T10:00:00Z')",
+        """{ customerOrder(id: "1") {
+          grandTotalRefunded grandTotalRefundedExact grandTotalRefundedMoney { amount }
+          baseGrandTotalRefundedMoney { amount }
+          paymentMethod paymentStatus refunds { amount amountExact currency createdAt }
+        } }""",
+    )
+    assert answer["data"]["customerOrder"] == {
+        "grandTotalRefunded": 12.5,
+        "grandTotalRefundedExact": "12.50",
+        "grandTotalRefundedMoney": {"amount": "12.50"},
+        "baseGrandTotalRefundedMoney": {"amount": "12.50"},
+        "paymentMethod": "moneytransfer",
+        "paymentStatus": "PAID",
+        "refunds": [
+            {"amount": 12.5, "amountExact": "12.50", "currency": "USD", "createdAt": "2025-02-01T10:00:00+00:00"}
+        ],
+    }
+
+
 LINES = """
 INSERT INTO order_items
 SELECT (jsonb_populate_record(i, jsonb_build_object('id', 900000 + n, 'uuid', gen_random_uuid()))).*

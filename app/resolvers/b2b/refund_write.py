@@ -1,0 +1,125 @@
+"""Recording what was paid back of orders, on the B2B surface (decision 23).
+
+The order's sum of it, and how many of a line are paid back, follow in the store.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from ariadne import MutationType
+
+import sql
+from app.context import Context, Info
+from app.errors import OrderItemNotFound, OrderNotFound, RefundNotFound, ValidationError
+from app.money import amount_fault, rounded
+from app.resolvers.b2b.argument import as_text, as_uuid, refuse_repeated, require_version
+
+SQL = sql.load("refund")
+
+mutation = MutationType()
+
+
+@mutation.field("refundCreate")
+async def resolve_refund_create(_root: None, info: Info, input: dict[str, Any], ifVersion: int | None = None) -> Any:
+    """Raises `OrderNotFound`, `OrderItemNotFound`, `ValidationError` or `VersionConflict`."""
+    context = info.context
+    context.require("orders:read")
+    await context.write("orders:write")
+    external_id = input.get("externalId")
+    if external_id is not None:
+        as_text(external_id, "input.externalId")
+    order = await _lock(context, input["orderId"], "input.orderId", external_id)
+    require_version(order, ifVersion)
+    if order["is_known"]:
+        raise ValidationError("input.externalId", "is that of another refund of the order")
+    items = await _items(context, order, input.get("items") or ())
+    [row] = await context.fetch(
+        SQL.create,
+        order_id=order["id"],
+        channel_id=order["channel_id"],
+        external_id=external_id,
+        reason=input.get("reason"),
+        amount=_amount(input, order, items),
+        order_item_ids=[item["order_item_id"] for item in items],
+        quantities=[item["quantity"] for item in items],
+        amounts=[item["amount"] for item in items],
+    )
+    return row
+
+
+@mutation.field("refundDelete")
+async def resolve_refund_delete(_root: None, info: Info, id: str) -> bool:
+    """Raises `RefundNotFound`."""
+    context = info.context
+    context.require("orders:read")
+    await context.write("orders:write")
+    key = as_uuid(id)
+    rows = [] if key is None else await context.fetch(SQL.order_of, id=key)
+    if not rows:
+        raise RefundNotFound(id)
+    order = await _lock(context, rows[0]["order_id"], "id", None)
+    if not await context.fetch(SQL.delete, id=key, order_id=order["id"]):
+        raise RefundNotFound(id)
+    return True
+
+
+async def _lock(context: Context, order_id: int, argument: str, external_id: str | None) -> Any:
+    rows = await context.fetch(SQL.lock_order, order_id=order_id, external_id=external_id)
+    if not rows:
+        raise OrderNotFound(order_id, argument)
+    return rows[0]
+
+
+async def _items(context: Context, order: Any, inputs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The columns of the items. Raises `OrderItemNotFound` or `ValidationError`."""
+    ids = [given["orderItemId"] for given in inputs]
+    refuse_repeated(ids, "input.items.{}.orderItemId")
+    keys = {"order_id": order["id"], "channel_id": order["channel_id"]}
+    lines = {row["id"]: row for row in await context.fetch(SQL.lock_lines, ids=ids, **keys)} if ids else {}
+    items = []
+    for place, given in enumerate(inputs):
+        path, line = f"input.items.{place}", lines.get(given["orderItemId"])
+        if line is None:
+            raise OrderItemNotFound(given["orderItemId"], f"{path}.orderItemId")
+        quantity = _quantity(given.get("quantity") or 0, line, f"{path}.quantity")
+        if given.get("amount") is not None:
+            amount = _decimal(given["amount"], order["currency"], f"{path}.amount")
+        else:
+            costs = max(line["price_total_net"], Decimal(0))
+            amount = rounded(costs * quantity / max(line["quantity"], 1), order["currency"])
+        items.append({"order_item_id": line["id"], "quantity": quantity, "amount": amount})
+    return items
+
+
+def _quantity(quantity: int, line: Any, argument: str) -> int:
+    left = max(0, line["quantity"] - line["quantity_refunded"])
+    if quantity < 0:
+        raise ValidationError(argument, "must not be negative")
+    if quantity > left:
+        raise ValidationError(argument, f"must be at most {left}, which is what is not paid back yet")
+    return quantity
+
+
+def _amount(input: dict[str, Any], order: Any, items: Sequence[dict[str, Any]]) -> Decimal:
+    """All of the refund. Raises `ValidationError`."""
+    if input.get("amount") is not None:
+        amount = _decimal(input["amount"], order["currency"], "input.amount")
+    elif items:
+        amount = sum((item["amount"] for item in items), Decimal(0))
+    else:
+        raise ValidationError("input.amount", "is required where there are no items")
+    left = max(Decimal(0), order["total_net"] - order["refunded_total"])
+    if amount > left:
+        argument = "input.amount" if input.get("amount") is not None else "input.items"
+        raise ValidationError(argument, f"must be at most {left:f}, which is what is not paid back yet of the order")
+    return amount
+
+
+def _decimal(text: str, currency: str, argument: str) -> Decimal:
+    if fault := amount_fault(text, currency):
+        raise ValidationError(argument, fault)
+    return Decimal(text)
+
+
+bindables = [mutation]

@@ -1,0 +1,85 @@
+"""Codes as carriers issue them: what they may be, and whether their check digits are right."""
+
+from typing import Any, NamedTuple
+
+from ariadne import ObjectType
+
+from app.context import Context, Info
+from app.errors import CarrierNotFound
+from app.resolvers.b2b.argument import as_text
+from app.resolvers.query import GuardedQuery, holding
+from app.resolvers.tracking import code_of, tracking_url
+from app.tracking_numbers.check import Candidate, candidates, couriers_of, faulty
+from loaders.carrier import carrier_by_id
+
+query = GuardedQuery()
+candidate = ObjectType("TrackingCodeCandidate")
+
+
+class Checked(NamedTuple):
+    """`url` is the page of a carrier of ours about the code; None without one."""
+
+    found: Candidate
+    url: str | None
+
+
+def as_code(context: Context, text: str, path: str, carrier: Any) -> str:
+    """The code in an argument, of a carrier's row or None. One that the carrier cannot have issued is warned of.
+
+    Raises `ValidationError`.
+    """
+    template = None if carrier is None else carrier["track_and_trace_url"]
+    code = code_of(as_text(text, path), template)
+    couriers = frozenset[str]() if carrier is None else couriers_of(carrier["key"], carrier["name"])
+    if faulty(candidates(code), couriers):
+        context.warn("CHECK_DIGIT", path, "The check digit of the code is wrong: it may have been mistyped.")
+    return code
+
+
+@query.field("trackingCodeCheck", holding())
+async def resolve_tracking_code_check(
+    _root: None, info: Info, code: str, carrierId: int | None = None
+) -> list[Checked]:
+    """Raises `CarrierNotFound` or `ValidationError`."""
+    carrier = None if carrierId is None else await info.context.load(carrier_by_id, carrierId)
+    if carrierId is not None and carrier is None:
+        raise CarrierNotFound(carrierId, "carrierId")
+    template = None if carrier is None else carrier["track_and_trace_url"]
+    text = code_of(as_text(code, "code"), template)
+    found = candidates(text)
+    couriers = frozenset[str]() if carrier is None else couriers_of(carrier["key"], carrier["name"])
+    own = [made for made in found if made.courier in couriers]
+    return [Checked(made, tracking_url(text, template)) for made in own or found]
+
+
+@candidate.field("carrier")
+def resolve_candidate_carrier(checked: Checked, _info: Info) -> str:
+    return checked.found.carrier
+
+
+@candidate.field("carrierCode")
+def resolve_candidate_carrier_code(checked: Checked, _info: Info) -> str:
+    return checked.found.courier
+
+
+@candidate.field("product")
+def resolve_candidate_product(checked: Checked, _info: Info) -> str:
+    return checked.found.product
+
+
+@candidate.field("service")
+def resolve_candidate_service(checked: Checked, _info: Info) -> str | None:
+    return checked.found.service
+
+
+@candidate.field("isCheckDigitRight")
+def resolve_candidate_is_check_digit_right(checked: Checked, _info: Info) -> bool | None:
+    return checked.found.is_right
+
+
+@candidate.field("trackingUrl")
+def resolve_candidate_tracking_url(checked: Checked, _info: Info) -> str | None:
+    return checked.url or checked.found.url
+
+
+bindables = [query, candidate]
