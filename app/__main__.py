@@ -1,4 +1,4 @@
-"""The command line: `python -m app dev | serve | migrate | import | generate | token | explain`.
+"""The command line: `python -m app dev | serve | migrate | import | customer | generate | token | explain`.
 
 Modules are imported by the commands that need them: `token` answers at once.
 """
@@ -6,6 +6,7 @@ Modules are imported by the commands that need them: `token` answers at once.
 import argparse
 import asyncio
 import gc
+import getpass
 import json
 import os
 import signal
@@ -72,6 +73,18 @@ def _parser() -> argparse.ArgumentParser:
     import_.add_argument("files", nargs="+", metavar="FILE", help="- is standard input")
     import_.add_argument("--strict", action="store_true", help="load nothing if any record is bad")
     import_.set_defaults(command=_import)
+
+    customer = commands.add_parser("customer", help="merge accounts of customers, or set a password")
+    tasks = customer.add_subparsers(required=True, metavar="TASK")
+    merge = tasks.add_parser("merge", help="have one customer have the orders of another, for good")
+    merge.add_argument("source", metavar="FROM", help="id, or e-mail with --channel, of who is the other one")
+    merge.add_argument("target", metavar="INTO")
+    merge.set_defaults(command=_merge)
+    password = tasks.add_parser("password", help="set a password, read from standard input, and end all tokens")
+    password.add_argument("customer", metavar="CUSTOMER", help="id, or e-mail with --channel")
+    password.set_defaults(command=_password)
+    for task in (merge, password):
+        task.add_argument("--channel", metavar="CODE", help="of the channel whose customers are meant")
 
     generate = commands.add_parser("generate", help="add made-up orders that look real")
     generate.add_argument("--orders", type=_count, default=dev.GENERATED_ORDERS, metavar="N")
@@ -156,6 +169,35 @@ def _import(options: argparse.Namespace) -> int:
     with dev.database(os.environ) as dsn:
         _run(migrate(dsn), dsn)
         return _run(ingest(dsn, options.files, strict=options.strict), dsn)
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from app.admin.customer import merge
+
+    return _say(lambda dsn: merge(dsn, options.source, options.target, options.channel))
+
+
+def _password(options: argparse.Namespace) -> int:
+    from app.admin.customer import set_password
+
+    text = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    return _say(lambda dsn: set_password(dsn, options.customer, text, options.channel))
+
+
+def _say(task: Callable[[str], Coroutine[Any, Any, str]]) -> int:
+    """Does a task with a migrated database and prints what became of it; the exit status."""
+    from app.admin.customer import CustomerError
+    from app.postgres.migrate import migrations
+    from app.postgres.startup import check
+
+    with dev.database(os.environ) as dsn:
+        _run(check(dsn, migrations()), dsn)
+        try:
+            print(_run(task(dsn), dsn))
+        except CustomerError as error:
+            print(error, file=sys.stderr)
+            return 1
+    return 0
 
 
 def _generate(options: argparse.Namespace) -> None:

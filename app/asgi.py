@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.login import Logins
 from app.auth.password import Passwords
+from app.auth.password_link import PasswordLinks
 from app.auth.storefront_key import Storefront, find_storefront
 from app.auth.token import Tokens
 from app.auth.viewer import authenticate
@@ -92,6 +93,7 @@ class Waybill:
         passwords = Passwords()
         self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
+        self.password_links = PasswordLinks(self.db, self.tokens, passwords, self.logins, self.settings)
         health.watch(self.telemetry, self.db, self.engine)
         try:
             async with self.telemetry.shared():
@@ -130,6 +132,7 @@ class Waybill:
             refusal=refused,
             largest_page=self.settings.limits.page,
             logins=self.logins,
+            password_links=self.password_links,
             lookups=self.lookups,
             storefront=state.storefront,
             address=client_address(scope),

@@ -10,6 +10,7 @@ import asyncpg
 from graphql import GraphQLResolveInfo
 
 from app.auth.login import Logins
+from app.auth.password_link import PasswordLinks
 from app.auth.storefront_key import Storefront
 from app.auth.viewer import Kind, Viewer
 from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated
@@ -43,6 +44,7 @@ class Context:
         viewer: Viewer | None = None,
         refusal: NotAuthenticated | None = None,
         logins: Logins,
+        password_links: PasswordLinks,
         lookups: Lookups,
         storefront: Storefront,
         address: str = "",
@@ -53,6 +55,7 @@ class Context:
         self.request_id = request_id
         self._viewer = viewer
         self.logins = logins
+        self.password_links = password_links
         self._lookups = lookups
         self.storefront = storefront
         self.address = address

@@ -27,6 +27,7 @@
     ├── CarrierAlreadyExists           CARRIER_ALREADY_EXISTS_ERROR         the name of another carrier
     ├── CarrierInUse                   CARRIER_DELETE_ERROR                 a carrier that codes refer to
     ├── OrderStepNotAllowed            ORDER_STATUS_TRANSITION_NOT_ALLOWED  a status that cannot follow the present one
+    ├── PasswordLinkInvalid            PASSWORD_LINK_INVALID    a link that is none, expired or used
     ├── InvalidOrderId                 INVALID_ORDER_ID         a text that is no order's id
     ├── InvalidShipmentId              INVALID_SHIPMENT_ID      a text that is no shipment's id
     ├── MissingId                      MISSING_ID               an empty id
@@ -268,6 +269,13 @@ class OrderStepNotAllowed(WaybillError):
     def __init__(self, status: str, next_status: str) -> None:
         rule = f"must be among the next statuses of {status}"
         super().__init__(f"{next_status} cannot follow {status}.", path="input.status", rule=rule)
+
+
+class PasswordLinkInvalid(WaybillError):
+    code = "PASSWORD_LINK_INVALID"
+
+    def __init__(self) -> None:
+        super().__init__("The link is not valid, or not any more. Please ask for another one.")
 
 
 class InvalidOrderId(WaybillError):

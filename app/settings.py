@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cache import DEFAULT_BYTES
+from app.rules import url_fault
 
 MINIMUM_SECRET_BYTES = 32
 
@@ -56,6 +57,8 @@ class Settings:
     (`app.cache`), and a quarter of it what a connection's prepared statements may, of PostgreSQL's memory. `deadline`
     is what a request may take, in seconds, and `pool_wait_seconds` how long it may wait for a connection, with no more
     than `pool_queue` that do.
+    `link_page` is the shop's page where customers set a password, with `{token}` for the token of their link and
+    `{channel}` for the code of their channel.
     A request has `head_seconds` for its head, and a connection is kept open for `keep_alive_seconds` without one. A
     server that is told to stop goes on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or
     `stock` for uvicorn's own. `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is
@@ -70,6 +73,7 @@ class Settings:
     redis_url: str | None = field(default=None, repr=False)
     allowed_origins: tuple[str, ...] = ()
     prometheus_multiproc_dir: Path | None = None
+    link_page: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     pool_size: int = 10
@@ -115,6 +119,7 @@ class Settings:
         read("REDIS_URL", _redis_url)
         read("ALLOWED_ORIGINS", _origins)
         read("PROMETHEUS_MULTIPROC_DIR", _directory)
+        read("LINK_PAGE", _link_page)
         read("HOST", str)
         read("PORT", _between(1, _LARGEST_PORT))
         read("POOL_SIZE", _between(1, 1_000))
@@ -140,6 +145,12 @@ class Settings:
             raise SettingsError("\n".join(faults))
         limits = {name: values.pop(f"limit_{name}") for name in limit_names if f"limit_{name}" in values}
         return cls(**values, limits=Limits(**limits))
+
+
+def _link_page(text: str) -> str:
+    if url_fault(text.replace("{channel}", "x")) or "{token}" not in text:
+        raise ValueError("must be a URL of http or https with {token} where the token goes")
+    return text
 
 
 def _executor(text: str) -> str:

@@ -1,8 +1,8 @@
 -- Carriers. Each belongs to a channel, or to all of them.
 
 -- fragment: carrier
-c.id, c.channel_id, c.key, c.name, c.type, c.track_and_trace_url, c.logo, c.created_at, c.last_modified_at, c.created_by,
-  c.last_modified_by, c.version
+c.id, c.channel_id, c.key, c.name, c.type, c.track_and_trace_url, c.logo, c.time_zone,
+  c.created_at, c.last_modified_at, c.created_by, c.last_modified_by, c.version
 
 -- name: by_ids
 -- feeds: Carrier
@@ -41,7 +41,7 @@ ORDER BY c.id
 FOR KEY SHARE;
 
 -- name: lock
-SELECT c.id, c.channel_id, c.key, c.name, c.type, c.track_and_trace_url, c.logo, c.shipping_cost, c.version
+SELECT c.id, c.channel_id, c.key, c.name, c.type, c.track_and_trace_url, c.logo, c.shipping_cost, c.time_zone, c.version
 FROM carriers c
 WHERE c.id = :id AND {visible carriers c}
 FOR UPDATE;
@@ -51,8 +51,8 @@ FOR UPDATE;
 -- feeds: Carrier
 WITH carrier AS (
   INSERT INTO carriers
-    (channel_id, key, name, type, track_and_trace_url, logo, shipping_cost, created_by, last_modified_by)
-  VALUES (:channel_id, :key, :name, :type, :track_and_trace_url, :logo, :shipping_cost, :user_id, :user_id)
+    (channel_id, key, name, type, track_and_trace_url, logo, shipping_cost, time_zone, created_by, last_modified_by)
+  VALUES (:channel_id, :key, :name, :type, :track_and_trace_url, :logo, :shipping_cost, :time_zone, :user_id, :user_id)
   RETURNING *
 ), descriptions AS (
   INSERT INTO carrier_descriptions (carrier_id, language, value)
@@ -67,7 +67,7 @@ FROM carrier c;
 -- feeds: Carrier
 UPDATE carriers c
 SET channel_id = :channel_id, key = :key, name = :name, type = :type, track_and_trace_url = :track_and_trace_url, logo = :logo,
-  shipping_cost = :shipping_cost, last_modified_by = :user_id, last_modified_at = statement_timestamp()
+  shipping_cost = :shipping_cost, time_zone = :time_zone, last_modified_by = :user_id, last_modified_at = statement_timestamp()
 WHERE c.id = :id AND {visible carriers c}
 RETURNING {carrier};
 

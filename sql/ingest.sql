@@ -23,7 +23,7 @@ SELECT set_config('waybill.actor', 'import', true), set_config('waybill.skipped_
 CREATE TEMPORARY TABLE import_orders (
   n int PRIMARY KEY, channel text, external_id text, status text, type text, currency text,
   company text, company_name text, company_parent text,
-  email text, first_name text, last_name text, phone text,
+  customer_key text, email text, first_name text, last_name text, phone text, has_customer boolean,
   created_at timestamptz, source_modified_at timestamptz, requested_at timestamptz, shipping_method text, reference text,
   left_out text[],
   sub_total numeric, discount_type text, discount_value numeric, discount_amount numeric, lines_tax numeric,
@@ -64,6 +64,22 @@ CREATE TEMPORARY TABLE import_codes (
   n int, shipment text, position int, path text, carrier text, code text, key text, carrier_id int, code_id uuid,
   PRIMARY KEY (n, shipment, position)
 );
+CREATE TEMPORARY TABLE import_parcel_items (
+  n int, shipment text, code_position int, path text, line int, quantity int,
+  PRIMARY KEY (n, shipment, code_position, line)
+);
+-- The codes of which a record says what is in their parcels.
+CREATE TEMPORARY TABLE import_packed_codes (
+  n int, shipment text, code_position int, track_and_trace_id uuid, PRIMARY KEY (n, shipment, code_position)
+);
+-- Those without a shipment are records of their own.
+CREATE TEMPORARY TABLE import_events (
+  n int, position int, path text, shipment text, code_position int, channel text, carrier text, code text,
+  external_id text, status text, sub_status text, occurred_at timestamptz, occurred_local timestamp,
+  expected_delivery_at timestamptz, expected_local timestamp, location text, description text,
+  id uuid DEFAULT gen_random_uuid(), track_and_trace_id uuid, channel_id int, carrier_id int, candidates int,
+  is_new boolean DEFAULT false
+);
 CREATE TEMPORARY TABLE import_refunds (
   n int, external_id text, amount numeric, reason text, created_at timestamptz, refund_id uuid,
   is_new boolean DEFAULT false, PRIMARY KEY (n, external_id)
@@ -75,7 +91,7 @@ CREATE TEMPORARY TABLE import_refund_items (
 -- name: empty_staging
 TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import_sources, import_matches,
   import_shipment_items, import_codes,
-  import_refunds, import_refund_items
+  import_refunds, import_refund_items, import_parcel_items, import_packed_codes, import_events
 
 -- Without their own statistics, a store of some hundred rows makes the planner compare every row with every other.
 -- name: measure_staging
@@ -201,6 +217,55 @@ described AS (
 )
 SELECT EXISTS (SELECT FROM created) AS is_new, EXISTS (SELECT FROM updated) AS is_changed
 
+-- A customer as a record of its own: by the key, else by the e-mail, else, with neither, by the phone of one who has no
+-- more. `is_of_another` tells that the e-mail is that of another one than the key.
+-- name: customer
+WITH channel AS (SELECT h.id FROM channels h WHERE h.code = :channel),
+keyed AS (
+  SELECT coalesce(c.merged_into_id, c.id) AS id FROM customers c, channel h
+  WHERE c.channel_id = h.id AND c.external_id = :external_id
+), mailed AS (
+  SELECT coalesce(c.merged_into_id, c.id) AS id FROM customers c, channel h
+  WHERE c.channel_id = h.id AND lower(c.email) = lower(:email)
+), phoned AS (
+  SELECT c.id FROM customers c, channel h
+  WHERE c.channel_id = h.id AND c.phone = :phone AND c.email IS NULL AND c.external_id IS NULL
+    AND :email::text IS NULL AND :external_id::text IS NULL
+  ORDER BY c.id
+  LIMIT 1
+), stored AS (
+  SELECT c.* FROM customers c
+  WHERE c.channel_id = (SELECT h.id FROM channel h)
+    AND c.id = coalesce((SELECT k.id FROM keyed k), (SELECT m.id FROM mailed m), (SELECT p.id FROM phoned p))
+), other AS (
+  SELECT FROM mailed m, stored s WHERE m.id <> s.id
+  UNION ALL
+  SELECT FROM stored s WHERE s.external_id <> :external_id AND NOT EXISTS (SELECT FROM keyed)
+), updated AS (
+  UPDATE customers c
+  SET email = CASE WHEN EXISTS (SELECT FROM mailed) AND lower(c.email) IS DISTINCT FROM lower(:email) THEN c.email
+      ELSE coalesce(:email, c.email) END,
+    external_id = coalesce(c.external_id, :external_id), phone = coalesce(:phone, c.phone),
+    first_name = coalesce(:first_name, c.first_name), last_name = coalesce(:last_name, c.last_name),
+    last_modified_at = statement_timestamp()
+  FROM stored s
+  WHERE c.id = s.id AND c.channel_id = s.channel_id AND NOT EXISTS (SELECT FROM other)
+    AND (c.email, c.external_id, c.phone, c.first_name, c.last_name) IS DISTINCT FROM (
+      CASE WHEN EXISTS (SELECT FROM mailed) AND lower(c.email) IS DISTINCT FROM lower(:email) THEN c.email
+        ELSE coalesce(:email, c.email) END,
+      coalesce(c.external_id, :external_id), coalesce(:phone, c.phone), coalesce(:first_name, c.first_name),
+      coalesce(:last_name, c.last_name))
+  RETURNING c.id
+), created AS (
+  INSERT INTO customers (channel_id, email, external_id, phone, first_name, last_name)
+  SELECT h.id, :email, :external_id, :phone, coalesce(:first_name, ''), coalesce(:last_name, '')
+  FROM channel h
+  WHERE NOT EXISTS (SELECT FROM stored)
+  RETURNING id
+)
+SELECT EXISTS (SELECT FROM created) AS is_new, EXISTS (SELECT FROM updated) AS is_changed,
+  EXISTS (SELECT FROM other) AS is_of_another
+
 -- name: find_channels
 UPDATE import_orders i SET channel_id = c.id FROM channels c WHERE c.code = i.channel
 
@@ -216,19 +281,10 @@ FROM (
 WHERE NOT EXISTS (SELECT FROM companies c WHERE c.external_id = g.external_id AND c.channel_id = g.channel_id)
 ORDER BY g.channel_id, g.external_id, g.created_at DESC NULLS LAST
 
--- name: create_customers
-INSERT INTO customers (channel_id, email, first_name, last_name, phone)
-SELECT DISTINCT ON (i.channel_id, lower(i.email)) i.channel_id, i.email, i.first_name, i.last_name, i.phone
-FROM import_orders i
-WHERE i.email IS NOT NULL
-  AND NOT EXISTS (SELECT FROM customers c WHERE c.channel_id = i.channel_id AND lower(c.email) = lower(i.email))
-ORDER BY i.channel_id, lower(i.email), i.created_at DESC, i.external_id DESC
-
--- name: find_parties
+-- name: find_companies
 UPDATE import_orders i SET
-  company_id = (SELECT c.id FROM companies c WHERE c.external_id = i.company AND c.channel_id = i.channel_id),
-  customer_id = (SELECT c.id FROM customers c WHERE c.channel_id = i.channel_id AND lower(c.email) = lower(i.email))
-WHERE i.company IS NOT NULL OR i.email IS NOT NULL
+  company_id = (SELECT c.id FROM companies c WHERE c.external_id = i.company AND c.channel_id = i.channel_id)
+WHERE i.company IS NOT NULL
 
 -- Orders, then their shipments, then their lines are locked, each by their ids, so that nobody ships from a line while
 -- it is checked and changed.
@@ -248,6 +304,105 @@ SELECT i.n, '$.sourceModifiedAt' AS path,
 FROM import_orders i
 JOIN orders o ON o.id = i.order_id AND o.channel_id = i.channel_id
 WHERE i.source_modified_at < o.source_modified_at
+
+-- Customers are accounts, known by their ids. An order's is the one that has the key of the record; else the one that the
+-- order has, whatever the e-mail is now; else the one that has the e-mail. Who was merged into another is that other one.
+-- An account that has neither a password nor a key, nor another order, is nobody's yet: an order whose e-mail is corrected
+-- leaves it for the one that has the e-mail. A phone alone says nothing: many may have it.
+-- name: find_customers
+UPDATE import_orders i SET customer_id = CASE
+    WHEN f.by_key IS NOT NULL THEN f.by_key
+    WHEN f.stays AND (f.by_email IS NULL OR NOT f.is_unclaimed) THEN f.present
+    ELSE f.by_email
+  END
+FROM (
+  SELECT i.n, keyed.id AS by_key, present.id AS present, mailed.id AS by_email,
+    present.id IS NOT NULL AND (i.customer_key IS NULL OR present.external_id IS NULL
+      AND (i.email IS NULL OR present.email IS NULL OR lower(present.email) = lower(i.email))) AS stays,
+    present.password_hash IS NULL AND present.external_id IS NULL AND NOT EXISTS (
+      SELECT FROM orders o
+      WHERE o.customer_id = present.id AND o.channel_id = present.channel_id AND o.id <> i.order_id) AS is_unclaimed
+  FROM import_orders i
+  LEFT JOIN LATERAL (
+    SELECT coalesce(c.merged_into_id, c.id) AS id FROM customers c
+    WHERE c.external_id = i.customer_key AND c.channel_id = i.channel_id
+  ) keyed ON true
+  LEFT JOIN orders o ON o.id = i.order_id AND o.channel_id = i.channel_id
+  LEFT JOIN customers present ON present.id = o.customer_id AND present.channel_id = o.channel_id
+  LEFT JOIN LATERAL (
+    SELECT c.id FROM customers m
+    JOIN customers c ON c.id = coalesce(m.merged_into_id, m.id) AND c.channel_id = m.channel_id
+    WHERE m.channel_id = i.channel_id AND lower(m.email) = lower(i.email)
+      AND (i.customer_key IS NULL OR c.external_id IS NULL)
+  ) mailed ON true
+  WHERE i.has_customer
+) f
+WHERE f.n = i.n
+
+-- name: give_keys_to_customers
+UPDATE customers c SET external_id = i.customer_key, last_modified_at = statement_timestamp()
+FROM (
+  SELECT DISTINCT ON (channel_id, customer_id) * FROM import_orders
+  WHERE customer_key IS NOT NULL AND customer_id IS NOT NULL
+  ORDER BY channel_id, customer_id, created_at DESC, external_id DESC
+) i
+WHERE c.id = i.customer_id AND c.channel_id = i.channel_id AND c.external_id IS NULL
+  AND NOT EXISTS (SELECT FROM customers k WHERE k.external_id = i.customer_key AND k.channel_id = i.channel_id)
+
+-- Of two keys that came for one account, one has it.
+-- name: part_customers
+UPDATE import_orders i SET customer_id = NULL
+FROM customers c
+WHERE c.id = i.customer_id AND c.channel_id = i.channel_id AND i.customer_key <> c.external_id AND NOT EXISTS (
+  SELECT FROM customers k
+  WHERE k.external_id = i.customer_key AND k.channel_id = i.channel_id AND k.merged_into_id = c.id)
+
+-- An e-mail that is somebody else's stays theirs: the account is without one, so that nobody sees the orders of the other.
+-- name: create_customers_with_keys
+INSERT INTO customers (channel_id, external_id, email, first_name, last_name, phone)
+SELECT g.channel_id, g.customer_key, CASE WHEN g.place = 1 AND NOT EXISTS (
+      SELECT FROM customers c WHERE c.channel_id = g.channel_id AND lower(c.email) = lower(g.email)) THEN g.email END,
+  coalesce(g.first_name, ''), coalesce(g.last_name, ''), g.phone
+FROM (
+  SELECT k.*, row_number() OVER (PARTITION BY k.channel_id, lower(k.email) ORDER BY k.created_at DESC, k.external_id DESC) AS place
+  FROM (
+    SELECT DISTINCT ON (i.channel_id, i.customer_key) i.* FROM import_orders i
+    WHERE i.customer_id IS NULL AND i.customer_key IS NOT NULL
+    ORDER BY i.channel_id, i.customer_key, i.created_at DESC, i.external_id DESC
+  ) k
+) g
+ORDER BY g.channel_id, g.customer_key
+
+-- name: find_customers_with_keys
+UPDATE import_orders i SET customer_id = c.id
+FROM customers c
+WHERE i.customer_id IS NULL AND c.external_id = i.customer_key AND c.channel_id = i.channel_id
+
+-- name: create_customers_with_emails
+INSERT INTO customers (channel_id, email, first_name, last_name, phone)
+SELECT DISTINCT ON (i.channel_id, lower(i.email)) i.channel_id, i.email, coalesce(i.first_name, ''),
+  coalesce(i.last_name, ''), i.phone
+FROM import_orders i
+WHERE i.customer_id IS NULL AND i.email IS NOT NULL
+  AND NOT EXISTS (SELECT FROM customers c WHERE c.channel_id = i.channel_id AND lower(c.email) = lower(i.email))
+ORDER BY i.channel_id, lower(i.email), i.created_at DESC, i.external_id DESC
+
+-- name: find_customers_with_emails
+UPDATE import_orders i SET customer_id = coalesce(c.merged_into_id, c.id)
+FROM customers c
+WHERE i.customer_id IS NULL AND i.has_customer AND c.channel_id = i.channel_id AND lower(c.email) = lower(i.email)
+
+-- Each order has a customer of its own.
+-- name: number_other_customers
+UPDATE import_orders i SET customer_id = nextval('user_ids') WHERE i.customer_id IS NULL AND i.has_customer
+
+-- name: create_other_customers
+INSERT INTO customers (id, channel_id, first_name, last_name, phone)
+SELECT i.customer_id, i.channel_id, coalesce(i.first_name, ''), coalesce(i.last_name, ''), i.phone
+FROM import_orders i
+WHERE i.has_customer AND i.email IS NULL AND i.customer_key IS NULL
+  AND NOT EXISTS (SELECT FROM customers c WHERE c.id = i.customer_id AND c.channel_id = i.channel_id)
+ORDER BY i.n
 
 -- name: number_orders
 UPDATE import_orders i SET order_id = nextval(pg_get_serial_sequence('orders', 'id')), is_new = true
@@ -406,8 +561,19 @@ WITH kept AS (
 )
 UPDATE import_shipments g SET status = NULL
 FROM import_orders i, shipments s
-WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id
-  AND (i.source_modified_at < s.status_changed_at OR (s.is_made_here OR s.external_id IS NULL) AND NOT EXISTS (
+WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id AND (
+  i.source_modified_at < s.status_changed_at
+  -- What carriers told stays where the record is behind it; one that does not say when it was made, also where there is
+  -- a way to and fro.
+  OR s.status_set_at IS NULL AND g.status <> s.status AND EXISTS (
+    SELECT FROM track_and_traces t
+    JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
+    WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id
+  ) AND (
+    NOT EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status)
+    OR i.source_modified_at IS NULL
+      AND EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = g.status AND f.next_status = s.status))
+  OR (s.is_made_here OR s.external_id IS NULL) AND NOT EXISTS (
     SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status))
 
 -- name: keep_payment_statuses
@@ -682,16 +848,35 @@ WITH newest AS (
 )
 UPDATE import_orders i SET moves_company = true FROM changed WHERE i.n = changed.n
 
+-- Names and phone are those of the newest order that is placed with the account's own keys. An account without a password
+-- takes another e-mail, if nobody has it, once all of its orders bear that one, and one without an e-mail at once; who has
+-- a password keeps the e-mail to log in with, which only a record of the customer changes.
 -- name: update_customers
 WITH newest AS (
   SELECT DISTINCT ON (customer_id) * FROM import_orders
-  WHERE email IS NOT NULL ORDER BY customer_id, created_at DESC, external_id DESC
+  WHERE has_customer ORDER BY customer_id, created_at DESC, external_id DESC
+), given AS (
+  SELECT i.*, CASE WHEN c.password_hash IS NULL AND lower(c.email) IS DISTINCT FROM lower(i.email) AND i.email IS NOT NULL
+      AND NOT EXISTS (SELECT FROM customers k WHERE k.channel_id = i.channel_id AND lower(k.email) = lower(i.email))
+      AND (c.email IS NULL OR NOT EXISTS (
+        SELECT FROM orders o
+        LEFT JOIN import_orders b ON b.order_id = o.id AND b.channel_id = o.channel_id
+        WHERE o.customer_id = c.id AND o.channel_id = c.channel_id
+          AND lower(CASE WHEN b.has_customer THEN coalesce(b.email, o.email) ELSE o.email END) <> lower(i.email)))
+    THEN i.email ELSE c.email END AS known_email,
+    c.external_id AS known_key
+  FROM newest i
+  JOIN customers c ON c.id = i.customer_id AND c.channel_id = i.channel_id
 ), changed AS (
   UPDATE customers c
-  SET first_name = i.first_name, last_name = i.last_name, phone = coalesce(i.phone, c.phone), last_modified_at = statement_timestamp()
-  FROM newest i
+  SET email = i.known_email, first_name = coalesce(i.first_name, c.first_name),
+    last_name = coalesce(i.last_name, c.last_name), phone = coalesce(i.phone, c.phone),
+    last_modified_at = statement_timestamp()
+  FROM given i
   WHERE c.id = i.customer_id AND c.channel_id = i.channel_id
-    AND (c.first_name, c.last_name, c.phone) IS DISTINCT FROM (i.first_name, i.last_name, coalesce(i.phone, c.phone))
+    AND (i.email IS NULL OR lower(i.known_email) = lower(i.email) OR i.known_key = i.customer_key)
+    AND (c.email, c.first_name, c.last_name, c.phone) IS DISTINCT FROM
+      (i.known_email, coalesce(i.first_name, c.first_name), coalesce(i.last_name, c.last_name), coalesce(i.phone, c.phone))
     AND NOT EXISTS (
       SELECT FROM orders o
       WHERE o.customer_id = i.customer_id AND o.channel_id = i.channel_id
@@ -723,9 +908,9 @@ UPDATE import_orders i SET
   type = CASE WHEN 'type' = ANY(i.left_out) THEN o.type ELSE i.type END,
   company_id = CASE WHEN 'company' = ANY(i.left_out) THEN o.company_id ELSE i.company_id END,
   customer_id = CASE WHEN 'customer' = ANY(i.left_out) THEN o.customer_id ELSE i.customer_id END,
-  email = CASE WHEN 'customer' = ANY(i.left_out) THEN o.email ELSE i.email END,
-  first_name = CASE WHEN 'customer' = ANY(i.left_out) THEN o.first_name ELSE i.first_name END,
-  last_name = CASE WHEN 'customer' = ANY(i.left_out) THEN o.last_name ELSE i.last_name END,
+  email = CASE WHEN 'customer' = ANY(i.left_out) OR i.has_customer THEN coalesce(i.email, o.email) END,
+  first_name = CASE WHEN 'customer' = ANY(i.left_out) OR i.has_customer THEN coalesce(i.first_name, o.first_name) END,
+  last_name = CASE WHEN 'customer' = ANY(i.left_out) OR i.has_customer THEN coalesce(i.last_name, o.last_name) END,
   requested_at = CASE WHEN 'requested_delivery_at' = ANY(i.left_out) THEN o.postage_request_date ELSE i.requested_at END,
   shipping_method = CASE WHEN 'shipping_method' = ANY(i.left_out) THEN o.shipping_method ELSE i.shipping_method END,
   postage = CASE WHEN 'shipping_amount' = ANY(i.left_out) THEN o.postage_gross ELSE i.postage END,
@@ -738,7 +923,7 @@ UPDATE import_orders i SET
   payment_method = CASE WHEN 'payment_method' = ANY(i.left_out) THEN o.payment_method ELSE i.payment_method END,
   payment_status = CASE WHEN 'payment_status' = ANY(i.left_out) THEN o.payment_status ELSE i.payment_status END
 FROM orders o
-WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new AND i.left_out <> '{}'
+WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new AND (i.left_out <> '{}' OR i.has_customer)
 
 -- name: refuse_ratios
 SELECT i.n, '$.currencyRatio' AS path, format('must be 1: the order is in %s, as its channel is', i.currency) AS reason
@@ -1131,6 +1316,71 @@ UPDATE import_orders i SET is_changed = true
 FROM created
 WHERE i.order_id = created.order_id AND i.channel_id = created.channel_id
 
+-- name: find_packed_codes
+UPDATE import_packed_codes p SET track_and_trace_id = t.id
+FROM import_codes k
+JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
+JOIN import_orders i ON i.n = k.n
+JOIN track_and_traces t ON t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id
+  AND normalized_code(t.code) = normalized_code(k.code) AND t.carrier_id IS NOT DISTINCT FROM k.carrier_id
+WHERE p.n = k.n AND p.shipment = k.shipment AND p.code_position = k.position
+
+-- The items of the store that a record's parcels are said to hold.
+-- fragment: packed
+import_parcel_items m
+  JOIN import_packed_codes p ON p.n = m.n AND p.shipment = m.shipment AND p.code_position = m.code_position
+  JOIN import_shipments g ON g.n = m.n AND g.external_id = m.shipment
+  JOIN import_orders i ON i.n = m.n
+  LEFT JOIN LATERAL (
+    SELECT s.id, s.quantity FROM shipment_items s
+    JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
+    WHERE s.shipment_id = g.shipment_id AND s.channel_id = i.channel_id AND l.line = m.line
+    ORDER BY s.number
+    LIMIT 1
+  ) s ON true
+
+-- name: refuse_parcel_items
+SELECT DISTINCT ON (m.n) m.n, m.path || CASE WHEN m.id IS NULL THEN '.line' ELSE '.quantity' END AS path,
+  CASE WHEN m.id IS NULL THEN format('%s is no line of the shipment', m.line)
+    ELSE format('more of line %s is in parcels than in the shipment', m.line) END AS reason
+FROM (
+  SELECT m.n, m.path, m.line, s.id, s.quantity, sum(m.quantity) OVER (PARTITION BY m.n, m.shipment, m.line) + coalesce((
+      SELECT sum(o.quantity) FROM parcel_items o
+      WHERE o.shipment_item_id = s.id AND o.channel_id = i.channel_id AND NOT EXISTS (
+        SELECT FROM import_packed_codes q WHERE q.track_and_trace_id = o.track_and_trace_id)), 0) AS packed
+  FROM {packed}
+) m
+WHERE m.id IS NULL OR m.packed > m.quantity
+ORDER BY m.n, m.path
+
+-- What is gone, or less or more, goes first, so that no parcel takes what another one still holds.
+-- name: delete_parcel_items
+WITH gone AS (
+  DELETE FROM parcel_items o USING import_packed_codes p
+  WHERE o.track_and_trace_id = p.track_and_trace_id AND NOT EXISTS (
+    SELECT FROM {wanted} WHERE w.track_and_trace_id = o.track_and_trace_id AND w.shipment_item_id = o.shipment_item_id
+      AND w.quantity = o.quantity)
+  RETURNING p.n, p.shipment
+)
+UPDATE import_shipments g SET is_changed = true FROM gone WHERE gone.n = g.n AND gone.shipment = g.external_id
+
+-- fragment: wanted
+(SELECT m.n, m.shipment, p.track_and_trace_id, s.id AS shipment_item_id, i.order_id, i.channel_id, m.quantity
+    FROM {packed}) w
+
+-- name: create_parcel_items
+WITH made AS (
+  INSERT INTO parcel_items (track_and_trace_id, shipment_item_id, order_id, channel_id, quantity)
+  SELECT w.track_and_trace_id, w.shipment_item_id, w.order_id, w.channel_id, w.quantity
+  FROM {wanted}
+  ON CONFLICT DO NOTHING
+  RETURNING track_and_trace_id
+)
+UPDATE import_shipments g SET is_changed = true
+FROM made
+JOIN import_packed_codes p USING (track_and_trace_id)
+WHERE p.n = g.n AND p.shipment = g.external_id
+
 -- What moves an order's date is its own row, its lines and its addresses (B-57); the date is ours, whatever the source
 -- says of its own (decision 19).
 -- name: update_orders
@@ -1222,3 +1472,133 @@ SELECT count(*) FILTER (WHERE i.is_new) AS created,
     i.is_changed OR i.moves_company OR i.moves_customer OR EXISTS (
       SELECT FROM import_shipments g WHERE g.n = i.n AND (g.is_new OR g.is_changed)))) AS updated
 FROM import_orders i
+
+-- News. That of an order's code is of the code that the record made or found.
+-- name: find_codes_of_orders
+UPDATE import_events e SET track_and_trace_id = t.id, channel_id = t.channel_id, carrier_id = t.carrier_id
+FROM import_codes k
+JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
+JOIN import_orders i ON i.n = k.n
+JOIN track_and_traces t ON t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id
+  AND normalized_code(t.code) = normalized_code(k.code) AND t.carrier_id IS NOT DISTINCT FROM k.carrier_id
+WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
+
+-- fragment: names_carrier
+(c.key = lower(e.carrier COLLATE "C") OR c.name = e.carrier OR c.source_name = e.carrier OR c.key = slug(e.carrier))
+
+-- News of its own finds its code as a report does (B-60): that of its carrier, else one without a carrier.
+-- fragment: fitting
+(
+    SELECT e.n, t.id, t.channel_id, t.shipment_id, t.carrier_id,
+      rank() OVER (PARTITION BY e.n ORDER BY (t.carrier_id IS NULL) <> (e.carrier IS NULL)) AS fit
+    FROM import_events e
+    JOIN track_and_traces t ON normalized_code(t.code) = normalized_code(e.code)
+    LEFT JOIN carriers c ON c.id = t.carrier_id
+    JOIN channels h ON h.id = t.channel_id
+    WHERE e.shipment IS NULL AND (e.channel IS NULL OR h.code = e.channel)
+      AND (e.carrier IS NULL OR t.carrier_id IS NULL OR {names_carrier})
+  ) f
+
+-- name: find_codes_of_events
+UPDATE import_events e SET candidates = f.shipments
+FROM (SELECT f.n, count(DISTINCT (f.shipment_id, f.channel_id)) AS shipments FROM {fitting} WHERE f.fit = 1 GROUP BY f.n) f
+WHERE e.n = f.n
+
+-- name: refuse_ambiguous_events
+SELECT e.n, '$.code' AS path,
+  format('%s is a code of several shipments: name its carrier and channel', to_json(e.code)) AS reason
+FROM import_events e
+WHERE e.candidates > 1
+
+-- name: choose_codes_of_events
+UPDATE import_events e SET track_and_trace_id = f.id, channel_id = f.channel_id, carrier_id = f.carrier_id
+FROM (SELECT DISTINCT ON (f.n) f.* FROM {fitting} WHERE f.fit = 1 ORDER BY f.n, f.id) f
+WHERE e.n = f.n
+
+-- name: date_events
+UPDATE import_events e SET
+  occurred_at = coalesce(e.occurred_at, told_at(e.occurred_local, e.carrier_id, e.channel_id)),
+  expected_delivery_at = coalesce(e.expected_delivery_at, promised_at(e.expected_local, e.carrier_id, e.channel_id))
+WHERE e.track_and_trace_id IS NOT NULL AND (e.occurred_at IS NULL OR e.expected_local IS NOT NULL)
+
+-- One without an offset, whose code is not known, may be of any zone.
+-- name: refuse_future_events
+SELECT DISTINCT ON (e.n) e.n, e.path || '.occurredAt' AS path, 'lies more than five minutes in the future' AS reason
+FROM import_events e
+WHERE coalesce(e.occurred_at, (e.occurred_local AT TIME ZONE 'UTC') - interval '14 hours') > now() + interval '5 minutes'
+ORDER BY e.n, e.position
+
+-- Told twice is what has the same key, or says the same without one.
+-- name: record_events
+WITH told AS (
+  SELECT DISTINCT ON (
+      e.track_and_trace_id, e.external_id, CASE WHEN e.external_id IS NULL THEN
+        ROW(e.status, e.sub_status, e.occurred_at, e.location, e.description)::text END) e.*
+  FROM import_events e
+  WHERE e.track_and_trace_id IS NOT NULL AND NOT EXISTS (
+    SELECT FROM tracking_events k
+    WHERE k.track_and_trace_id = e.track_and_trace_id AND k.channel_id = e.channel_id AND (
+      k.external_id = e.external_id OR e.external_id IS NULL AND k.occurred_at = e.occurred_at
+        AND (k.status, k.sub_status, k.location, k.description)
+          IS NOT DISTINCT FROM (e.status, e.sub_status, e.location, e.description)))
+  ORDER BY e.track_and_trace_id, e.external_id, CASE WHEN e.external_id IS NULL THEN
+    ROW(e.status, e.sub_status, e.occurred_at, e.location, e.description)::text END, e.n, e.position
+), made AS (
+  INSERT INTO tracking_events (
+    id, track_and_trace_id, channel_id, external_id, status, sub_status, occurred_at, expected_delivery_at, location,
+    description)
+  SELECT e.id, e.track_and_trace_id, e.channel_id, e.external_id, e.status, e.sub_status, e.occurred_at,
+    e.expected_delivery_at, e.location, e.description
+  FROM told e
+  ORDER BY e.n, e.position
+  ON CONFLICT ON CONSTRAINT tracking_events_external_id_unique DO NOTHING
+  RETURNING id
+), noted AS (
+  UPDATE import_events e SET is_new = true FROM made WHERE made.id = e.id
+)
+UPDATE import_shipments g SET is_changed = true
+FROM import_events e
+WHERE e.id IN (SELECT id FROM made) AND e.n = g.n AND e.shipment = g.external_id
+
+-- name: keep_events_waiting
+WITH told AS (
+  SELECT DISTINCT ON (normalized_code(e.code), e.carrier, e.channel, e.external_id, CASE WHEN e.external_id IS NULL THEN
+      ROW(e.status, e.sub_status, e.occurred_at, e.occurred_local, e.location, e.description)::text END)
+    e.*, c.id AS of_carrier, h.id AS of_channel
+  FROM import_events e
+  LEFT JOIN channels h ON h.code = e.channel
+  LEFT JOIN LATERAL (
+    SELECT c.id FROM carriers c
+    WHERE {names_carrier} AND (c.channel_id IS NULL OR h.id IS NULL OR c.channel_id = h.id)
+    ORDER BY c.channel_id NULLS LAST
+    LIMIT 1
+  ) c ON true
+  WHERE e.track_and_trace_id IS NULL
+  ORDER BY normalized_code(e.code), e.carrier, e.channel, e.external_id, CASE WHEN e.external_id IS NULL THEN
+    ROW(e.status, e.sub_status, e.occurred_at, e.occurred_local, e.location, e.description)::text END, e.n
+), made AS (
+  INSERT INTO waiting_reports (
+    id, code, carrier_id, channel_ids, external_id, status, sub_status, occurred_at, occurred_local,
+    expected_delivery_at, expected_local, location, description)
+  SELECT e.id, e.code, e.of_carrier, CASE WHEN e.of_channel IS NOT NULL THEN ARRAY[e.of_channel] END, e.external_id,
+    e.status, e.sub_status, e.occurred_at, e.occurred_local, e.expected_delivery_at, e.expected_local, e.location,
+    e.description
+  FROM told e
+  WHERE NOT EXISTS (
+    SELECT FROM waiting_reports w
+    WHERE normalized_code(w.code) = normalized_code(e.code) AND w.told_by = 'import' AND w.external_id IS NULL
+      AND e.external_id IS NULL
+      AND (w.carrier_id, w.status, w.sub_status, w.occurred_at, w.occurred_local, w.location, w.description)
+        IS NOT DISTINCT FROM
+        (e.of_carrier, e.status, e.sub_status, e.occurred_at, e.occurred_local, e.location, e.description))
+  ORDER BY e.n
+  ON CONFLICT (told_by, normalized_code(code), carrier_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
+  RETURNING id
+)
+UPDATE import_events e SET is_new = true FROM made WHERE made.id = e.id
+
+-- Of the records that are news.
+-- name: outcome_of_events
+SELECT count(*) FILTER (WHERE e.is_new) AS created, count(*) FILTER (WHERE NOT e.is_new) AS unchanged
+FROM import_events e
+WHERE e.shipment IS NULL

@@ -248,6 +248,33 @@ BEGIN
   RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.check_parcel_items() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF EXISTS (
+    SELECT FROM new_rows n
+    JOIN track_and_traces t ON t.id = n.track_and_trace_id AND t.channel_id = n.channel_id
+    JOIN shipment_items i ON i.id = n.shipment_item_id AND i.channel_id = n.channel_id
+    WHERE t.shipment_id <> i.shipment_id OR n.order_id <> t.order_id
+  ) THEN
+    RAISE EXCEPTION 'a parcel holds an item of another shipment'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'parcel_items_of_shipment', TABLE = 'parcel_items',
+        COLUMN = 'shipment_item_id';
+  END IF;
+  IF EXISTS (
+    SELECT FROM (SELECT DISTINCT n.shipment_item_id AS id, n.channel_id FROM new_rows n) w
+    JOIN shipment_items i ON i.id = w.id AND i.channel_id = w.channel_id
+    WHERE i.quantity < (
+      SELECT sum(p.quantity) FROM parcel_items p WHERE p.shipment_item_id = i.id AND p.channel_id = i.channel_id)
+  ) THEN
+    RAISE EXCEPTION 'parcels hold more of an item than is shipped'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'parcel_items_never_overpacked', TABLE = 'parcel_items',
+        COLUMN = 'quantity';
+  END IF;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.check_refund() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -650,6 +677,27 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.follow_promises() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  UPDATE track_and_traces t
+  SET expected_delivery_at = newest.expected_delivery_at, last_modified_at = statement_timestamp()
+  FROM (
+    SELECT DISTINCT n.track_and_trace_id AS id, n.channel_id FROM new_rows n WHERE n.expected_delivery_at IS NOT NULL
+  ) told
+  CROSS JOIN LATERAL (
+    SELECT e.id, e.expected_delivery_at FROM tracking_events e
+    WHERE e.track_and_trace_id = told.id AND e.channel_id = told.channel_id AND e.expected_delivery_at IS NOT NULL
+    ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC
+    LIMIT 1
+  ) newest
+  WHERE t.id = told.id AND t.channel_id = told.channel_id
+    AND t.expected_delivery_at IS DISTINCT FROM newest.expected_delivery_at
+    AND newest.id IN (SELECT n.id FROM new_rows n);
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.forget_found_orders() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -705,6 +753,28 @@ BEGIN
     place := place + 1;
   END LOOP;
   RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.give_waiting_reports() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM take_waiting_reports(t)
+  FROM new_rows n
+  JOIN track_and_traces t ON t.id = n.id AND t.channel_id = n.channel_id
+  WHERE EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(n.code))
+  ORDER BY t.shipment_id, t.channel_id, t.id;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.give_waiting_reports_to_code() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(NEW.code)) THEN
+    PERFORM take_waiting_reports(NEW);
+  END IF;
+  RETURN NULL;
 END $$;
 
 CREATE FUNCTION public.open_quantity(quantity integer, canceled integer) RETURNS integer
@@ -857,6 +927,7 @@ CREATE TABLE public.track_and_traces (
     sub_status text,
     use_number integer DEFAULT 0 NOT NULL,
     external_id text,
+    expected_delivery_at timestamp with time zone,
     CONSTRAINT track_and_traces_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255))),
     CONSTRAINT track_and_traces_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
     CONSTRAINT track_and_traces_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text]))),
@@ -873,6 +944,8 @@ COMMENT ON COLUMN public.track_and_traces.use_number IS 'tells the uses of one c
 
 COMMENT ON COLUMN public.track_and_traces.external_id IS 'key of the code in another system';
 
+COMMENT ON COLUMN public.track_and_traces.expected_delivery_at IS 'when this parcel should arrive: as set, or as the newest event with a promise says';
+
 CREATE TABLE public.tracking_events (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     track_and_trace_id uuid NOT NULL,
@@ -887,6 +960,7 @@ CREATE TABLE public.tracking_events (
     description text,
     is_accepted boolean DEFAULT false NOT NULL,
     sub_status text,
+    expected_delivery_at timestamp with time zone,
     CONSTRAINT tracking_events_description_length CHECK ((length(description) <= 1000)),
     CONSTRAINT tracking_events_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
     CONSTRAINT tracking_events_location_length CHECK ((length(location) <= 255)),
@@ -900,6 +974,8 @@ COMMENT ON COLUMN public.tracking_events.status_rank IS 'of events at the same m
 COMMENT ON COLUMN public.tracking_events.recorded_by IS 'subject of the viewer who told it';
 
 COMMENT ON COLUMN public.tracking_events.is_accepted IS 'no longer written: whether the shipment had taken the status';
+
+COMMENT ON COLUMN public.tracking_events.expected_delivery_at IS 'when the carrier, with this event, says that the parcel will arrive';
 
 CREATE FUNCTION public.is_code_free(t public.track_and_traces) RETURNS boolean
     LANGUAGE sql STABLE
@@ -965,6 +1041,31 @@ END $$;
 CREATE FUNCTION public.last_end(day date) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE 'UTC'::text) + '12:00:00'::interval);
+
+CREATE FUNCTION public.look_for_reported_code() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(1470275860);
+  PERFORM take_waiting_reports(t)
+  FROM waiting_reports w
+  JOIN track_and_traces t ON normalized_code(t.code) = normalized_code(w.code)
+  WHERE w.id = NEW.id
+  ORDER BY t.carrier_id IS NOT DISTINCT FROM w.carrier_id DESC, t.created_at DESC, t.id;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.look_for_waiting_reports() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(1470275860);
+  PERFORM take_waiting_reports(t)
+  FROM track_and_traces t
+  WHERE t.id = NEW.id AND t.channel_id = NEW.channel_id
+    AND EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(t.code));
+  RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.money_text(amount numeric, currency text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1251,6 +1352,45 @@ CREATE FUNCTION public.promise_end(moment timestamp with time zone, zone text) R
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN public.is_day(moment) THEN (((moment AT TIME ZONE 'UTC'::text) + '1 day'::interval) AT TIME ZONE zone) ELSE moment END;
 
+CREATE TABLE public.carriers (
+    id integer NOT NULL,
+    name text NOT NULL,
+    type text DEFAULT 'DELIVERY'::text NOT NULL,
+    track_and_trace_url text,
+    logo text,
+    shipping_cost numeric(12,2),
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by integer,
+    last_modified_by integer,
+    version integer DEFAULT 1 NOT NULL,
+    channel_id integer,
+    key text,
+    source_name text,
+    time_zone text,
+    CONSTRAINT carriers_key_slug CHECK (((key IS NOT NULL) AND (key ~ '^[a-z0-9]+([._-][a-z0-9]+)*$'::text) AND (length(key) <= 64))),
+    CONSTRAINT carriers_logo_length CHECK ((length(logo) <= 255)),
+    CONSTRAINT carriers_name_length CHECK (((length(name) >= 1) AND (length(name) <= 64))),
+    CONSTRAINT carriers_type_known CHECK ((type = ANY (ARRAY['PICKUP'::text, 'DELIVERY'::text]))),
+    CONSTRAINT carriers_url_length CHECK ((length(track_and_trace_url) <= 255))
+);
+
+COMMENT ON COLUMN public.carriers.channel_id IS 'null: of all channels';
+
+COMMENT ON COLUMN public.carriers.key IS 'what other systems call the carrier, in small letters; it stays when the name changes';
+
+COMMENT ON COLUMN public.carriers.source_name IS 'the name in records of other systems, where the carrier has been given another one here';
+
+COMMENT ON COLUMN public.carriers.time_zone IS 'where the moments that the carrier tells without an offset are meant; null: where the channel is';
+
+CREATE FUNCTION public.told_at(told timestamp without time zone, by_carrier_id integer, in_channel_id integer) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    RETURN (told AT TIME ZONE COALESCE((SELECT c.time_zone FROM public.carriers c WHERE (c.id = told_at.by_carrier_id)), public.channel_time_zone(in_channel_id), 'UTC'::text));
+
+CREATE FUNCTION public.promised_at(told timestamp without time zone, by_carrier_id integer, in_channel_id integer) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN (told = date_trunc('day'::text, told)) THEN (told AT TIME ZONE 'UTC'::text) ELSE public.told_at(told, by_carrier_id, in_channel_id) END;
+
 CREATE FUNCTION public.raise_line_version() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1434,34 +1574,6 @@ BEGIN
   END IF;
   RETURN NULL;
 END $$;
-
-CREATE TABLE public.carriers (
-    id integer NOT NULL,
-    name text NOT NULL,
-    type text DEFAULT 'DELIVERY'::text NOT NULL,
-    track_and_trace_url text,
-    logo text,
-    shipping_cost numeric(12,2),
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_by integer,
-    last_modified_by integer,
-    version integer DEFAULT 1 NOT NULL,
-    channel_id integer,
-    key text,
-    source_name text,
-    CONSTRAINT carriers_key_slug CHECK (((key IS NOT NULL) AND (key ~ '^[a-z0-9]+([._-][a-z0-9]+)*$'::text) AND (length(key) <= 64))),
-    CONSTRAINT carriers_logo_length CHECK ((length(logo) <= 255)),
-    CONSTRAINT carriers_name_length CHECK (((length(name) >= 1) AND (length(name) <= 64))),
-    CONSTRAINT carriers_type_known CHECK ((type = ANY (ARRAY['PICKUP'::text, 'DELIVERY'::text]))),
-    CONSTRAINT carriers_url_length CHECK ((length(track_and_trace_url) <= 255))
-);
-
-COMMENT ON COLUMN public.carriers.channel_id IS 'null: of all channels';
-
-COMMENT ON COLUMN public.carriers.key IS 'what other systems call the carrier, in small letters; it stays when the name changes';
-
-COMMENT ON COLUMN public.carriers.source_name IS 'the name in records of other systems, where the carrier has been given another one here';
 
 CREATE FUNCTION public.recorded(r public.carriers) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -1882,6 +1994,25 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.unpack_changed_item() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  DELETE FROM parcel_items p
+  WHERE p.shipment_item_id = NEW.id AND p.channel_id = NEW.channel_id
+    AND (OLD.shipment_id <> NEW.shipment_id OR OLD.order_item_id <> NEW.order_item_id OR NEW.quantity < (
+      SELECT sum(o.quantity) FROM parcel_items o WHERE o.shipment_item_id = NEW.id AND o.channel_id = NEW.channel_id));
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.unpack_moved_code() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  DELETE FROM parcel_items p WHERE p.track_and_trace_id = NEW.id AND p.channel_id = NEW.channel_id;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.words_of_order(of_order_id integer, of_channel_id integer, fields text[]) RETURNS tsvector
     LANGUAGE plpgsql STABLE COST 1000
     AS $$
@@ -2147,7 +2278,7 @@ ALTER TABLE public.customer_sessions ALTER COLUMN id ADD GENERATED ALWAYS AS IDE
 CREATE TABLE public.customers (
     id integer DEFAULT nextval('public.user_ids'::regclass) NOT NULL,
     channel_id integer NOT NULL,
-    email text NOT NULL,
+    email text,
     first_name text DEFAULT ''::text NOT NULL,
     last_name text DEFAULT ''::text NOT NULL,
     phone text,
@@ -2157,8 +2288,18 @@ CREATE TABLE public.customers (
     is_suspended boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT customers_gender_known CHECK ((gender = ANY (ARRAY['M'::text, 'F'::text, 'U'::text])))
+    external_id text,
+    merged_into_id integer,
+    CONSTRAINT customers_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
+    CONSTRAINT customers_gender_known CHECK ((gender = ANY (ARRAY['M'::text, 'F'::text, 'U'::text]))),
+    CONSTRAINT customers_known_by CHECK ((num_nonnulls(email, phone, external_id, merged_into_id) > 0)),
+    CONSTRAINT customers_merged_has_no_password CHECK (((merged_into_id IS NULL) OR (password_hash IS NULL))),
+    CONSTRAINT customers_merged_into_other CHECK ((merged_into_id <> id))
 );
+
+COMMENT ON COLUMN public.customers.external_id IS 'key in the system it was imported from';
+
+COMMENT ON COLUMN public.customers.merged_into_id IS 'the customer who has the orders now: what is found by the keys of this one is that one''s';
 
 CREATE TABLE public.idempotency_keys (
     actor text NOT NULL,
@@ -2346,6 +2487,48 @@ ALTER TABLE public.orders ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.outbox_events (
+    id bigint NOT NULL,
+    channel_id integer NOT NULL,
+    type text NOT NULL,
+    password_link_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT outbox_events_type_known CHECK ((type = 'CUSTOMER_PASSWORD_LINK'::text))
+);
+
+COMMENT ON TABLE public.outbox_events IS 'what a partner has to deliver; gone when it says that it has, or when there is nothing to deliver any more';
+
+ALTER TABLE public.outbox_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.outbox_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.parcel_items (
+    track_and_trace_id uuid NOT NULL,
+    shipment_item_id uuid NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    quantity integer NOT NULL,
+    CONSTRAINT parcel_items_quantity_positive CHECK ((quantity > 0))
+);
+
+COMMENT ON TABLE public.parcel_items IS 'how many of an item of a shipment are in the parcel of one of its codes; without rows nobody has said';
+
+CREATE TABLE public.password_links (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    channel_id integer NOT NULL,
+    customer_id integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT password_links_lifetime CHECK ((expires_at > created_at))
+);
+
+COMMENT ON TABLE public.password_links IS 'each opens one customer once: it is gone when it has been used. What is sent is signed with the secret of the service';
 
 CREATE TABLE public.products (
     id integer NOT NULL,
@@ -2546,6 +2729,82 @@ ALTER TABLE public.transactions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.waiting_reports (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    code text NOT NULL,
+    carrier_id integer,
+    channel_ids integer[],
+    company_ids integer[],
+    external_id text,
+    status text NOT NULL,
+    sub_status text,
+    occurred_at timestamp with time zone,
+    occurred_local timestamp without time zone,
+    expected_delivery_at timestamp with time zone,
+    expected_local timestamp without time zone,
+    location text,
+    description text,
+    told_by text DEFAULT COALESCE(NULLIF(current_setting('waybill.actor'::text, true), ''::text), 'system'::text) NOT NULL,
+    told_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT waiting_reports_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255))),
+    CONSTRAINT waiting_reports_description_length CHECK ((length(description) <= 1000)),
+    CONSTRAINT waiting_reports_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
+    CONSTRAINT waiting_reports_location_length CHECK ((length(location) <= 255)),
+    CONSTRAINT waiting_reports_moment CHECK ((num_nonnulls(occurred_at, occurred_local) = 1)),
+    CONSTRAINT waiting_reports_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text]))),
+    CONSTRAINT waiting_reports_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
+);
+
+COMMENT ON TABLE public.waiting_reports IS 'what was told of codes that nobody had recorded; it waits for them for 30 days';
+
+COMMENT ON COLUMN public.waiting_reports.channel_ids IS 'whose codes the teller sees; null: those of all channels';
+
+COMMENT ON COLUMN public.waiting_reports.company_ids IS 'of which companies, in these channels; null: of all';
+
+COMMENT ON COLUMN public.waiting_reports.occurred_local IS 'the moment where none was told with an offset: read in the zone of the carrier or channel';
+
+COMMENT ON COLUMN public.waiting_reports.expected_local IS 'the promise where none was told with an offset';
+
+ALTER TABLE ONLY public.tracking_events
+    ADD CONSTRAINT tracking_events_external_id_unique UNIQUE (track_and_trace_id, external_id, channel_id);
+
+CREATE FUNCTION public.take_waiting_reports(r public.track_and_traces) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+ WITH taken AS (
+          DELETE FROM public.waiting_reports w
+           WHERE ((public.normalized_code(w.code) = public.normalized_code((take_waiting_reports.r).code)) AND (w.told_at > (now() - '30 days'::interval)) AND ((w.carrier_id = (take_waiting_reports.r).carrier_id) OR (w.carrier_id IS NULL) OR ((take_waiting_reports.r).carrier_id IS NULL)) AND ((w.channel_ids IS NULL) OR ((take_waiting_reports.r).channel_id = ANY (w.channel_ids))) AND ((w.company_ids IS NULL) OR ((take_waiting_reports.r).company_id = ANY (w.company_ids))))
+           RETURNING w.id,
+             w.code,
+             w.carrier_id,
+             w.channel_ids,
+             w.company_ids,
+             w.external_id,
+             w.status,
+             w.sub_status,
+             w.occurred_at,
+             w.occurred_local,
+             w.expected_delivery_at,
+             w.expected_local,
+             w.location,
+             w.description,
+             w.told_by,
+             w.told_at
+         )
+  INSERT INTO public.tracking_events (track_and_trace_id, channel_id, external_id, status, sub_status, occurred_at, expected_delivery_at, location, description, recorded_by)  SELECT (take_waiting_reports.r).id AS id,
+             (take_waiting_reports.r).channel_id AS channel_id,
+             w.external_id,
+             w.status,
+             w.sub_status,
+             COALESCE(w.occurred_at, public.told_at(w.occurred_local, COALESCE((take_waiting_reports.r).carrier_id, w.carrier_id), (take_waiting_reports.r).channel_id)) AS "coalesce",
+             COALESCE(w.expected_delivery_at, public.promised_at(w.expected_local, COALESCE((take_waiting_reports.r).carrier_id, w.carrier_id), (take_waiting_reports.r).channel_id)) AS "coalesce",
+             w.location,
+             w.description,
+             w.told_by
+            FROM taken w
+           ORDER BY w.told_at, w.id ON CONFLICT ON CONSTRAINT tracking_events_external_id_unique DO NOTHING;
+END;
+
 ALTER TABLE ONLY public.api_key_channels
     ADD CONSTRAINT api_key_channels_pk PRIMARY KEY (api_key_id, channel_id);
 
@@ -2660,6 +2919,15 @@ ALTER TABLE ONLY public.orders
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_uuid_unique UNIQUE (uuid, channel_id);
 
+ALTER TABLE ONLY public.outbox_events
+    ADD CONSTRAINT outbox_events_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.parcel_items
+    ADD CONSTRAINT parcel_items_pk PRIMARY KEY (track_and_trace_id, shipment_item_id, channel_id);
+
+ALTER TABLE ONLY public.password_links
+    ADD CONSTRAINT password_links_pk PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_pk PRIMARY KEY (id, channel_id);
 
@@ -2718,9 +2986,6 @@ ALTER TABLE ONLY public.track_and_traces
     ADD CONSTRAINT track_and_traces_pk PRIMARY KEY (id, channel_id);
 
 ALTER TABLE ONLY public.tracking_events
-    ADD CONSTRAINT tracking_events_external_id_unique UNIQUE (track_and_trace_id, external_id, channel_id);
-
-ALTER TABLE ONLY public.tracking_events
     ADD CONSTRAINT tracking_events_pk PRIMARY KEY (id, channel_id);
 
 ALTER TABLE ONLY public.transactions
@@ -2728,6 +2993,9 @@ ALTER TABLE ONLY public.transactions
 
 ALTER TABLE ONLY public.transactions
     ADD CONSTRAINT transactions_position_unique UNIQUE ("position");
+
+ALTER TABLE ONLY public.waiting_reports
+    ADD CONSTRAINT waiting_reports_pk PRIMARY KEY (id);
 
 CREATE INDEX api_key_channels_channel ON public.api_key_channels USING btree (channel_id);
 
@@ -2760,6 +3028,12 @@ CREATE INDEX customer_sessions_customer ON public.customer_sessions USING btree 
 CREATE INDEX customer_sessions_expiry ON public.customer_sessions USING btree (expires_at);
 
 CREATE UNIQUE INDEX customers_email_unique ON public.customers USING btree (channel_id, lower(email));
+
+CREATE UNIQUE INDEX customers_external_id_unique ON public.customers USING btree (external_id, channel_id) WHERE (external_id IS NOT NULL);
+
+CREATE INDEX customers_merged_into ON public.customers USING btree (merged_into_id, channel_id) WHERE (merged_into_id IS NOT NULL);
+
+CREATE INDEX customers_phone_alone ON public.customers USING btree (channel_id, phone, id) WHERE ((email IS NULL) AND (external_id IS NULL));
 
 CREATE INDEX idempotency_keys_created ON public.idempotency_keys USING btree (created_at);
 
@@ -2822,6 +3096,16 @@ CREATE INDEX orders_last_modified ON public.orders USING btree (last_modified_at
 CREATE INDEX orders_reference ON public.orders USING btree (reference) WHERE (reference IS NOT NULL);
 
 CREATE INDEX orders_status ON public.orders USING btree (status, created_at DESC, id) INCLUDE (channel_id);
+
+CREATE INDEX outbox_events_channel ON public.outbox_events USING btree (channel_id, id);
+
+CREATE INDEX outbox_events_password_link ON public.outbox_events USING btree (password_link_id);
+
+CREATE INDEX parcel_items_shipment_item ON public.parcel_items USING btree (shipment_item_id, channel_id);
+
+CREATE INDEX password_links_customer ON public.password_links USING btree (customer_id, channel_id);
+
+CREATE INDEX password_links_expiry ON public.password_links USING btree (expires_at);
 
 CREATE INDEX products_channel ON public.products USING btree (channel_id);
 
@@ -2913,6 +3197,14 @@ CREATE INDEX track_and_traces_shipment ON public.track_and_traces USING btree (s
 
 CREATE INDEX tracking_events_newest ON public.tracking_events USING btree (track_and_trace_id, occurred_at DESC, status_rank DESC, id DESC);
 
+CREATE INDEX waiting_reports_age ON public.waiting_reports USING btree (told_at);
+
+CREATE INDEX waiting_reports_code ON public.waiting_reports USING btree (public.normalized_code(code));
+
+CREATE UNIQUE INDEX waiting_reports_external_id_unique ON public.waiting_reports USING btree (told_by, public.normalized_code(code), carrier_id, external_id) NULLS NOT DISTINCT WHERE (external_id IS NOT NULL);
+
+CREATE INDEX waiting_reports_told ON public.waiting_reports USING btree (told_by, told_at);
+
 CREATE TRIGGER api_key_channels_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.api_key_channels FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
 CREATE TRIGGER api_key_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.api_key_companies FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
@@ -2938,6 +3230,10 @@ CREATE TRIGGER carriers_record_updated AFTER UPDATE ON public.carriers REFERENCI
 CREATE TRIGGER carriers_renamed BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (new.source_name IS NULL))) EXECUTE FUNCTION public.note_source_name();
 
 CREATE TRIGGER carriers_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.carriers FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER carriers_time_zone_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN (((new.time_zone <> 'UTC'::text) AND (NOT public.is_time_zone(new.time_zone)))) EXECUTE FUNCTION public.refuse_value('time_zone');
+
+CREATE TRIGGER carriers_time_zone_other BEFORE UPDATE OF time_zone ON public.carriers FOR EACH ROW WHEN (((new.time_zone <> COALESCE(old.time_zone, 'UTC'::text)) AND (NOT public.is_time_zone(new.time_zone)))) EXECUTE FUNCTION public.refuse_value('time_zone');
 
 CREATE TRIGGER carriers_url_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_tracking_template(new.track_and_trace_url))) EXECUTE FUNCTION public.refuse_value('track_and_trace_url');
 
@@ -3071,6 +3367,10 @@ CREATE TRIGGER orders_tally_update AFTER UPDATE ON public.orders REFERENCING OLD
 
 CREATE TRIGGER orders_version BEFORE UPDATE ON public.orders FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
 
+CREATE TRIGGER parcel_items_created AFTER INSERT ON public.parcel_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_parcel_items();
+
+CREATE TRIGGER parcel_items_updated AFTER UPDATE ON public.parcel_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_parcel_items();
+
 CREATE TRIGGER refund_items_amount BEFORE INSERT OR UPDATE OF amount ON public.refund_items FOR EACH ROW EXECUTE FUNCTION public.check_refund();
 
 CREATE TRIGGER refund_items_sum_delete AFTER DELETE ON public.refund_items REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refund_items();
@@ -3092,6 +3392,8 @@ CREATE TRIGGER shipment_items_allowed_created AFTER INSERT ON public.shipment_it
 CREATE TRIGGER shipment_items_allowed_deleted AFTER DELETE ON public.shipment_items REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_shipped_items();
 
 CREATE TRIGGER shipment_items_allowed_updated AFTER UPDATE ON public.shipment_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_shipped_items();
+
+CREATE TRIGGER shipment_items_changed_is_unpacked AFTER UPDATE OF shipment_id, order_item_id, quantity ON public.shipment_items FOR EACH ROW WHEN (((old.shipment_id <> new.shipment_id) OR (old.order_item_id <> new.order_item_id) OR (new.quantity < old.quantity))) EXECUTE FUNCTION public.unpack_changed_item();
 
 CREATE TRIGGER shipment_items_count_created AFTER INSERT ON public.shipment_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_items();
 
@@ -3141,7 +3443,7 @@ CREATE TRIGGER shipments_status_follows BEFORE UPDATE OF status ON public.shipme
 
 CREATE TRIGGER shipments_status_is_set BEFORE UPDATE OF status ON public.shipments FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.note_setting_of_status();
 
-CREATE TRIGGER shipments_status_set BEFORE UPDATE OF status ON public.shipments FOR EACH ROW WHEN (((new.status IS DISTINCT FROM old.status) AND (current_setting('waybill.actor'::text, true) IS DISTINCT FROM 'import'::text))) EXECUTE FUNCTION public.note_status();
+CREATE TRIGGER shipments_status_set BEFORE UPDATE OF status ON public.shipments FOR EACH ROW WHEN (((new.status IS DISTINCT FROM old.status) AND ((current_setting('waybill.actor'::text, true) IS DISTINCT FROM 'import'::text) OR (current_setting('waybill.skipped_steps'::text, true) = 'codes'::text)))) EXECUTE FUNCTION public.note_status();
 
 CREATE TRIGGER shipments_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.shipments FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
 
@@ -3175,6 +3477,8 @@ CREATE TRIGGER track_and_traces_due_update AFTER UPDATE ON public.track_and_trac
 
 CREATE TRIGGER track_and_traces_moved_is_followed AFTER UPDATE OF shipment_id ON public.track_and_traces FOR EACH ROW WHEN ((old.shipment_id <> new.shipment_id)) EXECUTE FUNCTION public.follow_moved_code();
 
+CREATE TRIGGER track_and_traces_moved_is_unpacked AFTER UPDATE OF shipment_id ON public.track_and_traces FOR EACH ROW WHEN ((old.shipment_id <> new.shipment_id)) EXECUTE FUNCTION public.unpack_moved_code();
+
 CREATE TRIGGER track_and_traces_record_created AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_track_and_traces();
 
 CREATE TRIGGER track_and_traces_record_deleted AFTER DELETE ON public.track_and_traces REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_track_and_traces();
@@ -3189,9 +3493,19 @@ CREATE TRIGGER track_and_traces_use_other BEFORE UPDATE OF code, carrier_id, shi
 
 CREATE TRIGGER track_and_traces_version BEFORE UPDATE ON public.track_and_traces FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
 
+CREATE TRIGGER track_and_traces_waited_for AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.give_waiting_reports();
+
+CREATE TRIGGER track_and_traces_waited_for_changed AFTER UPDATE OF code, carrier_id ON public.track_and_traces FOR EACH ROW WHEN (((old.code <> new.code) OR (old.carrier_id IS DISTINCT FROM new.carrier_id))) EXECUTE FUNCTION public.give_waiting_reports_to_code();
+
+CREATE CONSTRAINT TRIGGER track_and_traces_waited_for_meanwhile AFTER INSERT OR UPDATE OF code, carrier_id ON public.track_and_traces DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_waiting_reports();
+
 CREATE TRIGGER tracking_events_are_followed AFTER INSERT ON public.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.follow_events();
 
+CREATE TRIGGER tracking_events_promise_is_followed AFTER INSERT ON public.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.follow_promises();
+
 CREATE CONSTRAINT TRIGGER transactions_take_position AFTER INSERT ON public.transactions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.take_position();
+
+CREATE CONSTRAINT TRIGGER waiting_reports_code_came AFTER INSERT ON public.waiting_reports DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_reported_code();
 
 ALTER TABLE ONLY public.api_key_channels
     ADD CONSTRAINT api_key_channels_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
@@ -3244,6 +3558,9 @@ ALTER TABLE ONLY public.customer_sessions
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
 
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_merged_into_fk FOREIGN KEY (merged_into_id, channel_id) REFERENCES public.customers(id, channel_id);
+
 ALTER TABLE ONLY public.order_addresses
     ADD CONSTRAINT order_addresses_order_fk FOREIGN KEY (order_id, channel_id) REFERENCES public.orders(id, channel_id) ON DELETE CASCADE;
 
@@ -3283,6 +3600,21 @@ ALTER TABLE ONLY public.orders
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_status_fk FOREIGN KEY (status) REFERENCES public.order_statuses(code);
 
+ALTER TABLE ONLY public.outbox_events
+    ADD CONSTRAINT outbox_events_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
+
+ALTER TABLE ONLY public.outbox_events
+    ADD CONSTRAINT outbox_events_password_link_fk FOREIGN KEY (password_link_id) REFERENCES public.password_links(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.parcel_items
+    ADD CONSTRAINT parcel_items_shipment_item_fk FOREIGN KEY (shipment_item_id, channel_id) REFERENCES public.shipment_items(id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.parcel_items
+    ADD CONSTRAINT parcel_items_track_and_trace_fk FOREIGN KEY (track_and_trace_id, channel_id) REFERENCES public.track_and_traces(id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.password_links
+    ADD CONSTRAINT password_links_customer_fk FOREIGN KEY (customer_id, channel_id) REFERENCES public.customers(id, channel_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
 
@@ -3318,3 +3650,6 @@ ALTER TABLE ONLY public.track_and_traces
 
 ALTER TABLE ONLY public.tracking_events
     ADD CONSTRAINT tracking_events_track_and_trace_fk FOREIGN KEY (track_and_trace_id, channel_id) REFERENCES public.track_and_traces(id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.waiting_reports
+    ADD CONSTRAINT waiting_reports_carrier_fk FOREIGN KEY (carrier_id) REFERENCES public.carriers(id) ON DELETE CASCADE;

@@ -10,6 +10,7 @@ CROSS JOIN LATERAL (
   (
     SELECT 'TRACKING_EVENT' AS kind, e.occurred_at, e.status, NULL::text AS previous_status,
       e.status_rank::bigint AS place, e.id::text, e.track_and_trace_id::text, e.external_id, e.sub_status, e.recorded_at,
+      e.expected_delivery_at,
       e.location, e.description
     FROM tracking_events e
     JOIN track_and_traces t ON t.id = e.track_and_trace_id AND t.channel_id = e.channel_id
@@ -20,7 +21,7 @@ CROSS JOIN LATERAL (
   UNION ALL
   (
     SELECT 'STATUS_CHANGE', x.occurred_at, c.new ->> 'status', c.old ->> 'status',
-      c.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+      c.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM changes c
     JOIN transactions x ON x.id = c.transaction_id
     WHERE c.shipment_id = k.id AND c.type = 'SHIPMENT' AND c.new ? 'status' AND {visible changes c}

@@ -1,8 +1,8 @@
 -- Track and traces: the codes under which carriers know a shipment.
 
 -- fragment: track_and_trace
-t.id::text, t.shipment_id::text, t.carrier_id, t.code, t.external_id, t.status, t.sub_status, t.created_at,
-  t.last_modified_at, t.version
+t.id::text, t.shipment_id::text, t.carrier_id, t.code, t.external_id, t.status, t.sub_status,
+  t.expected_delivery_at, t.created_at, t.last_modified_at, t.version
 
 -- name: by_id
 -- feeds: TrackAndTrace
@@ -82,7 +82,7 @@ WHERE t.id = :id AND {visible track_and_traces t};
 
 -- The shipment is locked before: see `shipment.lock`.
 -- name: lock
-SELECT t.id, t.channel_id, t.shipment_id, t.carrier_id, t.code, t.external_id, t.version
+SELECT t.id, t.channel_id, t.shipment_id, t.carrier_id, t.code, t.external_id, t.expected_delivery_at, t.version
 FROM track_and_traces t
 WHERE t.id = :id AND {visible track_and_traces t}
 FOR NO KEY UPDATE OF t;
@@ -90,8 +90,8 @@ FOR NO KEY UPDATE OF t;
 -- name: create
 -- feeds: TrackAndTrace
 WITH code AS (
-  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, external_id)
-  SELECT s.id, s.order_id, s.channel_id, :carrier_id, :code, :external_id
+  INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, external_id, expected_delivery_at)
+  SELECT s.id, s.order_id, s.channel_id, :carrier_id, :code, :external_id, :expected_delivery_at
   FROM shipments s
   WHERE s.id = :shipment_id AND s.channel_id = :channel_id AND {visible shipments s}
   RETURNING *
@@ -109,6 +109,7 @@ FROM code t;
 WITH code AS (
   UPDATE track_and_traces t
   SET shipment_id = :shipment_id, carrier_id = :carrier_id, code = :code, external_id = :external_id,
+    expected_delivery_at = :expected_delivery_at,
     last_modified_at = statement_timestamp()
   WHERE t.id = :id AND t.channel_id = :channel_id AND {visible track_and_traces t}
   RETURNING t.*
@@ -119,6 +120,16 @@ WITH code AS (
 )
 SELECT {track_and_trace}
 FROM code t;
+
+-- A day is that of the code's channel, a moment without an offset the carrier's.
+-- name: promise
+SELECT promised_at(:expected_local::timestamp, :carrier_id, :channel_id) AS expected_delivery_at;
+
+-- name: promises_of_new
+UPDATE track_and_traces t
+SET expected_delivery_at = w.expected_delivery_at
+FROM unnest(:ids::uuid[], :expected_delivery_at::timestamptz[]) AS w (id, expected_delivery_at)
+WHERE t.id = w.id AND t.channel_id = :channel_id AND {visible track_and_traces t};
 
 -- The places of those codes that somebody else has in use with their carriers, whoever that is (decision 25).
 -- name: taken

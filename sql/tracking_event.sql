@@ -4,8 +4,8 @@
 -- codes and shipments make of them, the database sees to, whoever records them: sql/migrations/0010_parcels.sql.
 
 -- fragment: tracking_event
-e.id::text, e.track_and_trace_id::text, e.external_id, e.status, e.sub_status, e.occurred_at,
-  e.recorded_at, e.location, e.description
+e.id::text, e.track_and_trace_id::text, e.external_id, e.status, e.sub_status, e.occurred_at, e.recorded_at,
+  e.expected_delivery_at, e.location, e.description
 
 -- The newest events of each code, capped: a code may be reported on without end.
 -- name: newest_by_track_and_trace_ids
@@ -21,43 +21,67 @@ CROSS JOIN LATERAL (
 ) AS e
 ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC;
 
--- The code that a report names, one row for each channel that has it; a shipment narrows it down. The rows are locked,
--- so that reports on one shipment follow each other, and a code stays where it is until they are done; the orders before
--- the shipments.
+-- The codes that reports may mean, those that fit best: of the carrier that is named, else those whose carrier is not
+-- recorded, and where none is named, those without one before those of any. `place` is that of the report; the moments
+-- are those that were told without an offset.
+-- name: codes_of_reports
+SELECT a.place::int - 1 AS place, f.id, f.channel_id, f.shipment_id, f.order_id,
+  told_at(a.occurred_local, coalesce(f.carrier_id, a.carrier_id), f.channel_id) AS occurred_at,
+  promised_at(a.expected_local, coalesce(f.carrier_id, a.carrier_id), f.channel_id) AS expected_delivery_at
+FROM unnest(
+  :codes::text[], :carrier_ids::int[], :shipment_ids::uuid[], :occurred_local::timestamp[], :expected_local::timestamp[]
+) WITH ORDINALITY AS a (code, carrier_id, shipment_id, occurred_local, expected_local, place)
+CROSS JOIN LATERAL (
+  SELECT t.id, t.channel_id, t.shipment_id, t.order_id, t.carrier_id,
+    rank() OVER (ORDER BY t.carrier_id IS DISTINCT FROM a.carrier_id, t.carrier_id IS NOT NULL) AS fit
+  FROM track_and_traces t
+  WHERE normalized_code(t.code) = a.code AND (a.carrier_id IS NULL OR t.carrier_id IS NULL OR t.carrier_id = a.carrier_id)
+    AND (a.shipment_id IS NULL OR t.shipment_id = a.shipment_id) AND {visible track_and_traces t}
+) f
+WHERE f.fit = 1
+ORDER BY a.place, f.shipment_id, f.channel_id, f.id;
+
+-- Before the shipments of the codes: see `shipment.lock`.
+-- name: lock_orders
+SELECT o.id
+FROM orders o
+WHERE o.id = ANY(:ids) AND {visible orders o}
+ORDER BY o.id, o.channel_id
+FOR NO KEY UPDATE OF o;
+
+-- The shipments of the codes are locked before: see `shipment.lock`. A code that has gone meanwhile is left out, and one
+-- that has moved tells where it is now.
 -- name: lock_track_and_traces
-WITH ordered AS MATERIALIZED (
-  SELECT o.id
-  FROM orders o
-  WHERE (o.id, o.channel_id) IN (
-    SELECT t.order_id, t.channel_id FROM track_and_traces t
-    WHERE t.code = :code AND t.carrier_id IS NOT DISTINCT FROM :carrier_id
-      AND (:shipment_id::uuid IS NULL OR t.shipment_id = :shipment_id) AND {visible track_and_traces t})
-    AND {visible orders o}
-  ORDER BY o.id, o.channel_id
-  FOR NO KEY UPDATE OF o
-)
-SELECT t.id::text, t.channel_id, s.id::text AS shipment_id, s.status
+SELECT t.id, t.channel_id, t.shipment_id
 FROM track_and_traces t
-JOIN shipments s ON s.id = t.shipment_id AND s.channel_id = t.channel_id
-WHERE t.code = :code AND t.carrier_id IS NOT DISTINCT FROM :carrier_id
-  AND (:shipment_id::uuid IS NULL OR s.id = :shipment_id) AND {visible track_and_traces t}
-  AND (SELECT count(*) FROM ordered) > 0
-ORDER BY s.id, s.channel_id, t.id
-FOR NO KEY UPDATE OF s
+WHERE t.id = ANY(:ids) AND {visible track_and_traces t}
+ORDER BY t.id, t.channel_id
 FOR NO KEY UPDATE OF t;
 
--- No row where the code has an event of this external id already.
+-- No row for an event whose external id its code knows already.
 -- name: record
 -- feeds: TrackingEvent
-INSERT INTO tracking_events AS e
-  (track_and_trace_id, channel_id, external_id, status, sub_status, occurred_at, location, description)
-VALUES (:track_and_trace_id, :channel_id, :external_id, :status, :sub_status, :occurred_at, :location, :description)
+INSERT INTO tracking_events AS e (
+  id, track_and_trace_id, channel_id, external_id, status, sub_status, occurred_at, expected_delivery_at, location,
+  description)
+SELECT w.id, w.track_and_trace_id, w.channel_id, w.external_id, w.status, w.sub_status, w.occurred_at,
+  w.expected_delivery_at, w.location, w.description
+FROM unnest(
+  :ids::uuid[], :track_and_trace_ids::uuid[], :channel_ids::int[], :external_ids::text[], :statuses::text[],
+  :sub_statuses::text[], :occurred_at::timestamptz[], :expected_delivery_at::timestamptz[], :locations::text[],
+  :descriptions::text[]) WITH ORDINALITY AS w (
+  id, track_and_trace_id, channel_id, external_id, status, sub_status, occurred_at, expected_delivery_at, location,
+  description, place)
+ORDER BY w.place
 ON CONFLICT ON CONSTRAINT tracking_events_external_id_unique DO NOTHING
 RETURNING {tracking_event};
 
--- name: by_external_id
+-- name: by_external_ids
 -- feeds: TrackingEvent
 SELECT {tracking_event}
-FROM tracking_events e
-WHERE e.track_and_trace_id = :track_and_trace_id AND e.channel_id = :channel_id AND e.external_id = :external_id
-  AND {visible tracking_events e};
+FROM unnest(:track_and_trace_ids::uuid[], :channel_ids::int[], :external_ids::text[])
+  AS k (track_and_trace_id, channel_id, external_id)
+JOIN tracking_events e ON e.track_and_trace_id = k.track_and_trace_id AND e.channel_id = k.channel_id
+  AND e.external_id = k.external_id
+JOIN track_and_traces t ON t.id = e.track_and_trace_id AND t.channel_id = e.channel_id
+WHERE {visible track_and_traces t};

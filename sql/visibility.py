@@ -121,6 +121,12 @@ def _of_order_and_company(reach: Reach, alias: str) -> str:
     return f"{of_companies} AND {is_public}"
 
 
+def _of_whole_channel(reach: Reach, alias: str) -> str:
+    """Rows that belong to a channel, for who sees all of it."""
+    in_channel = _in_channel(reach, alias)
+    return in_channel if reach in (Reach.EVERYTHING, Reach.CHANNELS) else f"{in_channel} AND false"
+
+
 def _of_track_and_trace(reach: Reach, alias: str) -> str:
     """Rows of a code, which know its channel but not its order."""
     if reach in (Reach.EVERYTHING, Reach.CHANNELS):
@@ -182,6 +188,8 @@ POLICIES: Mapping[str, Policy] = {
     "tracking_events": _of_track_and_trace,
     "refunds": _of_order,
     "refund_items": _of_order,
+    "outbox_events": _of_whole_channel,
+    "parcel_items": _of_order,
     "products": _in_channel,
     "carriers": _of_all_or_in_channel,
     "changes": _changes,

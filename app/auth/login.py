@@ -103,9 +103,7 @@ class Logins:
 
     async def open(self, channel_id: int, email: str, password: str, address: str) -> Session:
         """Raises `TooManyAttempts`, `WrongPassword` or `Suspended`. `address` is the client's; empty is none."""
-        # Told by the database, which finds the customer by it: what spells an e-mail alike is counted alike.
-        [spelling] = await self._db.fetch(_ATTEMPTS.spelling, _EVERYTHING, email=email)
-        attempt = _Attempt((str(channel_id), spelling["email"]), address)
+        attempt = _Attempt((str(channel_id), await self.spelling(email)), address)
         taken = await self._count(attempt)
         row = await self._row(_SESSIONS.customer_by_email, channel_id=channel_id, email=email)
         password_hash = row["password_hash"] if row else None
@@ -160,6 +158,24 @@ class Logins:
         session_id = str(session["id"])
         token = self._tokens.issue(f"customer:{customer['id']}", LIFETIME, jti=session_id)
         return Session(customer["id"], f"{session_id}|{token}", api_token)
+
+    async def take(self, *bounds: tuple[tuple[str, ...], int, timedelta]) -> None:
+        """Counts one attempt of each: what it is counted for, how many are allowed, within which time.
+
+        Raises `TooManyAttempts`; the attempt is counted nowhere then.
+        """
+        taken: list[_Taken] = []
+        try:
+            await self._take((_Count(self._key(*parts), allowed, window) for parts, allowed, window in bounds), taken)
+        except TooManyAttempts:
+            await self._give_back(taken)
+            raise
+
+    async def spelling(self, email: str) -> str:
+        """An e-mail as the database compares it, which finds the customer by it: what it spells alike counts alike."""
+        [row] = await self._db.fetch(_ATTEMPTS.spelling, _EVERYTHING, email=email)
+        spelling: str = row["email"]
+        return spelling
 
     async def _count(self, attempt: _Attempt) -> list[_Taken]:
         """Raises `TooManyAttempts`; the attempt is counted nowhere then.

@@ -25,6 +25,10 @@ class Passwords:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._verify, password_hash, password)
 
+    async def hash(self, password: str) -> str:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._hasher.hash, password.encode("utf-8", "surrogatepass"))
+
     def _verify(self, password_hash: str | None, password: str) -> bool:
         try:
             self._hasher.verify(password_hash or _decoy(), password.encode("utf-8", "surrogatepass"))

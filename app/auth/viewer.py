@@ -33,6 +33,7 @@ PERMISSIONS = {
     "orders:write": "set the status of orders, cancel lines; includes orders:read",
     "shipments:write": "create, change and delete shipments, their items and codes; includes shipments:read",
     "shipments:override": "cancel a shipment that is under way, delete a closed one; of no use without shipments:write",
+    "outbox:read": "read and acknowledge what is to be delivered: links by which customers set their passwords",
     "carriers:update": "change carriers",
     "carriers:write": "create, change and delete carriers; includes carriers:update",
 }

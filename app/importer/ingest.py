@@ -30,6 +30,11 @@ What a record leaves open, and the import settles:
   newest decides (`createdAt`, then `externalId`), so the order of the lines does not matter. A parent company that no
   record has named yet bears its external id as its name.
 - `lastModifiedAt` of the store is its own (decision 19): the moment of the import, whatever the source's dates.
+- A customer is an account, known by its id. An order's is the one with the key (`externalId`) that the record names;
+  else the one that the order has already, whatever its e-mail is now; else the one with the e-mail. Nobody is known by
+  a phone (C-50).
+- News of carriers is applied after the orders of its batch, and waits for a code that no line has brought yet (B-60).
+  It is told once: what has its key, or says the same without one, is there already.
 - Money is computed line by line, exactly, and rounded once (decision 23). `totals` of the record are what is shown;
   where they differ from what its lines make, the report warns of it by name, which is no refusal. Of a `discount` and a
   `discountAmount` the amount is what is taken off. An order in another currency than its channel's has the rate of its

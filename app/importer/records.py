@@ -94,6 +94,25 @@ ShipmentStatus = Literal[
 ]
 
 
+ShipmentSubStatus = Literal[
+    "ADDRESS_PROBLEM",
+    "AT_PICKUP_POINT",
+    "COLLECTED",
+    "CUSTOMS",
+    "DAMAGED",
+    "DELAYED",
+    "LEFT_IN_SAFE_PLACE",
+    "LEFT_WITH_NEIGHBOR",
+    "LOST",
+    "NOT_HOME",
+    "PAYMENT_DUE",
+    "PICKED_UP",
+    "REFUSED",
+    "RETURNED",
+    "RETURN_TO_SENDER",
+]
+
+
 class Count(int):
     """A whole number from `lowest` on, which may be written `2.0` or `"2"` (decision 21)."""
 
@@ -256,11 +275,37 @@ class Company(_Shape):
     parent_external_id: Text | None = None
 
 
+Email = Annotated[str, Meta(pattern=_EMAIL, max_length=254)]
+
+
 class Customer(_Shape):
-    email: Annotated[str, Meta(pattern=_EMAIL, max_length=254)]
-    first_name: Words
-    last_name: Words
-    phone: Words | None = None
+    """Any one of e-mail, phone and key suffices: orders of marketplaces and tills have no e-mail."""
+
+    email: Email | None = None
+    external_id: Text | None = None
+    phone: Text | None = None
+    first_name: Words | None = None
+    last_name: Words | None = None
+
+    def check_keys(self, path: str) -> None:
+        """Raises Refused."""
+        if self.email is None and self.external_id is None and self.phone is None:
+            raise Refused(path, "needs an email, a phone or an externalId")
+
+
+class Account(Customer, tag_field="kind", tag="customer", kw_only=True):
+    """A customer of a channel, as a record of its own."""
+
+    channel: ShortText
+
+    @property
+    def key(self) -> Hashable:
+        return "customer", self.channel, self.external_id or (self.email or "").lower() or self.phone
+
+    def check(self, known: Known) -> None:
+        """Raises Refused."""
+        _refuse_unknown("$.channel", self.channel, known.channels, "channel")
+        self.check_keys("$")
 
 
 class Address(_Shape):
@@ -304,9 +349,51 @@ class ShippedLine(_Shape):
     quantity: ShippedQuantity
 
 
+class News(_Shape):
+    """What a carrier tells. Moments without an offset are read in the zone of the carrier, or else of the channel."""
+
+    status: ShipmentStatus
+    occurred_at: datetime
+    sub_status: ShipmentSubStatus | None = None
+    expected_delivery_at: datetime | None = None
+    location: Words | None = None
+    description: Annotated[str, Meta(max_length=1000)] | None = None
+    external_id: Text | None = None
+
+    def check_moments(self, path: str) -> None:
+        """Raises Refused."""
+        _refuse_strange_date(f"{path}.occurredAt", self.occurred_at)
+        _refuse_strange_date(f"{path}.expectedDeliveryAt", self.expected_delivery_at)
+
+
+class Event(News, tag_field="kind", tag="event", kw_only=True):
+    """News of its own, of a code that may come later."""
+
+    code: Text
+    carrier: ShortText | None = None
+    channel: ShortText | None = None
+
+    @property
+    def key(self) -> Hashable:
+        """No two are the same record: what is told twice, the store finds."""
+        return "event", id(self)
+
+    def check(self, known: Known) -> None:
+        """Raises Refused."""
+        if self.channel is not None:
+            _refuse_unknown("$.channel", self.channel, known.channels, "channel")
+        if self.carrier is not None:
+            here = {name for channel, name in known.carriers if self.channel is None or channel in (None, self.channel)}
+            if here.isdisjoint((self.carrier, as_key(self.carrier), slug(self.carrier))):
+                raise Refused("$.carrier", f"unknown carrier {_quoted(self.carrier)}")
+        self.check_moments("$")
+
+
 class Code(_Shape):
     code: Text
     carrier: ShortText | None = None
+    items: tuple[ShippedLine, ...] | None = None
+    events: tuple[News, ...] = ()
 
 
 class Source(_Shape):
@@ -448,6 +535,8 @@ class Order(_Shape, tag_field="kind", tag="order"):
             _refuse_strange_date(f"$.{_camel(name)}", getattr(self, name) or None)
         if self.company and self.company.external_id == self.company.parent_external_id:
             raise Refused("$.company.parentExternalId", "a company is not its own parent")
+        if self.customer:
+            self.customer.check_keys("$.customer")
         for n, address in enumerate(self.addresses or ()):
             _refuse_unknown(f"$.addresses[{n}].country", address.country, _COUNTRIES, "ISO 3166-1 alpha-2 country")
         _refuse_repeated("$.items[{}].line", [item.line for item in self.items])
@@ -485,8 +574,8 @@ class Order(_Shape, tag_field="kind", tag="order"):
             return None
         return canceled * item.quantity // parent.quantity
 
-    def goods_of(self, shipment: Shipment, path: str) -> dict[int, int]:
-        """How much a shipment holds of which line, itself shipped.
+    def goods_of(self, shipment: "Shipment | Code", path: str) -> dict[int, int]:
+        """How much a shipment, or a parcel of it, holds of which line, itself shipped.
 
         A bundle stands for its parts, in the numbers in which it is made of them; where parts of it are listed beside
         it, these tell. Raises Refused.
@@ -496,6 +585,22 @@ class Order(_Shape, tag_field="kind", tag="order"):
         for m, (line, quantity) in enumerate(listed.items()):
             self._unpack(line, quantity, listed, goods, f"{path}.items[{m}]")
         return goods
+
+    def _check_parcels(self, path: str, shipment: Shipment) -> None:
+        """They hold what the record's shipment does; one that leaves its items out is for the store to judge."""
+        if shipment.items is None:
+            return
+        unpacked = Counter(self.goods_of(shipment, path))
+        for n, code in enumerate(shipment.track_and_traces or ()):
+            place = f"{path}.trackAndTraces[{n}]"
+            places = {int(item.line): f"{place}.items[{m}]" for m, item in enumerate(code.items or ())}
+            for line, quantity in self.goods_of(code, place).items():
+                here = places.get(line, f"{place}.items")
+                if line not in unpacked:
+                    raise Refused(f"{here}.line", f"{line} is no line of the shipment")
+                unpacked[line] -= quantity
+                if unpacked[line] < 0:
+                    raise Refused(f"{here}.quantity", f"more of line {line} is in parcels than in the shipment")
 
     def _unpack(self, line: int, quantity: int, listed: dict[int, int], goods: dict[int, int], path: str) -> None:
         parts = self.parts_of(line)
@@ -557,6 +662,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
                     raise Refused(f"{path}.{place}", f"more of line {line} is shipped than ordered")
             _refuse_repeated(path + ".sources[{}]", [(source.id, source.name) for source in shipment.sources or ()])
             self._check_codes(path, shipment, known)
+            self._check_parcels(path, shipment)
 
     def _check_codes(self, path: str, shipment: Shipment, known: Known) -> None:
         """Of a shipment. An address that was copied from the carrier's page becomes its code (decision 25)."""
@@ -569,6 +675,9 @@ class Order(_Shape, tag_field="kind", tag="order"):
             if key in seen:  # B-54
                 raise Refused(f"{place}.code", f"{_quoted(code.code)} is a duplicate")
             seen.add(key)
+            _refuse_repeated(place + ".items[{}].line", [item.line for item in code.items or ()])
+            for k, event in enumerate(code.events):
+                event.check_moments(f"{place}.events[{k}]")
 
     def _template(self, path: str, carrier: str, known: Known) -> str | None:
         """Of the carrier of this name or key, that of the order's channel rather than that of all. Raises Refused."""
@@ -579,7 +688,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
         raise Refused(path, f"unknown carrier {_quoted(carrier)}")
 
 
-Record = Channel | Carrier | Order
+Record = Channel | Carrier | Order | Event | Account
 
 _KEPT = (
     *("type", "company", "customer", "requested_delivery_at", "shipping_method", "shipping_amount"),

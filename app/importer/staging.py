@@ -6,8 +6,9 @@ batch that met another writer's locks the wrong way round is simply written agai
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 import asyncpg
@@ -16,7 +17,20 @@ from msgspec import UNSET
 import sql
 from app.importer import price
 from app.importer.price import Discount, LinePrice, OrderPrice
-from app.importer.records import Carrier, Channel, Known, Line, Order, Outdated, Record, Refused, decimal
+from app.importer.records import (
+    Account,
+    Carrier,
+    Channel,
+    Event,
+    Known,
+    Line,
+    News,
+    Order,
+    Outdated,
+    Record,
+    Refused,
+    decimal,
+)
 from app.money import LIMIT, rounded
 from app.rules import normalized_code
 from sql.advisory_lock import AdvisoryLock
@@ -25,9 +39,10 @@ _ATTEMPTS = 4
 
 _TABLES = {
     "import_orders": (
-        "n channel external_id status type currency company company_name company_parent email first_name last_name "
-        "phone created_at source_modified_at requested_at shipping_method reference left_out has_addresses "
-        "has_shipments sub_total discount_type discount_value discount_amount lines_tax postage postage_percentage "
+        "n channel external_id status type currency company company_name company_parent customer_key email first_name "
+        "last_name phone has_customer created_at source_modified_at requested_at shipping_method reference "
+        "left_out has_addresses has_shipments sub_total discount_type discount_value discount_amount lines_tax postage "
+        "postage_percentage "
         "own_gross own_net own_tax coupon currency_ratio payment_method payment_status has_refunds"
     ),
     "import_addresses": (
@@ -44,6 +59,12 @@ _TABLES = {
     "import_sources": "n shipment id name",
     "import_refunds": "n external_id amount reason created_at",
     "import_refund_items": "n refund line quantity amount",
+    "import_parcel_items": "n shipment code_position path line quantity",
+    "import_packed_codes": "n shipment code_position",
+    "import_events": (
+        "n position path shipment code_position channel carrier code external_id status sub_status occurred_at "
+        "occurred_local expected_delivery_at expected_local location description"
+    ),
 }
 
 # Rows are locked, then the rules are checked, then rows are written: a shipment lets go of a line before the line goes,
@@ -52,10 +73,18 @@ STEPS = (
     "measure_staging",
     "find_channels",
     "create_companies",
-    "create_customers",
-    "find_parties",
+    "find_companies",
     "find_orders",
     "leave_out_outdated",
+    "find_customers",
+    "give_keys_to_customers",
+    "part_customers",
+    "create_customers_with_keys",
+    "find_customers_with_keys",
+    "create_customers_with_emails",
+    "find_customers_with_emails",
+    "number_other_customers",
+    "create_other_customers",
     "number_orders",
     "measure_orders",
     "lock_shipments",
@@ -129,12 +158,27 @@ STEPS = (
     "update_codes",
     "create_codes",
     "create_sources",
+    "find_packed_codes",
+    "refuse_parcel_items",
+    "delete_parcel_items",
+    "create_parcel_items",
     "update_orders",
     "write_refunds",
     "delete_refund_items",
     "update_refund_items",
     "create_refund_items",
     "release_finishing",
+)
+# Of the news, which comes once the codes of its batch are there.
+EVENT_STEPS = (
+    "find_codes_of_orders",
+    "find_codes_of_events",
+    "refuse_ambiguous_events",
+    "choose_codes_of_events",
+    "date_events",
+    "refuse_future_events",
+    "record_events",
+    "keep_events_waiting",
 )
 
 _statements = sql.load("ingest")
@@ -182,10 +226,10 @@ async def prepare(connection: asyncpg.Connection) -> Known:
 
 def stage(place: str, record: Record) -> Staged:
     """Computes the prices. Raises Refused when they are beyond what the store can hold."""
-    if not isinstance(record, Order):
-        return Staged(place, record, [])
-    prices = _Prices.of(record)
-    return Staged(place, record, list(_rows(record, prices)), prices.warnings)
+    if isinstance(record, Order):
+        prices = _Prices.of(record)
+        return Staged(place, record, list(_rows(record, prices)), prices.warnings)
+    return Staged(place, record, [_event_row(record, "$")] if isinstance(record, Event) else [])
 
 
 async def measure(connection: asyncpg.Connection) -> None:
@@ -251,24 +295,40 @@ async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Ou
     for n, staged in batch.items():
         if isinstance(staged.record, Channel):
             await _refuse_channel_currency(connection, n, staged.record)
-        if not isinstance(staged.record, Order):
+        if isinstance(staged.record, Channel | Carrier):
             outcome.add(await _write_reference(connection, staged.record))
-    orders = {n: staged for n, staged in batch.items() if isinstance(staged.record, Order)}
+        elif isinstance(staged.record, Account):
+            outcome.add(await _write_customer(connection, staged.record, n))
+    copied = {n: staged for n, staged in batch.items() if staged.rows}
+    if not copied:
+        return outcome
+    await _copy(connection, copied)
+    orders = sum(isinstance(staged.record, Order) for staged in copied.values())
     if orders:
-        await _copy(connection, orders)
-        for step in STEPS:
-            if not step.startswith(("refuse_", "leave_out_", "warn_")):
-                await connection.execute(_text(step))
-            elif rows := await connection.fetch(_text(step)):
-                if step.startswith("warn_"):
-                    outcome.warnings += [(orders[row["n"]].place, f"{row['path']}: {row['reason']}") for row in rows]
-                    continue
-                kind = Refused if step.startswith("refuse_") else Outdated
-                raise _RefusedByStore({row["n"]: kind(row["path"], row["reason"]) for row in rows})
-        (row,) = await connection.fetch(_text("outcome"))
-        outcome.add(Outcome(row["created"], row["updated"], len(orders) - row["created"] - row["updated"]))
-        outcome.warnings += [(staged.place, warning) for staged in orders.values() for warning in staged.warnings]
+        outcome.warnings += await _run(connection, STEPS, copied)
+    if any(table == "import_events" for staged in copied.values() for table, _ in staged.rows):
+        await _run(connection, EVENT_STEPS, copied)
+    (row,) = await connection.fetch(_text("outcome"))
+    outcome.add(Outcome(row["created"], row["updated"], orders - row["created"] - row["updated"]))
+    (row,) = await connection.fetch(_text("outcome_of_events"))
+    outcome.add(Outcome(created=row["created"], unchanged=row["unchanged"]))
+    outcome.warnings += [(staged.place, warning) for staged in copied.values() for warning in staged.warnings]
     return outcome
+
+
+async def _run(connection: asyncpg.Connection, steps: Sequence[str], batch: dict[int, Staged]) -> list[tuple[str, str]]:
+    """The warnings, each with its record's place. Raises `_RefusedByStore`."""
+    warnings: list[tuple[str, str]] = []
+    for step in steps:
+        if not step.startswith(("refuse_", "leave_out_", "warn_")):
+            await connection.execute(_text(step))
+        elif rows := await connection.fetch(_text(step)):
+            if step.startswith("warn_"):
+                warnings += [(batch[row["n"]].place, f"{row['path']}: {row['reason']}") for row in rows]
+                continue
+            kind = Refused if step.startswith("refuse_") else Outdated
+            raise _RefusedByStore({row["n"]: kind(row["path"], row["reason"]) for row in rows})
+    return warnings
 
 
 async def _write_reference(connection: asyncpg.Connection, record: Channel | Carrier) -> Outcome:
@@ -336,9 +396,27 @@ async def _write_rates(connection: asyncpg.Connection, channel: Channel) -> bool
     return bool(row["is_changed"])
 
 
-async def _copy(connection: asyncpg.Connection, orders: dict[int, Staged]) -> None:
+async def _write_customer(connection: asyncpg.Connection, record: Account, n: int) -> Outcome:
+    """Raises `_RefusedByStore`."""
+    statement = _statements.customer.prepare(sql.Reach.EVERYTHING)
+    values = {
+        "channel": record.channel,
+        "email": record.email,
+        "external_id": record.external_id,
+        "phone": record.phone,
+        "first_name": record.first_name,
+        "last_name": record.last_name,
+    }
+    (row,) = await connection.fetch(statement.text, *statement.arguments(values))
+    if row["is_of_another"]:
+        raise _RefusedByStore({n: Refused("$.email", "is the e-mail of another customer: merge the two")})
+    created, updated = int(row["is_new"]), int(row["is_changed"])
+    return Outcome(created, updated, 1 - created - updated)
+
+
+async def _copy(connection: asyncpg.Connection, records: dict[int, Staged]) -> None:
     tables: dict[str, list[tuple[object, ...]]] = {table: [] for table in _TABLES}
-    for n, staged in orders.items():
+    for n, staged in records.items():
         for table, values in staged.rows:
             tables[table].append((n, *values))
     await connection.execute(_text("empty_staging"))
@@ -429,7 +507,9 @@ def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ..
         (
             *(order.channel, order.external_id, order.status, order.type or "purchase", order.currency),
             *((company.external_id, company.name, company.parent_external_id) if company else (None,) * 3),
-            *((customer.email, customer.first_name, customer.last_name, customer.phone) if customer else (None,) * 4),
+            *((customer.external_id, customer.email) if customer else (None,) * 2),
+            *((customer.first_name, customer.last_name, customer.phone) if customer else (None,) * 3),
+            bool(customer),
             *(order.created_at, order.modified_at, order.requested_delivery_at or None),
             *(None if order.shipping_method is UNSET else order.shipping_method, order.reference or None),
             order.left_out,
@@ -461,10 +541,42 @@ def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ..
         for line_number, quantity in order.goods_of(shipment, f"$.shipments[{n}]").items():
             yield "import_shipment_items", (key, line_number, quantity)
         for m, code in enumerate(shipment.track_and_traces or ()):
-            path = f"$.shipments[{n}].trackAndTraces[{m}].code"
-            yield "import_codes", (key, m, path, code.carrier, code.code, normalized_code(code.code))
+            path = f"$.shipments[{n}].trackAndTraces[{m}]"
+            yield "import_codes", (key, m, f"{path}.code", code.carrier, code.code, normalized_code(code.code))
+            if code.items is not None:
+                yield "import_packed_codes", (key, m)
+            places = {int(item.line): f"{path}.items[{k}]" for k, item in enumerate(code.items or ())}
+            for line_number, quantity in order.goods_of(code, path).items():
+                place = places.get(line_number, f"{path}.items")
+                yield "import_parcel_items", (key, m, place, line_number, quantity)
+            for k, event in enumerate(code.events):
+                yield _event_row(event, f"{path}.events[{k}]", k, key, m)
         for source in shipment.sources or ():
             yield "import_sources", (key, source.id, source.name)
+
+
+def _event_row(
+    event: News, path: str, position: int = 0, shipment: str | None = None, code_position: int | None = None
+) -> tuple[str, tuple[object, ...]]:
+    """The row of an event, of an order's code or of its own. A moment without an offset has another column."""
+    own = event if isinstance(event, Event) else None
+    return "import_events", (
+        *(position, path, shipment, code_position),
+        *((own.channel, own.carrier, own.code) if own else (None,) * 3),
+        *(event.external_id, event.status, event.sub_status),
+        *_placed(event.occurred_at),
+        *_placed(event.expected_delivery_at),
+        *(_words(event.location), _words(event.description)),
+    )
+
+
+def _placed(moment: datetime | None) -> tuple[datetime | None, datetime | None]:
+    return (moment, None) if moment is None or moment.tzinfo else (None, moment)
+
+
+def _words(text: str | None) -> str | None:
+    """Blanks are what many a carrier sends in place of nothing."""
+    return text if text and text.strip() else None
 
 
 def _costs(order: Order, prices: _Prices) -> Iterator[object]:

@@ -191,6 +191,7 @@ def judge(step: Step, tables: Set[str]) -> Verdict:
     """What `step` does to those who work with `tables`, the ones there are before it."""
     effects = [effect(statement) for statement in step.statements]
     creates = frozenset(found.creates for found in effects if found.creates)
+    tables = tables - creates  # nobody works with what the step makes
     locks: dict[str, Mode] = {}
     for found in effects:
         _take(locks, {table: mode for table, mode in found.locks.items() if table in tables or " " in table})

@@ -73,6 +73,12 @@ _REFUSALS: Mapping[str, Callable[[], WaybillError]] = {
         ValidationError, "input.channelId", "must be the channel of all codes of the carrier"
     ),
     "carriers_channel_fk": partial(ValidationError, "input.channelId", "must be the id of a channel"),
+    **dict.fromkeys(
+        ("carriers_time_zone_new", "carriers_time_zone_other"),
+        partial(
+            ValidationError, "input.timeZone", "must be a name of the IANA time zone database, such as Europe/Amsterdam"
+        ),
+    ),
     # Codes hold their carriers while they are written, so only who deletes a carrier can meet this one.
     "track_and_traces_carrier_fk": CarrierInUse,
 }

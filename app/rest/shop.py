@@ -40,6 +40,7 @@ from app.http.state import State, state_of
 from app.resolvers.customer import login
 from app.resolvers.customer.order import find_order, order_page
 from app.resolvers.customer.shipment import find_shipment, shipment_page
+from app.resolvers.tracking import needs_destination, tracking_url
 from app.rest.shop_answer import (
     Address,
     Login,
@@ -53,11 +54,15 @@ from app.rest.shop_answer import (
     Shipment,
     ShipmentItem,
     TokenCheck,
+    Tracking,
+    TrackingEvent,
 )
 from loaders import customer_order_address, customer_order_item, customer_shipment, customer_shipment_item
 from loaders.batch import Batch, Relation
 from loaders.customer_order_address import first_billing_address_by_order, first_shipping_address_by_order
 from loaders.customer_order_total import totals_by_order
+from loaders.customer_tracking import trackings_by_shipment
+from loaders.order_address import destination_by_shipment
 from loaders.rows import Row, column_of
 from loaders.selection import RowSelection
 
@@ -84,6 +89,7 @@ _SHIPMENT_SELECTION = RowSelection(
     None,
     (
         _ITEMS_OF_SHIPMENT,
+        (Relation(trackings_by_shipment, "shipment_id"), RowSelection(None)),
         (Relation(first_shipping_address_by_order, "order_id"), RowSelection(None)),
         (Relation(first_billing_address_by_order, "order_id"), RowSelection(None)),
     ),
@@ -291,17 +297,33 @@ async def list_shipments(call: Call) -> Response:
 async def _shipments(context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Rows that came with `_SHIPMENT_SELECTION`."""
     items = await _beside(context, rows, _SHIPMENT_ITEMS, "shipment_id")
+    trackings = await _beside(context, rows, trackings_by_shipment, "shipment_id")
+    destinations: Sequence[Any] = [None] * len(rows)
+    if any(needs_destination(code["track_and_trace_url"]) for codes in trackings for code in codes):
+        destinations = await _beside(context, rows, destination_by_shipment, "shipment_id")
     shipping = await _beside(context, rows, first_shipping_address_by_order, "order_id")
     billing = await _beside(context, rows, first_billing_address_by_order, "order_id")
     return [
         Shipment.of(
             row,
             items=[ShipmentItem.of(item) for item in its_items],
+            trackings=[_tracking(code, destination) for code in codes],
             shipping_address=to and Address.of(to),
             billing_address=by and Address.of(by),
         )
-        for row, its_items, to, by in zip(rows, items, shipping, billing, strict=True)
+        for row, its_items, codes, destination, to, by in zip(
+            rows, items, trackings, destinations, shipping, billing, strict=True
+        )
     ]
+
+
+def _tracking(code: Row, destination: Row | None) -> dict[str, Any]:
+    event = {name.removeprefix("event_"): code[name] for name in code.keys() if name.startswith("event_")}  # noqa: SIM118
+    return Tracking.of(
+        code,
+        url=tracking_url(code["code"], code["track_and_trace_url"], destination),
+        last_event=TrackingEvent.of(event) if code["event_status"] else None,
+    )
 
 
 async def _beside(context: Context, rows: Sequence[Row], batch: Batch, key: str) -> Sequence[Any]:

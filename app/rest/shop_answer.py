@@ -196,6 +196,30 @@ class ShipmentItem(ShopAnswer):
     weight: float | None
 
 
+class TrackingEvent(ShopAnswer):
+    """What a carrier told last of a code."""
+
+    status: str
+    sub_status: str | None
+    occurred_at: Instant
+    location: str | None
+    description: str | None
+
+
+class Tracking(ShopAnswer):
+    """A code of a shipment, and what its carrier says of the parcel; `url` is where it can be followed."""
+
+    number: str
+    carrier_code: str | None
+    carrier_title: str | None
+    url: str | None
+    status: ShipmentStatus
+    carrier_status: str | None
+    sub_status: str | None
+    expected_delivery_at: Instant | None
+    last_event: TrackingEvent | None
+
+
 class Shipment(ShopAnswer):
     """A shipment of an order. The tracking code and its carrier are those of the first code (C-33)."""
 
@@ -212,6 +236,7 @@ class Shipment(ShopAnswer):
     created_at: Instant
     updated_at: Instant
     items: list[ShipmentItem]
+    trackings: list[Tracking]
     shipping_address: Address | None
     billing_address: Address | None
 

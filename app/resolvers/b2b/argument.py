@@ -41,9 +41,18 @@ def as_codes(texts: Iterable[str]) -> list[str]:
 
 def as_instant(text: str, argument: str) -> datetime:
     """An ISO 8601 date or date-time; UTC where it names no offset. Raises `ValidationError`."""
+    moment = as_moment(text, argument)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def as_moment(text: str, argument: str) -> datetime:
+    """An ISO 8601 date or date-time: in UTC, or without a time zone where it names no offset.
+
+    Raises `ValidationError`.
+    """
     try:
-        instant = datetime.fromisoformat(text)
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValidationError(argument, "must be an ISO 8601 date-time such as 2024-01-15T10:30:00.000Z") from None
 

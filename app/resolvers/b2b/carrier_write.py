@@ -26,7 +26,7 @@ SQL = sql.load("carrier")
 mutation = MutationType()
 
 _TABLES = frozenset(carrier_by_id.tables + descriptions_by_carrier.tables)
-_COLUMNS = ("channel_id", "key", "name", "type", "track_and_trace_url", "logo", "shipping_cost")
+_COLUMNS = ("channel_id", "key", "name", "type", "track_and_trace_url", "logo", "shipping_cost", "time_zone")
 _TEXTS = {"name": "name", "trackAndTraceURL": "track_and_trace_url", "logo": "logo"}
 _LARGEST_COST = 9_999_999_999
 _LANGUAGE = re.compile(r"[A-Z]{2}")
@@ -39,7 +39,7 @@ async def resolve_carrier_create(_root: None, info: Info, input: dict[str, Any])
     context = info.context
     await _begin(context, "carriers:write")
     given = {field: value for field, value in input.items() if value is not None}
-    blank = {"key": None, "track_and_trace_url": None, "logo": None, "shipping_cost": None}
+    blank = {"key": None, "track_and_trace_url": None, "logo": None, "shipping_cost": None, "time_zone": None}
     [row] = await context.fetch(
         SQL.create,
         channel_id=_channel(context.viewer, given.get("channelId")),
@@ -154,6 +154,8 @@ def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
         columns["logo"] = _url(given["logo"], "input.logo", url_fault)
     if "shippingCost" in given:
         columns["shipping_cost"] = _cost(given["shippingCost"])
+    if "timeZone" in given:
+        columns["time_zone"] = given["timeZone"]  # the database knows which there are
     return columns
 
 

@@ -21,11 +21,11 @@ from app.resolvers.field_plan import (
     lookahead,
     relation,
 )
+from app.resolvers.fulfillment import fulfillment_status
 from app.resolvers.names import snake_case
 from app.resolvers.query import GuardedQuery, holding
 from loaders.order import (
     exact_by_order,
-    fulfillment_by_order,
     money_by_order,
     order_by_id,
     overdue_by_order,
@@ -79,31 +79,7 @@ order.set_plan("currencyRatioExact", beside(exact_by_order, "id", "currency_rati
 order.set_plan("sources", relation(sources_by_order, "id", WITH_PARENT))
 
 
-def _fulfillment_status(
-    is_canceled: bool | None,
-    is_partially_delivered: bool,
-    lines: int,
-    canceled: int,
-    ordered: int,
-    shipped: int,
-    delivered: int,
-) -> str:
-    """Where nothing is to be shipped, nothing is open: all of it was canceled, or there never was any (decision 21)."""
-    if is_canceled or (canceled and not ordered):
-        return "CANCELED"
-    if lines and delivered == ordered:
-        return "DELIVERED"
-    if delivered or is_partially_delivered:
-        return "PARTIALLY_DELIVERED"
-    if shipped:
-        return "SHIPPED" if shipped == ordered else "PARTIALLY_SHIPPED"
-    return "UNFULFILLED"
-
-
-_fulfillment = ("is_canceled", "is_partially_delivered", "lines", "canceled", "ordered", "shipped", "delivered")
-order.set_plan(
-    "fulfillmentStatus", computed(_fulfillment_status, beside=Beside(fulfillment_by_order, "id", _fulfillment))
-)
+order.set_plan("fulfillmentStatus", fulfillment_status("id"))
 
 order.set_plan("overdue", computed(bool, beside=Beside(overdue_by_order, "id", ("overdue",))))
 

@@ -67,9 +67,11 @@ async def lock_part(context: Context, file: File, missing: type[NotFound], id: s
     return Part(rows[0], former, shipment)
 
 
-async def save_part(context: Context, file: File, part: Part, values: Mapping[str, Any]) -> Any:
-    """The row with `values` for its columns, written where they are others."""
-    if part.is_changed_by(values):
+async def save_part(
+    context: Context, file: File, part: Part, values: Mapping[str, Any], *, is_touched: bool = False
+) -> Any:
+    """The row with `values` for its columns, written where they are others, or what hangs on the row `is_touched`."""
+    if is_touched or part.is_changed_by(values):
         key = {"id": part.row["id"], "channel_id": part.row["channel_id"], "former_shipment_id": part.former["id"]}
         [row] = await context.fetch(file.update, **key, **values)
     else:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
 from ariadne import MutationType
 
@@ -21,6 +22,7 @@ from app.resolvers.b2b.carrier_lock import require_carriers
 from app.resolvers.b2b.named_line import lines_left, name_lines
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shippable import CANCELED, CLOSED, OrderLines, require_shippable
+from app.resolvers.b2b.track_and_trace_write import complete
 from app.resolvers.b2b.tracking_code import as_code
 from app.rules import is_day, normalized_code, promise_fault
 
@@ -58,6 +60,11 @@ async def resolve_shipment_create(_root: None, info: Info, input: dict[str, Any]
         expected_delivery_at=expected,
         **columns,
     )
+    if codes := input.get("trackAndTraces"):
+        created = {"id": UUID(row["id"]), "channel_id": order["channel_id"]}
+        await complete(context, created, codes)
+        # News that waited for a code has moved the shipment.
+        [row] = await context.fetch(SQL.by_id, id=created["id"])
     return row
 
 

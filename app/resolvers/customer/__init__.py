@@ -2,7 +2,17 @@
 
 from ariadne import SchemaBindable
 
-from app.resolvers.customer import address, connection_type, login, order, order_item, shipment, shipment_item
+from app.resolvers.customer import (
+    address,
+    connection_type,
+    login,
+    order,
+    order_item,
+    password,
+    shipment,
+    shipment_item,
+    tracking,
+)
 
 bindables: list[SchemaBindable] = [
     *address.bindables,
@@ -10,6 +20,8 @@ bindables: list[SchemaBindable] = [
     *login.bindables,
     *order.bindables,
     *order_item.bindables,
+    *password.bindables,
     *shipment.bindables,
     *shipment_item.bindables,
+    *tracking.bindables,
 ]

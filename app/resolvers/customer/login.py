@@ -83,12 +83,12 @@ def _is_suspended(context: Context) -> bool:
 
 def _check(email: str, password: str) -> None:
     """Raises `MalformedInput` that names every fault, before any work is done for it (C-41)."""
-    faults = [*_faults_of_email(email), *_faults_of_password(password)]
+    faults = [*faults_of_email(email), *faults_of_password(password)]
     if faults:
         raise MalformedInput(*faults)
 
 
-def _faults_of_email(email: str) -> list[str]:
+def faults_of_email(email: str) -> list[str]:
     if not email:
         return ["The email field is required."]
     if len(email) > LONGEST_EMAIL:
@@ -96,7 +96,7 @@ def _faults_of_email(email: str) -> list[str]:
     return [] if EMAIL.fullmatch(email) else ["The email field must be a valid email address."]
 
 
-def _faults_of_password(password: str) -> list[str]:
+def faults_of_password(password: str) -> list[str]:
     if not password:
         return ["The password field is required."]
     if len(password) < SHORTEST_PASSWORD:

@@ -11,6 +11,7 @@ from app.resolvers.customer.connection_type import connection_types
 from app.resolvers.customer.identifier import as_key, number_of
 from app.resolvers.customer.listing import Connection
 from app.resolvers.field_plan import WITH_PARENT, PlannedType, beside, computed, lookahead, relation
+from app.resolvers.fulfillment import progress
 from app.resolvers.query import GuardedQuery, of_customer
 from loaders import customer_order_address, customer_order_item, customer_shipment
 from loaders.order import exact_by_order, money_by_order
@@ -69,6 +70,7 @@ async def resolve_customer_orders(_root: None, info: Info, status: str | None = 
 
 order.set_plan("items", nested("CustomerOrder.items", customer_order_item, "key"))
 order.set_plan("addresses", nested("CustomerOrder.addresses", customer_order_address, "key"))
+order.set_plan("progress", progress("key"))
 order.set_plan("shipments", nested("CustomerOrder.shipments", customer_shipment, "key"))
 order.set_plan("refunds", relation(refunds_of_customer_by_order, "key", WITH_PARENT))
 order.set_plan("paymentMethod", computed(lambda method: method or None, "payment_method"))

@@ -12,8 +12,8 @@ from tests.app.resolvers.b2b.conftest import Refused, posting
 from tests.conftest import GraphQL, running, settings_for
 
 FIELDS = """
-  id channelId name type descriptions { language value } trackAndTraceURL logo createdAt lastModifiedAt createdBy
-  lastModifiedBy version trackAndTraces { id } warehouses { id }
+  id channelId name type descriptions { language value } trackAndTraceURL logo timeZone createdAt lastModifiedAt
+  createdBy lastModifiedBy version trackAndTraces { id } warehouses { id }
 """
 CREATE = f"mutation($input: CarrierCreateInput!) {{ carrierCreate(input: $input) {{ {FIELDS} }} }}"
 UPDATE = f"""mutation($id: Int!, $input: CarrierUpdateInput!, $ifVersion: Int) {{
@@ -241,6 +241,16 @@ async def test_a_writer_reads_at_once_what_it_wrote(
         changes = {"name": "PostNL B.V.", "descriptions": [{"language": "NL", "value": "Post"}]}
         changed = (await post(UPDATE, {"id": POSTNL, "input": changes}, viewer="editor"))["data"]["carrierUpdate"]
         assert await read(post, POSTNL) == changed != before
+
+
+async def test_carrier_has_a_time_zone(written: GraphQL, refused_after: Refused) -> None:
+    carrier = await written(CREATE, input={**BARE, "timeZone": "Asia/Tokyo"})
+    assert carrier["timeZone"] == "Asia/Tokyo"
+    for text in ("Mars/Olympus", "", "EST5EDT,M3", "posix/UTC"):
+        assert (await refused_after(CREATE, input={**BARE, "name": "B", "timeZone": text}))["path"] == "input.timeZone"
+        extensions = await refused_after(UPDATE, id=carrier["id"], input={"timeZone": text})
+        assert extensions["path"] == "input.timeZone"
+    assert (await written(UPDATE, id=carrier["id"], input={"timeZone": None}))["timeZone"] is None
 
 
 KEYED = "mutation($input: CarrierCreateInput!) { carrierCreate(input: $input) { id key name } }"

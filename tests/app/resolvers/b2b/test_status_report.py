@@ -1,4 +1,4 @@
-"""What carriers tell, and how shipments follow, in whatever order the news comes."""
+"""What carriers report, and how shipments follow, in whatever order the news comes, before its code too."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 from starlette.applications import Starlette
 
-from app.resolvers.b2b.tracking_event import CLOCK_SKEW
+from app.resolvers.b2b import status_report
+from app.resolvers.b2b.status_report import CLOCK_SKEW
 from loaders.tracking_event import NEWEST_BY_TRACK_AND_TRACE
 from tests.conftest import GraphQL, until_blocked
 from tests.consistency import breaches
@@ -28,10 +29,30 @@ REPORT = """
 mutation Report($input: ShipmentStatusReportInput!) {
   shipmentStatusReport(input: $input) {
     isNew
+    isWaiting
     shipmentMoved
     event { id trackAndTraceId externalId status occurredAt location description }
     shipment { id status version }
   }
+}
+"""
+REPORTS = """
+mutation Reports($inputs: [ShipmentStatusReportInput!]!) {
+  shipmentStatusReports(inputs: $inputs) {
+    report { isNew isWaiting shipmentMoved event { id externalId occurredAt } shipment { id status } }
+    error { code path message }
+  }
+}
+"""
+ADD_CODE = """
+mutation Add($input: TrackAndTraceCreateInput!) {
+  trackAndTraceCreate(input: $input) { id status expectedDeliveryAt events { occurredAt } }
+}
+"""
+CREATE = "mutation Create($input: ShipmentCreateInput!) { shipmentCreate(input: $input) { id status subStatus } }"
+UPDATE_CODE = """
+mutation Update($id: String!, $input: TrackAndTraceUpdateInput!) {
+  trackAndTraceUpdate(id: $id, input: $input) { status }
 }
 """
 EVENTS = "query Events($id: String!) { trackAndTrace(id: $id) { events { externalId status occurredAt } } }"
@@ -92,6 +113,7 @@ async def test_report_records_the_event_and_moves_the_shipment(report: Report) -
     }
     assert told == {
         "isNew": True,
+        "isWaiting": False,
         "shipmentMoved": True,
         "shipment": {"id": SHIPMENT, "status": "IN_TRANSIT", "version": 2},
     }
@@ -414,22 +436,8 @@ async def test_longest_texts_are_recorded_and_blank_ones_are_none(report: Report
     assert (event["externalId"], event["location"], event["description"]) == ("x" * 255, None, "ü" * 1000)
 
 
-@pytest.mark.parametrize(
-    ("viewer", "input"),
-    [
-        ("apikey", {"code": "none"}),
-        ("apikey", {"carrierId": 2}),
-        ("apikey", {"carrierId": None}),
-        ("apikey", {"shipmentId": OTHER_SHIPMENT}),
-        ("northwind-writer", {}),
-        ("hofstra-writer", {}),
-    ],
-    ids=str,
-)
-async def test_report_on_no_code_that_the_viewer_sees_is_not_found(
-    refused: Refused, viewer: str, input: dict[str, Any]
-) -> None:
-    assert await refused(REPORT, viewer=viewer, input=news(**input)) == {
+async def test_report_on_no_code_of_the_named_shipment_is_not_found(refused: Refused) -> None:
+    assert await refused(REPORT, input=news(shipmentId=OTHER_SHIPMENT)) == {
         "code": "TRACK_AND_TRACE_NOT_FOUND_ERROR",
         "path": "input.code",
         "rule": "must exist",
@@ -490,3 +498,259 @@ async def test_track_and_trace_events_are_the_newest_and_cost_one_statement(
     assert costs[0] == costs[1]
     newest = [{"externalId": str(n)} for n in range(NEWEST_BY_TRACK_AND_TRACE + 1, 1, -1)]
     assert [code["events"] for code in answer["data"]["trackAndTraces"]["items"]] == [newest] * 5
+
+
+# ------------------------------------------------------------------------------------------------------- which code
+
+
+async def test_report_finds_a_code_however_it_is_written(report: Report) -> None:
+    assert (await report("IN_TRANSIT", code="3s test-1234 5678 90"))["shipment"]["id"] == SHIPMENT
+
+
+async def test_report_finds_a_code_stored_without_its_carrier(
+    report: Report, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("UPDATE track_and_traces SET carrier_id = NULL WHERE id = $1", CODE_ID)
+    assert (await report("IN_TRANSIT"))["shipment"]["id"] == SHIPMENT
+
+
+async def test_report_without_a_carrier_finds_the_only_code(report: Report) -> None:
+    assert (await report("IN_TRANSIT", carrierId=None))["shipment"]["id"] == SHIPMENT
+
+
+async def test_report_prefers_the_code_of_its_carrier(report: Report, copy_connection: asyncpg.Connection) -> None:
+    await copy_connection.execute(
+        "INSERT INTO track_and_traces (shipment_id, order_id, channel_id, code)"
+        " SELECT id, order_id, channel_id, $2 FROM shipments WHERE id = $1",
+        OTHER_SHIPMENT,
+        CODE,
+    )
+    assert (await report("IN_TRANSIT"))["shipment"]["id"] == SHIPMENT
+    assert (await report("IN_TRANSIT", carrierId=None))["shipment"]["id"] == OTHER_SHIPMENT
+
+
+async def test_report_of_another_carrier_does_not_take_the_code(report: Report) -> None:
+    assert (await report("IN_TRANSIT", carrierId=2))["isWaiting"]
+
+
+# ------------------------------------------------------------------------------------------------------- moments
+
+
+@pytest.mark.parametrize(
+    ("carrier", "channel", "moment"),
+    [(None, "UTC", "10:00"), (None, "Europe/Amsterdam", "09:00"), ("America/New_York", "Europe/Amsterdam", "15:00")],
+)
+async def test_moment_without_an_offset_is_that_of_the_carrier_or_else_of_the_channel(
+    report: Report, copy_connection: asyncpg.Connection, carrier: str | None, channel: str, moment: str
+) -> None:
+    await copy_connection.execute("UPDATE carriers SET time_zone = $1", carrier)
+    await copy_connection.execute("UPDATE channels SET time_zone = $1", channel)
+    told = await report("IN_TRANSIT", occurredAt="2025-11-04T10:00:00")
+    assert told["event"]["occurredAt"] == f"2025-11-04T{moment}:00.000Z"
+    told = await report("IN_TRANSIT", occurredAt="2025-11-04T10:00:00+01:00")
+    assert told["event"]["occurredAt"] == "2025-11-04T09:00:00.000Z"
+
+
+async def test_moment_without_an_offset_lies_not_in_the_future_there(
+    report: Report, refused_after: Refused, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("UPDATE channels SET time_zone = 'Asia/Tokyo'")
+    there = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=9)
+    assert (await report("IN_TRANSIT", occurredAt=there.isoformat()))["isNew"]
+    beyond = (there + timedelta(minutes=15)).isoformat()
+    assert (await refused_after(REPORT, input=news(occurredAt=beyond)))["path"] == "input.occurredAt"
+
+
+async def test_code_takes_the_promise_of_its_newest_event(report: Report, write: GraphQL) -> None:
+    async def promise() -> str | None:
+        answer = await write(
+            "query Code($id: String!) { trackAndTrace(id: $id) { expectedDeliveryAt } }", {"id": CODE_ID}
+        )
+        told: str | None = answer["data"]["trackAndTrace"]["expectedDeliveryAt"]
+        return told
+
+    await report("IN_TRANSIT", 5, expectedDeliveryAt="2025-11-06T12:00:00Z")
+    await report("CREATED", 1, expectedDeliveryAt="2025-11-05T12:00:00Z")
+    await report("OUT_FOR_DELIVERY", 9)
+    assert await promise() == "2025-11-06T12:00:00.000Z"
+    await report("EXCEPTION", 10, expectedDeliveryAt="2025-11-08")
+    assert await promise() == "2025-11-08T00:00:00.000Z"
+
+
+# ------------------------------------------------------------------------------------------------------- waiting
+
+
+def code_of(shipment: str = OTHER_SHIPMENT, **input: Any) -> dict[str, Any]:
+    return {"shipmentId": shipment, "code": "EARLY 1", "carrierId": 1} | input
+
+
+async def test_report_waits_for_its_code(report: Report, written: GraphQL) -> None:
+    told = await report("OUT_FOR_DELIVERY", 3, code="early-1")
+    assert told == {"isNew": True, "isWaiting": True, "shipmentMoved": False, "event": None, "shipment": None}
+    code = await written(ADD_CODE, input=code_of())
+    assert (code["status"], code["events"]) == ("OUT_FOR_DELIVERY", [{"occurredAt": at(3)}])
+
+
+async def test_report_that_waits_moves_a_new_shipment(report: Report, written: GraphQL) -> None:
+    await report("IN_TRANSIT", 1, code="EARLY1", subStatus="CUSTOMS")
+    shipment = await written(CREATE, input={"orderId": 2075, "trackAndTraces": [{"code": "EARLY1", "carrierId": 1}]})
+    assert (shipment["status"], shipment["subStatus"]) == ("IN_TRANSIT", "CUSTOMS")
+
+
+async def test_report_waits_for_a_code_that_is_corrected(report: Report, written: GraphQL) -> None:
+    await report("IN_TRANSIT", code="EARLY1", carrierId=2)
+    assert (await written(UPDATE_CODE, id=CODE_ID, input={"code": "EARLY1"}))["status"] is None
+    assert (await written(UPDATE_CODE, id=CODE_ID, input={"carrierId": 2}))["status"] == "IN_TRANSIT"
+
+
+async def test_report_that_waits_is_told_once_under_its_key(report: Report, written: GraphQL) -> None:
+    for is_new in (True, False):
+        assert (await report("IN_TRANSIT", code="EARLY1", externalId="e-1"))["isNew"] == is_new
+    assert len((await written(ADD_CODE, input=code_of()))["events"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("teller", "takes"), [("apikey", True), ("editor", True), ("hofstra-writer", False), ("northwind-writer", False)]
+)
+async def test_report_waits_for_codes_that_its_teller_sees(
+    report: Report, written: GraphQL, teller: str, *, takes: bool
+) -> None:
+    """Shipment and code are of a company that the last two do not see."""
+    assert (await report("IN_TRANSIT", viewer=teller, code="EARLY1"))["isWaiting"]
+    assert bool((await written(ADD_CODE, input=code_of()))["events"]) == takes
+
+
+async def test_code_that_the_teller_does_not_see_waits_like_one_that_is_not_there(report: Report) -> None:
+    first = await report("IN_TRANSIT", viewer="hofstra-writer")
+    assert first == await report("IN_TRANSIT", viewer="hofstra-writer", code="none")
+
+
+async def test_report_that_waited_too_long_is_forgotten(
+    report: Report, written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    await report("IN_TRANSIT", code="EARLY1")
+    await copy_connection.execute("UPDATE waiting_reports SET told_at = now() - interval '30 days 1 second'")
+    assert (await written(ADD_CODE, input=code_of()))["events"] == []
+    await report("IN_TRANSIT", code="other")
+    assert await copy_connection.fetchval("SELECT array_agg(code) FROM waiting_reports") == ["other"]
+
+
+async def test_moment_of_a_report_that_waits_is_read_where_its_code_comes(
+    report: Report, written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("UPDATE channels SET time_zone = 'Europe/Amsterdam'")
+    await report("IN_TRANSIT", code="EARLY1", occurredAt="2025-11-04T10:00", expectedDeliveryAt="2025-11-06")
+    code = await written(ADD_CODE, input=code_of())
+    assert code["events"] == [{"occurredAt": "2025-11-04T09:00:00.000Z"}]
+    assert code["expectedDeliveryAt"] == "2025-11-05T23:00:00.000Z"
+
+
+async def test_report_of_an_unknown_carrier_does_not_wait(refused: Refused) -> None:
+    assert (await refused(REPORT, input=news(code="EARLY1", carrierId=999)))["path"] == "input.carrierId"
+
+
+async def test_reports_of_one_teller_that_wait_are_bounded(
+    report: Report, written: GraphQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_report, "MOST_WAITING", 2)
+    first, second, third = await written(REPORTS, inputs=[news(code=f"early {n}") for n in range(3)])
+    assert first["report"]["isWaiting"]
+    assert second["report"]["isWaiting"]
+    assert third["error"]["path"] == "inputs.2.code"
+    assert (await report("IN_TRANSIT", viewer="editor", code="early 3"))["isWaiting"]
+
+
+async def test_report_and_code_that_come_at_the_same_moment_meet(
+    copy_connection: asyncpg.Connection, other: asyncpg.Connection
+) -> None:
+    """Whoever commits first is seen by the other one while that commits."""
+    report = "INSERT INTO waiting_reports (code, status, occurred_at) VALUES ($1, 'IN_TRANSIT', now())"
+    code = """
+        INSERT INTO track_and_traces (shipment_id, order_id, channel_id, code)
+        SELECT id, order_id, channel_id, $1 FROM shipments WHERE id = $2
+    """
+    for name, is_report_first in (("EARLY1", True), ("EARLY2", False)):
+        of_report, of_code = copy_connection.transaction(), other.transaction()
+        await of_report.start()
+        await of_code.start()
+        await copy_connection.execute(report, name)
+        await other.execute(code, name, OTHER_SHIPMENT)
+        for transaction in (of_report, of_code) if is_report_first else (of_code, of_report):
+            await transaction.commit()
+        assert await other.fetchval("SELECT status FROM track_and_traces WHERE code = $1", name) == "IN_TRANSIT"
+    assert await other.fetchval("SELECT count(*) FROM waiting_reports") == 0
+
+
+# ------------------------------------------------------------------------------------------------------- many at once
+
+
+async def test_reports_have_a_result_each_in_their_order(written: GraphQL, copy_connection: asyncpg.Connection) -> None:
+    late = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    results = await written(
+        REPORTS,
+        inputs=[
+            news(status="IN_TRANSIT", externalId="e-1", occurredAt=at(1)),
+            news(occurredAt=late),
+            news(code="early"),
+            news(shipmentId=OTHER_SHIPMENT),
+            news(status="DELIVERED", externalId="e-1", occurredAt=at(2)),
+            news(status="OUT_FOR_DELIVERY", externalId="e-2", occurredAt=at(3)),
+            news(shipmentId="x"),
+        ],
+    )
+    told, errors = [result["report"] for result in results], [result["error"] for result in results]
+    assert [bool(report) for report in told] == [not error for error in errors]
+    assert [error and (error["code"], error["path"]) for error in errors] == [
+        None,
+        ("VALIDATION_ERROR", "inputs.1.occurredAt"),
+        None,
+        ("TRACK_AND_TRACE_NOT_FOUND_ERROR", "inputs.3.code"),
+        None,
+        None,
+        ("VALIDATION_ERROR", "inputs.6.shipmentId"),
+    ]
+    assert [report and (report["isNew"], report["isWaiting"]) for report in told] == [
+        *((True, False), None, (True, True), None, (False, False), (True, False), None)
+    ]
+    assert told[4]["event"] == told[0]["event"]
+    assert told[0]["shipment"] == told[5]["shipment"] == {"id": SHIPMENT, "status": "OUT_FOR_DELIVERY"}
+    assert await status_of(copy_connection) == "OUT_FOR_DELIVERY"
+
+
+async def test_reports_cost_the_same_however_many_they_are(
+    copy: Starlette, written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    await add_shipments(copy_connection, *(f"parcel {n}" for n in range(60)))
+
+    async def cost(*numbers: int) -> int:
+        before = copy.state.db.statements
+        known = [news(code=f"parcel {n}", externalId=f"e-{n % 7}") for n in numbers]
+        results = await written(REPORTS, inputs=known + [news(code=f"early {n}") for n in numbers])
+        assert all(result["report"] for result in results)
+        return int(copy.state.db.statements - before)
+
+    assert await cost(0, 1) == await cost(*range(2, 50))
+
+
+async def test_reports_lead_where_one_after_another_does(
+    report: Report, written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    random = Random(16)
+    told = [
+        (
+            f"parcel {random.randrange(3)}",
+            random.choice(["IN_TRANSIT", "EXCEPTION", "OUT_FOR_DELIVERY", "DELIVERED"]),
+            n,
+        )
+        for n in random.sample(range(60), 40)
+    ]
+    await add_shipments(copy_connection, *(f"parcel {n}" for n in range(3)), *(f"parcel {n}b" for n in range(3)))
+    for code, status, minute in told:
+        await report(status, minute, code=code)
+    await written(REPORTS, inputs=[news(code=f"{code}b", status=s, occurredAt=at(minute)) for code, s, minute in told])
+    query = """
+        SELECT s.status, s.sub_status, t.status FROM track_and_traces t JOIN shipments s ON s.id = t.shipment_id
+        WHERE t.code LIKE $1 ORDER BY t.code
+    """
+    one_by_one, at_once = [await copy_connection.fetch(query, text) for text in ("parcel _", "parcel _b")]
+    assert one_by_one == at_once

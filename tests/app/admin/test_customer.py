@@ -1,0 +1,124 @@
+"""Merging accounts and setting passwords by command."""
+
+import asyncpg
+import pytest
+
+from app.admin.customer import CustomerError, merge, set_password
+from app.auth.password import Passwords
+
+# Of channel 1: John, who has a password and orders, and Jane.
+JOHN, JANE = "customer@example.com", "jane.second@example.com"
+
+
+@pytest.fixture
+async def jane(copy_connection: asyncpg.Connection) -> int:
+    """Her id. She has one order, a key, and was given a link and a token."""
+    key: int = await copy_connection.fetchval(
+        "INSERT INTO customers (channel_id, email, external_id, password_hash) VALUES (1, $1, 'C-1', 'x') RETURNING id",
+        JANE,
+    )
+    await copy_connection.execute(
+        """
+        INSERT INTO orders (
+          channel_id, customer_id, status, email, currency, total_gross, total_net, total_tax, sub_total)
+        VALUES (1, $1, 'NEW', 'jane.second@example.com', 'EUR', 0, 0, 0, 0)
+        """,
+        key,
+    )
+    await copy_connection.execute(
+        "INSERT INTO password_links (channel_id, customer_id, expires_at) VALUES (1, $1, now() + interval '1 day')", key
+    )
+    await copy_connection.execute(
+        "INSERT INTO customer_sessions (channel_id, customer_id, expires_at) VALUES (1, $1, now() + interval '1 day')",
+        key,
+    )
+    return key
+
+
+async def row(connection: asyncpg.Connection, customer: int) -> asyncpg.Record:
+    return await connection.fetchrow(
+        """
+        SELECT c.email, c.external_id, c.password_hash, c.merged_into_id,
+          (SELECT count(*) FROM orders o WHERE o.customer_id = c.id) AS orders,
+          (SELECT count(*) FROM password_links l WHERE l.customer_id = c.id) AS links,
+          (SELECT count(*) FROM customer_sessions s WHERE s.customer_id = c.id AND s.revoked_at IS NULL) AS sessions
+        FROM customers c WHERE c.id = $1
+        """,
+        customer,
+    )
+
+
+async def test_merged_customer_is_the_other_one(
+    demo_copy_dsn: str, copy_connection: asyncpg.Connection, jane: int
+) -> None:
+    john = await copy_connection.fetchval("SELECT id FROM customers WHERE email = $1", JOHN)
+    before = await row(copy_connection, john)
+    channel = await copy_connection.fetchval("SELECT code FROM channels WHERE id = 1")
+    said = await merge(demo_copy_dsn, JANE.upper(), str(john), channel)
+    assert said == f"customer {jane} is customer {john} now, with 1 orders more"
+    assert dict(await row(copy_connection, jane)) == {
+        "email": JANE,
+        "external_id": None,
+        "password_hash": None,
+        "merged_into_id": john,
+        "orders": 0,
+        "links": 0,
+        "sessions": 0,
+    }
+    after = await row(copy_connection, john)
+    assert (after["email"], after["external_id"], after["orders"]) == (JOHN, "C-1", before["orders"] + 1)
+    assert (after["password_hash"], after["sessions"]) == (before["password_hash"], before["sessions"])
+    told = await copy_connection.fetchval("SELECT new ->> 'customerId' FROM changes ORDER BY id DESC LIMIT 1")
+    assert told == str(john)
+    for who in (JANE, str(jane)):
+        with pytest.raises(CustomerError, match="was merged into"):
+            await merge(demo_copy_dsn, who, JOHN, channel)
+
+
+async def test_target_without_an_email_takes_it_over(
+    demo_copy_dsn: str, copy_connection: asyncpg.Connection, jane: int
+) -> None:
+    other = await copy_connection.fetchval("INSERT INTO customers (channel_id, phone) VALUES (1, '1') RETURNING id")
+    await merge(demo_copy_dsn, str(jane), str(other), None)
+    merged = await row(copy_connection, other)
+    assert (merged["email"], merged["external_id"], merged["password_hash"], merged["orders"]) == (JANE, "C-1", "x", 1)
+    assert (await row(copy_connection, jane))["email"] is None
+    last = await copy_connection.fetchval("INSERT INTO customers (channel_id, phone) VALUES (1, '2') RETURNING id")
+    await merge(demo_copy_dsn, str(other), str(last), None)
+    assert (await row(copy_connection, jane))["merged_into_id"] == last
+
+
+async def test_customers_of_two_channels_are_not_merged(
+    demo_copy_dsn: str, copy_connection: asyncpg.Connection, jane: int
+) -> None:
+    other = await copy_connection.fetchval("INSERT INTO customers (channel_id, phone) VALUES (2, '1') RETURNING id")
+    for source, target, words in (
+        (str(jane), str(other), "different channels"),
+        (str(jane), str(jane), "one customer"),
+        (str(jane), "999999", "no customer 999999"),
+        (JANE, str(jane), "needs --channel"),
+    ):
+        with pytest.raises(CustomerError, match=words):
+            await merge(demo_copy_dsn, source, target, None)
+    assert (await row(copy_connection, jane))["orders"] == 1
+
+
+async def test_password_is_set_and_ends_tokens_and_links(
+    demo_copy_dsn: str, copy_connection: asyncpg.Connection, jane: int
+) -> None:
+    await set_password(demo_copy_dsn, str(jane), "correct horse", None)
+    after = await row(copy_connection, jane)
+    passwords = Passwords()
+    assert await passwords.matches(after["password_hash"], "correct horse")
+    passwords.close()
+    assert (after["links"], after["sessions"]) == (0, 0)
+
+
+async def test_password_that_nobody_could_log_in_with_is_refused(
+    demo_copy_dsn: str, copy_connection: asyncpg.Connection, jane: int
+) -> None:
+    other = await copy_connection.fetchval("INSERT INTO customers (channel_id, phone) VALUES (1, '1') RETURNING id")
+    for who, password in ((jane, "short"), (jane, ""), (other, "correct horse")):
+        with pytest.raises(CustomerError):
+            await set_password(demo_copy_dsn, str(who), password, None)
+    assert (await row(copy_connection, jane))["password_hash"] == "x"

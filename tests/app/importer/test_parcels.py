@@ -1,0 +1,207 @@
+"""What an import brings of parcels: which goods are in them, and what carriers tell, with orders or on its own."""
+
+from typing import Any
+
+import pytest
+
+from tests.app.importer.test_ingest import SHOP, SWIFT, Store, order, shipment
+
+STATUSES = (
+    "SELECT t.code, t.status, s.status FROM track_and_traces t JOIN shipments s ON s.id = t.shipment_id ORDER BY 1"
+)
+HELD = """
+    SELECT t.code, l.line, p.quantity FROM parcel_items p
+    JOIN track_and_traces t ON t.id = p.track_and_trace_id
+    JOIN shipment_items i ON i.id = p.shipment_item_id
+    JOIN order_items l ON l.id = i.order_item_id
+    ORDER BY 1, 2
+"""
+
+
+@pytest.fixture
+def store(fresh_dsn: str, tmp_path: Any) -> Store:
+    return Store(fresh_dsn, tmp_path)
+
+
+def code(name: str = "T-1", **fields: Any) -> dict[str, Any]:
+    return {"carrier": "Swift", "code": name, **fields}
+
+
+def news(status: str, minute: int = 0, **fields: Any) -> dict[str, Any]:
+    return {"status": status, "occurredAt": f"2024-03-04T10:{minute:02}:00Z", **fields}
+
+
+def event(status: str, minute: int = 0, **fields: Any) -> dict[str, Any]:
+    return {"kind": "event", "code": "T-1", "carrier": "Swift", **news(status, minute, **fields)}
+
+
+def with_codes(*codes: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    items = [{"line": 1, "quantity": 3}, {"line": 2, "quantity": 2}]
+    return order(shipments=[shipment(1, items=items, trackAndTraces=list(codes), **fields)])
+
+
+async def test_record_says_what_is_in_its_parcels(store: Store) -> None:
+    packed = with_codes(
+        code("T-1", items=[{"line": 1, "quantity": 2}, {"line": 2, "quantity": 2}]),
+        code("T-2", items=[{"line": 1, "quantity": 1}]),
+    )
+    assert await store.take(SHOP, SWIFT, packed) == ["3 read, 3 created, 0 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(HELD) == [("T-1", 1, 2), ("T-1", 2, 2), ("T-2", 1, 1)]
+    before = await store.rows()
+    assert await store.take(packed) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    assert await store.rows() == before
+
+    moved = with_codes(code("T-1", items=[{"line": 1, "quantity": 1}]), code("T-2", items=[{"line": 1, "quantity": 2}]))
+    assert await store.take(moved) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(HELD) == [("T-1", 1, 1), ("T-2", 1, 2)]
+    assert await store.take(with_codes(code("T-1"), code("T-2", items=[]))) == [
+        "1 read, 0 created, 1 updated, 0 unchanged, 0 refused"
+    ]
+    assert await store.fetch(HELD) == [("T-1", 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("items", "refusal"),
+    [
+        ([{"line": 3, "quantity": 1}], ".items[0].line: 3 is no line of the shipment"),
+        (
+            [{"line": 2, "quantity": 3}],
+            ".items[0].quantity: more of line 2 is in parcels than in the shipment",
+        ),
+        ([{"line": 1, "quantity": 1}] * 2, ".items[1].line: 1 is a duplicate"),
+    ],
+    ids=["no line", "too many", "twice"],
+)
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_parcel_holds_no_more_than_its_shipment(
+    store: Store, items: list[dict[str, int]], refusal: str, *, is_known: bool
+) -> None:
+    """A record that leaves the shipment's items out is held to those of the store."""
+    await store.take(SHOP, SWIFT, with_codes(code()))
+    record = with_codes(code(items=items))
+    if is_known:
+        del record["shipments"][0]["items"]
+    refused, summary = await store.take(record)
+    assert refused == f"1: $.shipments[0].trackAndTraces[0]{refusal}"
+    assert summary.endswith("1 refused")
+
+
+async def test_record_brings_the_news_of_its_codes(store: Store) -> None:
+    record = with_codes(
+        code("T-1", events=[news("DELIVERED", 5, externalId="e-2"), news("IN_TRANSIT", 1, location="Utrecht")]),
+        code("T-2", events=[news("EXCEPTION", 3, subStatus="DAMAGED", description=" ")]),
+        status="IN_TRANSIT",
+    )
+    await store.take(SHOP, SWIFT, record)
+    assert await store.fetch(STATUSES) == [("T-1", "DELIVERED", "EXCEPTION"), ("T-2", "EXCEPTION", "EXCEPTION")]
+    assert await store.fetch("SELECT location, description, sub_status FROM tracking_events ORDER BY occurred_at") == [
+        ("Utrecht", None, None),
+        (None, None, "DAMAGED"),
+        (None, None, None),
+    ]
+    before = await store.rows()
+    assert await store.take(record) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    assert await store.rows() == before
+
+
+@pytest.mark.parametrize("moment", [{}, {"sourceModifiedAt": "2024-03-05T00:00:00Z"}], ids=["undated", "dated"])
+async def test_record_does_not_take_back_what_carriers_told(store: Store, moment: dict[str, str]) -> None:
+    record = {**with_codes(code(), status="IN_TRANSIT"), **moment}
+    await store.take(SHOP, SWIFT, record, event("DELIVERED"))
+    assert await store.take(record) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    later = {**record, "sourceModifiedAt": "2099-01-01T00:00:00Z"}
+    assert (await store.take(later))[-1].endswith("0 refused")
+    assert await store.fetch(STATUSES) == [("T-1", "DELIVERED", "DELIVERED")]
+
+
+async def test_news_is_a_record_of_its_own(store: Store) -> None:
+    await store.take(SHOP, SWIFT, with_codes(code()))
+    told = [event("IN_TRANSIT", 1), event("OUT_FOR_DELIVERY", 2, externalId="e-1"), event("IN_TRANSIT", 1)]
+    assert await store.take(*told) == ["3 read, 2 created, 0 updated, 1 unchanged, 0 refused"]
+    assert await store.fetch(STATUSES) == [("T-1", "OUT_FOR_DELIVERY", "OUT_FOR_DELIVERY")]
+    before = await store.rows()
+    assert await store.take(*told) == ["3 read, 0 created, 0 updated, 3 unchanged, 0 refused"]
+    assert await store.rows() == before
+    assert await store.fetch("SELECT DISTINCT recorded_by FROM tracking_events") == [("import",)]
+
+
+async def test_news_may_come_before_its_order(store: Store) -> None:
+    """In the same file, in one before, and told twice while it waits."""
+    await store.take(SHOP, SWIFT)
+    told = [event("IN_TRANSIT", 1, code="t 1"), event("DELIVERED", 2)]
+    assert await store.take(*told) == ["2 read, 2 created, 0 updated, 0 unchanged, 0 refused"]
+    assert await store.take(*told) == ["2 read, 0 created, 0 updated, 2 unchanged, 0 refused"]
+    await store.take(event("OUT_FOR_DELIVERY", 3, code="T-2"), with_codes(code(), code("T-2")))
+    assert await store.fetch(STATUSES) == [
+        ("T-1", "DELIVERED", "PARTIALLY_DELIVERED"),
+        ("T-2", "OUT_FOR_DELIVERY", "PARTIALLY_DELIVERED"),
+    ]
+    assert await store.fetch("SELECT count(*) FROM waiting_reports") == [(0,)]
+    assert await store.take(*told) == ["2 read, 0 created, 0 updated, 2 unchanged, 0 refused"]
+
+
+async def test_news_finds_a_code_stored_without_its_carrier(store: Store) -> None:
+    await store.take(SHOP, SWIFT, with_codes({"code": "T-1"}))
+    await store.take(event("IN_TRANSIT"))
+    assert await store.fetch(STATUSES) == [("T-1", "IN_TRANSIT", "IN_TRANSIT")]
+
+
+async def test_moment_without_an_offset_is_that_of_the_carrier_or_else_of_the_channel(store: Store) -> None:
+    await store.take({**SHOP, "timeZone": "Europe/Amsterdam"}, SWIFT, with_codes(code()))
+    await store.take(
+        {**event("IN_TRANSIT"), "occurredAt": "2024-07-01T10:00:00", "expectedDeliveryAt": "2024-07-02T00:00:00"}
+    )
+    await store.fetch("UPDATE carriers SET time_zone = 'America/New_York'")
+    await store.take({**event("OUT_FOR_DELIVERY"), "occurredAt": "2024-07-01T10:00:00"})
+    moments = "SELECT (occurred_at AT TIME ZONE 'UTC')::text FROM tracking_events ORDER BY occurred_at"
+    assert await store.fetch(moments) == [("2024-07-01 08:00:00",), ("2024-07-01 14:00:00",)]
+    promises = "SELECT (expected_delivery_at AT TIME ZONE 'UTC')::text FROM track_and_traces"
+    assert await store.fetch(promises) == [("2024-07-01 22:00:00",)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "refusal"),
+    [
+        ({"carrier": "Slow"}, '$.carrier: unknown carrier "Slow"'),
+        ({"channel": "nowhere"}, '$.channel: unknown channel "nowhere"'),
+        ({"occurredAt": "2199-01-01T00:00:00Z"}, "$.occurredAt: lies more than five minutes in the future"),
+        ({"occurredAt": "2199-01-01T00:00:00"}, "$.occurredAt: lies more than five minutes in the future"),
+        ({"status": "LOST"}, "$.status: invalid enum value 'LOST'"),
+        ({"subStatus": "EATEN"}, "$.subStatus: invalid enum value 'EATEN'"),
+        ({"code": " "}, "$.code: expected a text that is not blank"),
+    ],
+    ids=str,
+)
+async def test_bad_news_is_refused(store: Store, fields: dict[str, str], refusal: str) -> None:
+    await store.take(SHOP, SWIFT, with_codes(code()))
+    report = await store.take(event("IN_TRANSIT"), {**event("IN_TRANSIT"), **fields})
+    assert report[0].startswith(f"2: {refusal}")
+    assert report[-1] == "2 read, 1 created, 0 updated, 0 unchanged, 1 refused"
+
+
+async def test_news_of_a_code_of_two_channels_is_refused_until_one_is_named(store: Store) -> None:
+    other = {**SHOP, "code": "other"}
+    await store.take(SHOP, other, SWIFT, with_codes(code()), {**with_codes(code()), "channel": "other"})
+    report = await store.take(event("IN_TRANSIT"))
+    assert report[0] == '1: $.code: "T-1" is a code of several shipments: name its carrier and channel'
+    assert (await store.take({**event("IN_TRANSIT"), "channel": "other"}))[-1].startswith("1 read, 1 created")
+
+
+async def test_news_of_a_named_channel_waits_for_a_code_there(store: Store) -> None:
+    other = {**SHOP, "code": "other"}
+    await store.take(SHOP, other, SWIFT, {**event("IN_TRANSIT"), "channel": "other"})
+    await store.take(with_codes(code()), {**with_codes(code()), "channel": "other"})
+    statuses = "SELECT h.code, t.status FROM track_and_traces t JOIN channels h ON h.id = t.channel_id ORDER BY 1"
+    assert await store.fetch(statuses) == [("other", "IN_TRANSIT"), ("shop", None)]
+
+
+async def test_parcel_of_a_bundle_holds_its_parts(store: Store) -> None:
+    lines = [
+        {"line": 1, "sku": "PACK", "name": "Pack", "quantity": 2, "price": "5.00"},
+        {"line": 2, "sku": "A", "name": "Anvil", "quantity": 4, "price": "0.00", "parentLine": 1},
+    ]
+    goods = [{"line": 1, "quantity": 2}]
+    bundle = order(items=lines, shipments=[shipment(1, items=goods, trackAndTraces=[code(items=goods)])])
+    report = await store.take(SHOP, SWIFT, bundle)
+    assert report == ["3 read, 3 created, 0 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(HELD) == [("T-1", 2, 4)]
