@@ -5,7 +5,7 @@ Each rule returns the words of its refusal, or None. `0011_records.sql` says the
 
 import re
 import unicodedata
-from datetime import datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlsplit
 
 # Tabs, line ends and the like would break the lists, labels and files that a name or a number is printed in.
@@ -18,6 +18,9 @@ SEPARATORS = r"\u0027-\u002a\u002c-\u002f\u003a\u003b\u005b-\u005d\u005f\u007c\u
 LINE = rf"\A[{BLANKS}]*[^{BLANKS}{CONTROLS}][^{CONTROLS}]*\Z"
 # A text that may have several lines.
 WRITTEN = rf"[^{BLANKS}{CONTROLS}]"
+
+# How far clocks are behind UTC where they are furthest.
+_MOST_BEHIND = timedelta(hours=12)
 
 _LINE = re.compile(LINE)
 _WRITTEN = re.compile(WRITTEN)
@@ -98,14 +101,25 @@ def url_fault(text: str) -> str | None:
     return None if is_url and not _BROKEN.search(text) else "must be a URL of http or https, without blanks"
 
 
-def promise_fault(expected_at: datetime, created_at: datetime, requested_at: datetime | None = None) -> str | None:
+def is_day(promise: datetime) -> bool:
+    """Whether a promise is a day and no moment (decision 24): it is stored as midnight in UTC."""
+    return promise.astimezone(UTC).time() == time.min
+
+
+def promise_fault(
+    expected_at: datetime, created_at: datetime, requested_at: datetime | None = None, *, created_on: date | None = None
+) -> str | None:
     """Of the moment that a shipment is expected to be delivered. Midnight, where it stands for a day, is that day.
 
-    Only the day that the order asked for may have passed by the time that the goods are packed: they are late.
+    `created_on` is the day of the creation in the channel; where nobody has told, it may be any that was somewhere on
+    Earth. Only the day that the order asked for may have passed by the time that the goods are packed: they are late.
     """
     if expected_at == requested_at:
         return None
-    if expected_at.time() == time.min:
+    if is_day(expected_at):
+        created_on = created_on or (created_at.astimezone(UTC) - _MOST_BEHIND).date()
+        is_before = expected_at.astimezone(UTC).date() < created_on
+    elif expected_at.time() == time.min:
         is_before = expected_at.date() < created_at.astimezone(expected_at.tzinfo).date()
     else:
         is_before = expected_at < created_at

@@ -16,7 +16,7 @@ A file holds parts, each begun by a comment line:
     -- variant: page                another text of the statement above, for what the lines below it say
     -- reaches: CHANNELS         (below a variant) it serves these reaches alone; all without the line
     -- filters: statuses, ids?   (below a variant) it serves these filters alone, and asks for those without `?`;
-                                 `any` are all that there are
+                                 `any` are all that there are, `created_at.less_than` is `….less_than_day` too
     -- sorts: CREATED_AT         (below a variant) it serves one of these sorts, with ties by the id
     -- each: statuses::text[]    (below a variant) lists whose values are taken one by one (`{lists}`, `{branches}`)
 

@@ -608,6 +608,19 @@ FROM (
 ) shipped
 WHERE t.n = shipped.n AND t.line = shipped.line
 
+-- A day that is promised is compared with the day of the creation where the channel is; all else the record tells alone.
+-- name: refuse_promises
+SELECT DISTINCT ON (h.n) h.n, format('$.shipments[%s].expectedDeliveryAt', h.position) AS path,
+  'must not lie before the shipment''s creation' AS reason
+FROM import_shipments h
+JOIN import_orders i USING (n)
+JOIN channels c ON c.id = i.channel_id
+WHERE is_day(h.expected_delivery_at) AND h.expected_delivery_at IS DISTINCT FROM i.requested_at
+  AND h.expected_delivery_at < coalesce(h.created_at, i.created_at)
+  AND (h.expected_delivery_at AT TIME ZONE 'UTC')::date
+    < (coalesce(h.created_at, i.created_at) AT TIME ZONE c.time_zone)::date
+ORDER BY h.n, h.position
+
 -- name: refuse_overshipped_lines
 SELECT DISTINCT ON (n) n, '$.items' AS path,
   format('line %s: %s shipped in the store, but %s ordered', line, quantity_shipped, quantity)

@@ -220,6 +220,10 @@ UPDATE orders o
 SET last_modified_at = statement_timestamp()
 WHERE o.id = :id AND o.channel_id = :channel_id AND {visible orders o};
 
+-- The days of a channel are those of its time zone (decision 24).
+-- fragment: zone
+(SELECT z.time_zone FROM channels z WHERE z.id = o.channel_id)
+
 -- filter: user_id
 coalesce(o.contact_id, o.customer_id) = ANY(:user_id)
 -- filter: status
@@ -247,6 +251,10 @@ o.export_status = ANY(:export_statuses)
 o.exported_at >= :exported_at_greater_than
 -- filter: exported_at.less_than
 o.exported_at <= :exported_at_less_than
+-- filter: exported_at.greater_than_day
+o.exported_at >= first_start(:exported_at_greater_than_day::date) AND o.exported_at >= day_start(:exported_at_greater_than_day::date, {zone})
+-- filter: exported_at.less_than_day
+o.exported_at < last_end(:exported_at_less_than_day::date) AND o.exported_at < day_end(:exported_at_less_than_day::date, {zone})
 -- A source without id or name leaves that side open.
 -- filter: sources
 EXISTS (
@@ -264,10 +272,18 @@ o.channel_id = ANY(:channel_ids)
 o.created_at >= :created_at_greater_than
 -- filter: created_at.less_than
 o.created_at <= :created_at_less_than
+-- filter: created_at.greater_than_day
+o.created_at >= first_start(:created_at_greater_than_day::date) AND o.created_at >= day_start(:created_at_greater_than_day::date, {zone})
+-- filter: created_at.less_than_day
+o.created_at < last_end(:created_at_less_than_day::date) AND o.created_at < day_end(:created_at_less_than_day::date, {zone})
 -- filter: last_modified_at.greater_than
 o.last_modified_at >= :last_modified_at_greater_than
 -- filter: last_modified_at.less_than
 o.last_modified_at <= :last_modified_at_less_than
+-- filter: last_modified_at.greater_than_day
+o.last_modified_at >= first_start(:last_modified_at_greater_than_day::date) AND o.last_modified_at >= day_start(:last_modified_at_greater_than_day::date, {zone})
+-- filter: last_modified_at.less_than_day
+o.last_modified_at < last_end(:last_modified_at_less_than_day::date) AND o.last_modified_at < day_end(:last_modified_at_less_than_day::date, {zone})
 
 -- `term` is searched in the fields that the caller names, or in all of them (B-30).
 -- filter: term

@@ -1356,6 +1356,10 @@ CREATE FUNCTION public.refuse_promise() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+  IF is_day(NEW.expected_delivery_at) AND (NEW.expected_delivery_at AT TIME ZONE 'UTC')::date
+      >= (NEW.created_at AT TIME ZONE channel_time_zone(NEW.channel_id))::date THEN
+    RETURN NEW;
+  END IF;
   IF NEW.expected_delivery_at = (
     SELECT o.postage_request_date FROM orders o WHERE o.id = NEW.order_id AND o.channel_id = NEW.channel_id
   ) THEN

@@ -3,6 +3,21 @@
 -- fragment: shipment
 s.id::text, s.order_id, s.external_id, s.status, s.sub_status, s.expected_delivery_at, s.created_at, s.last_modified_at, s.version
 
+-- No promise ends before the moment that it is written as, so that an index tells which are not over.
+-- fragment: is_late
+coalesce(s.expected_delivery_at < now() AND promise_end(s.expected_delivery_at, {zone}) <= now()
+  AND s.status IS DISTINCT FROM 'DELIVERED' AND s.status IS DISTINCT FROM 'CANCELED', false)
+
+-- fragment: promise
+CASE WHEN is_day(s.expected_delivery_at) THEN (s.expected_delivery_at AT TIME ZONE 'UTC')::date::text END
+    AS expected_delivery_date,
+  promise_end(s.expected_delivery_at, {zone}) AS late_from, {is_late} AS late
+
+-- name: promises_by_ids
+SELECT s.id::text, {promise}
+FROM shipments s
+WHERE s.id = ANY(:ids::uuid[]) AND {visible shipments s};
+
 -- name: by_id
 -- feeds: Shipment
 SELECT {shipment}
@@ -103,7 +118,7 @@ LIMIT given.size + given.skip
 
 -- name: all
 -- feeds: Shipment
-SELECT {shipment}
+SELECT {shipment}, {promise}
 FROM shipments s
 WHERE {visible shipments s}{filters}
 ORDER BY s.created_at DESC, s.id;
@@ -237,6 +252,10 @@ WHERE k.shipment_id = :id AND k.channel_id = :channel_id AND {visible shipment_s
 DELETE FROM shipments s
 WHERE s.id = :id AND s.channel_id = :channel_id AND {visible shipments s};
 
+-- The days of a channel are those of its time zone (decision 24).
+-- fragment: zone
+(SELECT z.time_zone FROM channels z WHERE z.id = s.channel_id)
+
 -- filter: ids
 s.id = ANY(:ids)
 -- filter: order_ids
@@ -247,14 +266,31 @@ s.status = ANY(:statuses)
 s.created_at >= :created_at_greater_than
 -- filter: created_at.less_than
 s.created_at <= :created_at_less_than
+-- filter: created_at.greater_than_day
+s.created_at >= first_start(:created_at_greater_than_day::date) AND s.created_at >= day_start(:created_at_greater_than_day::date, {zone})
+-- filter: created_at.less_than_day
+s.created_at < last_end(:created_at_less_than_day::date) AND s.created_at < day_end(:created_at_less_than_day::date, {zone})
 -- filter: last_modified_at.greater_than
 s.last_modified_at >= :last_modified_at_greater_than
 -- filter: last_modified_at.less_than
 s.last_modified_at <= :last_modified_at_less_than
+-- filter: last_modified_at.greater_than_day
+s.last_modified_at >= first_start(:last_modified_at_greater_than_day::date) AND s.last_modified_at >= day_start(:last_modified_at_greater_than_day::date, {zone})
+-- filter: last_modified_at.less_than_day
+s.last_modified_at < last_end(:last_modified_at_less_than_day::date) AND s.last_modified_at < day_end(:last_modified_at_less_than_day::date, {zone})
 -- filter: expected_delivery_at.greater_than
 s.expected_delivery_at >= :expected_delivery_at_greater_than
 -- filter: expected_delivery_at.less_than
 s.expected_delivery_at <= :expected_delivery_at_less_than
+-- A promise that is a day is not before its day, nor behind it, wherever that is.
+-- filter: expected_delivery_at.greater_than_day
+s.expected_delivery_at >= first_start(:expected_delivery_at_greater_than_day::date) AND s.expected_delivery_at >= CASE
+  WHEN is_day(s.expected_delivery_at) THEN day_start(:expected_delivery_at_greater_than_day::date, 'UTC')
+  ELSE day_start(:expected_delivery_at_greater_than_day::date, {zone}) END
+-- filter: expected_delivery_at.less_than_day
+s.expected_delivery_at < last_end(:expected_delivery_at_less_than_day::date) AND s.expected_delivery_at < CASE
+  WHEN is_day(s.expected_delivery_at) THEN day_end(:expected_delivery_at_less_than_day::date, 'UTC')
+  ELSE day_end(:expected_delivery_at_less_than_day::date, {zone}) END
 -- filter: carrier_ids
 EXISTS (
   SELECT FROM track_and_traces t
@@ -270,7 +306,7 @@ EXISTS (
 -- filter: company_ids
 s.company_id = ANY(:company_ids)
 -- filter: late
-coalesce(s.expected_delivery_at < now() AND s.status IS DISTINCT FROM 'DELIVERED' AND s.status IS DISTINCT FROM 'CANCELED', false) = :late
+{is_late} = :late
 
 -- sort: ID
 s.id

@@ -120,6 +120,10 @@ SET last_modified_at = statement_timestamp()
 FROM item x
 WHERE s.id = x.shipment_id AND s.channel_id = x.channel_id;
 
+-- The days of a channel are those of its time zone (decision 24).
+-- fragment: zone
+(SELECT z.time_zone FROM channels z WHERE z.id = x.channel_id)
+
 -- filter: ids
 x.id = ANY(:ids)
 -- filter: shipment_ids
@@ -140,10 +144,18 @@ x.quantity = :quantity_equal
 x.created_at >= :created_at_greater_than
 -- filter: created_at.less_than
 x.created_at <= :created_at_less_than
+-- filter: created_at.greater_than_day
+x.created_at >= first_start(:created_at_greater_than_day::date) AND x.created_at >= day_start(:created_at_greater_than_day::date, {zone})
+-- filter: created_at.less_than_day
+x.created_at < last_end(:created_at_less_than_day::date) AND x.created_at < day_end(:created_at_less_than_day::date, {zone})
 -- filter: last_modified_at.greater_than
 x.last_modified_at >= :last_modified_at_greater_than
 -- filter: last_modified_at.less_than
 x.last_modified_at <= :last_modified_at_less_than
+-- filter: last_modified_at.greater_than_day
+x.last_modified_at >= first_start(:last_modified_at_greater_than_day::date) AND x.last_modified_at >= day_start(:last_modified_at_greater_than_day::date, {zone})
+-- filter: last_modified_at.less_than_day
+x.last_modified_at < last_end(:last_modified_at_less_than_day::date) AND x.last_modified_at < day_end(:last_modified_at_less_than_day::date, {zone})
 
 -- sort: ID
 x.id

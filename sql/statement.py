@@ -61,8 +61,8 @@ class Variant:
     def serves(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...]) -> bool:
         return (
             reach in self.reaches
-            and self.needed <= filters
-            and (self.allowed is None or filters <= self.allowed)
+            and self.needed <= (given := frozenset(name.removesuffix("_day") for name in filters))
+            and (self.allowed is None or given <= self.allowed)
             and (not order or (order[0].split(" ")[0] in self.sorts and _without_nulls(order[1:]) in _TIES))
         )
 

@@ -138,6 +138,10 @@ SET last_modified_at = statement_timestamp()
 FROM code t
 WHERE s.id = t.shipment_id AND s.channel_id = t.channel_id;
 
+-- The days of a channel are those of its time zone (decision 24).
+-- fragment: zone
+(SELECT z.time_zone FROM channels z WHERE z.id = t.channel_id)
+
 -- filter: ids
 t.id = ANY(:ids)
 -- filter: shipment_ids
@@ -150,10 +154,18 @@ t.carrier_id = ANY(:carrier_ids)
 t.created_at >= :created_at_greater_than
 -- filter: created_at.less_than
 t.created_at <= :created_at_less_than
+-- filter: created_at.greater_than_day
+t.created_at >= first_start(:created_at_greater_than_day::date) AND t.created_at >= day_start(:created_at_greater_than_day::date, {zone})
+-- filter: created_at.less_than_day
+t.created_at < last_end(:created_at_less_than_day::date) AND t.created_at < day_end(:created_at_less_than_day::date, {zone})
 -- filter: last_modified_at.greater_than
 t.last_modified_at >= :last_modified_at_greater_than
 -- filter: last_modified_at.less_than
 t.last_modified_at <= :last_modified_at_less_than
+-- filter: last_modified_at.greater_than_day
+t.last_modified_at >= first_start(:last_modified_at_greater_than_day::date) AND t.last_modified_at >= day_start(:last_modified_at_greater_than_day::date, {zone})
+-- filter: last_modified_at.less_than_day
+t.last_modified_at < last_end(:last_modified_at_less_than_day::date) AND t.last_modified_at < day_end(:last_modified_at_less_than_day::date, {zone})
 
 -- sort: ID
 t.id

@@ -9,9 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -153,6 +153,33 @@ class Known:
     time_zones: frozenset[str] = frozenset()
 
 
+class Promise(datetime):
+    """A moment, or a day: midnight of it in UTC (decision 24)."""
+
+    @classmethod
+    def of(cls, text: object) -> Self:
+        """Raises ValueError for what is neither an RFC 3339 date-time nor a date."""
+        if isinstance(text, str):
+            try:
+                moment = msgspec.convert(text, Moment)
+            except msgspec.ValidationError:
+                moment = datetime.combine(_day(text), time.min, UTC)
+            return cls.combine(moment.date(), moment.timetz())
+        raise ValueError("expected a date, or a date-time with an offset")
+
+
+def _day(text: str) -> date:
+    try:
+        return msgspec.convert(text, date)
+    except msgspec.ValidationError:
+        raise ValueError("expected a date, or a date-time with an offset") from None
+
+
+def _decoded(type_: type, value: object) -> Promise | Count:
+    """`dec_hook` of msgspec."""
+    return Promise.of(value) if type_ is Promise else _whole(type_, value)
+
+
 class _Shape(Struct, forbid_unknown_fields=True, rename="camel"):
     """A field that is UNSET was left out, and keeps what is there; null takes it away."""
 
@@ -291,7 +318,7 @@ class Shipment(_Shape):
     external_id: Text
     status: ShipmentStatus | None = None
     created_at: Moment | None = None
-    expected_delivery_at: Moment | UnsetType | None = UNSET
+    expected_delivery_at: Promise | UnsetType | None = UNSET
     items: tuple[ShippedLine, ...] | None = None
     track_and_traces: tuple[Code, ...] | None = None
     sources: tuple[Source, ...] | None = None
@@ -375,7 +402,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
     customer: Customer | UnsetType | None = UNSET
     source_modified_at: Moment | None = None
     last_modified_at: Moment | None = None
-    requested_delivery_at: Moment | UnsetType | None = UNSET
+    requested_delivery_at: Promise | UnsetType | None = UNSET
     shipping_method: Words | UnsetType | None = UNSET
     shipping_amount: AnyAmount | UnsetType | None = UNSET
     shipping_tax_percentage: Percentage | UnsetType | None = UNSET
@@ -559,7 +586,7 @@ _KEPT = (
     *("shipping_tax_percentage", "reference", "coupon", "currency_ratio"),
 )
 
-_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record, dec_hook=_whole)
+_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record, dec_hook=_decoded)
 _PATTERN = re.compile(r"Expected `str` matching regex (.*)", re.DOTALL)
 _REGEXES = {repr(pattern): expected for pattern, expected in _EXPECTED.items()}
 

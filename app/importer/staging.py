@@ -91,6 +91,7 @@ STEPS = (
     "refuse_missing_lines",
     "count_shipped",
     "refuse_overshipped_lines",
+    "refuse_promises",
     "finish_orders",
     "hold_finishing",
     "update_companies",

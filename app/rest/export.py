@@ -33,7 +33,8 @@ from app.rest.shipment_lines import ShipmentLines
 PATH = "/export/shipments.ndjson"
 CURSOR_HEADER = "x-changes-cursor"
 
-_SHIPMENTS = sql.load("shipment").all
+_FILE = sql.load("shipment")
+_SHIPMENTS = _FILE.all
 _BATCH_ROWS = 200
 # A caller that takes nothing for so long is gone, or keeps a connection from others.
 _STALL_SECONDS = 60
@@ -101,7 +102,7 @@ class ShipmentExport:
 
     async def _stream(self, context: Context, arguments: Mapping[str, Any], headers: Headers, send: Send) -> None:
         """What fails before the first line is answered like any failure; what fails later breaks the connection."""
-        filters, values = filters_of(arguments, {"ids": as_uuids, "codes": as_codes})
+        filters, values = filters_of(_FILE, arguments, {"ids": as_uuids, "codes": as_codes})
         pack = zlib.compressobj(wbits=_GZIP) if accepts_gzip(headers.get("accept-encoding")) else None
         async with Snapshot.open(context.db, context.viewer.visibility) as snapshot:
             start = _start(is_packed=pack is not None)

@@ -1,7 +1,7 @@
 """What a column may hold: what the rules say of a text, the database says too (decision 29)."""
 
 import unicodedata
-from datetime import datetime
+from datetime import date, datetime
 
 import asyncpg
 import pytest
@@ -124,12 +124,19 @@ def test_a_url_has_a_scheme_and_a_host_and_no_blanks(url: str) -> None:
         ("2024-03-02T00:00:00+00:00", "2024-03-02T10:00:00+00:00", False),
         ("2024-03-02T00:00:00+13:00", "2024-03-02T23:00:00+13:00", False),
         ("2024-03-02T00:00:00+13:00", "2024-03-01T10:00:00+00:00", False),
-        ("2024-03-01T00:00:00+00:00", "2024-03-02T10:00:00+00:00", True),
+        ("2024-03-01T00:00:00+00:00", "2024-03-02T10:00:00+00:00", False),  # where clocks are twelve hours behind
+        ("2024-03-01T00:00:00+00:00", "2024-03-02T12:00:00+00:00", True),
     ],
 )
 def test_a_promise_of_midnight_is_one_of_the_day(expected: str, created: str, is_before: bool) -> None:
     fault = promise_fault(datetime.fromisoformat(expected), datetime.fromisoformat(created))
     assert (fault is not None) == is_before
+
+
+def test_a_promised_day_is_compared_with_that_of_the_creation_where_somebody_told_it() -> None:
+    promise, created = (datetime.fromisoformat(text) for text in ("2024-03-01T00:00Z", "2024-03-02T03:00Z"))
+    assert promise_fault(promise, created, created_on=date(2024, 3, 1)) is None
+    assert promise_fault(promise, created, created_on=date(2024, 3, 2))
 
 
 def test_a_day_that_the_order_asked_for_may_have_passed() -> None:

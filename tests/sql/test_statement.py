@@ -30,6 +30,7 @@ OTHERS: dict[str, Any] = {
     "skus": ["SKU-1"],
     "late": True,
 }
+DAYS = {f"{name}_day": bound.date() for name, bound in BOUNDS.items()}
 # A list may name a value as often as it likes, or none at all.
 LISTS: dict[str, dict[str, list[Any]]] = {
     "several": {
@@ -98,7 +99,7 @@ async def test_variant_gives_the_rows_of_the_statement_in_its_order(
             reached.add(variant)
         pages = ((3, 0), (5, 4), (10**6, 0), (5, 10**6)) if order else ((0, 0),)
         for (lists, given), (limit, skip) in product(_lists(filters).items(), pages):
-            values = {**VISIBLE, **BOUNDS, **OTHERS, **given, "limit": limit, "skip": skip}
+            values = {**VISIBLE, **BOUNDS, **DAYS, **OTHERS, **given, "limit": limit, "skip": skip}
             expected, actual = [
                 await planned_once.fetch(prepared.text, *prepared.arguments(values))
                 for prepared in (one.prepare(reach, filters, order, values) for one in (plain, statement))

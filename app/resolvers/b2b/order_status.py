@@ -49,12 +49,12 @@ order_status.set_plan("statusSet", relation(order_status_set_by_id, "status_set_
 
 @order_status.field("nextStatuses")
 def resolve_order_status_next_statuses(row: Any, info: Info, input: dict[str, Any] | None = None) -> Page:
-    return search_each(info.context, next_statuses, next_count, row["id"], input)
+    return search_each(info.context, SQL, next_statuses, next_count, row["id"], input)
 
 
 @order_status.field("previousStatuses")
 def resolve_order_status_previous_statuses(row: Any, info: Info, input: dict[str, Any] | None = None) -> Page:
-    return search_each(info.context, previous_statuses, previous_count, row["id"], input)
+    return search_each(info.context, SQL, previous_statuses, previous_count, row["id"], input)
 
 
 bindables = [query, order_status, page_type("OrderStatusesResponse")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from app.context import Context, Info
 from app.errors import ValidationError
 from app.execution.field_plan import FieldPlan
-from app.resolvers.b2b.argument import as_instant, as_value
+from app.resolvers.b2b.argument import as_day, as_instant, as_value
 from app.resolvers.field_plan import PlannedType, lookahead, picked, selects
 from app.resolvers.names import snake_case
 from app.resolvers.once import once
@@ -107,7 +108,7 @@ async def search(info: Info, file: File, arguments: Mapping[str, Any] | None, **
     """
     arguments = arguments or {}
     number, size = page_of(arguments, info.context.largest_page)
-    filters, values = filters_of(arguments, convert)
+    filters, values = filters_of(file, arguments, convert)
     found = _Search(info.context, file, filters, order_of(arguments), values, (number - 1) * size, size)
     page = Page(number, size, found.rows, found.count)
     selection = lookahead(info, "items")
@@ -173,6 +174,7 @@ class _Search:
 
 def search_each(
     context: Context,
+    file: File,
     rows: Callable[..., Batch],
     count: Callable[..., Batch],
     key: Any,
@@ -185,7 +187,7 @@ def search_each(
     """
     arguments = arguments or {}
     page, size = page_of(arguments, context.largest_page)
-    filters, values = filters_of(arguments, convert)
+    filters, values = filters_of(file, arguments, convert)
     rows_by_key = rows(filters=filters, order=order_of(arguments), limit=size, skip=(page - 1) * size, **values)
     count_by_key = count(filters=filters, **values)
 
@@ -221,8 +223,10 @@ def page_of(arguments: Mapping[str, Any], largest: int, name: str = "input") -> 
     return page, size
 
 
-def filters_of(arguments: Mapping[str, Any], convert: Mapping[str, Convert]) -> tuple[frozenset[str], dict[str, Any]]:
-    """The names of the given filters and the values of their parameters. A null is no filter (B-26)."""
+def filters_of(
+    file: File, arguments: Mapping[str, Any], convert: Mapping[str, Convert]
+) -> tuple[frozenset[str], dict[str, Any]]:
+    """The names of `file`'s filters that are given and the values of their parameters. A null is no filter (B-26)."""
     filters: set[str] = set()
     values: dict[str, Any] = {}
     for field, given in arguments.items():
@@ -232,16 +236,30 @@ def filters_of(arguments: Mapping[str, Any], convert: Mapping[str, Convert]) -> 
         if isinstance(given, dict):
             for bound, value in given.items():
                 if value is not None:
-                    path = f"input.{field}.{bound}"
-                    filters.add(f"{name}.{snake_case(bound)}")
-                    values[f"{name}_{snake_case(bound)}"] = (
-                        as_instant(value, path) if field in _DATES else as_value(value)
-                    )
+                    limit = _day_bound if field in _DATES else _bound
+                    key, of_key = limit(file, f"{name}.{snake_case(bound)}", value, f"input.{field}.{bound}")
+                    filters.add(key)
+                    values[key.replace(".", "_")] = of_key
         else:
             filters.add(name)
             value = convert[name](given) if name in convert else given
             values.update(value if isinstance(value, dict) else {name: value})
     return frozenset(filters), values
+
+
+def _bound(_file: File, name: str, value: Any, _path: str) -> tuple[str, Any]:
+    return name, as_value(value)
+
+
+def _day_bound(file: File, name: str, text: str, path: str) -> tuple[str, Any]:
+    """The filter and its value. A date without time takes in the whole day, which is of each row's channel where the
+    rows have one, and of UTC elsewhere (decision 24). Raises `ValidationError`."""
+    day = as_day(text)
+    if day is None:
+        return name, as_instant(text, path)
+    if f"{name}_day" in file.parts.filters:
+        return f"{name}_day", day
+    return name, datetime.combine(day, time.max if name.endswith("less_than") else time.min, UTC)
 
 
 def order_of(arguments: Mapping[str, Any]) -> tuple[str, ...]:

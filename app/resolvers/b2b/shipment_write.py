@@ -1,7 +1,7 @@
 """Writing shipments on the B2B surface (B-50 to B-53)."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from ariadne import MutationType
@@ -22,11 +22,12 @@ from app.resolvers.b2b.named_line import lines_left, name_lines
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shippable import CANCELED, CLOSED, OrderLines, require_shippable
 from app.resolvers.b2b.tracking_code import as_code
-from app.rules import normalized_code, promise_fault
+from app.rules import is_day, normalized_code, promise_fault
 
 SQL = sql.load("shipment")
 ORDER = sql.load("order")
 CODE = sql.load("track_and_trace")
+CHANNEL = sql.load("channel")
 
 # What a step out of the ordinary needs, beside the permission to write.
 OVERRIDE = "shipments:override"
@@ -40,9 +41,7 @@ async def resolve_shipment_create(_root: None, info: Info, input: dict[str, Any]
     context = await writing(info)
     order = await _order(context, input)
     status = input.get("status") or "CREATED"
-    expected = _instant(input.get("expectedDeliveryAt"))
-    if expected is not None and expected <= datetime.now(UTC):
-        raise ValidationError("input.expectedDeliveryAt", "must be in the future")
+    expected = await _first_promise(context, input.get("expectedDeliveryAt"), order["channel_id"])
     is_canceled = status == CANCELED
     columns = {
         **_sources(input.get("sources") or ()),
@@ -80,7 +79,7 @@ async def resolve_shipment_update(
         values["status"] = input["status"]
         await _check_step(context, present["status"], input["status"])
     if "expectedDeliveryAt" in input:
-        values["expected_delivery_at"] = _promise(input["expectedDeliveryAt"], present)
+        values["expected_delivery_at"] = await _promise(context, input["expectedDeliveryAt"], present)
     key = {"id": present["id"], "channel_id": present["channel_id"]}
     if "sources" in input:
         await context.fetch(SQL.set_sources, **key, **_sources(input["sources"]))
@@ -148,14 +147,34 @@ def _instant(text: str | None) -> datetime | None:
     return None if text is None else as_instant(text, "input.expectedDeliveryAt")
 
 
-def _promise(text: str | None, present: Any) -> datetime | None:
-    """Another moment of delivery for a shipment, given its row. Raises `ValidationError`."""
-    expected = _instant(text)
-    if expected in (None, present["expected_delivery_at"]):
+async def _first_promise(context: Context, text: str | None, channel_id: int) -> datetime | None:
+    """When a shipment that is made now is expected. Raises `ValidationError`."""
+    expected, now = _instant(text), datetime.now(UTC)
+    if expected is None or expected > now:
         return expected
-    if fault := promise_fault(expected, present["created_at"]):
+    if not is_day(expected):
+        raise ValidationError("input.expectedDeliveryAt", "must be in the future")
+    if expected.date() < await _local_day(context, channel_id, now):
+        raise ValidationError("input.expectedDeliveryAt", "must not be a day that is over")
+    return expected
+
+
+async def _promise(context: Context, text: str | None, present: Any) -> datetime | None:
+    """Another moment of delivery for a shipment, given its row. Raises `ValidationError`."""
+    expected, created = _instant(text), present["created_at"]
+    if expected is None or expected > created or expected == present["expected_delivery_at"]:
+        return expected
+    created_on = await _local_day(context, present["channel_id"], created) if is_day(expected) else None
+    if fault := promise_fault(expected, created, created_on=created_on):
         raise ValidationError("input.expectedDeliveryAt", fault)
     return expected
+
+
+async def _local_day(context: Context, channel_id: int, moment: datetime) -> date:
+    """The day that it is then in the channel."""
+    [row] = await context.fetch(CHANNEL.local_day, channel_id=channel_id, moment=moment)
+    day: date = row["day"]
+    return day
 
 
 def _sources(sources: Sequence[dict[str, str]]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -677,6 +678,22 @@ async def test_channel_of_an_unknown_time_zone_is_refused(store: Store, name: st
     assert report[0] == "1: $.timeZone: expected a name of the IANA time zone database such as Europe/Amsterdam"
     assert report[1] == '2: $.channel: unknown channel "shop"'
     assert await store.fetch("SELECT code FROM channels") == []
+
+
+@pytest.mark.parametrize(("zone", "is_before"), [("America/New_York", False), ("Europe/Amsterdam", True)])
+async def test_day_is_a_promise_from_the_day_of_creation_where_the_channel_is(
+    store: Store, zone: str, is_before: bool
+) -> None:
+    made = shipment(1, createdAt="2024-03-02T03:00:00Z", expectedDeliveryAt="2024-03-01")
+    given = order(1, createdAt="2024-02-01T00:00:00Z", shipments=[made], requestedDeliveryAt="2024-02-20")
+    report = await store.take({**SHOP, "timeZone": zone}, SWIFT, given)
+    refusal = "3: $.shipments[0].expectedDeliveryAt: must not lie before the shipment's creation"
+    assert report[:-1] == ([refusal] if is_before else [])
+    if not is_before:
+        midnight = datetime(2024, 3, 1, tzinfo=UTC)
+        assert await store.fetch("SELECT expected_delivery_at FROM shipments") == [(midnight,)]
+        asked = "SELECT postage_request_date FROM orders"
+        assert await store.fetch(asked) == [(datetime(2024, 2, 20, tzinfo=UTC),)]
 
 
 async def test_carrier_of_a_channel_is_a_record_of_its_own_and_known_there_alone(store: Store) -> None:

@@ -119,7 +119,7 @@ def test_channel_is_known_to_the_records_after_it() -> None:
         ),
         (
             lambda r: r["shipments"][0].update(
-                createdAt="2024-03-05T09:00:00Z", expectedDeliveryAt="2024-03-04T00:00:00Z"
+                createdAt="2024-03-05T09:00:00Z", expectedDeliveryAt="2024-03-03T00:00:00Z"
             ),
             "$.shipments[0].expectedDeliveryAt",
         ),

@@ -125,7 +125,7 @@ async def test_shipments_null_filter_is_ignored(graphql: GraphQL) -> None:
         ({"statuses": ["DELIVERED"]}, "status = 'DELIVERED'"),
         ({"createdAt": {"greaterThan": "2025-11-03T14:34:48.828Z"}}, "created_at >= '2025-11-03T14:34:48.828Z'"),
         ({"createdAt": {"lessThan": "2025-11-03T15:34:48.828+01:00"}}, "created_at <= '2025-11-03T14:34:48.828Z'"),
-        ({"expectedDeliveryAt": {"lessThan": "2025-12-05"}}, "expected_delivery_at <= '2025-12-05T00:00:00Z'"),
+        ({"expectedDeliveryAt": {"lessThan": "2025-12-05"}}, "expected_delivery_at < '2025-12-06T00:00:00Z'"),
         ({"codes": ["3STEST1234567890"]}, f"id = '{SHIPMENT}'"),
         ({"carrierIds": [1]}, "id IN (SELECT shipment_id FROM track_and_traces WHERE carrier_id = 1)"),
         ({"skus": ["VFS-200"]}, "id IN (SELECT shipment_id FROM shipment_items WHERE sku = 'VFS-200')"),
