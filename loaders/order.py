@@ -8,6 +8,7 @@ order = sql.load("order")
 order_by_id = one(order.by_ids, parameter="ids", column="id")
 tax_percentages_by_order = many(order.tax_percentages_by_order_ids, parameter="order_ids", column="order_id")
 fulfillment_by_order = one(order.fulfillment_by_order_ids, parameter="order_ids", column="order_id")
+overdue_by_order = one(order.overdue_by_order_ids, parameter="order_ids", column="order_id")
 exact_by_order = one(order.exact_by_order_ids, parameter="order_ids", column="order_id")
 
 

@@ -88,6 +88,22 @@ WHERE {visible orders o}{filters}
 ORDER BY {order}
 LIMIT given.size + given.skip
 
+-- All that lies in the row, and how far it is fulfilled, for exports.
+-- name: all
+-- feeds: Order
+SELECT {order_columns}, {is_overdue} AS overdue,
+  coalesce((
+    SELECT f.status FROM order_fulfillments f WHERE f.order_id = o.id AND f.channel_id = o.channel_id
+  ), 'UNFULFILLED') AS fulfillment_status
+FROM orders o
+WHERE {visible orders o}{filters}
+ORDER BY o.created_at DESC, o.id;
+
+-- name: overdue_by_order_ids
+SELECT o.id AS order_id, {is_overdue} AS overdue
+FROM orders o
+WHERE o.id = ANY(:order_ids) AND {visible orders o};
+
 -- name: count
 SELECT count(*)::int AS items_found
 FROM orders o
@@ -285,40 +301,54 @@ o.last_modified_at >= first_start(:last_modified_at_greater_than_day::date) AND 
 -- filter: last_modified_at.less_than_day
 o.last_modified_at < last_end(:last_modified_at_less_than_day::date) AND o.last_modified_at < day_end(:last_modified_at_less_than_day::date, {zone})
 
--- `term` is searched in the fields that the caller names, or in all of them (B-30).
+-- All words of a term, by the index of all that orders have; where the caller names fields, each order that is found is
+-- looked at again (B-30). As an array the words come first: few orders have those of a person, and no statistics say so.
 -- filter: term
-(
-  ('ID' = ANY(:term_fields) AND o.id::text ILIKE :term)
-  OR ('ACCOUNTING_ID' = ANY(:term_fields) AND o.payment_accounting_id ILIKE :term)
-  OR ('DEBTOR_ID' = ANY(:term_fields) AND o.debtor_id ILIKE :term)
-  OR ('EXTERNAL_ORDER_ID' = ANY(:term_fields) AND o.external_id ILIKE :term)
-  OR ('EXTRA3' = ANY(:term_fields) AND o.extra3 ILIKE :term)
-  OR ('EXTRA4' = ANY(:term_fields) AND o.extra4 ILIKE :term)
-  OR ('REFERENCE' = ANY(:term_fields) AND o.reference ILIKE :term)
-  OR ('REMARKS' = ANY(:term_fields) AND o.remarks ILIKE :term)
-  OR ('RECIPIENT_EMAIL' = ANY(:term_fields) AND o.email ILIKE :term)
-  OR EXISTS (
+o.id = ANY(ARRAY(SELECT w.order_id FROM order_words w WHERE w.words @@ search_query(:term)))
+-- filter: term_fields
+words_of_order(o.id, o.channel_id, :term_fields) @@ search_query(:term)
+-- The same index finds the numbers that people hold.
+-- filter: customer_emails
+o.id = ANY(ARRAY(SELECT w.order_id FROM order_words w WHERE w.words @@ any_of(numbers_of(:customer_emails))))
+  AND (lower(o.email) = ANY(:customer_emails)
+    OR EXISTS (
+      SELECT FROM customers c
+      WHERE c.id = o.customer_id AND c.channel_id = o.channel_id AND lower(c.email) = ANY(:customer_emails))
+    OR EXISTS (
+      SELECT FROM order_addresses a
+      WHERE a.order_id = o.id AND a.channel_id = o.channel_id AND lower(a.email) = ANY(:customer_emails)))
+-- filter: phones
+o.id = ANY(ARRAY(SELECT w.order_id FROM order_words w WHERE w.words @@ any_of(phones_of(:phones))))
+  AND words_of_order(o.id, o.channel_id, ARRAY['PHONE']) @@ any_of(phones_of(:phones))
+-- filter: postal_codes
+o.id = ANY(ARRAY(SELECT w.order_id FROM order_words w WHERE w.words @@ any_of(numbers_of(:postal_codes))))
+  AND EXISTS (
     SELECT FROM order_addresses a
-    WHERE a.order_id = o.id AND a.channel_id = o.channel_id AND (
-      ('INVOICE_ADDRESS_COMPANY' = ANY(:term_fields) AND a.type = 'invoice' AND a.company ILIKE :term)
-      OR ('INVOICE_ADDRESS_FIRST_NAME' = ANY(:term_fields) AND a.type = 'invoice' AND a.first_name ILIKE :term)
-      OR ('INVOICE_ADDRESS_LAST_NAME' = ANY(:term_fields) AND a.type = 'invoice' AND a.last_name ILIKE :term)
-      OR ('RECIPIENT_COMPANY' = ANY(:term_fields) AND a.type = 'delivery' AND a.company ILIKE :term)
-      OR ('RECIPIENT_EMAIL' = ANY(:term_fields) AND a.type = 'delivery' AND a.email ILIKE :term)
-      OR ('RECIPIENT_FIRST_NAME' = ANY(:term_fields) AND a.type = 'delivery' AND a.first_name ILIKE :term)
-      OR ('RECIPIENT_LAST_NAME' = ANY(:term_fields) AND a.type = 'delivery' AND a.last_name ILIKE :term)))
-  OR EXISTS (
-    SELECT FROM order_items i
-    WHERE i.order_id = o.id AND i.channel_id = o.channel_id AND (
-      ('ITEM_EAN_CODE' = ANY(:term_fields) AND i.ean_code ILIKE :term)
-      OR ('ITEM_MANUFACTURER' = ANY(:term_fields) AND i.manufacturer ILIKE :term)
-      OR ('ITEM_MANUFACTURER_CODE' = ANY(:term_fields) AND i.manufacturer_code ILIKE :term)
-      OR ('ITEM_NAME' = ANY(:term_fields) AND i.name ILIKE :term)
-      OR ('ITEM_NOTES' = ANY(:term_fields) AND i.notes ILIKE :term)
-      OR ('ITEM_SKU' = ANY(:term_fields) AND i.sku ILIKE :term)
-      OR ('ITEM_SUPPLIER' = ANY(:term_fields) AND i.supplier ILIKE :term)
-      OR ('ITEM_SUPPLIER_CODE' = ANY(:term_fields) AND i.supplier_code ILIKE :term)))
-)
+    WHERE a.order_id = o.id AND a.channel_id = o.channel_id
+      AND number_of(a.postal_code) = ANY(numbers_of(:postal_codes)))
+-- filter: codes
+o.id = ANY(ARRAY(SELECT w.order_id FROM order_words w WHERE w.words @@ any_of(numbers_of(:codes))))
+  AND EXISTS (
+    SELECT FROM track_and_traces t
+    WHERE t.order_id = o.id AND t.channel_id = o.channel_id AND number_of(t.code) = ANY(numbers_of(:codes)))
+
+-- filter: fulfillment_statuses
+(o.id, o.channel_id) IN (
+  SELECT f.order_id, f.channel_id FROM order_fulfillments f WHERE f.status = ANY(:fulfillment_statuses))
+-- filter: overdue
+(o.id, o.channel_id) IN (SELECT f.order_id, f.channel_id FROM order_fulfillments f WHERE f.is_open) AND {is_due}
+-- filter: not_overdue
+NOT {is_overdue}
+
+-- Whether the day that was asked for is over, of orders that are to be shipped at all.
+-- fragment: is_due
+coalesce(o.postage_request_date < now() AND promise_end(o.postage_request_date, {zone}) <= now() AND (
+  SELECT w.order_type = 'ORDER' AND coalesce(w.customer_status, '') NOT IN ('canceled', 'fraud', 'closed')
+  FROM order_statuses w WHERE w.code = o.status), false)
+
+-- fragment: is_overdue
+({is_due} AND EXISTS (
+  SELECT FROM order_fulfillments f WHERE f.order_id = o.id AND f.channel_id = o.channel_id AND f.is_open))
 
 -- sort: ID
 o.id

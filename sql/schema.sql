@@ -1,5 +1,13 @@
 -- The database as the migrations leave it, for reading: `make schema` writes this file. See sql/migrations/.
 
+CREATE FUNCTION public.any_of(words text[]) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (string_agg(concat('''', x.word, ''''), ' | '::text))::tsquery AS string_agg
+    FROM unnest(any_of.words) x(word)
+   WHERE (x.word <> ''::text);
+END;
+
 CREATE FUNCTION public.api_moment(moment timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((moment AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
@@ -525,6 +533,10 @@ BEGIN
 END
 $_$;
 
+CREATE FUNCTION public.folded(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (value ~ '^[\u0001-\u007f]*$'::text) THEN lower(value) ELSE replace(replace(replace(replace(translate(lower(regexp_replace(NORMALIZE(value, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text)), 'ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЂЄЅІЈЉЊЋЏØøŁłĐđÐðıÆŒÞẞ'::text, 'αβγδεζηθικλμνξοπρστυφχψωσабвгдежзийклмнопрстуфхцчшщъыьэюяђєѕіјљњћџoollddddiæœþß'::text), 'ß'::text, 'ss'::text), 'æ'::text, 'ae'::text), 'œ'::text, 'oe'::text), 'þ'::text, 'th'::text) END;
+
 CREATE FUNCTION public.follow_codes(followed_id uuid, followed_channel_id integer, is_written boolean) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -898,6 +910,10 @@ BEGIN
   RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.last_end(day date) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE 'UTC'::text) + '12:00:00'::interval);
+
 CREATE FUNCTION public.money_text(amount numeric, currency text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (round(amount, GREATEST(COALESCE(public.minor_units(currency), 2), min_scale(amount))))::text;
@@ -985,6 +1001,17 @@ BEGIN
   RETURN NULL;
 END
 $$;
+
+CREATE FUNCTION public.phone_of(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN "right"(ltrim(regexp_replace(NORMALIZE(value, NFKC), '[^0-9]'::text, ''::text, 'g'::text), '0'::text), 9);
+
+CREATE FUNCTION public.phones_of(texts text[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT ARRAY( SELECT public.phone_of(x.value) AS phone_of
+            FROM unnest(phones_of.texts) x(value)) AS "array";
+END;
 
 CREATE FUNCTION public.progress_of_code(code_id uuid, code_channel_id integer, ways text[]) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -1420,6 +1447,35 @@ BEGIN
     USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = TG_ARGV[0];
 END $$;
 
+CREATE FUNCTION public.search_query(term text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (cardinality(w.words) = 0) THEN NULL::tsquery
+             ELSE (concat(( SELECT string_agg(concat('''', "left"(x.word, 64), '''',
+                     CASE
+                         WHEN (length(x.word) > 2) THEN ':*'::text
+                         ELSE NULL::text
+                     END), ' & '::text) AS string_agg
+                FROM unnest(w.words) x(word)),
+             CASE
+                 WHEN ((cardinality(w.words) > 1) AND (length(w.number) > 2)) THEN concat(' | ''', w.number, ''':*')
+                 ELSE NULL::text
+             END,
+             CASE
+                 WHEN (w.number ~ '^0[0-9]{6,}$'::text) THEN concat(' | ''', ltrim(w.number, '0'::text), ''':*')
+                 ELSE NULL::text
+             END,
+             CASE
+                 WHEN (w.number ~ '^[0-9]{10,15}$'::text) THEN concat(' | ''', public.phone_of(w.number), '''')
+                 ELSE NULL::text
+             END))::tsquery
+         END AS concat
+    FROM ( SELECT public.words_of(search_query.term) AS words,
+             public.number_of(search_query.term) AS number) w;
+END;
+
 CREATE FUNCTION public.set_currency_ratio() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1591,6 +1647,79 @@ BEGIN
   RETURN NULL;
 END
 $$;
+
+CREATE FUNCTION public.words_of_order(of_order_id integer, of_channel_id integer, fields text[]) RETURNS tsvector
+    LANGUAGE plpgsql STABLE COST 1000
+    AS $$
+BEGIN
+  RETURN (
+  WITH texts (place, field, kind, value) AS (
+    SELECT 1, f.field, f.kind, f.value
+    FROM orders o
+    LEFT JOIN customers c ON c.id = o.customer_id AND c.channel_id = o.channel_id
+    CROSS JOIN LATERAL (VALUES
+      ('ID', 'number', o.id::text), ('EXTERNAL_ORDER_ID', 'number', o.external_id),
+      ('EXTERNAL_ORDER_ID', 'number', o.increment_id), ('REFERENCE', 'number', o.reference),
+      ('DEBTOR_ID', 'number', o.debtor_id), ('ACCOUNTING_ID', 'number', o.payment_accounting_id),
+      ('EXTRA3', 'number', o.extra3), ('EXTRA4', 'number', o.extra4), ('RECIPIENT_EMAIL', 'number', o.email),
+      ('CUSTOMER_EMAIL', 'number', o.email), ('CUSTOMER_EMAIL', 'number', c.email),
+      ('CUSTOMER_NAME', 'text', o.first_name), ('CUSTOMER_NAME', 'text', o.last_name),
+      ('PHONE', 'phone', c.phone), ('REMARKS', 'text', o.remarks)
+    ) AS f (field, kind, value)
+    WHERE o.id = of_order_id AND o.channel_id = of_channel_id
+    UNION ALL
+    SELECT 2, f.field, f.kind, f.value
+    FROM order_addresses a
+    CROSS JOIN LATERAL (VALUES
+      (CASE a.type WHEN 'invoice' THEN 'INVOICE_ADDRESS_COMPANY' ELSE 'RECIPIENT_COMPANY' END, 'text', a.company),
+      (CASE a.type WHEN 'invoice' THEN 'INVOICE_ADDRESS_FIRST_NAME' ELSE 'RECIPIENT_FIRST_NAME' END, 'text', a.first_name),
+      (CASE a.type WHEN 'invoice' THEN 'INVOICE_ADDRESS_LAST_NAME' ELSE 'RECIPIENT_LAST_NAME' END, 'text', a.last_name),
+      (CASE a.type WHEN 'invoice' THEN 'CUSTOMER_EMAIL' ELSE 'RECIPIENT_EMAIL' END, 'number', a.email),
+      ('PHONE', 'phone', a.phone), ('PHONE', 'phone', a.mobile), ('POSTAL_CODE', 'number', a.postal_code),
+      ('CITY', 'text', a.city)
+    ) AS f (field, kind, value)
+    WHERE a.order_id = of_order_id AND a.channel_id = of_channel_id
+    UNION ALL
+    SELECT 3, 'CODE', 'number', t.code
+    FROM track_and_traces t
+    WHERE t.order_id = of_order_id AND t.channel_id = of_channel_id
+    UNION ALL
+    SELECT 4, 'SHIPMENT_EXTERNAL_ID', 'number', s.external_id
+    FROM shipments s
+    WHERE s.order_id = of_order_id AND s.channel_id = of_channel_id
+    UNION ALL
+    SELECT 5, f.field, f.kind, f.value
+    FROM order_items i
+    CROSS JOIN LATERAL (VALUES
+      ('ITEM_SKU', 'number', i.sku), ('ITEM_NAME', 'text', i.name), ('ITEM_EAN_CODE', 'number', i.ean_code),
+      ('ITEM_MANUFACTURER', 'text', i.manufacturer), ('ITEM_MANUFACTURER_CODE', 'number', i.manufacturer_code),
+      ('ITEM_SUPPLIER', 'text', i.supplier), ('ITEM_SUPPLIER_CODE', 'number', i.supplier_code),
+      ('ITEM_NOTES', 'text', i.notes)
+    ) AS f (field, kind, value)
+    WHERE i.order_id = of_order_id AND i.channel_id = of_channel_id
+  ), words (place, word) AS (
+    SELECT a.place, left(w.word, 64)
+    FROM (
+      SELECT t.place, string_agg(left(t.value, 4000), ' ') AS value
+      FROM texts t
+      WHERE t.value <> '' AND (fields IS NULL OR t.field = ANY (fields))
+      GROUP BY t.place
+    ) AS a
+    CROSS JOIN LATERAL unnest(words_of(a.value)) AS w (word)
+    UNION ALL
+    SELECT t.place, number_of(left(t.value, 200))
+    FROM texts t
+    WHERE t.value ~ '[^0-9A-Za-z]' AND t.kind <> 'text' AND (fields IS NULL OR t.field = ANY (fields))
+    UNION ALL
+    SELECT t.place, right(d.digits, n.length)
+    FROM texts t
+    CROSS JOIN LATERAL (SELECT left(regexp_replace(normalize(t.value, NFKC), '[^0-9]', '', 'g'), 20) AS digits) AS d
+    CROSS JOIN LATERAL generate_series(6, length(d.digits)) AS n (length)
+    WHERE t.kind = 'phone' AND t.value <> '' AND (fields IS NULL OR t.field = ANY (fields))
+  )
+  SELECT array_to_tsvector(ARRAY(
+    SELECT w.word FROM words w WHERE w.word <> '' GROUP BY w.word ORDER BY min(w.place), w.word LIMIT 3000)));
+END $$;
 
 CREATE FUNCTION public.writing_transaction() RETURNS bigint
     LANGUAGE plpgsql
@@ -1856,6 +1985,17 @@ ALTER TABLE public.order_addresses ALTER COLUMN id ADD GENERATED BY DEFAULT AS I
     CACHE 1
 );
 
+CREATE TABLE public.order_fulfillments (
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    status text NOT NULL,
+    is_open boolean NOT NULL
+);
+
+COMMENT ON TABLE public.order_fulfillments IS 'how far orders are fulfilled; kept by triggers, as of the commit of each write';
+
+COMMENT ON COLUMN public.order_fulfillments.is_open IS 'whether some of the order is still to be shipped';
+
 CREATE TABLE public.order_item_sources (
     order_item_id integer NOT NULL,
     order_id integer NOT NULL,
@@ -1945,6 +2085,24 @@ CREATE TABLE public.order_tallies (
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
 
 COMMENT ON COLUMN public.order_tallies.company_id IS '0: all orders of the channel, with or without a company';
+
+CREATE TABLE public.order_words (
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    words tsvector NOT NULL
+);
+
+COMMENT ON TABLE public.order_words IS 'the words that orders are found by; kept by triggers, as of the commit of each write';
+
+CREATE UNLOGGED TABLE public.orders_due (
+    writer xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    order_ids integer[] NOT NULL,
+    channel_ids integer[] NOT NULL,
+    words boolean[] NOT NULL,
+    is_first boolean NOT NULL
+);
+
+COMMENT ON TABLE public.orders_due IS 'orders whose words or fulfillment the present transaction counts anew when it commits; empty otherwise';
 
 ALTER TABLE public.orders ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.orders_id_seq
@@ -2223,6 +2381,9 @@ ALTER TABLE ONLY public.login_attempts
 ALTER TABLE ONLY public.order_addresses
     ADD CONSTRAINT order_addresses_pk PRIMARY KEY (id, channel_id);
 
+ALTER TABLE ONLY public.order_fulfillments
+    ADD CONSTRAINT order_fulfillments_pk PRIMARY KEY (order_id, channel_id);
+
 ALTER TABLE ONLY public.order_item_sources
     ADD CONSTRAINT order_item_sources_pk PRIMARY KEY (order_item_id, channel_id, name, id);
 
@@ -2252,6 +2413,9 @@ ALTER TABLE ONLY public.order_statuses
 
 ALTER TABLE ONLY public.order_statuses
     ADD CONSTRAINT order_statuses_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.order_words
+    ADD CONSTRAINT order_words_pk PRIMARY KEY (order_id, channel_id);
 
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_external_id_unique UNIQUE (external_id, channel_id);
@@ -2373,6 +2537,10 @@ CREATE INDEX login_attempts_latest ON public.login_attempts USING btree (latest_
 
 CREATE INDEX order_addresses_order ON public.order_addresses USING btree (order_id, channel_id);
 
+CREATE INDEX order_fulfillments_open ON public.order_fulfillments USING btree (order_id DESC, channel_id) WHERE is_open;
+
+CREATE INDEX order_fulfillments_status ON public.order_fulfillments USING btree (status, order_id DESC, channel_id);
+
 CREATE INDEX order_item_sources_item ON public.order_item_sources USING btree (order_item_id, order_id, channel_id);
 
 CREATE UNIQUE INDEX order_items_line_id ON public.order_items USING btree (order_id, line_id, channel_id) WHERE (line_id IS NOT NULL);
@@ -2390,6 +2558,8 @@ CREATE INDEX order_status_successors_next ON public.order_status_successors USIN
 CREATE INDEX order_statuses_set ON public.order_statuses USING btree (status_set_id);
 
 CREATE INDEX order_tallies_key ON public.order_tallies USING btree (company_id, channel_id, status);
+
+CREATE INDEX order_words_words ON public.order_words USING gin (words);
 
 CREATE INDEX orders_channel ON public.orders USING btree (channel_id, created_at DESC, id);
 
@@ -2410,6 +2580,8 @@ CREATE INDEX orders_contact ON public.orders USING btree (contact_id, channel_id
 CREATE INDEX orders_created ON public.orders USING btree (created_at DESC, id) INCLUDE (channel_id);
 
 CREATE INDEX orders_customer ON public.orders USING btree (customer_id, channel_id, id DESC);
+
+CREATE INDEX orders_due_writer ON public.orders_due USING btree (writer);
 
 CREATE INDEX orders_last_modified ON public.orders USING btree (last_modified_at DESC, id) INCLUDE (channel_id);
 
@@ -2557,6 +2729,14 @@ CREATE TRIGGER contact_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCA
 
 CREATE TRIGGER contacts_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contacts FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
+CREATE TRIGGER customers_due_update AFTER UPDATE OF email, phone ON public.customers FOR EACH ROW WHEN (((old.email IS DISTINCT FROM new.email) OR (old.phone IS DISTINCT FROM new.phone))) EXECUTE FUNCTION public.note_due_customers();
+
+CREATE TRIGGER order_addresses_due_delete AFTER DELETE ON public.order_addresses REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER order_addresses_due_insert AFTER INSERT ON public.order_addresses REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER order_addresses_due_update AFTER UPDATE ON public.order_addresses REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
 CREATE TRIGGER order_items_amounts_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.are_amounts('JPY'::text, ARRAY[new.price_total, new.price_total_net, new.tax], NULL::numeric[]))) EXECUTE FUNCTION public.check_line_amounts();
 
 CREATE TRIGGER order_items_amounts_other BEFORE UPDATE OF price_total, price_total_net, tax ON public.order_items FOR EACH ROW WHEN (((new.price_total <> old.price_total) OR (new.price_total_net <> old.price_total_net) OR (new.tax <> old.tax))) EXECUTE FUNCTION public.check_line_amounts();
@@ -2599,6 +2779,8 @@ CREATE TRIGGER order_status_sets_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCA
 
 CREATE TRIGGER order_status_successors_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.order_status_successors FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
+CREATE TRIGGER order_statuses_due_update AFTER UPDATE OF customer_status ON public.order_statuses FOR EACH ROW WHEN ((old.customer_status IS DISTINCT FROM new.customer_status)) EXECUTE FUNCTION public.note_due_statuses();
+
 CREATE TRIGGER order_statuses_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.order_statuses FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
 CREATE TRIGGER order_tallies_fold AFTER INSERT ON public.order_tallies REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_tallies();
@@ -2614,6 +2796,16 @@ CREATE TRIGGER orders_amounts_other BEFORE UPDATE OF currency, total_gross, tota
 CREATE TRIGGER orders_currency_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN ((NOT public.is_currency(new.currency))) EXECUTE FUNCTION public.refuse_value('currency');
 
 CREATE TRIGGER orders_currency_other BEFORE UPDATE OF currency ON public.orders FOR EACH ROW WHEN (((new.currency <> old.currency) AND (NOT public.is_currency(new.currency)))) EXECUTE FUNCTION public.refuse_value('currency');
+
+CREATE CONSTRAINT TRIGGER orders_due_at_commit AFTER INSERT ON public.orders_due DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.is_first) EXECUTE FUNCTION public.refresh_due_orders();
+
+CREATE TRIGGER orders_due_delete AFTER DELETE ON public.orders REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER orders_due_insert AFTER INSERT ON public.orders REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER orders_due_truncate AFTER TRUNCATE ON public.orders FOR EACH STATEMENT EXECUTE FUNCTION public.forget_found_orders();
+
+CREATE TRIGGER orders_due_update AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_orders();
 
 CREATE TRIGGER orders_pass_company_on AFTER UPDATE OF company_id ON public.orders FOR EACH ROW WHEN ((old.company_id IS DISTINCT FROM new.company_id)) EXECUTE FUNCTION public.pass_company_on();
 
@@ -2728,6 +2920,12 @@ CREATE TRIGGER track_and_traces_code_new BEFORE INSERT ON public.track_and_trace
 CREATE TRIGGER track_and_traces_code_other BEFORE UPDATE OF code ON public.track_and_traces FOR EACH ROW WHEN (((new.code <> old.code) AND (NOT public.is_line(new.code)))) EXECUTE FUNCTION public.refuse_value('code');
 
 CREATE TRIGGER track_and_traces_deleted_is_followed AFTER DELETE ON public.track_and_traces FOR EACH ROW EXECUTE FUNCTION public.follow_moved_code();
+
+CREATE TRIGGER track_and_traces_due_delete AFTER DELETE ON public.track_and_traces REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER track_and_traces_due_insert AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER track_and_traces_due_update AFTER UPDATE ON public.track_and_traces REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_codes();
 
 CREATE TRIGGER track_and_traces_moved_is_followed AFTER UPDATE OF shipment_id ON public.track_and_traces FOR EACH ROW WHEN ((old.shipment_id <> new.shipment_id)) EXECUTE FUNCTION public.follow_moved_code();
 

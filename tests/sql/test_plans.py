@@ -201,6 +201,28 @@ async def test_page_costs_by_its_rows_and_those_before_it(noun: str, viewer: str
                     assert pages_read(plan) <= 2 * allowed, said
 
 
+# Of a company, the planner may take it to be as cheap to look at all orders, of which companies have few on average.
+@pytest.mark.parametrize("viewer", ["staff", "channels", "small channel", "customer"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"term": "3S4001"},
+        {"term": "sku49 3s14"},
+        {"term": "3s4001", "term_fields": ["CODE"]},
+        {"codes": ["3S4001", "3S4002"]},
+        {"phones": ["0201234567"]},
+        {"postal_codes": ["1011 AB"]},
+    ],
+    ids=str,
+)
+async def test_search_costs_by_what_it_finds(asked: dict[str, Any], viewer: str, planner: asyncpg.Connection) -> None:
+    visibility, file = VISIBILITIES[viewer], sql.load("order")
+    values = _values(visibility, asked, limit=12, skip=0)
+    for statement, order in ((file.page, (NEWEST, "ID ASC")), (file.count, ())):
+        plan = await executed(planner, statement.prepare(visibility.reach, frozenset(asked), order), values)
+        assert rows_read(plan) <= LEAST, asked
+
+
 @pytest.mark.parametrize("viewer", ["staff", "channels", "companies"])
 @pytest.mark.parametrize("noun", LISTS)
 async def test_branches_of_a_page_are_merged_as_the_index_gives_them(

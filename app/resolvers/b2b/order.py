@@ -1,15 +1,14 @@
 """Orders on the B2B surface."""
 
-import re
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable
+from typing import Any
 
 import sql
-from app.auth.viewer import Kind, Viewer
 from app.context import Info
-from app.errors import Forbidden, OrderNotFound, ValidationError
+from app.errors import OrderNotFound, ValidationError
 from app.execution.field_plan import column_plan
 from app.resolvers.b2b.argument import as_uuid
+from app.resolvers.b2b.order_search import order_arguments, order_conversions
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.field_plan import (
     SAME_ROW,
@@ -29,6 +28,7 @@ from loaders.order import (
     fulfillment_by_order,
     money_by_order,
     order_by_id,
+    overdue_by_order,
     tax_percentages_by_order,
 )
 from loaders.order_item import order_items_by_order
@@ -37,17 +37,10 @@ from loaders.refund import refunds_by_order
 from loaders.shipment import shipments_by_order
 from loaders.source import sources_by_order
 
-if TYPE_CHECKING:
-    from graphql import GraphQLEnumType
-
 SQL = sql.load("order")
 
 query = GuardedQuery()
 order = PlannedType("Order")
-
-# What LIKE would read as a pattern.
-_WILDCARD = re.compile(r"([\\%_])")
-_ESCAPED = r"\\\1"
 
 
 @query.field("order", holding("orders:read"))
@@ -73,41 +66,9 @@ async def resolve_order(
 
 @query.field("orders", holding("orders:read"))
 async def resolve_orders(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
-    """Raises `Forbidden` where a viewer without a role asks for other users or companies than its own (B-8)."""
-    _refuse_foreign(info.context.viewer, input or {})
-    arguments = {field: value for field, value in (input or {}).items() if field != "termFields"}
-    term_fields = (input or {}).get("termFields")
-    if term_fields is None:
-        term_fields = list(cast("GraphQLEnumType", info.schema.type_map["OrderSearchFields"]).values)
-    return await search(
-        info,
-        SQL,
-        arguments,
-        sources=_sources("source"),
-        company_sources=_sources("company_source"),
-        term=lambda text: {
-            "term": f"%{_WILDCARD.sub(_ESCAPED, text)}%",
-            "term_fields": term_fields,
-        },
-    )
-
-
-def _refuse_foreign(viewer: Viewer, arguments: dict[str, Any]) -> None:
-    if viewer.kind not in (Kind.CONTACT, Kind.CUSTOMER):
-        return
-    users, companies = arguments.get("userId"), arguments.get("companyIds")
-    if users is not None and any(viewer.subject != f"{viewer.kind.value}:{user}" for user in users):
-        raise Forbidden("input.userId may name yourself only.")
-    if companies is not None and not set(companies) <= set(viewer.visibility.company_ids):
-        raise Forbidden("input.companyIds may name your own companies only.")
-
-
-def _sources(prefix: str) -> Callable[[list[dict[str, str | None]]], dict[str, Any]]:
-    """Pairs of id and name as two arrays of the same length."""
-    return lambda sources: {
-        f"{prefix}_ids": [source.get("id") for source in sources],
-        f"{prefix}_names": [source.get("name") for source in sources],
-    }
+    """Raises what `order_arguments` does."""
+    arguments = order_arguments(info.context.viewer, input or {})
+    return await search(info, SQL, arguments, **order_conversions())
 
 
 order.set_plan("orderStatus", relation(order_status_by_code, "status", WITH_PARENT))
@@ -143,6 +104,8 @@ _fulfillment = ("is_canceled", "is_partially_delivered", "lines", "canceled", "o
 order.set_plan(
     "fulfillmentStatus", computed(_fulfillment_status, beside=Beside(fulfillment_by_order, "id", _fulfillment))
 )
+
+order.set_plan("overdue", computed(bool, beside=Beside(overdue_by_order, "id", ("overdue",))))
 
 # Parts of the order's own row; their columns bear the part's name before them.
 for _part in ("total", "postageData", "paymentData"):
