@@ -43,7 +43,7 @@ from app.postgres.startup import until_reachable
 from app.resolvers import bindables
 from app.resolvers.names import snake_case
 from app.rest import export, openapi, shop
-from app.rest.export import ShipmentExport
+from app.rest.export import Export, Slots
 from app.rest.openapi import OpenAPI
 from app.rest.shop import ShopEndpoint
 from app.settings import Settings
@@ -169,13 +169,18 @@ def create_app(settings: Settings) -> "Service":
     def counted(app: ASGIApp, surface: str) -> Counted:
         return Counted(RateLimited(app, admission), waybill.telemetry.requests[surface])
 
-    shipments = ShipmentExport(
-        waybill.engine.schema,
-        waybill.open_context,
-        most=max(1, settings.pool_size // 2),
-        list_items=settings.limits.list_items,
-        lengths=waybill.engine.documents.lengths,
-    )
+    slots = Slots(max(1, settings.pool_size // 2))
+    exports = [
+        Export(
+            source,
+            waybill.engine.schema,
+            waybill.open_context,
+            slots,
+            list_items=settings.limits.list_items,
+            lengths=waybill.engine.documents.lengths,
+        )
+        for source in export.SOURCES
+    ]
     # The second path is where the B2B SDK points by itself (B-2).
     graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}
     whole: dict[str, Answering] = {**graphql}
@@ -195,7 +200,7 @@ def create_app(settings: Settings) -> "Service":
                 shop.route(one, counted(ShopEndpoint(one, waybill.open_context, body_bytes=body_bytes), "rest"))
                 for one in shop.ENDPOINTS
             ),
-            Route(export.PATH, counted(shipments, "export")),
+            *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
             Route(openapi.PATH, OpenAPI()),
             Route("/healthz", health.live),
             Route("/readyz", waybill.ready),

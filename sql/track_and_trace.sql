@@ -142,6 +142,12 @@ WHERE s.id = t.shipment_id AND s.channel_id = t.channel_id;
 -- fragment: zone
 (SELECT z.time_zone FROM channels z WHERE z.id = t.channel_id)
 
+-- name: codes_by_order_ids
+SELECT t.order_id, t.code
+FROM track_and_traces t
+WHERE t.order_id = ANY(:order_ids) AND {visible track_and_traces t}
+ORDER BY t.created_at, t.id;
+
 -- filter: ids
 t.id = ANY(:ids)
 -- filter: shipment_ids

@@ -1,4 +1,4 @@
-"""Shipments as a stream: `GET /export/shipments.ndjson`, one JSON object a line, as many as there are.
+"""Shipments and orders as streams: one JSON object a line, or one row of a table, as many as there are.
 
 All of it is told of one moment, read in batches no faster than the caller takes them. Where it cannot be told to its
 end, the connection is broken: what arrives whole is whole.
@@ -6,9 +6,10 @@ end, the connection is broken: what arrives whole is whole.
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 from graphql import GraphQLInputObjectType, GraphQLSchema
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 import sql
-from app.auth.viewer import Kind
+from app.auth.viewer import Kind, Viewer
 from app.context import Context
 from app.errors import RequestRefused, ServiceUnavailable, WaybillError
 from app.execution.text_lengths import TextLengths
@@ -24,17 +25,20 @@ from app.http.negotiation import accepts_gzip
 from app.http.reply import reply
 from app.http.state import state_of
 from app.postgres.snapshot import Snapshot
+from app.resolvers.b2b import order_search
 from app.resolvers.b2b.argument import as_codes, as_uuids
 from app.resolvers.b2b.change import end_of_feed
+from app.resolvers.b2b.order_search import order_arguments, order_conversions
 from app.resolvers.b2b.page import filters_of
+from app.rest.order_lines import OrderLines, OrderTable
 from app.rest.query_filters import QueryFilters
 from app.rest.shipment_lines import ShipmentLines
+from loaders.rows import Row
+from sql import Statement
 
 PATH = "/export/shipments.ndjson"
 CURSOR_HEADER = "x-changes-cursor"
 
-_FILE = sql.load("shipment")
-_SHIPMENTS = _FILE.all
 _BATCH_ROWS = 200
 # A caller that takes nothing for so long is gone, or keeps a connection from others.
 _STALL_SECONDS = 60
@@ -42,77 +46,128 @@ _RETRY_SECONDS = 10
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-class ShipmentExport:
-    """An ASGI application.
+class Lines(Protocol):
+    """Rows of a statement as text."""
 
-    `most` exports run at a time, because each keeps a connection to the database until its caller has taken the last
-    line. `list_items` bounds the values of one filter, `lengths` each text.
-    """
+    head: bytes  # what comes before the first line
+
+    def of(self, snapshot: Snapshot, batches: AsyncIterator[list[Row]]) -> AsyncGenerator[bytes, None]: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is exported. `search_input` names the input type whose filters it takes, and `filters` makes them those of
+    the statement, for a viewer."""
+
+    path: str
+    media_type: str
+    scope: str
+    search_input: str
+    statement: Statement
+    filters: Callable[[Viewer, dict[str, Any]], tuple[frozenset[str], dict[str, Any]]]
+    lines: Callable[[GraphQLSchema], Lines]
+
+    @property
+    def file_name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+def _shipment_filters(_viewer: Viewer, arguments: dict[str, Any]) -> tuple[frozenset[str], dict[str, Any]]:
+    return filters_of(_SHIPMENT, arguments, {"ids": as_uuids, "codes": as_codes})
+
+
+def _order_filters(viewer: Viewer, arguments: dict[str, Any]) -> tuple[frozenset[str], dict[str, Any]]:
+    return filters_of(order_search.SQL, order_arguments(viewer, arguments, place=""), order_conversions())
+
+
+_SHIPMENT = sql.load("shipment")
+_NDJSON = "application/x-ndjson; charset=utf-8"
+_ORDERS = ("orders:read", "OrderSearchArguments", order_search.SQL.all, _order_filters)
+SOURCES = (
+    Source(PATH, _NDJSON, "shipments:read", "ShipmentSearchInput", _SHIPMENT.all, _shipment_filters, ShipmentLines),
+    Source("/export/orders.ndjson", _NDJSON, *_ORDERS, OrderLines),
+    Source("/export/orders.csv", "text/csv; charset=utf-8; header=present", *_ORDERS, OrderTable),
+)
+
+
+@dataclass
+class Slots:
+    """How many exports run, of `most` at a time: each keeps a connection to the database until its caller has taken the
+    last line."""
+
+    most: int
+    running: int = 0
+
+
+class Export:
+    """An ASGI application. `list_items` bounds the values of one filter, `lengths` each text."""
 
     def __init__(
         self,
+        source: Source,
         schema: GraphQLSchema,
         open_context: Callable[[Scope], Awaitable[Context]],
+        slots: Slots,
         *,
-        most: int,
         list_items: int,
         lengths: TextLengths,
         stall_seconds: float = _STALL_SECONDS,
     ) -> None:
+        self._source = source
         self._open_context = open_context
-        search_input = cast("GraphQLInputObjectType", schema.type_map["ShipmentSearchInput"])
+        search_input = cast("GraphQLInputObjectType", schema.type_map[source.search_input])
         self._filters = QueryFilters(search_input, list_items, lengths)
-        self._lines = ShipmentLines(schema)
-        self._most = most
-        self._running = 0
+        self._lines = source.lines(schema)
+        self._slots = slots
         self._stall_seconds = stall_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = state_of(scope)
         try:
-            context, arguments = await self._admit(scope)
+            context, filters, values = await self._admit(scope)
         except WaybillError as error:
             state.outcome = "refused"
             await _refusal(error)(scope, receive, send)
             return
-        self._running += 1
+        self._slots.running += 1
         state.outcome = "failed"
         state.work.lift()  # it takes as long as its caller needs
         state.work.watch(scope, receive)
         try:
-            await self._stream(context, arguments, Headers(scope=scope), send)
+            await self._stream(context, filters, values, Headers(scope=scope), send)
             state.outcome = "ok"
         except ServiceUnavailable:
             state.outcome = "unavailable"
             raise
         finally:
-            self._running -= 1
+            self._slots.running -= 1
 
-    async def _admit(self, scope: Scope) -> tuple[Context, dict[str, Any]]:
+    async def _admit(self, scope: Scope) -> tuple[Context, frozenset[str], dict[str, Any]]:
         """Raises `WaybillError` for whoever may not have this, and for what is not asked for in the right way."""
         if scope["method"] != "GET":
             message = f"{scope['method']} is not supported here."
             raise RequestRefused(message, status=405, code="METHOD_NOT_ALLOWED")
         context = await self._open_context(scope)
-        context.require("shipments:read")
-        arguments = self._filters.read(scope["query_string"])
-        if self._running >= self._most:
+        context.require(self._source.scope)
+        filters, values = self._source.filters(context.viewer, self._filters.read(scope["query_string"]))
+        if self._slots.running >= self._slots.most:
             raise RequestRefused("Too many exports are running; try again later.", status=503, code="OVERLOADED")
-        return context, arguments
+        return context, filters, values
 
-    async def _stream(self, context: Context, arguments: Mapping[str, Any], headers: Headers, send: Send) -> None:
+    async def _stream(
+        self, context: Context, filters: frozenset[str], values: dict[str, Any], headers: Headers, send: Send
+    ) -> None:
         """What fails before the first line is answered like any failure; what fails later breaks the connection."""
-        filters, values = filters_of(_FILE, arguments, {"ids": as_uuids, "codes": as_codes})
         pack = zlib.compressobj(wbits=_GZIP) if accepts_gzip(headers.get("accept-encoding")) else None
         async with Snapshot.open(context.db, context.viewer.visibility) as snapshot:
-            start = _start(is_packed=pack is not None)
+            start = _start(self._source, is_packed=pack is not None)
             if context.viewer.kind in (Kind.STAFF, Kind.PARTNER):
                 MutableHeaders(scope=start)[CURSOR_HEADER] = await end_of_feed(snapshot.fetch)
-            shipments = snapshot.batches(_SHIPMENTS, _BATCH_ROWS, filters=filters, **values)
-            async with aclosing(self._lines.of(snapshot, shipments)) as texts:
+            rows = snapshot.batches(self._source.statement, _BATCH_ROWS, filters=filters, **values)
+            async with aclosing(self._lines.of(snapshot, rows)) as texts:
                 first = await anext(texts, b"")
                 await self._send(send, start)
-                await self._send_text(send, first, pack)
+                await self._send_text(send, self._lines.head + first, pack)
                 async for text in texts:
                     await self._send_text(send, text, pack)
         await self._send(send, {"type": "http.response.body", "body": pack.flush() if pack else b""})
@@ -128,10 +183,10 @@ class ShipmentExport:
             await send(message)
 
 
-def _start(*, is_packed: bool) -> Message:
+def _start(source: Source, *, is_packed: bool) -> Message:
     headers = {
-        "content-type": "application/x-ndjson; charset=utf-8",
-        "content-disposition": 'attachment; filename="shipments.ndjson"',
+        "content-type": source.media_type,
+        "content-disposition": f'attachment; filename="{source.file_name}"',
         "vary": "Accept-Encoding",
         **({"content-encoding": "gzip"} if is_packed else {}),
     }

@@ -30,6 +30,8 @@ Columns = list[tuple[str, str]]
 class ShipmentLines:
     """An object has the members of its type in the SDL, but for those that are objects themselves."""
 
+    head = b""
+
     def __init__(self, schema: "GraphQLSchema") -> None:
         self._shipment = _columns(schema, "Shipment")
         self._item = _columns(schema, "ShipmentItem")

@@ -16,20 +16,20 @@ MOST_WORDS = 16
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 
 
-def order_arguments(viewer: Viewer, input: Mapping[str, Any]) -> dict[str, Any]:
-    """The input of `orders` as filters of the file have it.
+def order_arguments(viewer: Viewer, input: Mapping[str, Any], place: str = "input.") -> dict[str, Any]:
+    """The input of `orders` as filters of the file have it. `place` comes before the names of what is refused.
 
     Raises `ValidationError`, and `Forbidden` where a viewer without a role asks for other users or companies than its
     own (B-8).
     """
-    _refuse_foreign(viewer, input)
+    _refuse_foreign(viewer, input, place)
     arguments = dict(input)
     term = arguments.get("term")
     if term is None or not term.strip():
         # Nothing is searched for, so there is nothing to look for in fields.
         arguments = {field: value for field, value in arguments.items() if field not in ("term", "termFields")}
     elif len(_BETWEEN_WORDS.split(term)) > MOST_WORDS:
-        raise ValidationError("input.term", f"must not have more than {MOST_WORDS} words")
+        raise ValidationError(f"{place}term", f"must not have more than {MOST_WORDS} words")
     if arguments.get("overdue") is False:
         arguments["notOverdue"] = True
         del arguments["overdue"]
@@ -45,14 +45,14 @@ def order_conversions() -> dict[str, Convert]:
     }
 
 
-def _refuse_foreign(viewer: Viewer, arguments: Mapping[str, Any]) -> None:
+def _refuse_foreign(viewer: Viewer, arguments: Mapping[str, Any], place: str) -> None:
     if viewer.kind not in (Kind.CONTACT, Kind.CUSTOMER):
         return
     users, companies = arguments.get("userId"), arguments.get("companyIds")
     if users is not None and any(viewer.subject != f"{viewer.kind.value}:{user}" for user in users):
-        raise Forbidden("input.userId may name yourself only.")
+        raise Forbidden(f"{place}userId may name yourself only.")
     if companies is not None and not set(companies) <= set(viewer.visibility.company_ids):
-        raise Forbidden("input.companyIds may name your own companies only.")
+        raise Forbidden(f"{place}companyIds may name your own companies only.")
 
 
 def _sources(prefix: str) -> Callable[[list[dict[str, str | None]]], dict[str, Any]]:

@@ -20,7 +20,7 @@ from app.asgi import executable_schema
 from app.errors import Unavailable
 from app.postgres.database import Database
 from app.rest import export
-from app.rest.export import ShipmentExport
+from app.rest.export import Export as ExportEndpoint
 from tests.conftest import (
     FAR_TOO_LONG,
     STAFF_SCOPES,
@@ -357,7 +357,7 @@ async def test_export_that_is_cancelled_gives_its_connection_back(copy: Starlett
 
 async def test_export_leaves_a_caller_who_takes_nothing(copy: Starlette, demo_copy_dsn: str) -> None:
     [endpoint] = [route.endpoint._app._app for route in copy.routes if getattr(route, "path", "") == export.PATH]
-    assert isinstance(endpoint, ShipmentExport)
+    assert isinstance(endpoint, ExportEndpoint)
     endpoint._stall_seconds = 0.01
     caller = Caller(asyncio.Event().wait)
     with pytest.raises(TimeoutError):

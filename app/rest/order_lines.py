@@ -1,0 +1,144 @@
+"""Orders as text: one JSON object a line, with addresses and lines in it, or one row of a table."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+from graphql import get_named_type, is_leaf_type
+
+import sql
+from app.postgres.snapshot import Snapshot
+from app.resolvers.names import snake_case
+from app.resolvers.scalar import serialize_date_time
+from loaders.rows import Row
+
+if TYPE_CHECKING:
+    from graphql import GraphQLObjectType, GraphQLSchema
+
+_ITEMS = sql.load("order_item").by_order_ids
+_ADDRESSES = sql.load("order_address").by_order_ids
+_CODES = sql.load("track_and_trace").codes_by_order_ids
+
+_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
+# Objects that lie in the order's row, each with what its columns begin with.
+_PARTS = {"total": ("OrderTotals", "total"), "postageData": ("OrderPostageData", "postage")}
+_PARTS["paymentData"] = ("OrderPaymentData", "payment")
+_ADDRESS_FIELDS = (
+    "company",
+    "firstName",
+    "lastName",
+    "street",
+    "number",
+    "postalCode",
+    "city",
+    "country",
+    "phone",
+    "email",
+)
+# What spreadsheets take for a formula, in their full width too.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+Columns = list[tuple[str, str]]
+
+
+class OrderLines:
+    """An object has the members of its type in the SDL that its row holds, with its parts, addresses and lines."""
+
+    head = b""
+
+    def __init__(self, schema: "GraphQLSchema") -> None:
+        self._order = _columns(schema, "Order")
+        self._parts = {
+            name: [(field, f"{prefix}_{column}") for field, column in _columns(schema, type_name)]
+            for name, (type_name, prefix) in _PARTS.items()
+        }
+        self._item = _columns(schema, "OrderItem")
+        self._address = _columns(schema, "OrderAddress")
+
+    async def of(self, snapshot: Snapshot, batches: AsyncIterator[list[Row]]) -> AsyncGenerator[bytes, None]:
+        """The lines of each batch of orders, in its sequence. Two statements a batch."""
+        async for orders in batches:
+            ids = [order["id"] for order in orders]
+            items = _by_order(await snapshot.fetch(_ITEMS, order_ids=ids))
+            addresses = _by_order(await snapshot.fetch(_ADDRESSES, order_ids=ids))
+            yield b"".join(self._line(order, items[order["id"]], addresses[order["id"]]) for order in orders)
+
+    def _line(self, order: Row, items: list[Row], addresses: list[Row]) -> bytes:
+        value = _object(order, self._order)
+        for name, columns in self._parts.items():
+            value[name] = _object(order, columns)
+        value["addresses"] = [_object(address, self._address) for address in addresses]
+        value["items"] = [_object(item, self._item) for item in items]
+        return orjson.dumps(value, serialize_date_time, _OPTIONS)
+
+
+class OrderTable:
+    """A row for each order (RFC 4180): what its row holds, its two addresses, and its codes with blanks between them.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it, which spreadsheets do not show.
+    """
+
+    def __init__(self, schema: "GraphQLSchema") -> None:
+        self._columns = _columns(schema, "Order")
+        for name, (type_name, prefix) in _PARTS.items():
+            self._columns += [
+                (f"{name}.{field}", f"{prefix}_{column}") for field, column in _columns(schema, type_name)
+            ]
+        self._addresses = [(type_, field) for type_ in ("delivery", "invoice") for field in _ADDRESS_FIELDS]
+        names = [name for name, _column in self._columns]
+        names += [f"{type_}.{field}" for type_, field in self._addresses]
+        self.head = _text([[*names, "codes"]])
+
+    async def of(self, snapshot: Snapshot, batches: AsyncIterator[list[Row]]) -> AsyncGenerator[bytes, None]:
+        """The rows of each batch of orders, in its sequence. Two statements a batch."""
+        async for orders in batches:
+            ids = [order["id"] for order in orders]
+            addresses = _by_order(await snapshot.fetch(_ADDRESSES, order_ids=ids))
+            codes = _by_order(await snapshot.fetch(_CODES, order_ids=ids))
+            yield _text(self._row(order, addresses[order["id"]], codes[order["id"]]) for order in orders)
+
+    def _row(self, order: Row, addresses: list[Row], codes: list[Row]) -> list[object]:
+        address_of = {address["type"]: address for address in reversed(addresses)}
+        held = [order.get(column) for _name, column in self._columns]
+        held += [
+            address_of[type_][snake_case(field)] if type_ in address_of else None for type_, field in self._addresses
+        ]
+        return [_cell(value) for value in [*held, " ".join(code["code"] for code in codes)]]
+
+
+def _text(rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> object:
+    if isinstance(value, datetime):
+        return serialize_date_time(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and value.lstrip(" \u00a0").startswith(_FORMULA):
+        return f"'{value}"
+    return value
+
+
+def _columns(schema: "GraphQLSchema", type_name: str) -> Columns:
+    type_ = cast("GraphQLObjectType", schema.type_map[type_name])
+    leaves = (name for name, field in type_.fields.items() if is_leaf_type(get_named_type(field.type)))
+    return [(name, snake_case(name)) for name in leaves]
+
+
+def _object(row: Row, columns: Columns) -> dict[str, Any]:
+    held = set(row.keys())
+    return {name: row[column] for name, column in columns if column in held}
+
+
+def _by_order(rows: Iterable[Row]) -> defaultdict[int, list[Row]]:
+    rows_of: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        rows_of[row["order_id"]].append(row)
+    return rows_of
