@@ -93,7 +93,8 @@ LIMIT given.size + given.skip
 -- feeds: Order
 SELECT {order_columns}, {is_overdue} AS overdue,
   coalesce((
-    SELECT f.status FROM order_fulfillments f WHERE f.order_id = o.id AND f.channel_id = o.channel_id
+    SELECT f.status FROM order_fulfillments f
+    WHERE f.order_id = o.id AND f.channel_id = o.channel_id AND {visible order_fulfillments f}
   ), 'UNFULFILLED') AS fulfillment_status
 FROM orders o
 WHERE {visible orders o}{filters}
@@ -238,7 +239,7 @@ WHERE o.id = :id AND o.channel_id = :channel_id AND {visible orders o};
 
 -- The days of a channel are those of its time zone (decision 24).
 -- fragment: zone
-(SELECT z.time_zone FROM channels z WHERE z.id = o.channel_id)
+channel_time_zone(o.channel_id)
 
 -- filter: user_id
 coalesce(o.contact_id, o.customer_id) = ANY(:user_id)
@@ -304,12 +305,12 @@ o.last_modified_at < last_end(:last_modified_at_less_than_day::date) AND o.last_
 -- All words of a term, by the index of all that orders have; where the caller names fields, each order that is found is
 -- looked at again (B-30). As an array the words come first: few orders have those of a person, and no statistics say so.
 -- filter: term
-o.id = ANY(ARRAY(SELECT w.order_id FROM order_words w WHERE w.words @@ search_query(:term)))
+o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ search_query(:term)))
 -- filter: term_fields
 words_of_order(o.id, o.channel_id, :term_fields) @@ search_query(:term)
 -- The same index finds the numbers that people hold.
 -- filter: customer_emails
-o.id = ANY(ARRAY(SELECT w.order_id FROM order_words w WHERE w.words @@ any_of(numbers_of(:customer_emails))))
+o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ any_of(numbers_of(:customer_emails))))
   AND (lower(o.email) = ANY(:customer_emails)
     OR EXISTS (
       SELECT FROM customers c
@@ -318,37 +319,39 @@ o.id = ANY(ARRAY(SELECT w.order_id FROM order_words w WHERE w.words @@ any_of(nu
       SELECT FROM order_addresses a
       WHERE a.order_id = o.id AND a.channel_id = o.channel_id AND lower(a.email) = ANY(:customer_emails)))
 -- filter: phones
-o.id = ANY(ARRAY(SELECT w.order_id FROM order_words w WHERE w.words @@ any_of(phones_of(:phones))))
+o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ any_of(phones_of(:phones))))
   AND words_of_order(o.id, o.channel_id, ARRAY['PHONE']) @@ any_of(phones_of(:phones))
 -- filter: postal_codes
-o.id = ANY(ARRAY(SELECT w.order_id FROM order_words w WHERE w.words @@ any_of(numbers_of(:postal_codes))))
+o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ any_of(numbers_of(:postal_codes))))
   AND EXISTS (
     SELECT FROM order_addresses a
     WHERE a.order_id = o.id AND a.channel_id = o.channel_id
       AND number_of(a.postal_code) = ANY(numbers_of(:postal_codes)))
 -- filter: codes
-o.id = ANY(ARRAY(SELECT w.order_id FROM order_words w WHERE w.words @@ any_of(numbers_of(:codes))))
+o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ any_of(numbers_of(:codes))))
   AND EXISTS (
     SELECT FROM track_and_traces t
-    WHERE t.order_id = o.id AND t.channel_id = o.channel_id AND number_of(t.code) = ANY(numbers_of(:codes)))
+    WHERE t.order_id = o.id AND t.channel_id = o.channel_id AND {visible track_and_traces t}
+      AND number_of(t.code) = ANY(numbers_of(:codes)))
 
 -- filter: fulfillment_statuses
 (o.id, o.channel_id) IN (
-  SELECT f.order_id, f.channel_id FROM order_fulfillments f WHERE f.status = ANY(:fulfillment_statuses))
+  SELECT f.order_id, f.channel_id FROM order_fulfillments f WHERE {visible order_fulfillments f} AND f.status = ANY(:fulfillment_statuses))
 -- filter: overdue
-(o.id, o.channel_id) IN (SELECT f.order_id, f.channel_id FROM order_fulfillments f WHERE f.is_open) AND {is_due}
+(o.id, o.channel_id) IN (SELECT f.order_id, f.channel_id FROM order_fulfillments f WHERE {visible order_fulfillments f} AND f.is_open) AND {is_due}
 -- filter: not_overdue
 NOT {is_overdue}
 
 -- Whether the day that was asked for is over, of orders that are to be shipped at all.
 -- fragment: is_due
 coalesce(o.postage_request_date < now() AND promise_end(o.postage_request_date, {zone}) <= now() AND (
-  SELECT w.order_type = 'ORDER' AND coalesce(w.customer_status, '') NOT IN ('canceled', 'fraud', 'closed')
-  FROM order_statuses w WHERE w.code = o.status), false)
+  SELECT d.order_type = 'ORDER' AND coalesce(d.customer_status, '') NOT IN ('canceled', 'fraud', 'closed')
+  FROM order_statuses d WHERE d.code = o.status), false)
 
 -- fragment: is_overdue
 ({is_due} AND EXISTS (
-  SELECT FROM order_fulfillments f WHERE f.order_id = o.id AND f.channel_id = o.channel_id AND f.is_open))
+  SELECT FROM order_fulfillments f
+  WHERE f.order_id = o.id AND f.channel_id = o.channel_id AND f.is_open AND {visible order_fulfillments f}))
 
 -- sort: ID
 o.id

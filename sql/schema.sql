@@ -450,6 +450,14 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.day_end(day date, zone text) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((day + 1))::timestamp without time zone AT TIME ZONE zone);
+
+CREATE FUNCTION public.day_start(day date, zone text) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((day)::timestamp without time zone AT TIME ZONE zone);
+
 CREATE FUNCTION public.finish_orders() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -507,6 +515,10 @@ BEGIN
   END LOOP;
   RETURN reached;
 END $$;
+
+CREATE FUNCTION public.first_start(day date) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((day)::timestamp without time zone AT TIME ZONE 'UTC'::text) - '14:00:00'::interval);
 
 CREATE FUNCTION public.fold_tallies() RETURNS trigger
     LANGUAGE plpgsql
@@ -636,6 +648,51 @@ BEGIN
     PERFORM follow_codes(NEW.shipment_id, NEW.channel_id, false);
   END IF;
   RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.forget_found_orders() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  DELETE FROM order_words;
+  DELETE FROM order_fulfillments;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.fulfillment_of_order(of_order_id integer, of_channel_id integer, OUT status text, OUT is_open boolean) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+  SELECT CASE
+      WHEN p.is_canceled THEN 'CANCELED'
+      WHEN p.delivered > 0 AND p.delivered = p.ordered THEN 'DELIVERED'
+      WHEN p.delivered > 0 OR p.is_partially_delivered THEN 'PARTIALLY_DELIVERED'
+      WHEN p.shipped > 0 AND p.shipped = p.ordered THEN 'SHIPPED'
+      WHEN p.shipped > 0 THEN 'PARTIALLY_SHIPPED'
+      ELSE 'UNFULFILLED'
+    END,
+    p.shipped < p.ordered AND NOT coalesce(p.is_canceled, false)
+  INTO status, is_open
+  FROM (
+    SELECT (
+        SELECT d.customer_status = 'canceled' FROM orders o JOIN order_statuses d ON d.code = o.status
+        WHERE o.id = of_order_id AND o.channel_id = of_channel_id
+      ) AS is_canceled,
+      coalesce(bool_or(f.is_partially_delivered), false) AS is_partially_delivered,
+      coalesce(sum(i.quantity), 0) AS ordered,
+      coalesce(sum(least(i.quantity, f.shipped)), 0) AS shipped,
+      coalesce(sum(least(i.quantity, f.delivered)), 0) AS delivered
+    FROM order_items i
+    CROSS JOIN LATERAL (
+      SELECT coalesce(sum(x.quantity) FILTER (WHERE s.status IS DISTINCT FROM 'CANCELED'), 0) AS shipped,
+        coalesce(sum(x.quantity) FILTER (WHERE s.status = 'DELIVERED'), 0) AS delivered,
+        bool_or(s.status = 'PARTIALLY_DELIVERED') AS is_partially_delivered
+      FROM shipment_items x
+      JOIN shipments s ON s.id = x.shipment_id AND s.channel_id = x.channel_id
+      WHERE x.order_item_id = i.id AND x.order_id = i.order_id AND x.channel_id = i.channel_id
+    ) AS f
+    WHERE i.order_id = of_order_id AND i.channel_id = of_channel_id AND i.class = 'product'
+  ) AS p;
 END $$;
 
 CREATE FUNCTION public.give_carrier_key() RETURNS trigger
@@ -875,6 +932,10 @@ CREATE FUNCTION public.is_currency(code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (public.minor_units(code) IS NOT NULL);
 
+CREATE FUNCTION public.is_day(moment timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((moment AT TIME ZONE 'UTC'::text))::time without time zone = '00:00:00'::time without time zone);
+
 CREATE FUNCTION public.is_shippable_class(class text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (class = ANY (ARRAY['product'::text, 'incentive'::text]));
@@ -918,6 +979,113 @@ CREATE FUNCTION public.money_text(amount numeric, currency text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (round(amount, GREATEST(COALESCE(public.minor_units(currency), 2), min_scale(amount))))::text;
 
+CREATE FUNCTION public.note_due(ids integer[], of_channel_ids integer[], wordy boolean[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  writer CONSTANT text := pg_current_xact_id()::text;
+BEGIN
+  IF ids IS NOT NULL THEN
+    INSERT INTO orders_due (order_ids, channel_ids, words, is_first)
+    VALUES (ids, of_channel_ids, wordy, current_setting('waybill.due', true) IS DISTINCT FROM writer);
+    PERFORM set_config('waybill.due', writer, true);
+  END IF;
+END $$;
+
+CREATE FUNCTION public.note_due_codes() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM note_due(array_agg(k.order_id), array_agg(k.channel_id), array_agg(true))
+  FROM (
+    SELECT DISTINCT b.order_id, b.channel_id
+    FROM new_rows n
+    JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+    CROSS JOIN LATERAL (VALUES (n.order_id, n.channel_id), (o.order_id, o.channel_id)) AS b (order_id, channel_id)
+    WHERE (n.code, n.order_id) IS DISTINCT FROM (o.code, o.order_id)
+  ) AS k;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_customers() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM note_due(array_agg(o.id), array_agg(o.channel_id), array_agg(true))
+  FROM orders o WHERE o.customer_id = NEW.id AND o.channel_id = NEW.channel_id;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_items() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM note_due(array_agg(k.order_id), array_agg(k.channel_id), array_agg(k.words))
+  FROM (
+    SELECT n.order_id, n.channel_id, bool_or((n.sku, n.name, n.ean_code, n.manufacturer, n.manufacturer_code, n.supplier,
+        n.supplier_code, n.notes)
+      IS DISTINCT FROM (o.sku, o.name, o.ean_code, o.manufacturer, o.manufacturer_code, o.supplier, o.supplier_code,
+        o.notes)) AS words
+    FROM new_rows n
+    JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+    GROUP BY n.order_id, n.channel_id
+  ) AS k;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_orders() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM note_due(array_agg(n.id), array_agg(n.channel_id), array_agg(x.words))
+  FROM new_rows n
+  JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+  CROSS JOIN LATERAL (SELECT
+    (n.external_id, n.increment_id, n.reference, n.debtor_id, n.payment_accounting_id, n.extra3, n.extra4, n.email,
+      n.first_name, n.last_name, n.remarks, n.customer_id)
+    IS DISTINCT FROM (o.external_id, o.increment_id, o.reference, o.debtor_id, o.payment_accounting_id, o.extra3, o.extra4,
+      o.email, o.first_name, o.last_name, o.remarks, o.customer_id) AS words) AS x
+  WHERE x.words OR n.status <> o.status;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_rows() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  -- The key of the order is its own id on `orders`, and `order_id` on what hangs on it.
+  IF TG_TABLE_NAME = 'orders' THEN
+    PERFORM note_due(array_agg(n.id), array_agg(n.channel_id), array_agg(true)) FROM written n;
+  ELSE
+    PERFORM note_due(array_agg(k.order_id), array_agg(k.channel_id), array_agg(true))
+    FROM (SELECT DISTINCT n.order_id, n.channel_id FROM written n) AS k;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_shipments() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM note_due(array_agg(k.order_id), array_agg(k.channel_id), array_agg(k.words))
+  FROM (
+    SELECT n.order_id, n.channel_id, bool_or(n.external_id IS DISTINCT FROM o.external_id) AS words
+    FROM new_rows n
+    JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+    WHERE (n.status, n.external_id) IS DISTINCT FROM (o.status, o.external_id)
+    GROUP BY n.order_id, n.channel_id
+  ) AS k;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_statuses() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM note_due(array_agg(o.id), array_agg(o.channel_id), array_agg(false)) FROM orders o WHERE o.status = NEW.code;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.note_setting_of_status() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -952,6 +1120,14 @@ BEGIN
   RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.words_of(value text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN array_remove(string_to_array(regexp_replace(public.folded(value), '[\u0001-\u002f\u003a-\u0060\u007b-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7\u2000-\u206f\u20a0-\u20cf\u2100-\u214f\u2190-\u2bff\u3000-\u303f\ufe30-\ufe6f\ufeff]+'::text, ' '::text, 'g'::text), ' '::text), ''::text);
+
+CREATE FUNCTION public.number_of(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN "left"(array_to_string(public.words_of(value), ''::text), 64);
+
 CREATE FUNCTION public.number_use_of_code() RETURNS trigger
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -974,6 +1150,13 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$;
+
+CREATE FUNCTION public.numbers_of(texts text[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT ARRAY( SELECT public.number_of(x.value) AS number_of
+            FROM unnest(numbers_of.texts) x(value)) AS "array";
+END;
 
 CREATE FUNCTION public.order_progress(of_order_id integer, of_channel_id integer) RETURNS TABLE(lines bigint, canceled bigint, ordered bigint, shipped bigint, delivered bigint)
     LANGUAGE sql STABLE
@@ -1072,6 +1255,10 @@ CREATE FUNCTION public.progress_of_line(l public.order_items, OUT shipped bigint
               CROSS JOIN LATERAL ( SELECT (public.open_quantity(p.quantity, p.quantity_canceled))::bigint AS open) o)
            WHERE ((p.parent_order_item_id = (progress_of_line.l).id) AND (p.order_id = (progress_of_line.l).order_id) AND (p.channel_id = (progress_of_line.l).channel_id) AND (p.class = 'product'::text) AND (o.open > 0))) parts);
 END;
+
+CREATE FUNCTION public.promise_end(moment timestamp with time zone, zone text) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN public.is_day(moment) THEN (((moment AT TIME ZONE 'UTC'::text) + '1 day'::interval) AT TIME ZONE zone) ELSE moment END;
 
 CREATE FUNCTION public.raise_line_version() RETURNS trigger
     LANGUAGE plpgsql
@@ -1350,6 +1537,62 @@ CREATE FUNCTION public.recorded(r public.track_and_traces) RETURNS TABLE(entity_
      (r).version AS version,
      jsonb_build_object('shipmentId', (r).shipment_id, 'carrierId', (r).carrier_id, 'code', (r).code, 'status', (r).status, 'subStatus', (r).sub_status) AS jsonb_build_object;
 END;
+
+CREATE FUNCTION public.refresh_due_orders() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  ids int[];
+  channel_ids int[];
+  wordy boolean[];
+BEGIN
+  PERFORM set_config('waybill.due', '', true);
+  WITH taken AS (
+    DELETE FROM orders_due d WHERE d.writer = pg_current_xact_id() RETURNING d.order_ids, d.channel_ids, d.words
+  ), due AS (
+    SELECT n.order_id, n.channel_id, bool_or(n.words) AS words
+    FROM taken t
+    CROSS JOIN LATERAL unnest(t.order_ids, t.channel_ids, t.words) AS n (order_id, channel_id, words)
+    GROUP BY n.order_id, n.channel_id
+  )
+  SELECT array_agg(d.order_id ORDER BY d.order_id, d.channel_id),
+    array_agg(d.channel_id ORDER BY d.order_id, d.channel_id), array_agg(d.words ORDER BY d.order_id, d.channel_id)
+  INTO ids, channel_ids, wordy
+  FROM due d;
+  IF ids IS NULL THEN
+    RETURN NULL;
+  END IF;
+  PERFORM FROM order_fulfillments f
+  WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+  ORDER BY f.order_id, f.channel_id FOR UPDATE;
+  INSERT INTO order_fulfillments AS f (order_id, channel_id, status, is_open)
+  SELECT o.id, o.channel_id, g.status, g.is_open
+  FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
+  JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
+  CROSS JOIN LATERAL fulfillment_of_order(o.id, o.channel_id) AS g
+  ORDER BY o.id, o.channel_id
+  ON CONFLICT (order_id, channel_id) DO UPDATE SET status = EXCLUDED.status, is_open = EXCLUDED.is_open
+  WHERE (f.status, f.is_open) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.is_open);
+  IF true = ANY (wordy) THEN
+    PERFORM FROM order_words w
+    WHERE (w.order_id, w.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+    ORDER BY w.order_id, w.channel_id FOR UPDATE;
+    INSERT INTO order_words AS w (order_id, channel_id, words)
+    SELECT o.id, o.channel_id, words_of_order(o.id, o.channel_id, NULL)
+    FROM unnest(ids, channel_ids, wordy) AS d (order_id, channel_id, words)
+    JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
+    WHERE d.words
+    ORDER BY o.id, o.channel_id
+    ON CONFLICT (order_id, channel_id) DO UPDATE SET words = EXCLUDED.words WHERE w.words <> EXCLUDED.words;
+  END IF;
+  DELETE FROM order_fulfillments f
+  WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+    AND NOT EXISTS (SELECT FROM orders o WHERE o.id = f.order_id AND o.channel_id = f.channel_id);
+  DELETE FROM order_words w
+  WHERE (w.order_id, w.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+    AND NOT EXISTS (SELECT FROM orders o WHERE o.id = w.order_id AND o.channel_id = w.channel_id);
+  RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.refuse_deletion() RETURNS trigger
     LANGUAGE plpgsql
@@ -2753,6 +2996,12 @@ CREATE TRIGGER order_items_count_part_deleted AFTER DELETE ON public.order_items
 
 CREATE TRIGGER order_items_count_part_updated AFTER UPDATE OF quantity, quantity_canceled, class, parent_order_item_id ON public.order_items FOR EACH ROW WHEN ((((new.parent_order_item_id IS NOT NULL) OR (old.parent_order_item_id IS NOT NULL)) AND ((new.quantity <> old.quantity) OR (new.quantity_canceled <> old.quantity_canceled) OR (new.class <> old.class) OR (new.parent_order_item_id IS DISTINCT FROM old.parent_order_item_id)))) EXECUTE FUNCTION public.count_bundle_of_part();
 
+CREATE TRIGGER order_items_due_delete AFTER DELETE ON public.order_items REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER order_items_due_insert AFTER INSERT ON public.order_items REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER order_items_due_update AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_items();
+
 CREATE TRIGGER order_items_finish_orders AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('waybill.finishing'::text, true) IS DISTINCT FROM 'held'::text)) EXECUTE FUNCTION public.finish_orders();
 
 CREATE TRIGGER order_items_name_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
@@ -2876,6 +3125,12 @@ CREATE TRIGGER shipments_allowed_created AFTER INSERT ON public.shipments REFERE
 CREATE TRIGGER shipments_closed_stay BEFORE DELETE ON public.shipments FOR EACH ROW WHEN (((old.status = ANY (ARRAY['DELIVERED'::text, 'CANCELED'::text])) AND (current_setting('waybill.overridden_steps'::text, true) IS DISTINCT FROM 'allowed'::text) AND (current_setting('waybill.skipped_steps'::text, true) IS DISTINCT FROM 'allowed'::text))) EXECUTE FUNCTION public.refuse_deletion();
 
 CREATE TRIGGER shipments_count_updated AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_shipments();
+
+CREATE TRIGGER shipments_due_delete AFTER DELETE ON public.shipments REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER shipments_due_insert AFTER INSERT ON public.shipments REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER shipments_due_update AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_shipments();
 
 CREATE TRIGGER shipments_external_id_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN (((NOT public.is_line(new.external_id)) OR (length(new.external_id) > 255))) EXECUTE FUNCTION public.refuse_value('external_id');
 

@@ -5,8 +5,8 @@ s.id::text, s.order_id, s.external_id, s.status, s.sub_status, s.expected_delive
 
 -- No promise ends before the moment that it is written as, so that an index tells which are not over.
 -- fragment: is_late
-coalesce(s.expected_delivery_at < now() AND promise_end(s.expected_delivery_at, {zone}) <= now()
-  AND s.status IS DISTINCT FROM 'DELIVERED' AND s.status IS DISTINCT FROM 'CANCELED', false)
+coalesce(s.expected_delivery_at < now() AND s.status IS DISTINCT FROM 'DELIVERED'
+  AND s.status IS DISTINCT FROM 'CANCELED' AND promise_end(s.expected_delivery_at, {zone}) <= now(), false)
 
 -- fragment: promise
 CASE WHEN is_day(s.expected_delivery_at) THEN (s.expected_delivery_at AT TIME ZONE 'UTC')::date::text END
@@ -254,7 +254,7 @@ WHERE s.id = :id AND s.channel_id = :channel_id AND {visible shipments s};
 
 -- The days of a channel are those of its time zone (decision 24).
 -- fragment: zone
-(SELECT z.time_zone FROM channels z WHERE z.id = s.channel_id)
+channel_time_zone(s.channel_id)
 
 -- filter: ids
 s.id = ANY(:ids)

@@ -122,7 +122,7 @@ WHERE s.id = x.shipment_id AND s.channel_id = x.channel_id;
 
 -- The days of a channel are those of its time zone (decision 24).
 -- fragment: zone
-(SELECT z.time_zone FROM channels z WHERE z.id = x.channel_id)
+channel_time_zone(x.channel_id)
 
 -- filter: ids
 x.id = ANY(:ids)

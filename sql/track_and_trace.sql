@@ -140,7 +140,7 @@ WHERE s.id = t.shipment_id AND s.channel_id = t.channel_id;
 
 -- The days of a channel are those of its time zone (decision 24).
 -- fragment: zone
-(SELECT z.time_zone FROM channels z WHERE z.id = t.channel_id)
+channel_time_zone(t.channel_id)
 
 -- name: codes_by_order_ids
 SELECT t.order_id, t.code

@@ -168,6 +168,8 @@ Policy = Callable[[Reach, str], str]
 POLICIES: Mapping[str, Policy] = {
     "orders": _orders,
     "order_tallies": _orders,
+    "order_words": _of_order,
+    "order_fulfillments": _of_order,
     "order_addresses": _of_order,
     "order_items": _of_order,
     "order_item_sources": _of_order,

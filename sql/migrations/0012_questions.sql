@@ -194,8 +194,8 @@ END $$;
 -- step: say how far an order is fulfilled
 -- As `fulfillmentStatus` of the order has it. `is_open`: some of it is still to be shipped.
 CREATE FUNCTION fulfillment_of_order(of_order_id int, of_channel_id int, OUT status text, OUT is_open boolean)
-LANGUAGE sql STABLE
-AS $$
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
   SELECT CASE
       WHEN p.is_canceled THEN 'CANCELED'
       WHEN p.delivered > 0 AND p.delivered = p.ordered THEN 'DELIVERED'
@@ -205,6 +205,7 @@ AS $$
       ELSE 'UNFULFILLED'
     END,
     p.shipped < p.ordered AND NOT coalesce(p.is_canceled, false)
+  INTO status, is_open
   FROM (
     SELECT (
         SELECT d.customer_status = 'canceled' FROM orders o JOIN order_statuses d ON d.code = o.status
@@ -225,7 +226,7 @@ AS $$
     ) AS f
     WHERE i.order_id = of_order_id AND i.channel_id = of_channel_id AND i.class = 'product'
   ) AS p;
-$$;
+END $$;
 
 -- step: make room for what orders are found by
 CREATE TABLE order_words (
