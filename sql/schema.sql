@@ -664,35 +664,26 @@ CREATE FUNCTION public.fulfillment_of_order(of_order_id integer, of_channel_id i
     AS $$
 BEGIN
   SELECT CASE
-      WHEN p.is_canceled THEN 'CANCELED'
-      WHEN p.delivered > 0 AND p.delivered = p.ordered THEN 'DELIVERED'
-      WHEN p.delivered > 0 OR p.is_partially_delivered THEN 'PARTIALLY_DELIVERED'
+      WHEN d.is_canceled OR p.canceled > 0 AND p.ordered = 0 THEN 'CANCELED'
+      WHEN p.lines > 0 AND p.delivered = p.ordered THEN 'DELIVERED'
+      WHEN p.delivered > 0 OR EXISTS (
+        SELECT FROM shipments s
+        WHERE s.order_id = of_order_id AND s.channel_id = of_channel_id AND s.status = 'PARTIALLY_DELIVERED'
+          AND EXISTS (SELECT FROM shipment_items x WHERE x.shipment_id = s.id AND x.channel_id = s.channel_id)
+      ) THEN 'PARTIALLY_DELIVERED'
       WHEN p.shipped > 0 AND p.shipped = p.ordered THEN 'SHIPPED'
       WHEN p.shipped > 0 THEN 'PARTIALLY_SHIPPED'
       ELSE 'UNFULFILLED'
     END,
-    p.shipped < p.ordered AND NOT coalesce(p.is_canceled, false)
+    p.shipped < p.ordered AND NOT coalesce(d.is_canceled, false)
   INTO status, is_open
-  FROM (
+  FROM order_progress(of_order_id, of_channel_id) AS p
+  CROSS JOIN (
     SELECT (
-        SELECT d.customer_status = 'canceled' FROM orders o JOIN order_statuses d ON d.code = o.status
-        WHERE o.id = of_order_id AND o.channel_id = of_channel_id
-      ) AS is_canceled,
-      coalesce(bool_or(f.is_partially_delivered), false) AS is_partially_delivered,
-      coalesce(sum(i.quantity), 0) AS ordered,
-      coalesce(sum(least(i.quantity, f.shipped)), 0) AS shipped,
-      coalesce(sum(least(i.quantity, f.delivered)), 0) AS delivered
-    FROM order_items i
-    CROSS JOIN LATERAL (
-      SELECT coalesce(sum(x.quantity) FILTER (WHERE s.status IS DISTINCT FROM 'CANCELED'), 0) AS shipped,
-        coalesce(sum(x.quantity) FILTER (WHERE s.status = 'DELIVERED'), 0) AS delivered,
-        bool_or(s.status = 'PARTIALLY_DELIVERED') AS is_partially_delivered
-      FROM shipment_items x
-      JOIN shipments s ON s.id = x.shipment_id AND s.channel_id = x.channel_id
-      WHERE x.order_item_id = i.id AND x.order_id = i.order_id AND x.channel_id = i.channel_id
-    ) AS f
-    WHERE i.order_id = of_order_id AND i.channel_id = of_channel_id AND i.class = 'product'
-  ) AS p;
+      SELECT w.customer_status = 'canceled' FROM orders o JOIN order_statuses w ON w.code = o.status
+      WHERE o.id = of_order_id AND o.channel_id = of_channel_id
+    ) AS is_canceled
+  ) AS d;
 END $$;
 
 CREATE FUNCTION public.give_carrier_key() RETURNS trigger
