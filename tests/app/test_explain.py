@@ -44,7 +44,7 @@ async def test_the_query_of_the_readme_is_generated_but_for_its_root() -> None:
     text = await explain(document[1], {})
     assert tiers(text) == {key: "resolver" if key == "order" else "generated" for key in tiers(text)}
     assert len(tiers(text)) == 14  # some keys stand in several places
-    assert "7 statements in one" in text
+    assert "6 statements in one" in text
     assert "def make(row, run):" in text
     assert "order.fulfillment_by_order_ids" in text
 
