@@ -26,7 +26,14 @@ from tests.where import where
         ("Query.customerOrder", ["resolver  app/resolvers/customer/order.py:", "sql/customer_order.sql:", "by_id"]),
         ("Mutation.shipmentCreate", ["share", "sql/shipment.sql:", "create"]),
         ("Order.shipments", ["declared  app/resolvers/b2b/order.py:", "shipments_by_order"]),
-        ("Order.fulfillmentStatus", ["computed  app/resolvers/b2b/order.py:", "fulfillment_by_order"]),
+        (
+            "Order.fulfillmentStatus",
+            [
+                "declared  app/resolvers/b2b/order.py:",
+                "computed  app/resolvers/fulfillment.py:",
+                "fulfillment_by_order",
+            ],
+        ),
     ],
 )
 def test_the_way_of_a_field_is_told(field: str, way: list[str]) -> None:

@@ -25,6 +25,7 @@ ROOTS = {
     "orderStatus": {ORDERS},
     "orderStatuses": {ORDERS},
     "orders": {ORDERS},
+    "outboxEvents": {"outbox:read"},
     "shipment": {SHIPMENTS},
     "shipmentItem": {SHIPMENTS},
     "shipmentItems": {SHIPMENTS},
