@@ -152,6 +152,7 @@ COMMENT ON COLUMN waiting_reports.company_ids IS 'of which companies, in these c
 COMMENT ON COLUMN waiting_reports.occurred_local IS 'the moment where none was told with an offset: read in the zone of the carrier or channel';
 COMMENT ON COLUMN waiting_reports.expected_local IS 'the promise where none was told with an offset';
 CREATE INDEX waiting_reports_code ON waiting_reports (normalized_code(code));
+CREATE INDEX waiting_reports_carrier ON waiting_reports (carrier_id);
 CREATE INDEX waiting_reports_told ON waiting_reports (told_by, told_at);
 CREATE INDEX waiting_reports_age ON waiting_reports (told_at);
 CREATE UNIQUE INDEX waiting_reports_external_id_unique
@@ -285,11 +286,12 @@ CREATE INDEX CONCURRENTLY customers_phone_alone ON customers (channel_id, phone,
 
 -- step: keep links by which customers get a password
 CREATE TABLE password_links (
-  id          uuid NOT NULL DEFAULT gen_random_uuid() CONSTRAINT password_links_pk PRIMARY KEY,
+  id          uuid NOT NULL DEFAULT gen_random_uuid(),
   channel_id  int NOT NULL,
   customer_id int NOT NULL,
   created_at  timestamptz NOT NULL DEFAULT now(),
   expires_at  timestamptz NOT NULL,
+  CONSTRAINT password_links_pk PRIMARY KEY (id, channel_id),
   CONSTRAINT password_links_customer_fk FOREIGN KEY (customer_id, channel_id) REFERENCES customers ON DELETE CASCADE,
   CONSTRAINT password_links_lifetime CHECK (expires_at > created_at)
 );
@@ -299,12 +301,14 @@ CREATE INDEX password_links_expiry ON password_links (expires_at);
 
 -- step: keep what others have to be told
 CREATE TABLE outbox_events (
-  id               bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT outbox_events_pk PRIMARY KEY,
+  id               bigint GENERATED ALWAYS AS IDENTITY,
   channel_id       int NOT NULL CONSTRAINT outbox_events_channel_fk REFERENCES channels,
   type             text NOT NULL CONSTRAINT outbox_events_type_known CHECK (type IN ('CUSTOMER_PASSWORD_LINK')),
-  password_link_id uuid NOT NULL CONSTRAINT outbox_events_password_link_fk REFERENCES password_links ON DELETE CASCADE,
-  created_at       timestamptz NOT NULL DEFAULT now()
+  password_link_id uuid NOT NULL,
+  created_at       timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT outbox_events_pk PRIMARY KEY (id, channel_id),
+  CONSTRAINT outbox_events_password_link_fk FOREIGN KEY (password_link_id, channel_id) REFERENCES password_links ON DELETE CASCADE
 );
 COMMENT ON TABLE outbox_events IS 'what a partner has to deliver; gone when it says that it has, or when there is nothing to deliver any more';
 CREATE INDEX outbox_events_channel ON outbox_events (channel_id, id);
-CREATE INDEX outbox_events_password_link ON outbox_events (password_link_id);
+CREATE INDEX outbox_events_password_link ON outbox_events (password_link_id, channel_id);

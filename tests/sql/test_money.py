@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from app.postgres.migrate import migrate, migrations
-from app.postgres.steps import Kind, steps
+from app.postgres.steps import StepKind, steps
 from tests.app.postgres.test_locks import FILLED
 from tests.conftest import Databases
 from tests.consistency import breaches
@@ -253,7 +253,7 @@ async def test_store_of_the_version_before_is_migrated_without_losing_a_row(data
 
 def _texts(name: str) -> list[str]:
     """Of a migration's steps, those in batches twice: they leave nothing for a second one."""
-    return [step.text for step in steps(migrations()[name]) for _ in range(2 if step.kind is Kind.BATCHES else 1)]
+    return [step.text for step in steps(migrations()[name]) for _ in range(2 if step.kind is StepKind.BATCHES else 1)]
 
 
 async def test_migration_leaves_sums_that_add_up(databases: Databases) -> None:

@@ -311,7 +311,7 @@ async def test_report_on_a_code_of_another_channels_carrier_finds_nothing(refuse
     }"""
     foreign = await refused_here(document, viewer="northwind-writer", key=OF_ONE)
     assert foreign == await refused_here(document, viewer="northwind-writer", key=NOTHING)
-    assert foreign["code"] == "TRACK_AND_TRACE_NOT_FOUND_ERROR"
+    assert foreign["code"] == "VALIDATION_ERROR"
 
 
 FEED = """query($after: String) {
