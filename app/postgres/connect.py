@@ -77,7 +77,12 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no ty
         if self.is_in_transaction():
             return await super()._introspect_types(typeoids, timeout)
         await self.execute("BEGIN")
-        types = await super()._introspect_types(typeoids, timeout)
+        try:
+            types = await super()._introspect_types(typeoids, timeout)
+        except asyncpg.InFailedSQLTransactionError as error:
+            # asyncpg prepares its own questions, too: one of them was gone, and that ended the transaction.
+            await self.execute("ROLLBACK")
+            raise asyncpg.InvalidSQLStatementNameError("a statement of the look-up is gone") from error
         await self.execute("COMMIT")
         return types
 

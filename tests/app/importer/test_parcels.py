@@ -156,7 +156,7 @@ async def test_moment_without_an_offset_is_that_of_the_carrier_or_else_of_the_ch
     moments = "SELECT (occurred_at AT TIME ZONE 'UTC')::text FROM tracking_events ORDER BY occurred_at"
     assert await store.fetch(moments) == [("2024-07-01 08:00:00",), ("2024-07-01 14:00:00",)]
     promises = "SELECT (expected_delivery_at AT TIME ZONE 'UTC')::text FROM track_and_traces"
-    assert await store.fetch(promises) == [("2024-07-01 22:00:00",)]
+    assert await store.fetch(promises) == [("2024-07-02 00:00:00",)]
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ async def test_promise_without_a_time_is_the_day_of_the_channel(
     await copy_connection.execute("UPDATE channels SET time_zone = 'Europe/Amsterdam'")
     await copy_connection.execute("UPDATE carriers SET time_zone = 'America/New_York'")
     created = await shipment(written, copy_connection)
-    for text, moment in (("2027-01-05", "2027-01-04T23:00"), ("2027-01-05T12:00", "2027-01-05T17:00")):
+    for text, moment in (("2027-01-05", "2027-01-05T00:00"), ("2027-01-05T12:00", "2027-01-05T17:00")):
         code = await written(
             ADD, input={"shipmentId": created["id"], "code": text, "carrierId": 1, "expectedDeliveryAt": text}
         )

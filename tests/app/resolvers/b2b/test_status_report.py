@@ -642,7 +642,7 @@ async def test_moment_of_a_report_that_waits_is_read_where_its_code_comes(
     await report("IN_TRANSIT", code="EARLY1", occurredAt="2025-11-04T10:00", expectedDeliveryAt="2025-11-06")
     code = await written(ADD_CODE, input=code_of())
     assert code["events"] == [{"occurredAt": "2025-11-04T09:00:00.000Z"}]
-    assert code["expectedDeliveryAt"] == "2025-11-05T23:00:00.000Z"
+    assert code["expectedDeliveryAt"] == "2025-11-06T00:00:00.000Z"
 
 
 async def test_report_of_an_unknown_carrier_does_not_wait(refused: Refused) -> None:
