@@ -28,6 +28,7 @@ from tests.fuzz import fuzz
 LINES = (1, 2)
 SOURCE_PARCELS = ("S-1", "S-2")
 STEPS = 12
+CLOSED = ("DELIVERED", "CANCELED")
 
 Items = Mapping[int, int]
 
@@ -143,6 +144,9 @@ class Model:
                 after[name] = Parcel(dict(items), True, "CREATED")
             else:
                 kept = parcel.items if parcel.was_delivered else {}
+                takes_more = any(quantity > parcel.items.get(line, 0) for line, quantity in items.items())
+                if takes_more and parcel.status in CLOSED:
+                    return False
                 after[name] = Parcel({**kept, **items}, True, parcel.status, parcel.is_set, parcel.news)
         if _exceeds(_sums(parcel.items for parcel in after.values() if parcel.status != "CANCELED"), record.ordered):
             return False

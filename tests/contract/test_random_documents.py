@@ -187,7 +187,7 @@ def test_random_document_meets_no_defect_and_both_executors_agree(demo_dsn: str)
             return ask
 
         try:
-            fuzz(test, examples=50, share=1 / 2, title="random documents")
+            fuzz(test, examples=50, share=1 / 4, title="random documents")
         finally:
             runner.run(stack.aclose())
     print(f"random documents: answers that agree, and do not only deny: {dict(agreed)}", flush=True)
