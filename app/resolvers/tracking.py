@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from app.resolvers.field_plan import MoreNeeded
-from app.rules import url_fault
+from app.rules import line_fault, url_fault
 
 PLACE = "{code}"
 # What a template may ask for beside it (decision 26), by the columns that tell it.
@@ -108,13 +108,25 @@ def code_of(text: str, template: str | None) -> str:
     if not _pattern(page.path).match(given.path):
         return text
     parts = [(page.path, given.path), (page.fragment, given.fragment)]
-    values = dict(parse_qsl(given.query))
-    parts += [(value, quote(values.get(name, ""), safe="")) for name, value in parse_qsl(page.query)]
+    # What is no UTF-8 must not become another code: such bytes stay apart as halves of surrogate pairs.
+    values = dict(parse_qsl(given.query, errors="surrogateescape"))
+    parts += [
+        (value, quote(values.get(name, ""), safe="", errors="surrogateescape")) for name, value in parse_qsl(page.query)
+    ]
     for template_part, part in parts:
         found = _pattern(template_part).match(part) if PLACE in template_part else None
-        if found and (code := unquote(found["code"]).strip()):
+        if found and (code := _decoded(found["code"])):
             return code
     return text
+
+
+def _decoded(part: str) -> str | None:
+    """What percent-encoding says, None where that can be no code: no UTF-8, blank, or with control characters."""
+    try:
+        code = unquote(part, errors="strict").strip()
+    except UnicodeDecodeError:
+        return None
+    return None if line_fault(code) else code
 
 
 def _host(text: str) -> str:

@@ -80,6 +80,11 @@ def test_template_without_a_place_is_refused() -> None:
         ("https://t.example/{code}", "3S1", None),
         ("https://t.example/{code}", "https://[t.example/1", None),
         (None, "https://t.example/1", None),
+        ("https://t.example/?B={code}", "https://t.example/?B=3S%00", None),
+        ("https://t.example/{code}", "https://t.example/a%09b", None),
+        ("https://t.example/?B={code}", "https://t.example/?B=3S%ff", None),
+        ("https://t.example/{code}", "https://t.example/3S%ff", None),
+        ("https://t.example/{code}", "https://t.example/%E2%80%8B", None),
     ],
 )
 def test_code_of_takes_the_code_out_of_an_address_of_the_template(
