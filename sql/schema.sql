@@ -1038,6 +1038,14 @@ BEGIN
   RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.keep_goods() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION 'a line that has been shipped stays the goods that it is'
+    USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'order_items', COLUMN = TG_ARGV[0];
+END $$;
+
 CREATE FUNCTION public.last_end(day date) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE 'UTC'::text) + '12:00:00'::interval);
@@ -2920,13 +2928,13 @@ ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_uuid_unique UNIQUE (uuid, channel_id);
 
 ALTER TABLE ONLY public.outbox_events
-    ADD CONSTRAINT outbox_events_pk PRIMARY KEY (id);
+    ADD CONSTRAINT outbox_events_pk PRIMARY KEY (id, channel_id);
 
 ALTER TABLE ONLY public.parcel_items
     ADD CONSTRAINT parcel_items_pk PRIMARY KEY (track_and_trace_id, shipment_item_id, channel_id);
 
 ALTER TABLE ONLY public.password_links
-    ADD CONSTRAINT password_links_pk PRIMARY KEY (id);
+    ADD CONSTRAINT password_links_pk PRIMARY KEY (id, channel_id);
 
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_pk PRIMARY KEY (id, channel_id);
@@ -3099,7 +3107,7 @@ CREATE INDEX orders_status ON public.orders USING btree (status, created_at DESC
 
 CREATE INDEX outbox_events_channel ON public.outbox_events USING btree (channel_id, id);
 
-CREATE INDEX outbox_events_password_link ON public.outbox_events USING btree (password_link_id);
+CREATE INDEX outbox_events_password_link ON public.outbox_events USING btree (password_link_id, channel_id);
 
 CREATE INDEX parcel_items_shipment_item ON public.parcel_items USING btree (shipment_item_id, channel_id);
 
@@ -3199,6 +3207,8 @@ CREATE INDEX tracking_events_newest ON public.tracking_events USING btree (track
 
 CREATE INDEX waiting_reports_age ON public.waiting_reports USING btree (told_at);
 
+CREATE INDEX waiting_reports_carrier ON public.waiting_reports USING btree (carrier_id);
+
 CREATE INDEX waiting_reports_code ON public.waiting_reports USING btree (public.normalized_code(code));
 
 CREATE UNIQUE INDEX waiting_reports_external_id_unique ON public.waiting_reports USING btree (told_by, public.normalized_code(code), carrier_id, external_id) NULLS NOT DISTINCT WHERE (external_id IS NOT NULL);
@@ -3275,6 +3285,8 @@ CREATE TRIGGER order_items_canceled_new BEFORE INSERT ON public.order_items FOR 
 
 CREATE TRIGGER order_items_canceled_other BEFORE UPDATE OF quantity, quantity_canceled ON public.order_items FOR EACH ROW WHEN ((((new.quantity <> old.quantity) OR (new.quantity_canceled <> old.quantity_canceled)) AND ((new.quantity_canceled < 0) OR (new.quantity_canceled > GREATEST(new.quantity, 0))))) EXECUTE FUNCTION public.refuse_value('quantity_canceled');
 
+CREATE TRIGGER order_items_class_stays BEFORE UPDATE OF class ON public.order_items FOR EACH ROW WHEN (((old.quantity_shipped > 0) AND public.is_shippable_class(old.class) AND (NOT public.is_shippable_class(new.class)))) EXECUTE FUNCTION public.keep_goods('class');
+
 CREATE TRIGGER order_items_count_bundle BEFORE UPDATE OF quantity, quantity_canceled ON public.order_items FOR EACH ROW WHEN (((new.quantity IS DISTINCT FROM old.quantity) OR (new.quantity_canceled IS DISTINCT FROM old.quantity_canceled))) EXECUTE FUNCTION public.count_bundle();
 
 CREATE TRIGGER order_items_count_part_created AFTER INSERT ON public.order_items FOR EACH ROW WHEN ((new.parent_order_item_id IS NOT NULL)) EXECUTE FUNCTION public.count_bundle_of_part();
@@ -3308,6 +3320,8 @@ CREATE TRIGGER order_items_record_updated AFTER UPDATE ON public.order_items REF
 CREATE TRIGGER order_items_sku_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
 
 CREATE TRIGGER order_items_sku_other BEFORE UPDATE OF sku ON public.order_items FOR EACH ROW WHEN (((new.sku <> old.sku) AND (NOT public.is_line(new.sku)))) EXECUTE FUNCTION public.refuse_value('sku');
+
+CREATE TRIGGER order_items_sku_stays BEFORE UPDATE OF sku ON public.order_items FOR EACH ROW WHEN (((old.quantity_shipped > 0) AND (lower(new.sku) <> lower(old.sku)))) EXECUTE FUNCTION public.keep_goods('sku');
 
 CREATE TRIGGER order_items_version BEFORE UPDATE OF quantity, quantity_canceled, class, parent_order_item_id ON public.order_items FOR EACH ROW WHEN (((new.quantity <> old.quantity) OR (new.quantity_canceled <> old.quantity_canceled) OR (new.class <> old.class) OR (new.parent_order_item_id IS DISTINCT FROM old.parent_order_item_id))) EXECUTE FUNCTION public.raise_line_version();
 
@@ -3604,7 +3618,7 @@ ALTER TABLE ONLY public.outbox_events
     ADD CONSTRAINT outbox_events_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
 
 ALTER TABLE ONLY public.outbox_events
-    ADD CONSTRAINT outbox_events_password_link_fk FOREIGN KEY (password_link_id) REFERENCES public.password_links(id) ON DELETE CASCADE;
+    ADD CONSTRAINT outbox_events_password_link_fk FOREIGN KEY (password_link_id, channel_id) REFERENCES public.password_links(id, channel_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.parcel_items
     ADD CONSTRAINT parcel_items_shipment_item_fk FOREIGN KEY (shipment_item_id, channel_id) REFERENCES public.shipment_items(id, channel_id) ON DELETE CASCADE;

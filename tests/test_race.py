@@ -39,17 +39,17 @@ async def give_keys_of_another_system(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute("UPDATE orders SET external_id = 'X' WHERE id = $1", ORDER_ID)
-        await connection.execute("UPDATE order_items SET line = id, sku = 'S' WHERE order_id = $1", ORDER_ID)
+        await connection.execute("UPDATE order_items SET line = id WHERE order_id = $1", ORDER_ID)
+        await connection.execute("UPDATE order_items SET sku = 'S' WHERE id = ANY ($1)", LINE_IDS)
     finally:
         await connection.close()
 
 
 def record(folder: Path, quantity: int) -> str:
     """A file with the order: so much of each line that the writers ship, and of the others what is in it."""
-    quantities = {20151: 4, 20152: 2} | dict.fromkeys(LINE_IDS, quantity)
+    lines = [(20151, "157957", 4), (20152, "VFS-200", 2), *((line, "S", quantity) for line in LINE_IDS)]
     items = [
-        {"line": line, "sku": "S", "name": "N", "quantity": ordered, "price": "1.00"}
-        for line, ordered in quantities.items()
+        {"line": line, "sku": sku, "name": "N", "quantity": ordered, "price": "1.00"} for line, sku, ordered in lines
     ]
     order = {"kind": "order", "externalId": "X", "channel": "default", "status": "CONFIRMED", "currency": "EUR"}
     file = folder / "order.ndjson"

@@ -113,6 +113,19 @@ CREATE TRIGGER order_items_parent_other BEFORE UPDATE OF parent_order_item_id ON
     AND NEW.parent_order_item_id IS DISTINCT FROM OLD.parent_order_item_id)
   EXECUTE FUNCTION refuse_parent();
 
+-- step: keep lines that have been shipped what they are
+-- Neither other goods (decision 20) nor what nobody ships (decision 21).
+CREATE FUNCTION keep_goods() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'a line that has been shipped stays the goods that it is'
+    USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'order_items', COLUMN = TG_ARGV[0];
+END $$;
+CREATE TRIGGER order_items_sku_stays BEFORE UPDATE OF sku ON order_items
+  FOR EACH ROW WHEN (OLD.quantity_shipped > 0 AND lower(NEW.sku) <> lower(OLD.sku)) EXECUTE FUNCTION keep_goods('sku');
+CREATE TRIGGER order_items_class_stays BEFORE UPDATE OF class ON order_items
+  FOR EACH ROW WHEN (OLD.quantity_shipped > 0 AND is_shippable_class(OLD.class) AND NOT is_shippable_class(NEW.class))
+  EXECUTE FUNCTION keep_goods('class');
+
 -- step: say what a bundle is, and how far a line is shipped
 -- A bundle is a line with goods as parts. What hangs on a line otherwise, such as its deposit, a service or a gift, leaves
 -- it what it was.

@@ -65,8 +65,16 @@ CHANGES = {
         "UPDATE order_items SET parent_order_item_id = 20153 WHERE id = 20154",
         "order_items_parent_other",
     ),
+    "other goods that have been shipped": (
+        "UPDATE order_items SET sku = 'other' WHERE id = 20151",
+        "order_items_sku_stays",
+    ),
+    "a charge that has been shipped": (
+        "UPDATE order_items SET class = 'postage' WHERE id = 20151",
+        "order_items_class_stays",
+    ),
     "a charge in a shipment": (
-        f"UPDATE order_items SET class = 'postage' WHERE id = 20152; {INTO_ITEMS} ('{SHIPMENT}', 20152, 2075, 1, 1)",
+        f"UPDATE order_items SET class = 'postage' WHERE id = 20155; {INTO_ITEMS} ('{SHIPMENT}', 20155, 2075, 1, 1)",
         "shipment_items_line_shippable",
     ),
     "a bundle in a shipment": (f"{INTO_ITEMS} ('{SHIPMENT}', 20154, 2075, 1, 1)", "shipment_items_line_shippable"),
@@ -100,6 +108,11 @@ async def test_store_refuses(store: Store, change: str) -> None:
     await store.execute(PACK)
     statement, constraint = CHANGES[change]
     assert await refused(store.execute(statement)) == constraint
+
+
+async def test_goods_that_have_been_shipped_may_be_spelled_otherwise_and_become_a_gift(store: Store) -> None:
+    await store.execute("UPDATE order_items SET sku = lower(sku), class = 'incentive' WHERE id = 20151")
+    await store.execute("UPDATE order_items SET sku = 'other', class = 'postage' WHERE id = 20153")
 
 
 async def test_past_is_recorded_by_who_says_so(store: Store) -> None:
@@ -137,7 +150,7 @@ async def test_bundle_follows_its_parts_whatever_becomes_of_them(store: Store) -
         f"{INTO_ITEMS} ('{SHIPMENT}', 20153, 2075, 1, 2), ('{SHIPMENT}', 20155, 2075, 1, 3)",
         "UPDATE order_items SET quantity_canceled = 1 WHERE id = 20155",
         "UPDATE order_items SET quantity_canceled = 0 WHERE id = 20155",
-        "UPDATE order_items SET class = 'service' WHERE id = 20155",
+        "UPDATE order_items SET class = 'incentive' WHERE id = 20155",
         "UPDATE order_items SET class = 'product' WHERE id = 20155",
         "UPDATE order_items SET parent_order_item_id = NULL WHERE id = 20155",
         "UPDATE order_items SET parent_order_item_id = 20154 WHERE id = 20155",
