@@ -503,28 +503,37 @@ JOIN shipments s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
 WHERE i.n = g.n AND s.external_id = g.external_id
 
 -- What other shipments of the order may be one of the record (decision 20): those with a key of it among their sources, a
--- source that it names, or one of its codes. `is_alone` says that each is no other's match.
+-- source that it names, which may be the key that a mutation gave them, or one of its codes. Of several with a code it is
+-- the one that is known by a key as well, and else rather those whose parcel is under way than those that have freed it.
+-- `is_alone` says that each is no other's match.
 -- name: match_shipments
 INSERT INTO import_matches (n, shipment, shipment_id, is_made_here, is_alone)
-SELECT m.n, m.external_id, m.id, m.is_made_here,
-  count(*) OVER (PARTITION BY m.n, m.external_id) = 1 AND count(*) OVER (PARTITION BY m.id) = 1
-FROM (
-  SELECT g.n, g.external_id, s.id, s.is_made_here OR s.external_id IS NULL AS is_made_here
+WITH candidates AS (
+  SELECT g.n, g.external_id, s.id, s.channel_id, s.is_made_here OR s.external_id IS NULL AS is_made_here,
+    EXISTS (
+      SELECT FROM shipment_sources k
+      WHERE k.shipment_id = s.id AND k.channel_id = s.channel_id AND (k.id = g.external_id OR EXISTS (
+        SELECT FROM import_sources m
+        WHERE m.n = g.n AND m.shipment = g.external_id AND m.id = k.id AND lower(m.name) = lower(k.name)))
+    ) OR s.is_made_here AND EXISTS (
+      SELECT FROM import_sources m WHERE m.n = g.n AND m.shipment = g.external_id AND m.id = s.external_id) AS has_key
   FROM import_shipments g
   JOIN import_orders i ON i.n = g.n
   JOIN shipments s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
   WHERE NOT i.is_new AND g.shipment_id IS NULL
     AND NOT EXISTS (SELECT FROM import_shipments o WHERE o.n = g.n AND o.shipment_id = s.id)
-    AND (EXISTS (
-        SELECT FROM shipment_sources k
-        WHERE k.shipment_id = s.id AND k.channel_id = s.channel_id AND (k.id = g.external_id OR EXISTS (
-          SELECT FROM import_sources m
-          WHERE m.n = g.n AND m.shipment = g.external_id AND m.id = k.id AND lower(m.name) = lower(k.name))))
-      OR EXISTS (
-        SELECT FROM track_and_traces t
-        JOIN import_codes k ON k.key = normalized_code(t.code)
-        WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id AND k.n = g.n AND k.shipment = g.external_id))
-) m
+), coded AS (
+  SELECT c.n, c.external_id, c.id,
+    rank() OVER (PARTITION BY c.n, c.external_id, k.key ORDER BY NOT c.has_key, is_code_free(t)) AS fit
+  FROM candidates c
+  JOIN track_and_traces t ON t.shipment_id = c.id AND t.channel_id = c.channel_id
+  JOIN import_codes k ON k.n = c.n AND k.shipment = c.external_id AND k.key = normalized_code(t.code)
+)
+SELECT c.n, c.external_id, c.id, c.is_made_here,
+  count(*) OVER (PARTITION BY c.n, c.external_id) = 1 AND count(*) OVER (PARTITION BY c.id) = 1
+FROM candidates c
+WHERE c.has_key
+  OR EXISTS (SELECT FROM coded t WHERE t.n = c.n AND t.external_id = c.external_id AND t.id = c.id AND t.fit = 1)
 
 -- name: adopt_shipments
 UPDATE import_shipments g SET shipment_id = s.id, stored_status = s.status,
@@ -1486,11 +1495,12 @@ WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
 -- fragment: names_carrier
 (c.key = lower(e.carrier COLLATE "C") OR c.name = e.carrier OR c.source_name = e.carrier OR c.key = slug(e.carrier))
 
--- News of its own finds its code as a report does (B-60): that of its carrier, else one without a carrier.
+-- News of its own finds its code as a report does (B-60): that of its carrier, else one without a carrier, and of these
+-- rather those whose parcel is under way than those that have freed the code.
 -- fragment: fitting
 (
     SELECT e.n, t.id, t.channel_id, t.shipment_id, t.carrier_id,
-      rank() OVER (PARTITION BY e.n ORDER BY (t.carrier_id IS NULL) <> (e.carrier IS NULL)) AS fit
+      rank() OVER (PARTITION BY e.n ORDER BY (t.carrier_id IS NULL) <> (e.carrier IS NULL), is_code_free(t)) AS fit
     FROM import_events e
     JOIN track_and_traces t ON normalized_code(t.code) = normalized_code(e.code)
     LEFT JOIN carriers c ON c.id = t.carrier_id

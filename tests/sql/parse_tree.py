@@ -195,8 +195,8 @@ class _Reader:
 
     def _column(self, expression: Any, stack: Stack) -> Column | None:
         """The column of a table that the expression is, looked up through subqueries and CTEs."""
-        if not isinstance(expression, dict) or expression["node"] != "VAR":
-            return None
+        if not isinstance(expression, dict) or expression["node"] != "VAR" or expression["varattno"] == "0":
+            return None  # 0 is a whole row
         stack = stack[: len(stack) - int(expression["varlevelsup"])]
         entry = stack[-1]["rtable"][int(expression["varno"]) - 1]
         place = int(expression["varattno"]) - 1

@@ -1176,8 +1176,9 @@ async def made(store: Store, key: str | None, codes: list[str], source: str | No
         ("WMS-1", ["t 1"], None, {}),
         ("WMS-1", ["X"], "DN-1", {}),
         (None, ["X"], "P-7", {"sources": [{"id": "P-7", "name": "WMS"}]}),
+        ("P-7", ["X"], None, {"sources": [{"id": "P-7", "name": "WMS"}]}),
     ],
-    ids=["key", "code", "code of another key", "key as a source", "source"],
+    ids=["key", "code", "code of another key", "key as a source", "source", "source that is the key"],
 )
 async def test_export_adopts_the_parcel_that_was_made_here(
     store: Store, key: str | None, codes: list[str], source: str | None, note: dict[str, Any]
@@ -1194,6 +1195,28 @@ async def test_export_adopts_the_parcel_that_was_made_here(
     await store.take(order(1, shipments=[]))
     assert [row[0] for row in await store.fetch(SHIPPED)] == [own]
     assert await consistency.breaches(store.dsn) == {}
+
+
+async def test_note_with_a_code_that_was_freed_is_of_the_parcel_under_way(store: Store) -> None:
+    await store.take(SHOP, SWIFT, order(1, shipments=[]))
+    gone = await made(store, "WMS-1", ["T-1"])
+    await store.fetch(
+        "UPDATE shipments SET status = 'CANCELED' WHERE set_config('waybill.overridden_steps', 'allowed', true) <> ''"
+    )
+    again = await made(store, "WMS-2", ["T-1"])
+    notes = [
+        {**shipment(1), "externalId": "DN-1", "status": "CANCELED", "sources": [{"id": "WMS-1", "name": "wms"}]},
+        {**shipment(1), "externalId": "DN-2", "status": "PARTIALLY_DELIVERED"},
+    ]
+    assert await store.take(order(1, shipments=notes)) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert [row[:3] for row in await store.fetch(SHIPPED)] == [
+        (gone, "WMS-1", "CANCELED"),
+        (again, "WMS-2", "PARTIALLY_DELIVERED"),
+    ]
+    assert await store.take(order(1, shipments=notes)) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    await store.take({"kind": "event", "code": "T-1", "status": "DELIVERED", "occurredAt": "2024-03-02T10:00:00Z"})
+    assert store.status == 0
+    assert [row[2] for row in await store.fetch(SHIPPED)] == ["CANCELED", "DELIVERED"]
 
 
 async def test_export_with_one_note_for_two_parcels_leaves_them_as_they_are(store: Store) -> None:

@@ -479,6 +479,40 @@ async def test_code_of_several_channels_is_refused_until_the_shipment_is_named(
         assert (await report("IN_TRANSIT", shipmentId=shipment))["shipment"]["id"] == shipment
 
 
+@pytest.mark.parametrize("freed", ["shipment canceled", "code canceled", "long delivered"])
+async def test_news_of_a_code_that_is_used_again_is_of_the_parcel_under_way(
+    report: Report, copy_connection: asyncpg.Connection, freed: str
+) -> None:
+    """As long as the report does not name the shipment of the former one (decision 25)."""
+    twin = await copy_connection.fetchval(
+        """
+        WITH twin AS (
+          INSERT INTO shipments (order_id, channel_id)
+          SELECT order_id, channel_id FROM shipments WHERE id = $1 RETURNING id, order_id, channel_id
+        )
+        INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code)
+        SELECT twin.id, twin.order_id, twin.channel_id, t.carrier_id, t.code
+        FROM twin, track_and_traces t WHERE t.id = $2
+        RETURNING shipment_id::text
+        """,
+        SHIPMENT,
+        CODE_ID,
+    )
+    if freed == "shipment canceled":
+        await copy_connection.execute("UPDATE shipments SET status = 'CANCELED' WHERE id = $1", SHIPMENT)
+    elif freed == "code canceled":
+        await report("CANCELED", shipmentId=SHIPMENT)
+    else:
+        await copy_connection.execute(
+            "INSERT INTO tracking_events (track_and_trace_id, channel_id, status, occurred_at)"
+            " SELECT id, channel_id, 'DELIVERED', now() - interval '91 days' FROM track_and_traces WHERE id = $1",
+            CODE_ID,
+        )
+    told = await report("IN_TRANSIT")
+    assert (told["shipment"]["id"], told["shipment"]["status"]) == (twin, "IN_TRANSIT")
+    assert (await report("IN_TRANSIT", 1, shipmentId=SHIPMENT))["shipment"]["id"] == SHIPMENT
+
+
 async def test_track_and_trace_events_are_the_newest_and_cost_one_statement(
     copy: Starlette, write: GraphQL, copy_connection: asyncpg.Connection
 ) -> None:
