@@ -13,6 +13,16 @@ RETURN left(upper(coalesce(nullif(regexp_replace(normalize(code, NFKC),
   '\u0027-\u002a\u002c-\u002f\u003a\u003b\u005b-\u005d\u005f\u007c\u00b7\u2010-\u2015\u2212\u30fc]+', '', 'g'), ''),
   code) COLLATE "C"), 255);
 
+-- step: tell placeholders of other systems beside ours
+-- As `template_fault` does: where a template has a place of ours, an @ is a part of the address.
+CREATE OR REPLACE FUNCTION is_tracking_template(value text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN value ~ '^https://[^][\s/?#@{}<>%\\]+([/?#]|$)'
+  AND value ~ '\{(code|postalCode|country|language|orderNumber)\}' AND value !~ '\$\{'
+  AND regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}', '~', 'g') !~* (
+    '[\s\\{}<>\u0001-\u001f\u007f-\u009f\u2028\u2029]|%s|%[0-9]+\$|%[du](?![0-9a-f])'
+    '|%%?(?![0-9a-f]{2})[a-z_]\w*%|%(barcode|date|delivery|destination)\w*%'
+    '|(?<=[/=])(:[a-z_]|\$[a-z_]|\[[^][]*\]|__[a-z]\w*__)|##');
+
 -- step (outside a transaction): find codes by that
 CREATE INDEX CONCURRENTLY track_and_traces_normalized_code ON track_and_traces (normalized_code(code));
 

@@ -34,6 +34,7 @@ TEMPLATES = [
     "https://swift.example/#{code}",
     "https://swift.example/@shop/{code}",
     "https://swift.example/%C3%A9/{code}?f[a]=1",
+    "https://swift.example/%DA%d0/a:b/$1/{code}?p=a:b",
 ]
 FAULTY_TEMPLATES = [
     "",
@@ -53,6 +54,15 @@ FAULTY_TEMPLATES = [
     "https://swift.example/?c={code}&p=%2$s",
     "https://swift.example/?c=%s",
     "https://swift.example/?c=@",
+    "https://swift.example/?c=${code}",
+    "https://swift.example/{code}?p=:zip",
+    "https://swift.example/{code}/$zip",
+    "https://swift.example/?c={code}&p=[zip]",
+    "https://swift.example/?c={code}&p=%zip%",
+    "https://swift.example/?c={code}&p=__zip__",
+    "https://swift.example/?c={code}&p=##zip##",
+    "https://swift.example/?c={code}&p=%d",
+    "https://swift.example/{code}/%barcode%",
 ]
 
 
