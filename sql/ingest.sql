@@ -88,6 +88,10 @@ CREATE TEMPORARY TABLE import_refund_items (
   n int, refund text, line int, quantity int, amount numeric, PRIMARY KEY (n, refund, line)
 )
 
+-- What is staged hangs on orders, but for news.
+-- name: is_staged
+SELECT EXISTS (SELECT FROM import_orders) OR EXISTS (SELECT FROM import_events)
+
 -- name: empty_staging
 TRUNCATE import_orders, import_addresses, import_lines, import_shipments, import_sources, import_matches,
   import_shipment_items, import_codes,

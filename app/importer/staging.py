@@ -419,7 +419,8 @@ async def _copy(connection: asyncpg.Connection, records: dict[int, Staged]) -> N
     for n, staged in records.items():
         for table, values in staged.rows:
             tables[table].append((n, *values))
-    await connection.execute(_text("empty_staging"))
+    if await connection.fetchval(_text("is_staged")):
+        await connection.execute(_text("empty_staging"))
     for table, rows in tables.items():
         if rows:
             await connection.copy_records_to_table(table, records=rows, columns=_TABLES[table].split())
