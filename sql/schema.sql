@@ -2920,13 +2920,13 @@ ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_uuid_unique UNIQUE (uuid, channel_id);
 
 ALTER TABLE ONLY public.outbox_events
-    ADD CONSTRAINT outbox_events_pk PRIMARY KEY (id);
+    ADD CONSTRAINT outbox_events_pk PRIMARY KEY (id, channel_id);
 
 ALTER TABLE ONLY public.parcel_items
     ADD CONSTRAINT parcel_items_pk PRIMARY KEY (track_and_trace_id, shipment_item_id, channel_id);
 
 ALTER TABLE ONLY public.password_links
-    ADD CONSTRAINT password_links_pk PRIMARY KEY (id);
+    ADD CONSTRAINT password_links_pk PRIMARY KEY (id, channel_id);
 
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_pk PRIMARY KEY (id, channel_id);
@@ -3099,7 +3099,7 @@ CREATE INDEX orders_status ON public.orders USING btree (status, created_at DESC
 
 CREATE INDEX outbox_events_channel ON public.outbox_events USING btree (channel_id, id);
 
-CREATE INDEX outbox_events_password_link ON public.outbox_events USING btree (password_link_id);
+CREATE INDEX outbox_events_password_link ON public.outbox_events USING btree (password_link_id, channel_id);
 
 CREATE INDEX parcel_items_shipment_item ON public.parcel_items USING btree (shipment_item_id, channel_id);
 
@@ -3198,6 +3198,8 @@ CREATE INDEX track_and_traces_shipment ON public.track_and_traces USING btree (s
 CREATE INDEX tracking_events_newest ON public.tracking_events USING btree (track_and_trace_id, occurred_at DESC, status_rank DESC, id DESC);
 
 CREATE INDEX waiting_reports_age ON public.waiting_reports USING btree (told_at);
+
+CREATE INDEX waiting_reports_carrier ON public.waiting_reports USING btree (carrier_id);
 
 CREATE INDEX waiting_reports_code ON public.waiting_reports USING btree (public.normalized_code(code));
 
@@ -3604,7 +3606,7 @@ ALTER TABLE ONLY public.outbox_events
     ADD CONSTRAINT outbox_events_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);
 
 ALTER TABLE ONLY public.outbox_events
-    ADD CONSTRAINT outbox_events_password_link_fk FOREIGN KEY (password_link_id) REFERENCES public.password_links(id) ON DELETE CASCADE;
+    ADD CONSTRAINT outbox_events_password_link_fk FOREIGN KEY (password_link_id, channel_id) REFERENCES public.password_links(id, channel_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.parcel_items
     ADD CONSTRAINT parcel_items_shipment_item_fk FOREIGN KEY (shipment_item_id, channel_id) REFERENCES public.shipment_items(id, channel_id) ON DELETE CASCADE;
