@@ -63,6 +63,23 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
     return _to(amount, MINOR_UNITS[currency])
 
 
+def refund_of(paid: Decimal, quantity: int, returned: int, pieces: int, currency: str) -> Decimal:
+    """What is due for `pieces` of a line of `quantity` that cost `paid`, when `returned` of them came back before.
+
+    All pieces of a line together get what they cost, in whatever portions they come back.
+    """
+    with localcontext(prec=60):
+        each = max(paid, Decimal(0)) / max(quantity, 1)
+        return rounded(each * (returned + pieces), currency) - rounded(each * returned, currency)
+
+
+def without_discount(total: Decimal, sub_total: Decimal, discount: Decimal) -> Decimal:
+    """What is left of a line's total, where `discount` is off all lines of an order alike."""
+    with localcontext(prec=60):
+        share = min(discount / sub_total, Decimal(1)) if sub_total > 0 else Decimal(0)
+        return total * (1 - share)
+
+
 def rounded_price(price: Decimal) -> Decimal:
     """Of one piece: to six decimals, and with no more of them than it needs."""
     return _to(price, UNIT_DECIMALS).normalize() + 0

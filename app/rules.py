@@ -19,6 +19,9 @@ LINE = rf"\A[{BLANKS}]*[^{BLANKS}{CONTROLS}][^{CONTROLS}]*\Z"
 # A text that may have several lines.
 WRITTEN = rf"[^{BLANKS}{CONTROLS}]"
 
+# An offset may still move a date across a year's end, and the store ends with 9999.
+_YEARS = range(1900, 9999)
+
 # How far clocks are behind UTC where they are furthest.
 _MOST_BEHIND = timedelta(hours=12)
 
@@ -99,6 +102,12 @@ def url_fault(text: str) -> str | None:
     except ValueError:
         is_url = False
     return None if is_url and not _BROKEN.search(text) else "must be a URL of http or https, without blanks"
+
+
+def year_fault(moment: datetime) -> str | None:
+    """Of a moment that is written, in whatever zone."""
+    is_likely = moment.year in _YEARS
+    return None if is_likely else f"must be of a year between {_YEARS.start} and {_YEARS.stop - 1}"
 
 
 def is_day(promise: datetime) -> bool:

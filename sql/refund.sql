@@ -34,7 +34,7 @@ ORDER BY i.order_item_id;
 
 -- The order is locked before its lines, and those by their ids, as every writer does.
 -- name: lock_order
-SELECT o.id, o.channel_id, o.currency, o.total_net, o.refunded_total, o.version,
+SELECT o.id, o.channel_id, o.currency, o.total_net, o.refunded_total, o.sub_total, o.discount_amount, o.version,
   EXISTS (
     SELECT FROM refunds r
     WHERE r.order_id = o.id AND r.channel_id = o.channel_id AND r.external_id = :external_id::text) AS is_known
@@ -43,7 +43,7 @@ WHERE o.id = :order_id AND {visible orders o}
 FOR NO KEY UPDATE OF o;
 
 -- name: lock_lines
-SELECT i.id, i.quantity, i.quantity_refunded, i.price_total_net
+SELECT i.id, i.quantity, i.quantity_refunded, i.price_total, i.price_total_net, i.tax
 FROM order_items i
 WHERE i.id = ANY(:ids) AND i.order_id = :order_id AND i.channel_id = :channel_id AND {visible order_items i}
 ORDER BY i.id, i.channel_id

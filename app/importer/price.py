@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from typing import NamedTuple
 
-from app.money import precise_as, rounded, rounded_price
+from app.money import precise_as, rounded, rounded_price, without_discount
 
 _NOTHING = Decimal(0)
 _TAX_CODES = {21: "H", 9: "L", 6: "L", 0: "N"}
@@ -83,9 +83,8 @@ def of_order(
     with localcontext(prec=_DIGITS):
         sub_total = sum((line.price_total for line in lines), rounded(_NOTHING, currency))
         taken_off = rounded(discount.of(sub_total), currency)
-        share = min(taken_off / sub_total, Decimal(1)) if sub_total > 0 else _NOTHING
         taxes = [
-            rounded(line.price_total * (1 - share) * percentage / 100, currency)
+            rounded(without_discount(line.price_total, sub_total, taken_off) * percentage / 100, currency)
             for line, percentage in zip(lines, tax_percentages, strict=True)
         ]
         return OrderPrice(sub_total, taken_off, sub_total - taken_off, sum(taxes, rounded(_NOTHING, currency)), taxes)

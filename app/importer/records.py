@@ -18,7 +18,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from app.money import amount_fault, currency_fault, rounded
 from app.resolvers.tracking import code_of, template_fault
-from app.rules import LINE, WRITTEN, as_key, key_fault, normalized_code, promise_fault, slug, url_fault
+from app.rules import LINE, WRITTEN, as_key, key_fault, normalized_code, promise_fault, slug, url_fault, year_fault
 
 # A price has 12 digits before the point, as in the store, and few enough after it for 28 digits to compute exactly.
 _AMOUNT = r"\A[0-9]{1,12}(\.[0-9]{1,6})?\Z"
@@ -61,7 +61,6 @@ _COUNTRIES_TEXT = """
     UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW
     """
 _COUNTRIES = frozenset(_COUNTRIES_TEXT.split())
-_YEARS = range(1900, 9999)  # an offset may still move a date across a year's end, and the store ends with 9999
 
 Amount = Annotated[str, Meta(pattern=_AMOUNT)]
 Fraction = Annotated[str, Meta(pattern=_FRACTION)] | Annotated[float, Meta(ge=0, le=1)]
@@ -172,6 +171,21 @@ class Known:
     time_zones: frozenset[str] = frozenset()
 
 
+class LocalPromise(datetime):
+    """A moment; without an offset it is read where the carrier or the channel is, and a day is its midnight there."""
+
+    @classmethod
+    def of(cls, text: object) -> Self:
+        """Raises ValueError for what is neither a date-time nor a date."""
+        if isinstance(text, str):
+            try:
+                moment = msgspec.convert(text, datetime)
+            except msgspec.ValidationError:
+                moment = datetime.combine(_day(text, "expected a date, or a date-time"), time.min)
+            return cls.combine(moment.date(), moment.timetz())
+        raise ValueError("expected a date, or a date-time")
+
+
 class Promise(datetime):
     """A moment, or a day: midnight of it in UTC (decision 24)."""
 
@@ -182,21 +196,23 @@ class Promise(datetime):
             try:
                 moment = msgspec.convert(text, Moment)
             except msgspec.ValidationError:
-                moment = datetime.combine(_day(text), time.min, UTC)
+                moment = datetime.combine(_day(text, "expected a date, or a date-time with an offset"), time.min, UTC)
             return cls.combine(moment.date(), moment.timetz())
         raise ValueError("expected a date, or a date-time with an offset")
 
 
-def _day(text: str) -> date:
+def _day(text: str, expected: str) -> date:
     try:
         return msgspec.convert(text, date)
     except msgspec.ValidationError:
-        raise ValueError("expected a date, or a date-time with an offset") from None
+        raise ValueError(expected) from None
 
 
 def _decoded(kind: type, value: object) -> Any:
     """`dec_hook` of msgspec, which tells the place of a ValueError."""
-    return Promise.of(value) if kind is Promise else _whole(kind, value)
+    if kind is Promise or kind is LocalPromise:
+        return kind.of(value)
+    return _whole(kind, value)
 
 
 class _Shape(Struct, forbid_unknown_fields=True, rename="camel"):
@@ -355,7 +371,7 @@ class News(_Shape):
     status: ShipmentStatus
     occurred_at: datetime
     sub_status: ShipmentSubStatus | None = None
-    expected_delivery_at: datetime | None = None
+    expected_delivery_at: LocalPromise | None = None
     location: Words | None = None
     description: Annotated[str, Meta(max_length=1000)] | None = None
     external_id: Text | None = None
@@ -791,8 +807,8 @@ def _rate_fault(rate: str | float) -> str | None:
 
 
 def _refuse_strange_date(path: str, moment: datetime | None) -> None:
-    if moment is not None and moment.year not in _YEARS:
-        raise Refused(path, f"the year is not between {_YEARS.start} and {_YEARS.stop - 1}")
+    if moment is not None:
+        _refuse_fault(path, year_fault(moment))
 
 
 def _camel(name: str) -> str:

@@ -6,6 +6,7 @@ batch that met another writer's locks the wrong way round is simply written agai
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,7 +32,7 @@ from app.importer.records import (
     Refused,
     decimal,
 )
-from app.money import LIMIT, rounded
+from app.money import LIMIT, refund_of, rounded, without_discount
 from app.rules import normalized_code
 from sql.advisory_lock import AdvisoryLock
 
@@ -454,6 +455,11 @@ class _Prices:
         warnings += _difference("$", order, prices.sub_total, order.currency)
         return cls(lines, percentages, prices, discount, warnings)
 
+    def paid(self, place: int) -> Decimal:
+        """What all of a line costs with its tax, its share of the order's discount taken off."""
+        line, order = self.lines[place], self.order
+        return without_discount(line.price_total, order.sub_total, order.discount) + order.taxes[place]
+
 
 def _discount(record: Order | Line) -> Discount:
     amount = None if record.discount_amount is None else _to_six(record.discount_amount)
@@ -599,17 +605,18 @@ def _costs(order: Order, prices: _Prices) -> Iterator[object]:
 
 
 def _refund_rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ...]]]:
-    costs = {line.line: (costs, line.quantity) for line, costs in zip(order.items, prices.lines, strict=True)}
+    places = {line.line: place for place, line in enumerate(order.items)}
+    returned: Counter[int] = Counter()
     for refund in order.refunds or ():
         total = Decimal(0)
         for item in refund.items:
-            line, quantity = costs[item.line]
+            quantity = order.items[places[item.line]].quantity
             if item.amount is not None:
                 amount = rounded(decimal(item.amount), order.currency)
             else:
-                amount = rounded(
-                    max(line.price_total_net, Decimal(0)) * item.quantity / max(quantity, 1), order.currency
-                )
+                paid = prices.paid(places[item.line])
+                amount = refund_of(paid, quantity, returned[item.line], item.quantity, order.currency)
+            returned[item.line] += item.quantity
             total += amount
             yield "import_refund_items", (refund.external_id, item.line, item.quantity, amount)
         amount = total if refund.amount is None else rounded(decimal(refund.amount), order.currency)

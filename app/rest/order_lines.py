@@ -19,14 +19,17 @@ from loaders.rows import Row
 if TYPE_CHECKING:
     from graphql import GraphQLObjectType, GraphQLSchema
 
+_EXACT = sql.load("order").exact_by_order_ids
 _ITEMS = sql.load("order_item").by_order_ids
+_EXACT_ITEMS = sql.load("order_item").exact_by_order_item_ids
 _ADDRESSES = sql.load("order_address").by_order_ids
 _CODES = sql.load("track_and_trace").codes_by_order_ids
 
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
-# Objects that lie in the order's row, each with what its columns begin with.
-_PARTS = {"total": ("OrderTotals", "total"), "postageData": ("OrderPostageData", "postage")}
-_PARTS["paymentData"] = ("OrderPaymentData", "payment")
+# Objects that lie in the order's row, each with what its columns begin with there, and among the exact ones.
+_PARTS = {"total": ("OrderTotals", "total_", ""), "postageData": ("OrderPostageData", "postage_", "postage_")}
+_PARTS["paymentData"] = ("OrderPaymentData", "payment_", "payment_")
+_EXACTLY = "Exact"
 _ADDRESS_FIELDS = (
     "company",
     "firstName",
@@ -42,7 +45,8 @@ _ADDRESS_FIELDS = (
 # What spreadsheets take for a formula, in their full width too.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
-Columns = list[tuple[str, str]]
+# Members by name, each with its column, and whether that is one of the row of exact amounts (decision 23).
+Columns = list[tuple[str, str, bool]]
 
 
 class OrderLines:
@@ -53,26 +57,34 @@ class OrderLines:
     def __init__(self, schema: "GraphQLSchema") -> None:
         self._order = _columns(schema, "Order")
         self._parts = {
-            name: [(field, f"{prefix}_{column}") for field, column in _columns(schema, type_name)]
-            for name, (type_name, prefix) in _PARTS.items()
+            name: _columns(schema, type_name, prefix, exact_prefix)
+            for name, (type_name, prefix, exact_prefix) in _PARTS.items()
         }
         self._item = _columns(schema, "OrderItem")
         self._address = _columns(schema, "OrderAddress")
 
     async def of(self, snapshot: Snapshot, batches: AsyncIterator[list[Row]]) -> AsyncGenerator[bytes, None]:
-        """The lines of each batch of orders, in its sequence. Two statements a batch."""
+        """The lines of each batch of orders, in its sequence. Four statements a batch."""
         async for orders in batches:
             ids = [order["id"] for order in orders]
-            items = _by_order(await snapshot.fetch(_ITEMS, order_ids=ids))
+            exact = await _exact(snapshot, ids)
+            rows = await snapshot.fetch(_ITEMS, order_ids=ids)
+            exact_rows = await snapshot.fetch(_EXACT_ITEMS, order_item_ids=[row["id"] for row in rows])
+            exact_of = {row["order_item_id"]: row for row in exact_rows}
+            items: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+            for row in rows:
+                items[row["order_id"]].append(_object(row, exact_of[row["id"]], self._item))
             addresses = _by_order(await snapshot.fetch(_ADDRESSES, order_ids=ids))
-            yield b"".join(self._line(order, items[order["id"]], addresses[order["id"]]) for order in orders)
+            yield b"".join(
+                self._line(order, exact[order["id"]], items[order["id"]], addresses[order["id"]]) for order in orders
+            )
 
-    def _line(self, order: Row, items: list[Row], addresses: list[Row]) -> bytes:
-        value = _object(order, self._order)
+    def _line(self, order: Row, exact: Row, items: list[dict[str, Any]], addresses: list[Row]) -> bytes:
+        value = _object(order, exact, self._order)
         for name, columns in self._parts.items():
-            value[name] = _object(order, columns)
-        value["addresses"] = [_object(address, self._address) for address in addresses]
-        value["items"] = [_object(item, self._item) for item in items]
+            value[name] = _object(order, exact, columns)
+        value["addresses"] = [_object(address, exact, self._address) for address in addresses]
+        value["items"] = items
         return orjson.dumps(value, serialize_date_time, _OPTIONS)
 
 
@@ -84,26 +96,30 @@ class OrderTable:
 
     def __init__(self, schema: "GraphQLSchema") -> None:
         self._columns = _columns(schema, "Order")
-        for name, (type_name, prefix) in _PARTS.items():
+        for name, (type_name, prefix, exact_prefix) in _PARTS.items():
             self._columns += [
-                (f"{name}.{field}", f"{prefix}_{column}") for field, column in _columns(schema, type_name)
+                (f"{name}.{field}", column, is_exact)
+                for field, column, is_exact in _columns(schema, type_name, prefix, exact_prefix)
             ]
         self._addresses = [(type_, field) for type_ in ("delivery", "invoice") for field in _ADDRESS_FIELDS]
-        names = [name for name, _column in self._columns]
+        names = [name for name, _column, _is_exact in self._columns]
         names += [f"{type_}.{field}" for type_, field in self._addresses]
         self.head = _text([[*names, "codes"]])
 
     async def of(self, snapshot: Snapshot, batches: AsyncIterator[list[Row]]) -> AsyncGenerator[bytes, None]:
-        """The rows of each batch of orders, in its sequence. Two statements a batch."""
+        """The rows of each batch of orders, in its sequence. Three statements a batch."""
         async for orders in batches:
             ids = [order["id"] for order in orders]
+            exact = await _exact(snapshot, ids)
             addresses = _by_order(await snapshot.fetch(_ADDRESSES, order_ids=ids))
             codes = _by_order(await snapshot.fetch(_CODES, order_ids=ids))
-            yield _text(self._row(order, addresses[order["id"]], codes[order["id"]]) for order in orders)
+            yield _text(
+                self._row(order, exact[order["id"]], addresses[order["id"]], codes[order["id"]]) for order in orders
+            )
 
-    def _row(self, order: Row, addresses: list[Row], codes: list[Row]) -> list[object]:
+    def _row(self, order: Row, exact: Row, addresses: list[Row], codes: list[Row]) -> list[object]:
         address_of = {address["type"]: address for address in reversed(addresses)}
-        held = [order.get(column) for _name, column in self._columns]
+        held = [(exact if is_exact else order).get(column) for _name, column, is_exact in self._columns]
         held += [
             address_of[type_][snake_case(field)] if type_ in address_of else None for type_, field in self._addresses
         ]
@@ -126,15 +142,27 @@ def _cell(value: Any) -> object:
     return value
 
 
-def _columns(schema: "GraphQLSchema", type_name: str) -> Columns:
+async def _exact(snapshot: Snapshot, ids: list[int]) -> dict[int, Row]:
+    return {row["order_id"]: row for row in await snapshot.fetch(_EXACT, order_ids=ids)}
+
+
+def _columns(schema: "GraphQLSchema", type_name: str, prefix: str = "", exact_prefix: str = "") -> Columns:
     type_ = cast("GraphQLObjectType", schema.type_map[type_name])
     leaves = (name for name, field in type_.fields.items() if is_leaf_type(get_named_type(field.type)))
-    return [(name, snake_case(name)) for name in leaves]
+    return [
+        (name, exact_prefix + snake_case(name.removesuffix(_EXACTLY)), True)
+        if name.endswith(_EXACTLY)
+        else (name, prefix + snake_case(name), False)
+        for name in leaves
+    ]
 
 
-def _object(row: Row, columns: Columns) -> dict[str, Any]:
-    held = set(row.keys())
-    return {name: row[column] for name, column in columns if column in held}
+def _object(row: Row, exact: Row, columns: Columns) -> dict[str, Any]:
+    """The members that have a column in their row."""
+    held = {False: set(row.keys()), True: set(exact.keys())}
+    return {
+        name: (exact if is_exact else row)[column] for name, column, is_exact in columns if column in held[is_exact]
+    }
 
 
 def _by_order(rows: Iterable[Row]) -> defaultdict[int, list[Row]]:

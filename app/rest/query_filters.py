@@ -1,7 +1,9 @@
 """Filters of a list as parameters of a URL, by the names that an input type of the SDL gives them.
 
 A filter that takes a list comes once for each value (`?statuses=IN_TRANSIT&statuses=EXCEPTION`), one that takes a range
-with its bound after a dot (`?createdAt.greaterThan=2026-01-01`), any other once.
+with its bound after a dot (`?createdAt.greaterThan=2026-01-01`), any other once. One that takes a list of objects comes
+with their members after a dot: a member that comes again begins the next object
+(`?sources.name=shop&sources.id=7&sources.name=shop&sources.id=8`).
 """
 
 import re
@@ -16,6 +18,7 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLList,
     GraphQLNamedType,
+    GraphQLNonNull,
     GraphQLString,
     get_named_type,
     get_nullable_type,
@@ -27,21 +30,28 @@ from app.resolvers.b2b.argument import as_instant
 
 _INTEGER = re.compile(r"-?[0-9]{1,10}")
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
+_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 _BOOLEANS = {"true": True, "false": False}
 # What a list is paged and sorted by.
 _NO_FILTERS = {"page", "offset", "sortInputs"}
 _LONGEST_NAME = 100
+# The range whose bounds are dates or date-times.
+_DATES = "DateSearchInput"
 
 Parse = Callable[[str, str], Any]
 
 
 @dataclass(frozen=True)
 class _Parameter:
-    """`path` leads to the value in the input type; `parse` takes a text and the name to refuse it by."""
+    """`path` leads to the value in the input type; `parse` takes a text and the name to refuse it by.
+
+    A member of the objects of a list has a path of two names; `is_required` says that each of them has it.
+    """
 
     path: tuple[str, ...]
     parse: Parse
     is_list: bool
+    is_required: bool = False
 
 
 class QueryFilters:
@@ -53,7 +63,7 @@ class QueryFilters:
             ".".join(parameter.path): parameter
             for name, field in input_type.fields.items()
             if name not in _NO_FILTERS
-            for parameter in _parameters(name, field, lengths.longest(field))
+            for parameter in _parameters(name, field, lengths)
         }
 
     def read(self, query_string: bytes) -> dict[str, Any]:
@@ -65,19 +75,32 @@ class QueryFilters:
                 raise ValidationError(name[:_LONGEST_NAME], "is no filter of this list")
             value = parameter.parse(text, name)
             *parents, last = parameter.path
+            if parameter.is_list:
+                values = arguments.setdefault(parameter.path[0], [])
+                if not parents:
+                    values.append(value)
+                elif not values or last in values[-1]:
+                    values.append({last: value})
+                else:
+                    values[-1][last] = value
+                if len(values) > self._most:
+                    raise ValidationError(name, f"must not be given more than {self._most} times")
+                continue
             place = arguments
             for parent in parents:
                 place = place.setdefault(parent, {})
-            if parameter.is_list:
-                values = place.setdefault(last, [])
-                values.append(value)
-                if len(values) > self._most:
-                    raise ValidationError(name, f"must not be given more than {self._most} times")
-            elif last in place:
+            if last in place:
                 raise ValidationError(name, "must not be given twice")
-            else:
-                place[last] = value
+            place[last] = value
+        self._require_members(arguments)
         return arguments
+
+    def _require_members(self, arguments: dict[str, Any]) -> None:
+        for name, parameter in self._parameters.items():
+            if parameter.is_required:
+                objects, member = arguments.get(parameter.path[0], ()), parameter.path[1]
+                if not all(member in each for each in objects):
+                    raise ValidationError(name, "is required with each of the others")
 
 
 def _pairs(query_string: bytes) -> list[tuple[str, str]]:
@@ -87,11 +110,19 @@ def _pairs(query_string: bytes) -> list[tuple[str, str]]:
         raise RequestRefused("The query string is not URL-encoded UTF-8.") from None
 
 
-def _parameters(name: str, field: GraphQLInputField, longest: int) -> list[_Parameter]:
+def _parameters(name: str, field: GraphQLInputField, lengths: TextLengths) -> list[_Parameter]:
     nullable, named = get_nullable_type(field.type), get_named_type(field.type)
     if isinstance(named, GraphQLInputObjectType):
-        return [_Parameter((name, bound), _bound, is_list=False) for bound in named.fields]
-    return [_Parameter((name,), _parse(named, longest), is_list=isinstance(nullable, GraphQLList))]
+        return [
+            _Parameter(
+                (name, member),
+                _bound if named.name == _DATES else _parse(get_named_type(each.type), lengths.longest(each)),
+                is_list=isinstance(nullable, GraphQLList),
+                is_required=isinstance(each.type, GraphQLNonNull),
+            )
+            for member, each in named.fields.items()
+        ]
+    return [_Parameter((name,), _parse(named, lengths.longest(field)), is_list=isinstance(nullable, GraphQLList))]
 
 
 def _parse(named: GraphQLNamedType, longest: int) -> Parse:
@@ -113,6 +144,12 @@ def _integer(text: str, name: str) -> int:
     if not _INTEGER.fullmatch(text) or not _SMALLEST <= int(text) <= _LARGEST:
         raise ValidationError(name, f"must be a whole number from {_SMALLEST} to {_LARGEST}")
     return int(text)
+
+
+def _number(text: str, name: str) -> float:
+    if not _NUMBER.fullmatch(text):
+        raise ValidationError(name, "must be a number such as 12.5")
+    return float(text)
 
 
 def _boolean(text: str, name: str) -> bool:
@@ -137,4 +174,4 @@ def _bound(text: str, name: str) -> str:
     return text
 
 
-_SCALARS: Mapping[str, Parse] = {"Int": _integer, "Boolean": _boolean}
+_SCALARS: Mapping[str, Parse] = {"Int": _integer, "Float": _number, "Boolean": _boolean}

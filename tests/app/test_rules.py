@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from app.resolvers.tracking import template_fault
-from app.rules import key_fault, line_fault, normalized_code, promise_fault, slug, url_fault
+from app.rules import key_fault, line_fault, normalized_code, promise_fault, slug, url_fault, year_fault
 from tests.conftest import ConnectionTo
 
 LINES = ["A-1", " a ", "é", "日本", "Big anvil", "a\u00a0b", "👩\u200d🚒"]
@@ -147,6 +147,14 @@ def test_a_promised_day_is_compared_with_that_of_the_creation_where_somebody_tol
     promise, created = (datetime.fromisoformat(text) for text in ("2024-03-01T00:00Z", "2024-03-02T03:00Z"))
     assert promise_fault(promise, created, created_on=date(2024, 3, 1)) is None
     assert promise_fault(promise, created, created_on=date(2024, 3, 2))
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_right"),
+    [("1899-12-31T23:59:59Z", False), ("1900-01-01", True), ("9998-12-31T23:59:59-12:00", True), ("9999-01-01", False)],
+)
+def test_years_are_those_that_any_zone_can_tell(moment: str, is_right: bool) -> None:
+    assert (year_fault(datetime.fromisoformat(moment)) is None) == is_right
 
 
 def test_a_day_that_the_order_asked_for_may_have_passed() -> None:

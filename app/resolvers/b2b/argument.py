@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from app.errors import ValidationError, VersionConflict
-from app.rules import line_fault, normalized_code
+from app.rules import line_fault, normalized_code, year_fault
 
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -55,6 +55,14 @@ def as_moment(text: str, argument: str) -> datetime:
         return moment if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValidationError(argument, "must be an ISO 8601 date-time such as 2024-01-15T10:30:00.000Z") from None
+
+
+def as_written_moment(text: str, argument: str) -> datetime:
+    """As `as_moment`, of what is stored. Raises `ValidationError`."""
+    moment = as_moment(text, argument)
+    if fault := year_fault(moment):
+        raise ValidationError(argument, fault)
+    return moment
 
 
 def as_day(text: str) -> date | None:

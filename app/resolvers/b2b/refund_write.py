@@ -12,7 +12,7 @@ from ariadne import MutationType
 import sql
 from app.context import Context, Info
 from app.errors import OrderItemNotFound, OrderNotFound, RefundNotFound, ValidationError
-from app.money import amount_fault, rounded
+from app.money import amount_fault, refund_of, without_discount
 from app.resolvers.b2b.argument import as_text, as_uuid, refuse_repeated, require_version
 
 SQL = sql.load("refund")
@@ -77,7 +77,7 @@ async def _items(context: Context, order: Any, inputs: Sequence[dict[str, Any]])
     refuse_repeated(ids, "input.items.{}.orderItemId")
     keys = {"order_id": order["id"], "channel_id": order["channel_id"]}
     lines = {row["id"]: row for row in await context.fetch(SQL.lock_lines, ids=ids, **keys)} if ids else {}
-    items = []
+    items, left = [], _left(order)
     for place, given in enumerate(inputs):
         path, line = f"input.items.{place}", lines.get(given["orderItemId"])
         if line is None:
@@ -86,10 +86,25 @@ async def _items(context: Context, order: Any, inputs: Sequence[dict[str, Any]])
         if given.get("amount") is not None:
             amount = _decimal(given["amount"], order["currency"], f"{path}.amount")
         else:
-            costs = max(line["price_total_net"], Decimal(0))
-            amount = rounded(costs * quantity / max(line["quantity"], 1), order["currency"])
+            returned = line["quantity_refunded"]
+            due = refund_of(_paid(order, line), line["quantity"], returned, quantity, order["currency"])
+            amount = min(due, left)
+        left = max(Decimal(0), left - amount)
         items.append({"order_item_id": line["id"], "quantity": quantity, "amount": amount})
     return items
+
+
+def _paid(order: Any, line: Any) -> Decimal:
+    """What all of a line cost with its tax, its share of the order's discount taken off."""
+    if not order["discount_amount"]:
+        return line["price_total_net"]  # type: ignore[no-any-return]
+    paid = without_discount(line["price_total"], order["sub_total"], order["discount_amount"])
+    return paid + line["tax"]  # type: ignore[no-any-return]
+
+
+def _left(order: Any) -> Decimal:
+    left: Decimal = max(Decimal(0), order["total_net"] - order["refunded_total"])
+    return left
 
 
 def _quantity(quantity: int, line: Any, argument: str) -> int:
@@ -109,7 +124,7 @@ def _amount(input: dict[str, Any], order: Any, items: Sequence[dict[str, Any]]) 
         amount = sum((item["amount"] for item in items), Decimal(0))
     else:
         raise ValidationError("input.amount", "is required where there are no items")
-    left = max(Decimal(0), order["total_net"] - order["refunded_total"])
+    left = _left(order)
     if amount > left:
         argument = "input.amount" if input.get("amount") is not None else "input.items"
         raise ValidationError(argument, f"must be at most {left:f}, which is what is not paid back yet of the order")

@@ -12,8 +12,8 @@ from app.context import Context, Info
 from app.errors import OrderNotFound, ValidationError
 from app.resolvers.b2b.argument import (
     as_external_id,
-    as_instant,
     as_text,
+    as_written_moment,
     refuse_nulls,
     refuse_repeated,
     require_version,
@@ -151,7 +151,8 @@ async def _check_step(context: Context, status: str | None, next_status: str | N
 
 
 def _instant(text: str | None) -> datetime | None:
-    return None if text is None else as_instant(text, "input.expectedDeliveryAt")
+    moment = None if text is None else as_written_moment(text, "input.expectedDeliveryAt")
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 async def _first_promise(context: Context, text: str | None, channel_id: int) -> datetime | None:

@@ -11,7 +11,7 @@ from ariadne import MutationType, ObjectType
 import sql
 from app.context import Context, Info
 from app.errors import Conflict, TrackAndTraceNotFound, ValidationError, WaybillError
-from app.resolvers.b2b.argument import as_moment, as_text, as_uuid
+from app.resolvers.b2b.argument import as_text, as_uuid, as_written_moment
 from app.resolvers.b2b.shipment_lock import writing
 from app.rules import normalized_code
 from loaders.shipment import shipment_by_id
@@ -116,10 +116,10 @@ async def _take(context: Context, inputs: Sequence[Mapping[str, Any]], path: str
 
 def _read(input: Mapping[str, Any], path: str) -> News:
     """Raises `ValidationError`."""
-    occurred = as_moment(input["occurredAt"], f"{path}.occurredAt")
+    occurred = as_written_moment(input["occurredAt"], f"{path}.occurredAt")
     _refuse_future(occurred, path)
     expected = input.get("expectedDeliveryAt")
-    promise = None if expected is None else as_moment(expected, f"{path}.expectedDeliveryAt")
+    promise = None if expected is None else as_written_moment(expected, f"{path}.expectedDeliveryAt")
     external_id = input.get("externalId")
     return News(
         path=path,

@@ -10,7 +10,7 @@ from ariadne import MutationType
 import sql
 from app.context import Context, Info
 from app.errors import TrackAndTraceNotFound
-from app.resolvers.b2b.argument import as_external_id, as_moment, as_text, refuse_nulls, require_version
+from app.resolvers.b2b.argument import as_external_id, as_text, as_written_moment, refuse_nulls, require_version
 from app.resolvers.b2b.carrier_lock import require_carriers
 from app.resolvers.b2b.parcel_item import Contents, pack
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
@@ -73,7 +73,7 @@ async def complete(context: Context, shipment: Any, inputs: Sequence[Mapping[str
 async def _promise(context: Context, input: Mapping[str, Any], path: str, channel_id: int) -> datetime | None:
     """When a parcel should arrive: a day is the channel's. Raises `ValidationError`."""
     text = input.get("expectedDeliveryAt")
-    moment = None if text is None else as_moment(text, f"{path}.expectedDeliveryAt")
+    moment = None if text is None else as_written_moment(text, f"{path}.expectedDeliveryAt")
     if moment is None or moment.tzinfo:
         return moment
     [row] = await context.fetch(

@@ -97,7 +97,7 @@ def faults_of_email(email: str) -> list[str]:
 
 
 def faults_of_password(password: str) -> list[str]:
-    if not password:
+    if not password.strip():
         return ["The password field is required."]
     if len(password) < SHORTEST_PASSWORD:
         return [f"The password field must be at least {SHORTEST_PASSWORD} characters."]

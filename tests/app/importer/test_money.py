@@ -220,6 +220,22 @@ async def test_refunds_become_what_the_record_says(store: Store) -> None:
     assert await consistency.breaches(store.dsn) == {}
 
 
+async def test_pieces_of_a_discounted_order_get_back_what_was_paid(store: Store) -> None:
+    refunds = [
+        {"externalId": f"R-{n}", "items": [{"line": line, "quantity": 1}]} for n, line in enumerate((1, 1, 2, 2, 2))
+    ]
+    lines = [line(1, quantity=2, price="50", taxPercentage=10), line(2, quantity=3, price="0.335")]
+    report = await store.take(
+        SHOP, sold(1, lines[0], discountAmount="5", refunds=refunds[:2]), sold(2, *lines, refunds=refunds)
+    )
+    assert report == ["3 read, 3 created, 0 updated, 0 unchanged, 0 refused"]
+    amounts = "SELECT amount::text FROM refunds WHERE order_id = {} ORDER BY external_id"
+    numbers = await store.fetch("SELECT id, refunded_total::text, total_net::text FROM orders ORDER BY id")
+    assert [totals for _number, *totals in numbers] == [["104.50", "104.50"], ["111.01", "111.01"]]
+    assert await store.fetch(amounts.format(numbers[0][0])) == [("52.25",), ("52.25",)]
+    assert await store.fetch(amounts.format(numbers[1][0])) == [("55.00",), ("55.00",), ("0.34",), ("0.33",), ("0.34",)]
+
+
 async def test_more_paid_back_than_the_order_costs_is_told(store: Store) -> None:
     report = await store.take(SHOP, sold(refunds=[{"externalId": "R", "amount": "100.01"}]))
     assert report[0] == "2: warning: $.refunds: 100.01 is paid back of an order of 100.00"

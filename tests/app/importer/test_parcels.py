@@ -146,11 +146,13 @@ async def test_news_finds_a_code_stored_without_its_carrier(store: Store) -> Non
     assert await store.fetch(STATUSES) == [("T-1", "IN_TRANSIT", "IN_TRANSIT")]
 
 
-async def test_moment_without_an_offset_is_that_of_the_carrier_or_else_of_the_channel(store: Store) -> None:
+@pytest.mark.parametrize("promise", ["2024-07-02T00:00:00", "2024-07-02"])
+async def test_moment_without_an_offset_is_that_of_the_carrier_or_else_of_the_channel(
+    store: Store, promise: str
+) -> None:
     await store.take({**SHOP, "timeZone": "Europe/Amsterdam"}, SWIFT, with_codes(code()))
-    await store.take(
-        {**event("IN_TRANSIT"), "occurredAt": "2024-07-01T10:00:00", "expectedDeliveryAt": "2024-07-02T00:00:00"}
-    )
+    news = {**event("IN_TRANSIT"), "occurredAt": "2024-07-01T10:00:00", "expectedDeliveryAt": promise}
+    assert (await store.take(news))[-1] == "1 read, 1 created, 0 updated, 0 unchanged, 0 refused"
     await store.fetch("UPDATE carriers SET time_zone = 'America/New_York'")
     await store.take({**event("OUT_FOR_DELIVERY"), "occurredAt": "2024-07-01T10:00:00"})
     moments = "SELECT (occurred_at AT TIME ZONE 'UTC')::text FROM tracking_events ORDER BY occurred_at"
@@ -166,6 +168,9 @@ async def test_moment_without_an_offset_is_that_of_the_carrier_or_else_of_the_ch
         ({"channel": "nowhere"}, '$.channel: unknown channel "nowhere"'),
         ({"occurredAt": "2199-01-01T00:00:00Z"}, "$.occurredAt: lies more than five minutes in the future"),
         ({"occurredAt": "2199-01-01T00:00:00"}, "$.occurredAt: lies more than five minutes in the future"),
+        ({"occurredAt": "1899-12-31T00:00:00"}, "$.occurredAt: must be of a year between 1900 and 9998"),
+        ({"expectedDeliveryAt": "9999-12-31"}, "$.expectedDeliveryAt: must be of a year between 1900 and 9998"),
+        ({"expectedDeliveryAt": "soon"}, "$.expectedDeliveryAt: expected a date, or a date-time"),
         ({"status": "LOST"}, "$.status: invalid enum value 'LOST'"),
         ({"subStatus": "EATEN"}, "$.subStatus: invalid enum value 'EATEN'"),
         ({"code": " "}, "$.code: expected a text that is not blank"),

@@ -17,8 +17,9 @@ from tests.conftest import GraphQL, calling, credentials, settings_for
 Get = Callable[..., Awaitable[httpx.Response]]
 LIST = """query ($input: OrderSearchArguments) { orders(input: $input) { pages items {
   id uuid status type email reference createdAt fulfillmentStatus overdue validUntil currency version
-  total { gross net tax } postageData { method requestDate } paymentData { status }
-  addresses { type city postalCode } items { id sku name quantity } } } }"""
+  total { gross net tax grossExact netExact taxExact discountExact refundedExact } currencyRatioExact
+  postageData { method requestDate grossExact taxPercentageExact } paymentData { status netExact }
+  addresses { type city postalCode } items { id sku name quantity priceExact priceTotalNetExact refundedExact } } } }"""
 
 
 @pytest.fixture
@@ -72,6 +73,9 @@ async def test_export_is_the_list_of_the_same_viewer_in_full(
         assert row["createdAt"] == order["createdAt"]
         assert row["fulfillmentStatus"] == order["fulfillmentStatus"]
         assert float(row["total.gross"]) == order["total"]["gross"]
+        for name in ("total", "postageData", "paymentData"):
+            for member, value in order[name].items():
+                assert not member.endswith("Exact") or row[f"{name}.{member}"] == value
 
 
 @pytest.mark.parametrize(
@@ -84,6 +88,13 @@ async def test_export_is_the_list_of_the_same_viewer_in_full(
         ("term=acz-18v&termFields=ITEM_SKU", {"term": "acz-18v", "termFields": ["ITEM_SKU"]}),
         ("codes=3stest1234567890", {"codes": ["3STEST1234567890"]}),
         ("createdAt.lessThan=2025-11-03", {"createdAt": {"lessThan": "2025-11-03"}}),
+        ("price.greaterThan=100&price.lessThan=999.5", {"price": {"greaterThan": 100, "lessThan": 999.5}}),
+        ("sources.name=shop", {"sources": [{"name": "shop"}]}),
+        ("sources.name=shop&sources.id=7&sources.id=8", {"sources": [{"name": "shop", "id": "7"}, {"id": "8"}]}),
+        (
+            "companySources.name=erp&companySources.id=1&companySources.name=erp&companySources.id=2",
+            {"companySources": [{"name": "erp", "id": "1"}, {"name": "erp", "id": "2"}]},
+        ),
     ],
 )
 async def test_export_takes_the_filters_of_the_list(
@@ -96,7 +107,20 @@ async def test_export_takes_the_filters_of_the_list(
 
 
 @pytest.mark.parametrize(
-    ("query", "status"), [("colour=red", 400), ("overdue=maybe", 400), ("term=" + "+a" * 20, 400), ("page=2", 400)]
+    ("query", "status"),
+    [
+        ("colour=red", 400),
+        ("overdue=maybe", 400),
+        ("term=" + "+a" * 20, 400),
+        ("page=2", 400),
+        ("price.lessThan=NaN", 400),
+        ("price.equal=cheap", 400),
+        ("companySources.id=1", 400),
+        ("sources=shop", 400),
+        ("sources.name=%00", 400),
+        ("&".join(["sources.name=2024-01-01"] * 101), 400),
+        ("sources.name=" + "x" * 256, 400),
+    ],
 )
 async def test_export_refuses_what_is_no_filter(exported: Get, query: str, status: int) -> None:
     for kind in ("ndjson", "csv"):

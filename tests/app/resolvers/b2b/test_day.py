@@ -41,6 +41,25 @@ async def test_shipment_may_be_promised_for_today_where_its_channel_is(
     assert error["rule"] == "must not be a day that is over"
 
 
+@pytest.mark.parametrize("moment", ["9999-12-31", "9999-12-31T23:59:59Z", "1899-12-31"])
+async def test_promise_of_a_year_that_clocks_do_not_tell_is_refused(
+    written: GraphQL, refused_after: Any, copy_connection: asyncpg.Connection, moment: str
+) -> None:
+    await zone_is(copy_connection, BEHIND)
+    code = {"carrierId": 1, "code": "3SYEAR0001", "expectedDeliveryAt": moment}
+    for mutation, arguments, path in [
+        (CREATE, {"input": {"orderId": ORDER, "expectedDeliveryAt": moment}}, "input.expectedDeliveryAt"),
+        (
+            CREATE,
+            {"input": {"orderId": ORDER, "trackAndTraces": [code]}},
+            "input.trackAndTraces.0.expectedDeliveryAt",
+        ),
+        (UPDATE, {"id": SHIPMENT, "input": {"expectedDeliveryAt": moment}}, "input.expectedDeliveryAt"),
+    ]:
+        error = await refused_after(mutation, **arguments)
+        assert (error["path"], error["rule"]) == (path, "must be of a year between 1900 and 9998")
+
+
 async def test_shipment_that_is_made_may_be_expected_on_that_day_later(
     written: GraphQL, refused_after: Any, copy_connection: asyncpg.Connection
 ) -> None:

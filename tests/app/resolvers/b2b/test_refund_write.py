@@ -69,6 +69,36 @@ async def test_refund_of_an_amount_may_be_more_than_its_items_and_all_of_the_ord
     assert answer["errors"][0]["extensions"]["path"] == "input.amount"
 
 
+async def test_pieces_that_come_back_one_by_one_get_what_their_line_cost(
+    written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute(
+        "UPDATE order_items SET price_total = 1.01, price_total_net = 1.01, tax = 0 WHERE id = $1", LINE
+    )
+    one = {"orderId": ORDER, "items": [{"orderItemId": LINE, "quantity": 1}]}
+    refunds = [await written(CREATE, input=one) for _piece in range(4)]
+    assert [refund["amountExact"] for refund in refunds] == ["0.25", "0.26", "0.25", "0.25"]
+
+
+async def test_refund_of_a_line_is_without_its_share_of_the_discount_of_the_order(
+    written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("UPDATE orders SET sub_total = 200, discount_amount = 20 WHERE id = $1", ORDER)
+    await copy_connection.execute(
+        "UPDATE order_items SET price_total = 100, price_total_net = 110, tax = 9 WHERE id = $1", LINE
+    )
+    items = [{"orderItemId": LINE, "quantity": 2}]
+    assert (await written(CREATE, input={"orderId": ORDER, "items": items}))["amountExact"] == "49.50"
+
+
+async def test_refund_that_is_computed_is_no_more_than_is_left(written: GraphQL) -> None:
+    await written(CREATE, input={"orderId": ORDER, "amount": "990"})
+    items = [{"orderItemId": line, "quantity": 1} for line in (LINE, OTHER)]
+    refund = await written(CREATE, input={"orderId": ORDER, "items": items})
+    assert [item["amountExact"] for item in refund["items"]] == ["9.28", "0.00"]
+    assert refund["amountExact"] == "9.28"
+
+
 async def test_refund_delete_takes_it_back(written: GraphQL, write: GraphQL) -> None:
     before = await read(write)
     refund = await written(CREATE, input={"orderId": ORDER, "items": [{"orderItemId": LINE, "quantity": 4}]})

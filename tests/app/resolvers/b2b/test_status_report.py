@@ -409,6 +409,9 @@ async def test_report_on_a_code_that_is_moved_meanwhile_is_about_its_new_shipmen
     [
         ({"occurredAt": "yesterday"}, "input.occurredAt"),
         ({"occurredAt": "2999-01-01T00:00:00Z"}, "input.occurredAt"),
+        ({"occurredAt": "1899-12-31T23:59:59Z"}, "input.occurredAt"),
+        ({"expectedDeliveryAt": "0001-01-01"}, "input.expectedDeliveryAt"),
+        ({"expectedDeliveryAt": "9999-12-31"}, "input.expectedDeliveryAt"),
         ({"externalId": ""}, "input.externalId"),
         ({"externalId": "x" * 256}, "input.externalId"),
         ({"location": "x" * 256}, "input.location"),

@@ -120,6 +120,7 @@ ADDRESS = "The email field must be a valid email address."
     [
         ("", "", REQUIRED),
         (" ", "", REQUIRED),
+        ("a@b.c", " \u3000" * 4, "The password field is required."),
         ("nobody", "secret", ADDRESS),
         ("nobody@", "secret", ADDRESS),
         ("@example.com", "secret", ADDRESS),
