@@ -93,7 +93,7 @@ SELECT o.id, c.channel_id,
        WHEN pg_temp.h(o.id, 3, 100) < 2 THEN 'CANCELED' ELSE 'COMPLETED' END,
   o.ts, c.id, CASE WHEN c.channel_id = 2 THEN 1 + c.id % greatest(1, :orders / 250) END,
   c.email, c.first_name, c.last_name, 'bench', 'NL', 'EUR', 0, 0, 0, 0,
-  'EXT-' || o.id, 'PO ' || o.id % 10000, CASE WHEN o.id % 2 = 0 THEN date_trunc('day', o.ts) + interval '3 days' END,
+  'EXT-' || o.id, 'PO ' || o.id % 10000, CASE WHEN o.id % 50 = 0 THEN date_trunc('day', o.ts) + interval '3 days' END,
   o.ts, (o.ts + interval '1 second' * pg_temp.h(o.id, 4, 86400))::timestamptz(3)
 FROM (
   SELECT i AS id, (:orders - i) * 365.0 / :orders AS age,
@@ -205,12 +205,13 @@ FROM (
 WHERE l.id = c.order_item_id;
 
 -- As `fulfillment_of_order` has it, of orders whose lines are all goods and never canceled.
-INSERT INTO order_fulfillments (order_id, channel_id, status, is_open)
+INSERT INTO order_fulfillments (order_id, channel_id, status, created_at, wanted_at)
 SELECT o.id, o.channel_id,
   CASE WHEN o.status = 'CANCELED' THEN 'CANCELED' WHEN p.delivered = p.ordered THEN 'DELIVERED'
        WHEN p.delivered > 0 OR x.order_id IS NOT NULL THEN 'PARTIALLY_DELIVERED'
        WHEN p.shipped = p.ordered THEN 'SHIPPED' WHEN p.shipped > 0 THEN 'PARTIALLY_SHIPPED' ELSE 'UNFULFILLED' END,
-  p.shipped < p.ordered AND o.status <> 'CANCELED'
+  o.created_at,
+  CASE WHEN p.shipped < p.ordered AND o.status <> 'CANCELED' THEN o.postage_request_date END
 FROM orders o
 JOIN (
   SELECT order_id, sum(quantity) AS ordered, sum(least(quantity, quantity_shipped)) AS shipped,
@@ -221,20 +222,44 @@ JOIN (
 LEFT JOIN (SELECT DISTINCT order_id FROM shipments WHERE status = 'PARTIALLY_DELIVERED') AS x ON x.order_id = o.id
 ORDER BY o.id;
 
--- As `words_of_order` has them.
+-- As `words_of_order` has them: each word with its field and without. Made once of each customer and each product.
+CREATE FUNCTION pg_temp.lexemes(field text, words text[]) RETURNS text LANGUAGE sql IMMUTABLE AS
+  $$ SELECT string_agg(w || ' ' || field_word(field, w), ' ') FROM unnest(words) w $$;
+CREATE TEMP TABLE customer_words AS
+SELECT c.id, concat_ws(' ', owner_word('customer', c.id),
+  pg_temp.lexemes('CUSTOMER_EMAIL', e.words), pg_temp.lexemes('RECIPIENT_EMAIL', e.words),
+  pg_temp.lexemes('CUSTOMER_NAME', words_of(c.first_name || ' ' || c.last_name)),
+  pg_temp.lexemes('RECIPIENT_FIRST_NAME', words_of(c.first_name)), pg_temp.lexemes('RECIPIENT_LAST_NAME', words_of(c.last_name)),
+  pg_temp.lexemes('INVOICE_ADDRESS_FIRST_NAME', words_of(c.first_name)),
+  pg_temp.lexemes('INVOICE_ADDRESS_LAST_NAME', words_of(c.last_name)),
+  pg_temp.lexemes('PHONE', ARRAY['020', right(p.phone, 7), p.phone] || ARRAY(SELECT right(p.phone, n) FROM generate_series(6, 9) n))
+) AS words
+FROM customers c
+CROSS JOIN LATERAL (SELECT words_of(c.email) || number_of(c.email) AS words) AS e
+CROSS JOIN LATERAL (SELECT '020' || (1000000 + c.id) AS phone) AS p;
+CREATE TEMP TABLE product_words AS
+SELECT sku, pg_temp.lexemes('ITEM_SKU', words_of(sku) || number_of(sku)) || ' '
+  || pg_temp.lexemes('ITEM_NAME', words_of(name)) AS words
+FROM (SELECT DISTINCT sku, name FROM order_items) AS p;
+CREATE INDEX ON customer_words (id);
+CREATE INDEX ON product_words (sku);
+ANALYZE customer_words, product_words;
 INSERT INTO order_words (order_id, channel_id, words)
-SELECT o.id, o.channel_id, array_to_tsvector(
-  words_of(concat_ws(' ', o.id, o.external_id, o.reference, o.email, o.first_name, o.last_name, a.phone, a.postal_code,
-    a.city, t.codes, i.skus, i.names))
-  || ARRAY[number_of(o.external_id), number_of(o.reference), number_of(o.email), number_of(a.phone)]
-  || string_to_array(replace(i.skus, '-', ''), ' ')
-  || ARRAY(SELECT right(number_of(a.phone), n) FROM generate_series(6, 10) n))
+SELECT o.id, o.channel_id, array_to_tsvector(string_to_array(concat_ws(' ',
+  c.words, i.words, t.words, CASE WHEN o.company_id IS NOT NULL THEN owner_word('company', o.company_id) END,
+  format('%1$s :1:%1$s ext :4:ext :4:%1$s ext%1$s :4:ext%1$s po :14:po %2$s :14:%2$s po%2$s :14:po%2$s', o.id, o.id % 10000),
+  format('%1$s :29:%1$s city :24:city %2$s :24:%2$s', 1000 + o.id % 9000, o.id % 100)), ' '))
 FROM orders o
-JOIN order_addresses a ON a.order_id = o.id AND a.type = 'delivery'
+JOIN customer_words c ON c.id = o.customer_id
 JOIN (
-  SELECT order_id, string_agg(lower(sku), ' ') AS skus, string_agg(name, ' ') AS names FROM order_items GROUP BY order_id
+  SELECT l.order_id, string_agg(p.words, ' ') AS words
+  FROM order_items l
+  JOIN product_words p ON p.sku = l.sku
+  GROUP BY l.order_id
 ) AS i ON i.order_id = o.id
-JOIN (SELECT order_id, string_agg(code, ' ') AS codes FROM track_and_traces GROUP BY order_id) AS t ON t.order_id = o.id
+JOIN (
+  SELECT order_id, string_agg(format('%1$s :25:%1$s', lower(code)), ' ') AS words FROM track_and_traces GROUP BY order_id
+) AS t ON t.order_id = o.id
 ORDER BY o.id;
 
 SELECT format('ALTER TABLE %s ENABLE TRIGGER %I', relation, name) FROM rules \gexec
