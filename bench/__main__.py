@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from app.demo.embedded import EmbeddedError, remove
-from bench import cluster, cold, dataset, load, report, sampling, servers, workload
+from bench import cluster, cold, dataset, load, report, sampling, search, servers, workload
 from bench.answer import Different
 from bench.cluster import Cluster
 from bench.publish import publish
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--scale", action="store_true", help=f"the service at {', '.join(f'{size:,}' for size in _SIZES)} orders")
     add("--profile", action="store_true", help="where the time of the servers goes (py-spy)")
     add("--cold", type=int, metavar="N", help="what N documents cost that come once, and what is kept of them")
+    add("--search", action="store_true", help="what searches and filters of orders cost, without the service")
     add("--publish", action="store_true", help="keep the figures in bench/results and show them in the README")
     add(
         "--tree", action="append", type=_tree, default=[], metavar="[NAME=]PATH", help="another checkout of the service"
@@ -110,6 +111,10 @@ def _alone(folder: Path) -> Iterator[None]:
 def _work(options: argparse.Namespace, folder: Path, postgres: Cluster) -> None:
     if others := postgres.others():
         print(f"{others} sessions of others: what they do counts as PostgreSQL's CPU", file=sys.stderr, flush=True)
+    if options.search:
+        tree = options.tree[0][1] if options.tree else servers.HERE.parent
+        print(search.table(postgres.url(dataset.ours(postgres, tree, options.orders))), flush=True)
+        return
     groups = list(_groups(options, postgres))
     if options.profile:
         for group in groups:

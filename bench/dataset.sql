@@ -4,8 +4,8 @@
 -- 1.2 % of the shipments are on their way: what the portal's first page lists. N / 250 companies have a contact each. Values of ids, statuses, dates and texts
 -- come from the same formulas as those of the peers' tables, so that all servers can be asked the same questions.
 --
--- Expects an empty, migrated database. Whatever indexes, foreign keys and triggers the migrations made are kept: indexes
--- and foreign keys are taken off first and put back at the end, which is many times faster than keeping them up by row.
+-- Expects an empty, migrated database. Whatever indexes, foreign keys and triggers the migrations made are kept: they are
+-- taken off first and put back at the end, which is many times faster than keeping them up by row.
 
 \set ON_ERROR_STOP on
 SET timezone = 'UTC';
@@ -28,13 +28,13 @@ WHERE c.relnamespace = 'public'::regnamespace
 
 SELECT take_off FROM bench_structure ORDER BY step DESC \gexec
 
--- The formulas ship more of some lines than was ordered, and nobody reads how much: so nothing is counted, and the feed of
--- changes begins after this.
+-- The formulas give right values, but ship more of some lines than was ordered. What is counted by row otherwise is counted
+-- of all at once below; the feed of changes begins after this.
 CREATE TEMP TABLE rules AS
 SELECT tgrelid::regclass AS relation, tgname AS name
 FROM pg_trigger
-WHERE NOT tgisinternal
-  AND (tgname LIKE '%\_count\_%' OR tgname LIKE '%\_record\_%' OR tgname LIKE '%\_allowed\_%');
+WHERE NOT tgisinternal AND tgrelid::regclass::text LIKE ANY ('{orders,order_%,shipment%,track_and_traces}')
+  AND tgname NOT LIKE '%\_tally\_%' AND tgname NOT LIKE '%\_take\_company';
 SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', relation, name) FROM rules \gexec
 
 CREATE FUNCTION pg_temp.h(i bigint, salt int, m int) RETURNS int LANGUAGE sql IMMUTABLE AS
@@ -86,13 +86,14 @@ ANALYZE customers, companies, contacts, contact_companies, customer_sessions, or
 
 INSERT INTO orders (
   id, channel_id, status, status_date, customer_id, company_id, email, first_name, last_name, source, language, currency,
-  sub_total, total_gross, total_net, total_tax, created_at, last_modified_at
+  sub_total, total_gross, total_net, total_tax, external_id, reference, postage_request_date, created_at, last_modified_at
 )
 SELECT o.id, c.channel_id,
   CASE WHEN o.age < 2 THEN 'CONFIRMED' WHEN o.age < 10 THEN 'SHIPPED'
        WHEN pg_temp.h(o.id, 3, 100) < 2 THEN 'CANCELED' ELSE 'COMPLETED' END,
   o.ts, c.id, CASE WHEN c.channel_id = 2 THEN 1 + c.id % greatest(1, :orders / 250) END,
   c.email, c.first_name, c.last_name, 'bench', 'NL', 'EUR', 0, 0, 0, 0,
+  'EXT-' || o.id, 'PO ' || o.id % 10000, CASE WHEN o.id % 50 = 0 THEN date_trunc('day', o.ts) + interval '3 days' END,
   o.ts, (o.ts + interval '1 second' * pg_temp.h(o.id, 4, 86400))::timestamptz(3)
 FROM (
   SELECT i AS id, (:orders - i) * 365.0 / :orders AS age,
@@ -104,10 +105,11 @@ JOIN customers c ON c.id = 1 + pg_temp.h(o.id, 2, greatest(1, :orders / 20))
 ORDER BY o.id;
 
 INSERT INTO order_addresses (
-  order_id, channel_id, type, first_name, last_name, street, number, postal_code, city, country, created_at, last_modified_at
+  order_id, channel_id, type, first_name, last_name, street, number, postal_code, city, country, phone, created_at,
+  last_modified_at
 )
 SELECT o.id, o.channel_id, t.type, o.first_name, o.last_name, 'Street', (1 + o.id % 200)::text, (1000 + o.id % 9000)::text,
-  'City ' || o.id % 100, 'NL', o.created_at, o.created_at
+  'City ' || o.id % 100, 'NL', '020-' || (1000000 + o.customer_id), o.created_at, o.created_at
 FROM orders o
 CROSS JOIN (VALUES ('delivery'), ('invoice')) AS t (type)
 ORDER BY o.id, t.type;
@@ -186,6 +188,79 @@ FROM parcels p
 JOIN shipments s ON s.id = md5('shipment:' || n)::uuid
 CROSS JOIN LATERAL generate_series(1, 1 + (pg_temp.h(n, 18, 4) = 0)::int) j
 ORDER BY n, j;
+
+-- ------------------------------------------------------------------------------------------------ what is counted of them
+
+-- As `count_shipped` counts it, of which the surplus is allowed.
+UPDATE order_items l
+SET quantity_shipped = c.shipped, quantity_delivered = c.delivered,
+  quantity_overshipped = greatest(0, c.shipped - l.quantity)
+FROM (
+  SELECT i.order_item_id, coalesce(sum(i.quantity) FILTER (WHERE s.status <> 'CANCELED'), 0) AS shipped,
+    coalesce(sum(i.quantity) FILTER (WHERE s.status = 'DELIVERED'), 0) AS delivered
+  FROM shipment_items i
+  JOIN shipments s ON s.id = i.shipment_id
+  GROUP BY i.order_item_id
+) AS c
+WHERE l.id = c.order_item_id;
+
+-- As `fulfillment_of_order` has it, of orders whose lines are all goods and never canceled.
+INSERT INTO order_fulfillments (order_id, channel_id, status, created_at, wanted_at)
+SELECT o.id, o.channel_id,
+  CASE WHEN o.status = 'CANCELED' THEN 'CANCELED' WHEN p.delivered = p.ordered THEN 'DELIVERED'
+       WHEN p.delivered > 0 OR x.order_id IS NOT NULL THEN 'PARTIALLY_DELIVERED'
+       WHEN p.shipped = p.ordered THEN 'SHIPPED' WHEN p.shipped > 0 THEN 'PARTIALLY_SHIPPED' ELSE 'UNFULFILLED' END,
+  o.created_at,
+  CASE WHEN p.shipped < p.ordered AND o.status <> 'CANCELED' THEN o.postage_request_date END
+FROM orders o
+JOIN (
+  SELECT order_id, sum(quantity) AS ordered, sum(least(quantity, quantity_shipped)) AS shipped,
+    sum(least(quantity, quantity_delivered)) AS delivered
+  FROM order_items
+  GROUP BY order_id
+) AS p ON p.order_id = o.id
+LEFT JOIN (SELECT DISTINCT order_id FROM shipments WHERE status = 'PARTIALLY_DELIVERED') AS x ON x.order_id = o.id
+ORDER BY o.id;
+
+-- As `words_of_order` has them: each word with its field and without. Made once of each customer and each product.
+CREATE FUNCTION pg_temp.lexemes(field text, words text[]) RETURNS text LANGUAGE sql IMMUTABLE AS
+  $$ SELECT string_agg(w || ' ' || field_word(field, w), ' ') FROM unnest(words) w $$;
+CREATE TEMP TABLE customer_words AS
+SELECT c.id, concat_ws(' ', owner_word('customer', c.id),
+  pg_temp.lexemes('CUSTOMER_EMAIL', e.words), pg_temp.lexemes('RECIPIENT_EMAIL', e.words),
+  pg_temp.lexemes('CUSTOMER_NAME', words_of(c.first_name || ' ' || c.last_name)),
+  pg_temp.lexemes('RECIPIENT_FIRST_NAME', words_of(c.first_name)), pg_temp.lexemes('RECIPIENT_LAST_NAME', words_of(c.last_name)),
+  pg_temp.lexemes('INVOICE_ADDRESS_FIRST_NAME', words_of(c.first_name)),
+  pg_temp.lexemes('INVOICE_ADDRESS_LAST_NAME', words_of(c.last_name)),
+  pg_temp.lexemes('PHONE', ARRAY['020', right(p.phone, 7), p.phone] || ARRAY(SELECT right(p.phone, n) FROM generate_series(6, 9) n))
+) AS words
+FROM customers c
+CROSS JOIN LATERAL (SELECT words_of(c.email) || number_of(c.email) AS words) AS e
+CROSS JOIN LATERAL (SELECT '020' || (1000000 + c.id) AS phone) AS p;
+CREATE TEMP TABLE product_words AS
+SELECT sku, pg_temp.lexemes('ITEM_SKU', words_of(sku) || number_of(sku)) || ' '
+  || pg_temp.lexemes('ITEM_NAME', words_of(name)) AS words
+FROM (SELECT DISTINCT sku, name FROM order_items) AS p;
+CREATE INDEX ON customer_words (id);
+CREATE INDEX ON product_words (sku);
+ANALYZE customer_words, product_words;
+INSERT INTO order_words (order_id, channel_id, words)
+SELECT o.id, o.channel_id, array_to_tsvector(string_to_array(concat_ws(' ',
+  c.words, i.words, t.words, CASE WHEN o.company_id IS NOT NULL THEN owner_word('company', o.company_id) END,
+  format('%1$s :1:%1$s ext :4:ext :4:%1$s ext%1$s :4:ext%1$s po :14:po %2$s :14:%2$s po%2$s :14:po%2$s', o.id, o.id % 10000),
+  format('%1$s :29:%1$s city :24:city %2$s :24:%2$s', 1000 + o.id % 9000, o.id % 100)), ' '))
+FROM orders o
+JOIN customer_words c ON c.id = o.customer_id
+JOIN (
+  SELECT l.order_id, string_agg(p.words, ' ') AS words
+  FROM order_items l
+  JOIN product_words p ON p.sku = l.sku
+  GROUP BY l.order_id
+) AS i ON i.order_id = o.id
+JOIN (
+  SELECT order_id, string_agg(format('%1$s :25:%1$s', lower(code)), ' ') AS words FROM track_and_traces GROUP BY order_id
+) AS t ON t.order_id = o.id
+ORDER BY o.id;
 
 SELECT format('ALTER TABLE %s ENABLE TRIGGER %I', relation, name) FROM rules \gexec
 SELECT put_back FROM bench_structure ORDER BY step \gexec

@@ -69,6 +69,22 @@ LIMIT :limit OFFSET :skip;
 -- each: visible_channel_ids::int[], visible_company_ids::int[], channel_ids::int[]
 {branchwise}
 
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: fulfillment_statuses
+-- sorts: CREATED_AT
+-- each: visible_channel_ids::int[], fulfillment_statuses::text[]
+SELECT {order_columns}
+FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
+CROSS JOIN LATERAL (
+  SELECT o.*
+  FROM {branches branch_of_fulfillments} AS o
+  ORDER BY {order}
+  LIMIT given.size OFFSET given.skip
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
+
 -- fragment: branchwise
 SELECT {order_columns}
 FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
@@ -85,6 +101,55 @@ ORDER BY {order};
 SELECT {keys o}
 FROM orders o
 WHERE {visible orders o}{filters}
+ORDER BY {order}
+LIMIT given.size + given.skip
+
+-- What a term asks for, made once of it and not by row.
+-- fragment: wanted
+(SELECT search_query(:term, :term_fields))
+
+-- A page of what a term finds. What few orders have is sorted; of what more than ten thousand have, the list itself is
+-- gone along until the page is full, which is not far.
+-- variant: page
+-- filters: term
+-- sorts: CREATED_AT, LAST_MODIFIED_AT
+WITH few AS MATERIALIZED (
+  SELECT k.order_id
+  FROM order_words k
+  WHERE {visible order_words k} AND k.words @@ {wanted}
+  LIMIT 10001
+)
+SELECT {order_columns}
+FROM (
+  (
+    SELECT o.*
+    FROM orders o
+    WHERE (SELECT count(*) FROM few) <= 10000 AND o.id = ANY(ARRAY(SELECT f.order_id FROM few f)) AND {visible orders o}
+    ORDER BY {order}
+    LIMIT :limit OFFSET :skip
+  )
+  UNION ALL
+  (
+    SELECT o.*
+    FROM orders o
+    WHERE (SELECT count(*) FROM few) > 10000 AND {visible orders o} AND (
+      SELECT k.words @@ {wanted}
+      FROM order_words k
+      WHERE k.order_id = o.id AND k.channel_id = o.channel_id AND {visible order_words k})
+    ORDER BY {order}
+    LIMIT :limit OFFSET :skip
+  )
+) AS o
+ORDER BY {order};
+
+-- fragment: branch_of_fulfillments
+SELECT {keys o}
+FROM (
+  SELECT f.order_id AS id, f.channel_id, f.status, f.created_at
+  FROM order_fulfillments f
+  WHERE {visible order_fulfillments f}
+) AS o
+WHERE o.status = ANY(:fulfillment_statuses)
 ORDER BY {order}
 LIMIT given.size + given.skip
 
@@ -130,6 +195,19 @@ WHERE o.company_id <> 0 AND {visible order_tallies o}{filters};
 SELECT coalesce(sum(o.n), 0)::int AS items_found
 FROM order_tallies o
 WHERE o.company_id <> 0 AND {visible order_tallies o}{filters};
+
+-- variant: count
+-- reaches: EVERYTHING, CHANNELS
+-- filters: fulfillment_statuses
+SELECT count(*)::int AS items_found
+FROM order_fulfillments f
+WHERE {visible order_fulfillments f} AND f.status = ANY(:fulfillment_statuses);
+
+-- variant: count
+-- filters: term
+SELECT count(*)::int AS items_found
+FROM order_words k
+WHERE {visible order_words k} AND k.words @@ {wanted};
 
 -- The tax of the lines, and of the postage, by its percentage.
 -- name: tax_percentages_by_order_ids
@@ -301,15 +379,12 @@ o.last_modified_at >= first_start(:last_modified_at_greater_than_day::date) AND 
 -- filter: last_modified_at.less_than_day
 o.last_modified_at < last_end(:last_modified_at_less_than_day::date) AND o.last_modified_at < day_end(:last_modified_at_less_than_day::date, {zone})
 
--- All words of a term, by the index of all that orders have; where the caller names fields, each order that is found is
--- looked at again (B-30). As an array the words come first: few orders have those of a person, and no statistics say so.
+-- All words of a term, by the index of all that orders have, with their fields and without (B-30). As an array the words come first: few orders have those of a person, and no statistics say so.
 -- filter: term
-o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ search_query(:term)))
--- filter: term_fields
-words_of_order(o.id, o.channel_id, :term_fields) @@ search_query(:term)
+o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ {wanted}))
 -- The same index finds the numbers that people hold.
 -- filter: customer_emails
-o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ any_of(numbers_of(:customer_emails))))
+o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND (k.words @@ (SELECT any_of(numbers_of(:customer_emails), 'CUSTOMER_EMAIL')) OR k.words @@ (SELECT any_of(numbers_of(:customer_emails), 'RECIPIENT_EMAIL')))))
   AND (lower(o.email) = ANY(:customer_emails)
     OR EXISTS (
       SELECT FROM customers c
@@ -318,16 +393,15 @@ o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words
       SELECT FROM order_addresses a
       WHERE a.order_id = o.id AND a.channel_id = o.channel_id AND lower(a.email) = ANY(:customer_emails)))
 -- filter: phones
-o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ any_of(phones_of(:phones))))
-  AND words_of_order(o.id, o.channel_id, ARRAY['PHONE']) @@ any_of(phones_of(:phones))
+o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ (SELECT any_of(phones_of(:phones), 'PHONE'))))
 -- filter: postal_codes
-o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ any_of(numbers_of(:postal_codes))))
+o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ (SELECT any_of(numbers_of(:postal_codes), 'POSTAL_CODE'))))
   AND EXISTS (
     SELECT FROM order_addresses a
     WHERE a.order_id = o.id AND a.channel_id = o.channel_id
       AND number_of(a.postal_code) = ANY(numbers_of(:postal_codes)))
 -- filter: codes
-o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ any_of(numbers_of(:codes))))
+o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words k} AND k.words @@ (SELECT any_of(numbers_of(:codes), 'CODE'))))
   AND EXISTS (
     SELECT FROM track_and_traces t
     WHERE t.order_id = o.id AND t.channel_id = o.channel_id AND {visible track_and_traces t}
@@ -337,20 +411,19 @@ o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words
 (o.id, o.channel_id) IN (
   SELECT f.order_id, f.channel_id FROM order_fulfillments f WHERE {visible order_fulfillments f} AND f.status = ANY(:fulfillment_statuses))
 -- filter: overdue
-(o.id, o.channel_id) IN (SELECT f.order_id, f.channel_id FROM order_fulfillments f WHERE {visible order_fulfillments f} AND f.is_open) AND {is_due}
+(o.id, o.channel_id) IN (SELECT f.order_id, f.channel_id FROM order_fulfillments f WHERE {visible order_fulfillments f} AND f.wanted_at < now()) AND {is_due}
 -- filter: not_overdue
 NOT {is_overdue}
 
--- Whether the day that was asked for is over, of orders that are to be shipped at all.
+-- Whether the day that was asked for is over.
 -- fragment: is_due
-coalesce(o.postage_request_date < now() AND promise_end(o.postage_request_date, {zone}) <= now() AND (
-  SELECT d.order_type = 'ORDER' AND coalesce(d.customer_status, '') NOT IN ('canceled', 'fraud', 'closed')
-  FROM order_statuses d WHERE d.code = o.status), false)
+coalesce(promise_end(o.postage_request_date, {zone}) <= now(), false)
 
+-- Of orders that are to be shipped at all, and are not yet.
 -- fragment: is_overdue
 ({is_due} AND EXISTS (
   SELECT FROM order_fulfillments f
-  WHERE f.order_id = o.id AND f.channel_id = o.channel_id AND f.is_open AND {visible order_fulfillments f}))
+  WHERE f.order_id = o.id AND f.channel_id = o.channel_id AND f.wanted_at IS NOT NULL AND {visible order_fulfillments f}))
 
 -- sort: ID
 o.id

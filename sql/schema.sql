@@ -1,9 +1,28 @@
 -- The database as the migrations leave it, for reading: `make schema` writes this file. See sql/migrations/.
 
-CREATE FUNCTION public.any_of(words text[]) RETURNS tsquery
+CREATE FUNCTION public.field_word(field text, word text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN concat(':', array_position(ARRAY['ID'::text, 'ACCOUNTING_ID'::text, 'DEBTOR_ID'::text, 'EXTERNAL_ORDER_ID'::text, 'EXTRA3'::text, 'EXTRA4'::text, 'INVOICE_ADDRESS_COMPANY'::text, 'INVOICE_ADDRESS_FIRST_NAME'::text, 'INVOICE_ADDRESS_LAST_NAME'::text, 'RECIPIENT_COMPANY'::text, 'RECIPIENT_EMAIL'::text, 'RECIPIENT_FIRST_NAME'::text, 'RECIPIENT_LAST_NAME'::text, 'REFERENCE'::text, 'REMARKS'::text, 'ITEM_EAN_CODE'::text, 'ITEM_MANUFACTURER'::text, 'ITEM_MANUFACTURER_CODE'::text, 'ITEM_NAME'::text, 'ITEM_NOTES'::text, 'ITEM_SKU'::text, 'ITEM_SUPPLIER'::text, 'ITEM_SUPPLIER_CODE'::text, 'CITY'::text, 'CODE'::text, 'CUSTOMER_EMAIL'::text, 'CUSTOMER_NAME'::text, 'PHONE'::text, 'POSTAL_CODE'::text, 'SHIPMENT_EXTERNAL_ID'::text], field), ':', word);
+
+CREATE FUNCTION public.word_query(word text, is_beginning boolean, fields text[]) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     BEGIN ATOMIC
- SELECT (string_agg(concat('''', x.word, ''''), ' | '::text))::tsquery AS string_agg
+ SELECT concat('(', string_agg(concat('''', x.lexeme, '''',
+         CASE
+             WHEN word_query.is_beginning THEN ':*'::text
+             ELSE NULL::text
+         END), ' | '::text), ')') AS concat
+    FROM ( SELECT word_query.word AS lexeme
+           WHERE (word_query.fields IS NULL)
+         UNION ALL
+          SELECT public.field_word(f.field, word_query.word) AS field_word
+            FROM unnest(word_query.fields) f(field)) x;
+END;
+
+CREATE FUNCTION public.any_of(words text[], field text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (string_agg(public.word_query(x.word, false, ARRAY[any_of.field]), ' | '::text))::tsquery AS string_agg
     FROM unnest(any_of.words) x(word)
    WHERE (x.word <> ''::text);
 END;
@@ -707,7 +726,7 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE FUNCTION public.fulfillment_of_order(of_order_id integer, of_channel_id integer, OUT status text, OUT is_open boolean) RETURNS record
+CREATE FUNCTION public.fulfillment_of_order(of_order_id integer, of_channel_id integer, OUT status text, OUT created_at timestamp with time zone, OUT wanted_at timestamp with time zone) RETURNS record
     LANGUAGE plpgsql STABLE
     AS $$
 BEGIN
@@ -719,18 +738,21 @@ BEGIN
       WHEN p.shipped > 0 THEN 'PARTIALLY_SHIPPED'
       ELSE 'UNFULFILLED'
     END,
-    p.shipped < p.ordered AND NOT coalesce(p.is_canceled, false)
-  INTO status, is_open
+    p.created_at,
+    CASE WHEN p.shipped < p.ordered AND p.is_awaited THEN p.postage_request_date END
+  INTO status, created_at, wanted_at
   FROM (
-    SELECT g.*, (
-        SELECT d.customer_status = 'canceled' FROM orders o JOIN order_statuses d ON d.code = o.status
-        WHERE o.id = of_order_id AND o.channel_id = of_channel_id
-      ) AS is_canceled, EXISTS (
+    SELECT g.*, o.created_at, o.postage_request_date, d.customer_status = 'canceled' AS is_canceled,
+      d.order_type = 'ORDER' AND coalesce(d.customer_status, '') NOT IN ('canceled', 'fraud', 'closed') AS is_awaited,
+      EXISTS (
         SELECT FROM shipments s
         WHERE s.order_id = of_order_id AND s.channel_id = of_channel_id AND s.status = 'PARTIALLY_DELIVERED'
           AND EXISTS (SELECT FROM shipment_items x WHERE x.shipment_id = s.id AND x.channel_id = s.channel_id)
       ) AS is_partially_delivered
-    FROM order_progress(of_order_id, of_channel_id) g
+    FROM orders o
+    LEFT JOIN order_statuses d ON d.code = o.status
+    CROSS JOIN LATERAL order_progress(o.id, o.channel_id) g
+    WHERE o.id = of_order_id AND o.channel_id = of_channel_id
   ) AS p;
 END $$;
 
@@ -1142,10 +1164,11 @@ BEGIN
   JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
   CROSS JOIN LATERAL (SELECT
     (n.external_id, n.increment_id, n.reference, n.debtor_id, n.payment_accounting_id, n.extra3, n.extra4, n.email,
-      n.first_name, n.last_name, n.remarks, n.customer_id)
+      n.first_name, n.last_name, n.remarks, n.customer_id, n.company_id)
     IS DISTINCT FROM (o.external_id, o.increment_id, o.reference, o.debtor_id, o.payment_accounting_id, o.extra3, o.extra4,
-      o.email, o.first_name, o.last_name, o.remarks, o.customer_id) AS words) AS x
-  WHERE x.words OR n.status <> o.status;
+      o.email, o.first_name, o.last_name, o.remarks, o.customer_id, o.company_id) AS words) AS x
+  WHERE x.words OR (n.status, n.created_at, n.postage_request_date)
+    IS DISTINCT FROM (o.status, o.created_at, o.postage_request_date);
   RETURN NULL;
 END $$;
 
@@ -1272,6 +1295,17 @@ CREATE FUNCTION public.order_progress(of_order_id integer, of_channel_id integer
                     FROM public.order_items p
                    WHERE ((p.parent_order_item_id = l.id) AND (p.order_id = l.order_id) AND (p.channel_id = l.channel_id) AND (p.class = 'product'::text)))))) AS counts) g)
    WHERE ((l.order_id = order_progress.of_order_id) AND (l.channel_id = order_progress.of_channel_id));
+END;
+
+CREATE FUNCTION public.owner_word(kind text, id integer) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN concat(':', kind, ':', id);
+
+CREATE FUNCTION public.owned_by(kind text, ids integer[]) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (string_agg(concat('''', public.owner_word(owned_by.kind, x.id), ''''), ' | '::text))::tsquery AS string_agg
+    FROM unnest(owned_by.ids) x(id);
 END;
 
 CREATE FUNCTION public.pass_company_on() RETURNS trigger
@@ -1676,20 +1710,21 @@ BEGIN
   PERFORM FROM order_fulfillments f
   WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
   ORDER BY f.order_id, f.channel_id FOR UPDATE;
-  INSERT INTO order_fulfillments AS f (order_id, channel_id, status, is_open)
-  SELECT o.id, o.channel_id, g.status, g.is_open
+  INSERT INTO order_fulfillments AS f (order_id, channel_id, status, created_at, wanted_at)
+  SELECT o.id, o.channel_id, g.status, g.created_at, g.wanted_at
   FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
   JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
   CROSS JOIN LATERAL fulfillment_of_order(o.id, o.channel_id) AS g
   ORDER BY o.id, o.channel_id
-  ON CONFLICT (order_id, channel_id) DO UPDATE SET status = EXCLUDED.status, is_open = EXCLUDED.is_open
-  WHERE (f.status, f.is_open) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.is_open);
+  ON CONFLICT (order_id, channel_id) DO UPDATE
+    SET status = EXCLUDED.status, created_at = EXCLUDED.created_at, wanted_at = EXCLUDED.wanted_at
+  WHERE (f.status, f.created_at, f.wanted_at) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.created_at, EXCLUDED.wanted_at);
   IF true = ANY (wordy) THEN
     PERFORM FROM order_words w
     WHERE (w.order_id, w.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
     ORDER BY w.order_id, w.channel_id FOR UPDATE;
     INSERT INTO order_words AS w (order_id, channel_id, words)
-    SELECT o.id, o.channel_id, words_of_order(o.id, o.channel_id, NULL)
+    SELECT o.id, o.channel_id, words_of_order(o.id, o.channel_id)
     FROM unnest(ids, channel_ids, wordy) AS d (order_id, channel_id, words)
     JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
     WHERE d.words
@@ -1801,31 +1836,27 @@ BEGIN
     USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = TG_ARGV[0];
 END $$;
 
-CREATE FUNCTION public.search_query(term text) RETURNS tsquery
+CREATE FUNCTION public.search_query(term text, fields text[]) RETURNS tsquery
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     BEGIN ATOMIC
  SELECT
          CASE
-             WHEN (cardinality(w.words) = 0) THEN NULL::tsquery
-             ELSE (concat(( SELECT string_agg(concat('''', "left"(x.word, 64), '''',
-                     CASE
-                         WHEN (length(x.word) > 2) THEN ':*'::text
-                         ELSE NULL::text
-                     END), ' & '::text) AS string_agg
+             WHEN ((cardinality(w.words) > 0) AND ((search_query.fields IS NULL) OR (cardinality(search_query.fields) > 0))) THEN (concat_ws(' | '::text, ( SELECT string_agg(public.word_query("left"(x.word, 64), (length(x.word) > 2), search_query.fields), ' & '::text) AS string_agg
                 FROM unnest(w.words) x(word)),
              CASE
-                 WHEN ((cardinality(w.words) > 1) AND (length(w.number) > 2)) THEN concat(' | ''', w.number, ''':*')
+                 WHEN ((cardinality(w.words) > 1) AND (length(w.number) > 2)) THEN public.word_query(w.number, true, search_query.fields)
                  ELSE NULL::text
              END,
              CASE
-                 WHEN (w.number ~ '^0[0-9]{6,}$'::text) THEN concat(' | ''', ltrim(w.number, '0'::text), ''':*')
+                 WHEN (w.number ~ '^0[0-9]{6,}$'::text) THEN public.word_query(ltrim(w.number, '0'::text), true, search_query.fields)
                  ELSE NULL::text
              END,
              CASE
-                 WHEN (w.number ~ '^[0-9]{10,15}$'::text) THEN concat(' | ''', public.phone_of(w.number), '''')
+                 WHEN (w.number ~ '^[0-9]{10,15}$'::text) THEN public.word_query(public.phone_of(w.number), false, search_query.fields)
                  ELSE NULL::text
              END))::tsquery
-         END AS concat
+             ELSE NULL::tsquery
+         END AS "case"
     FROM ( SELECT public.words_of(search_query.term) AS words,
              public.number_of(search_query.term) AS number) w;
 END;
@@ -2021,7 +2052,7 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE FUNCTION public.words_of_order(of_order_id integer, of_channel_id integer, fields text[]) RETURNS tsvector
+CREATE FUNCTION public.words_of_order(of_order_id integer, of_channel_id integer) RETURNS tsvector
     LANGUAGE plpgsql STABLE COST 1000
     AS $$
 BEGIN
@@ -2070,28 +2101,46 @@ BEGIN
       ('ITEM_NOTES', 'text', i.notes)
     ) AS f (field, kind, value)
     WHERE i.order_id = of_order_id AND i.channel_id = of_channel_id
-  ), words (place, word) AS (
-    SELECT a.place, left(w.word, 64)
+  ), words (place, prefix, word) AS (
+    SELECT a.place, a.prefix, left(w.word, 64)
     FROM (
-      SELECT t.place, string_agg(left(t.value, 4000), ' ') AS value
+      SELECT t.place, field_word(t.field, '') AS prefix, string_agg(left(t.value, 4000), ' ') AS value
       FROM texts t
-      WHERE t.value <> '' AND (fields IS NULL OR t.field = ANY (fields))
-      GROUP BY t.place
+      WHERE t.value <> ''
+      GROUP BY t.place, t.field
     ) AS a
     CROSS JOIN LATERAL unnest(words_of(a.value)) AS w (word)
     UNION ALL
-    SELECT t.place, number_of(left(t.value, 200))
+    SELECT t.place, field_word(t.field, ''), number_of(left(t.value, 200))
     FROM texts t
-    WHERE t.value ~ '[^0-9A-Za-z]' AND t.kind <> 'text' AND (fields IS NULL OR t.field = ANY (fields))
+    WHERE t.value ~ '[^0-9A-Za-z]' AND t.kind <> 'text'
     UNION ALL
-    SELECT t.place, right(d.digits, n.length)
-    FROM texts t
-    CROSS JOIN LATERAL (SELECT left(regexp_replace(normalize(t.value, NFKC), '[^0-9]', '', 'g'), 20) AS digits) AS d
+    SELECT d.place, d.prefix, right(d.digits, n.length)
+    FROM (
+      SELECT t.place, field_word(t.field, '') AS prefix,
+        left(regexp_replace(normalize(t.value, NFKC), '[^0-9]', '', 'g'), 20) AS digits
+      FROM texts t
+      WHERE t.kind = 'phone' AND t.value <> ''
+    ) AS d
     CROSS JOIN LATERAL generate_series(6, length(d.digits)) AS n (length)
-    WHERE t.kind = 'phone' AND t.value <> '' AND (fields IS NULL OR t.field = ANY (fields))
+  ), lexemes (lexeme, place) AS (
+    SELECT x.lexeme, min(x.place)
+    FROM (
+      SELECT k.lexeme, w.place
+      FROM words w
+      CROSS JOIN LATERAL (VALUES (w.word), (w.prefix || w.word)) AS k (lexeme)
+      WHERE w.word <> ''
+      UNION ALL
+      SELECT owner_word(n.kind, n.id), 0
+      FROM orders o
+      CROSS JOIN LATERAL (VALUES ('company', o.company_id), ('customer', o.customer_id)) AS n (kind, id)
+      WHERE o.id = of_order_id AND o.channel_id = of_channel_id AND n.id IS NOT NULL
+    ) AS x
+    GROUP BY x.lexeme
   )
-  SELECT array_to_tsvector(ARRAY(
-    SELECT w.word FROM words w WHERE w.word <> '' GROUP BY w.word ORDER BY min(w.place), w.word LIMIT 3000)));
+  SELECT array_to_tsvector(coalesce(array_agg(s.lexeme), '{}'))
+  FROM (SELECT l.lexeme, sum(octet_length(l.lexeme)) OVER (ORDER BY l.place, l.lexeme) AS size FROM lexemes l) AS s
+  WHERE s.size < 1000000);
 END $$;
 
 CREATE FUNCTION public.writing_transaction() RETURNS bigint
@@ -2372,12 +2421,15 @@ CREATE TABLE public.order_fulfillments (
     order_id integer NOT NULL,
     channel_id integer NOT NULL,
     status text NOT NULL,
-    is_open boolean NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    wanted_at timestamp with time zone
 );
 
 COMMENT ON TABLE public.order_fulfillments IS 'how far orders are fulfilled; kept by triggers, as of the commit of each write';
 
-COMMENT ON COLUMN public.order_fulfillments.is_open IS 'whether some of the order is still to be shipped';
+COMMENT ON COLUMN public.order_fulfillments.created_at IS 'as the order has it, so that an index can hold it beside the status';
+
+COMMENT ON COLUMN public.order_fulfillments.wanted_at IS 'postage_request_date of an order of which some is still to be shipped; null otherwise';
 
 CREATE TABLE public.order_item_sources (
     order_item_id integer NOT NULL,
@@ -3053,9 +3105,11 @@ CREATE INDEX login_attempts_latest ON public.login_attempts USING btree (latest_
 
 CREATE INDEX order_addresses_order ON public.order_addresses USING btree (order_id, channel_id);
 
-CREATE INDEX order_fulfillments_open ON public.order_fulfillments USING btree (order_id DESC, channel_id) WHERE is_open;
+CREATE INDEX order_fulfillments_channel_status ON public.order_fulfillments USING btree (channel_id, status, created_at DESC, order_id);
 
-CREATE INDEX order_fulfillments_status ON public.order_fulfillments USING btree (status, order_id DESC, channel_id);
+CREATE INDEX order_fulfillments_status ON public.order_fulfillments USING btree (status, created_at DESC, order_id) INCLUDE (channel_id);
+
+CREATE INDEX order_fulfillments_wanted ON public.order_fulfillments USING btree (wanted_at, order_id, channel_id) WHERE (wanted_at IS NOT NULL);
 
 CREATE INDEX order_item_sources_item ON public.order_item_sources USING btree (order_item_id, order_id, channel_id);
 
@@ -3329,7 +3383,7 @@ CREATE TRIGGER order_status_sets_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCA
 
 CREATE TRIGGER order_status_successors_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.order_status_successors FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
-CREATE TRIGGER order_statuses_due_update AFTER UPDATE OF customer_status ON public.order_statuses FOR EACH ROW WHEN ((old.customer_status IS DISTINCT FROM new.customer_status)) EXECUTE FUNCTION public.note_due_statuses();
+CREATE TRIGGER order_statuses_due_update AFTER UPDATE OF customer_status, order_type ON public.order_statuses FOR EACH ROW WHEN (((old.customer_status IS DISTINCT FROM new.customer_status) OR (old.order_type IS DISTINCT FROM new.order_type))) EXECUTE FUNCTION public.note_due_statuses();
 
 CREATE TRIGGER order_statuses_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.order_statuses FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 

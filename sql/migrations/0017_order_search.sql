@@ -23,25 +23,50 @@ CREATE FUNCTION phone_of(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLE
 RETURN right(ltrim(regexp_replace(normalize(value, NFKC), '[^0-9]', '', 'g'), '0'), 9);
 
 -- step: say what a search asks for
+-- A word of one field of OrderSearchFields. No word has a colon, so nobody who searches in all fields finds these.
+CREATE FUNCTION field_word(field text, word text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN concat(':', array_position(ARRAY[
+  'ID', 'ACCOUNTING_ID', 'DEBTOR_ID', 'EXTERNAL_ORDER_ID', 'EXTRA3', 'EXTRA4', 'INVOICE_ADDRESS_COMPANY',
+  'INVOICE_ADDRESS_FIRST_NAME', 'INVOICE_ADDRESS_LAST_NAME', 'RECIPIENT_COMPANY', 'RECIPIENT_EMAIL',
+  'RECIPIENT_FIRST_NAME', 'RECIPIENT_LAST_NAME', 'REFERENCE', 'REMARKS', 'ITEM_EAN_CODE', 'ITEM_MANUFACTURER',
+  'ITEM_MANUFACTURER_CODE', 'ITEM_NAME', 'ITEM_NOTES', 'ITEM_SKU', 'ITEM_SUPPLIER', 'ITEM_SUPPLIER_CODE', 'CITY', 'CODE',
+  'CUSTOMER_EMAIL', 'CUSTOMER_NAME', 'PHONE', 'POSTAL_CODE', 'SHIPMENT_EXTERNAL_ID'
+], field), ':', word);
+-- One word, or the beginning of one, in any of the fields; null are all.
+CREATE FUNCTION word_query(word text, is_beginning boolean, fields text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+  SELECT concat('(', string_agg(concat('''', x.lexeme, '''', CASE WHEN is_beginning THEN ':*' END), ' | '), ')')
+  FROM (
+    SELECT word AS lexeme WHERE fields IS NULL
+    UNION ALL
+    SELECT field_word(f.field, word) FROM unnest(fields) AS f (field)
+  ) AS x;
+END;
 -- All words, each as the beginning of one from three letters on; or the whole of them as one number, with or without the
 -- zeros before it, or the end of a telephone number.
-CREATE FUNCTION search_query(term text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE
+CREATE FUNCTION search_query(term text, fields text[]) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-  SELECT CASE WHEN cardinality(w.words) = 0 THEN NULL ELSE concat(
-    (SELECT string_agg(concat('''', left(x.word, 64), '''', CASE WHEN length(x.word) > 2 THEN ':*' END), ' & ')
-      FROM unnest(w.words) AS x (word)),
-    CASE WHEN cardinality(w.words) > 1 AND length(w.number) > 2 THEN concat(' | ''', w.number, ''':*') END,
-    CASE WHEN w.number ~ '^0[0-9]{6,}$' THEN concat(' | ''', ltrim(w.number, '0'), ''':*') END,
-    CASE WHEN w.number ~ '^[0-9]{10,15}$' THEN concat(' | ''', phone_of(w.number), '''') END
+  SELECT CASE WHEN cardinality(w.words) > 0 AND (fields IS NULL OR cardinality(fields) > 0) THEN concat_ws(' | ',
+    (SELECT string_agg(word_query(left(x.word, 64), length(x.word) > 2, fields), ' & ') FROM unnest(w.words) AS x (word)),
+    CASE WHEN cardinality(w.words) > 1 AND length(w.number) > 2 THEN word_query(w.number, true, fields) END,
+    CASE WHEN w.number ~ '^0[0-9]{6,}$' THEN word_query(ltrim(w.number, '0'), true, fields) END,
+    CASE WHEN w.number ~ '^[0-9]{10,15}$' THEN word_query(phone_of(w.number), false, fields) END
   )::tsquery END
   FROM (SELECT words_of(term) AS words, number_of(term) AS number) AS w;
 END;
--- One of these words, whole.
-CREATE FUNCTION any_of(words text[]) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE
+-- One of these words, whole, in a field.
+CREATE FUNCTION any_of(words text[], field text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-  SELECT string_agg(concat('''', x.word, ''''), ' | ')::tsquery
+  SELECT string_agg(word_query(x.word, false, ARRAY[field]), ' | ')::tsquery
   FROM unnest(words) AS x (word)
   WHERE x.word <> '';
+END;
+-- Whose an order is, among its words: so what one company or customer finds costs by what it has.
+CREATE FUNCTION owner_word(kind text, id int) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN concat(':', kind, ':', id);
+CREATE FUNCTION owned_by(kind text, ids int[]) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+  SELECT string_agg(concat('''', owner_word(kind, x.id), ''''), ' | ')::tsquery FROM unnest(ids) AS x (id);
 END;
 CREATE FUNCTION numbers_of(texts text[]) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -53,9 +78,9 @@ BEGIN ATOMIC
 END;
 
 -- step: say by which words an order is found
--- `fields` are those of OrderSearchFields, null for all. Of numbers the whole is a word too, of telephone numbers every end
--- of six digits or more. Three thousand words of 64 characters are what a tsvector holds; the order's own come first.
-CREATE FUNCTION words_of_order(of_order_id int, of_channel_id int, fields text[]) RETURNS tsvector
+-- Each word twice, with its field and without. Of numbers the whole is a word too, of telephone numbers every end of six
+-- digits or more. A tsvector holds a megabyte of words; the order's own come first.
+CREATE FUNCTION words_of_order(of_order_id int, of_channel_id int) RETURNS tsvector
 LANGUAGE plpgsql STABLE COST 1000 AS $$
 BEGIN
   RETURN (
@@ -103,33 +128,53 @@ BEGIN
       ('ITEM_NOTES', 'text', i.notes)
     ) AS f (field, kind, value)
     WHERE i.order_id = of_order_id AND i.channel_id = of_channel_id
-  ), words (place, word) AS (
-    SELECT a.place, left(w.word, 64)
+  ), words (place, prefix, word) AS (
+    SELECT a.place, a.prefix, left(w.word, 64)
     FROM (
-      SELECT t.place, string_agg(left(t.value, 4000), ' ') AS value
+      SELECT t.place, field_word(t.field, '') AS prefix, string_agg(left(t.value, 4000), ' ') AS value
       FROM texts t
-      WHERE t.value <> '' AND (fields IS NULL OR t.field = ANY (fields))
-      GROUP BY t.place
+      WHERE t.value <> ''
+      GROUP BY t.place, t.field
     ) AS a
     CROSS JOIN LATERAL unnest(words_of(a.value)) AS w (word)
     UNION ALL
-    SELECT t.place, number_of(left(t.value, 200))
+    SELECT t.place, field_word(t.field, ''), number_of(left(t.value, 200))
     FROM texts t
-    WHERE t.value ~ '[^0-9A-Za-z]' AND t.kind <> 'text' AND (fields IS NULL OR t.field = ANY (fields))
+    WHERE t.value ~ '[^0-9A-Za-z]' AND t.kind <> 'text'
     UNION ALL
-    SELECT t.place, right(d.digits, n.length)
-    FROM texts t
-    CROSS JOIN LATERAL (SELECT left(regexp_replace(normalize(t.value, NFKC), '[^0-9]', '', 'g'), 20) AS digits) AS d
+    SELECT d.place, d.prefix, right(d.digits, n.length)
+    FROM (
+      SELECT t.place, field_word(t.field, '') AS prefix,
+        left(regexp_replace(normalize(t.value, NFKC), '[^0-9]', '', 'g'), 20) AS digits
+      FROM texts t
+      WHERE t.kind = 'phone' AND t.value <> ''
+    ) AS d
     CROSS JOIN LATERAL generate_series(6, length(d.digits)) AS n (length)
-    WHERE t.kind = 'phone' AND t.value <> '' AND (fields IS NULL OR t.field = ANY (fields))
+  ), lexemes (lexeme, place) AS (
+    SELECT x.lexeme, min(x.place)
+    FROM (
+      SELECT k.lexeme, w.place
+      FROM words w
+      CROSS JOIN LATERAL (VALUES (w.word), (w.prefix || w.word)) AS k (lexeme)
+      WHERE w.word <> ''
+      UNION ALL
+      SELECT owner_word(n.kind, n.id), 0
+      FROM orders o
+      CROSS JOIN LATERAL (VALUES ('company', o.company_id), ('customer', o.customer_id)) AS n (kind, id)
+      WHERE o.id = of_order_id AND o.channel_id = of_channel_id AND n.id IS NOT NULL
+    ) AS x
+    GROUP BY x.lexeme
   )
-  SELECT array_to_tsvector(ARRAY(
-    SELECT w.word FROM words w WHERE w.word <> '' GROUP BY w.word ORDER BY min(w.place), w.word LIMIT 3000)));
+  SELECT array_to_tsvector(coalesce(array_agg(s.lexeme), '{}'))
+  FROM (SELECT l.lexeme, sum(octet_length(l.lexeme)) OVER (ORDER BY l.place, l.lexeme) AS size FROM lexemes l) AS s
+  WHERE s.size < 1000000);
 END $$;
 
 -- step: say how far an order is fulfilled
--- As `fulfillmentStatus` of the order has it. `is_open`: some of it is still to be shipped.
-CREATE FUNCTION fulfillment_of_order(of_order_id int, of_channel_id int, OUT status text, OUT is_open boolean)
+-- As `fulfillmentStatus` of the order has it. `wanted_at`: when it was asked for, while some of it is to be shipped.
+CREATE FUNCTION fulfillment_of_order(
+  of_order_id int, of_channel_id int, OUT status text, OUT created_at timestamptz, OUT wanted_at timestamptz
+)
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
   SELECT CASE
@@ -140,18 +185,21 @@ BEGIN
       WHEN p.shipped > 0 THEN 'PARTIALLY_SHIPPED'
       ELSE 'UNFULFILLED'
     END,
-    p.shipped < p.ordered AND NOT coalesce(p.is_canceled, false)
-  INTO status, is_open
+    p.created_at,
+    CASE WHEN p.shipped < p.ordered AND p.is_awaited THEN p.postage_request_date END
+  INTO status, created_at, wanted_at
   FROM (
-    SELECT g.*, (
-        SELECT d.customer_status = 'canceled' FROM orders o JOIN order_statuses d ON d.code = o.status
-        WHERE o.id = of_order_id AND o.channel_id = of_channel_id
-      ) AS is_canceled, EXISTS (
+    SELECT g.*, o.created_at, o.postage_request_date, d.customer_status = 'canceled' AS is_canceled,
+      d.order_type = 'ORDER' AND coalesce(d.customer_status, '') NOT IN ('canceled', 'fraud', 'closed') AS is_awaited,
+      EXISTS (
         SELECT FROM shipments s
         WHERE s.order_id = of_order_id AND s.channel_id = of_channel_id AND s.status = 'PARTIALLY_DELIVERED'
           AND EXISTS (SELECT FROM shipment_items x WHERE x.shipment_id = s.id AND x.channel_id = s.channel_id)
       ) AS is_partially_delivered
-    FROM order_progress(of_order_id, of_channel_id) g
+    FROM orders o
+    LEFT JOIN order_statuses d ON d.code = o.status
+    CROSS JOIN LATERAL order_progress(o.id, o.channel_id) g
+    WHERE o.id = of_order_id AND o.channel_id = of_channel_id
   ) AS p;
 END $$;
 
@@ -167,13 +215,16 @@ CREATE TABLE order_fulfillments (
   order_id   int NOT NULL,
   channel_id int NOT NULL,
   status     text NOT NULL,
-  is_open    boolean NOT NULL,
+  created_at timestamptz NOT NULL,
+  wanted_at  timestamptz,
   CONSTRAINT order_fulfillments_pk PRIMARY KEY (order_id, channel_id)
 );
 COMMENT ON TABLE order_fulfillments IS 'how far orders are fulfilled; kept by triggers, as of the commit of each write';
-COMMENT ON COLUMN order_fulfillments.is_open IS 'whether some of the order is still to be shipped';
-CREATE INDEX order_fulfillments_status ON order_fulfillments (status, order_id DESC, channel_id);
-CREATE INDEX order_fulfillments_open ON order_fulfillments (order_id DESC, channel_id) WHERE is_open;
+COMMENT ON COLUMN order_fulfillments.created_at IS 'as the order has it, so that an index can hold it beside the status';
+COMMENT ON COLUMN order_fulfillments.wanted_at IS 'postage_request_date of an order of which some is still to be shipped; null otherwise';
+CREATE INDEX order_fulfillments_status ON order_fulfillments (status, created_at DESC, order_id) INCLUDE (channel_id);
+CREATE INDEX order_fulfillments_channel_status ON order_fulfillments (channel_id, status, created_at DESC, order_id);
+CREATE INDEX order_fulfillments_wanted ON order_fulfillments (wanted_at, order_id, channel_id) WHERE wanted_at IS NOT NULL;
 -- What a transaction has still to do before it commits: its own rows, which nobody else ever sees. The first of them has it
 -- done.
 CREATE UNLOGGED TABLE orders_due (
@@ -214,20 +265,21 @@ BEGIN
   PERFORM FROM order_fulfillments f
   WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
   ORDER BY f.order_id, f.channel_id FOR UPDATE;
-  INSERT INTO order_fulfillments AS f (order_id, channel_id, status, is_open)
-  SELECT o.id, o.channel_id, g.status, g.is_open
+  INSERT INTO order_fulfillments AS f (order_id, channel_id, status, created_at, wanted_at)
+  SELECT o.id, o.channel_id, g.status, g.created_at, g.wanted_at
   FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
   JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
   CROSS JOIN LATERAL fulfillment_of_order(o.id, o.channel_id) AS g
   ORDER BY o.id, o.channel_id
-  ON CONFLICT (order_id, channel_id) DO UPDATE SET status = EXCLUDED.status, is_open = EXCLUDED.is_open
-  WHERE (f.status, f.is_open) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.is_open);
+  ON CONFLICT (order_id, channel_id) DO UPDATE
+    SET status = EXCLUDED.status, created_at = EXCLUDED.created_at, wanted_at = EXCLUDED.wanted_at
+  WHERE (f.status, f.created_at, f.wanted_at) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.created_at, EXCLUDED.wanted_at);
   IF true = ANY (wordy) THEN
     PERFORM FROM order_words w
     WHERE (w.order_id, w.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
     ORDER BY w.order_id, w.channel_id FOR UPDATE;
     INSERT INTO order_words AS w (order_id, channel_id, words)
-    SELECT o.id, o.channel_id, words_of_order(o.id, o.channel_id, NULL)
+    SELECT o.id, o.channel_id, words_of_order(o.id, o.channel_id)
     FROM unnest(ids, channel_ids, wordy) AS d (order_id, channel_id, words)
     JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
     WHERE d.words
@@ -275,10 +327,11 @@ BEGIN
   JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
   CROSS JOIN LATERAL (SELECT
     (n.external_id, n.increment_id, n.reference, n.debtor_id, n.payment_accounting_id, n.extra3, n.extra4, n.email,
-      n.first_name, n.last_name, n.remarks, n.customer_id)
+      n.first_name, n.last_name, n.remarks, n.customer_id, n.company_id)
     IS DISTINCT FROM (o.external_id, o.increment_id, o.reference, o.debtor_id, o.payment_accounting_id, o.extra3, o.extra4,
-      o.email, o.first_name, o.last_name, o.remarks, o.customer_id) AS words) AS x
-  WHERE x.words OR n.status <> o.status;
+      o.email, o.first_name, o.last_name, o.remarks, o.customer_id, o.company_id) AS words) AS x
+  WHERE x.words OR (n.status, n.created_at, n.postage_request_date)
+    IS DISTINCT FROM (o.status, o.created_at, o.postage_request_date);
   RETURN NULL;
 END $$;
 CREATE FUNCTION note_due_items() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -385,9 +438,9 @@ CREATE TRIGGER customers_due_update AFTER UPDATE OF email, phone ON customers
   FOR EACH ROW WHEN ((OLD.email, OLD.phone) IS DISTINCT FROM (NEW.email, NEW.phone))
   EXECUTE FUNCTION note_due_customers();
 
--- step: note when a status comes to mean that orders are canceled
-CREATE TRIGGER order_statuses_due_update AFTER UPDATE OF customer_status ON order_statuses
-  FOR EACH ROW WHEN (OLD.customer_status IS DISTINCT FROM NEW.customer_status) EXECUTE FUNCTION note_due_statuses();
+-- step: note when a status comes to mean that orders are canceled, or awaited no more
+CREATE TRIGGER order_statuses_due_update AFTER UPDATE OF customer_status, order_type ON order_statuses
+  FOR EACH ROW WHEN ((OLD.customer_status, OLD.order_type) IS DISTINCT FROM (NEW.customer_status, NEW.order_type)) EXECUTE FUNCTION note_due_statuses();
 
 -- step: note how far the orders of before are done
 CREATE TABLE orders_found (
@@ -404,8 +457,8 @@ WITH batch AS (
 ), moved AS (
   UPDATE orders_found SET fulfillment_to = (SELECT max(b.id) FROM batch b) WHERE EXISTS (SELECT FROM batch)
 )
-INSERT INTO order_fulfillments AS f (order_id, channel_id, status, is_open)
-SELECT o.id, o.channel_id, g.status, g.is_open
+INSERT INTO order_fulfillments AS f (order_id, channel_id, status, created_at, wanted_at)
+SELECT o.id, o.channel_id, g.status, g.created_at, g.wanted_at
 FROM batch b
 JOIN orders o ON o.id = b.id
 CROSS JOIN LATERAL fulfillment_of_order(o.id, o.channel_id) AS g
@@ -419,7 +472,7 @@ WITH batch AS (
   UPDATE orders_found SET words_to = (SELECT max(b.id) FROM batch b) WHERE EXISTS (SELECT FROM batch)
 )
 INSERT INTO order_words AS w (order_id, channel_id, words)
-SELECT o.id, o.channel_id, words_of_order(o.id, o.channel_id, NULL)
+SELECT o.id, o.channel_id, words_of_order(o.id, o.channel_id)
 FROM batch b
 JOIN orders o ON o.id = b.id
 ORDER BY o.id, o.channel_id

@@ -82,7 +82,10 @@ OF_CHANNELS: dict[str, list[Asked]] = {
         ({"codes": ["3S4001", "3S4002", "3S13001"]}, (NEWEST,)),
         ({"order_ids": [2001, 2002, 9001]}, (NEWEST,)),
     ],
-    "order": [({"status": ["CANCELED"]}, (CHANGED, "LAST_MODIFIED_AT ASC"))],
+    "order": [
+        ({"status": ["CANCELED"]}, (CHANGED, "LAST_MODIFIED_AT ASC")),
+        ({"fulfillment_statuses": ["UNFULFILLED", "DELIVERED"]}, (NEWEST,)),
+    ],
     "track_and_trace": [({"codes": ["3S4001", "3S4002", "3S13001"]}, (NEWEST,))],
 }
 # The first page, and one far behind it.
@@ -123,6 +126,8 @@ async def planner(request: pytest.FixtureRequest, large_dsn: str) -> AsyncIterat
 def _literal(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "'{" + ",".join(str(entry) for entry in value) + "}'"
+    if value is None:
+        return "NULL"
     return str(value) if isinstance(value, int) else f"'{value}'"
 
 
@@ -174,7 +179,7 @@ def _values(visibility: Visibility, asked: Mapping[str, Any], **more: Any) -> di
 def _branches(visibility: Visibility, asked: Mapping[str, Any]) -> int:
     """How many lists, each in order, a page is cut from."""
     branches = max(1, len(visibility.channel_ids)) * max(1, len(visibility.company_ids))
-    return branches * len(asked.get("statuses") or asked.get("status") or [None])
+    return branches * len(asked.get("statuses") or asked.get("status") or asked.get("fulfillment_statuses") or [None])
 
 
 @pytest.mark.parametrize("viewer", VISIBILITIES)
@@ -206,8 +211,8 @@ async def test_page_costs_by_its_rows_and_those_before_it(noun: str, viewer: str
 @pytest.mark.parametrize(
     "asked",
     [
-        {"term": "3S4001"},
-        {"term": "sku49 3s14"},
+        {"term": "3S4001", "term_fields": None},
+        {"term": "sku49 3s14", "term_fields": None},
         {"term": "3s4001", "term_fields": ["CODE"]},
         {"codes": ["3S4001", "3S4002"]},
         {"phones": ["0201234567"]},
@@ -217,10 +222,41 @@ async def test_page_costs_by_its_rows_and_those_before_it(noun: str, viewer: str
 )
 async def test_search_costs_by_what_it_finds(asked: dict[str, Any], viewer: str, planner: asyncpg.Connection) -> None:
     visibility, file = VISIBILITIES[viewer], sql.load("order")
-    values = _values(visibility, asked, limit=12, skip=0)
+    values, filters = _values(visibility, asked, limit=12, skip=0), frozenset(asked) - {"term_fields"}
     for statement, order in ((file.page, (NEWEST, "ID ASC")), (file.count, ())):
-        plan = await executed(planner, statement.prepare(visibility.reach, frozenset(asked), order), values)
+        plan = await executed(planner, statement.prepare(visibility.reach, filters, order), values)
         assert rows_read(plan) <= LEAST, asked
+
+
+@pytest.mark.parametrize("viewer", VISIBILITIES)
+@pytest.mark.parametrize("sort", [NEWEST, CHANGED])
+async def test_page_of_a_word_that_many_orders_have_is_found_along_the_list(
+    sort: str, viewer: str, planner: asyncpg.Connection
+) -> None:
+    """The same page as by sorting them all, where more orders have the word than are sorted."""
+    visibility = VISIBILITIES[viewer]
+    values = _values(visibility, {"term": "sku", "term_fields": ["ITEM_SKU"]}, limit=12, skip=24)
+    sorting = sql.load("order").page.prepare(visibility.reach, frozenset({"term"}), (sort, "ID ASC"))
+    most, along = 20, sorting.text
+    assert along.count("10001") == 1
+    assert along.count(" 10000") == 2
+    along = along.replace("10001", str(most + 1)).replace(" 10000", f" {most}")
+    expected = [row["id"] for row in await planner.fetch(sorting.text, *sorting.arguments(values))]
+    assert [row["id"] for row in await planner.fetch(along, *sorting.arguments(values))] == expected
+    if viewer in ("staff", "channels"):
+        assert len(expected) == 12
+        plan = await executed(planner, Prepared(along, sorting.parameters), values)
+        # The index tells where all of them lie before it is known that they are many.
+        places = sum(node["Actual Rows"] for node in _nodes(plan) if node["Node Type"] == "Bitmap Index Scan")
+        assert rows_read(plan) - places <= LEAST + 2 * (12 + 24)
+
+
+@pytest.mark.parametrize("viewer", ["staff", "channels", "small channel", "companies", "customer"])
+async def test_overdue_orders_are_found_by_when_they_were_wanted(viewer: str, planner: asyncpg.Connection) -> None:
+    visibility, file = VISIBILITIES[viewer], sql.load("order")
+    prepared = file.count.prepare(visibility.reach, frozenset({"overdue"}))
+    plan = await executed(planner, prepared, _values(visibility, {}))
+    assert rows_read(plan) <= (ORDERS // 10 if viewer == "companies" else LEAST)
 
 
 @pytest.mark.parametrize("viewer", ["staff", "channels", "companies"])

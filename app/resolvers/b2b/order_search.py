@@ -25,11 +25,14 @@ def order_arguments(viewer: Viewer, input: Mapping[str, Any], place: str = "inpu
     _refuse_foreign(viewer, input, place)
     arguments = dict(input)
     term = arguments.get("term")
+    fields = arguments.pop("termFields", None)
     if term is None or not term.strip():
         # Nothing is searched for, so there is nothing to look for in fields.
-        arguments = {field: value for field, value in arguments.items() if field not in ("term", "termFields")}
+        arguments.pop("term", None)
     elif len(_BETWEEN_WORDS.split(term)) > MOST_WORDS:
         raise ValidationError(f"{place}term", f"must not have more than {MOST_WORDS} words")
+    else:
+        arguments["term"] = (term, fields)
     if arguments.get("overdue") is False:
         arguments["notOverdue"] = True
         del arguments["overdue"]
@@ -41,6 +44,7 @@ def order_conversions() -> dict[str, Convert]:
     return {
         "sources": _sources("source"),
         "company_sources": _sources("company_source"),
+        "term": lambda asked: dict(zip(("term", "term_fields"), asked, strict=True)),
         "customer_emails": lambda emails: [email.lower() for email in emails],
     }
 

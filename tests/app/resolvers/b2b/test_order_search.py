@@ -145,6 +145,26 @@ async def test_words_follow_what_is_written(write: GraphQL, store: asyncpg.Conne
     assert await store.fetchval("SELECT count(*) FROM orders_due") == 0
 
 
+async def test_words_are_of_their_fields(write: GraphQL, store: asyncpg.Connection) -> None:
+    await store.execute("UPDATE orders SET reference = 'Quagga 77', extra3 = 'Okapi' WHERE id = 2075")
+    for fields in (None, ["REFERENCE", "EXTRA3"]):
+        assert await found(write, term="quag okapi", termFields=fields) == [2075]
+    assert await found(write, term="quagga77", termFields=["REFERENCE"]) == [2075]
+    for fields in (["REFERENCE"], ["EXTRA3"], ["REMARKS"], []):
+        assert await found(write, term="quag okapi", termFields=fields) == []
+    assert await found(write, term="customer") == await found(write, term=":customer:")
+
+
+async def test_order_is_found_by_who_has_it_now(write: GraphQL, store: asyncpg.Connection) -> None:
+    channel_id, owner = await store.fetchrow("SELECT channel_id, company_id FROM orders WHERE id = 2075") or (0, None)
+    insert = "INSERT INTO companies (channel_id, name) VALUES ($1, 'Other') RETURNING id"
+    other = await store.fetchval(insert, channel_id)
+    await store.execute("UPDATE orders SET company_id = $1 WHERE id = 2075", other)
+    words = "SELECT words @@ owned_by('company', ARRAY[$1::int]) FROM order_words WHERE order_id = 2075"
+    assert await store.fetchval(words, other)
+    assert not await store.fetchval(words, owner)
+
+
 async def test_words_of_an_order_that_is_gone_are_gone(store: asyncpg.Connection) -> None:
     async with store.transaction():
         await store.execute("DELETE FROM shipments WHERE order_id = 2075")
