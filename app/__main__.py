@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     import_ = commands.add_parser("import", help="read orders and shipments from files of NDJSON")
     import_.add_argument("files", nargs="+", metavar="FILE", help="- is standard input")
     import_.add_argument("--strict", action="store_true", help="load nothing if any record is bad")
+    import_.add_argument("--dry-run", action="store_true", help="say what would happen, and write nothing")
     import_.set_defaults(command=_import)
 
     customer = commands.add_parser("customer", help="merge accounts of customers, or set a password")
@@ -168,7 +169,7 @@ def _import(options: argparse.Namespace) -> int:
 
     with dev.database(os.environ) as dsn:
         _run(migrate(dsn), dsn)
-        return _run(ingest(dsn, options.files, strict=options.strict), dsn)
+        return _run(ingest(dsn, options.files, strict=options.strict, dry_run=options.dry_run), dsn)
 
 
 def _merge(options: argparse.Namespace) -> int:

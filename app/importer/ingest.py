@@ -46,6 +46,7 @@ What a record leaves open, and the import settles:
 
 import sys
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -75,10 +76,14 @@ async def ingest(
     files: Sequence[str],
     *,
     strict: bool = False,
+    dry_run: bool = False,
     report: TextIO = sys.stderr,
     progress: bool | None = None,
 ) -> int:
     """Imports `.ndjson` and `.ndjson.gz` files, `-` being standard input. The exit status: 1 if any line was refused.
+
+    A `dry_run` says what would happen, and writes nothing. Like `strict` it is one transaction: other writers of the
+    same orders wait for its end.
 
     Refused lines, the progress (on a terminal, unless `progress` says otherwise) and a summary go to `report`. A server
     that is lost or cannot be reached ends the import with status 1; what was applied before stays.
@@ -92,7 +97,7 @@ async def ingest(
             dsn, timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings=_SESSION
         )
         try:
-            run = _Run(connection, await staging.prepare(connection), shown, strict)
+            run = _Run(connection, await staging.prepare(connection), shown, strict, dry_run)
             await run.all(files)
         finally:
             await connection.close(timeout=5)
@@ -103,8 +108,8 @@ async def ingest(
     return 1 if run.refused else 0
 
 
-class _Stopped(Exception):
-    """A line was refused, and the import is strict."""
+class _Undone(Exception):
+    """Nothing is to be applied: a line was refused, and the import is strict, or it is a dry run that has ended."""
 
 
 @dataclass
@@ -115,6 +120,7 @@ class _Run:
     known: Known
     shown: Progress
     strict: bool
+    dry_run: bool
     read: int = 0
     refused: int = 0
     outdated: int = 0
@@ -133,16 +139,18 @@ class _Run:
             f"{self.done.unchanged:,} unchanged, {self.refused:,} refused"
             + (f", {self.outdated:,} outdated" if self.outdated else "")
             + (f", {self.warned:,} with a warning" if self.warned else "")
+            + (": a dry run, nothing was applied" if self.dry_run else "")
         )
 
     async def all(self, files: Sequence[str]) -> None:
-        if not self.strict:
-            return await self._files(files)
-        try:
+        if not (self.strict or self.dry_run):
+            await self._files(files)
+            return
+        with suppress(_Undone):
             async with self.connection.transaction(isolation="read_committed"):
                 await self._files(files)
-        except _Stopped:
-            return None
+                if self.dry_run:
+                    raise _Undone
 
     async def _files(self, files: Sequence[str]) -> None:
         for index, file in enumerate(files):
@@ -207,4 +215,4 @@ class _Run:
         self.refused += 1
         self.shown.say(f"{place}: {refusal}")
         if self.strict:
-            raise _Stopped
+            raise _Undone

@@ -29,6 +29,8 @@ OTHERS: dict[str, Any] = {
     "codes": ["3STEST1234567890"],
     "skus": ["SKU-1"],
     "late": True,
+    "term": "2075",
+    "term_fields": None,
 }
 DAYS = {f"{name}_day": bound.date() for name, bound in BOUNDS.items()}
 # A list may name a value as often as it likes, or none at all.
@@ -36,22 +38,25 @@ LISTS: dict[str, dict[str, list[Any]]] = {
     "several": {
         "statuses": ["IN_TRANSIT", "DELIVERED", "CREATED"],
         "status": ["CONFIRMED", "NEW"],
+        "fulfillment_statuses": ["UNFULFILLED", "DELIVERED", "SHIPPED", "PARTIALLY_SHIPPED", "PARTIALLY_DELIVERED"],
         "channel_ids": [12, 1],
         "company_ids": [3],
     },
     "twice": {
         "statuses": ["IN_TRANSIT", "DELIVERED", "IN_TRANSIT"],
         "status": ["CONFIRMED", "NEW", "CONFIRMED", "QUOTATION"],
+        "fulfillment_statuses": ["UNFULFILLED", "PARTIALLY_SHIPPED", "UNFULFILLED", "SHIPPED", "PARTIALLY_DELIVERED"],
         "channel_ids": [1, 1],
         "company_ids": [3, 4, 3],
     },
     "many": {
         "statuses": ["IN_TRANSIT", "DELIVERED", *(f"UNKNOWN {place}" for place in range(20))],
         "status": ["NEW", "CONFIRMED", "QUOTATION", *(f"UNKNOWN {place}" for place in range(20))],
+        "fulfillment_statuses": ["UNFULFILLED", "DELIVERED", *(f"UNKNOWN {place}" for place in range(20))],
         "channel_ids": [*range(1, 20)],
         "company_ids": [*range(1, 20)],
     },
-    "none": {"statuses": [], "status": [], "channel_ids": [], "company_ids": []},
+    "none": {"statuses": [], "status": [], "fulfillment_statuses": [], "channel_ids": [], "company_ids": []},
 }
 
 

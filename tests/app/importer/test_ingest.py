@@ -80,14 +80,16 @@ class Store:
         self.file = folder / "records.ndjson"
         self.status: int | None = None
 
-    async def take(self, *records: object, strict: bool = False) -> list[str]:
+    async def take(self, *records: object, strict: bool = False, dry_run: bool = False) -> list[str]:
         """The lines of the report, each without the name of the file."""
         self.file.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
-        return await self.take_file(self.file, strict=strict)
+        return await self.take_file(self.file, strict=strict, dry_run=dry_run)
 
-    async def take_file(self, *files: Path | str, strict: bool = False) -> list[str]:
+    async def take_file(self, *files: Path | str, strict: bool = False, dry_run: bool = False) -> list[str]:
         report = io.StringIO()
-        self.status = await ingest(self.dsn, [str(file) for file in files], strict=strict, report=report)
+        self.status = await ingest(
+            self.dsn, [str(file) for file in files], strict=strict, dry_run=dry_run, report=report
+        )
         said = report.getvalue()
         for file in files:
             said = said.replace(f"{file}:", "")
@@ -885,6 +887,28 @@ async def test_the_planner_knows_what_was_imported(store: Store, monkeypatch: py
     for table, rows in known:
         [(count,)] = await store.fetch(f"SELECT count(*) FROM {table}")
         assert (table, rows) == (table, count)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_dry_run_says_what_would_happen_and_writes_nothing(store: Store, strict: bool) -> None:
+    await store.take(SHOP, SWIFT, order(1))
+    before = await store.rows()
+    records = [
+        order(1, reference="PO-1"),
+        order(2),
+        order(3, shipments=[shipment(3, items=[{"line": 1, "quantity": 9}])]),
+    ]
+    said = await store.take(*records, strict=strict, dry_run=True)
+    assert store.status == 1
+    assert await store.rows() == before
+    refused = "3: $.shipments[0].items[0].quantity: more of line 1 is shipped than ordered"
+    summary = (
+        "3 read, 1 refused: nothing was applied"
+        if strict
+        else "3 read, 1 created, 1 updated, 0 unchanged, 1 refused: a dry run, nothing was applied"
+    )
+    assert said == [refused, summary]
+    assert await store.take(*records[:2]) == ["2 read, 1 created, 1 updated, 0 unchanged, 0 refused"]
 
 
 def test_every_statement_of_the_import_is_sent() -> None:
