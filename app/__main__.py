@@ -122,7 +122,7 @@ def _object(text: str) -> dict[str, Any]:
 
 def _dev(_options: argparse.Namespace) -> None:
     # The address first: what is wrong with it should not wait for the database.
-    listener = bind(dev.settings(os.environ))
+    listener = _listen(dev.settings(os.environ))
     with dev.database(os.environ, join=False) as dsn:
         settings = dev.settings(os.environ, dsn)
         taken = "The database holds other data: use `serve` for it, or an empty one for the demo."
@@ -136,7 +136,7 @@ def _serve(_options: argparse.Namespace) -> None:
     from app.postgres.startup import check
 
     settings = Settings.from_env(os.environ)
-    listener = bind(settings)
+    listener = _listen(settings)
     _run(check(settings.database_url, migrations()), settings.database_url)
     _answer(settings, listener)
 
@@ -239,7 +239,7 @@ def _explain(options: argparse.Namespace) -> int:
     return 0
 
 
-def bind(settings: Settings) -> socket.socket:
+def _listen(settings: Settings) -> socket.socket:
     """The bound socket; it accepts once the application is ready. Raises OSError that names the address."""
     listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -247,31 +247,12 @@ def bind(settings: Settings) -> socket.socket:
         listener.bind((settings.host, settings.port))
     except OSError as error:
         listener.close()
-        raise _refused(settings, error) from error
+        raise OSError(f"{settings.host}, port {settings.port}: {error.strerror}. Set HOST or PORT.") from error
     return listener
 
 
-def open_to_all(listener: socket.socket, settings: Settings, backlog: int) -> None:
-    """Raises OSError that names the address where somebody else who was bound there has come first.
-
-    The event loop would tell nobody, and wait for ever.
-    """
-    try:
-        listener.listen(backlog)
-    except OSError as error:
-        listener.close()
-        raise _refused(settings, error) from error
-
-
-def _refused(settings: Settings, error: OSError) -> OSError:
-    return OSError(f"{settings.host}, port {settings.port}: {error.strerror}. Set HOST or PORT.")
-
-
 def _answer(settings: Settings, listener: socket.socket) -> None:
-    """Serves until SIGINT or SIGTERM; KeyboardInterrupt then, after the open requests are answered.
-
-    Raises OSError that names the address where somebody else listens there by now.
-    """
+    """Serves until SIGINT or SIGTERM; KeyboardInterrupt then, after the open requests are answered."""
     import uvicorn
 
     from app.asgi import create_app
@@ -294,7 +275,6 @@ def _answer(settings: Settings, listener: socket.socket) -> None:
     )
     _spare_the_garbage_collector()
     _on_hangup(service.reload)
-    open_to_all(listener, settings, config.backlog)
     Server(config, drain_seconds=settings.drain_seconds, on_stop=service.stop).run([listener])
 
 

@@ -15,9 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from app.__main__ import bind, open_to_all
 from app.demo import embedded
-from app.settings import Settings
 from tests import server
 from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, Databases, reserved_port
 
@@ -206,13 +204,3 @@ def test_explain_needs_no_database_and_says_what_is_wrong(command_line: CommandL
     assert "--variables" in refused.stderr
     assert command_line.run("explain", str(document), "--variables", "[1]").returncode == 2
     assert command_line.run("explain", str(tmp_path / "missing.graphql")).returncode == 1
-
-
-def test_two_that_start_at_one_address_at_a_time_do_not_both_wait() -> None:
-    environment = {"DATABASE_URL": "postgresql://localhost/x", "TOKEN_SECRET": TOKEN_SECRET}
-    with reserved_port() as port:
-        settings = Settings.from_env({**environment, "PORT": str(port)})
-    with bind(settings) as first, bind(settings) as second:
-        open_to_all(second, settings, 1)
-        with pytest.raises(OSError, match="Set HOST or PORT"):
-            open_to_all(first, settings, 1)
