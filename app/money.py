@@ -9,6 +9,8 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 # Decimals of a price or a discount of one piece.
 UNIT_DECIMALS = 6
+# Digits to compute with: of 12 before the point and 12 after it, times a quantity, a rate and a share.
+PRECISION = 60
 # An amount has at most 12 digits before the point.
 LIMIT = Decimal(10**12)
 
@@ -68,14 +70,14 @@ def refund_of(paid: Decimal, quantity: int, returned: int, pieces: int, currency
 
     All pieces of a line together get what they cost, in whatever portions they come back.
     """
-    with localcontext(prec=60):
+    with localcontext(prec=PRECISION):
         each = max(paid, Decimal(0)) / max(quantity, 1)
         return rounded(each * (returned + pieces), currency) - rounded(each * returned, currency)
 
 
 def without_discount(total: Decimal, sub_total: Decimal, discount: Decimal) -> Decimal:
     """What is left of a line's total, where `discount` is off all lines of an order alike."""
-    with localcontext(prec=60):
+    with localcontext(prec=PRECISION):
         share = min(discount / sub_total, Decimal(1)) if sub_total > 0 else Decimal(0)
         return total * (1 - share)
 
@@ -97,5 +99,5 @@ def decimals_of(number: Decimal) -> int:
 
 
 def _to(amount: Decimal, decimals: int) -> Decimal:
-    with localcontext(prec=60):
+    with localcontext(prec=PRECISION):
         return amount.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)

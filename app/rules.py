@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 # What prints as nothing: spaces of every width, joiners, marks of direction.
 BLANKS = r"\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff"
+# Classes of lines that go into shipments (decision 21).
+SHIPPABLE = ("product", "incentive")
 # What people and printers put between the characters of a code.
 SEPARATORS = r"\u0027-\u002a\u002c-\u002f\u003a\u003b\u005b-\u005d\u005f\u007c\u00b7\u2010-\u2015\u2212\u30fc"
 # A name, a number, a code: one line that says something. Each character is looked at once.
@@ -61,6 +63,16 @@ def line_fault(text: str) -> str | None:
     if _WRITTEN.search(text):
         return "must not hold TAB, line ends or other control characters"
     return "must not be empty, nor blanks alone"
+
+
+def words_of(text: str | None) -> str | None:
+    """A text that says something. Blanks are what many a carrier sends in place of nothing."""
+    return text if text and text.strip() else None
+
+
+def by_offset(moment: datetime | None) -> tuple[datetime | None, datetime | None]:
+    """A moment that names an offset, or else one that names none: in two places, of which one is None at least."""
+    return (moment, None) if moment is None or moment.tzinfo else (None, moment)
 
 
 def normalized_code(code: str) -> str:

@@ -10,8 +10,8 @@ import asyncpg
 import sql
 from app.auth.password import Passwords
 from app.postgres.connect import CONNECT_SECONDS
+from app.postgres.direct import fetch
 from app.resolvers.customer.login import faults_of_password
-from sql import Reach, Statement
 
 _SQL = sql.load("customer_account")
 _ID = re.compile(r"[1-9][0-9]{0,9}")
@@ -35,10 +35,10 @@ async def merge(dsn: str, source: str, target: str, channel: str | None) -> str:
             if one["channel_id"] != other["channel_id"]:
                 raise CustomerError("the two are customers of different channels")
             values = {"source": one["id"], "target": other["id"], "channel_id": one["channel_id"]}
-            (row,) = await _run(connection, _SQL.merge, **values)
-            await _run(connection, _SQL.release_keys, **values)
+            (row,) = await fetch(connection, _SQL.merge, **values)
+            await fetch(connection, _SQL.release_keys, **values)
             keys = {name: one[name] for name in ("email", "external_id", "phone", "password_hash")}
-            await _run(connection, _SQL.take_keys, **values, **keys)
+            await fetch(connection, _SQL.take_keys, **values, **keys)
     finally:
         await connection.close()
     return f"customer {one['id']} is customer {other['id']} now, with {row['orders']} orders more"
@@ -57,7 +57,7 @@ async def set_password(dsn: str, who: str, password: str, channel: str | None) -
                 raise CustomerError("the customer has no e-mail to log in with")
             password_hash = await passwords.hash(password)
             values = {"id": customer["id"], "channel_id": customer["channel_id"]}
-            await _run(connection, _SQL.set_password, **values, password_hash=password_hash)
+            await fetch(connection, _SQL.set_password, **values, password_hash=password_hash)
     finally:
         await connection.close()
         passwords.close()
@@ -74,7 +74,7 @@ async def _find(connection: asyncpg.Connection, who: str, channel: str | None) -
     if not by_id and channel is None:
         raise CustomerError("an e-mail needs --channel: each channel has customers of its own")
     key = {"id": int(who) if by_id else None, "email": None if by_id else who, "channel": channel}
-    rows = await _run(connection, _SQL.find, **key)
+    rows = await fetch(connection, _SQL.find, **key)
     if not rows:
         raise CustomerError(f"there is no customer {who}")
     if len(rows) > 1:
@@ -82,9 +82,3 @@ async def _find(connection: asyncpg.Connection, who: str, channel: str | None) -
     if rows[0]["merged_into_id"] is not None:
         raise CustomerError(f"customer {who} was merged into customer {rows[0]['merged_into_id']}")
     return rows[0]
-
-
-async def _run(connection: asyncpg.Connection, statement: Statement, **values: object) -> list[asyncpg.Record]:
-    prepared = statement.prepare(Reach.EVERYTHING)
-    rows: list[asyncpg.Record] = await connection.fetch(prepared.text, *prepared.arguments(values))
-    return rows

@@ -18,7 +18,8 @@ An attempt that one count refuses is counted by none. All is the same for an e-m
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -164,12 +165,8 @@ class Logins:
 
         Raises `TooManyAttempts`; the attempt is counted nowhere then.
         """
-        taken: list[_Taken] = []
-        try:
+        async with self._counting() as taken:
             await self._take((_Count(self._key(*parts), allowed, window) for parts, allowed, window in bounds), taken)
-        except TooManyAttempts:
-            await self._give_back(taken)
-            raise
 
     async def spelling(self, email: str) -> str:
         """An e-mail as the database compares it, which finds the customer by it: what it spells alike counts alike."""
@@ -182,15 +179,21 @@ class Logins:
 
         The address comes first: one that is over its limit must not use up the attempts of other people's e-mails.
         """
-        taken: list[_Taken] = []
-        try:
+        async with self._counting() as taken:
             await self._take(self._counts_of_minute(attempt), taken)
             if not await self._is_known(attempt):
                 await self._take(self._counts_of_hour(attempt), taken)
+        return taken
+
+    @asynccontextmanager
+    async def _counting(self) -> AsyncIterator[list[_Taken]]:
+        """A list for what is counted in the block, which is given back where one bound is met."""
+        taken: list[_Taken] = []
+        try:
+            yield taken
         except TooManyAttempts:
             await self._give_back(taken)
             raise
-        return taken
 
     def _counts_of_minute(self, attempt: _Attempt) -> Iterator[_Count]:
         if attempt.address:

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from typing import NamedTuple
 
-from app.money import precise_as, rounded, rounded_price, without_discount
+from app.money import PRECISION, precise_as, rounded, rounded_price, without_discount
 
 _NOTHING = Decimal(0)
 _TAX_CODES = {21: "H", 9: "L", 6: "L", 0: "N"}
-_DIGITS = 60  # of 12 before the point and 12 after it, times a quantity, a rate and a share
 
 
 class Discount(NamedTuple):
@@ -60,7 +59,7 @@ def of_line(
     original: Decimal, quantity: int, tax_percentage: Decimal, currency: str, discount: Discount = NO_DISCOUNT
 ) -> LinePrice:
     """`original` is the price of one without tax; a discount's amount is off the line, not off each of its pieces."""
-    with localcontext(prec=_DIGITS):
+    with localcontext(prec=PRECISION):
         exact = original * quantity - discount.of(original * quantity)
         price = rounded_price(exact / quantity if quantity else original - original * discount.fraction)
         total = rounded(exact, currency)
@@ -80,7 +79,7 @@ def of_order(
     lines: Sequence[LinePrice], tax_percentages: Sequence[Decimal], currency: str, discount: Discount = NO_DISCOUNT
 ) -> OrderPrice:
     """The discount is off all lines alike, so each bears less tax by the same share."""
-    with localcontext(prec=_DIGITS):
+    with localcontext(prec=PRECISION):
         sub_total = sum((line.price_total for line in lines), rounded(_NOTHING, currency))
         taken_off = rounded(discount.of(sub_total), currency)
         taxes = [

@@ -8,9 +8,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
+from itertools import product
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
@@ -18,7 +20,18 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from app.money import amount_fault, currency_fault, rounded
 from app.resolvers.tracking import code_of, template_fault
-from app.rules import LINE, WRITTEN, as_key, key_fault, normalized_code, promise_fault, slug, url_fault, year_fault
+from app.rules import (
+    LINE,
+    SHIPPABLE,
+    WRITTEN,
+    as_key,
+    key_fault,
+    normalized_code,
+    promise_fault,
+    slug,
+    url_fault,
+    year_fault,
+)
 
 # A price has 12 digits before the point, as in the store, and few enough after it for 28 digits to compute exactly.
 _AMOUNT = r"\A[0-9]{1,12}(\.[0-9]{1,6})?\Z"
@@ -46,8 +59,7 @@ _EXPECTED = {
 _LARGEST = 2**31 - 1
 _DECIMAL = re.compile(r"\A(-?[0-9]{1,20})(?:\.([0-9]{1,20}))?\Z")
 _JSON_TYPES: dict[type, str] = {str: "str", bool: "bool", list: "array", type(None): "null"}
-# Decision 21: lines of these go into shipments; a bundle is a line with goods as parts, down to so many levels.
-_SHIPPABLE = ("product", "incentive")
+# Decision 21: a bundle is a line with goods as parts, down to so many levels.
 _MOST_LEVELS = 8
 
 # ISO 3166-1 alpha-2, and XK, which the European Union and the carriers use for Kosovo.
@@ -177,13 +189,8 @@ class LocalPromise(datetime):
     @classmethod
     def of(cls, text: object) -> Self:
         """Raises ValueError for what is neither a date-time nor a date."""
-        if isinstance(text, str):
-            try:
-                moment = msgspec.convert(text, datetime)
-            except msgspec.ValidationError:
-                moment = datetime.combine(_day(text, "expected a date, or a date-time"), time.min)
-            return cls.combine(moment.date(), moment.timetz())
-        raise ValueError("expected a date, or a date-time")
+        moment = _moment_or_day(text, datetime, None, "expected a date, or a date-time")
+        return cls.combine(moment.date(), moment.timetz())
 
 
 class Promise(datetime):
@@ -192,18 +199,19 @@ class Promise(datetime):
     @classmethod
     def of(cls, text: object) -> Self:
         """Raises ValueError for what is neither an RFC 3339 date-time nor a date."""
-        if isinstance(text, str):
-            try:
-                moment = msgspec.convert(text, Moment)
-            except msgspec.ValidationError:
-                moment = datetime.combine(_day(text, "expected a date, or a date-time with an offset"), time.min, UTC)
-            return cls.combine(moment.date(), moment.timetz())
-        raise ValueError("expected a date, or a date-time with an offset")
+        moment = _moment_or_day(text, Moment, UTC, "expected a date, or a date-time with an offset")
+        return cls.combine(moment.date(), moment.timetz())
 
 
-def _day(text: str, expected: str) -> date:
+def _moment_or_day(text: object, kind: Any, zone: tzinfo | None, expected: str) -> datetime:
+    """A date-time of this kind; of a date the midnight in `zone`. Raises ValueError."""
+    if not isinstance(text, str):
+        raise ValueError(expected)
+    with suppress(msgspec.ValidationError):
+        moment: datetime = msgspec.convert(text, kind)
+        return moment
     try:
-        return msgspec.convert(text, date)
+        return datetime.combine(msgspec.convert(text, date), time.min, zone)
     except msgspec.ValidationError:
         raise ValueError(expected) from None
 
@@ -357,7 +365,7 @@ class Line(_Shape):
 
     @property
     def is_shippable(self) -> bool:
-        return (self.class_ or "product") in _SHIPPABLE
+        return (self.class_ or "product") in SHIPPABLE
 
 
 class ShippedLine(_Shape):
@@ -400,7 +408,7 @@ class Event(News, tag_field="kind", tag="event", kw_only=True):
             _refuse_unknown("$.channel", self.channel, known.channels, "channel")
         if self.carrier is not None:
             here = {name for channel, name in known.carriers if self.channel is None or channel in (None, self.channel)}
-            if here.isdisjoint((self.carrier, as_key(self.carrier), slug(self.carrier))):
+            if here.isdisjoint(_names_of_carrier(self.carrier)):
                 raise Refused("$.carrier", f"unknown carrier {_quoted(self.carrier)}")
         self.check_moments("$")
 
@@ -697,8 +705,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
 
     def _template(self, path: str, carrier: str, known: Known) -> str | None:
         """Of the carrier of this name or key, that of the order's channel rather than that of all. Raises Refused."""
-        names = (carrier, as_key(carrier), slug(carrier))
-        for key in ((channel, name) for channel in (self.channel, None) for name in names):
+        for key in product((self.channel, None), _names_of_carrier(carrier)):
             if key in known.carriers:
                 return known.carriers[key]
         raise Refused(path, f"unknown carrier {_quoted(carrier)}")
@@ -799,6 +806,11 @@ def _refuse_fault(path: str, fault: str | None) -> None:
 def decimal(value: str | float) -> Decimal:
     """What a record says, as it is written there."""
     return Decimal(str(value))
+
+
+def _names_of_carrier(text: str) -> tuple[str, ...]:
+    """What a record may mean by what it calls a carrier: its name, its key, or the key that is made of its name."""
+    return text, as_key(text), slug(text)
 
 
 def _rate_fault(rate: str | float) -> str | None:

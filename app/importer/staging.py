@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 import asyncpg
@@ -33,7 +32,8 @@ from app.importer.records import (
     decimal,
 )
 from app.money import LIMIT, refund_of, rounded, without_discount
-from app.rules import normalized_code
+from app.postgres.direct import fetch
+from app.rules import by_offset, normalized_code, words_of
 from sql.advisory_lock import AdvisoryLock
 
 _ATTEMPTS = 4
@@ -335,7 +335,7 @@ async def _run(connection: asyncpg.Connection, steps: Sequence[str], batch: dict
 async def _write_reference(connection: asyncpg.Connection, record: Channel | Carrier) -> Outcome:
     values: dict[str, object]
     if isinstance(record, Channel):
-        statement = _statements.channel.prepare(sql.Reach.EVERYTHING)
+        statement = _statements.channel
         values = {
             "code": record.code,
             "name": record.name,
@@ -344,7 +344,7 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
             "time_zone": record.time_zone,
         }
     else:
-        statement = _statements.carrier.prepare(sql.Reach.EVERYTHING)
+        statement = _statements.carrier
         given = record.descriptions
         values = {
             "channel": record.channel,
@@ -356,7 +356,7 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
             "languages": None if given is None else [description.language for description in given],
             "texts": None if given is None else [description.value for description in given],
         }
-    (row,) = await connection.fetch(statement.text, *statement.arguments(values))
+    (row,) = await fetch(connection, statement, **values)
     is_changed = row["is_changed"]
     if isinstance(record, Channel):
         is_changed = await _set_statuses(connection, record) or is_changed
@@ -368,47 +368,45 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
 
 
 async def _refuse_channel_currency(connection: asyncpg.Connection, n: int, channel: Channel) -> None:
-    statement = _statements.refuse_channel_currency.prepare(sql.Reach.EVERYTHING)
     values = {"code": channel.code, "currency": channel.currency}
-    for row in await connection.fetch(statement.text, *statement.arguments(values)):
+    for row in await fetch(connection, _statements.refuse_channel_currency, **values):
         raise _RefusedByStore({n: Refused(row["path"], row["reason"])})
 
 
 async def _set_statuses(connection: asyncpg.Connection, channel: Channel) -> bool:
     """Those that its orders take when they are shipped and delivered. Whether they were others before."""
-    statement = _statements.channel_statuses.prepare(sql.Reach.EVERYTHING)
-    values = {
-        "code": channel.code,
-        "has_shipped": channel.shipped_status is not UNSET,
-        "shipped_status": channel.shipped_status or None,
-        "has_delivered": channel.delivered_status is not UNSET,
-        "delivered_status": channel.delivered_status or None,
-    }
-    (row,) = await connection.fetch(statement.text, *statement.arguments(values))
+    (row,) = await fetch(
+        connection,
+        _statements.channel_statuses,
+        code=channel.code,
+        has_shipped=channel.shipped_status is not UNSET,
+        shipped_status=channel.shipped_status or None,
+        has_delivered=channel.delivered_status is not UNSET,
+        delivered_status=channel.delivered_status or None,
+    )
     return bool(row["is_changed"])
 
 
 async def _write_rates(connection: asyncpg.Connection, channel: Channel) -> bool:
     """Whether that changed any."""
     rates = channel.rates or {}
-    statement = _statements.channel_rates.prepare(sql.Reach.EVERYTHING)
     values = {"code": channel.code, "currencies": list(rates), "rates": [decimal(rate) for rate in rates.values()]}
-    (row,) = await connection.fetch(statement.text, *statement.arguments(values))
+    (row,) = await fetch(connection, _statements.channel_rates, **values)
     return bool(row["is_changed"])
 
 
 async def _write_customer(connection: asyncpg.Connection, record: Account, n: int) -> Outcome:
     """Raises `_RefusedByStore`."""
-    statement = _statements.customer.prepare(sql.Reach.EVERYTHING)
-    values = {
-        "channel": record.channel,
-        "email": record.email,
-        "external_id": record.external_id,
-        "phone": record.phone,
-        "first_name": record.first_name,
-        "last_name": record.last_name,
-    }
-    (row,) = await connection.fetch(statement.text, *statement.arguments(values))
+    (row,) = await fetch(
+        connection,
+        _statements.customer,
+        channel=record.channel,
+        email=record.email,
+        external_id=record.external_id,
+        phone=record.phone,
+        first_name=record.first_name,
+        last_name=record.last_name,
+    )
     if row["is_of_another"]:
         raise _RefusedByStore({n: Refused("$.email", "is the e-mail of another customer: merge the two")})
     created, updated = int(row["is_new"]), int(row["is_changed"])
@@ -571,19 +569,10 @@ def _event_row(
         *(position, path, shipment, code_position),
         *((own.channel, own.carrier, own.code) if own else (None,) * 3),
         *(event.external_id, event.status, event.sub_status),
-        *_placed(event.occurred_at),
-        *_placed(event.expected_delivery_at),
-        *(_words(event.location), _words(event.description)),
+        *by_offset(event.occurred_at),
+        *by_offset(event.expected_delivery_at),
+        *(words_of(event.location), words_of(event.description)),
     )
-
-
-def _placed(moment: datetime | None) -> tuple[datetime | None, datetime | None]:
-    return (moment, None) if moment is None or moment.tzinfo else (None, moment)
-
-
-def _words(text: str | None) -> str | None:
-    """Blanks are what many a carrier sends in place of nothing."""
-    return text if text and text.strip() else None
 
 
 def _costs(order: Order, prices: _Prices) -> Iterator[object]:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from app.postgres.connect import CONNECT_SECONDS, Connector
+from app.postgres.direct import fetch
 from app.postgres.locks import Verdict, judge
 from app.postgres.steps import Step, StepError, StepKind, steps
 from sql import Reach, Statement, load
@@ -108,7 +109,7 @@ async def check(dsn: str) -> list[tuple[str, str, Verdict]]:
     connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=0)
     try:
         pending = await _pending(connection)
-        tables = {row["name"] for row in await _fetch(connection, SQL.tables)}
+        tables = {row["name"] for row in await fetch(connection, SQL.tables)}
     finally:
         await connection.close()
     verdicts = []
@@ -124,9 +125,9 @@ async def _pending(connection: asyncpg.Connection) -> Pending:
     """Raises `MigrationError` where what is applied is not what this program has."""
     applied, done = {}, {}
     if await _value(connection, SQL.has_table, table="schema_migrations"):
-        applied = {row["name"]: row["checksum"] for row in await _fetch(connection, SQL.applied)}
+        applied = {row["name"]: row["checksum"] for row in await fetch(connection, SQL.applied)}
     if await _value(connection, SQL.has_table, table="schema_migration_steps"):
-        done = {(row["migration"], row["step"]): row["checksum"] for row in await _fetch(connection, SQL.done_steps)}
+        done = {(row["migration"], row["step"]): row["checksum"] for row in await fetch(connection, SQL.done_steps)}
     known = migrations()
     for name, checksum in sorted(applied.items()):
         if name not in known:
@@ -273,21 +274,15 @@ class _Run:
             ) from error
 
     async def _suspects(self) -> str:
-        rows = await _fetch(self._connection, SQL.oldest_transactions)
+        rows = await fetch(self._connection, SQL.oldest_transactions)
         shown = ", ".join(
             f"process {row['pid']} ({row['application_name'] or 'unnamed'}, {row['seconds']} s)" for row in rows
         )
         return f"; open transactions: {shown}" if shown else ""
 
 
-async def _fetch(connection: asyncpg.Connection, statement: Statement, **values: Any) -> list[asyncpg.Record]:
-    prepared = statement.prepare(Reach.EVERYTHING)
-    rows: list[asyncpg.Record] = await connection.fetch(prepared.text, *prepared.arguments(values))
-    return rows
-
-
 async def _value(connection: asyncpg.Connection, statement: Statement, **values: Any) -> Any:
-    rows = await _fetch(connection, statement, **values)
+    rows = await fetch(connection, statement, **values)
     return rows[0][0] if rows else None
 
 

@@ -1,5 +1,7 @@
 """How far an order is fulfilled, for both surfaces: made of what is ordered, shipped and delivered of its lines."""
 
+from typing import Any
+
 from app.execution.field_plan import ComputedPlan
 from app.resolvers.field_plan import Beside, computed
 from loaders.order import fulfillment_by_order
@@ -17,16 +19,8 @@ def progress(key: str) -> ComputedPlan:
     return computed(_progress, beside=Beside(fulfillment_by_order, key, _COLUMNS))
 
 
-def _progress(
-    is_canceled: bool | None,
-    is_partially_delivered: bool,
-    lines: int,
-    canceled: int,
-    ordered: int,
-    shipped: int,
-    delivered: int,
-) -> str:
-    return _status(is_canceled, is_partially_delivered, lines, canceled, ordered, shipped, delivered).lower()
+def _progress(*columns: Any) -> str:
+    return _status(*columns).lower()
 
 
 def _status(

@@ -59,9 +59,7 @@ def candidates(code: str) -> list[Candidate]:
 def couriers_of(*names: str) -> frozenset[str]:
     """The data's carriers that keys or names, such as `ups-nl`, are of; empty where they are of none of them."""
     words = [set(re.split("[^a-z0-9]+", name.lower())) for name in names]
-    return frozenset(
-        courier for courier in _courier_words() if any(_courier_words()[courier] <= given for given in words)
-    )
+    return frozenset(courier for courier, own in _courier_words().items() if any(own <= given for given in words))
 
 
 def faulty(found: Sequence[Candidate], couriers: frozenset[str]) -> bool:

@@ -8,7 +8,8 @@ from ariadne import MutationType
 import sql
 from app.auth.viewer import Viewer
 from app.context import Info
-from app.errors import Forbidden, ValidationError
+from app.errors import Forbidden
+from app.resolvers.b2b.change import size_of
 from app.resolvers.field_plan import SAME_ROW, PlannedType
 from app.resolvers.query import GuardedQuery, holding
 from loaders.rows import Row
@@ -16,7 +17,6 @@ from sql import Reach
 
 SQL = sql.load("outbox_event")
 PERMISSION = "outbox:read"
-DEFAULT_SIZE = 100
 
 _ID = re.compile(r"[1-9][0-9]{0,17}")
 
@@ -31,10 +31,7 @@ async def resolve_outbox_events(_root: None, info: Info, first: int | None = Non
     """Raises `Forbidden` or `ValidationError`."""
     context = info.context
     _refuse_part_of_channel(context.viewer)
-    size = DEFAULT_SIZE if first is None else first
-    if not 1 <= size <= context.largest_page:
-        raise ValidationError("first", f"must be between 1 and {context.largest_page}")
-    return await context.fetch(SQL.oldest, limit=size)
+    return await context.fetch(SQL.oldest, limit=size_of(context, first))
 
 
 @mutation.field("outboxEventsAcknowledge")

@@ -13,7 +13,7 @@ import sql
 from app.context import Context, Info
 from app.errors import OrderItemNotFound, OrderNotFound, RefundNotFound, ValidationError
 from app.money import amount_fault, refund_of, without_discount
-from app.resolvers.b2b.argument import as_text, as_uuid, refuse_repeated, require_version
+from app.resolvers.b2b.argument import as_external_id, as_uuid, refuse_repeated, require_version
 
 SQL = sql.load("refund")
 
@@ -26,9 +26,7 @@ async def resolve_refund_create(_root: None, info: Info, input: dict[str, Any], 
     context = info.context
     context.require("orders:read")
     await context.write("orders:write")
-    external_id = input.get("externalId")
-    if external_id is not None:
-        as_text(external_id, "input.externalId")
+    external_id = as_external_id(input, "input")
     order = await _lock(context, input["orderId"], "input.orderId", external_id)
     require_version(order, ifVersion)
     if order["is_known"]:

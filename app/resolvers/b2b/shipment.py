@@ -7,7 +7,7 @@ from app.context import Info
 from app.errors import ShipmentNotFound, ValidationError
 from app.resolvers.b2b.argument import as_codes, as_uuid_text, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
-from app.resolvers.field_plan import WITH_PARENT, Beside, PlannedType, computed, lookahead, relation
+from app.resolvers.field_plan import WITH_PARENT, PlannedType, beside, lookahead, relation
 from app.resolvers.query import GuardedQuery, holding
 from loaders.shipment import promise_by_shipment, shipment_by_id
 from loaders.shipment_item import shipment_items_by_shipment
@@ -45,7 +45,7 @@ for _field, _column in (
     ("lateFrom", "late_from"),
     ("late", "late"),
 ):
-    shipment.set_plan(_field, computed(lambda value: value, beside=Beside(promise_by_shipment, "id", (_column,))))
+    shipment.set_plan(_field, beside(promise_by_shipment, "id", _column))
 shipment.set_plan("sources", relation(sources_by_shipment, "id", WITH_PARENT))
 
 bindables = [query, shipment, page_type("ShipmentResponse")]

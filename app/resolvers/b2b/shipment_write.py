@@ -208,9 +208,9 @@ async def _codes(context: Context, order: Any, codes: Sequence[dict[str, Any]], 
     pairs = zip(carrier_ids, map(normalized_code, texts), strict=True)
     refuse_repeated(pairs, "input.trackAndTraces.{}.code")
     keys = {"order_id": order["id"], "channel_id": order["channel_id"]}
-    taken = await context.fetch(CODE.taken, codes=texts, carrier_ids=carrier_ids, **keys) if any(carrier_ids) else []
-    for row in () if is_canceled else taken:
-        raise ValidationError(f"input.trackAndTraces.{row['place']}.code", "is in use with this carrier already")
+    if any(carrier_ids) and not is_canceled:
+        for row in await context.fetch(CODE.taken, codes=texts, carrier_ids=carrier_ids, **keys):
+            raise ValidationError(f"input.trackAndTraces.{row['place']}.code", "is in use with this carrier already")
     external_ids = _external_ids(codes, "input.trackAndTraces")
     return {"carrier_ids": carrier_ids, "codes": texts, "code_keys": external_ids}
 

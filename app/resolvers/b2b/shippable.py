@@ -7,14 +7,13 @@ import sql
 from app.context import Context
 from app.errors import OrderItemNotFound, ValidationError
 from app.resolvers.b2b.argument import as_external_id, as_text
+from app.rules import SHIPPABLE
 
 SQL = sql.load("order_item")
 
 CANCELED = "CANCELED"
 # Delivered and canceled shipments are closed for items (decision 22).
 CLOSED = ("DELIVERED", CANCELED)
-# Classes of lines that go into shipments (decision 21).
-SHIPPABLE = ("product", "incentive")
 
 
 def require_shippable(order_id: int, status: str, is_shippable: bool, path: str) -> None:

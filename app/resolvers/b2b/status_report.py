@@ -11,9 +11,9 @@ from ariadne import MutationType, ObjectType
 import sql
 from app.context import Context, Info
 from app.errors import Conflict, TrackAndTraceNotFound, ValidationError, WaybillError
-from app.resolvers.b2b.argument import as_text, as_uuid, as_written_moment
-from app.resolvers.b2b.shipment_lock import writing
-from app.rules import normalized_code
+from app.resolvers.b2b.argument import as_external_id, as_text, as_written_moment
+from app.resolvers.b2b.shipment_lock import require_uuid, writing
+from app.rules import by_offset, normalized_code, words_of
 from loaders.shipment import shipment_by_id
 from sql import Reach
 
@@ -120,30 +120,24 @@ def _read(input: Mapping[str, Any], path: str) -> News:
     _refuse_future(occurred, path)
     expected = input.get("expectedDeliveryAt")
     promise = None if expected is None else as_written_moment(expected, f"{path}.expectedDeliveryAt")
-    external_id = input.get("externalId")
+    shipment_id = input.get("shipmentId")
+    occurred_at, occurred_local = by_offset(occurred)
+    expected_delivery_at, expected_local = by_offset(promise)
     return News(
         path=path,
         code=as_text(input["code"], f"{path}.code"),
         carrier_id=input.get("carrierId"),
-        shipment_id=_shipment_id(input, path),
+        shipment_id=None if shipment_id is None else require_uuid(shipment_id, f"{path}.shipmentId"),
         status=input["status"],
         sub_status=input.get("subStatus"),
-        occurred_at=_with_offset(occurred),
-        occurred_local=_without_offset(occurred),
-        expected_delivery_at=_with_offset(promise),
-        expected_local=_without_offset(promise),
-        external_id=None if external_id is None else as_text(external_id, f"{path}.externalId"),
-        location=_words(input, "location"),
-        description=_words(input, "description"),
+        occurred_at=occurred_at,
+        occurred_local=occurred_local,
+        expected_delivery_at=expected_delivery_at,
+        expected_local=expected_local,
+        external_id=as_external_id(input, path),
+        location=words_of(input.get("location")),
+        description=words_of(input.get("description")),
     )
-
-
-def _with_offset(moment: datetime | None) -> datetime | None:
-    return moment if moment and moment.tzinfo else None
-
-
-def _without_offset(moment: datetime | None) -> datetime | None:
-    return None if moment is None or moment.tzinfo else moment
 
 
 def _refuse_future(moment: datetime, path: str) -> None:
@@ -151,20 +145,6 @@ def _refuse_future(moment: datetime, path: str) -> None:
     latest = datetime.now(UTC) + CLOCK_SKEW
     if moment > (latest if moment.tzinfo else (latest + _FURTHEST_ZONE).replace(tzinfo=None)):
         raise ValidationError(f"{path}.occurredAt", "must not lie more than five minutes in the future")
-
-
-def _words(input: Mapping[str, Any], field: str) -> str | None:
-    """Blanks are what many a carrier sends in place of nothing."""
-    text = input.get(field)
-    return text if text and text.strip() else None
-
-
-def _shipment_id(input: Mapping[str, Any], path: str) -> UUID | None:
-    text = input.get("shipmentId")
-    key = None if text is None else as_uuid(text)
-    if text is not None and key is None:
-        raise ValidationError(f"{path}.shipmentId", "must be a UUID")
-    return key
 
 
 async def _lock_codes(context: Context, told: Mapping[int, News]) -> dict[int, list[Any]]:

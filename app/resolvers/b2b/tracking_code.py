@@ -28,12 +28,18 @@ def as_code(context: Context, text: str, path: str, carrier: Any) -> str:
 
     Raises `ValidationError`.
     """
-    template = None if carrier is None else carrier["track_and_trace_url"]
+    template, couriers = _of_carrier(carrier)
     code = code_of(as_text(text, path), template)
-    couriers = frozenset[str]() if carrier is None else couriers_of(carrier["key"], carrier["name"])
     if faulty(candidates(code), couriers):
         context.warn("CHECK_DIGIT", path, "The check digit of the code is wrong: it may have been mistyped.")
     return code
+
+
+def _of_carrier(carrier: Any) -> tuple[str | None, frozenset[str]]:
+    """The template of a carrier's row, and the carriers of the data that it is; nothing of None."""
+    if carrier is None:
+        return None, frozenset()
+    return carrier["track_and_trace_url"], couriers_of(carrier["key"], carrier["name"])
 
 
 @query.field("trackingCodeCheck", holding())
@@ -44,10 +50,9 @@ async def resolve_tracking_code_check(
     carrier = None if carrierId is None else await info.context.load(carrier_by_id, carrierId)
     if carrierId is not None and carrier is None:
         raise CarrierNotFound(carrierId, "carrierId")
-    template = None if carrier is None else carrier["track_and_trace_url"]
+    template, couriers = _of_carrier(carrier)
     text = code_of(as_text(code, "code"), template)
     found = candidates(text)
-    couriers = frozenset[str]() if carrier is None else couriers_of(carrier["key"], carrier["name"])
     own = [made for made in found if made.courier in couriers]
     return [Checked(made, tracking_url(text, template)) for made in own or found]
 
