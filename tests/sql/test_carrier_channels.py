@@ -7,9 +7,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.postgres.migrate import migrate, migrations
+from app.postgres.migrate import migrate
 from tests.app.postgres.test_locks import FILLED
 from tests.conftest import ConnectionTo, Databases, until_blocked
+from tests.sql.before import migrate_before
 
 MIGRATION = "0009_carrier_channels.sql"
 OF_CODES, OF_CARRIER = "track_and_traces_carrier_of_channel", "carriers_channel_of_codes"
@@ -87,10 +88,7 @@ async def migrated(databases: Databases, connection_to: ConnectionTo) -> asyncpg
     """A store that was filled before carriers had channels, and migrated then."""
     dsn = await asyncio.to_thread(databases.create)
     connection = await connection_to(dsn)
-    with pytest.MonkeyPatch.context() as patch:
-        known = {name: text for name, text in migrations().items() if name < MIGRATION}
-        patch.setattr("app.postgres.migrate.migrations", lambda: known)
-        await migrate(dsn)
+    await migrate_before(dsn, MIGRATION)
     await connection.execute(FILLED)
     # More than a batch of those that one channel uses.
     await connection.execute("INSERT INTO carriers (id, name) SELECT i, i FROM generate_series(11, 40) AS i")

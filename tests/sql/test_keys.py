@@ -5,9 +5,10 @@ import asyncio
 import asyncpg
 import pytest
 
-from app.postgres.migrate import migrate, migrations
+from app.postgres.migrate import migrate
 from tests.app.postgres.test_locks import FILLED
 from tests.conftest import ConnectionTo, Databases, until_blocked
+from tests.sql.before import migrate_before
 
 MIGRATION = "0015_keys.sql"
 
@@ -38,10 +39,7 @@ async def dsn(databases: Databases) -> str:
 @pytest.fixture
 async def migrated(dsn: str, connection_to: ConnectionTo) -> asyncpg.Connection:
     store = await connection_to(dsn)
-    with pytest.MonkeyPatch.context() as patch:
-        known = {name: text for name, text in migrations().items() if name < MIGRATION}
-        patch.setattr("app.postgres.migrate.migrations", lambda: known)
-        await migrate(dsn)
+    await migrate_before(dsn, MIGRATION)
     await store.execute(FILLED)
     await store.execute(BEFORE)
     before = await store.fetch(COUNTED)

@@ -2,16 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable
-from typing import Any
 
 import asyncpg
 import pytest
 
-from app.postgres.migrate import migrate, migrations
+from app.postgres.migrate import migrate
 from tests.app.postgres.test_locks import FILLED
 from tests.conftest import ConnectionTo, Databases
 from tests.consistency import breaches
+from tests.sql.before import migrate_before
+from tests.sql.test_write_rules import refused
 
 MIGRATION = "0014_lines.sql"
 # Of order 2075: lines of 3, 3 and 4 units, of which nothing is shipped, and its shipment, which is CREATED.
@@ -30,15 +30,6 @@ Store = asyncpg.Connection
 @pytest.fixture
 def store(copy_connection: Store) -> Store:
     return copy_connection
-
-
-async def refused(change: Awaitable[Any]) -> str | None:
-    """The name of the constraint that refuses a change; None where it is done."""
-    try:
-        await change
-    except asyncpg.CheckViolationError as error:
-        return error.constraint_name
-    return None
 
 
 async def counts(store: Store, line: int = 20154) -> tuple[int, int]:
@@ -205,10 +196,7 @@ async def test_migration_counts_what_is_there_and_loses_nothing(
     """A store of the schema before, with a line that was canceled after it had been shipped, and with a bundle."""
     dsn = await asyncio.to_thread(databases.create)
     store = await connection_to(dsn)
-    with pytest.MonkeyPatch.context() as patch:
-        known = {name: text for name, text in migrations().items() if name < MIGRATION}
-        patch.setattr("app.postgres.migrate.migrations", lambda: known)
-        await migrate(dsn)
+    await migrate_before(dsn, MIGRATION)
     await store.execute(FILLED)
     await store.execute(
         """

@@ -2,11 +2,10 @@
 
 import asyncio
 
-import pytest
-
-from app.postgres.migrate import migrate, migrations
+from app.postgres.migrate import migrate
 from tests.app.postgres.test_locks import FILLED
 from tests.conftest import ConnectionTo, Databases
+from tests.sql.before import migrate_before
 
 MIGRATION = "0016_parcel_items.sql"
 TABLES = ("orders", "shipments", "shipment_items", "track_and_traces", "tracking_events", "carriers", "customers")
@@ -20,10 +19,7 @@ SELECT id, channel_id, 'IN_TRANSIT', '2025-11-04' FROM track_and_traces;
 async def test_migration_keeps_what_is_there(databases: Databases, connection_to: ConnectionTo) -> None:
     dsn = await asyncio.to_thread(databases.create)
     store = await connection_to(dsn)
-    with pytest.MonkeyPatch.context() as patch:
-        known = {name: text for name, text in migrations().items() if name < MIGRATION}
-        patch.setattr("app.postgres.migrate.migrations", lambda: known)
-        await migrate(dsn)
+    await migrate_before(dsn, MIGRATION)
     await store.execute(FILLED + CUSTOMERS)
     count = " UNION ALL ".join(f"SELECT count(*) FROM {table}" for table in TABLES)
     statuses = " UNION ALL ".join(

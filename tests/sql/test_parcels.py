@@ -11,10 +11,11 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from app.postgres.migrate import migrate, migrations
+from app.postgres.migrate import migrate
 from tests.app.postgres.test_locks import FILLED
 from tests.conftest import ConnectionTo, Databases
 from tests.consistency import breaches
+from tests.sql.before import migrate_before
 
 MIGRATION = "0010_parcels.sql"
 STATUSES = [
@@ -289,10 +290,7 @@ async def test_migration_gives_codes_the_status_of_their_newest_event(
 ) -> None:
     dsn = await asyncio.to_thread(databases.create)
     store = await connection_to(dsn)
-    with pytest.MonkeyPatch.context() as patch:
-        known = {name: text for name, text in migrations().items() if name < MIGRATION}
-        patch.setattr("app.postgres.migrate.migrations", lambda: known)
-        await migrate(dsn)
+    await migrate_before(dsn, MIGRATION)
     await store.execute(FILLED)
     told = "INSERT INTO tracking_events (track_and_trace_id, channel_id, status, occurred_at)"
     await store.execute(
