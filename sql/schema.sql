@@ -1025,6 +1025,10 @@ CREATE FUNCTION public.is_day(moment timestamp with time zone) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (((moment AT TIME ZONE 'UTC'::text))::time without time zone = '00:00:00'::time without time zone);
 
+CREATE FUNCTION public.is_moment(value timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((value >= '1899-12-31 00:00:00+00'::timestamp with time zone) AND (value < '9999-01-02 00:00:00+00'::timestamp with time zone));
+
 CREATE FUNCTION public.is_shippable_class(class text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (class = ANY (ARRAY['product'::text, 'incentive'::text]));
@@ -1221,7 +1225,7 @@ BEGIN
     NEW.status_set_at := clock_timestamp();
   END IF;
   -- What was told of the former status says nothing of this one.
-  IF NEW.sub_status = OLD.sub_status THEN
+  IF NEW.sub_status = OLD.sub_status AND current_setting('waybill.sub_status', true) IS DISTINCT FROM 'given' THEN
     NEW.sub_status := NULL;
   END IF;
   RETURN NEW;
@@ -1636,7 +1640,7 @@ CREATE FUNCTION public.recorded(r public.order_items) RETURNS TABLE(entity_id te
      (r).order_id AS order_id,
      NULL::uuid AS uuid,
      (r).version AS version,
-     jsonb_build_object('quantity', (r).quantity, 'quantityCanceled', (r).quantity_canceled, 'class', (r).class, 'parentOrderItemId', (r).parent_order_item_id) AS jsonb_build_object;
+     jsonb_build_object('lineId', (r).line_id, 'quantity', (r).quantity, 'quantityCanceled', (r).quantity_canceled, 'class', (r).class, 'parentOrderItemId', (r).parent_order_item_id) AS jsonb_build_object;
 END;
 
 CREATE FUNCTION public.recorded(r public.orders) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
@@ -1658,7 +1662,7 @@ CREATE FUNCTION public.recorded(r public.shipment_items) RETURNS TABLE(entity_id
      (r).order_id AS order_id,
      (r).shipment_id AS shipment_id,
      (r).version AS version,
-     jsonb_build_object('shipmentId', (r).shipment_id, 'orderItemId', (r).order_item_id, 'name', (r).name, 'sku', (r).sku, 'quantity', (r).quantity) AS jsonb_build_object;
+     jsonb_build_object('shipmentId', (r).shipment_id, 'orderItemId', (r).order_item_id, 'name', (r).name, 'sku', (r).sku, 'quantity', (r).quantity, 'externalId', (r).external_id) AS jsonb_build_object;
 END;
 
 CREATE FUNCTION public.recorded(r public.shipments) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
@@ -1680,7 +1684,7 @@ CREATE FUNCTION public.recorded(r public.track_and_traces) RETURNS TABLE(entity_
      (r).order_id AS order_id,
      (r).shipment_id AS shipment_id,
      (r).version AS version,
-     jsonb_build_object('shipmentId', (r).shipment_id, 'carrierId', (r).carrier_id, 'code', (r).code, 'status', (r).status, 'subStatus', (r).sub_status) AS jsonb_build_object;
+     jsonb_build_object('shipmentId', (r).shipment_id, 'carrierId', (r).carrier_id, 'code', (r).code, 'externalId', (r).external_id, 'expectedDeliveryAt', public.api_moment((r).expected_delivery_at), 'status', (r).status, 'subStatus', (r).sub_status) AS jsonb_build_object;
 END;
 
 CREATE FUNCTION public.refresh_due_orders() RETURNS trigger
@@ -1746,6 +1750,19 @@ CREATE FUNCTION public.refuse_deletion() RETURNS trigger
 BEGIN
   RAISE EXCEPTION 'a shipment that is % is deleted by nobody but who may override that', OLD.status
     USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'shipments', COLUMN = 'status';
+END $$;
+
+CREATE FUNCTION public.refuse_moment() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  refused text := (
+    SELECT c.name FROM unnest(TG_ARGV) WITH ORDINALITY AS c (name, place)
+    WHERE NOT is_moment((to_jsonb(NEW) ->> c.name)::timestamptz)
+    ORDER BY c.place LIMIT 1);
+BEGIN
+  RAISE EXCEPTION '% of % is of no year between 1900 and 9998', refused, TG_TABLE_NAME
+    USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = refused;
 END $$;
 
 CREATE FUNCTION public.refuse_parent() RETURNS trigger
@@ -1932,7 +1949,8 @@ BEGIN
         WHERE r.order_id = w.order_id AND r.channel_id = w.channel_id) AS total
     FROM (SELECT DISTINCT order_id, channel_id FROM written) w
   ) s
-  WHERE o.id = s.order_id AND o.channel_id = s.channel_id AND o.refunded_total <> s.total;
+  WHERE o.id = s.order_id AND o.channel_id = s.channel_id
+    AND (o.refunded_total <> s.total OR current_setting('waybill.finishing', true) IS DISTINCT FROM 'held');
   RETURN NULL;
 END $$;
 
@@ -3281,6 +3299,10 @@ CREATE TRIGGER carriers_channel_of_codes BEFORE UPDATE OF channel_id ON public.c
 
 CREATE TRIGGER carriers_key_given BEFORE INSERT OR UPDATE ON public.carriers FOR EACH ROW EXECUTE FUNCTION public.give_carrier_key();
 
+CREATE TRIGGER carriers_moments_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN (((NOT public.is_moment(new.created_at)) OR (NOT public.is_moment(new.last_modified_at)))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
+
+CREATE TRIGGER carriers_moments_other BEFORE UPDATE OF created_at, last_modified_at ON public.carriers FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
+
 CREATE TRIGGER carriers_name_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
 
 CREATE TRIGGER carriers_name_other BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
@@ -3325,6 +3347,10 @@ CREATE TRIGGER contacts_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON pub
 
 CREATE TRIGGER customers_due_update AFTER UPDATE OF email, phone ON public.customers FOR EACH ROW WHEN (((old.email IS DISTINCT FROM new.email) OR (old.phone IS DISTINCT FROM new.phone))) EXECUTE FUNCTION public.note_due_customers();
 
+CREATE TRIGGER customers_moments_new BEFORE INSERT ON public.customers FOR EACH ROW WHEN (((NOT public.is_moment(new.created_at)) OR (NOT public.is_moment(new.last_modified_at)))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
+
+CREATE TRIGGER customers_moments_other BEFORE UPDATE OF created_at, last_modified_at ON public.customers FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
+
 CREATE TRIGGER order_addresses_due_delete AFTER DELETE ON public.order_addresses REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
 
 CREATE TRIGGER order_addresses_due_insert AFTER INSERT ON public.order_addresses REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
@@ -3356,6 +3382,10 @@ CREATE TRIGGER order_items_due_insert AFTER INSERT ON public.order_items REFEREN
 CREATE TRIGGER order_items_due_update AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_items();
 
 CREATE TRIGGER order_items_finish_orders AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('waybill.finishing'::text, true) IS DISTINCT FROM 'held'::text)) EXECUTE FUNCTION public.finish_orders();
+
+CREATE TRIGGER order_items_moments_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_moment(new.request_date))) EXECUTE FUNCTION public.refuse_moment('request_date');
+
+CREATE TRIGGER order_items_moments_other BEFORE UPDATE OF request_date ON public.order_items FOR EACH ROW WHEN (((new.request_date IS DISTINCT FROM old.request_date) AND (NOT public.is_moment(new.request_date)))) EXECUTE FUNCTION public.refuse_moment('request_date');
 
 CREATE TRIGGER order_items_name_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
 
@@ -3411,6 +3441,10 @@ CREATE TRIGGER orders_due_truncate AFTER TRUNCATE ON public.orders FOR EACH STAT
 
 CREATE TRIGGER orders_due_update AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_orders();
 
+CREATE TRIGGER orders_moments_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN (((NOT public.is_moment(new.created_at)) OR (NOT public.is_moment(new.last_modified_at)) OR (NOT public.is_moment(new.source_modified_at)) OR (NOT public.is_moment(new.postage_request_date)) OR (NOT public.is_moment(new.status_date)) OR (NOT public.is_moment(new.payment_status_date)) OR (NOT public.is_moment(new.email_date)) OR (NOT public.is_moment(new.valid_until)) OR (NOT public.is_moment(new.exported_at)))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at', 'source_modified_at', 'postage_request_date', 'status_date', 'payment_status_date', 'email_date', 'valid_until', 'exported_at');
+
+CREATE TRIGGER orders_moments_other BEFORE UPDATE OF created_at, last_modified_at, source_modified_at, postage_request_date, status_date, payment_status_date, email_date, valid_until, exported_at ON public.orders FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))) OR ((new.source_modified_at IS DISTINCT FROM old.source_modified_at) AND (NOT public.is_moment(new.source_modified_at))) OR ((new.postage_request_date IS DISTINCT FROM old.postage_request_date) AND (NOT public.is_moment(new.postage_request_date))) OR ((new.status_date IS DISTINCT FROM old.status_date) AND (NOT public.is_moment(new.status_date))) OR ((new.payment_status_date IS DISTINCT FROM old.payment_status_date) AND (NOT public.is_moment(new.payment_status_date))) OR ((new.email_date IS DISTINCT FROM old.email_date) AND (NOT public.is_moment(new.email_date))) OR ((new.valid_until IS DISTINCT FROM old.valid_until) AND (NOT public.is_moment(new.valid_until))) OR ((new.exported_at IS DISTINCT FROM old.exported_at) AND (NOT public.is_moment(new.exported_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at', 'source_modified_at', 'postage_request_date', 'status_date', 'payment_status_date', 'email_date', 'valid_until', 'exported_at');
+
 CREATE TRIGGER orders_pass_company_on AFTER UPDATE OF company_id ON public.orders FOR EACH ROW WHEN ((old.company_id IS DISTINCT FROM new.company_id)) EXECUTE FUNCTION public.pass_company_on();
 
 CREATE TRIGGER orders_ratio_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN ((new.currency_ratio IS DISTINCT FROM (1)::numeric)) EXECUTE FUNCTION public.set_currency_ratio();
@@ -3449,6 +3483,10 @@ CREATE TRIGGER refund_items_sum_update AFTER UPDATE ON public.refund_items REFER
 
 CREATE TRIGGER refunds_amount BEFORE INSERT OR UPDATE OF amount ON public.refunds FOR EACH ROW EXECUTE FUNCTION public.check_refund();
 
+CREATE TRIGGER refunds_moments_new BEFORE INSERT ON public.refunds FOR EACH ROW WHEN (((NOT public.is_moment(new.created_at)) OR (NOT public.is_moment(new.last_modified_at)))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
+
+CREATE TRIGGER refunds_moments_other BEFORE UPDATE OF created_at, last_modified_at ON public.refunds FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
+
 CREATE TRIGGER refunds_sum_delete AFTER DELETE ON public.refunds REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refunds();
 
 CREATE TRIGGER refunds_sum_insert AFTER INSERT ON public.refunds REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refunds();
@@ -3468,6 +3506,10 @@ CREATE TRIGGER shipment_items_count_created AFTER INSERT ON public.shipment_item
 CREATE TRIGGER shipment_items_count_deleted AFTER DELETE ON public.shipment_items REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_items();
 
 CREATE TRIGGER shipment_items_count_updated AFTER UPDATE ON public.shipment_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_shipped_of_items();
+
+CREATE TRIGGER shipment_items_moments_new BEFORE INSERT ON public.shipment_items FOR EACH ROW WHEN (((NOT public.is_moment(new.created_at)) OR (NOT public.is_moment(new.last_modified_at)))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
+
+CREATE TRIGGER shipment_items_moments_other BEFORE UPDATE OF created_at, last_modified_at ON public.shipment_items FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
 
 CREATE TRIGGER shipment_items_record_created AFTER INSERT ON public.shipment_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipment_items();
 
@@ -3496,6 +3538,10 @@ CREATE TRIGGER shipments_due_update AFTER UPDATE ON public.shipments REFERENCING
 CREATE TRIGGER shipments_external_id_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN (((NOT public.is_line(new.external_id)) OR (length(new.external_id) > 255))) EXECUTE FUNCTION public.refuse_value('external_id');
 
 CREATE TRIGGER shipments_external_id_other BEFORE UPDATE OF external_id ON public.shipments FOR EACH ROW WHEN (((new.external_id IS DISTINCT FROM old.external_id) AND ((NOT public.is_line(new.external_id)) OR (length(new.external_id) > 255)))) EXECUTE FUNCTION public.refuse_value('external_id');
+
+CREATE TRIGGER shipments_moments_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN (((NOT public.is_moment(new.created_at)) OR (NOT public.is_moment(new.last_modified_at)) OR (NOT public.is_moment(new.expected_delivery_at)) OR (NOT public.is_moment(new.status_set_at)))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at', 'expected_delivery_at', 'status_set_at');
+
+CREATE TRIGGER shipments_moments_other BEFORE UPDATE OF created_at, last_modified_at, expected_delivery_at, status_set_at ON public.shipments FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))) OR ((new.expected_delivery_at IS DISTINCT FROM old.expected_delivery_at) AND (NOT public.is_moment(new.expected_delivery_at))) OR ((new.status_set_at IS DISTINCT FROM old.status_set_at) AND (NOT public.is_moment(new.status_set_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at', 'expected_delivery_at', 'status_set_at');
 
 CREATE TRIGGER shipments_promise_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN ((new.expected_delivery_at < (new.created_at - '25:00:00'::interval))) EXECUTE FUNCTION public.refuse_promise();
 
@@ -3543,6 +3589,10 @@ CREATE TRIGGER track_and_traces_due_insert AFTER INSERT ON public.track_and_trac
 
 CREATE TRIGGER track_and_traces_due_update AFTER UPDATE ON public.track_and_traces REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_codes();
 
+CREATE TRIGGER track_and_traces_moments_new BEFORE INSERT ON public.track_and_traces FOR EACH ROW WHEN (((NOT public.is_moment(new.created_at)) OR (NOT public.is_moment(new.last_modified_at)) OR (NOT public.is_moment(new.expected_delivery_at)))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at', 'expected_delivery_at');
+
+CREATE TRIGGER track_and_traces_moments_other BEFORE UPDATE OF created_at, last_modified_at, expected_delivery_at ON public.track_and_traces FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))) OR ((new.expected_delivery_at IS DISTINCT FROM old.expected_delivery_at) AND (NOT public.is_moment(new.expected_delivery_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at', 'expected_delivery_at');
+
 CREATE TRIGGER track_and_traces_moved_is_followed AFTER UPDATE OF shipment_id ON public.track_and_traces FOR EACH ROW WHEN ((old.shipment_id <> new.shipment_id)) EXECUTE FUNCTION public.follow_moved_code();
 
 CREATE TRIGGER track_and_traces_moved_is_unpacked AFTER UPDATE OF shipment_id ON public.track_and_traces FOR EACH ROW WHEN ((old.shipment_id <> new.shipment_id)) EXECUTE FUNCTION public.unpack_moved_code();
@@ -3568,6 +3618,10 @@ CREATE TRIGGER track_and_traces_waited_for_changed AFTER UPDATE OF code, carrier
 CREATE CONSTRAINT TRIGGER track_and_traces_waited_for_meanwhile AFTER INSERT OR UPDATE OF code, carrier_id ON public.track_and_traces DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_waiting_reports();
 
 CREATE TRIGGER tracking_events_are_followed AFTER INSERT ON public.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.follow_events();
+
+CREATE TRIGGER tracking_events_moments_new BEFORE INSERT ON public.tracking_events FOR EACH ROW WHEN (((NOT public.is_moment(new.occurred_at)) OR (NOT public.is_moment(new.recorded_at)) OR (NOT public.is_moment(new.expected_delivery_at)))) EXECUTE FUNCTION public.refuse_moment('occurred_at', 'recorded_at', 'expected_delivery_at');
+
+CREATE TRIGGER tracking_events_moments_other BEFORE UPDATE OF occurred_at, recorded_at, expected_delivery_at ON public.tracking_events FOR EACH ROW WHEN ((((new.occurred_at IS DISTINCT FROM old.occurred_at) AND (NOT public.is_moment(new.occurred_at))) OR ((new.recorded_at IS DISTINCT FROM old.recorded_at) AND (NOT public.is_moment(new.recorded_at))) OR ((new.expected_delivery_at IS DISTINCT FROM old.expected_delivery_at) AND (NOT public.is_moment(new.expected_delivery_at))))) EXECUTE FUNCTION public.refuse_moment('occurred_at', 'recorded_at', 'expected_delivery_at');
 
 CREATE TRIGGER tracking_events_promise_is_followed AFTER INSERT ON public.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.follow_promises();
 

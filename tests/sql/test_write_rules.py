@@ -449,3 +449,47 @@ async def test_moments_are_told_as_the_api_writes_them(store: Store) -> None:
     [row] = await store.fetch("SELECT old, new FROM changes WHERE action = 'UPDATED' AND entity_id = $1", SHIPMENT)
     assert json.loads(row["old"]) == {"expectedDeliveryAt": "2025-12-05T10:00:00.000Z"}
     assert json.loads(row["new"]) == {"expectedDeliveryAt": "2030-01-02T03:04:05.678Z"}
+
+
+MOMENTS = {
+    "orders": ("created_at", "last_modified_at", "postage_request_date", "valid_until"),
+    "order_items": ("request_date",),
+    "shipments": ("created_at", "expected_delivery_at", "status_set_at"),
+    "shipment_items": ("created_at",),
+    "track_and_traces": ("created_at", "expected_delivery_at"),
+    "tracking_events": ("occurred_at", "expected_delivery_at"),
+    "customers": ("created_at",),
+    "carriers": ("created_at",),
+}
+
+
+@pytest.mark.parametrize(("table", "column"), [(t, column) for t, columns in MOMENTS.items() for column in columns])
+async def test_moment_of_a_year_that_no_client_knows_is_refused(store: Store, table: str, column: str) -> None:
+    """And one that is there does not keep its row from being written."""
+    if table == "tracking_events":
+        await store.execute(
+            "INSERT INTO tracking_events (track_and_trace_id, channel_id, status, occurred_at)"
+            " SELECT id, channel_id, 'IN_TRANSIT', now() FROM track_and_traces LIMIT 1"
+        )
+    one = f"ctid = (SELECT ctid FROM {table} LIMIT 1)"
+    for moment in ("294276-01-01", "0044-03-15 BC", "infinity", "-infinity", "1899-12-30", "9999-01-03"):
+        change = store.execute(f"UPDATE {table} SET {column} = '{moment}'::timestamptz WHERE {one}")
+        assert await refused(change) == f"{table}_moments_other", moment
+    await store.execute(f"UPDATE {table} SET {column} = '9998-12-31' WHERE {one}")
+    await store.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_moments_other")
+    await store.execute(f"UPDATE {table} SET {column} = '294276-01-01' WHERE {one}")
+    await store.execute(f"ALTER TABLE {table} ENABLE TRIGGER {table}_moments_other")
+    assert await refused(store.execute(f"UPDATE {table} SET {column} = {column} WHERE {one}")) is None
+    with pytest.raises(asyncpg.CheckViolationError, match=f"^{column} of {table} is of no year between 1900 and 9998$"):
+        await store.execute(f"UPDATE {table} SET {column} = '294275-01-01' WHERE {one}")
+
+
+async def test_new_row_of_a_year_that_no_client_knows_is_refused(store: Store) -> None:
+    for insert in (
+        "INSERT INTO shipments (order_id, channel_id, created_at) VALUES (2075, 1, '0001-01-01 BC')",
+        "INSERT INTO track_and_traces (shipment_id, order_id, channel_id, code, expected_delivery_at)"
+        f" VALUES ('{SHIPMENT}', 2075, 1, 'X', '294276-01-01')",
+        "INSERT INTO refunds (order_id, channel_id, amount, created_at) VALUES (2075, 1, 0, 'infinity')",
+    ):
+        table = insert.split()[2]
+        assert await refused(store.execute(insert)) == f"{table}_moments_new"

@@ -220,6 +220,17 @@ async def test_refunds_become_what_the_record_says(store: Store) -> None:
     assert await consistency.breaches(store.dsn) == {}
 
 
+async def test_refunds_that_leave_the_sum_change_their_order_once(store: Store) -> None:
+    first, second = ({"externalId": key, "amount": "5", "createdAt": "2024-03-05T10:00:00Z"} for key in ("R-1", "R-2"))
+    await store.take(SHOP, sold(refunds=[first]))
+    other = sold(refunds=[second])
+    assert (await store.take(other)) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    reason = sold(refunds=[{**second, "reason": "Late"}])
+    assert (await store.take(reason)) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    told = "SELECT action, version FROM changes WHERE type = 'ORDER' ORDER BY id"
+    assert await store.fetch(told) == [("CREATED", 1), ("UPDATED", 2), ("UPDATED", 3)]
+
+
 async def test_pieces_of_a_discounted_order_get_back_what_was_paid(store: Store) -> None:
     refunds = [
         {"externalId": f"R-{n}", "items": [{"line": line, "quantity": 1}]} for n, line in enumerate((1, 1, 2, 2, 2))

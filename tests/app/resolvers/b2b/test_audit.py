@@ -30,8 +30,8 @@ TELLABLE = {
         *("totalGross", "totalNet", "totalTax", "refundedTotal", "paymentStatus"),
     },
     "SHIPMENT": {"status", "subStatus", "expectedDeliveryAt", "externalId"},
-    "SHIPMENT_ITEM": {"orderItemId", "name", "sku", "quantity", "shipmentId"},
-    "TRACK_AND_TRACE": {"carrierId", "code", "shipmentId", "status", "subStatus"},
+    "SHIPMENT_ITEM": {"orderItemId", "name", "sku", "quantity", "shipmentId", "externalId"},
+    "TRACK_AND_TRACE": {"carrierId", "code", "shipmentId", "status", "subStatus", "externalId", "expectedDeliveryAt"},
     "CARRIER": {"key", "name", "type", "trackAndTraceURL", "logo"},
 }
 
@@ -89,6 +89,24 @@ async def test_audit_trail_tells_who_did_what_newest_first(
     # The ids that the requests' own lines in the log have.
     assert len({entry["requestId"] for entry in entries}) == 3
     assert None not in {entry["requestId"] for entry in entries}
+
+
+async def test_audit_trail_tells_keys_and_promises(write: GraphQL, written: GraphQL) -> None:
+    code = {"code": "AUDIT-3", "externalId": "C-1", "expectedDeliveryAt": "2030-01-02"}
+    line = {"orderItemId": 20153, "quantity": 1, "externalId": "I-1"}
+    shipment = await written(CREATE, input={"orderId": 2075, "items": [line], "trackAndTraces": [code]})
+    update = """mutation($id: String!, $input: TrackAndTraceUpdateInput!) {
+      trackAndTraceUpdate(id: $id, input: $input) { id }
+    }"""
+    changed = {"externalId": "C-2", "expectedDeliveryAt": "2030-01-03"}
+    await written(update, id=shipment["trackAndTraces"][0]["id"], input=changed)
+    entries = [entry for entry in await trail(write, shipment["id"]) if entry["fields"]]
+    assert entries[0]["fields"] == [
+        {"name": "expectedDeliveryAt", "old": "2030-01-02T00:00:00.000Z", "new": "2030-01-03T00:00:00.000Z"},
+        {"name": "externalId", "old": "C-1", "new": "C-2"},
+    ]
+    [item] = [entry for entry in entries if entry["type"] == "SHIPMENT_ITEM"]
+    assert {"name": "externalId", "old": None, "new": "I-1"} in item["fields"]
 
 
 async def test_audit_trail_of_what_moves_is_told_of_both_shipments(

@@ -112,6 +112,21 @@ async def test_change_feed_tells_of_the_order(written: GraphQL, copy_connection:
     assert (told["type"], "refundedTotal" in told["new"]) == ("ORDER", True)
 
 
+async def test_change_feed_tells_of_the_order_once_for_each_refund(
+    written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    """Of one without an amount too, which leaves the sum as it is."""
+    versions = "SELECT version FROM changes WHERE type = 'ORDER' AND entity_id = '2075' ORDER BY id"
+    first = await copy_connection.fetchval("SELECT version FROM orders WHERE id = 2075")
+    before = len(await copy_connection.fetch(versions))
+    items = [{"orderItemId": LINE, "quantity": 1, "amount": "0"}]
+    refund = await written(CREATE, input={"orderId": ORDER, "amount": "0", "items": items})
+    await written(CREATE, input={"orderId": ORDER, "amount": "1"})
+    await written(DELETE, id=refund["id"])
+    told = [row["version"] for row in await copy_connection.fetch(versions)]
+    assert told[before:] == [first + 1, first + 2, first + 3]
+
+
 @pytest.mark.parametrize(
     ("input", "code", "path"),
     [
