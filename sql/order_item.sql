@@ -1,7 +1,7 @@
 -- Order items: the lines of an order.
 
 -- fragment: order_item
-i.id, i.order_id, i.channel_id, i.uuid::text, i.class, i.product_id, i.parent_order_item_id, i.quantity, i.sku,
+i.id, i.order_id, i.channel_id, i.uuid::text, i.line_id, i.class, i.product_id, i.parent_order_item_id, i.quantity, i.sku,
   i.name, i.notes, i.supplier, i.supplier_code, i.manufacturer, i.manufacturer_code, i.ean_code,
   i.original_price::float8, i.price::float8, i.price_total::float8, i.price_net::float8, i.price_total_net::float8,
   i.customer_price::float8, i.cost_price::float8, i.discount::float8, i.tax::float8, i.tax_percentage, i.tax_code,
