@@ -17,6 +17,7 @@
 -- statements are sooner done than compiled.
 -- name: begin
 SELECT set_config('waybill.actor', 'import', true), set_config('waybill.skipped_steps', 'allowed', true),
+  set_config('waybill.sub_status', 'given', true),
   set_config('random_page_cost', '1.1', true), set_config('jit', 'off', true)
 
 -- name: staging
@@ -49,8 +50,8 @@ CREATE TEMPORARY TABLE import_lines (
   has_unit boolean, quantity_shipped bigint DEFAULT 0, quantity_delivered bigint DEFAULT 0, PRIMARY KEY (n, line)
 );
 CREATE TEMPORARY TABLE import_shipments (
-  n int, position int, external_id text, status text, created_at timestamptz, expected_delivery_at timestamptz,
-  has_promise boolean, has_items boolean, has_codes boolean, stored_status text,
+  n int, position int, external_id text, status text, sub_status text, has_sub_status boolean, created_at timestamptz,
+  expected_delivery_at timestamptz, has_promise boolean, has_items boolean, has_codes boolean, stored_status text,
   shipment_id uuid, is_new boolean DEFAULT false, is_changed boolean DEFAULT false, PRIMARY KEY (n, external_id)
 );
 CREATE TEMPORARY TABLE import_sources (n int, shipment text, id text, name text, PRIMARY KEY (n, shipment, id, name));
@@ -61,8 +62,8 @@ CREATE TEMPORARY TABLE import_shipment_items (
   n int, shipment text, line int, quantity int, PRIMARY KEY (n, shipment, line)
 );
 CREATE TEMPORARY TABLE import_codes (
-  n int, shipment text, position int, path text, carrier text, code text, key text, carrier_id int, code_id uuid,
-  PRIMARY KEY (n, shipment, position)
+  n int, shipment text, position int, path text, carrier text, code text, key text, expected_delivery_at timestamptz,
+  expected_local timestamp, has_promise boolean, carrier_id int, code_id uuid, PRIMARY KEY (n, shipment, position)
 );
 CREATE TEMPORARY TABLE import_parcel_items (
   n int, shipment text, code_position int, path text, line int, quantity int,
@@ -114,6 +115,8 @@ SELECT pg_advisory_xact_lock(:lock)
 SELECT (SELECT array_agg(code) FROM order_statuses) AS statuses,
   (SELECT array_agg(code) FROM channels) AS channels,
   ARRAY(SELECT time_zones()) AS time_zones,
+  ARRAY(SELECT f.status FROM shipment_status_followers f ORDER BY f.status, f.next_status) AS way_statuses,
+  ARRAY(SELECT f.next_status FROM shipment_status_followers f ORDER BY f.status, f.next_status) AS way_next_statuses,
   k.channels AS carrier_channels, k.names AS carrier_names, k.templates AS carrier_templates
 FROM (
   SELECT array_agg(h.code) AS channels, array_agg(n.name) AS names, array_agg(c.track_and_trace_url) AS templates
@@ -572,7 +575,7 @@ WITH kept AS (
   FROM orders o
   WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at < o.status_changed_at
 )
-UPDATE import_shipments g SET status = NULL
+UPDATE import_shipments g SET status = NULL, has_sub_status = false
 FROM import_orders i, shipments s
 WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id AND (
   i.source_modified_at < s.status_changed_at
@@ -588,6 +591,20 @@ WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id AND (
       AND EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = g.status AND f.next_status = s.status))
   OR (s.is_made_here OR s.external_id IS NULL) AND NOT EXISTS (
     SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status))
+
+-- What the record says beyond the status is for as long as carriers have told nothing of the shipment's codes; from then on
+-- it counts together with another status alone. That takes what was said of the former one away.
+-- name: keep_sub_statuses
+UPDATE import_shipments g SET sub_status = CASE
+  WHEN g.status IS NOT NULL AND g.status IS DISTINCT FROM s.status THEN g.sub_status
+  WHEN NOT g.has_sub_status OR EXISTS (
+    SELECT FROM track_and_traces t
+    JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
+    WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id
+  ) THEN s.sub_status
+  ELSE g.sub_status END
+FROM import_orders i, shipments s
+WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id
 
 -- name: keep_payment_statuses
 UPDATE import_orders i SET payment_status = o.payment_status
@@ -605,8 +622,9 @@ WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at
 -- items and codes.
 -- name: keep_delivered_shipments
 INSERT INTO import_shipments (
-  n, position, external_id, created_at, expected_delivery_at, has_promise, has_items, has_codes, stored_status, shipment_id)
-SELECT i.n, -1, h.external_id, h.created_at, h.expected_delivery_at, true, false, false, h.status, h.id
+  n, position, external_id, sub_status, created_at, expected_delivery_at, has_promise, has_items, has_codes, stored_status,
+  shipment_id)
+SELECT i.n, -1, h.external_id, h.sub_status, h.created_at, h.expected_delivery_at, true, false, false, h.status, h.id
 FROM import_orders i
 JOIN shipments h ON h.order_id = i.order_id AND h.channel_id = i.channel_id
 WHERE i.has_shipments AND h.external_id IS NOT NULL AND NOT h.is_made_here AND {is_delivered}
@@ -672,11 +690,24 @@ WHERE g.n = k.n AND g.external_id = k.shipment AND normalized_code(t.code) = k.k
     WHERE o.shipment_id = t.shipment_id AND normalized_code(o.code) = k.key AND o.id < t.id
       AND NOT EXISTS (SELECT FROM import_codes u WHERE u.n = k.n AND u.code_id = o.id))
 
+-- What a record does not mention stays, and so does a promise that carriers have told.
+-- name: date_codes
+UPDATE import_codes k SET expected_delivery_at = CASE
+  WHEN t.id IS NOT NULL AND (NOT k.has_promise OR EXISTS (
+    SELECT FROM tracking_events e
+    WHERE e.track_and_trace_id = t.id AND e.channel_id = t.channel_id AND e.expected_delivery_at IS NOT NULL
+  )) THEN t.expected_delivery_at
+  ELSE coalesce(k.expected_delivery_at, promised_at(k.expected_local, k.carrier_id, i.channel_id)) END
+FROM import_codes c
+JOIN import_orders i USING (n)
+LEFT JOIN track_and_traces t ON t.id = c.code_id AND t.channel_id = i.channel_id
+WHERE c.n = k.n AND c.shipment = k.shipment AND c.position = k.position AND (t.id IS NOT NULL OR k.expected_local IS NOT NULL)
+
 -- name: keep_delivered_codes
-INSERT INTO import_codes (n, shipment, position, path, code, key, carrier_id, code_id)
+INSERT INTO import_codes (n, shipment, position, path, code, key, expected_delivery_at, carrier_id, code_id)
 SELECT g.n, g.external_id, -row_number() OVER (PARTITION BY g.n, g.external_id ORDER BY c.id),
-  format('$.shipments[%s].trackAndTraces', g.position), c.code, normalized_code(c.code), c.carrier_id,
-  c.id
+  format('$.shipments[%s].trackAndTraces', g.position), c.code, normalized_code(c.code), c.expected_delivery_at,
+  c.carrier_id, c.id
 FROM import_shipments g
 JOIN shipments h ON h.id = g.shipment_id
 JOIN track_and_traces c ON c.shipment_id = h.id AND c.channel_id = h.channel_id
@@ -1159,8 +1190,8 @@ WITH gone AS (
 UPDATE import_orders i SET is_changed = true FROM gone WHERE i.order_id = gone.order_id
 
 -- name: create_shipments
-INSERT INTO shipments (id, order_id, channel_id, external_id, status, expected_delivery_at, created_at)
-SELECT g.shipment_id, i.order_id, i.channel_id, g.external_id, coalesce(g.status, 'CREATED'), g.expected_delivery_at,
+INSERT INTO shipments (id, order_id, channel_id, external_id, status, sub_status, expected_delivery_at, created_at)
+SELECT g.shipment_id, i.order_id, i.channel_id, g.external_id, coalesce(g.status, 'CREATED'), g.sub_status, g.expected_delivery_at,
   coalesce(g.created_at, now())
 FROM import_shipments g
 JOIN import_orders i USING (n)
@@ -1186,14 +1217,14 @@ WHERE i.n = g.n AND NOT g.is_new AND (
       SELECT FROM track_and_traces t
       LEFT JOIN import_codes k ON k.n = g.n AND k.code_id = t.id
       WHERE t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id
-        AND (k.code_id IS NULL OR k.carrier_id IS DISTINCT FROM t.carrier_id))))
+        AND (k.code_id IS NULL OR (k.carrier_id, k.expected_delivery_at) IS DISTINCT FROM (t.carrier_id, t.expected_delivery_at)))))
 
 -- A record without a status leaves the shipment's as it is. One that changes it holds as of its own moment: older news of
 -- carriers does not take it back.
 -- name: update_shipments
 WITH changed AS (
   UPDATE shipments s
-  SET status = coalesce(g.status, s.status), expected_delivery_at = g.expected_delivery_at,
+  SET status = coalesce(g.status, s.status), sub_status = g.sub_status, expected_delivery_at = g.expected_delivery_at,
     external_id = CASE WHEN s.is_made_here THEN coalesce(s.external_id, g.external_id) ELSE g.external_id END,
     is_made_here = s.is_made_here OR s.external_id IS NULL,
     created_at = coalesce(g.created_at, s.created_at), last_modified_at = statement_timestamp(),
@@ -1203,8 +1234,8 @@ WITH changed AS (
   JOIN import_orders i USING (n)
   WHERE NOT g.is_new AND s.id = g.shipment_id AND s.channel_id = i.channel_id
     AND (g.is_changed OR s.external_id IS NULL OR NOT s.is_made_here AND s.external_id <> g.external_id
-      OR (s.status, s.expected_delivery_at, s.created_at)
-      IS DISTINCT FROM (coalesce(g.status, s.status), g.expected_delivery_at, coalesce(g.created_at, s.created_at)))
+      OR (s.status, s.sub_status, s.expected_delivery_at, s.created_at) IS DISTINCT FROM
+        (coalesce(g.status, s.status), g.sub_status, g.expected_delivery_at, coalesce(g.created_at, s.created_at)))
   RETURNING s.id
 )
 UPDATE import_shipments g SET is_changed = true FROM changed WHERE g.shipment_id = changed.id
@@ -1291,15 +1322,17 @@ WHERE t.carrier_id IS DISTINCT FROM c.carrier_id AND CASE
 ORDER BY c.n, c.path
 
 -- name: update_codes
-UPDATE track_and_traces t SET carrier_id = k.carrier_id, last_modified_at = statement_timestamp()
+UPDATE track_and_traces t SET carrier_id = k.carrier_id, expected_delivery_at = k.expected_delivery_at,
+  last_modified_at = statement_timestamp()
 FROM import_codes k
 JOIN import_orders i USING (n)
-WHERE t.id = k.code_id AND t.channel_id = i.channel_id AND t.carrier_id IS DISTINCT FROM k.carrier_id
+WHERE t.id = k.code_id AND t.channel_id = i.channel_id
+  AND (t.carrier_id, t.expected_delivery_at) IS DISTINCT FROM (k.carrier_id, k.expected_delivery_at)
 
 -- Codes of one shipment come in the order of their creation, so each is given a moment of its own.
 -- name: create_codes
-INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, created_at)
-SELECT g.shipment_id, i.order_id, i.channel_id, k.carrier_id, k.code,
+INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, expected_delivery_at, created_at)
+SELECT g.shipment_id, i.order_id, i.channel_id, k.carrier_id, k.code, k.expected_delivery_at,
   CASE WHEN g.is_new THEN coalesce(g.created_at, now()) ELSE now() END + k.position * interval '1 microsecond'
 FROM import_codes k
 JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment

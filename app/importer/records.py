@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
 from itertools import product
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -105,6 +105,8 @@ ShipmentStatus = Literal[
 ]
 
 
+_NINE: frozenset[str] = frozenset(get_args(ShipmentStatus))
+
 ShipmentSubStatus = Literal[
     "ADDRESS_PROBLEM",
     "AT_PICKUP_POINT",
@@ -174,13 +176,14 @@ class Known:
     """The codes and names that records may refer to: the store's, and those of the records before.
 
     Carriers are known by the codes of their channels, None where they are of all, and by their keys and names; the
-    values are their templates.
+    values are their templates. `ways` are pairs of statuses of shipments, of which the second may follow at some time.
     """
 
     statuses: set[str] = field(default_factory=set)
     channels: set[str] = field(default_factory=set)
     carriers: dict[tuple[str | None, str], str | None] = field(default_factory=dict)
     time_zones: frozenset[str] = frozenset()
+    ways: frozenset[tuple[str, str]] = frozenset()
 
 
 class LocalPromise(datetime):
@@ -416,6 +419,7 @@ class Event(News, tag_field="kind", tag="event", kw_only=True):
 class Code(_Shape):
     code: Text
     carrier: ShortText | None = None
+    expected_delivery_at: LocalPromise | UnsetType | None = UNSET
     items: tuple[ShippedLine, ...] | None = None
     events: tuple[News, ...] = ()
 
@@ -426,13 +430,30 @@ class Source(_Shape):
 
 
 class Shipment(_Shape):
+    """`carrier_status` is the word of the carrier's: one of the nine, or one of the finer ones."""
+
     external_id: Text
     status: ShipmentStatus | None = None
+    carrier_status: ShipmentStatus | ShipmentSubStatus | UnsetType | None = UNSET
+    sub_status: ShipmentSubStatus | UnsetType | None = UNSET
     created_at: Moment | None = None
     expected_delivery_at: Promise | UnsetType | None = UNSET
     items: tuple[ShippedLine, ...] | None = None
     track_and_traces: tuple[Code, ...] | None = None
     sources: tuple[Source, ...] | None = None
+
+    def take_carrier_status(self, path: str, ways: frozenset[tuple[str, str]]) -> None:
+        """Of a status and the carrier's word the one that the lifecycle leads to is the status. Raises Refused."""
+        told = self.carrier_status
+        if told is UNSET:
+            return
+        if told in _NINE:
+            if self.status is None or (self.status, told) in ways:
+                self.status = cast("ShipmentStatus", told)
+        elif self.sub_status is UNSET or self.sub_status == told:
+            self.sub_status = cast("ShipmentSubStatus | None", told)
+        else:
+            raise Refused(f"{path}.carrierStatus", "must be what subStatus is: one of the two is enough")
 
 
 class Totals(_Shape):
@@ -663,6 +684,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
         not_goods = {item.line: item.class_ for item in self.items if not item.is_shippable}
         for n, shipment in enumerate(self.shipments or ()):
             path = f"$.shipments[{n}]"
+            shipment.take_carrier_status(path, known.ways)
             _refuse_strange_date(f"{path}.createdAt", shipment.created_at)
             if expected := shipment.expected_delivery_at:
                 _refuse_strange_date(f"{path}.expectedDeliveryAt", expected)
@@ -699,6 +721,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
             if key in seen:  # B-54
                 raise Refused(f"{place}.code", f"{_quoted(code.code)} is a duplicate")
             seen.add(key)
+            _refuse_strange_date(f"{place}.expectedDeliveryAt", code.expected_delivery_at or None)
             _refuse_repeated(place + ".items[{}].line", [item.line for item in code.items or ()])
             for k, event in enumerate(code.events):
                 event.check_moments(f"{place}.events[{k}]")

@@ -54,9 +54,12 @@ _TABLES = {
         "original_price discount price price_net price_total price_total_net has_product_id has_additional "
         "class has_class parent_line has_parent quantity_canceled quantity_unit has_unit"
     ),
-    "import_shipments": "n position external_id status created_at expected_delivery_at has_promise has_items has_codes",
+    "import_shipments": (
+        "n position external_id status sub_status has_sub_status created_at expected_delivery_at has_promise has_items "
+        "has_codes"
+    ),
     "import_shipment_items": "n shipment line quantity",
-    "import_codes": "n shipment position path carrier code key",
+    "import_codes": "n shipment position path carrier code key expected_delivery_at expected_local has_promise",
     "import_sources": "n shipment id name",
     "import_refunds": "n external_id amount reason created_at",
     "import_refund_items": "n refund line quantity amount",
@@ -105,6 +108,7 @@ STEPS = (
     "leave_known_codes",
     "leave_known_shipments",
     "keep_statuses",
+    "keep_sub_statuses",
     "keep_payment_statuses",
     "keep_delivered_shipments",
     "keep_delivered_items",
@@ -112,6 +116,7 @@ STEPS = (
     "measure_shipments",
     "find_codes",
     "find_other_codes",
+    "date_codes",
     "keep_delivered_codes",
     "refuse_unknown_carriers",
     "refuse_shipment_statuses",
@@ -222,7 +227,9 @@ async def prepare(connection: asyncpg.Connection) -> Known:
     (row,) = await connection.fetch(_text("known"))
     carriers = zip(row["carrier_channels"] or (), row["carrier_names"] or (), strict=True)
     templates = dict(zip(carriers, row["carrier_templates"] or (), strict=True))
-    return Known(set(row["statuses"] or ()), set(row["channels"] or ()), templates, frozenset(row["time_zones"]))
+    ways = frozenset(zip(row["way_statuses"], row["way_next_statuses"], strict=True))
+    zones = frozenset(row["time_zones"])
+    return Known(set(row["statuses"] or ()), set(row["channels"] or ()), templates, zones, ways)
 
 
 def stage(place: str, record: Record) -> Staged:
@@ -535,7 +542,8 @@ def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ..
         yield (
             "import_shipments",
             (
-                *(n, key, shipment.status, shipment.created_at, shipment.expected_delivery_at or None),
+                *(n, key, shipment.status, shipment.sub_status or None, shipment.sub_status is not UNSET),
+                *(shipment.created_at, shipment.expected_delivery_at or None),
                 *(
                     shipment.expected_delivery_at is not UNSET,
                     shipment.items is not None,
@@ -547,7 +555,14 @@ def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ..
             yield "import_shipment_items", (key, line_number, quantity)
         for m, code in enumerate(shipment.track_and_traces or ()):
             path = f"$.shipments[{n}].trackAndTraces[{m}]"
-            yield "import_codes", (key, m, f"{path}.code", code.carrier, code.code, normalized_code(code.code))
+            yield (
+                "import_codes",
+                (
+                    *(key, m, f"{path}.code", code.carrier, code.code, normalized_code(code.code)),
+                    *by_offset(code.expected_delivery_at or None),
+                    code.expected_delivery_at is not UNSET,
+                ),
+            )
             if code.items is not None:
                 yield "import_packed_codes", (key, m)
             places = {int(item.line): f"{path}.items[{k}]" for k, item in enumerate(code.items or ())}

@@ -210,3 +210,109 @@ async def test_parcel_of_a_bundle_holds_its_parts(store: Store) -> None:
     report = await store.take(SHOP, SWIFT, bundle)
     assert report == ["3 read, 3 created, 0 updated, 0 unchanged, 0 refused"]
     assert await store.fetch(HELD) == [("T-1", 2, 4)]
+
+
+FINER = "SELECT status, sub_status FROM shipments"
+UNCHANGED = ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+
+
+@pytest.mark.parametrize("field", ["subStatus", "carrierStatus"])
+async def test_record_says_what_carriers_say_beyond_the_status(store: Store, field: str) -> None:
+    """A record that does not mention it leaves it, another status takes it away, and null too."""
+    told = with_codes(code(), status="IN_TRANSIT", **{field: "CUSTOMS"})
+    await store.take(SHOP, SWIFT, told)
+    assert await store.fetch(FINER) == [("IN_TRANSIT", "CUSTOMS")]
+    before = await store.rows()
+    assert await store.take(told) == UNCHANGED
+    assert await store.take(with_codes(code(), status="IN_TRANSIT")) == UNCHANGED
+    assert await store.rows() == before
+    for record, expected in (
+        (with_codes(code(), status="OUT_FOR_DELIVERY", **{field: "CUSTOMS"}), ("OUT_FOR_DELIVERY", "CUSTOMS")),
+        (with_codes(code(), status="OUT_FOR_DELIVERY", **{field: "DELAYED"}), ("OUT_FOR_DELIVERY", "DELAYED")),
+        (with_codes(code(), **{field: "NOT_HOME"}), ("OUT_FOR_DELIVERY", "NOT_HOME")),
+        (with_codes(code(), status="EXCEPTION"), ("EXCEPTION", None)),
+        (with_codes(code(), status="EXCEPTION", **{field: "LOST"}), ("EXCEPTION", "LOST")),
+        (with_codes(code(), status="EXCEPTION", **{field: None}), ("EXCEPTION", None)),
+    ):
+        [(version,)] = await store.fetch("SELECT version FROM shipments")
+        assert await store.take(record) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+        assert await store.fetch(FINER) == [expected]
+        assert await store.fetch("SELECT version FROM shipments") == [(version + 1,)]
+        assert await store.take(record) == UNCHANGED
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "expected"),
+    [
+        (None, "IN_TRANSIT", "IN_TRANSIT"),
+        ("PROCESSING", "IN_TRANSIT", "IN_TRANSIT"),
+        ("IN_TRANSIT", "DELIVERED", "DELIVERED"),
+        ("DELIVERED", "IN_TRANSIT", "DELIVERED"),
+        ("CANCELED", "CREATED", "CANCELED"),
+    ],
+)
+async def test_status_of_the_carrier_counts_where_it_is_further(
+    store: Store, status: str | None, told: str, expected: str
+) -> None:
+    record = with_codes(code(), status=status, carrierStatus=told)
+    await store.take(SHOP, SWIFT, record)
+    assert await store.fetch(FINER) == [(expected, None)]
+    assert await store.take(record) == UNCHANGED
+
+
+async def test_what_a_record_says_beyond_the_status_gives_way_to_news(store: Store) -> None:
+    told = code(events=[news("IN_TRANSIT", subStatus="DELAYED")])
+    record = with_codes(told, status="IN_TRANSIT", subStatus="CUSTOMS")
+    await store.take(SHOP, SWIFT, record)
+    assert await store.fetch(FINER) == [("IN_TRANSIT", "DELAYED")]
+    assert await store.take(record) == UNCHANGED
+    later = with_codes(code(), status="OUT_FOR_DELIVERY", subStatus="PAYMENT_DUE")
+    later["sourceModifiedAt"] = "2099-01-01T00:00:00Z"
+    await store.take(later)
+    assert await store.fetch(FINER) == [("OUT_FOR_DELIVERY", "PAYMENT_DUE")]
+
+
+async def test_what_an_older_record_says_beyond_a_status_that_was_set_here_is_left_out(store: Store) -> None:
+    record = {**with_codes(code(), status="IN_TRANSIT"), "sourceModifiedAt": "2024-03-04T10:00:00Z"}
+    await store.take(SHOP, SWIFT, record)
+    await store.fetch("UPDATE shipments SET status = 'EXCEPTION' RETURNING 1")
+    record["shipments"][0]["subStatus"] = "CUSTOMS"
+    await store.take({**record, "sourceModifiedAt": "2024-03-05T10:00:00Z"})
+    assert await store.fetch(FINER) == [("EXCEPTION", None)]
+
+
+async def test_two_words_of_the_carrier_that_differ_are_refused(store: Store) -> None:
+    record = with_codes(code(), subStatus="LOST", carrierStatus="DAMAGED")
+    refused, _ = await store.take(SHOP, SWIFT, record)
+    assert refused == "3: $.shipments[0].carrierStatus: must be what subStatus is: one of the two is enough"
+    refused, _ = await store.take(with_codes(code(), carrierStatus="somewhere"))
+    assert refused.startswith("1: $.shipments[0].carrierStatus: ")
+
+
+async def test_record_says_when_its_parcels_should_arrive(store: Store) -> None:
+    """A day is the channel's; a moment without an offset is the carrier's. What is not mentioned stays."""
+    promised = "to_char(expected_delivery_at AT TIME ZONE 'UTC', 'MM-DD HH24:MI')"
+    promises = f"SELECT code, {promised} FROM track_and_traces ORDER BY 1"
+    await store.take({**SHOP, "timeZone": "Europe/Amsterdam"}, SWIFT)
+    await store.fetch("UPDATE carriers SET time_zone = 'Asia/Tokyo' RETURNING 1")
+    record = with_codes(
+        code("T-1", expectedDeliveryAt="2024-03-06"),
+        code("T-2", expectedDeliveryAt="2024-03-06T12:00:00"),
+        code("T-3", expectedDeliveryAt="2024-03-06T12:00:00+01:00"),
+    )
+    await store.take(record)
+    first = [("T-1", "03-06 00:00"), ("T-2", "03-06 03:00"), ("T-3", "03-06 11:00")]
+    assert await store.fetch(promises) == first
+    assert await store.take(record) == UNCHANGED
+    assert await store.take(with_codes(code("T-1"), code("T-2"), code("T-3"))) == UNCHANGED
+
+    moved = with_codes(code("T-1", expectedDeliveryAt="2024-03-07"), code("T-2", expectedDeliveryAt=None), code("T-3"))
+    assert await store.take(moved) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(promises) == [("T-1", "03-07 00:00"), ("T-2", None), ("T-3", "03-06 11:00")]
+    assert await store.take(moved) == UNCHANGED
+
+    await store.take(event("IN_TRANSIT", expectedDeliveryAt="2024-03-08"))
+    assert await store.take(moved) == UNCHANGED
+    assert await store.fetch(promises) == [("T-1", "03-08 00:00"), ("T-2", None), ("T-3", "03-06 11:00")]
+    refused, _ = await store.take(with_codes(code(expectedDeliveryAt="0024-03-08")))
+    assert refused.startswith("1: $.shipments[0].trackAndTraces[0].expectedDeliveryAt: ")
