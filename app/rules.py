@@ -116,6 +116,15 @@ def url_fault(text: str) -> str | None:
     return None if is_url and not _BROKEN.search(text) else "must be a URL of http or https, without blanks"
 
 
+def moment_of(text: str) -> datetime:
+    """An ISO 8601 date or date-time: in UTC, or without a time zone where it names no offset. Raises ValueError."""
+    try:
+        moment = datetime.fromisoformat(f"{text[:-1]}Z" if text.endswith("z") else text)
+        return moment if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("beyond the years that there are") from None
+
+
 def year_fault(moment: datetime) -> str | None:
     """Of a moment that is written, in whatever zone."""
     is_likely = moment.year in _YEARS

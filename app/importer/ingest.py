@@ -1,6 +1,6 @@
 """`python -m app import`: newline-delimited JSON into the store, as the import format says.
 
-    lines ─ records.read, check ─ staging.stage ─ batches ─ staging.write ─ sql/ingest.sql
+    lines ─ reader.read, records.check ─ staging.stage ─ batches ─ staging.write ─ sql/ingest.sql
                 └── a bad line: `file:line: path: reason` on the report; the good ones go on
 
 A batch is one transaction, so an import that is killed has applied whole records only, and running it again completes
@@ -55,7 +55,8 @@ import asyncpg
 from app.importer import staging
 from app.importer.lines import MAX_LINE, Unreadable, label, lines
 from app.importer.progress import Progress
-from app.importer.records import Known, Outdated, Refused, printable, read
+from app.importer.reader import read
+from app.importer.records import Known, Outdated, Refused, printable
 from app.importer.staging import Outcome, Staged
 from app.postgres.connect import CONNECT_SECONDS, Connector
 

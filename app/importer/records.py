@@ -1,29 +1,56 @@
-"""One line of an import: what a record may say, and why a line is refused.
+"""What a record of an import may say, and why it is refused.
 
-The shapes are the tables of the import format; whatever they do not know is refused rather than ignored. `read` checks
-a line against the shapes, `Order.check` against itself and against the codes and names that the store knows.
+The shapes are the tables of the import format; whatever they do not know is refused rather than ignored. `read` of
+`app.importer.reader` checks a line against the shapes, `Order.check` against itself and against the codes and names
+that the store knows.
 """
 
 import json
-import re
 from collections import Counter
-from collections.abc import Hashable, Iterator
-from contextlib import suppress
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import datetime
 from decimal import Decimal
 from itertools import product
-from typing import Annotated, Any, Literal, Self, cast, get_args
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from app.importer.scalars import (
+    COUNTRIES,
+    NINE,
+    AnyAmount,
+    AnySigned,
+    Count,
+    Currency,
+    Email,
+    Fraction,
+    Language,
+    LineClass,
+    Link,
+    LocalMoment,
+    Moment,
+    Number,
+    Percentage,
+    Price,
+    Promise,
+    Quantity,
+    Rate,
+    ShipmentStatus,
+    ShipmentSubStatus,
+    ShippedQuantity,
+    ShortText,
+    Text,
+    Words,
+    Written,
+    decimal,
+    rate_fault,
+)
 from app.money import amount_fault, currency_fault, rounded
-from app.resolvers.tracking import code_of, template_fault
+from app.resolvers.tracking import TrackingPages, code_of, is_address, template_fault
 from app.rules import (
-    LINE,
     SHIPPABLE,
-    WRITTEN,
     as_key,
     key_fault,
     normalized_code,
@@ -33,129 +60,8 @@ from app.rules import (
     year_fault,
 )
 
-# A price has 12 digits before the point, as in the store, and few enough after it for 28 digits to compute exactly.
-_AMOUNT = r"\A[0-9]{1,12}(\.[0-9]{1,6})?\Z"
-_SIGNED = r"\A-?[0-9]{1,12}(\.[0-9]{1,6})?\Z"
-_PERCENTAGE = r"\A(100(\.0{1,6})?|[0-9]{1,2}(\.[0-9]{1,6})?)\Z"
-_RATE = r"\A[0-9]{1,10}(\.[0-9]{1,12})?\Z"
-_FRACTION = r"\A(0(\.[0-9]{1,6})?|1(\.0{1,6})?)\Z"
-_EMAIL = r"\A[^@\s\x00-\x1f\x7f]+@[^@\s.\x00-\x1f\x7f]+(\.[^@\s.\x00-\x1f\x7f]+)+\Z"
-_CURRENCY = r"\A[A-Z]{3}\Z"
-_LANGUAGE = r"\A[A-Z]{2}\Z"
-
-_EXPECTED = {
-    _AMOUNT: 'a decimal such as "12.50", not negative, at most 12 digits before the point and 6 after it',
-    _SIGNED: 'a decimal such as "12.50" or "-12.50", at most 12 digits before the point and 6 after it',
-    _PERCENTAGE: 'a percentage from "0" to "100" such as "8.875", with at most 6 decimals',
-    _RATE: 'a rate above 0 such as "1.0825", at most 10 digits before the point and 12 after it',
-    _FRACTION: 'a fraction from "0" to "1" such as "0.15"',
-    _EMAIL: "an e-mail address",
-    _CURRENCY: "an ISO 4217 currency code of three capitals",
-    _LANGUAGE: "a language of two capitals",
-    LINE: "a text that is not blank, without TAB, line ends or other control characters",
-    WRITTEN: "a text that is not blank",
-}
-
-_LARGEST = 2**31 - 1
-_DECIMAL = re.compile(r"\A(-?[0-9]{1,20})(?:\.([0-9]{1,20}))?\Z")
-_JSON_TYPES: dict[type, str] = {str: "str", bool: "bool", list: "array", type(None): "null"}
 # Decision 21: a bundle is a line with goods as parts, down to so many levels.
 _MOST_LEVELS = 8
-
-# ISO 3166-1 alpha-2, and XK, which the European Union and the carriers use for Kosovo.
-_COUNTRIES_TEXT = """
-    AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC
-    CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD
-    GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH
-    KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW
-    MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC
-    SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY
-    UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW
-    """
-_COUNTRIES = frozenset(_COUNTRIES_TEXT.split())
-
-Amount = Annotated[str, Meta(pattern=_AMOUNT)]
-Fraction = Annotated[str, Meta(pattern=_FRACTION)] | Annotated[float, Meta(ge=0, le=1)]
-Price = Annotated[str, Meta(pattern=_SIGNED)]
-# What may also be a number, as systems without decimals write it.
-AnyAmount = Amount | Annotated[float, Meta(ge=0, lt=10**12)]
-AnySigned = Price | Annotated[float, Meta(gt=-(10**12), lt=10**12)]
-Percentage = Annotated[str, Meta(pattern=_PERCENTAGE)] | Annotated[float, Meta(ge=0, le=100)]
-Rate = Annotated[str, Meta(pattern=_RATE)] | Annotated[float, Meta(gt=0, lt=10**10)]
-Number = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Currency = Annotated[str, Meta(pattern=_CURRENCY)]
-Language = Annotated[str, Meta(pattern=_LANGUAGE)]
-Moment = Annotated[datetime, Meta(tz=True)]
-Text = Annotated[str, Meta(pattern=LINE, max_length=255)]
-ShortText = Annotated[str, Meta(pattern=LINE, max_length=64)]
-Written = Annotated[str, Meta(pattern=WRITTEN, max_length=255)]
-Words = Annotated[str, Meta(max_length=255)]
-Link = Annotated[str, Meta(max_length=255)]
-LineClass = Literal["product", "incentive", "surcharge", "postage", "payment", "service", "giftcard", "deposit"]
-ShipmentStatus = Literal[
-    "CREATED",
-    "PROCESSING",
-    "IN_TRANSIT",
-    "OUT_FOR_DELIVERY",
-    "DELIVERED",
-    "CANCELED",
-    "PARTIALLY_DELIVERED",
-    "FAILED_DELIVERY",
-    "EXCEPTION",
-]
-
-
-_NINE: frozenset[str] = frozenset(get_args(ShipmentStatus))
-
-ShipmentSubStatus = Literal[
-    "ADDRESS_PROBLEM",
-    "AT_PICKUP_POINT",
-    "COLLECTED",
-    "CUSTOMS",
-    "DAMAGED",
-    "DELAYED",
-    "LEFT_IN_SAFE_PLACE",
-    "LEFT_WITH_NEIGHBOR",
-    "LOST",
-    "NOT_HOME",
-    "PAYMENT_DUE",
-    "PICKED_UP",
-    "REFUSED",
-    "RETURNED",
-    "RETURN_TO_SENDER",
-]
-
-
-class Count(int):
-    """A whole number from `lowest` on, which may be written `2.0` or `"2"` (decision 21)."""
-
-    lowest = 1
-
-
-class Quantity(Count):
-    """How much of something there is; a fraction is refused with the advice to use a smaller unit."""
-
-    lowest = 0
-
-
-class ShippedQuantity(Quantity):
-    lowest = 1
-
-
-def _whole(kind: type[Count], value: object) -> Count:
-    """Raises ValueError."""
-    if isinstance(value, str) and (match := _DECIMAL.fullmatch(value)):
-        value = int(match[1]) if not (match[2] or "").strip("0") else float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"Expected `int`, got `{_JSON_TYPES.get(type(value), 'object')}`")
-    if value != value // 1:
-        advice = ": use a smaller unit, such as grams in place of kilograms" if issubclass(kind, Quantity) else ""
-        raise ValueError(f"Expected a whole number, got {value}{advice}")
-    if value < kind.lowest:
-        raise ValueError(f"Expected `int` >= {kind.lowest}")
-    if value > _LARGEST:
-        raise ValueError(f"Expected `int` <= {_LARGEST}")
-    return kind(value)
 
 
 class Refused(Exception):
@@ -185,45 +91,16 @@ class Known:
     time_zones: frozenset[str] = frozenset()
     ways: frozenset[tuple[str, str]] = frozenset()
 
-
-class LocalPromise(datetime):
-    """A moment; without an offset it is read where the carrier or the channel is, and a day is its midnight there."""
-
-    @classmethod
-    def of(cls, text: object) -> Self:
-        """Raises ValueError for what is neither a date-time nor a date."""
-        moment = _moment_or_day(text, datetime, None, "expected a date, or a date-time")
-        return cls.combine(moment.date(), moment.timetz())
-
-
-class Promise(datetime):
-    """A moment, or a day: midnight of it in UTC (decision 24)."""
-
-    @classmethod
-    def of(cls, text: object) -> Self:
-        """Raises ValueError for what is neither an RFC 3339 date-time nor a date."""
-        moment = _moment_or_day(text, Moment, UTC, "expected a date, or a date-time with an offset")
-        return cls.combine(moment.date(), moment.timetz())
-
-
-def _moment_or_day(text: object, kind: Any, zone: tzinfo | None, expected: str) -> datetime:
-    """A date-time of this kind; of a date the midnight in `zone`. Raises ValueError."""
-    if not isinstance(text, str):
-        raise ValueError(expected)
-    with suppress(msgspec.ValidationError):
-        moment: datetime = msgspec.convert(text, kind)
-        return moment
-    try:
-        return datetime.combine(msgspec.convert(text, date), time.min, zone)
-    except msgspec.ValidationError:
-        raise ValueError(expected) from None
-
-
-def _decoded(kind: type, value: object) -> Any:
-    """`dec_hook` of msgspec, which tells the place of a ValueError."""
-    if kind is Promise or kind is LocalPromise:
-        return kind.of(value)
-    return _whole(kind, value)
+    def code_of(self, text: str, carrier: str | None, channel: str | None) -> str:
+        """The code in `text` where that is an address of the carrier's page, or of that of any where none is named."""
+        if not is_address(text):
+            return text
+        names = None if carrier is None else _names_of_carrier(carrier)
+        return TrackingPages(
+            template
+            for (of_channel, name), template in self.carriers.items()
+            if (channel is None or of_channel in (None, channel)) and (names is None or name in names)
+        ).code_of(text)
 
 
 class _Shape(Struct, forbid_unknown_fields=True, rename="camel"):
@@ -250,7 +127,7 @@ class Channel(_Shape, tag_field="kind", tag="channel"):
             raise Refused("$.timeZone", "expected a name of the IANA time zone database such as Europe/Amsterdam")
         _refuse_fault("$.currency", currency_fault(self.currency))
         for currency, rate in (self.rates or {}).items():
-            _refuse_fault(f"$.rates.{currency}", currency_fault(currency) or _rate_fault(rate))
+            _refuse_fault(f"$.rates.{currency}", currency_fault(currency) or rate_fault(rate))
             if currency == self.currency:
                 raise Refused(f"$.rates.{currency}", "is the channel's own currency, which needs no rate")
         if self.shipped_status:
@@ -300,9 +177,6 @@ class Company(_Shape):
     external_id: Text
     name: Text
     parent_external_id: Text | None = None
-
-
-Email = Annotated[str, Meta(pattern=_EMAIL, max_length=254)]
 
 
 class Customer(_Shape):
@@ -380,9 +254,9 @@ class News(_Shape):
     """What a carrier tells. Moments without an offset are read in the zone of the carrier, or else of the channel."""
 
     status: ShipmentStatus
-    occurred_at: datetime
+    occurred_at: LocalMoment
     sub_status: ShipmentSubStatus | None = None
-    expected_delivery_at: LocalPromise | None = None
+    expected_delivery_at: LocalMoment | None = None
     location: Words | None = None
     description: Annotated[str, Meta(max_length=1000)] | None = None
     external_id: Text | None = None
@@ -413,13 +287,14 @@ class Event(News, tag_field="kind", tag="event", kw_only=True):
             here = {name for channel, name in known.carriers if self.channel is None or channel in (None, self.channel)}
             if here.isdisjoint(_names_of_carrier(self.carrier)):
                 raise Refused("$.carrier", f"unknown carrier {_quoted(self.carrier)}")
+        self.code = known.code_of(self.code, self.carrier, self.channel)
         self.check_moments("$")
 
 
 class Code(_Shape):
     code: Text
     carrier: ShortText | None = None
-    expected_delivery_at: LocalPromise | UnsetType | None = UNSET
+    expected_delivery_at: LocalMoment | UnsetType | None = UNSET
     items: tuple[ShippedLine, ...] | None = None
     events: tuple[News, ...] = ()
 
@@ -447,7 +322,7 @@ class Shipment(_Shape):
         told = self.carrier_status
         if told is UNSET:
             return
-        if told in _NINE:
+        if told in NINE:
             if self.status is None or (self.status, told) in ways:
                 self.status = cast("ShipmentStatus", told)
         elif self.sub_status is UNSET or self.sub_status == told:
@@ -583,7 +458,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
         if self.customer:
             self.customer.check_keys("$.customer")
         for n, address in enumerate(self.addresses or ()):
-            _refuse_unknown(f"$.addresses[{n}].country", address.country, _COUNTRIES, "ISO 3166-1 alpha-2 country")
+            _refuse_unknown(f"$.addresses[{n}].country", address.country, COUNTRIES, "ISO 3166-1 alpha-2 country")
         _refuse_repeated("$.items[{}].line", [item.line for item in self.items])
         keys = [(n if item.line_id is None else item.line_id) for n, item in enumerate(self.items)]
         _refuse_repeated("$.items[{}].lineId", keys)
@@ -594,7 +469,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
 
     def _check_money(self) -> None:
         if self.currency_ratio:
-            _refuse_fault("$.currencyRatio", _rate_fault(self.currency_ratio))
+            _refuse_fault("$.currencyRatio", rate_fault(self.currency_ratio))
         if self.totals is not None:
             self.totals.check("$.totals", self.currency)
         lines = {int(item.line) for item in self.items}
@@ -715,7 +590,9 @@ class Order(_Shape, tag_field="kind", tag="order"):
         seen: set[tuple[str | None, str]] = set()
         for m, code in enumerate(shipment.track_and_traces or ()):
             place = f"{path}.trackAndTraces[{m}]"
-            if code.carrier is not None:
+            if code.carrier is None:
+                code.code = known.code_of(code.code, None, self.channel)
+            else:
                 code.code = code_of(code.code, self._template(f"{place}.carrier", code.carrier, known))
             key = (code.carrier, normalized_code(code.code))
             if key in seen:  # B-54
@@ -741,73 +618,6 @@ _KEPT = (
     *("shipping_tax_percentage", "reference", "coupon", "currency_ratio"),
 )
 
-_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record, dec_hook=_decoded)
-_PATTERN = re.compile(r"Expected `str` matching regex (.*)", re.DOTALL)
-_REGEXES = {repr(pattern): expected for pattern, expected in _EXPECTED.items()}
-
-
-def read(line: bytes) -> Record:
-    """The record of a line, of the right shape but not yet checked. Raises Refused."""
-    try:
-        if b"\\u0000" in line:
-            _refuse_bad_text(line)
-        return _decoder.decode(line)
-    except msgspec.ValidationError as error:
-        reason, _, place = str(error).rpartition(" - at `")
-        raise Refused(place.rstrip("`") if reason else "$", _explained(reason or str(error))) from None
-    except UnicodeDecodeError:
-        raise Refused("$", f"not UTF-8 (byte {_first_bad_byte(line)})") from None
-    except msgspec.DecodeError as error:
-        _refuse_bad_text(line)
-        raise Refused("$", f"not JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
-    except RecursionError:
-        raise Refused("$", "nested too deeply") from None
-
-
-def _explained(reason: str) -> str:
-    if match := _PATTERN.match(reason):
-        return f"expected {_REGEXES[match[1]]}"
-    return reason[0].lower() + reason[1:]
-
-
-def _first_bad_byte(line: bytes) -> int | str:
-    try:
-        line.decode()
-    except UnicodeDecodeError as error:
-        return error.start
-    return "unknown"
-
-
-def _refuse_bad_text(line: bytes) -> None:
-    """Names the place of a text that no database can hold; the decoder lets NUL through and says nothing of places."""
-    if b"\0" in line:
-        raise Refused("$", f"holds a NUL character (byte {line.index(0)})")
-    try:
-        value = json.loads(line)
-    except UnicodeDecodeError as error:
-        raise Refused("$", f"not UTF-8 (byte {error.start})") from None
-    except RecursionError:
-        raise Refused("$", "nested too deeply") from None
-    except ValueError:
-        return
-    for path, text in _texts("$", value):
-        if "\0" in text:
-            raise Refused(path, "holds a NUL character")
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            raise Refused(path, "holds half of a surrogate pair")
-
-
-def _texts(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, list):
-        for n, member in enumerate(value):
-            yield from _texts(f"{path}[{n}]", member)
-    elif isinstance(value, dict):
-        for name, member in value.items():
-            yield path, name
-            yield from _texts(f"{path}.{name}", member)
-
 
 def _refuse_unknown(path: str, value: str, known: set[str] | frozenset[str], noun: str) -> None:
     if value not in known:
@@ -826,19 +636,9 @@ def _refuse_fault(path: str, fault: str | None) -> None:
         raise Refused(path, fault)
 
 
-def decimal(value: str | float) -> Decimal:
-    """What a record says, as it is written there."""
-    return Decimal(str(value))
-
-
 def _names_of_carrier(text: str) -> tuple[str, ...]:
     """What a record may mean by what it calls a carrier: its name, its key, or the key that is made of its name."""
     return text, as_key(text), slug(text)
-
-
-def _rate_fault(rate: str | float) -> str | None:
-    text = rate if isinstance(rate, str) else f"{decimal(rate):f}"
-    return None if re.search(_RATE, text) and decimal(text) else f"expected {_EXPECTED[_RATE]}"
 
 
 def _refuse_strange_date(path: str, moment: datetime | None) -> None:

@@ -29,8 +29,8 @@ from app.importer.records import (
     Outdated,
     Record,
     Refused,
-    decimal,
 )
+from app.importer.scalars import decimal
 from app.money import LIMIT, refund_of, rounded, without_discount
 from app.postgres.direct import fetch
 from app.rules import by_offset, normalized_code, words_of

@@ -1,7 +1,8 @@
 """Where a customer follows a parcel: a carrier's template with the code put in."""
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from functools import lru_cache
 from typing import Any
@@ -97,7 +98,7 @@ def code_of(text: str, template: str | None) -> str:
 
     Other parameters than that of the code may differ, and be missing.
     """
-    if not template or not text.lower().startswith(("http://", "https://")):
+    if not template or not is_address(text):
         return text
     try:
         given, page = urlsplit(text.strip()), urlsplit(template)
@@ -118,6 +119,36 @@ def code_of(text: str, template: str | None) -> str:
         if found and (code := _decoded(found["code"])):
             return code
     return text
+
+
+def is_address(text: str) -> bool:
+    """Whether a code may be meant by the address of a carrier's page."""
+    return text.lower().startswith(("http://", "https://"))
+
+
+class TrackingPages:
+    """The pages of several carriers, any of whose addresses may name a code."""
+
+    def __init__(self, templates: Iterable[str | None]) -> None:
+        self._by_host: defaultdict[str, list[str]] = defaultdict(list)
+        for template in templates:
+            if template and (host := _host_of(template)):
+                self._by_host[host].append(template)
+
+    def code_of(self, text: str) -> str:
+        """The code in `text` where that is an address of one of the pages, and else `text` itself."""
+        if not is_address(text):
+            return text
+        found = (code_of(text, template) for template in self._by_host.get(_host_of(text), ()))
+        return next((code for code in found if code != text), text)
+
+
+def _host_of(address: str) -> str:
+    """Empty where there is none."""
+    try:
+        return _host(urlsplit(address.strip()).netloc)
+    except ValueError:
+        return ""
 
 
 def _decoded(part: str) -> str | None:

@@ -7,7 +7,8 @@ import pytest
 from graphql import parse, validate
 
 from app.asgi import executable_schema
-from app.importer.records import Known, read
+from app.importer.reader import read
+from app.importer.records import Known
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDES = ("customers.md", "parcels.md")

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from app.errors import ValidationError, VersionConflict
-from app.rules import line_fault, normalized_code, year_fault
+from app.rules import line_fault, moment_of, normalized_code, year_fault
 
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -51,9 +51,8 @@ def as_moment(text: str, argument: str) -> datetime:
     Raises `ValidationError`.
     """
     try:
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
+        return moment_of(text)
+    except ValueError:
         raise ValidationError(argument, "must be an ISO 8601 date-time such as 2024-01-15T10:30:00.000Z") from None
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.importer.records import Known, Refused, read
+from app.importer.reader import read
+from app.importer.records import Known, Refused
 from tests import consistency
 from tests.app.importer.test_ingest import SHOP, Store, line, order
 from tests.conftest import calling, credentials, running, settings_for

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from app.importer.records import Channel, Known, Order, Refused, read
+from app.importer.reader import read
+from app.importer.records import Channel, Known, Order, Refused
 
 KNOWN = Known({"NEW", "CONFIRMED"}, {"shop"}, {(None, "Swift"): None})
 
@@ -162,6 +164,18 @@ def test_address_may_have_several_lines_and_a_promise_be_of_the_same_day() -> No
 def test_day_that_the_order_asked_for_may_have_passed_when_it_is_shipped() -> None:
     late = {"createdAt": "2024-03-09T09:00:00Z", "expectedDeliveryAt": "2024-03-05T00:00:00Z"}
     check(changed(lambda r: (r.update(requestedDeliveryAt="2024-03-05T00:00:00Z"), r["shipments"][0].update(late))))
+
+
+@pytest.mark.parametrize("moment", ["2024-01-02T10:00Z", "2024-01-02 10:00:00+01:00", "2024-01-02t10:00:00z"])
+def test_moment_may_be_written_as_iso_8601_has_it(moment: str) -> None:
+    check(changed(lambda r: r.update(createdAt=moment, sourceModifiedAt=moment)))
+
+
+def test_promise_without_an_offset_is_in_utc_as_a_mutation_has_it() -> None:
+    record = read(changed(lambda r: r["shipments"][0].update(expectedDeliveryAt="2099-01-02T10:00")))
+    assert isinstance(record, Order)
+    assert record.shipments
+    assert record.shipments[0].expected_delivery_at == datetime(2099, 1, 2, 10, tzinfo=UTC)
 
 
 def test_canceled_shipment_does_not_count() -> None:
