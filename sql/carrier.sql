@@ -10,6 +10,14 @@ SELECT {carrier}
 FROM carriers c
 WHERE c.id = ANY(:ids) AND {visible carriers c};
 
+-- By whose addresses codes may be named.
+-- name: templates
+SELECT c.track_and_trace_url
+FROM carriers c
+WHERE c.track_and_trace_url IS NOT NULL AND {visible carriers c}
+ORDER BY c.id
+LIMIT :limit;
+
 -- name: descriptions_by_carrier_ids
 -- feeds: LocalizedString
 SELECT d.carrier_id, d.language, d.value

@@ -511,7 +511,8 @@ WHERE i.n = g.n AND s.external_id = g.external_id
 
 -- What other shipments of the order may be one of the record (decision 20): those with a key of it among their sources, a
 -- source that it names, which may be the key that a mutation gave them, or one of its codes. Of several with a code it is
--- the one that is known by a key as well, and else rather those whose parcel is under way than those that have freed it.
+-- the one that is known by a key as well, and else rather those whose parcel is under way than those that have freed it, and
+-- of these the newest that was not canceled, or else the newest.
 -- `is_alone` says that each is no other's match.
 -- name: match_shipments
 INSERT INTO import_matches (n, shipment, shipment_id, is_made_here, is_alone)
@@ -531,7 +532,8 @@ WITH candidates AS (
     AND NOT EXISTS (SELECT FROM import_shipments o WHERE o.n = g.n AND o.shipment_id = s.id)
 ), coded AS (
   SELECT c.n, c.external_id, c.id,
-    rank() OVER (PARTITION BY c.n, c.external_id, k.key ORDER BY NOT c.has_key, is_code_free(t)) AS fit
+    rank() OVER (PARTITION BY c.n, c.external_id, k.key ORDER BY NOT c.has_key, is_code_free(t), is_code_canceled(t),
+      CASE WHEN is_code_free(t) THEN t.created_at END DESC) AS fit
   FROM candidates c
   JOIN track_and_traces t ON t.shipment_id = c.id AND t.channel_id = c.channel_id
   JOIN import_codes k ON k.n = c.n AND k.shipment = c.external_id AND k.key = normalized_code(t.code)
@@ -1533,13 +1535,18 @@ WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
 (c.key = lower(e.carrier COLLATE "C") OR c.name = e.carrier OR c.source_name = e.carrier OR c.key = slug(e.carrier))
 
 -- News of its own finds its code as a report does (B-60): that of its carrier, else one without a carrier, and of these
--- rather those whose parcel is under way than those that have freed the code.
+-- rather those whose parcel is under way than those that have freed the code, of which a channel has one.
 -- fragment: fitting
 (
     SELECT e.n, t.id, t.channel_id, t.shipment_id, t.carrier_id,
-      rank() OVER (PARTITION BY e.n ORDER BY (t.carrier_id IS NULL) <> (e.carrier IS NULL), is_code_free(t)) AS fit
+      rank() OVER (PARTITION BY e.n ORDER BY (t.carrier_id IS NULL) <> (e.carrier IS NULL), u.is_free) AS fit,
+      CASE WHEN u.is_free THEN row_number() OVER (
+        PARTITION BY e.n, t.channel_id
+        ORDER BY (t.carrier_id IS NULL) <> (e.carrier IS NULL), u.is_free, is_code_canceled(t), t.created_at DESC, t.id DESC)
+        ELSE 1 END AS use
     FROM import_events e
     JOIN track_and_traces t ON normalized_code(t.code) = normalized_code(e.code)
+    CROSS JOIN LATERAL (SELECT is_code_free(t) AS is_free) u
     LEFT JOIN carriers c ON c.id = t.carrier_id
     JOIN channels h ON h.id = t.channel_id
     WHERE e.shipment IS NULL AND (e.channel IS NULL OR h.code = e.channel)
@@ -1548,7 +1555,12 @@ WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
 
 -- name: find_codes_of_events
 UPDATE import_events e SET candidates = f.shipments
-FROM (SELECT f.n, count(DISTINCT (f.shipment_id, f.channel_id)) AS shipments FROM {fitting} WHERE f.fit = 1 GROUP BY f.n) f
+FROM (
+  SELECT f.n, count(DISTINCT (f.shipment_id, f.channel_id)) AS shipments
+  FROM {fitting}
+  WHERE f.fit = 1 AND f.use = 1
+  GROUP BY f.n
+) f
 WHERE e.n = f.n
 
 -- name: refuse_ambiguous_events
@@ -1559,7 +1571,7 @@ WHERE e.candidates > 1
 
 -- name: choose_codes_of_events
 UPDATE import_events e SET track_and_trace_id = f.id, channel_id = f.channel_id, carrier_id = f.carrier_id
-FROM (SELECT DISTINCT ON (f.n) f.* FROM {fitting} WHERE f.fit = 1 ORDER BY f.n, f.id) f
+FROM (SELECT DISTINCT ON (f.n) f.* FROM {fitting} WHERE f.fit = 1 AND f.use = 1 ORDER BY f.n, f.id) f
 WHERE e.n = f.n
 
 -- name: date_events

@@ -968,6 +968,14 @@ COMMENT ON COLUMN public.track_and_traces.external_id IS 'key of the code in ano
 
 COMMENT ON COLUMN public.track_and_traces.expected_delivery_at IS 'when this parcel should arrive: as set, or as the newest event with a promise says';
 
+CREATE FUNCTION public.is_code_canceled(t public.track_and_traces) RETURNS boolean
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT COALESCE((('CANCELED'::text = (is_code_canceled.t).status) OR ('CANCELED'::text = s.status)), false) AS "coalesce"
+    FROM public.shipments s
+   WHERE ((s.id = (is_code_canceled.t).shipment_id) AND (s.channel_id = (is_code_canceled.t).channel_id));
+END;
+
 CREATE TABLE public.tracking_events (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     track_and_trace_id uuid NOT NULL,

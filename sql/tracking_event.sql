@@ -23,8 +23,8 @@ ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC;
 
 -- The codes that reports may mean, those that fit best: of the carrier that is named, else those whose carrier is not
 -- recorded, and where none is named, those without one before those of any; of these, those whose parcel is under way before
--- those that have freed the code (decision 25). `place` is that of the report; the moments are those that were told
--- without an offset.
+-- those that have freed the code (decision 25). Of these a channel has one, the newest that was not canceled, or else the
+-- newest. `place` is that of the report; the moments are those that were told without an offset.
 -- name: codes_of_reports
 SELECT a.place::int - 1 AS place, f.id, f.channel_id, f.shipment_id, f.order_id,
   told_at(a.occurred_local, coalesce(f.carrier_id, a.carrier_id), f.channel_id) AS occurred_at,
@@ -34,12 +34,17 @@ FROM unnest(
 ) WITH ORDINALITY AS a (code, carrier_id, shipment_id, occurred_local, expected_local, place)
 CROSS JOIN LATERAL (
   SELECT t.id, t.channel_id, t.shipment_id, t.order_id, t.carrier_id,
-    rank() OVER (ORDER BY t.carrier_id IS DISTINCT FROM a.carrier_id, t.carrier_id IS NOT NULL, is_code_free(t)) AS fit
+    rank() OVER (ORDER BY t.carrier_id IS DISTINCT FROM a.carrier_id, t.carrier_id IS NOT NULL, u.is_free) AS fit,
+    CASE WHEN u.is_free THEN row_number() OVER (
+      PARTITION BY t.channel_id
+      ORDER BY t.carrier_id IS DISTINCT FROM a.carrier_id, t.carrier_id IS NOT NULL, u.is_free, is_code_canceled(t),
+        t.created_at DESC, t.id DESC) ELSE 1 END AS use
   FROM track_and_traces t
+  CROSS JOIN LATERAL (SELECT is_code_free(t) AS is_free) u
   WHERE normalized_code(t.code) = a.code AND (a.carrier_id IS NULL OR t.carrier_id IS NULL OR t.carrier_id = a.carrier_id)
     AND (a.shipment_id IS NULL OR t.shipment_id = a.shipment_id) AND {visible track_and_traces t}
 ) f
-WHERE f.fit = 1
+WHERE f.fit = 1 AND f.use = 1
 ORDER BY a.place, f.shipment_id, f.channel_id, f.id;
 
 -- Before the shipments of the codes: see `shipment.lock`.

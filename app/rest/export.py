@@ -6,7 +6,7 @@ end, the connection is broken: what arrives whole is whole.
 
 import asyncio
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -30,6 +30,7 @@ from app.resolvers.b2b.argument import as_codes, as_uuids
 from app.resolvers.b2b.change import end_of_feed
 from app.resolvers.b2b.order_search import order_arguments, order_conversions
 from app.resolvers.b2b.page import filters_of
+from app.resolvers.b2b.tracking_code import with_codes
 from app.rest.order_lines import OrderLines, OrderTable
 from app.rest.query_filters import QueryFilters
 from app.rest.shipment_lines import ShipmentLines
@@ -65,7 +66,7 @@ class Source:
     scope: str
     search_input: str
     statement: Statement
-    filters: Callable[[Viewer, dict[str, Any]], tuple[frozenset[str], dict[str, Any]]]
+    filters: Callable[[Viewer, Mapping[str, Any]], tuple[frozenset[str], dict[str, Any]]]
     lines: Callable[[GraphQLSchema], Lines]
 
     @property
@@ -73,11 +74,11 @@ class Source:
         return self.path.rpartition("/")[2]
 
 
-def _shipment_filters(_viewer: Viewer, arguments: dict[str, Any]) -> tuple[frozenset[str], dict[str, Any]]:
+def _shipment_filters(_viewer: Viewer, arguments: Mapping[str, Any]) -> tuple[frozenset[str], dict[str, Any]]:
     return filters_of(_SHIPMENT, arguments, {"ids": as_uuids, "codes": as_codes})
 
 
-def _order_filters(viewer: Viewer, arguments: dict[str, Any]) -> tuple[frozenset[str], dict[str, Any]]:
+def _order_filters(viewer: Viewer, arguments: Mapping[str, Any]) -> tuple[frozenset[str], dict[str, Any]]:
     return filters_of(order_search.SQL, order_arguments(viewer, arguments, place=""), order_conversions())
 
 
@@ -150,7 +151,8 @@ class Export:
             raise RequestRefused(message, status=405, code="METHOD_NOT_ALLOWED")
         context = await self._open_context(scope)
         context.require(self._source.scope)
-        filters, values = self._source.filters(context.viewer, self._filters.read(scope["query_string"]))
+        arguments = await with_codes(context, self._filters.read(scope["query_string"]))
+        filters, values = self._source.filters(context.viewer, arguments)
         if self._slots.running >= self._slots.most:
             raise RequestRefused("Too many exports are running; try again later.", status=503, code="OVERLOADED")
         return context, filters, values

@@ -45,6 +45,14 @@ BEGIN ATOMIC
     'expectedDeliveryAt', api_moment(r.expected_delivery_at), 'status', r.status, 'subStatus', r.sub_status);
 END;
 
+-- step: say which of the parcels that have freed a code was the last
+CREATE FUNCTION is_code_canceled(t track_and_traces) RETURNS boolean LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT coalesce('CANCELED' IN (t.status, s.status), false)
+  FROM shipments s
+  WHERE s.id = t.shipment_id AND s.channel_id = t.channel_id;
+END;
+
 -- step: let every refund change its order
 -- As 0013_money.sql made it, for refunds that leave the sum as it is. The import, which holds the finishing of orders,
 -- writes an order whose refunds differ itself, once.

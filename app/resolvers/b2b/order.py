@@ -10,6 +10,7 @@ from app.execution.field_plan import column_plan
 from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.order_search import order_arguments, order_conversions
 from app.resolvers.b2b.page import Page, page_type, search
+from app.resolvers.b2b.tracking_code import with_codes
 from app.resolvers.field_plan import (
     SAME_ROW,
     WITH_PARENT,
@@ -67,7 +68,7 @@ async def resolve_order(
 @query.field("orders", holding("orders:read"))
 async def resolve_orders(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
     """Raises what `order_arguments` does."""
-    arguments = order_arguments(info.context.viewer, input or {})
+    arguments = order_arguments(info.context.viewer, await with_codes(info.context, input))
     return await search(info, SQL, arguments, **order_conversions())
 
 

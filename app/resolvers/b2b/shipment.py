@@ -7,6 +7,7 @@ from app.context import Info
 from app.errors import ShipmentNotFound, ValidationError
 from app.resolvers.b2b.argument import as_codes, as_uuid_text, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
+from app.resolvers.b2b.tracking_code import with_codes
 from app.resolvers.field_plan import WITH_PARENT, PlannedType, beside, lookahead, relation
 from app.resolvers.query import GuardedQuery, holding
 from loaders.shipment import promise_by_shipment, shipment_by_id
@@ -34,7 +35,8 @@ async def resolve_shipment(_root: None, info: Info, id: str) -> Any:
 
 @query.field("shipments", holding("shipments:read"))
 async def resolve_shipments(_root: None, info: Info, input: dict[str, Any] | None = None) -> Page:
-    return await search(info, SQL, input, ids=as_uuids, codes=as_codes)
+    arguments = await with_codes(info.context, input)
+    return await search(info, SQL, arguments, ids=as_uuids, codes=as_codes)
 
 
 shipment.set_plan("items", relation(shipment_items_by_shipment, "id", WITH_PARENT))

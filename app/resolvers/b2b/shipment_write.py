@@ -23,7 +23,7 @@ from app.resolvers.b2b.named_line import lines_left, name_lines
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shippable import CANCELED, CLOSED, OrderLines, require_shippable
 from app.resolvers.b2b.track_and_trace_write import complete
-from app.resolvers.b2b.tracking_code import as_code
+from app.resolvers.b2b.tracking_code import as_code, pages_of
 from app.rules import is_day, normalized_code, promise_fault
 
 SQL = sql.load("shipment")
@@ -201,8 +201,9 @@ async def _codes(context: Context, order: Any, codes: Sequence[dict[str, Any]], 
     carrier_ids = [code.get("carrierId") for code in codes]
     paths = (f"input.trackAndTraces.{place}.carrierId" for place in range(len(codes)))
     carriers = await require_carriers(context, order["channel_id"], dict(zip(paths, carrier_ids, strict=True)))
+    pages = await pages_of(context, [code["code"] for code in codes])
     texts = [
-        as_code(context, code["code"], f"input.trackAndTraces.{place}.code", carriers.get(code.get("carrierId")))
+        as_code(context, code["code"], f"input.trackAndTraces.{place}.code", carriers.get(code.get("carrierId")), pages)
         for place, code in enumerate(codes)
     ]
     pairs = zip(carrier_ids, map(normalized_code, texts), strict=True)

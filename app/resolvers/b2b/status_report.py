@@ -1,6 +1,6 @@
 """What carriers report about codes, one report or many at once, also of codes that nobody has recorded yet."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +13,8 @@ from app.context import Context, Info
 from app.errors import Conflict, TrackAndTraceNotFound, ValidationError, WaybillError
 from app.resolvers.b2b.argument import as_external_id, as_text, as_written_moment
 from app.resolvers.b2b.shipment_lock import require_uuid, writing
+from app.resolvers.b2b.tracking_code import pages_of
+from app.resolvers.tracking import code_of, is_address
 from app.rules import by_offset, normalized_code, words_of
 from loaders.shipment import shipment_by_id
 from sql import Reach
@@ -93,9 +95,10 @@ async def _take(context: Context, inputs: Sequence[Mapping[str, Any]], path: str
     database sees to that."""
     outcomes: dict[int, Outcome] = {}
     told: dict[int, News] = {}
+    read = await _code_reader(context, inputs)
     for place, given in enumerate(inputs):
         try:
-            told[place] = _read(given, path.format(place))
+            told[place] = _read(given, path.format(place), read)
         except ValidationError as error:
             outcomes[place] = Refusal(error)
     candidates = await _lock_codes(context, told)
@@ -114,8 +117,25 @@ async def _take(context: Context, inputs: Sequence[Mapping[str, Any]], path: str
     return [outcomes[place] for place in range(len(inputs))]
 
 
-def _read(input: Mapping[str, Any], path: str) -> News:
+async def _code_reader(context: Context, inputs: Sequence[Mapping[str, Any]]) -> Callable[[Mapping[str, Any]], str]:
+    """What makes a report's code of what it says, which may be an address of its carrier's page, or of any."""
+    addressed = [given for given in inputs if is_address(given["code"])]
+    pages = await pages_of(context, [given["code"] for given in addressed if given.get("carrierId") is None])
+    wanted = list({given["carrierId"] for given in addressed if given.get("carrierId") is not None})
+    rows = await context.fetch(CARRIER.by_ids, ids=wanted) if wanted else []
+    templates = {row["id"]: row["track_and_trace_url"] for row in rows}
+
+    def read(given: Mapping[str, Any]) -> str:
+        carrier_id = given.get("carrierId")
+        code: str = given["code"]
+        return pages.code_of(code) if carrier_id is None else code_of(code, templates.get(carrier_id))
+
+    return read
+
+
+def _read(input: Mapping[str, Any], path: str, read_code: Callable[[Mapping[str, Any]], str]) -> News:
     """Raises `ValidationError`."""
+    as_text(input["code"], f"{path}.code")
     occurred = as_written_moment(input["occurredAt"], f"{path}.occurredAt")
     _refuse_future(occurred, path)
     expected = input.get("expectedDeliveryAt")
@@ -125,7 +145,7 @@ def _read(input: Mapping[str, Any], path: str) -> News:
     expected_delivery_at, expected_local = by_offset(promise)
     return News(
         path=path,
-        code=as_text(input["code"], f"{path}.code"),
+        code=read_code(input),
         carrier_id=input.get("carrierId"),
         shipment_id=None if shipment_id is None else require_uuid(shipment_id, f"{path}.shipmentId"),
         status=input["status"],

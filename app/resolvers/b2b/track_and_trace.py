@@ -8,6 +8,7 @@ from app.errors import TrackAndTraceNotFound
 from app.resolvers.b2b.argument import as_codes, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.b2b.shipment_part import find_part
+from app.resolvers.b2b.tracking_code import with_codes
 from app.resolvers.field_plan import WITH_PARENT, Beside, Further, PlannedType, computed, relation
 from app.resolvers.query import GuardedQuery, holding
 from app.resolvers.tracking import tracking_url, tracking_url_of_code
@@ -33,7 +34,8 @@ async def resolve_track_and_traces(
     info: Info,
     input: dict[str, Any] | None = None,
 ) -> Page:
-    return await search(info, SQL, input, ids=as_uuids, shipment_ids=as_uuids, codes=as_codes)
+    arguments = await with_codes(info.context, input)
+    return await search(info, SQL, arguments, ids=as_uuids, shipment_ids=as_uuids, codes=as_codes)
 
 
 track_and_trace.set_plan("carrier", relation(carrier_by_id, "carrier_id", WITH_PARENT))

@@ -15,7 +15,7 @@ from app.resolvers.b2b.carrier_lock import require_carriers
 from app.resolvers.b2b.parcel_item import Contents, pack
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shipment_part import delete_part, lock_part, save_part
-from app.resolvers.b2b.tracking_code import as_code
+from app.resolvers.b2b.tracking_code import as_code, pages_of
 
 SQL = sql.load("track_and_trace")
 
@@ -32,11 +32,12 @@ async def resolve_track_and_trace_create(_root: None, info: Info, input: dict[st
     shipment = await lock_shipment(context, input["shipmentId"], "input.shipmentId")
     carrier_id, channel_id = input.get("carrierId"), shipment["channel_id"]
     carriers = await require_carriers(context, channel_id, {"input.carrierId": carrier_id})
+    pages = await pages_of(context, [input["code"]])
     [created] = await context.fetch(
         SQL.create,
         shipment_id=shipment["id"],
         channel_id=channel_id,
-        code=as_code(context, input["code"], "input.code", carriers.get(carrier_id)),
+        code=as_code(context, input["code"], "input.code", carriers.get(carrier_id), pages),
         carrier_id=carrier_id,
         external_id=as_external_id(input, "input"),
         expected_delivery_at=await _promise(context, input, "input", channel_id),
@@ -108,7 +109,8 @@ async def resolve_track_and_trace_update(
         carrier = {"input.carrierId": values["carrier_id"]}
         carriers = await require_carriers(context, present["channel_id"], carrier)
         if "code" in input:
-            values["code"] = as_code(context, values["code"], "input.code", carriers.get(values["carrier_id"]))
+            pages = await pages_of(context, [values["code"]])
+            values["code"] = as_code(context, values["code"], "input.code", carriers.get(values["carrier_id"]), pages)
     await save_part(context, SQL, part, values, is_touched="items" in input)
     if "items" in input:
         await pack(context, part.shipment, {present["id"]: (input["items"], "input.items")})

@@ -170,7 +170,10 @@ async def test_moment_without_an_offset_is_that_of_the_carrier_or_else_of_the_ch
         ({"occurredAt": "2199-01-01T00:00:00"}, "$.occurredAt: lies more than five minutes in the future"),
         ({"occurredAt": "1899-12-31T00:00:00"}, "$.occurredAt: must be of a year between 1900 and 9998"),
         ({"expectedDeliveryAt": "9999-12-31"}, "$.expectedDeliveryAt: must be of a year between 1900 and 9998"),
-        ({"expectedDeliveryAt": "soon"}, "$.expectedDeliveryAt: expected a date, or a date-time"),
+        (
+            {"expectedDeliveryAt": "soon"},
+            "$.expectedDeliveryAt: expected a date-time such as 2024-01-15T10:30:00+01:00, or a date",
+        ),
         ({"status": "LOST"}, "$.status: invalid enum value 'LOST'"),
         ({"subStatus": "EATEN"}, "$.subStatus: invalid enum value 'EATEN'"),
         ({"code": " "}, "$.code: expected a text that is not blank"),
@@ -190,6 +193,58 @@ async def test_news_of_a_code_of_two_channels_is_refused_until_one_is_named(stor
     report = await store.take(event("IN_TRANSIT"))
     assert report[0] == '1: $.code: "T-1" is a code of several shipments: name its carrier and channel'
     assert (await store.take({**event("IN_TRANSIT"), "channel": "other"}))[-1].startswith("1 read, 1 created")
+
+
+async def test_news_of_parcels_that_have_freed_their_code_is_of_the_newest(store: Store) -> None:
+    """Of one that was not canceled before those that were."""
+    shipments = [shipment(n, items=[{"line": 1, "quantity": 1}], trackAndTraces=[code()]) for n in (1, 2, 3)]
+    for n, made in enumerate(shipments, 1):
+        made |= {"status": "CANCELED", "createdAt": f"2024-03-0{n}T10:00:00Z"}
+    await store.take(SHOP, SWIFT, order(shipments=shipments))
+    told = """
+        SELECT h.external_id FROM tracking_events e
+        JOIN track_and_traces t ON t.id = e.track_and_trace_id JOIN shipments h ON h.id = t.shipment_id
+        ORDER BY e.occurred_at
+    """
+    assert (await store.take(event("EXCEPTION", 1)))[-1] == "1 read, 1 created, 0 updated, 0 unchanged, 0 refused"
+    assert await store.fetch(told) == [("S-3",)]
+    await store.fetch("ALTER TABLE shipments DISABLE TRIGGER shipments_status_follows")
+    await store.fetch(
+        "UPDATE shipments SET status = 'DELIVERED', status_set_at = now() - interval '91 days'"
+        " WHERE external_id IN ('S-1', 'S-2') RETURNING 1"
+    )
+    await store.take(event("EXCEPTION", 2))
+    assert await store.fetch(told) == [("S-3",), ("S-2",)]
+
+
+@pytest.mark.parametrize("carrier", ["Swift", None])
+async def test_news_and_codes_may_be_named_by_the_address_of_the_page(store: Store, carrier: str | None) -> None:
+    slow = {"kind": "carrier", "name": "Slow", "trackAndTraceURL": "https://slow.example/?c={code}"}
+    address = "http://www.swift.example/T%201"
+    await store.take(SHOP, SWIFT, slow, with_codes({"code": address, "carrier": carrier}))
+    assert await store.fetch("SELECT code FROM track_and_traces") == [("T 1",)]
+    told = {**event("DELIVERED"), "code": address, "carrier": carrier}
+    assert (await store.take(told))[-1] == "1 read, 1 created, 0 updated, 0 unchanged, 0 refused"
+    assert await store.fetch(STATUSES) == [("T 1", "DELIVERED", "DELIVERED")]
+    elsewhere = {**told, "code": "https://slow.example/?c=T1", "carrier": "Swift"}
+    await store.take(elsewhere)
+    assert await store.fetch("SELECT code FROM waiting_reports") == [("https://slow.example/?c=T1",)]
+
+
+@pytest.mark.parametrize(
+    ("told", "moment"),
+    [
+        ("2024-03-04T10:05", "2024-03-04 09:05"),
+        ("2024-03-04T10:05+02:00", "2024-03-04 08:05"),
+        ("2024-03-04 10:05:30.5Z", "2024-03-04 10:05"),
+        ("2024-03-04", "2024-03-03 23:00"),
+    ],
+)
+async def test_moment_of_news_is_written_as_in_a_report(store: Store, told: str, moment: str) -> None:
+    await store.take({**SHOP, "timeZone": "Europe/Amsterdam"}, SWIFT, with_codes(code()))
+    await store.take({**event("IN_TRANSIT"), "occurredAt": told})
+    read = "SELECT to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') FROM tracking_events"
+    assert await store.fetch(read) == [(moment,)]
 
 
 async def test_news_of_a_named_channel_waits_for_a_code_there(store: Store) -> None:

@@ -516,6 +516,40 @@ async def test_news_of_a_code_that_is_used_again_is_of_the_parcel_under_way(
     assert (await report("IN_TRANSIT", 1, shipmentId=SHIPMENT))["shipment"]["id"] == SHIPMENT
 
 
+async def test_news_of_parcels_that_have_freed_their_code_is_of_the_newest(
+    report: Report, copy_connection: asyncpg.Connection
+) -> None:
+    """In one channel; of one that was not canceled before those that were."""
+    first, second = [
+        await copy_connection.fetchval(
+            """
+            WITH shipment AS (
+              INSERT INTO shipments (order_id, channel_id, status)
+              SELECT order_id, channel_id, 'CANCELED' FROM shipments WHERE id = $1 RETURNING id, order_id, channel_id
+            )
+            INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code)
+            SELECT s.id, s.order_id, s.channel_id, t.carrier_id, t.code
+            FROM shipment s, track_and_traces t WHERE t.id = $2
+            RETURNING shipment_id::text
+            """,
+            SHIPMENT,
+            CODE_ID,
+        )
+        for _ in range(2)
+    ]
+    assert (await report("IN_TRANSIT"))["shipment"]["id"] == SHIPMENT
+    await copy_connection.execute(
+        "INSERT INTO tracking_events (track_and_trace_id, channel_id, status, occurred_at)"
+        " SELECT id, channel_id, 'DELIVERED', now() - interval '91 days' FROM track_and_traces WHERE id = $1",
+        CODE_ID,
+    )
+    await copy_connection.execute("DELETE FROM tracking_events WHERE occurred_at > now() - interval '90 days'")
+    assert (await report("EXCEPTION"))["shipment"]["id"] == SHIPMENT
+    await copy_connection.execute("DELETE FROM track_and_traces WHERE id = $1", CODE_ID)
+    assert (await report("EXCEPTION"))["shipment"]["id"] == second
+    assert (await report("EXCEPTION", shipmentId=first))["shipment"]["id"] == first
+
+
 async def test_track_and_trace_events_are_the_newest_and_cost_one_statement(
     copy: Starlette, write: GraphQL, copy_connection: asyncpg.Connection
 ) -> None:
@@ -542,6 +576,42 @@ async def test_track_and_trace_events_are_the_newest_and_cost_one_statement(
 
 async def test_report_finds_a_code_however_it_is_written(report: Report) -> None:
     assert (await report("IN_TRANSIT", code="3s test-1234 5678 90"))["shipment"]["id"] == SHIPMENT
+
+
+@pytest.mark.parametrize("carrier", [1, None])
+async def test_report_may_name_a_code_by_the_address_of_its_page(
+    report: Report, written: GraphQL, copy_connection: asyncpg.Connection, carrier: int | None
+) -> None:
+    """Of the carrier that is named, or of any; also one that waits."""
+    template = await copy_connection.fetchval("SELECT track_and_trace_url FROM carriers WHERE id = 1")
+    address = template.replace("{code}", CODE.lower())
+    told = await report("IN_TRANSIT", code=address, carrierId=carrier)
+    assert (told["shipment"]["id"], told["isWaiting"]) == (SHIPMENT, False)
+    early = template.replace("{code}", "EARLY-1")
+    results = await written(REPORTS, inputs=[news(code=early, carrierId=carrier), news(code="https://none.example/A")])
+    assert [result["report"]["isWaiting"] for result in results] == [True, True]
+    waiting = await copy_connection.fetch("SELECT code FROM waiting_reports ORDER BY 1")
+    assert [row["code"] for row in waiting] == ["EARLY-1", "https://none.example/A"]
+
+
+async def test_code_is_named_by_the_address_of_its_page_wherever_a_caller_names_one(
+    write: GraphQL, written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    template = await copy_connection.fetchval("SELECT track_and_trace_url FROM carriers WHERE id = 1")
+    address = template.replace("{code}", CODE)
+    queries = {
+        "trackAndTraces(input: {codes: [$code]}) { items { code } }": {"items": [{"code": CODE}]},
+        "shipments(input: {codes: [$code]}) { items { id } }": {"items": [{"id": SHIPMENT}]},
+        "orders(input: {codes: [$code]}) { items { id } }": {"items": [{"id": 2075}]},
+        "orders(input: {term: $code}) { items { id } }": {"items": [{"id": 2075}]},
+    }
+    for query, expected in queries.items():
+        answer = await write(f"query($code: String!) {{ found: {query} }}", {"code": address})
+        assert answer["data"]["found"] == expected, query
+    made = await written(
+        ADD_CODE.replace("{ id status", "{ code id status"), input=code_of(code=address, carrierId=None)
+    )
+    assert made["code"] == CODE
 
 
 async def test_report_finds_a_code_stored_without_its_carrier(
@@ -791,3 +861,24 @@ async def test_reports_lead_where_one_after_another_does(
     """
     one_by_one, at_once = [await copy_connection.fetch(query, text) for text in ("parcel _", "parcel _b")]
     assert one_by_one == at_once
+
+
+async def test_thousand_reports_with_the_longest_texts_arrive(
+    written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    inputs = [
+        news(
+            code=f"{n:->255}",
+            externalId=f"{n:e>255}",
+            location="l" * 255,
+            description="d" * 1000,
+            subStatus="LEFT_IN_SAFE_PLACE",
+            status="PARTIALLY_DELIVERED",
+            occurredAt="2025-11-04T10:00:00.000000+01:00",
+            expectedDeliveryAt="2025-11-05T10:00:00.000000+01:00",
+        )
+        for n in range(1000)
+    ]
+    results = await written(REPORTS, inputs=inputs)
+    assert [result["report"]["isWaiting"] for result in results] == [True] * 1000
+    assert await copy_connection.fetchval("SELECT count(*) FROM waiting_reports") == 1000
