@@ -3,8 +3,6 @@
 Customers are named by their id, or by their e-mail together with the code of their channel.
 """
 
-import re
-
 import asyncpg
 
 import sql
@@ -14,7 +12,8 @@ from app.postgres.direct import fetch
 from app.resolvers.customer.login import faults_of_password
 
 _SQL = sql.load("customer_account")
-_ID = re.compile(r"[1-9][0-9]{0,9}")
+_LARGEST_ID = 2**31 - 1
+_QUOTED = 100
 
 
 class CustomerError(Exception):
@@ -68,15 +67,27 @@ async def _connect(dsn: str) -> asyncpg.Connection:
     return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=0)
 
 
+def _id_of(who: str) -> int | None:
+    """None of an e-mail. Raises `CustomerError` for what is neither that nor an id."""
+    if "@" in who:
+        return None
+    # More digits than an id has, and those of other scripts, are none of ours to read.
+    digits = who.lstrip("0")
+    if not who.isascii() or not who.isdecimal() or not 0 < len(digits) <= len(str(_LARGEST_ID)):
+        raise CustomerError(f"{who[:_QUOTED]!r} is neither an e-mail nor an id, which is 1 to {_LARGEST_ID}")
+    if int(digits) > _LARGEST_ID:
+        raise CustomerError(f"there is no customer {who}: an id is 1 to {_LARGEST_ID}")
+    return int(digits)
+
+
 async def _find(connection: asyncpg.Connection, who: str, channel: str | None) -> asyncpg.Record:
     """The customer, locked. Raises `CustomerError`."""
-    by_id = _ID.fullmatch(who)
-    if not by_id and channel is None:
+    key = {"id": _id_of(who), "email": who if "@" in who else None, "channel": channel}
+    if key["email"] is not None and channel is None:
         raise CustomerError("an e-mail needs --channel: each channel has customers of its own")
-    key = {"id": int(who) if by_id else None, "email": None if by_id else who, "channel": channel}
     rows = await fetch(connection, _SQL.find, **key)
     if not rows:
-        raise CustomerError(f"there is no customer {who}")
+        raise CustomerError(f"there is no customer {who[:_QUOTED]}")
     if len(rows) > 1:
         raise CustomerError(f"several channels have a customer {who}: name one by --channel")
     if rows[0]["merged_into_id"] is not None:

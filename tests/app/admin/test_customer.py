@@ -97,6 +97,12 @@ async def test_customers_of_two_channels_are_not_merged(
         (str(jane), str(jane), "one customer"),
         (str(jane), "999999", "no customer 999999"),
         (JANE, str(jane), "needs --channel"),
+        (str(jane), "2147483648", "no customer 2147483648: an id is 1 to 2147483647"),
+        ("9" * 30, str(jane), "neither an e-mail nor an id, which is 1 to 2147483647"),
+        ("0", str(jane), "'0' is neither"),
+        ("-1", str(jane), "'-1' is neither"),
+        ("jane", str(jane), "'jane' is neither"),
+        ("\u0661", str(jane), "is neither"),
     ):
         with pytest.raises(CustomerError, match=words):
             await merge(demo_copy_dsn, source, target, None)
