@@ -5,6 +5,7 @@ Modules are imported by the commands that need them: `token` answers at once.
 
 import argparse
 import asyncio
+import errno
 import gc
 import getpass
 import json
@@ -247,12 +248,19 @@ def _listen(settings: Settings) -> socket.socket:
         listener.bind((settings.host, settings.port))
     except OSError as error:
         listener.close()
-        raise OSError(f"{settings.host}, port {settings.port}: {error.strerror}. Set HOST or PORT.") from error
+        raise _unusable(settings, error) from error
     return listener
 
 
+def _unusable(settings: Settings, error: OSError) -> OSError:
+    return OSError(f"{settings.host}, port {settings.port}: {error.strerror}. Set HOST or PORT.")
+
+
 def _answer(settings: Settings, listener: socket.socket) -> None:
-    """Serves until SIGINT or SIGTERM; KeyboardInterrupt then, after the open requests are answered."""
+    """Serves until SIGINT or SIGTERM; KeyboardInterrupt then, after the open requests are answered.
+
+    Raises OSError that names the address where another process listens there by now.
+    """
     import uvicorn
 
     from app.asgi import create_app
@@ -275,7 +283,12 @@ def _answer(settings: Settings, listener: socket.socket) -> None:
     )
     _spare_the_garbage_collector()
     _on_hangup(service.reload)
-    Server(config, drain_seconds=settings.drain_seconds, on_stop=service.stop).run([listener])
+    try:
+        Server(config, drain_seconds=settings.drain_seconds, on_stop=service.stop).run([listener])
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise _unusable(settings, error) from error
 
 
 def _on_hangup(reload: Callable[[], None]) -> None:

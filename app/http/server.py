@@ -7,6 +7,8 @@ system has accepted by then is answered, too.
 """
 
 import asyncio
+import errno
+import os
 import resource
 import signal
 import socket
@@ -74,6 +76,23 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._is_interrupted |= sig == signal.SIGINT
         super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Raises OSError where another process has begun to listen since the sockets were bound.
+
+        Two processes may bind one address as long as neither listens, and uvloop keeps to itself that it could not.
+        """
+        doubles = [listener.dup() for listener in sockets or []]  # a loop closes those that it cannot listen on
+        try:
+            await super().startup(sockets)
+            if not all(double.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for double in doubles):
+                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        except OSError:
+            await self.lifespan.shutdown()
+            raise
+        finally:
+            for double in doubles:
+                double.close()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_stop()

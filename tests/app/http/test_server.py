@@ -19,7 +19,7 @@ import httpx
 import pytest
 import uvicorn
 
-from app.http.server import UVICORN
+from app.http.server import UVICORN, Server
 from app.settings import Settings
 from tests.conftest import FAR_TOO_LONG, reserved_port
 from tests.service import serving
@@ -204,3 +204,26 @@ async def test_a_proxy_has_an_answer_for_everybody_while_services_are_replaced(d
 def test_defaults_outlast_the_proxies() -> None:
     defaults: dict[str, Any] = {name: field.default for name, field in Settings.__dataclass_fields__.items()}
     assert defaults["keep_alive_seconds"] > 60
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_server_that_another_has_overtaken_ends_and_says_why(loop: str) -> None:
+    """Both have bound the port, as they may before one of them listens."""
+    said = []
+
+    async def application(_scope: Any, receive: Any, send: Any) -> None:
+        for message in ("startup", "shutdown"):
+            said.append((await receive())["type"])
+            await send({"type": f"lifespan.{message}.complete"})
+
+    with socket.socket() as first, socket.socket() as second:
+        for listener in (first, second):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        first.bind(("127.0.0.1", 0))
+        second.bind(first.getsockname())
+        first.listen()
+        config = uvicorn.Config(application, lifespan="on", log_config=None, loop=loop)
+        server = Server(config, drain_seconds=0, on_stop=lambda: None)
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner, pytest.raises(OSError, match="in use"):
+            runner.run(asyncio.wait_for(server.serve([second]), FAR_TOO_LONG))
+    assert said == ["lifespan.startup", "lifespan.shutdown"]
