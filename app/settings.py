@@ -29,7 +29,8 @@ class Limits:
     The defaults admit every document of the B2B SDK and the standard introspection query.
     """
 
-    body_bytes: int = 256_000
+    body_bytes: int = 2_500_000
+    document: int = 256_000
     head_bytes: int = 65_536
     headers: int = 100
     connections: int = 10_000

@@ -154,6 +154,8 @@ class Documents:
             if document.weight != document.charged:  # it has a plan more
                 self._hold(text, document)
             return document
+        if len(text) > self._limits.document:
+            raise RequestErrors(LimitExceeded(f"The document has over {self._limits.document} characters."))
         self.misses += 1
         document = Document(self._schema, self.lengths, text, self._read(text))
         if self._has_come(text):

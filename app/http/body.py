@@ -12,6 +12,11 @@ from app.http.state import state_of
 
 _BODY_SECONDS = 15
 
+# Large bodies are of long texts, as a thousand reports of carriers are. Many small values would take many times their
+# size in memory.
+_SMALL_BODY = 256_000
+MOST_MARKS = 50_000
+
 _GZIP_NAMES = frozenset({"gzip", "x-gzip"})  # RFC 9110, 8.4.1.3
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -29,9 +34,9 @@ class UnsupportedEncoding(RequestRefused):
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The body, unpacked where it is gzip.
 
-    Raises `RequestRefused`: 413 for over `limit` bytes, as they come or unpacked, 408 for a body that does not arrive
-    in time, 415 for another encoding, 400 for what is not gzip to its last byte. A server that has the whole body has
-    put it into the state of the request.
+    Raises `RequestRefused`: 413 for over `limit` bytes, as they come or unpacked, and for a large body of too many
+    values, 408 for a body that does not arrive in time, 415 for another encoding, 400 for what is not gzip to its last
+    byte. A server that has the whole body has put it into the state of the request.
     """
     state = state_of(scope)
     is_packed = b"content-encoding" in state.fields and _is_packed(scope["headers"])
@@ -48,7 +53,11 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             raise RequestRefused("The body did not arrive in time.", status=408, code="REQUEST_TIMEOUT") from None
     if len(body) > limit:
         raise _too_large(limit)
-    return _unpack(body, limit) if is_packed else body
+    text = _unpack(body, limit) if is_packed else body
+    if len(text) > _SMALL_BODY and sum(map(text.count, (b",", b"[", b"{"))) > MOST_MARKS:
+        message = f"The body has over {MOST_MARKS} commas and brackets, which is the limit for one of its size."
+        raise RequestRefused(message, status=413, code="BODY_TOO_LARGE")
+    return text
 
 
 def refusal_headers(error: RequestRefused) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ import pytest
 
 from app.execution import compile as compile_
 from app.execution import planner
-from app.http import graphql
+from app.http import body, graphql
 from app.postgres import lookups
 from app.resolvers import field_plan
 from app.rest import shop
@@ -38,6 +38,7 @@ def test_every_bound_is_named_with_its_default() -> None:
 @pytest.mark.parametrize(
     ("value", "of"),
     [
+        (body.MOST_MARKS, "commas and brackets of a body"),
         (graphql._MOST_PARAMETERS, "parameters of a query string"),
         (shop.LARGEST_PER_PAGE, "rows of a page of `/api/shop`"),
         (planner._MOST_PLANS, "plans of an operation"),

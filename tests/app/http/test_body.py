@@ -157,3 +157,25 @@ async def test_encoding_of_a_get_is_nobodys_matter(client: httpx.AsyncClient) ->
     headers = {"apollo-require-preflight": "1", "content-encoding": "br"}
     response = await client.get("/graphql", params={"query": "{ __typename }"}, headers=headers)
     assert response.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_large_body_of_many_small_values_is_too_large(client: httpx.AsyncClient) -> None:
+    """As many as a large text could be, and none that a text of that size has to hold."""
+    document = {"query": "{ __typename }", "variables": {"text": "x" * 300_000, "many": [0] * 49_990}}
+    for codings, pack in (((), bytes), (("gzip",), gzip.compress)):
+        response = await post(client, pack(json.dumps(document).encode()), *codings)
+        assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
+        many = {**document, "variables": {"text": "x" * 300_000, "many": [0] * 50_001}}
+        response = await post(client, pack(json.dumps(many).encode()), *codings)
+        assert response.status_code == 413
+        assert response.json()["errors"][0]["extensions"]["code"] == "BODY_TOO_LARGE"
+
+
+async def test_long_document_is_refused_before_it_is_read(client: httpx.AsyncClient) -> None:
+    document = {"query": f"{{ __typename }} #{'x' * 256_000}"}
+    response = await post(client, json.dumps(document).encode())
+    [error] = response.json()["errors"]
+    assert (error["extensions"]["code"], error["message"]) == (
+        "LIMIT_EXCEEDED",
+        "The document has over 256000 characters.",
+    )
