@@ -44,7 +44,7 @@ _FRAMING = frozenset((b"connection", b"transfer-encoding"))
 # After a refusal what still comes is read and thrown away for a while: a connection that is closed over unread bytes is
 # reset, and its client may never read the answer.
 _LINGER_SECONDS = 2.0
-_LINGER_BYTES = 1 << 20
+_LINGER_BYTES = 4 << 20
 # Requests that wait on one connection for the answer of another.
 _MOST_PIPELINED = 100
 # A body in chunks of one byte has five bytes around each.

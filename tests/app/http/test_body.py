@@ -161,11 +161,11 @@ async def test_encoding_of_a_get_is_nobodys_matter(client: httpx.AsyncClient) ->
 
 async def test_large_body_of_many_small_values_is_too_large(client: httpx.AsyncClient) -> None:
     """As many as a large text could be, and none that a text of that size has to hold."""
-    document = {"query": "{ __typename }", "variables": {"text": "x" * 300_000, "many": [0] * 49_990}}
+    document = {"query": "{ __typename }", "extensions": {"text": "x" * 300_000, "many": [0] * 49_990}}
     for codings, pack in (((), bytes), (("gzip",), gzip.compress)):
         response = await post(client, pack(json.dumps(document).encode()), *codings)
         assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
-        many = {**document, "variables": {"text": "x" * 300_000, "many": [0] * 50_001}}
+        many = {**document, "extensions": {"text": "x" * 300_000, "many": [0] * 50_001}}
         response = await post(client, pack(json.dumps(many).encode()), *codings)
         assert response.status_code == 413
         assert response.json()["errors"][0]["extensions"]["code"] == "BODY_TOO_LARGE"
