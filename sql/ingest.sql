@@ -76,7 +76,7 @@ CREATE TEMPORARY TABLE import_packed_codes (
 -- Those without a shipment are records of their own.
 CREATE TEMPORARY TABLE import_events (
   n int, position int, path text, shipment text, code_position int, channel text, carrier text, code text,
-  external_id text, status text, sub_status text, occurred_at timestamptz, occurred_local timestamp,
+  shipment_id uuid, external_id text, status text, sub_status text, occurred_at timestamptz, occurred_local timestamp,
   expected_delivery_at timestamptz, expected_local timestamp, location text, description text,
   id uuid DEFAULT gen_random_uuid(), track_and_trace_id uuid, channel_id int, carrier_id int, candidates int,
   is_new boolean DEFAULT false
@@ -1550,6 +1550,7 @@ WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
     LEFT JOIN carriers c ON c.id = t.carrier_id
     JOIN channels h ON h.id = t.channel_id
     WHERE e.shipment IS NULL AND (e.channel IS NULL OR h.code = e.channel)
+      AND (e.shipment_id IS NULL OR t.shipment_id = e.shipment_id)
       AND (e.carrier IS NULL OR t.carrier_id IS NULL OR {names_carrier})
   ) f
 
@@ -1565,7 +1566,7 @@ WHERE e.n = f.n
 
 -- name: refuse_ambiguous_events
 SELECT e.n, '$.code' AS path,
-  format('%s is a code of several shipments: name its carrier and channel', to_json(e.code)) AS reason
+  format('%s is a code of several shipments: name its carrier, channel or shipmentId', to_json(e.code)) AS reason
 FROM import_events e
 WHERE e.candidates > 1
 
@@ -1573,6 +1574,11 @@ WHERE e.candidates > 1
 UPDATE import_events e SET track_and_trace_id = f.id, channel_id = f.channel_id, carrier_id = f.carrier_id
 FROM (SELECT DISTINCT ON (f.n) f.* FROM {fitting} WHERE f.fit = 1 AND f.use = 1 ORDER BY f.n, f.id) f
 WHERE e.n = f.n
+
+-- name: refuse_codes_of_other_shipments
+SELECT e.n, '$.code' AS path, format('%s is no code of the shipment', to_json(e.code)) AS reason
+FROM import_events e
+WHERE e.shipment_id IS NOT NULL AND e.track_and_trace_id IS NULL
 
 -- name: date_events
 UPDATE import_events e SET

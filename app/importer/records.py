@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import product
 from typing import Annotated, Any, Literal, cast
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -273,6 +274,7 @@ class Event(News, tag_field="kind", tag="event", kw_only=True):
     code: Text
     carrier: ShortText | None = None
     channel: ShortText | None = None
+    shipment_id: UUID | None = None
 
     @property
     def key(self) -> Hashable:

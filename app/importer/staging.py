@@ -66,8 +66,8 @@ _TABLES = {
     "import_parcel_items": "n shipment code_position path line quantity",
     "import_packed_codes": "n shipment code_position",
     "import_events": (
-        "n position path shipment code_position channel carrier code external_id status sub_status occurred_at "
-        "occurred_local expected_delivery_at expected_local location description"
+        "n position path shipment code_position channel carrier code shipment_id external_id status sub_status "
+        "occurred_at occurred_local expected_delivery_at expected_local location description"
     ),
 }
 
@@ -181,6 +181,7 @@ EVENT_STEPS = (
     "find_codes_of_events",
     "refuse_ambiguous_events",
     "choose_codes_of_events",
+    "refuse_codes_of_other_shipments",
     "date_events",
     "refuse_future_events",
     "record_events",
@@ -582,7 +583,7 @@ def _event_row(
     own = event if isinstance(event, Event) else None
     return "import_events", (
         *(position, path, shipment, code_position),
-        *((own.channel, own.carrier, own.code) if own else (None,) * 3),
+        *((own.channel, own.carrier, own.code, own.shipment_id) if own else (None,) * 4),
         *(event.external_id, event.status, event.sub_status),
         *by_offset(event.occurred_at),
         *by_offset(event.expected_delivery_at),

@@ -191,8 +191,28 @@ async def test_news_of_a_code_of_two_channels_is_refused_until_one_is_named(stor
     other = {**SHOP, "code": "other"}
     await store.take(SHOP, other, SWIFT, with_codes(code()), {**with_codes(code()), "channel": "other"})
     report = await store.take(event("IN_TRANSIT"))
-    assert report[0] == '1: $.code: "T-1" is a code of several shipments: name its carrier and channel'
+    assert report[0] == '1: $.code: "T-1" is a code of several shipments: name its carrier, channel or shipmentId'
     assert (await store.take({**event("IN_TRANSIT"), "channel": "other"}))[-1].startswith("1 read, 1 created")
+
+
+async def test_news_may_name_the_shipment_of_a_code_that_several_share(store: Store) -> None:
+    shipments = [shipment(n, items=[{"line": 1, "quantity": 1}], trackAndTraces=[code()]) for n in (1, 2)]
+    await store.take(SHOP, SWIFT, order(shipments=shipments))
+    report = await store.take(event("IN_TRANSIT"))
+    assert report[0] == '1: $.code: "T-1" is a code of several shipments: name its carrier, channel or shipmentId'
+    [(key,)] = await store.fetch("SELECT id::text FROM shipments WHERE external_id = 'S-2'")
+    report = await store.take(
+        event("IN_TRANSIT", shipmentId=key),
+        event("IN_TRANSIT", shipmentId="65ad4404-88a6-4f97-9325-34a3a35f1dfc"),
+        event("IN_TRANSIT", shipmentId="S-2"),
+    )
+    assert report[0].startswith("3: $.shipmentId: ")
+    assert report[1:] == [
+        '2: $.code: "T-1" is no code of the shipment',
+        "3 read, 1 created, 0 updated, 0 unchanged, 2 refused",
+    ]
+    statuses = "SELECT external_id, status FROM shipments ORDER BY 1"
+    assert await store.fetch(statuses) == [("S-1", "CREATED"), ("S-2", "IN_TRANSIT")]
 
 
 async def test_news_of_parcels_that_have_freed_their_code_is_of_the_newest(store: Store) -> None:
