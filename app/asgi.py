@@ -204,7 +204,7 @@ def create_app(settings: Settings) -> "Service":
                 for one in shop.ENDPOINTS
             ),
             *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
-            Route(openapi.PATH, OpenAPI()),
+            Route(openapi.PATH, OpenAPI(exports)),
             Route("/healthz", health.live),
             Route("/readyz", waybill.ready),
             Route("/metrics", waybill.metrics),

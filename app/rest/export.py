@@ -58,11 +58,12 @@ class Lines(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """What is exported. `search_input` names the input type whose filters it takes, and `filters` makes them those of
-    the statement, for a viewer."""
+    """What is exported, in the words of `summary`. `search_input` names the input type whose filters it takes, and
+    `filters` makes them those of the statement, for a viewer."""
 
     path: str
     media_type: str
+    summary: str
     scope: str
     search_input: str
     statement: Statement
@@ -84,11 +85,21 @@ def _order_filters(viewer: Viewer, arguments: Mapping[str, Any]) -> tuple[frozen
 
 _SHIPMENT = sql.load("shipment")
 _NDJSON = "application/x-ndjson; charset=utf-8"
+_CSV = "text/csv; charset=utf-8; header=present"
 _ORDERS = ("orders:read", "OrderSearchArguments", order_search.SQL.all, _order_filters)
 SOURCES = (
-    Source(PATH, _NDJSON, "shipments:read", "ShipmentSearchInput", _SHIPMENT.all, _shipment_filters, ShipmentLines),
-    Source("/export/orders.ndjson", _NDJSON, *_ORDERS, OrderLines),
-    Source("/export/orders.csv", "text/csv; charset=utf-8; header=present", *_ORDERS, OrderTable),
+    Source(
+        PATH,
+        _NDJSON,
+        "Shipments, one JSON object a line, with their items and codes.",
+        "shipments:read",
+        "ShipmentSearchInput",
+        _SHIPMENT.all,
+        _shipment_filters,
+        ShipmentLines,
+    ),
+    Source("/export/orders.ndjson", _NDJSON, "Orders, a JSON object a line, with their lines.", *_ORDERS, OrderLines),
+    Source("/export/orders.csv", _CSV, "Orders as a table, one row each, after one of names.", *_ORDERS, OrderTable),
 )
 
 
@@ -115,10 +126,10 @@ class Export:
         lengths: TextLengths,
         stall_seconds: float = _STALL_SECONDS,
     ) -> None:
-        self._source = source
+        self.source = source
         self._open_context = open_context
         search_input = cast("GraphQLInputObjectType", schema.type_map[source.search_input])
-        self._filters = QueryFilters(search_input, list_items, lengths)
+        self.filters = QueryFilters(search_input, list_items, lengths)
         self._lines = source.lines(schema)
         self._slots = slots
         self._stall_seconds = stall_seconds
@@ -150,9 +161,9 @@ class Export:
             message = f"{scope['method']} is not supported here."
             raise RequestRefused(message, status=405, code="METHOD_NOT_ALLOWED")
         context = await self._open_context(scope)
-        context.require(self._source.scope)
-        arguments = await with_codes(context, self._filters.read(scope["query_string"]))
-        filters, values = self._source.filters(context.viewer, arguments)
+        context.require(self.source.scope)
+        arguments = await with_codes(context, self.filters.read(scope["query_string"]))
+        filters, values = self.source.filters(context.viewer, arguments)
         if self._slots.running >= self._slots.most:
             raise RequestRefused("Too many exports are running; try again later.", status=503, code="OVERLOADED")
         return context, filters, values
@@ -163,10 +174,10 @@ class Export:
         """What fails before the first line is answered like any failure; what fails later breaks the connection."""
         pack = zlib.compressobj(wbits=_GZIP) if accepts_gzip(headers.get("accept-encoding")) else None
         async with Snapshot.open(context.db, context.viewer.visibility) as snapshot:
-            start = _start(self._source, is_packed=pack is not None)
+            start = _start(self.source, is_packed=pack is not None)
             if context.viewer.kind in (Kind.STAFF, Kind.PARTNER):
                 MutableHeaders(scope=start)[CURSOR_HEADER] = await end_of_feed(snapshot.fetch)
-            rows = snapshot.batches(self._source.statement, _BATCH_ROWS, filters=filters, **values)
+            rows = snapshot.batches(self.source.statement, _BATCH_ROWS, filters=filters, **values)
             async with aclosing(self._lines.of(snapshot, rows)) as texts:
                 first = await anext(texts, b"")
                 await self._send(send, start)

@@ -1,6 +1,10 @@
-"""The OpenAPI 3.1 document of the REST endpoints, made of their table and of the types that they answer with."""
+"""The OpenAPI 3.1 document of the REST endpoints and the exports.
 
-from functools import cache
+It is made of the table of endpoints and the types that they answer with, and of the filters that the SDL has for lists.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, get_args
 
@@ -9,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.http.reply import reply
 from app.resolvers.customer.identifier import LARGEST
+from app.rest.export import Export
 from app.rest.shop import DEFAULT_PER_PAGE, ENDPOINTS, LARGEST_PER_PAGE, ROOT, Endpoint, not_allowed
 from app.rest.shop_answer import Credentials, KeyProblem, Login, Outage, Problem, RateProblem
 
@@ -34,9 +39,10 @@ _HEADERS = {
     "X-Total-Pages": "How many pages there are.",
     "Retry-After": "Seconds to wait.",
     "Allow": "The method that the path has.",
+    "X-Changes-Cursor": "Where the feed of changes goes on after what is told.",
     "Accept-Encoding": "The encodings that a body may have.",
 }
-_TEXTS = {"Allow", "Accept-Encoding"}
+_TEXTS = {"Allow", "Accept-Encoding", "X-Changes-Cursor"}
 _RATE = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 _PAGING = ("X-Total-Count", "X-Page", "X-Per-Page", "X-Total-Pages")
 
@@ -44,25 +50,33 @@ _PAGING = ("X-Total-Count", "X-Page", "X-Per-Page", "X-Total-Pages")
 class OpenAPI:
     """An ASGI application that serves the document to anybody: it holds nothing of a customer."""
 
+    def __init__(self, exports: Sequence[Export]) -> None:
+        self._exports = exports
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
-        response = reply(document()) if method == "GET" else not_allowed(method, "GET")
+        response = reply(self.document) if method == "GET" else not_allowed(method, "GET")
         await response(scope, receive, send)
 
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """Made once: nothing in it varies."""
+        return document(self._exports)
 
-@cache
-def document() -> dict[str, Any]:
-    """Made once: nothing in it varies."""
+
+def document(exports: Sequence[Export]) -> dict[str, Any]:
     types = [endpoint.answer for endpoint in ENDPOINTS] + [Credentials, KeyProblem, Outage, Problem, RateProblem]
     _schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     paths: dict[str, Any] = {}
     for endpoint in ENDPOINTS:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+    for export in exports:
+        paths[export.source.path] = {"get": _export(export)}
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Waybill for storefronts",
-            "summary": "One customer's own orders and shipments.",
+            "title": "Waybill over REST",
+            "summary": "One customer's own orders and shipments for storefronts, and exports for partners and staff.",
             "version": _version(),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -82,6 +96,8 @@ def document() -> dict[str, Any]:
             "securitySchemes": {
                 "storefrontKey": {"type": "apiKey", "in": "header", "name": "X-STOREFRONT-KEY"},
                 "customer": {"type": "http", "scheme": "bearer", "description": "The `token` of a login."},
+                "partner": {"type": "apiKey", "in": "header", "name": "apikey"},
+                "staff": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
             },
         },
     }
@@ -113,6 +129,36 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         schema = _reference(Credentials) if is_login else {"type": "object"}
         operation["requestBody"] = {"required": is_login, "content": {"application/json": {"schema": schema}}}
     return operation
+
+
+def _export(export: Export) -> dict[str, Any]:
+    source = export.source
+    shape = {"type": "string", "description": source.summary}
+    refused: dict[str, Any] = {"type": "object", "properties": {"errors": {"type": "array"}}, "required": ["errors"]}
+    return {
+        "operationId": f"Export{''.join(part.capitalize() for part in source.file_name.split('.'))}",
+        "summary": source.summary,
+        "description": (
+            f"What the caller sees, with the filters of `{source.search_input}` of GraphQL. A filter that takes"
+            " several values comes once for each; of one that takes objects, a member that comes again begins the next."
+            " Where it cannot be told to its end, the connection is broken."
+        ),
+        "security": [{"partner": []}, {"staff": []}],
+        "parameters": export.filters.described,
+        "responses": {
+            "200": {
+                "description": f"As asked. Needs the scope `{source.scope}`. It is gzip where the caller takes that.",
+                "headers": {"X-Changes-Cursor": {"$ref": "#/components/headers/X-Changes-Cursor"}},
+                "content": {source.media_type: {"schema": shape}},
+            },
+            "400": _response("A parameter is not as described.", refused),
+            "401": _response("The key or the token is wrong.", refused),
+            "403": _response("The caller may not have this.", refused),
+            "405": _response("The path has another method.", refused, "Allow"),
+            "429": _response("Too many requests of one key.", {"type": "object"}, *_RATE, "Retry-After"),
+            "503": _response("Too many exports are running, or the database is not available.", refused, "Retry-After"),
+        },
+    }
 
 
 def _responses(endpoint: Endpoint) -> dict[str, Any]:

@@ -39,17 +39,21 @@ _LONGEST_NAME = 100
 _DATES = "DateSearchInput"
 
 Parse = Callable[[str, str], Any]
+JSONSchema = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class _Parameter:
-    """`path` leads to the value in the input type; `parse` takes a text and the name to refuse it by.
+    """`path` leads to the value in the input type; `parse` takes a text and the name to refuse it by. `schema` and
+    `description` are what OpenAPI says of a value.
 
     A member of the objects of a list has a path of two names; `is_required` says that each of them has it.
     """
 
     path: tuple[str, ...]
     parse: Parse
+    schema: JSONSchema
+    description: str
     is_list: bool
     is_required: bool = False
 
@@ -65,6 +69,22 @@ class QueryFilters:
             if name not in _NO_FILTERS
             for parameter in _parameters(name, field, lengths)
         }
+
+    @property
+    def described(self) -> list[dict[str, Any]]:
+        """The parameters as OpenAPI has them."""
+        return [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "description": parameter.description,
+                "schema": {"type": "array", "items": parameter.schema, "maxItems": self._most}
+                if parameter.is_list
+                else parameter.schema,
+            }
+            for name, parameter in self._parameters.items()
+        ]
 
     def read(self, query_string: bytes) -> dict[str, Any]:
         """What GraphQL would make of the same input. Raises `ValidationError` by name, and `RequestRefused`."""
@@ -117,12 +137,27 @@ def _parameters(name: str, field: GraphQLInputField, lengths: TextLengths) -> li
             _Parameter(
                 (name, member),
                 _bound if named.name == _DATES else _parse(get_named_type(each.type), lengths.longest(each)),
+                _DATE if named.name == _DATES else _schema(get_named_type(each.type), lengths.longest(each)),
+                f"{_words(field)} {_words(each)}",
                 is_list=isinstance(nullable, GraphQLList),
                 is_required=isinstance(each.type, GraphQLNonNull),
             )
             for member, each in named.fields.items()
         ]
-    return [_Parameter((name,), _parse(named, lengths.longest(field)), is_list=isinstance(nullable, GraphQLList))]
+    longest = lengths.longest(field)
+    schema, words = _schema(named, longest), _words(field)
+    return [_Parameter((name,), _parse(named, longest), schema, words, is_list=isinstance(nullable, GraphQLList))]
+
+
+def _words(field: GraphQLInputField) -> str:
+    """On one line, as the SDL has them over several."""
+    return " ".join((field.description or "").split())
+
+
+def _schema(named: GraphQLNamedType, longest: int) -> JSONSchema:
+    if isinstance(named, GraphQLEnumType):
+        return {"type": "string", "enum": list(named.values)}
+    return {"type": "string", "maxLength": longest} if named is GraphQLString else _SCHEMAS[named.name]
 
 
 def _parse(named: GraphQLNamedType, longest: int) -> Parse:
@@ -174,4 +209,10 @@ def _bound(text: str, name: str) -> str:
     return text
 
 
+_DATE: JSONSchema = {"type": "string", "examples": ["2026-01-01", "2026-01-01T10:30:00Z"]}
+_SCHEMAS: Mapping[str, JSONSchema] = {
+    "Int": {"type": "integer", "minimum": _SMALLEST, "maximum": _LARGEST},
+    "Float": {"type": "number"},
+    "Boolean": {"type": "boolean"},
+}
 _SCALARS: Mapping[str, Parse] = {"Int": _integer, "Float": _number, "Boolean": _boolean}

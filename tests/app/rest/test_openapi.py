@@ -9,14 +9,19 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from app.rest import openapi
+from app.rest import export, openapi
 from app.rest.shop import ENDPOINTS, ROOT, Endpoint
 from app.rest.shop_answer import KeyProblem, Outage, Problem, RateProblem
 from tests.conftest import credentials, settings_for
 
-DOCUMENT = openapi.document()
-SCHEMAS = DOCUMENT["components"]["schemas"]
 REFUSALS = {"KeyProblem": KeyProblem, "Outage": Outage, "Problem": Problem, "RateProblem": RateProblem}
+
+
+@pytest.fixture
+def document(app: Starlette) -> Any:
+    [served] = [route.app for route in app.routes if isinstance(route, Route) and route.path == openapi.PATH]
+    assert isinstance(served, openapi.OpenAPI)
+    return served.document
 
 
 def _references(value: Any) -> set[str]:
@@ -25,18 +30,20 @@ def _references(value: Any) -> set[str]:
     return set().union(*map(_references, value)) if isinstance(value, list) else set()
 
 
-def test_routes_and_document_have_the_same_paths(app: Starlette) -> None:
+def test_routes_and_document_have_the_same_paths(app: Starlette, document: Any) -> None:
     routes = {
         re.sub(r":\w+}", "}", route.path)
         for route in app.routes
-        if isinstance(route, Route) and route.path.startswith(f"{ROOT}/")
+        if isinstance(route, Route) and route.path.startswith((f"{ROOT}/", "/export/"))
     }
-    assert routes == {*DOCUMENT["paths"], openapi.PATH}
+    assert routes == {*document["paths"], openapi.PATH}
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
-async def test_no_method_but_the_documented_one_is_answered(endpoint: Endpoint, client: httpx.AsyncClient) -> None:
-    documented = [method.upper() for method in DOCUMENT["paths"][endpoint.path]]
+async def test_no_method_but_the_documented_one_is_answered(
+    endpoint: Endpoint, client: httpx.AsyncClient, document: Any
+) -> None:
+    documented = [method.upper() for method in document["paths"][endpoint.path]]
     path = endpoint.path.format(id=1)
 
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
@@ -46,20 +53,20 @@ async def test_no_method_but_the_documented_one_is_answered(endpoint: Endpoint, 
             assert answer.headers["allow"].split(", ") == documented
 
 
-def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
-    used = _references(DOCUMENT)
+def test_every_reference_leads_somewhere_and_every_component_is_used(document: Any) -> None:
+    used = _references(document)
     parts = {
         f"#/components/{kind}/{name}"
         for kind in ("schemas", "parameters", "headers")
-        for name in DOCUMENT["components"][kind]
+        for name in document["components"][kind]
     }
     assert used == parts
 
 
-async def test_the_document_needs_no_key(client: httpx.AsyncClient) -> None:
+async def test_the_document_needs_no_key(client: httpx.AsyncClient, document: Any) -> None:
     answer = await client.get(openapi.PATH)
     assert answer.status_code == 200
-    assert answer.json() == DOCUMENT
+    assert answer.json() == document
     assert answer.json()["openapi"].startswith("3.1")
     assert (await client.post(openapi.PATH)).headers["allow"] == "GET"
 
@@ -89,7 +96,13 @@ CALLS: list[tuple[str, str, str | None, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("method", "path", "viewer", "more"), CALLS, ids=str)
 async def test_real_answers_are_as_documented(
-    method: str, path: str, viewer: str | None, more: dict[str, Any], client: httpx.AsyncClient, demo_dsn: str
+    method: str,
+    path: str,
+    viewer: str | None,
+    more: dict[str, Any],
+    client: httpx.AsyncClient,
+    demo_dsn: str,
+    document: Any,
 ) -> None:
     headers = credentials(viewer, settings_for(demo_dsn))
     [endpoint] = [
@@ -99,7 +112,7 @@ async def test_real_answers_are_as_documented(
     more = {**more, "headers": headers | more.get("headers", {})}
     answer = await client.request(method, ROOT + path, **more)
 
-    [operation] = DOCUMENT["paths"][endpoint.path].values()
+    [operation] = document["paths"][endpoint.path].values()
     response = operation["responses"][str(answer.status_code)]
     for name in response["headers"]:
         assert name in answer.headers
@@ -118,11 +131,41 @@ def _fits(body: bytes, type_: Any) -> bool:
     return True
 
 
-async def test_objects_have_their_members_in_the_documented_order(client: httpx.AsyncClient, demo_dsn: str) -> None:
-    headers = credentials("john", settings_for(demo_dsn))
+async def test_objects_have_their_members_in_the_documented_order(
+    client: httpx.AsyncClient, demo_dsn: str, document: Any
+) -> None:
+    headers, schemas = credentials("john", settings_for(demo_dsn)), document["components"]["schemas"]
     order = (await client.get(f"{ROOT}/customer-orders/1", headers=headers)).json()
     [entry, *_] = (await client.get(f"{ROOT}/customer-orders", headers=headers)).json()
 
-    assert list(order) == list(SCHEMAS["Order"]["properties"])
-    assert list(entry) == list(SCHEMAS["OrderEntry"]["properties"])
+    assert list(order) == list(schemas["Order"]["properties"])
+    assert list(entry) == list(schemas["OrderEntry"]["properties"])
     assert len(entry) == 23
+
+
+VALUES = {"integer": "1", "number": "1.5", "boolean": "true"}
+
+
+@pytest.mark.parametrize("source", export.SOURCES, ids=lambda source: source.path)
+async def test_export_takes_every_documented_filter_and_no_other(
+    source: export.Source, client: httpx.AsyncClient, demo_dsn: str, document: Any
+) -> None:
+    headers = credentials("staff", settings_for(demo_dsn))
+    operation = document["paths"][source.path]["get"]
+    for parameter in operation["parameters"]:
+        name, schema = parameter["name"], parameter["schema"]
+        one = schema["items"] if schema["type"] == "array" else schema
+        value = next(iter(one.get("enum") or one.get("examples") or [VALUES.get(one["type"], "a")]))
+        asked = {name: value}
+        if name.startswith(("sources.", "companySources.")):
+            asked = {f"{name.partition('.')[0]}.{member}": "a" for member in ("id", "name")}
+        answer = await client.get(source.path, params=asked, headers=headers)
+        assert answer.status_code == 200, (name, answer.text)
+        assert answer.headers["content-type"] in operation["responses"]["200"]["content"]
+        assert parameter["description"]
+        if one.get("maxLength"):
+            long = await client.get(source.path, params=asked | {name: "a" * (one["maxLength"] + 1)}, headers=headers)
+            assert long.status_code == 400, name
+    refused = await client.get(source.path, params={"colour": "red"}, headers=headers)
+    assert str(refused.status_code) in operation["responses"]
+    assert refused.status_code == 400
