@@ -413,7 +413,7 @@ async def test_shipment_create_knows_orders_and_lines_by_the_keys_of_other_syste
     assert made["trackAndTraces"] == [{"code": "K 1", "externalId": "c"}]
     lines = (await write("{ order(orderId: 2075) { items { id lineId } } }"))["data"]["order"]["items"]
     assert {line["lineId"] for line in lines} == {f"L-{line['id']}" for line in lines}
-    items = "query($id: String!) { shipment(shipmentId: $id) { items { orderItem { lineId } } } }"
+    items = "query($id: String!) { shipment(id: $id) { items { orderItem { lineId } } } }"
     read = (await write(items, {"id": made["id"]}))["data"]["shipment"]["items"]
     assert read == [{"orderItem": {"lineId": "L-20153"}}, {"orderItem": {"lineId": "L-20155"}}]
     small = {"orderId": 2075, "items": []}
