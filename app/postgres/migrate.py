@@ -182,6 +182,8 @@ class _Run:
         for migration in self._pending.migrations:
             self._migration = migration.name
             await self._apply(migration)
+        if await _value(self._connection, SQL.has_table, table="shipment_status_successors"):
+            await _send(self._connection, SQL.measure_lifecycle)
         return [migration.name for migration in self._pending.migrations]
 
     async def _apply(self, migration: Migration) -> None:
