@@ -133,12 +133,12 @@ def _dev(_options: argparse.Namespace) -> None:
 
 
 def _serve(_options: argparse.Namespace) -> None:
-    from app.postgres.migrate import migrations
+    from app.postgres.migrate import migration_names
     from app.postgres.startup import check
 
     settings = Settings.from_env(os.environ)
     listener = _listen(settings)
-    _run(check(settings.database_url, migrations()), settings.database_url)
+    _run(check(settings.database_url, migration_names()), settings.database_url)
     _answer(settings, listener)
 
 
@@ -189,11 +189,11 @@ def _password(options: argparse.Namespace) -> int:
 def _say(task: Callable[[str], Coroutine[Any, Any, str]]) -> int:
     """Does a task with a migrated database and prints what became of it; the exit status."""
     from app.admin.customer import CustomerError
-    from app.postgres.migrate import migrations
+    from app.postgres.migrate import migration_names
     from app.postgres.startup import check
 
     with dev.database(os.environ) as dsn:
-        _run(check(dsn, migrations()), dsn)
+        _run(check(dsn, migration_names()), dsn)
         try:
             print(_run(task(dsn), dsn))
         except CustomerError as error:

@@ -39,7 +39,7 @@ from app.http.reply import Answering, refusal, reply
 from app.http.state import state_of
 from app.postgres.database import Database
 from app.postgres.lookups import Lookups
-from app.postgres.migrate import migrations
+from app.postgres.migrate import migration_names
 from app.postgres.startup import until_reachable
 from app.resolvers import bindables
 from app.resolvers.names import snake_case
@@ -82,7 +82,7 @@ class Waybill:
             suggest=settings.development,
             planned=settings.executor == "compiled",
         )
-        self.migrations = frozenset(migrations())
+        self.migrations = frozenset(migration_names())
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager

@@ -20,6 +20,9 @@ SELECT set_config('waybill.actor', 'import', true), set_config('waybill.skipped_
   set_config('waybill.sub_status', 'given', true),
   set_config('random_page_cost', '1.1', true), set_config('jit', 'off', true)
 
+-- name: has_staging
+SELECT to_regclass('pg_temp.import_orders') IS NOT NULL
+
 -- name: staging
 CREATE TEMPORARY TABLE import_orders (
   n int PRIMARY KEY, channel text, external_id text, status text, type text, currency text,
@@ -114,7 +117,6 @@ SELECT pg_advisory_xact_lock(:lock)
 -- name: known
 SELECT (SELECT array_agg(code) FROM order_statuses) AS statuses,
   (SELECT array_agg(code) FROM channels) AS channels,
-  ARRAY(SELECT time_zones()) AS time_zones,
   ARRAY(SELECT f.status FROM shipment_status_followers f ORDER BY f.status, f.next_status) AS way_statuses,
   ARRAY(SELECT f.next_status FROM shipment_status_followers f ORDER BY f.status, f.next_status) AS way_next_statuses,
   k.channels AS carrier_channels, k.names AS carrier_names, k.templates AS carrier_templates
@@ -125,6 +127,10 @@ FROM (
   CROSS JOIN LATERAL unnest(ARRAY[c.source_name, c.name, c.key]) AS n (name)
   WHERE n.name IS NOT NULL
 ) k
+
+-- The server reads a file for each.
+-- name: time_zones
+SELECT z.name FROM time_zones() AS z (name)
 
 -- name: channel
 WITH stored AS (SELECT FROM channels WHERE code = :code),

@@ -7,6 +7,7 @@ rows.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from graphql import (
     DocumentNode,
@@ -40,13 +41,7 @@ class Circles:
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
-        steps = {
-            type_.name: dict(_steps(schema, type_))
-            for type_ in schema.type_map.values()
-            if is_composite_type(type_) and not is_introspection_type(type_)
-        }
-        listed = {name for below in steps.values() for name, is_list in below.items() if is_list}
-        self.types = frozenset(name for name in listed if name in _reached(steps, name))
+        self.types = _circular(schema)
 
     def check(self, document: DocumentNode, limits: Limits) -> None:
         """Raises `LimitExceeded`. The document is valid, so that its fragments end."""
@@ -99,6 +94,18 @@ class _Walk:
         found = self._schema.get_type(name)
         assert isinstance(found, _Type)  # noqa: S101  the document is valid
         return found
+
+
+@lru_cache(maxsize=8)
+def _circular(schema: GraphQLSchema) -> frozenset[str]:
+    """Found once for a schema: it takes longer than all else that an application is made of."""
+    steps = {
+        type_.name: dict(_steps(schema, type_))
+        for type_ in schema.type_map.values()
+        if is_composite_type(type_) and not is_introspection_type(type_)
+    }
+    listed = {name for below in steps.values() for name, is_list in below.items() if is_list}
+    return frozenset(name for name in listed if name in _reached(steps, name))
 
 
 def _steps(schema: GraphQLSchema, type_: object) -> Iterator[tuple[str, bool]]:

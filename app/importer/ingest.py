@@ -56,7 +56,7 @@ from app.importer import staging
 from app.importer.lines import MAX_LINE, Unreadable, label, lines
 from app.importer.progress import Progress
 from app.importer.reader import read
-from app.importer.records import Known, Outdated, Refused, printable
+from app.importer.records import Channel, Known, Outdated, Refused, printable
 from app.importer.staging import Outcome, Staged
 from app.postgres.connect import CONNECT_SECONDS, Connector
 
@@ -98,7 +98,7 @@ async def ingest(
             dsn, timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings=_SESSION
         )
         try:
-            run = _Run(connection, await staging.prepare(connection), shown, strict, dry_run)
+            run = _Run(connection, await staging.known(connection), shown, strict, dry_run)
             await run.all(files)
         finally:
             await connection.close(timeout=5)
@@ -171,6 +171,8 @@ class _Run:
             if text is None:
                 raise Refused("$", f"longer than {MAX_LINE >> 20} MB")
             record = read(text)
+            if isinstance(record, Channel) and record.time_zone is not None and not self.known.time_zones:
+                self.known.time_zones.update(await staging.time_zones(self.connection))
             record.check(self.known)
             staged = staging.stage(place, record)
         except Refused as refusal:

@@ -84,12 +84,13 @@ class Known:
 
     Carriers are known by the codes of their channels, None where they are of all, and by their keys and names; the
     values are their templates. `ways` are pairs of statuses of shipments, of which the second may follow at some time.
+    Time zones are there once a record names one.
     """
 
     statuses: set[str] = field(default_factory=set)
     channels: set[str] = field(default_factory=set)
     carriers: dict[tuple[str | None, str], str | None] = field(default_factory=dict)
-    time_zones: frozenset[str] = frozenset()
+    time_zones: set[str] = field(default_factory=set)
     ways: frozenset[tuple[str, str]] = frozenset()
 
     def code_of(self, text: str, carrier: str | None, channel: str | None) -> str:

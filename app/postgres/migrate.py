@@ -29,6 +29,7 @@ from sql.advisory_lock import AdvisoryLock
 T = TypeVar("T")
 
 SQL = load("migration")
+_FOLDER = files("sql").joinpath("migrations")
 
 LOCK_SECONDS = 1.0
 # Growing to the last one, which is taken again and again: three minutes in all.
@@ -71,11 +72,14 @@ class Pending:
         return [step for step in migration.steps if (migration.name, step.name) not in self.done]
 
 
+def migration_names() -> list[str]:
+    """The file names of all migrations, in the order of application."""
+    return sorted(entry.name for entry in _FOLDER.iterdir() if entry.name.endswith(".sql"))
+
+
 def migrations() -> dict[str, str]:
     """The text of every migration by file name, in the order of application."""
-    folder = files("sql").joinpath("migrations")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return {name: folder.joinpath(name).read_text("utf-8") for name in names}
+    return {name: _FOLDER.joinpath(name).read_text("utf-8") for name in migration_names()}
 
 
 async def migrate(dsn: str, tell: Tell = lambda _line: None) -> list[str]:
@@ -178,6 +182,8 @@ class _Run:
         for migration in self._pending.migrations:
             self._migration = migration.name
             await self._apply(migration)
+        if await _value(self._connection, SQL.has_table, table="shipment_status_successors"):
+            await _send(self._connection, SQL.measure_lifecycle)
         return [migration.name for migration in self._pending.migrations]
 
     async def _apply(self, migration: Migration) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 
-from app.auth.password import Passwords
+from app.auth.password import Passwords, _decoy
 from tests.conftest import FAR_TOO_LONG, until
 
 PASSWORD = "correct horse battery staple"
@@ -49,6 +50,12 @@ async def test_nobodys_password_costs_what_anybodys_costs(
     parameters = [text.rsplit("$", 2)[0] for text in verified]
     assert len(parameters) == 2
     assert parameters[0] == parameters[1]
+
+
+def test_nobodys_password_has_a_hash_that_is_verified_whole() -> None:
+    with pytest.raises(VerifyMismatchError):
+        PasswordHasher().verify(_decoy(), "wrong")
+    assert not PasswordHasher().check_needs_rehash(_decoy())
 
 
 async def test_verification_leaves_the_event_loop_free(passwords: Passwords) -> None:

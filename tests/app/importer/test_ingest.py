@@ -734,7 +734,7 @@ async def test_carrier_that_has_gone_since_the_import_began_is_refused(
 ) -> None:
     await store.take(SHOP, {**SHOP, "code": "other"}, SWIFT)
     connection = await connection_to(store.dsn)
-    known = await staging.prepare(connection)
+    known = await staging.known(connection)
     record = read(json.dumps(order(1)).encode())
     record.check(known)
     await connection.execute("UPDATE carriers SET channel_id = (SELECT id FROM channels WHERE code = 'other')")
@@ -912,7 +912,8 @@ async def test_dry_run_says_what_would_happen_and_writes_nothing(store: Store, s
 
 def test_every_statement_of_the_import_is_sent() -> None:
     named = set(sql.load("ingest").statements)
-    frame = {"staging", "is_staged", "empty_staging", "measure_store", "begin", "take_turn", "known"}
+    frame = {"has_staging", "staging", "is_staged", "empty_staging", "measure_store", "begin", "take_turn"}
+    frame |= {"known", "time_zones"}
     outcomes = {"outcome", "outcome_of_events"}
     of_channels = {"channel", "channel_statuses", "refuse_channel_currency", "channel_rates"}
     assert named == {*staging.STEPS, *staging.EVENT_STEPS, *frame, *outcomes, *of_channels, "carrier", "customer"}

@@ -2,13 +2,16 @@
 
 import logging
 import socket
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import asyncpg
 import pytest
 
-from app.postgres.connect import Connector, Persistence
+from app.postgres import connect
+from app.postgres.connect import _ARRAYS, Connector, Persistence
 from tests.pooler import needs_pgbouncer, pooler
 from tests.proxy import proxied
 
@@ -149,4 +152,27 @@ async def test_types_of_the_schema_are_looked_up_in_one_session(server_dsn: str)
         assert await connection.fetchval("SELECT ARRAY['bad'::pg_temp.other]") == ["bad"]
         assert connection.is_in_transaction()
     assert lookups == [True] * 6
+    await connection.close()
+
+
+@pytest.mark.parametrize("statement_cache", [0, 500])
+async def test_arrays_of_the_servers_own_types_are_not_looked_up(server_dsn: str, statement_cache: int) -> None:
+    connection = await Connector(server_dsn, statement_cache=statement_cache)()
+    sent: list[str] = []
+    connection.add_query_logger(lambda query: sent.append(query.query))
+    text = "SELECT $1::int[] AS numbers, $2::uuid[] AS keys, ARRAY[1.5, NULL] AS amounts, ARRAY[ARRAY[true]] AS flags"
+    keys = [UUID(int=1)]
+    for _ in range(2):
+        assert tuple(await connection.fetchrow(text, [1, 2], keys)) == ([1, 2], keys, [Decimal("1.5"), None], [[True]])
+    await connection.close()  # which has what is noted be told
+    assert sent == [text] * 2
+
+
+async def test_arrays_are_known_as_the_server_tells_of_them(server_dsn: str) -> None:
+    connection = await Connector(server_dsn, statement_cache=0)()
+    known = [connect._array(oid) for oid in _ARRAYS]
+    rows, _ = await asyncpg.Connection._introspect_types(connection, list(_ARRAYS), None)
+    told = {row["oid"]: dict(row) for row in rows}
+    assert known == [{key: told[row["oid"]][key] for key in row} for row in known]
+    assert len(known) == len(_ARRAYS) > 10
     await connection.close()

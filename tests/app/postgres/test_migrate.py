@@ -55,6 +55,19 @@ async def test_migrations_are_applied_once_also_by_processes_that_start_together
     await asyncio.to_thread(databases.drop, dsn)
 
 
+async def test_the_planner_knows_how_few_ways_a_shipment_goes(fresh_dsn: str, connection_to: ConnectionTo) -> None:
+    connection = await connection_to(fresh_dsn)
+    expected, found = await connection.fetchrow(
+        """
+        SELECT c.reltuples::int, (SELECT count(*) FROM shipment_status_successors)
+        FROM pg_class c WHERE c.oid = 'shipment_status_successors'::regclass
+        """
+    )
+    assert expected == found > 0
+    statistics = "SELECT attname::text FROM pg_stats WHERE tablename = 'shipment_status_successors'"
+    assert {name for (name,) in await connection.fetch(statistics)} >= {"status", "next_status"}
+
+
 @needs_pgbouncer
 async def test_migrations_need_a_session_where_any_is_missing(databases: Databases) -> None:
     dsn = await asyncio.to_thread(databases.create)
