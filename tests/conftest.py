@@ -83,6 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Starts one server for all workers; they find it in their environment."""
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process that a test starts compiles all modules anew
     server.begin_run()
     stack = config.stash[SERVER] = ExitStack()
     if dsn := os.environ.get("DATABASE_URL"):
