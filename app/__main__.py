@@ -265,7 +265,7 @@ def _answer(settings: Settings, listener: socket.socket) -> None:
 
     from app.asgi import create_app
     from app.http.address import Forwarded
-    from app.http.server import Server, protocol_of
+    from app.http.server import Server, protocol_of, socket_protocol_of
 
     service = create_app(settings)
     config = uvicorn.Config(
@@ -274,7 +274,9 @@ def _answer(settings: Settings, listener: socket.socket) -> None:
         proxy_headers=False,
         lifespan="on",
         http=protocol_of(settings),
-        ws="none",
+        ws=socket_protocol_of(settings),
+        ws_max_size=settings.limits.frame_bytes,
+        ws_per_message_deflate=False,  # 64 KiB a socket, and frames are small
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.login import Logins
@@ -36,7 +36,13 @@ from app.http.index import index
 from app.http.middleware import Counted, Exchange, WholeExchange
 from app.http.rate_limit import Admission, RateLimited, RateLimits
 from app.http.reply import Answering, refusal, reply
-from app.http.state import state_of
+from app.http.state import new_id, state_of
+from app.live.hub import Hub
+from app.live.operation import Operations
+from app.live.reservation import Reservations
+from app.live.session import Session, Sessions
+from app.live.subscription import Subscriptions
+from app.live.websocket import WebSocketEndpoint
 from app.postgres.database import Database
 from app.postgres.lookups import Lookups
 from app.postgres.migrate import migration_names
@@ -82,6 +88,10 @@ class Waybill:
             suggest=settings.development,
             planned=settings.executor == "compiled",
         )
+        self.hub = Hub()
+        limits = settings.limits
+        self.sessions = Sessions(self.tokens, most=limits.streams, most_of_viewer=limits.viewer_streams)
+        self.subscriptions = Subscriptions(self.engine, self.hub, self.sessions, self.context_of)
         self.migrations = frozenset(migration_names())
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -91,6 +101,7 @@ class Waybill:
         self.db = app.state.db = await until_reachable(lambda: Database.connect(self.settings, self.cache))
         await self.db.events.start()
         passwords = Passwords()
+        self.hub.db = self.sessions.db = self.db
         self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         self.password_links = PasswordLinks(self.db, self.tokens, passwords, self.logins, self.settings)
@@ -101,6 +112,8 @@ class Waybill:
         finally:
             self._loop = None
             passwords.close()
+            await self.sessions.close()
+            await self.hub.close()
             await self.rate_limits.close()
             await self.db.close()
 
@@ -112,6 +125,7 @@ class Waybill:
     def stop(self) -> None:
         """From here on nobody should send anything new."""
         self.is_stopping = True
+        self.sessions.stop()
 
     async def open_context(self, scope: Scope) -> Context:
         """A credential that is not accepted is a matter of the fields that need one, so introspection needs none.
@@ -140,6 +154,20 @@ class Waybill:
         )
         return context
 
+    def context_of(self, session: Session) -> Context:
+        """Of what is told to a session, rather than asked by it at this moment."""
+        return Context(
+            db=self.db,
+            request_id=new_id().decode(),
+            viewer=session.viewer,
+            refusal=session.refused,
+            largest_page=self.settings.limits.page,
+            logins=self.logins,
+            password_links=self.password_links,
+            lookups=self.lookups,
+            storefront=session.storefront,
+        )
+
     async def find_storefront(self, keys: Sequence[str]) -> Storefront:
         return await find_storefront(keys, self.db)
 
@@ -159,6 +187,10 @@ def create_app(settings: Settings) -> "Service":
     deadlines = Deadlines(settings.deadline)
     admission = Admission(waybill.find_storefront, waybill.rate_limits)
 
+    operations = Operations(waybill.subscriptions, admission, deadlines, waybill.telemetry.requests["graphql"])
+    most_operations = settings.limits.stream_operations
+    streams = Reservations(operations, most_operations=most_operations)
+
     def endpoint(*, needs_key: bool = False) -> GraphQLEndpoint:
         return GraphQLEndpoint(
             waybill.engine,
@@ -167,7 +199,12 @@ def create_app(settings: Settings) -> "Service":
             admission,
             body_bytes=body_bytes,
             needs_key=needs_key,
+            streams=streams,
         )
+
+    def socket(endpoint: GraphQLEndpoint) -> WebSocketEndpoint:
+        origins = frozenset(origin.encode() for origin in settings.allowed_origins)
+        return WebSocketEndpoint(endpoint, operations, origins=origins, most_operations=most_operations)
 
     def counted(app: ASGIApp, surface: str) -> Counted:
         return Counted(RateLimited(app, admission), waybill.telemetry.requests[surface])
@@ -199,6 +236,7 @@ def create_app(settings: Settings) -> "Service":
         routes=[
             Route("/", index),
             *(Route(path, answering) for path, answering in graphql.items()),
+            *(WebSocketRoute(path, socket(answering)) for path, answering in graphql.items()),
             *(
                 shop.route(one, counted(ShopEndpoint(one, waybill.open_context, body_bytes=body_bytes), "rest"))
                 for one in shop.ENDPOINTS

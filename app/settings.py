@@ -44,6 +44,10 @@ class Limits:
     list_items: int = 100
     written_items: int = 1_000
     text: int = 200
+    frame_bytes: int = 65_536
+    streams: int = 20_000
+    viewer_streams: int = 1_000
+    stream_operations: int = 100
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,6 @@ what comes before it. Where they are many or unknown, a text for any number of t
 
 from sql.file import File, load
 from sql.statement import Prepared, Statement, Variant
-from sql.visibility import Reach, Visibility
+from sql.visibility import Owner, Reach, Visibility
 
-__all__ = ["File", "Prepared", "Reach", "Statement", "Variant", "Visibility", "load"]
+__all__ = ["File", "Owner", "Prepared", "Reach", "Statement", "Variant", "Visibility", "load"]

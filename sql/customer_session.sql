@@ -10,6 +10,16 @@ WHERE s.id = :session_id
   AND s.revoked_at IS NULL
   AND s.expires_at > now()
 
+-- name: good
+-- Those of many sessions that are good still.
+SELECT s.id
+FROM customer_sessions s
+JOIN customers c ON c.id = s.customer_id AND c.channel_id = s.channel_id
+WHERE s.id = ANY(:session_ids)
+  AND s.revoked_at IS NULL
+  AND s.expires_at > now()
+  AND NOT c.is_suspended
+
 -- name: customer_by_id
 SELECT c.id, c.first_name, c.last_name, c.email
 FROM customers c

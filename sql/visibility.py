@@ -27,6 +27,16 @@ class Reach(Enum):
     CONTACT = "contact"
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose an order is, by what decides who sees it. `is_public` is what its status says."""
+
+    channel_id: int
+    company_id: int | None
+    customer_id: int | None
+    is_public: bool
+
+
 @dataclass(frozen=True)
 class Visibility:
     """The reach of one viewer and the keys that its predicates compare with."""
@@ -65,6 +75,22 @@ class Visibility:
     def channels(self) -> Hashable:
         """What the policies of rows that belong to a channel, or to all, depend on; None where all are seen."""
         return None if self.reach is Reach.EVERYTHING else tuple(self.channel_ids)
+
+    def sees(self, owner: Owner) -> bool:
+        """Whether this viewer sees an order of that owner: what the predicate of `orders` says, without a database.
+
+        It chooses who is told that something happened; what is told of it is read by the predicate all the same.
+        """
+        if self.reach is Reach.EVERYTHING:
+            return True
+        if owner.channel_id not in self.channel_ids:
+            return False
+        if self.reach is Reach.CHANNELS:
+            return True
+        if self.reach is Reach.CUSTOMER:
+            return owner.customer_id == self.customer_id and owner.is_public
+        is_ours = owner.company_id in self.company_ids
+        return is_ours and (owner.is_public or self.reach is Reach.COMPANIES)
 
     @cached_property
     def keys(self) -> dict[str, Any]:

@@ -9,13 +9,17 @@ from typing import Any
 
 from graphql import (
     ExecutionResult,
+    Executor,
     GraphQLError,
     GraphQLResolveInfoHelpers,
     GraphQLSchema,
     OperationType,
     execute,
+    located_error,
 )
-from graphql.pyutils import AwaitableOrValue, gather_with_cancel, is_awaitable
+from graphql.execution.collect_fields import collect_fields
+from graphql.execution.values import get_argument_values
+from graphql.pyutils import AwaitableOrValue, Path, gather_with_cancel, is_awaitable
 
 from app.cache import Cache
 from app.errors import ServiceUnavailable
@@ -80,8 +84,44 @@ class Engine:
         except LimitExceeded as error:
             return refuse(RequestErrors(error), request_id)
         if operation.kind is OperationType.SUBSCRIPTION:
-            return refuse(RequestErrors(GraphQLError("Subscriptions need a stream.")), request_id)
-        result = self._execute(operation, variables, context)
+            message = "A subscription needs a WebSocket, or an answer that goes on: text/event-stream."
+            return refuse(RequestErrors(GraphQLError(message)), request_id)
+        return await self._run(operation, variables, context, request_id)
+
+    async def source(self, operation: Operation, variables: dict[str, Any], context: Any, request_id: str) -> Any:
+        """What the field of a subscription gives as the source of its events, or the `Answer` that says why not."""
+        try:
+            check_variables(variables, self._limits)
+        except LimitExceeded as error:
+            return refuse(RequestErrors(error), request_id)
+        if operation.lengths.are_exceeded(variables):  # for which the field is refused before it is asked
+            return await self._run(operation, variables, context, request_id)
+        executor = Executor.build(
+            self.schema,
+            operation.document,
+            context_value=context,
+            raw_variable_values=variables,
+            operation_name=operation.name,
+            hide_suggestions=not self._suggest,
+        )
+        if not isinstance(executor, Executor):
+            return refuse(RequestErrors(*executor), request_id)
+        try:
+            return await _source(executor)
+        except GraphQLError as error:
+            errors, defects = render([error], request_id)
+            return Answer({"errors": errors, "data": None}, ran=True, defects=defects, fault=_fault([error], None))
+
+    async def run_event(
+        self, operation: Operation, variables: dict[str, Any], context: Any, request_id: str, event: Any
+    ) -> Answer:
+        """The answer to one event of a subscription, which its field's resolver gets as its parent."""
+        return await self._run(operation, variables, context, request_id, event)
+
+    async def _run(
+        self, operation: Operation, variables: dict[str, Any], context: Any, request_id: str, root_value: Any = None
+    ) -> Answer:
+        result = self._execute(operation, variables, context, root_value)
         if not isinstance(result, ExecutionResult):
             result = await result
         if not result.errors:
@@ -94,12 +134,13 @@ class Engine:
         )
 
     def _execute(
-        self, operation: Operation, variables: dict[str, Any], context: Any
+        self, operation: Operation, variables: dict[str, Any], context: Any, root_value: Any
     ) -> AwaitableOrValue[ExecutionResult]:
         plain = partial(
             execute,
             self.schema,
             operation.document,
+            root_value,
             context_value=context,
             variable_values=variables,
             operation_name=operation.name,
@@ -111,7 +152,28 @@ class Engine:
         if not self._planned:
             self.executions["graphql-core"] += 1
             return plain()
-        return execute_by_plan(operation.planner, plain, None, context, variables, self.executions)
+        return execute_by_plan(operation.planner, plain, root_value, context, variables, self.executions)
+
+
+async def _source(executor: Executor[Any]) -> Any:
+    """What the one field of a subscription gives by its `subscribe`. Raises `GraphQLError`, with the field's path."""
+    schema, root_type = executor.schema, executor.schema.subscription_type
+    assert root_type is not None  # noqa: S101  the operation is valid
+    collected = collect_fields(
+        schema, executor.fragments, executor.variable_values, root_type, executor.operation, executor.hide_suggestions
+    )
+    [(key, details)] = collected.grouped_field_set.items()
+    nodes = [each.node for each in details]
+    field = schema.get_field(root_type, nodes[0].name.value)
+    assert field is not None  # noqa: S101  the operation is valid
+    assert field.subscribe is not None  # noqa: S101  the schema has a source for each
+    path = Path(None, key, root_type.name)
+    try:
+        arguments = get_argument_values(field, nodes[0], executor.variable_values, None, executor.hide_suggestions)
+        info = executor.build_resolve_info(field, nodes, root_type, path)
+        return await field.subscribe(None, info, **arguments)
+    except Exception as error:
+        raise located_error(error, nodes, path.as_list()) from error
 
 
 def _fault(errors: Sequence[GraphQLError], data: dict[str, Any] | None) -> ServiceUnavailable | None:

@@ -95,8 +95,6 @@ class Planner:
     def _reason(self, names: set[str], directives: list[DirectiveNode]) -> str | None:
         """`names` are those of all fields of the document."""
         kind = self._operation.operation
-        if kind is OperationType.SUBSCRIPTION:
-            return "subscription"
         if self._schema.get_root_type(kind) is None:
             return "no root type"
         if not names.isdisjoint(_INTROSPECTION):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import orjson
@@ -25,7 +25,7 @@ from app.errors import (
     StorefrontKeyRequired,
     TimedOut,
 )
-from app.execution.document import RequestErrors
+from app.execution.document import Operation, RequestErrors
 from app.execution.errors import log_fault
 from app.execution.execute import Answer, Engine, refuse
 from app.http import index
@@ -104,6 +104,24 @@ class GraphQLRequest:
         return cls(query, name or None, variables or {}, extensions or {})
 
 
+class Stream(Protocol):
+    """Answers that go on: one to each event of a subscription, in the form that the caller takes."""
+
+    def whole(self, answer: Answer) -> Reply:
+        """The stream of one answer."""
+
+    async def follow(self, request: GraphQLRequest, operation: Operation, scope: Scope, state: State) -> Reply:
+        """The stream of a subscription."""
+
+
+class Streams(Protocol):
+    def accepted(self, accept: str) -> Stream | None:
+        """The form that the header Accept names; None where it names none."""
+
+    async def attend(self, scope: Scope, state: State, receive: Receive, endpoint: "GraphQLEndpoint") -> Reply | None:
+        """The answer to a request about a stream that is there already; None for any other. Raises `RequestRefused`."""
+
+
 class GraphQLEndpoint(Answering):
     """GraphQL at one path. `open_context` makes what the resolvers get of the ASGI scope.
 
@@ -119,7 +137,9 @@ class GraphQLEndpoint(Answering):
         *,
         body_bytes: int,
         needs_key: bool = False,
+        streams: Streams | None = None,
     ) -> None:
+        self._streams = streams
         self._admission = admission
         self._engine = engine
         self._open_context = open_context
@@ -157,24 +177,30 @@ class GraphQLEndpoint(Answering):
         method: str = scope["method"]
         if method != "POST" and b"query=" not in scope["query_string"] and index.is_for_a_person(scope):
             return index.page(scope), "ok"
+        attended = None if self._streams is None else await self._streams.attend(scope, state, receive, self)
+        if attended is not None:
+            return attended, "ok"
         if method not in ("GET", "POST"):
             raise _method_not_allowed(f"{method} is not supported.", allow="GET, POST")
-        media_type = negotiate(accept_of(scope["headers"])) if b"accept" in headers else JSON
-        if media_type is None:
+        accept = accept_of(scope["headers"]) if b"accept" in headers else None
+        media_type = JSON if accept is None else negotiate(accept)
+        stream = None if accept is None or self._streams is None else self._streams.accepted(accept)
+        if media_type is None and stream is None:
             raise RequestRefused(
                 f"The answer can be {GRAPHQL_RESPONSE} or application/json.", status=406, code="NOT_ACCEPTABLE"
             )
         try:
-            if method == "GET":
-                request = _from_query_string(scope["query_string"], headers, self._body_bytes)
-            else:
-                _check_type(headers)
-                request = GraphQLRequest.of(_load(await read_body(scope, receive, self._body_bytes)))
+            request = await self.read(scope, state, receive)
             if state.body is None:  # else the server knows the whole request, and looks after its caller
                 state.work.watch(scope, receive)
-            answer = await self._answer(request, scope, state)
+            answer = await self._answer(request, scope, state, stream)
+            if isinstance(answer, Reply):
+                return answer, "ok"
         except PersistedQueryNotSupported as refused:
             answer = refuse(refused, state.request_id)
+        if media_type is None:
+            assert stream is not None  # noqa: S101  or it was refused
+            return stream.whole(answer), _counted_as(answer)
         if answer.fault:
             return unavailable(answer.fault, {"errors": answer.body["errors"]}), "unavailable"
         if isinstance(answer, RenderedAnswer):
@@ -183,21 +209,52 @@ class GraphQLEndpoint(Answering):
         status = 200 if answer.ran or media_type != GRAPHQL_RESPONSE else 400
         return reply(answer.body, status, media_type, _VARY), _counted_as(answer)
 
-    async def _answer(self, request: GraphQLRequest, scope: Scope, state: State) -> Answer:
-        """Raises `StorefrontKeyRequired` or `StorefrontKeyInvalid`: a stranger does not learn what the schema lacks."""
-        request_id = state.request_id
+    async def read(self, scope: Scope, state: State, receive: Receive, *, is_proven: bool = False) -> GraphQLRequest:
+        """The request, of the query string or of the body. A GET `is_proven` that no page of another origin can send.
+
+        Raises `RequestRefused`, `PersistedQueryNotSupported`.
+        """
+        if scope["method"] == "GET":
+            is_proven = is_proven or _had_preflight(state.fields)
+            return _from_query_string(scope["query_string"], is_proven, self._body_bytes)
+        _check_type(state.fields)
+        return GraphQLRequest.of(_load(await read_body(scope, receive, self._body_bytes)))
+
+    async def _answer(
+        self, request: GraphQLRequest, scope: Scope, state: State, stream: "Stream | None"
+    ) -> Answer | Reply:
+        """Of a subscription the reply that goes on, where the caller takes a stream."""
+        try:
+            operation = self.prepare(request, state, scope["method"], streams=stream is not None)
+        except RequestErrors as errors:
+            return refuse(errors, state.request_id)
+        if stream is not None and operation.kind is OperationType.SUBSCRIPTION:
+            return await stream.follow(request, operation, scope, state)
+        return await self.run(request, operation, scope, state)
+
+    def prepare(
+        self, request: GraphQLRequest, state: State, method: str = "POST", *, streams: bool = True
+    ) -> Operation:
+        """The operation of a request. Raises `RequestErrors`; `StorefrontKeyRequired` or `StorefrontKeyInvalid`, so
+        that a stranger does not learn what the schema lacks; `RequestRefused` for what a method is not for.
+        """
         try:
             operation = self._engine.prepare(request.query, request.operation_name)
-        except RequestErrors as errors:
+        except RequestErrors:
             if self._needs_key:
                 state.storefront.require()
-            return refuse(errors, request_id)
-        if scope["method"] == "GET" and operation.kind is not OperationType.QUERY:
+            raise
+        is_read = operation.kind is OperationType.QUERY or (streams and operation.kind is OperationType.SUBSCRIPTION)
+        if method == "GET" and not is_read:
             raise _method_not_allowed(f"A {operation.kind.value} needs POST.", allow="POST")
         state.operation = operation.name
         if self._needs_key and not operation.is_introspection:
             state.storefront.require()
+        return operation
 
+    async def run(self, request: GraphQLRequest, operation: Operation, scope: Scope, state: State) -> Answer:
+        """The answer to a query, or a mutation. Raises `RequestRefused` for an idempotency key that is none."""
+        request_id = state.request_id
         if operation.kind is not OperationType.MUTATION:
             return await self._engine.run(operation, request.variables, await self._open_context(scope), request_id)
 
@@ -221,8 +278,7 @@ def _has_json(headers: Fields) -> bool:
     return content_type == b"application/json" or is_json(content_type.decode("latin-1"))
 
 
-def _from_query_string(query_string: bytes, headers: Fields, limit: int) -> GraphQLRequest:
-    had_preflight = _had_preflight(headers)
+def _from_query_string(query_string: bytes, had_preflight: bool, limit: int) -> GraphQLRequest:
     # A hash alone runs nothing, and who sends it must learn all the same that it has to send the query.
     if not had_preflight and b"persistedQuery" not in query_string:
         raise _preflight_required()

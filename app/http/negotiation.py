@@ -9,11 +9,14 @@ from typing import TypeVar
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
 HTML = "text/html"
+EVENT_STREAM = "text/event-stream"
+MULTIPART = "multipart/mixed"
 
 # Callers send few different headers; a long one is not worth its room.
 _REMEMBERED = 200
 _LONGEST_REMEMBERED = 200
 
+_SPECIFICATION = re.compile(r'subscriptionspec=("1\.0"|1\.0)')
 _QUALITY = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
 
 
@@ -63,6 +66,26 @@ def negotiate(accept: str | None) -> str | None:
         if (quality, exact) > best[:2] or (exact and (quality, exact) == best[:2]):
             best = (quality, exact, media_type)
     return best[2] or None
+
+
+@_remembered
+def accepts_events(accept: str | None) -> bool:
+    """Whether the caller takes server-sent events, by their own name."""
+    match, quality = _closest(_ranges(accept or ""), EVENT_STREAM)
+    return match is Match.EXACT and quality > 0
+
+
+@_remembered
+def accepts_parts(accept: str | None) -> bool:
+    """Whether the caller takes the answers to a subscription as the parts of one body, in the version that we speak.
+
+    https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol
+    """
+    for text in (accept or "").split(","):
+        media_type, *parameters = (part.strip().lower() for part in text.split(";"))
+        if media_type == MULTIPART and any(_SPECIFICATION.fullmatch(parameter) for parameter in parameters):
+            return True
+    return False
 
 
 @_remembered

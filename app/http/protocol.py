@@ -210,6 +210,9 @@ class Protocol(HttpToolsProtocol):
         if self._is_draining:
             self.cycle.keep_alive = False
 
+    def _should_upgrade(self) -> bool:
+        return self.parser.get_method() == b"GET" and super()._should_upgrade()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answered = cycle
         super()._start_asgi_task(cycle, app)
@@ -253,6 +256,8 @@ class Protocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if not self._is_upgrade_ignored:
+                self._stop_timer()
+                self.headers = self._trailers
                 self.handle_websocket_upgrade()
                 return
             self._is_upgrade_ignored = False
@@ -289,8 +294,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         cycle = self.cycle
-        if self._is_upgrade_ignored:
-            return  # its body, if any, is still to come
+        if self._is_upgrade_ignored or cycle is None:
+            return  # its body, if any, is still to come; or it goes over to another protocol
         if cycle.response_complete:
             cycle.more_body = False
             self._wait_for_request()

@@ -49,6 +49,15 @@ def protocol_of(settings: Settings) -> Any:
     return partial(Protocol, bounds=bounds)
 
 
+def socket_protocol_of(settings: Settings) -> Any:
+    """What `uvicorn.Config` takes as `ws`."""
+    if settings.protocol == "stock":
+        return "websockets-sansio"
+    from app.http.socket_protocol import SocketProtocol
+
+    return SocketProtocol
+
+
 def _most_files() -> int:
     """How many connections the system lets the process open, once it may open all that it can be allowed."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -11,7 +11,7 @@ from app.context import Context, Info
 from app.errors import Forbidden, OrderNotFound, ShipmentNotFound, ValidationError
 from app.resolvers.b2b.argument import as_uuid
 from app.resolvers.b2b.change import size_of
-from app.resolvers.b2b.place import END, Place, cursor_of, place_of
+from app.resolvers.place import END, Place, cursor_of, place_of
 from app.resolvers.query import GuardedQuery, holding
 from loaders.order import order_by_id
 from loaders.rows import Row

@@ -12,8 +12,9 @@ from ariadne import ObjectType
 import sql
 from app.auth.viewer import Kind
 from app.context import Context, Info
-from app.errors import Forbidden, InvalidCursor, ValidationError
-from app.resolvers.b2b.place import BEGINNING, LARGEST, Place, cursor_of, place_of
+from app.errors import Forbidden, ValidationError
+from app.resolvers.feed import FEED, refuse_unknown
+from app.resolvers.place import BEGINNING, LARGEST, Place, cursor_of, place_of
 from app.resolvers.query import GuardedQuery, holding
 from loaders.carrier import carrier_by_id
 from loaders.order import order_by_id
@@ -25,7 +26,6 @@ from loaders.shipment_item import shipment_item_by_id
 from loaders.track_and_trace import track_and_trace_by_id
 
 SQL = sql.load("change")
-FEED = "changes"
 DEFAULT_SIZE = 100
 
 # How many changes one page looks through, for a viewer who sees few of them, before it says that there is more.
@@ -59,7 +59,7 @@ async def resolve_changes(
     place = BEGINNING if after is None else place_of(after, FEED)
     page = await _read(context, place, size, types)
     if page.reached == place:
-        await _refuse_unknown(context, place)
+        await refuse_unknown(context, place)
     return page
 
 
@@ -100,12 +100,6 @@ async def _read(context: Context, place: Place, size: int, types: list[str] | No
         if left <= 0:
             return ChangePage(found, place, has_more=True)
         scan = min(scan * _STRIDE, left)
-
-
-async def _refuse_unknown(context: Context, place: Place) -> None:
-    """A store that was restored from a backup gives positions anew: nobody may wait there for changes to come."""
-    if place.position and not await context.fetch(SQL.transaction_at, position=place.position):
-        raise InvalidCursor("after")
 
 
 @change_page.field("changes")

@@ -51,15 +51,20 @@ def _filters(status: str | None) -> tuple[frozenset[str], dict[str, Any]]:
     return (frozenset(), {}) if status is None else (frozenset({"status"}), {"status": status})
 
 
-@query.field("customerOrder", of_customer)
-async def resolve_customer_order(_root: None, info: Info, id: str) -> Row:
-    """Raises `CustomerOrderNotFound`; `MissingId` and `InvalidOrderId` for what is no id (C-14)."""
+def order_number(id: str) -> int:
+    """The number of an order by its IRI. Raises `MissingId` and `InvalidOrderId` for what is no id (C-14)."""
     if not id.strip():
         raise MissingId("Customer order ID is required")
     number = number_of(id, "customer-orders")
     if number is None:
         raise InvalidOrderId('Invalid ID format. Expected IRI format like "/api/shop/customer-orders/1" or numeric ID')
-    return await find_order(info.context, number, lookahead(info))
+    return number
+
+
+@query.field("customerOrder", of_customer)
+async def resolve_customer_order(_root: None, info: Info, id: str) -> Row:
+    """Raises `CustomerOrderNotFound`, and what `order_number` raises."""
+    return await find_order(info.context, order_number(id), lookahead(info))
 
 
 @query.field("customerOrders", of_customer)

@@ -11,6 +11,9 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.http.protocol import Protocol
+from app.http.socket_protocol import SocketProtocol
+from app.settings import Limits
+from tests.conftest import until
 
 
 class Whole(Protocol):
@@ -37,6 +40,8 @@ async def served(app: Starlette, way: str) -> AsyncIterator[httpx.AsyncClient]:
         config = uvicorn.Config(
             app,
             http=WAYS[way],
+            ws=SocketProtocol,
+            ws_max_size=Limits().frame_bytes,
             interface="asgi3",
             proxy_headers=False,  # or uvicorn puts itself before what the protocol asks for whole answers
             lifespan="off",
@@ -46,6 +51,7 @@ async def served(app: Starlette, way: str) -> AsyncIterator[httpx.AsyncClient]:
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve([listener]))
         try:
+            await until(lambda: server.started)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             async with httpx.AsyncClient(base_url=url) as client:
                 yield client

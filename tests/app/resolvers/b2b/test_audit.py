@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.resolvers.b2b.place import Place, cursor_of
+from app.resolvers.place import Place, cursor_of
 from tests.conftest import STAFF_SCOPES, GraphQL
 
 MISSING = "00000000-0000-4000-8000-000000000000"

@@ -1,0 +1,56 @@
+"""WebSockets as uvicorn speaks them, without those who do not read what they are sent."""
+
+import asyncio
+import logging
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+# Who reads nothing for so long has gone, or should come back.
+STALL_SECONDS = 30.0
+# For the word of it to arrive.
+LINGER_SECONDS = 2.0
+_TRY_AGAIN_LATER = 1013
+
+# uvicorn tells of every socket, with its whole address; the application has a line of its own for it.
+_logger = logging.getLogger("uvicorn.socket")
+_logger.setLevel(logging.WARNING)
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """What `uvicorn.Config` takes as `ws`."""
+
+    _stalled: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.logger = self.conn.logger = _logger
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALL_SECONDS, self._give_up)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def drain(self) -> None:
+        """The service is about to stop; who is connected may begin anew elsewhere."""
+        self.shutdown()
+
+    def _stop_timer(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _give_up(self) -> None:
+        if not self.close_sent and self.handshake_complete:
+            self.conn.send_close(_TRY_AGAIN_LATER, "Read what is sent")
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+        self.transport.close()
+        self._stalled = self.loop.call_later(LINGER_SECONDS, self.transport.abort)

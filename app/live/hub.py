@@ -1,0 +1,161 @@
+"""The feed as this process follows it, once for all who listen.
+
+Nothing is kept for a socket but the place that it has been told up to. New changes are read once, judged by whose they
+are, and told to audiences: those who ask the same and see the same share one execution and its bytes. Whoever is
+further behind than an audience's latest news reads the feed for itself until it is not.
+"""
+
+import asyncio
+import logging
+from bisect import bisect_right
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import sql
+from app.errors import ServiceUnavailable
+from app.live.audience import Audience
+from app.postgres.database import Database
+from app.postgres.events import Tables
+from app.resolvers.feed import Change
+from app.resolvers.place import LARGEST, Place
+from sql import Reach, Visibility
+
+logger = logging.getLogger("waybill.live")
+
+FEED, NEWEST = sql.load("feed"), sql.load("change").newest
+
+# Changes that are read at a time, and that are kept for those who have just come back.
+_SCAN = 500
+_RECENT = 10_000
+# How long new changes may wait to be looked for.
+_LOOK_SECONDS = 0.05
+_RETRY_SECONDS = 0.5
+# What an audience takes longer for, its members read for themselves: nobody waits for others' documents.
+_TELL_SECONDS = 5.0
+
+_STATUSES = Tables[str, frozenset[str]]("order_statuses")
+_OURS = Visibility.everything()
+
+
+class Hub:
+    """All audiences of one process, and the changes that were read last. `reached` is the place of the last of these.
+
+    `db` is there while the application runs.
+    """
+
+    db: Database
+
+    def __init__(self) -> None:
+        self.reached = Place(0, 0)
+        self._recent: deque[Change] = deque(maxlen=_RECENT)
+        self._audiences: dict[Hashable, Audience] = {}
+        # Those who may be told something of an order, by what has to be its company's or customer's; the rest by None.
+        self._by_owner: dict[Hashable, set[Audience]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+
+    async def newest(self) -> Place:
+        """The place after all that is written by now."""
+        [row] = await self.db.fetch(NEWEST, _OURS)
+        return Place(row["position"], LARGEST - 1)
+
+    async def join(self, key: Hashable, make: Callable[[Place], Audience]) -> Audience:
+        """The audience of that key, made where there is none; its members `leave` it. Raises `ServiceUnavailable`."""
+        if self._task is None:
+            reached = await self.newest()
+            if self._task is None:
+                self.reached = reached
+                self._recent.clear()
+                self._task = asyncio.create_task(self._follow())
+        audience = self._audiences.get(key)
+        if audience is None:
+            audience = self._audiences[key] = make(self.reached)
+            for owner in _owners_of(audience.visibility):
+                self._by_owner[owner].add(audience)
+        return audience
+
+    def leave(self, key: Hashable, audience: Audience) -> None:
+        """Takes away an audience that has no members any more; with the last one nobody follows the feed."""
+        if audience.members or self._audiences.get(key) is not audience:
+            return
+        del self._audiences[key]
+        for owner in _owners_of(audience.visibility):
+            self._by_owner[owner].discard(audience)
+            if not self._by_owner[owner]:
+                del self._by_owner[owner]
+        if not self._audiences and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    async def after(self, place: Place) -> Sequence[Change]:
+        """The next changes after a place; none where there are none. Raises `ServiceUnavailable`."""
+        recent = self._recent
+        if recent and recent[0].place <= place <= self.reached:
+            start = bisect_right(recent, place, key=attrgetter("place"))
+            if start < len(recent):
+                return [recent[index] for index in range(start, min(start + _SCAN, len(recent)))]
+        return await self._read(place)
+
+    async def _read(self, place: Place) -> Sequence[Change]:
+        rows = await self.db.fetch(FEED.after, _OURS, position=place.position, number=place.number, scan=_SCAN)
+        if not rows:
+            return ()
+        public = await self.db.table_cache(_STATUSES).get("public", self._public_statuses)
+        return [Change(row, public) for row in rows]
+
+    async def _public_statuses(self) -> frozenset[str]:
+        rows = await self.db.fetch(FEED.public_statuses, _OURS)
+        return frozenset(row["code"] for row in rows)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                changes = await self._read(self.reached)
+            except ServiceUnavailable:
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            if changes:
+                await self._tell(changes)
+            if len(changes) < _SCAN:
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _tell(self, changes: Sequence[Change]) -> None:
+        self._recent.extend(changes)
+        told: dict[Audience, list[Change]] = defaultdict(list)
+        for change in changes:
+            for audience in self._audiences_of(change):
+                told[audience].append(change)
+        # Who joins from here on is told all up to this place by history.
+        self.reached = changes[-1].place
+        await asyncio.gather(*(self._tell_audience(audience, some) for audience, some in told.items()))
+
+    def _audiences_of(self, change: Change) -> Iterable[Audience]:
+        found = set(self._by_owner.get(None, ()))
+        for owner in change.owners:
+            found |= self._by_owner.get((Reach.COMPANIES, owner.company_id), set())
+            found |= self._by_owner.get((Reach.CUSTOMER, owner.customer_id), set())
+        return found
+
+    async def _tell_audience(self, audience: Audience, changes: Sequence[Change]) -> None:
+        try:
+            async with asyncio.timeout(_TELL_SECONDS):
+                await audience.tell(changes)
+        except Exception as error:
+            if not isinstance(error, (ServiceUnavailable, TimeoutError)):
+                logger.exception("an audience was not told")
+            audience.begin_anew(self.reached)
+
+
+def _owners_of(visibility: Visibility) -> list[Any]:
+    if visibility.reach in (Reach.COMPANIES, Reach.CONTACT):
+        return [(Reach.COMPANIES, company_id) for company_id in visibility.company_ids]
+    if visibility.reach is Reach.CUSTOMER:
+        return [(Reach.CUSTOMER, visibility.customer_id)]
+    return [None]

@@ -1,0 +1,194 @@
+"""One subscription: what it asks for, how far it has been told, and what it is told next."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TypeVar
+
+import orjson
+from graphql import GraphQLError
+
+from app.context import Context
+from app.errors import InvalidCursor, ServiceUnavailable
+from app.execution.document import Operation
+from app.execution.errors import render
+from app.execution.execute import Answer, Engine
+from app.http.graphql import GraphQLRequest
+from app.live.audience import Audience, News
+from app.live.hub import Hub
+from app.live.session import Session, Sessions
+from app.resolvers.feed import Event, Mark, Subscribed, mark_of, refuse_unknown
+from app.resolvers.place import Place
+
+_RETRY_SECONDS = 0.5
+
+T = TypeVar("T")
+
+# The context of a session as it is now.
+OpenContext = Callable[[Session], Context]
+
+
+class Refused(Exception):
+    """A subscription cannot begin, or go on; `answer` says why."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__("refused")
+        self.answer = answer
+
+
+class Subscriptions:
+    """Opens those of one process."""
+
+    def __init__(self, engine: Engine, hub: Hub, sessions: Sessions, open_context: OpenContext) -> None:
+        self.engine = engine
+        self.hub = hub
+        self.sessions = sessions
+        self.open_context = open_context
+
+    async def open(
+        self, request: GraphQLRequest, operation: Operation, session: Session, last_event_id: str | None = None
+    ) -> "Subscription":
+        """`last_event_id` is a cursor that goes before the one of the arguments. Raises `Refused`."""
+        watch, mark = await self.ask(request, operation, session)
+        if last_event_id is not None:
+            context = self.open_context(session)
+            try:
+                mark = mark_of(last_event_id)
+                await refuse_unknown(context, mark.place)
+            except (InvalidCursor, ServiceUnavailable) as error:
+                errors, _ = render([GraphQLError(str(error), original_error=error)], context.request_id)
+                raise Refused(Answer({"errors": errors}, ran=False)) from None
+        return Subscription(self, request, operation, session, Subscribed(watch, mark))
+
+    async def ask(self, request: GraphQLRequest, operation: Operation, session: Session) -> Subscribed:
+        """What the field of the subscription says of what it watches. Raises `Refused`."""
+        context = self.open_context(session)
+        found = await self.engine.source(operation, request.variables, context, context.request_id)
+        if isinstance(found, Answer):
+            raise Refused(found)
+        subscribed: Subscribed = found
+        return subscribed
+
+    async def execute(
+        self, request: GraphQLRequest, operation: Operation, session: Session, events: Sequence[Event]
+    ) -> Sequence[Answer]:
+        """The answers to events, which share what is read for them. Raises `ServiceUnavailable`."""
+        context = self.open_context(session)
+        answers = await asyncio.gather(
+            *(
+                self.engine.run_event(operation, request.variables, context, context.request_id, event)
+                for event in events
+            )
+        )
+        for answer in answers:
+            if answer.fault is not None:
+                raise answer.fault
+        return answers
+
+
+class Subscription:
+    """`news` goes on until the credentials of the session end, or nobody asks for more."""
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        request: GraphQLRequest,
+        operation: Operation,
+        session: Session,
+        subscribed: Subscribed,
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._request = request
+        self._operation = operation
+        self._session = session
+        self._watch, self._mark = subscribed
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def news(self) -> AsyncGenerator[News]:
+        """What is told, in order, for as long as the session goes on: who ends it calls `wake`.
+
+        Raises `Refused` where its viewer may not ask any more.
+        """
+        hub, sessions, session = self._subscriptions.hub, self._subscriptions.sessions, self._session
+        mark, is_up_to_date = self._mark, False
+        while True:
+            viewer = session.viewer
+            async with self._member_of(self._key()) as audience:
+                if mark is None:
+                    mark = Mark(await _insistently(hub.newest))
+                while session.viewer == viewer and session.ending is None:
+                    self._woken.clear()
+                    try:
+                        news, reached, is_told = await self._next(audience, mark, is_up_to_date)
+                    except ServiceUnavailable:
+                        await asyncio.sleep(_RETRY_SECONDS)
+                        continue
+                    if news:
+                        if not await sessions.check(session):
+                            return
+                        if session.viewer != viewer:
+                            break
+                        for each in news:
+                            yield each
+                    elif reached == mark and is_told == is_up_to_date:
+                        await self._woken.wait()
+                    mark, is_up_to_date = reached, is_told
+            if session.ending is not None:
+                return
+            # It may see, or do, something else by now: whether it may ask at all is asked again.
+            await self._subscriptions.ask(self._request, self._operation, session)
+
+    async def _next(self, audience: Audience, mark: Mark, is_up_to_date: bool) -> tuple[Sequence[News], Mark, bool]:
+        """What comes after a mark, the mark after it, and whether all of the past was told.
+
+        Raises `ServiceUnavailable`.
+        """
+        since = audience.since
+        if is_up_to_date and mark.place >= since:
+            news = audience.after(mark.place, self)
+            return news, Mark(news[-1].place) if news else mark, True
+        changes = await self._subscriptions.hub.after(mark.place)
+        if changes:
+            return await audience.told(changes, mark), Mark(changes[-1].place), is_up_to_date
+        place = max(mark.place, since)
+        return [] if is_up_to_date else [await audience.up_to_date(place)], Mark(place), True
+
+    @asynccontextmanager
+    async def _member_of(self, key: Hashable) -> AsyncIterator[Audience]:
+        hub = self._subscriptions.hub
+        audience = await _insistently(partial(hub.join, key, self._audience))
+        audience.members.add(self)
+        try:
+            yield audience
+        finally:
+            audience.leave(self)
+            hub.leave(key, audience)
+
+    def _key(self) -> Hashable:
+        """Those who have the same ask the same, see as far and may do the same."""
+        viewer, request = self._session.viewer, self._request
+        assert viewer is not None  # noqa: S101  nobody else subscribes
+        variables = orjson.dumps(request.variables, option=orjson.OPT_SORT_KEYS)
+        return request.query, request.operation_name, variables, viewer.kind, viewer.visibility, viewer.permissions
+
+    def _audience(self, since: Place) -> Audience:
+        viewer = self._session.viewer
+        assert viewer is not None  # noqa: S101  nobody else subscribes
+        # Of a session that may end before the audience does: who asks is what its members have in common.
+        session = Session(self._session.headers)
+        session.viewer, session.storefront = viewer, self._session.storefront
+        execute = partial(self._subscriptions.execute, self._request, self._operation, session)
+        return Audience(self._watch, viewer.visibility, execute, since)
+
+
+async def _insistently(ask: Callable[[], Awaitable[T]]) -> T:
+    """What the database tells, whenever it is there."""
+    while True:
+        try:
+            return await ask()
+        except ServiceUnavailable:
+            await asyncio.sleep(_RETRY_SECONDS)

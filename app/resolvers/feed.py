@@ -1,0 +1,256 @@
+"""What subscriptions tell: the changes of the feed, as each viewer may learn of them.
+
+A change tells a viewer something where its order is in the viewer's sight, or leaves it. Who sees an order is known by
+its owner: as it is now, and as it was right before and after the change, since the feed keeps what each replaced.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+from ariadne import SubscriptionType
+
+import sql
+from app.context import Context, Info
+from app.errors import InvalidCursor
+from app.resolvers.cursor import compact, decode, encode
+from app.resolvers.place import LARGEST, Place, cursor_of
+from app.resolvers.query import Asked
+from loaders.rows import Row
+from sql import Owner, Visibility
+
+# The list that cursors are of: whoever polls `changes`, or has an export, goes on here, and the other way around.
+FEED = "changes"
+CHANGE = sql.load("change")
+
+_LEFT, _UP_TO_DATE = "LEFT", "UP_TO_DATE"
+_OWNERSHIP = ("companyId", "customerId", "status")
+
+# An event as its resolver gets it: the columns that its type has, beside the row that it is about.
+Event = dict[str, Any]
+
+
+class Mark(NamedTuple):
+    """How far somebody has been told: all changes up to `place`, and `told` events of the one that comes after it."""
+
+    place: Place
+    told: int = 0
+
+
+def mark_of(cursor: str) -> Mark:
+    """Raises `InvalidCursor` for what no event and no page of `changes` has given out."""
+    try:
+        feed, *numbers = decode(cursor)
+        position, number, told = (*numbers, 0)[:3] if len(numbers) in (2, 3) else ()
+    except (ValueError, TypeError):
+        raise InvalidCursor("after") from None
+    is_number = all(type(value) is int and 0 <= value < LARGEST for value in (position, number, told))
+    if not is_number or feed != FEED or encode(compact([feed, *numbers])) != cursor:
+        raise InvalidCursor("after")
+    return Mark(Place(position, number), told)
+
+
+def _cursor_within(place: Place, told: int) -> str:
+    """Of an event that is not the last one of its change: the place right before that, and how many were told of it."""
+    return encode(compact([FEED, place.position, place.number - 1, told]))
+
+
+class Change:
+    """One change of the feed, for all viewers: its row, and the owners of its order.
+
+    `before` and `after` are those right before and after the change, `now` the present one; None where the order was
+    not there, or is not any more. `shipments` are those of an order of which the sight may be lost or gained, each id
+    with its status.
+    """
+
+    __slots__ = ("after", "before", "now", "old", "place", "row", "shipments", "status_before")
+
+    def __init__(self, row: Row, public: Collection[str]) -> None:
+        self.row = row
+        self.place = Place.of(row)
+        self.old: Mapping[str, Any] = orjson.loads(row["old"]) if row["old"] else {}
+        self.shipments: list[tuple[str, str]] = [tuple(text.split(" ")) for text in row["shipments"] or ()]
+        channel_id = row["channel_id"]
+        fields = {"companyId": row["company_id"], "customerId": row["customer_id"], "status": row["order_status"]}
+
+        def owner() -> Owner:
+            is_public = fields["status"] in public
+            return Owner(channel_id, fields["companyId"], fields["customerId"], is_public)
+
+        self.now = owner() if row["has_order"] else None
+        is_order = row["type"] == "ORDER"
+        is_deletion = is_order and row["action"] == "DELETED"
+        later = [] if is_deletion else [orjson.loads(text) for text in row["later"] or ()]
+        for old in reversed(later):
+            _replace(fields, old)
+        self.after = owner() if row["has_order"] or later else None
+        if is_order:
+            _replace(fields, self.old)
+        self.before = (
+            None if is_order and row["action"] == "CREATED" else owner() if self.after or is_deletion else None
+        )
+        self.status_before: str | None = fields["status"]
+
+    @property
+    def owners(self) -> set[Owner]:
+        return {owner for owner in (self.now, self.before, self.after) if owner is not None}
+
+
+def _replace(fields: dict[str, Any], old: Mapping[str, Any]) -> None:
+    fields.update({name: old[name] for name in _OWNERSHIP if name in old})
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Whether a viewer sees the order of a change."""
+
+    now: bool
+    before: bool
+    after: bool
+
+    @classmethod
+    def of(cls, change: Change, visibility: Visibility) -> "Sight":
+        now, before, after = (
+            owner is not None and visibility.sees(owner) for owner in (change.now, change.before, change.after)
+        )
+        return cls(now, before, after)
+
+    @property
+    def is_lost(self) -> bool:
+        """By this change. What came back later is not lost."""
+        return self.before and not (self.after or self.now)
+
+    @property
+    def is_gained(self) -> bool:
+        return self.now and not self.before
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a subscription asks of the feed: which changes, of whose sight. None is no filter.
+
+    `subject` is the column of an event that names what it is about: `shipment_id` or `order_id`.
+    """
+
+    subject: str
+    types: frozenset[str] | None = None
+    order_ids: frozenset[int] | None = None
+    shipment_ids: frozenset[str] | None = None
+    company_ids: frozenset[int] | None = None
+    statuses: frozenset[str] | None = None
+
+    def events(self, change: Change, visibility: Visibility) -> list[Event]:
+        """What the change tells who sees so much, in order."""
+        row = change.row
+        if row["order_id"] is None or not self._wants(change):
+            return []
+        sight = Sight.of(change, visibility)
+        if not (sight.now or sight.before):
+            return []
+        told = list(
+            self._of_shipments(change, sight) if self.subject == "shipment_id" else self._of_order(change, sight)
+        )
+        cursors = [_cursor_within(change.place, place) for place in range(1, len(told))]
+        return (
+            [
+                self._event(cursor, row["occurred_at"], action, subject, None if action == _LEFT else row)
+                for (action, subject), cursor in zip(told, [*cursors, cursor_of(change.place, FEED)], strict=True)
+            ]
+            if told
+            else []
+        )
+
+    def _wants(self, change: Change) -> bool:
+        row = change.row
+        return (
+            (self.types is None or row["type"] in self.types)
+            and (self.order_ids is None or row["order_id"] in self.order_ids)
+            and (self.company_ids is None or any(owner.company_id in self.company_ids for owner in change.owners))
+        )
+
+    def _has_status(self, *statuses: str | None) -> bool:
+        return self.statuses is None or not self.statuses.isdisjoint(statuses)
+
+    def _of_order(self, change: Change, sight: Sight) -> Iterator[tuple[str, Any]]:
+        row = change.row
+        if not self._has_status(row["order_status"], change.status_before):
+            return
+        is_deletion = row["type"] == "ORDER" and row["action"] == "DELETED"
+        if sight.now or (is_deletion and sight.before):
+            yield row["action"], row["order_id"]
+        elif row["type"] == "ORDER" and sight.is_lost:
+            yield _LEFT, row["order_id"]
+
+    def _of_shipments(self, change: Change, sight: Sight) -> Iterator[tuple[str, Any]]:
+        row = change.row
+        if row["type"] == "ORDER":
+            if sight.is_lost or sight.is_gained:
+                for id_, status in change.shipments:
+                    if self._is_wanted(id_) and self._has_status(status):
+                        yield _LEFT if sight.is_lost else "UPDATED", id_
+            return
+        id_ = row["shipment_id"]
+        statuses = row["shipment_status"], change.old.get("status") if row["type"] == "SHIPMENT" else None
+        if id_ is None or not self._is_wanted(id_) or not self._has_status(*statuses):
+            return
+        # What goes with its order is seen by who saw that: nobody can see more of it now.
+        if sight.now or (change.now is None and row["action"] == "DELETED"):
+            yield row["action"], id_
+
+    def _is_wanted(self, id_: str) -> bool:
+        return self.shipment_ids is None or id_ in self.shipment_ids
+
+    def up_to_date(self, place: Place) -> Event:
+        """Tells that all of the past was told, up to a place."""
+        return self._event(cursor_of(place, FEED), datetime.now(UTC), _UP_TO_DATE)
+
+    def _event(self, cursor: str, at: datetime, action: str, subject: Any = None, row: Row | None = None) -> Event:
+        return {"cursor": cursor, "occurred_at": at, "action": action, "change": row, self.subject: subject}
+
+
+class Subscribed(NamedTuple):
+    """What a subscription watches, and how far its caller has been told already: None is up to now."""
+
+    watch: Watch
+    mark: Mark | None
+
+
+Source = Callable[..., Awaitable[Watch]]
+
+
+class GuardedSubscription(SubscriptionType):
+    """The fields of Subscription, none of which is open by default."""
+
+    def watched(self, name: str, asked: Asked) -> Callable[[Source], Source]:
+        """Registers what gives the `Watch` of a field's arguments but `after`, to be called after `asked`."""
+        register = self.source(name)
+
+        def decorate(source: Source) -> Source:
+            async def guarded(_root: None, info: Info, after: str | None = None, **arguments: Any) -> Subscribed:
+                asked(info.context)
+                watch = await source(info.context, **arguments)
+                mark = None if after is None else mark_of(after)
+                if mark is not None:
+                    await refuse_unknown(info.context, mark.place)
+                return Subscribed(watch, mark)
+
+            register(guarded)  # type: ignore[arg-type]  # Ariadne asks for an iterator of events
+            return source
+
+        return decorate
+
+
+async def refuse_unknown(context: Context, place: Place) -> None:
+    """A store that was restored from a backup gives positions anew: nobody may wait there for changes to come.
+
+    Raises `InvalidCursor`.
+    """
+    if place.position and not await context.fetch(CHANGE.transaction_at, position=place.position):
+        raise InvalidCursor("after")
+
+
+def subject_of(event: Event, column: str) -> Any:
+    """The key of the row that is told with an event; None where there is none to be told."""
+    return None if event["action"] in (_LEFT, _UP_TO_DATE) else event[column]

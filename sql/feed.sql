@@ -1,0 +1,53 @@
+-- The feed as one process follows it for everybody who listens: whose each change is, is judged afterwards, viewer by
+-- viewer (`Visibility.sees`).
+
+-- The changes after the one of `position` and `number`, `scan` of them at most. The order as it is now goes with each,
+-- and what tells how it was: `later` holds, of the later changes of the order, what they replaced, oldest first. That is
+-- read where somebody may have lost, or gained, the sight of the order by this change, and for what has gone with it;
+-- so are the shipments of the order, each with its status, which are lost and gained with it.
+-- name: after
+-- feeds: Change
+WITH scanned AS (
+  SELECT x.position, x.occurred_at, h.*
+  FROM transactions x
+  CROSS JOIN LATERAL (
+    SELECT c.*
+    FROM changes c
+    WHERE c.transaction_id = x.id AND c.id > CASE WHEN x.position = :position::bigint THEN :number::bigint ELSE 0 END
+    ORDER BY c.id
+    LIMIT :scan
+  ) h
+  WHERE x.position >= :position
+  ORDER BY x.position, h.id
+  LIMIT :scan
+)
+SELECT h.position, h.id AS number, h.type, h.action, h.entity_id AS id, h.order_id, h.shipment_id::text, h.channel_id,
+  h.version, h.occurred_at, h.old::text, o.id IS NOT NULL AS has_order, o.company_id, o.customer_id,
+  o.status AS order_status, s.status AS shipment_status, d.later, d.shipments
+FROM scanned h
+LEFT JOIN orders o ON o.id = h.order_id AND o.channel_id = h.channel_id
+LEFT JOIN shipments s ON s.id = h.shipment_id AND s.channel_id = h.channel_id
+LEFT JOIN LATERAL (
+  SELECT
+    ARRAY(
+      SELECT l.old::text
+      FROM changes l
+      WHERE l.order_id = h.order_id AND l.type = 'ORDER'
+        AND (l.action = 'DELETED' OR l.id > h.id AND l.old ?| '{companyId,customerId,status}')
+      ORDER BY l.id
+    ) AS later,
+    ARRAY(
+      SELECT t.id::text || ' ' || t.status
+      FROM shipments t
+      WHERE t.order_id = h.order_id AND t.channel_id = h.channel_id AND h.type = 'ORDER'
+      ORDER BY t.id
+    ) AS shipments
+) d ON h.order_id IS NOT NULL
+  AND (o.id IS NULL OR h.type = 'ORDER' AND h.action = 'UPDATED' AND h.old ?| '{companyId,customerId,status}')
+ORDER BY h.position, h.id;
+
+-- The statuses of orders that customers and contacts may see.
+-- name: public_statuses
+SELECT w.code
+FROM order_statuses w
+WHERE w.is_public;
