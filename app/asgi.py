@@ -37,6 +37,7 @@ from app.http.middleware import Counted, Exchange, WholeExchange
 from app.http.rate_limit import Admission, RateLimited, RateLimits
 from app.http.reply import Answering, refusal, reply
 from app.http.state import new_id, state_of
+from app.live import metrics
 from app.live.hub import Hub
 from app.live.operation import Operations
 from app.live.reservation import Reservations
@@ -106,6 +107,7 @@ class Waybill:
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         self.password_links = PasswordLinks(self.db, self.tokens, passwords, self.logins, self.settings)
         health.watch(self.telemetry, self.db, self.engine)
+        metrics.watch(self.telemetry, self.hub, self.sessions)
         try:
             async with self.telemetry.shared():
                 yield

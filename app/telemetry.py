@@ -13,7 +13,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -219,6 +219,12 @@ class Telemetry:
         gauge = Gauge(name, explanation, registry=self.registry, multiprocess_mode="livesum")
         self._followed.append(lambda: gauge.set(read()))
 
+    def follow_gauges(self, name: str, explanation: str, label: str, reads: Mapping[str, Callable[[], float]]) -> None:
+        """The same by the values of a label."""
+        gauge = Gauge(name, explanation, [label], registry=self.registry, multiprocess_mode="livesum")
+        for value, read in reads.items():
+            self._followed.append(partial(_set, gauge.labels(value), read))
+
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """The metrics, and their media type: the text format of Prometheus, or OpenMetrics for whom `accept`s it."""
         self._refresh()
@@ -247,6 +253,10 @@ class Telemetry:
     def _refresh(self) -> None:
         for advance in self._followed:
             advance()
+
+
+def _set(gauge: Gauge, read: Callable[[], float]) -> None:
+    gauge.set(read())
 
 
 class _Followed:

@@ -7,6 +7,7 @@ further behind than an audience's latest news reads the feed for itself until it
 
 import asyncio
 import logging
+import time
 from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -42,6 +43,8 @@ _OURS = Visibility.everything()
 class Hub:
     """All audiences of one process, and the changes that were read last. `reached` is the place of the last of these.
 
+    `sent` counts the events that subscribers were sent, and `lag` is the time in seconds from the beginning of the last
+    change to its telling.
     `db` is there while the application runs.
     """
 
@@ -49,11 +52,17 @@ class Hub:
 
     def __init__(self) -> None:
         self.reached = Place(0, 0)
+        self.sent = 0
+        self.lag = 0.0
         self._recent: deque[Change] = deque(maxlen=_RECENT)
         self._audiences: dict[Hashable, Audience] = {}
         # Those who may be told something of an order, by what has to be its company's or customer's; the rest by None.
         self._by_owner: dict[Hashable, set[Audience]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def members(self) -> int:
+        return sum(len(audience.members) for audience in self._audiences.values())
 
     async def newest(self) -> Place:
         """The place after all that is written by now."""
@@ -135,6 +144,7 @@ class Hub:
         # Who joins from here on is told all up to this place by history.
         self.reached = changes[-1].place
         await asyncio.gather(*(self._tell_audience(audience, some) for audience, some in told.items()))
+        self.lag = max(0.0, time.time() - changes[-1].row["occurred_at"].timestamp())
 
     def _audiences_of(self, change: Change) -> Iterable[Audience]:
         found = set(self._by_owner.get(None, ()))

@@ -85,7 +85,7 @@ class Reservations(Streams):
         return self._open(reservation)
 
     async def _reserve(self, scope: Scope) -> Reply:
-        session = Session(scope["headers"])
+        session = Session(scope["headers"], Events.transport)
         sessions = self._operations.subscriptions.sessions
         await sessions.look_up(session)
         if session.viewer is None:
@@ -111,7 +111,7 @@ class Reservations(Streams):
     ) -> Reply:
         """A stream of its own. The token proves as much as a header that no page of another origin may send."""
         request = await endpoint.read(scope, state, receive, is_proven=True)
-        session = Session(reservation.session.headers)
+        session = Session(reservation.session.headers, Events.transport)
         await self._operations.subscriptions.sessions.look_up(session)
         state.storefront = session.storefront
         try:

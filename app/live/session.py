@@ -36,15 +36,21 @@ class Ending(Enum):
     STOPPED = auto()  # with the service: it may begin anew elsewhere
 
 
+TRANSPORTS = ("websocket", "events", "parts")
+
+
 class Session:
     """The credentials of a connection, and what they stand for now. `headers` have their names in lower case.
+
+    `transport` is one of `TRANSPORTS`.
 
     `viewer` is None without a credential, and where it was `refused`. `on_end` is called once, when there is an
     `ending`.
     """
 
-    def __init__(self, headers: Headers) -> None:
+    def __init__(self, headers: Headers, transport: str) -> None:
         self.headers = headers
+        self.transport = transport
         self.viewer: Viewer | None = None
         self.refused: NotAuthenticated | None = None
         self.storefront = Storefront()
@@ -71,11 +77,13 @@ class Sessions:
         self._most_of_viewer = most_of_viewer
         self._kept: dict[Session, str] = {}
         self._by_subject: Counter[str] = Counter()
+        self._by_transport: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
 
-    def __len__(self) -> int:
-        return len(self._kept)
+    def count_of(self, transport: str) -> int:
+        """How many are kept that have this transport."""
+        return self._by_transport[transport]
 
     def has_room(self, session: Session) -> bool:
         return len(self._kept) < self._most and self._by_subject[_subject_of(session)] < self._most_of_viewer
@@ -85,6 +93,7 @@ class Sessions:
         """Looks after a session, that is looked up, within the block."""
         subject = self._kept[session] = _subject_of(session)
         self._by_subject[subject] += 1
+        self._by_transport[session.transport] += 1
         if self._task is None:
             self._task = asyncio.create_task(self._look_after())
         if self._is_stopping:
@@ -94,6 +103,7 @@ class Sessions:
         finally:
             del self._kept[session]
             self._by_subject[subject] -= 1
+            self._by_transport[session.transport] -= 1
             if not self._by_subject[subject]:
                 del self._by_subject[subject]
 

@@ -35,6 +35,7 @@ Write = Callable[[bytes], Awaitable[None]]
 class Form(ABC):
     """How answers are written one after the other. `begin` is written first, `beat` where nothing else is for long."""
 
+    transport: str
     media_type: bytes
     begin = b""
     beat: bytes
@@ -50,6 +51,7 @@ class Form(ABC):
 
 
 class Events(Form):
+    transport = "events"
     media_type = b"text/event-stream; charset=utf-8"
     begin = beat = b":\n\n"  # a comment
     end = b"event: complete\ndata:\n\n"
@@ -65,6 +67,7 @@ class Events(Form):
 class Parts(Form):
     """A part is whole for its reader when the boundary behind it has come."""
 
+    transport = "parts"
     media_type = b'multipart/mixed;boundary="graphql";subscriptionSpec="1.0"'
     _part = b"\r\nContent-Type: application/json\r\n\r\n%b\r\n--graphql"
     begin = b"\r\n--graphql"
@@ -135,7 +138,7 @@ class HTTPStream(Stream):
         return StreamReply(self.form, produce)
 
     async def follow(self, request: GraphQLRequest, operation: Operation, scope: Scope, state: State) -> Reply:
-        session = Session(scope["headers"])
+        session = Session(scope["headers"], self.form.transport)
         await self._subscriptions.sessions.look_up(session)
         return await self.follow_as(session, request, operation, state)
 

@@ -134,6 +134,7 @@ class Subscription:
                             break
                         for each in news:
                             yield each
+                        hub.sent += len(news)
                     elif reached == mark and is_told == is_up_to_date:
                         await self._woken.wait()
                     mark, is_up_to_date = reached, is_told
@@ -179,7 +180,7 @@ class Subscription:
         viewer = self._session.viewer
         assert viewer is not None  # noqa: S101  nobody else subscribes
         # Of a session that may end before the audience does: who asks is what its members have in common.
-        session = Session(self._session.headers)
+        session = Session(self._session.headers, self._session.transport)
         session.viewer, session.storefront = viewer, self._session.storefront
         execute = partial(self._subscriptions.execute, self._request, self._operation, session)
         return Audience(self._watch, viewer.visibility, execute, since)

@@ -7,6 +7,7 @@ after 1012 and 1013; after the others they give up.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from types import NoneType
@@ -50,6 +51,18 @@ TOO_MANY_INITS = 4429
 INTERNAL_ERROR = 4500
 RESTART = 1012
 TRY_AGAIN_LATER = 1013
+
+_OTHER = "other"
+# How many connections ended by each code. 1000 and 1001 are clients that left, 1005 and 1006 those that said nothing.
+closes: Counter[str] = Counter(
+    dict.fromkeys(
+        [
+            *("1000", "1001", "1005", "1006", "1009", "1012", "1013"),
+            *("4400", "4401", "4403", "4406", "4408", "4409", "4429", "4500", _OTHER),
+        ],
+        0,
+    )
+)
 
 
 class Closed(Exception):
@@ -122,6 +135,8 @@ class Connection:
                 "ms": round((time.perf_counter() - started) * 1000, 1),
             }
             log_facts(logger, "socket", facts)
+            code = str(self._code)
+            closes[code if code in closes else _OTHER] += 1
 
     async def _accept(self) -> None:
         if PROTOCOL not in self._scope["subprotocols"]:
@@ -193,7 +208,7 @@ class Connection:
         """The session of the credentials of the payload, or of the upgrade's headers. Raises `Closed`."""
         if not isinstance(payload, (dict, NoneType)):
             raise Closed(BAD_REQUEST, "The payload of connection_init must be an object")
-        session = Session(_with_credentials(self._scope["headers"], payload or {}))
+        session = Session(_with_credentials(self._scope["headers"], payload or {}), "websocket")
         sessions = self._endpoint.operations.subscriptions.sessions
         try:
             await sessions.look_up(session)
