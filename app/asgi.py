@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.login import Logins
@@ -233,12 +233,12 @@ def create_app(settings: Settings) -> "Service":
         middleware.append(Middleware(CrossOrigin, origins))
     service = Service(
         {path: WholeExchange(answering, deadlines) for path, answering in whole.items()},
+        {path: socket(answering) for path, answering in graphql.items()},
         waybill.reload,
         waybill.stop,
         routes=[
             Route("/", index),
             *(Route(path, answering) for path, answering in graphql.items()),
-            *(WebSocketRoute(path, socket(answering)) for path, answering in graphql.items()),
             *(
                 shop.route(one, counted(ShopEndpoint(one, waybill.open_context, body_bytes=body_bytes), "rest"))
                 for one in shop.ENDPOINTS
@@ -258,7 +258,8 @@ def create_app(settings: Settings) -> "Service":
 
 
 class Service(Starlette):
-    """Starlette, which finds what is `answering` by its path alone: it would try one route after the other.
+    """Starlette, which finds what is `answering` by its path alone: it would try one route after the other. So it finds
+    what speaks over `sockets`, which last, and would take the memory of all its layers with them.
 
     Whatever is spelt another way goes through the routes, which name the same endpoints. `reload` reads anew what
     operators change while the application runs, `stop` has it say that it is not ready any more.
@@ -267,12 +268,14 @@ class Service(Starlette):
     def __init__(
         self,
         answering: Mapping[str, Answering],
+        sockets: Mapping[str, ASGIApp],
         reload: Callable[[], None],
         stop: Callable[[], None],
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._answering = answering
+        self._sockets = sockets
         self.reload = reload
         self.stop = stop
 
@@ -281,7 +284,8 @@ class Service(Starlette):
         return self._answering.get(scope["path"]) if scope["type"] == "http" else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self.find(scope) or super().__call__)(scope, receive, send)
+        socket = self._sockets.get(scope["path"]) if scope["type"] == "websocket" else None
+        await (socket or self.find(scope) or super().__call__)(scope, receive, send)
 
 
 async def _refuse(_request: Request, error: Any) -> Response:

@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from app.errors import ServiceUnavailable, TimedOut, WaybillError
 from app.execution.document import RequestErrors
-from app.execution.errors import log_defect, render
+from app.execution.errors import render
 from app.execution.execute import Answer, refuse
 from app.http.deadline import Deadlines, Ending, Work
 from app.http.graphql import GraphQLEndpoint, GraphQLRequest
@@ -21,7 +21,7 @@ from app.http.rate_limit import Admission
 from app.http.reply import dump
 from app.http.state import STATE, State
 from app.live.session import Session
-from app.live.subscription import Refused, Subscriptions
+from app.live.subscription import Refused, Subscription, Subscriptions
 from app.telemetry import Requests
 
 
@@ -54,26 +54,31 @@ class Operations:
 
         `scope` is that of the connection. Raises `Refused` for what did not run.
         """
+        begun = await self._begin(endpoint, request, session, scope)
+        if isinstance(begun, Answer):
+            yield Text(text_of(begun))
+            return
+        async with aclosing(begun.news()) as news:
+            async for each in news:
+                yield Text(each.text, each.cursor)
+                del each  # the next may be long in coming
+
+    async def _begin(
+        self, endpoint: GraphQLEndpoint, request: GraphQLRequest, session: Session, scope: Scope
+    ) -> Answer | Subscription:
+        """The answer to a query or a mutation, or the subscription. Raises `Refused`."""
         started = time.perf_counter()
         scope = {**scope, "type": "http", "method": "POST", "headers": session.headers}
         work = Work(self._deadlines, asyncio.current_task(), started)
         state = scope[STATE] = State(scope, work)
         outcome = "failed"
         try:
-            if one_too_many := await self._admission.refuse(scope, speaks_graphql=True):
-                outcome = "refused"
-                errors = orjson.loads(bytes(one_too_many.body))["errors"]
-                raise Refused(Answer({"errors": errors}, ran=False))
-            operation = endpoint.prepare(request, state)
-            if operation.kind is not OperationType.SUBSCRIPTION:
-                answer = await endpoint.run(request, operation, scope, state)
-                outcome = "errors" if "errors" in answer.body else "ok"
-                if not answer.ran:
-                    raise Refused(answer)
-                yield Text(text_of(answer))
-                return
-            subscription = await self.subscriptions.open(request, operation, session)
-            outcome = "ok"
+            begun = await self._run(endpoint, request, session, scope, state)
+            outcome = "errors" if isinstance(begun, Answer) and "errors" in begun.body else "ok"
+            return begun
+        except Refused:
+            outcome = "refused"
+            raise
         except RequestErrors as errors:
             outcome = "refused"
             raise Refused(refuse(errors, state.request_id)) from None
@@ -86,17 +91,25 @@ class Operations:
                 raise
             outcome = "unavailable"
             raise Refused(_told(TimedOut(reason="deadline"), state.request_id)) from None
-        except Refused:
-            raise
         except Exception as error:
-            log_defect(error, state.request_id, path=scope["path"])
             raise Refused(_told(error, state.request_id)) from None
         finally:
             work.end()
             self._requests.record(outcome, time.perf_counter() - started)
-        async with aclosing(subscription.news()) as news:
-            async for each in news:
-                yield Text(each.text, each.cursor)
+
+    async def _run(
+        self, endpoint: GraphQLEndpoint, request: GraphQLRequest, session: Session, scope: Scope, state: State
+    ) -> Answer | Subscription:
+        if one_too_many := await self._admission.refuse(scope, speaks_graphql=True):
+            errors = orjson.loads(bytes(one_too_many.body))["errors"]
+            raise Refused(Answer({"errors": errors}, ran=False))
+        operation = endpoint.prepare(request, state)
+        if operation.kind is OperationType.SUBSCRIPTION:
+            return await self.subscriptions.open(request, operation, session)
+        answer = await endpoint.run(request, operation, scope, state)
+        if not answer.ran:
+            raise Refused(answer)
+        return answer
 
 
 def _told(error: Exception, request_id: str) -> Answer:

@@ -48,6 +48,8 @@ class Session:
     `ending`.
     """
 
+    __slots__ = ("ending", "headers", "on_end", "refused", "storefront", "transport", "viewer")
+
     def __init__(self, headers: Headers, transport: str) -> None:
         self.headers = headers
         self.transport = transport

@@ -243,16 +243,17 @@ class Connection:
     async def _run(self, id_: str, request: GraphQLRequest) -> None:
         assert self._session is not None  # noqa: S101  it has begun
         answers = self._endpoint.operations.answers(self._endpoint.endpoint, request, self._session, self._scope)
-        last = _message(id_, b"complete")
+        last: bytes | None = None
         try:
             async with aclosing(answers):
                 async for each in answers:
                     await self._send(_message(id_, b"next", each.text))
+                    del each  # the next may be long in coming
         except Refused as refused:
             last = _message(id_, b"error", dump(refused.answer.body["errors"]))
         if self._session.ending is None:
             self._running.pop(id_, None)
-            await self._send(last)
+            await self._send(last or _message(id_, b"complete"))
 
     def _end(self) -> None:
         """Closes it from outside of its own tasks; these learn it by the next message."""
