@@ -52,8 +52,8 @@ where: $(READY) ## print the whole way of a field: make -s where FIELD=trackingU
 schema: $(READY) ## write the schema that the migrations make to sql/schema.sql
 	@exec $(RUN) -m tests.sql.schema
 
-bench: $(READY) ## measure speed and cost; PEERS=DIR SERVERS=A,B SCALE=1 COLD=N SEARCH=1 PROFILE=1 PUBLISH=1 (see bench/README.md)
-	@exec $(RUN) -m bench $(if $(PEERS),--peers '$(PEERS)') $(if $(SERVERS),--servers '$(SERVERS)') \
+bench: $(READY) ## measure speed and cost; PEERS=DIR SERVERS=A,B LOADS=A,B SCALE=1 COLD=N SEARCH=1 PROFILE=1 PUBLISH=1 (see bench/README.md)
+	@exec $(RUN) -m bench $(if $(PEERS),--peers '$(PEERS)') $(if $(SERVERS),--servers '$(SERVERS)') $(if $(LOADS),--loads '$(LOADS)') \
 		$(if $(SCALE),--scale) $(if $(COLD),--cold '$(COLD)') $(if $(SEARCH),--search) $(if $(PROFILE),--profile) $(if $(PUBLISH),--publish) $(ARGS)
 
 lock: $(READY) ## resolve pyproject.toml anew into requirements.lock, for every platform
