@@ -90,6 +90,7 @@ class Waybill:
         self._loop = asyncio.get_running_loop()
         self.db = app.state.db = await until_reachable(lambda: Database.connect(self.settings, self.cache))
         await self.db.events.start()
+        self.db.feed.start()
         passwords = Passwords()
         self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)

@@ -1,7 +1,7 @@
 -- Changes: what was done to which row, in the order of the commits. They outlive the rows that they tell of.
 
 -- Looks through the changes after the one of `position` and `number`, `scan` of them at most, so that a page costs the
--- same wherever it is and however few of the changes are the viewer's. Rows that are not `is_shown` are none of the
+-- same wherever it is and however few of the changes are the viewer's. Transactions that are `held` are left out. Rows that are not `is_shown` are none of the
 -- page; the last one that was looked at comes always, and says how far that was. A transaction's own changes are limited
 -- as well: one import may have made millions.
 -- name: page
@@ -16,29 +16,44 @@ WITH scanned AS (
     ORDER BY c.id
     LIMIT :scan
   ) h
-  WHERE x.position >= :position
+  WHERE x.position >= :position AND x.id <> ALL (:held::bigint[])
   ORDER BY x.position, h.id
   LIMIT :scan
 )
 SELECT p.*
 FROM (
   SELECT h.position, h.id AS number, h.type, h.action, h.entity_id AS id, h.order_id, h.shipment_id::text, h.channel_id,
-    h.version, h.occurred_at, {visible changes h}{filters} AS is_shown, count(*) OVER () AS scanned,
+    h.version, h.occurred_at, :held::bigint[] AS held, {visible changes h}{filters} AS is_shown, count(*) OVER () AS scanned,
     row_number() OVER (ORDER BY h.position, h.id) AS place
   FROM scanned h
 ) p
 WHERE p.is_shown OR p.place = p.scanned
 ORDER BY p.position, p.number;
 
--- Where the feed ends.
+-- Where the feed ends, and the transactions that are there already and come behind it.
 -- name: newest
-SELECT coalesce(max(x.position), 0) AS position
-FROM transactions x;
+SELECT e.position, ARRAY(
+  SELECT c.transaction_id FROM commits c WHERE c.number > e.number OR c.number = ANY (e.missing)
+) AS held
+FROM feed_ends e
+ORDER BY e.position DESC
+LIMIT 1;
+
+-- Gives positions to what has been committed, to so many transactions at most; see 0020_group_commit.sql.
+-- name: give_positions
+SELECT g.given, g.reached FROM give_positions(:most) g;
 
 -- name: transaction_at
 SELECT x.position
 FROM transactions x
 WHERE x.position = :position;
+
+-- Those of the transactions that a reader who has come to `position` has still before it.
+-- name: still_held
+SELECT x.id
+FROM transactions x
+WHERE x.id = ANY (:held::bigint[]) AND (x.position > :position OR x.position IS NULL)
+ORDER BY x.id;
 
 -- name: trail_of_shipment
 -- feeds: AuditEntry

@@ -79,9 +79,10 @@ RULES = {
         SELECT s.id FROM shipments s LEFT JOIN orders o ON (o.id, o.channel_id) = (s.order_id, s.channel_id)
         WHERE o.id IS NULL
     """,
-    "a change belongs to a transaction with a position, and a transaction has changes": """
+    "a change belongs to a transaction that has a position or waits for one, and a transaction has changes": """
         SELECT coalesce(c.transaction_id, t.id) FROM changes c
-        FULL JOIN transactions t ON t.id = c.transaction_id WHERE c.id IS NULL OR t.position IS NULL
+        FULL JOIN transactions t ON t.id = c.transaction_id
+        WHERE c.id IS NULL OR t.position IS NULL AND NOT EXISTS (SELECT FROM commits w WHERE w.transaction_id = t.id)
     """,
     "a version is the number of changes that led to it, and what is gone has a tombstone": f"""
         SELECT type, entity_id FROM {_RECORDED} present

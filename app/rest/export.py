@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 import sql
 from app.auth.viewer import Kind, Viewer
 from app.context import Context
-from app.errors import RequestRefused, ServiceUnavailable, WaybillError
+from app.errors import Overloaded, RequestRefused, ServiceUnavailable, WaybillError
 from app.execution.text_lengths import TextLengths
 from app.http.negotiation import accepts_gzip
 from app.http.reply import reply
@@ -176,7 +176,10 @@ class Export:
         async with Snapshot.open(context.db, context.viewer.visibility) as snapshot:
             start = _start(self.source, is_packed=pack is not None)
             if context.viewer.kind in (Kind.STAFF, Kind.PARTNER):
-                MutableHeaders(scope=start)[CURSOR_HEADER] = await end_of_feed(snapshot.fetch)
+                cursor = await end_of_feed(snapshot.fetch)
+                if cursor is None:
+                    raise Overloaded(reason="feed")
+                MutableHeaders(scope=start)[CURSOR_HEADER] = cursor
             rows = snapshot.batches(self.source.statement, _BATCH_ROWS, filters=filters, **values)
             async with aclosing(self._lines.of(snapshot, rows)) as texts:
                 first = await anext(texts, b"")

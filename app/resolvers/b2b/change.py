@@ -1,10 +1,12 @@
 """The feed of changes: what was written, in the order of the commits, for whoever keeps a copy.
 
-A position is given to a transaction while it commits, one after another (see `sql/migrations/0005_writes.sql`), so
-whoever has read up to a position has missed nothing below it: a cursor is a position, and survives everybody.
+Positions are given to what has been committed, one after another (see `sql/migrations/0020_group_commit.sql`), so
+whoever has read up to a position has missed nothing below it: a cursor is a position, and survives everybody. That of
+an export names as well what was there already without a position, and so comes behind it: that is left out.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ariadne import ObjectType
@@ -14,6 +16,7 @@ from app.auth.viewer import Kind
 from app.context import Context, Info
 from app.errors import Forbidden, InvalidCursor, ValidationError
 from app.resolvers.b2b.place import BEGINNING, LARGEST, Place, cursor_of, place_of
+from app.resolvers.cursor import decode
 from app.resolvers.query import GuardedQuery, holding
 from loaders.carrier import carrier_by_id
 from loaders.order import order_by_id
@@ -32,6 +35,9 @@ DEFAULT_SIZE = 100
 _FARTHEST = 10_000
 # Each look goes so many times as far as the one before: five at most, however few of the changes are the viewer's.
 _STRIDE = 10
+# How many transactions a cursor may leave out: those that an export meets between their commit and their position,
+# which takes milliseconds.
+MOST_HELD = 200
 
 query = GuardedQuery()
 change = ObjectType("Change")
@@ -40,11 +46,13 @@ change_page = ObjectType("ChangePage")
 
 @dataclass(frozen=True)
 class ChangePage:
-    """`reached` is the place of the last change that was looked at, be it among the rows or not the viewer's."""
+    """`reached` is the place of the last change that was looked at, be it among the rows or not the viewer's, and
+    `held` are the transactions behind it that are left out."""
 
     rows: list[Row]
     reached: Place
     has_more: bool
+    held: tuple[int, ...] = ()
 
 
 @query.field("changes", holding("orders:read", "shipments:read"))
@@ -56,17 +64,38 @@ async def resolve_changes(
     if context.viewer.kind not in (Kind.STAFF, Kind.PARTNER):
         raise Forbidden("The feed of changes is for staff and partners.")
     size = size_of(context, first)
-    place = BEGINNING if after is None else place_of(after, FEED)
-    page = await _read(context, place, size, types)
+    place, held = (BEGINNING, ()) if after is None else _start(after)
+    page = await _read(context, place, size, types, held)
     if page.reached == place:
         await _refuse_unknown(context, place)
+    if held:
+        left = await context.fetch(SQL.still_held, held=held, position=page.reached.position)
+        page = replace(page, held=tuple(row["id"] for row in left))
     return page
 
 
-async def end_of_feed(fetch: Fetch) -> str:
-    """The cursor of whoever knows all that `fetch` sees."""
+async def end_of_feed(fetch: Fetch) -> str | None:
+    """The cursor of whoever knows all that `fetch` sees; None where the feed is too far behind to tell in one."""
     [newest] = await fetch(SQL.newest)
-    return cursor_of(Place(newest["position"], LARGEST - 1), FEED)
+    if len(newest["held"]) > MOST_HELD:
+        return None
+    return _cursor(Place(newest["position"], LARGEST - 1), newest["held"])
+
+
+def _cursor(place: Place, held: Iterable[int]) -> str:
+    return cursor_of(place, FEED, *map(str, sorted(held)))
+
+
+def _start(cursor: str) -> tuple[Place, tuple[int, ...]]:
+    """The place of a cursor, and the transactions that it leaves out. Raises `InvalidCursor`."""
+    try:
+        bound = [str(value) for value in decode(cursor)[1:-2]]
+        held = tuple(map(int, bound))
+    except (ValueError, TypeError):
+        raise InvalidCursor("after") from None
+    if len(held) > MOST_HELD or not all(0 < each < LARGEST for each in held) or sorted(set(held)) != list(held):
+        raise InvalidCursor("after")
+    return place_of(cursor, FEED, *map(str, held)), held
 
 
 def size_of(context: Context, first: int | None) -> int:
@@ -77,24 +106,31 @@ def size_of(context: Context, first: int | None) -> int:
     return size
 
 
-async def _read(context: Context, place: Place, size: int, types: list[str] | None) -> ChangePage:
+async def _read(
+    context: Context, place: Place, size: int, types: list[str] | None, held: tuple[int, ...]
+) -> ChangePage:
     """Looks as far as the page needs where all changes are the viewer's, and ever farther where they are not.
 
     Each look is a statement of its own and sees what was committed meanwhile; that comes after all it has seen before.
+    At the end of the feed it is moved on first, so that what was committed before the question is in the answer.
     """
     filters = frozenset() if types is None else frozenset({"types"})
     found: list[Row] = []
     # One more tells whether there is a next page.
     scan, left = size + 1, _FARTHEST
+    is_moved = False
     while True:
         rows = await context.fetch(
-            SQL.page, filters=filters, types=types, position=place.position, number=place.number, scan=scan
+            SQL.page, filters=filters, types=types, position=place.position, number=place.number, scan=scan, held=held
         )
         found += [row for row in rows if row["is_shown"]]
         if len(found) > size:
             return ChangePage(found[:size], Place.of(found[size - 1]), has_more=True)
         place = Place.of(rows[-1]) if rows else place
         if not rows or rows[-1]["scanned"] < scan:
+            if not is_moved and await context.db.feed.go_on() > place.position:
+                is_moved = True
+                continue
             return ChangePage(found, place, has_more=False)
         left -= scan
         if left <= 0:
@@ -115,7 +151,7 @@ def resolve_change_page_changes(page: ChangePage, _info: Info) -> list[Row]:
 
 @change_page.field("nextCursor")
 def resolve_change_page_next_cursor(page: ChangePage, _info: Info) -> str:
-    return cursor_of(page.reached, FEED)
+    return _cursor(page.reached, page.held)
 
 
 @change_page.field("hasMore")
@@ -125,7 +161,7 @@ def resolve_change_page_has_more(page: ChangePage, _info: Info) -> bool:
 
 @change.field("cursor")
 def resolve_change_cursor(row: Row, _info: Info) -> str:
-    return cursor_of(Place.of(row), FEED)
+    return _cursor(Place.of(row), row["held"])
 
 
 # The rows that a change tells of: whoever may ask for `changes` may have them, since it needs the permissions of both.

@@ -4,6 +4,8 @@ import asyncio
 import base64
 import json
 import random
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -12,9 +14,9 @@ from starlette.applications import Starlette
 
 import sql
 from app.resolvers.b2b import change
-from sql import Reach
+from sql import Reach, Visibility
 from tests.app.resolvers.b2b.conftest import posting
-from tests.conftest import STAFF_SCOPES, GraphQL, running, settings_for
+from tests.conftest import FAR_TOO_LONG, STAFF_SCOPES, GraphQL, running, settings_for
 
 if TYPE_CHECKING:
     from app.postgres.database import Database
@@ -87,6 +89,13 @@ class Consumer:
         while (await self.poll(**variables))["hasMore"]:
             pass
         return self
+
+    async def pages(self, **variables: Any) -> AsyncIterator[dict[str, Any]]:
+        has_more = True
+        while has_more:
+            page = await self.poll(**variables)
+            has_more = page["hasMore"]
+            yield page
 
     @property
     def told(self) -> list[tuple[str, str, str, int]]:
@@ -186,7 +195,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 async def test_changes_of_a_commit_that_hangs_are_not_overtaken(
     consumer: Consumer, copy_connection: asyncpg.Connection, demo_copy_dsn: str
 ) -> None:
-    """Between the moment when a transaction takes its position and the one when it can be seen, nobody commits."""
+    """Who waits for a transaction that has its number, and is not committed yet, comes after it."""
     await copy_connection.execute(SLOW)
     slow, quick = [await asyncpg.connect(demo_copy_dsn) for _ in range(2)]
 
@@ -212,6 +221,71 @@ async def test_changes_of_a_commit_that_hangs_are_not_overtaken(
     assert [told["id"] for told in (await consumer.poll())["changes"]] == expected
     await slow.close()
     await quick.close()
+
+
+async def test_changes_wait_for_no_commit_that_hangs(
+    consumer: Consumer, copy_connection: asyncpg.Connection, demo_copy_dsn: str
+) -> None:
+    """It has the lower number, and comes when it is there, behind all that have passed it."""
+    await copy_connection.execute(SLOW)
+    slow = await asyncpg.connect(demo_copy_dsn)
+
+    async def write_slowly() -> int:
+        async with slow.transaction():
+            await slow.execute("SELECT set_config('waybill.actor', 'slow', true)")
+            made: int = await slow.fetchval(NEW_ORDER, 1, None)
+        return made
+
+    await copy_connection.execute("SELECT pg_advisory_lock(42)")
+    late = asyncio.create_task(write_slowly())
+    while not await copy_connection.fetchval(f"{WAITING} HAVING count(*) = 1"):
+        assert not late.done()
+    for _ in range(3):
+        prompt = await copy_connection.fetchval(NEW_ORDER, 1, None)
+        assert [told["id"] for told in (await consumer.poll())["changes"]] == [str(prompt)]
+    await copy_connection.execute("SELECT pg_advisory_unlock(42)")
+    made = await late
+    assert [told["id"] for told in (await consumer.poll())["changes"]] == [str(made)]
+    for _ in range(2):
+        prompt = await copy_connection.fetchval(NEW_ORDER, 1, None)
+        assert [told["id"] for told in (await consumer.poll())["changes"]] == [str(prompt)]
+    # Nobody looks for it any more.
+    assert await copy_connection.fetchval("SELECT missing FROM feed_ends") == []
+    assert await copy_connection.fetchval("SELECT count(*) FROM commits") == 0
+    await slow.close()
+
+
+async def test_changes_after_a_moment_leave_out_what_it_held(
+    copy: Starlette, consumer: Consumer, copy_connection: asyncpg.Connection, other: asyncpg.Connection
+) -> None:
+    """What is committed and has no position yet comes behind the moment's cursor, and is not told again."""
+    db: Database = copy.state.db
+    await db.feed.close()
+    held = [str(await copy_connection.fetchval(NEW_ORDER, 1, None)) for _ in range(2)]
+    async with other.transaction(isolation="repeatable_read"):
+        cursor = await change.end_of_feed(partial(db.fetch, visibility=Visibility.everything(), on=other))
+    news = [str(await copy_connection.fetchval(NEW_ORDER, 1, None)) for _ in range(3)]
+    reader = Consumer(consumer.post, cursor, first=1)
+    told = [page["changes"][0]["cursor"] async for page in reader.pages()]
+    assert [each["id"] for each in reader.changes] == news
+    # The cursors in between go on alike, and the last one is as everybody's.
+    assert [each["id"] for each in (await Consumer(consumer.post, told[0]).catch_up()).changes] == news[1:]
+    everybody = await consumer.catch_up()
+    assert [each["id"] for each in everybody.changes][-5:] == [*held, *news]
+    assert reader.after == everybody.after
+
+
+POSITION = "SELECT x.position FROM changes c JOIN transactions x ON x.id = c.transaction_id WHERE true"
+
+
+async def test_changes_go_on_without_the_process_that_wrote(
+    copy: Starlette, copy_connection: asyncpg.Connection
+) -> None:
+    """What others commit has a position soon, without anybody who reads."""
+    made = await copy_connection.fetchval(NEW_ORDER, 1, None)
+    async with asyncio.timeout(FAR_TOO_LONG):
+        while not await copy_connection.fetchval(f"{POSITION} AND c.order_id = $1", made):
+            pass
 
 
 async def test_changes_that_are_rolled_back_never_come(consumer: Consumer, other: asyncpg.Connection) -> None:
@@ -429,6 +503,10 @@ def forged(*values: Any) -> str:
             forged("changes", 1, "1"),
             forged("changes", 1, 2**63),
             forged("changes", 1, 1, 1),
+            *(forged("changes", held, 1, 1) for held in ("0", "-1", "01", "x", str(2**63))),
+            forged("changes", "2", "1", 1, 1),
+            forged("changes", "1", "1", 1, 1),
+            forged("changes", *map(str, range(1, change.MOST_HELD + 2)), 1, 1),
         ),
         *(forged("auditTrail", "65ad4404-88a6-4f97-9325-34a3a35f1dfc", 1, 1), forged("Changes", 1, 1)),
         forged("changes", 1, 1) + "=",
@@ -509,7 +587,7 @@ async def test_changes_are_read_by_indexes_alone(copy_connection: asyncpg.Connec
         for reach in (Reach.EVERYTHING, Reach.CHANNELS, Reach.COMPANIES):
             for position, number in ((0, 0), (1_000_000, middle), (1_025_000, 0), (1_049_990, 0)):
                 prepared = sql.load("change").page.prepare(reach)
-                values = {"position": position, "number": number, "scan": 101}
+                values = {"position": position, "number": number, "scan": 101, "held": [1]}
                 values |= {"visible_channel_ids": [2], "visible_company_ids": [4]}
                 text = await copy_connection.fetchval(
                     f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {prepared.text}", *prepared.arguments(values)
