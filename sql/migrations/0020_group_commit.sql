@@ -111,7 +111,7 @@ END $$;
 CREATE FUNCTION give_positions(most int, OUT given int, OUT reached bigint) LANGUAGE plpgsql
 SET enable_seqscan = off AS $$
 DECLARE
-  before feed_ends;
+  before record;
   found record;
 BEGIN
   SELECT * INTO before FROM feed_ends e ORDER BY e.position DESC LIMIT 1;
@@ -188,3 +188,188 @@ DROP FUNCTION take_position();
 
 -- step: forget where they came from
 DROP SEQUENCE transaction_positions;
+
+-- step: count lines by plans that are kept
+-- A function in SQL that reads tables is planned by every statement that calls it (before PostgreSQL 18), which took
+-- longer than what it does. The tables are not scanned even where they seemed to be empty when the session planned.
+CREATE OR REPLACE FUNCTION progress_of_line(l order_items, OUT shipped bigint, OUT delivered bigint)
+LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+  SELECT greatest(own.shipped, parts.shipped), greatest(own.delivered, parts.delivered)
+  INTO shipped, delivered
+  FROM (
+    SELECT coalesce(sum(i.quantity) FILTER (WHERE s.status IS DISTINCT FROM 'CANCELED'), 0) AS shipped,
+      coalesce(sum(i.quantity) FILTER (WHERE s.status = 'DELIVERED'), 0) AS delivered
+    FROM shipment_items i
+    JOIN shipments s ON s.id = i.shipment_id AND s.channel_id = i.channel_id
+    WHERE i.order_item_id = l.id AND i.channel_id = l.channel_id
+  ) own
+  CROSS JOIN (
+    SELECT min(open_quantity(l.quantity, l.quantity_canceled) * least(p.quantity_shipped, o.open) / o.open) AS shipped,
+      min(open_quantity(l.quantity, l.quantity_canceled) * least(p.quantity_delivered, o.open) / o.open) AS delivered
+    FROM order_items p
+    CROSS JOIN LATERAL (SELECT open_quantity(p.quantity, p.quantity_canceled)::bigint AS open) o
+    WHERE p.parent_order_item_id = l.id AND p.order_id = l.order_id AND p.channel_id = l.channel_id
+      AND p.class = 'product' AND o.open > 0
+  ) parts;
+END $$;
+CREATE OR REPLACE FUNCTION is_bundle(of_line_id int, of_channel_id int) RETURNS boolean
+LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM order_items p
+    WHERE p.parent_order_item_id = of_line_id AND p.channel_id = of_channel_id AND p.class = 'product');
+END $$;
+CREATE OR REPLACE FUNCTION is_code_taken(
+  wanted text, of_carrier int, of_channel int, for_order int, for_shipment uuid, but_for uuid
+) RETURNS boolean LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM track_and_traces t
+    WHERE normalized_code(t.code) = normalized_code(wanted) AND t.carrier_id = of_carrier AND t.channel_id = of_channel
+      AND t.id IS DISTINCT FROM but_for
+      AND (t.shipment_id IS NOT DISTINCT FROM for_shipment
+        OR NOT coalesce(is_code_free(t), false) AND NOT are_of_one_consignee(t.order_id, for_order, of_channel)));
+END $$;
+
+-- step: note which codes have come to an order
+ALTER TABLE orders_due ADD COLUMN codes text[];
+COMMENT ON COLUMN orders_due.codes IS 'one by one with the orders, where nothing but a new code has come to their words';
+
+-- step: say by which words a code is found
+-- As words_of_order has them.
+CREATE FUNCTION words_of_codes(codes text[]) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  prefix CONSTANT text := field_word('CODE', '');
+  found text[] := '{}';
+  code text;
+BEGIN
+  FOREACH code IN ARRAY codes LOOP
+    found := found || words_of(left(code, 4000));
+    IF code ~ '[^0-9A-Za-z]' THEN
+      found := found || number_of(left(code, 200));
+    END IF;
+  END LOOP;
+  RETURN array_to_tsvector(ARRAY(
+    SELECT DISTINCT k.lexeme
+    FROM unnest(found) AS w (word)
+    CROSS JOIN LATERAL (VALUES (left(w.word, 64)), (prefix || left(w.word, 64))) AS k (lexeme)
+    WHERE w.word <> ''));
+END $$;
+
+-- step: add the words of new codes to those of before
+-- What an order has beside its new codes is not gathered anew, and where all orders are there none is looked for that is
+-- gone. The sequence of locks is that of before: all fulfillments, by which who writes the same order wait.
+CREATE OR REPLACE FUNCTION refresh_due_orders() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  ids int[];
+  channel_ids int[];
+  wordy boolean[];
+  coded record;
+  noted jsonb;
+  counted bigint;
+BEGIN
+  PERFORM set_config('waybill.due', '', true);
+  WITH taken AS (
+    DELETE FROM orders_due d WHERE d.writer = pg_current_xact_id()
+    RETURNING d.order_ids, d.channel_ids, d.words, coalesce(d.codes, '{}') AS codes
+  ), due AS (
+    SELECT n.order_id, n.channel_id, bool_or(n.words) AS words, jsonb_agg(n.code) FILTER (WHERE n.code IS NOT NULL) AS codes
+    FROM taken t
+    CROSS JOIN LATERAL unnest(t.order_ids, t.channel_ids, t.words, t.codes) AS n (order_id, channel_id, words, code)
+    GROUP BY n.order_id, n.channel_id
+  )
+  SELECT array_agg(d.order_id ORDER BY d.order_id, d.channel_id),
+    array_agg(d.channel_id ORDER BY d.order_id, d.channel_id), array_agg(d.words ORDER BY d.order_id, d.channel_id),
+    jsonb_agg(d.codes ORDER BY d.order_id, d.channel_id)
+  INTO ids, channel_ids, wordy, noted
+  FROM due d;
+  IF ids IS NULL THEN
+    RETURN NULL;
+  END IF;
+  PERFORM FROM order_fulfillments f
+  WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+  ORDER BY f.order_id, f.channel_id FOR UPDATE;
+  INSERT INTO order_fulfillments AS f (order_id, channel_id, status, created_at, wanted_at)
+  SELECT o.id, o.channel_id, g.status, g.created_at, g.wanted_at
+  FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
+  JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
+  CROSS JOIN LATERAL fulfillment_of_order(o.id, o.channel_id) AS g
+  ORDER BY o.id, o.channel_id
+  ON CONFLICT (order_id, channel_id) DO UPDATE
+    SET status = EXCLUDED.status, created_at = EXCLUDED.created_at, wanted_at = EXCLUDED.wanted_at
+  WHERE (f.status, f.created_at, f.wanted_at) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.created_at, EXCLUDED.wanted_at);
+  -- A tsvector has no more than a megabyte, for which an order is gathered whole.
+  FOR coded IN
+    SELECT d.order_id, d.channel_id, d.place, ARRAY(SELECT jsonb_array_elements_text(k.codes)) AS codes
+    FROM unnest(ids, channel_ids, wordy) WITH ORDINALITY AS d (order_id, channel_id, words, place)
+    CROSS JOIN LATERAL (SELECT noted -> (d.place::int - 1) AS codes) AS k
+    WHERE NOT d.words AND jsonb_typeof(k.codes) = 'array'
+    ORDER BY d.place
+  LOOP
+    UPDATE order_words w SET words = w.words || words_of_codes(coded.codes)
+    WHERE w.order_id = coded.order_id AND w.channel_id = coded.channel_id AND length(w.words) < 2000;
+    IF NOT FOUND THEN
+      wordy[coded.place] := true;
+    END IF;
+  END LOOP;
+  IF true = ANY (wordy) THEN
+    PERFORM FROM order_words w
+    WHERE (w.order_id, w.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+    ORDER BY w.order_id, w.channel_id FOR UPDATE;
+    INSERT INTO order_words AS w (order_id, channel_id, words)
+    SELECT o.id, o.channel_id, words_of_order(o.id, o.channel_id)
+    FROM unnest(ids, channel_ids, wordy) AS d (order_id, channel_id, words)
+    JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
+    WHERE d.words
+    ORDER BY o.id, o.channel_id
+    ON CONFLICT (order_id, channel_id) DO UPDATE SET words = EXCLUDED.words WHERE w.words <> EXCLUDED.words;
+  END IF;
+  SELECT count(*) INTO counted FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
+  JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id;
+  IF counted < cardinality(ids) THEN
+    DELETE FROM order_fulfillments f
+    WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+      AND NOT EXISTS (SELECT FROM orders o WHERE o.id = f.order_id AND o.channel_id = f.channel_id);
+    DELETE FROM order_words w
+    WHERE (w.order_id, w.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+      AND NOT EXISTS (SELECT FROM orders o WHERE o.id = w.order_id AND o.channel_id = w.channel_id);
+  END IF;
+  RETURN NULL;
+END $$;
+
+-- step: note shipments and codes for what they bring
+CREATE FUNCTION note_due_new_shipments() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM note_due(array_agg(k.order_id), array_agg(k.channel_id), array_agg(k.words))
+  FROM (
+    SELECT n.order_id, n.channel_id, bool_or(n.external_id IS NOT NULL) AS words
+    FROM written n
+    GROUP BY n.order_id, n.channel_id
+  ) AS k;
+  RETURN NULL;
+END $$;
+CREATE FUNCTION note_due_new_codes() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  writer CONSTANT text := pg_current_xact_id()::text;
+BEGIN
+  INSERT INTO orders_due (order_ids, channel_ids, words, codes, is_first)
+  SELECT array_agg(n.order_id), array_agg(n.channel_id), array_agg(false), array_agg(n.code),
+    current_setting('waybill.due', true) IS DISTINCT FROM writer
+  FROM written n
+  HAVING count(*) > 0;
+  IF FOUND THEN
+    PERFORM set_config('waybill.due', writer, true);
+  END IF;
+  RETURN NULL;
+END $$;
+
+-- step: have shipments noted so
+DROP TRIGGER shipments_due_insert ON shipments;
+CREATE TRIGGER shipments_due_insert AFTER INSERT ON shipments
+  REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION note_due_new_shipments();
+
+-- step: have codes noted so
+DROP TRIGGER track_and_traces_due_insert ON track_and_traces;
+CREATE TRIGGER track_and_traces_due_insert AFTER INSERT ON track_and_traces
+  REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION note_due_new_codes();
