@@ -55,6 +55,7 @@ FROM transactions x
 WHERE x.id = ANY (:held::bigint[]) AND (x.position > :position OR x.position IS NULL)
 ORDER BY x.id;
 
+-- What carriers told is none of it: nobody here changed that.
 -- name: trail_of_shipment
 -- feeds: AuditEntry
 SELECT x.position, h.id AS number, x.occurred_at, x.actor, x.request_id, h.type, h.action, h.entity_id AS id, h.version,
@@ -63,7 +64,7 @@ FROM changes h
 JOIN transactions x ON x.id = h.transaction_id
 WHERE (h.shipment_id = :shipment_id
     OR h.action = 'UPDATED' AND h.old ? 'shipmentId' AND h.old ->> 'shipmentId' = :shipment_id::uuid::text)
-  AND (x.position, h.id) < (:position, :number) AND {visible changes h}
+  AND h.type <> 'TRACKING_EVENT' AND (x.position, h.id) < (:position, :number) AND {visible changes h}
 ORDER BY x.position DESC, h.id DESC
 LIMIT :limit;
 

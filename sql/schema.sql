@@ -1712,6 +1712,20 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.record_tracking_events() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, new)
+  SELECT writing_transaction(), 'TRACKING_EVENT', 'CREATED', n.id::text, n.channel_id, t.order_id, t.shipment_id, 1,
+    jsonb_strip_nulls(jsonb_build_object(
+      'trackAndTraceId', n.track_and_trace_id, 'externalId', n.external_id, 'status', n.status, 'subStatus', n.sub_status,
+      'occurredAt', api_moment(n.occurred_at), 'expectedDeliveryAt', api_moment(n.expected_delivery_at)))
+  FROM new_rows n
+  JOIN track_and_traces t ON t.id = n.track_and_trace_id AND t.channel_id = n.channel_id;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.recorded(r public.carriers) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -2407,7 +2421,7 @@ CREATE TABLE public.changes (
     old jsonb,
     new jsonb,
     CONSTRAINT changes_action_known CHECK ((action = ANY (ARRAY['CREATED'::text, 'UPDATED'::text, 'DELETED'::text]))),
-    CONSTRAINT changes_type_known CHECK ((type = ANY (ARRAY['ORDER'::text, 'ORDER_ITEM'::text, 'SHIPMENT'::text, 'SHIPMENT_ITEM'::text, 'TRACK_AND_TRACE'::text, 'CARRIER'::text])))
+    CONSTRAINT changes_type_known CHECK ((type = ANY (ARRAY['ORDER'::text, 'ORDER_ITEM'::text, 'SHIPMENT'::text, 'SHIPMENT_ITEM'::text, 'TRACK_AND_TRACE'::text, 'TRACKING_EVENT'::text, 'CARRIER'::text])))
 );
 
 COMMENT ON COLUMN public.changes.transaction_id IS 'a row of transactions; without a constraint, which would be checked row by row';
@@ -3817,6 +3831,8 @@ CREATE TRIGGER track_and_traces_waited_for AFTER INSERT ON public.track_and_trac
 CREATE TRIGGER track_and_traces_waited_for_changed AFTER UPDATE OF code, carrier_id ON public.track_and_traces FOR EACH ROW WHEN (((old.code <> new.code) OR (old.carrier_id IS DISTINCT FROM new.carrier_id))) EXECUTE FUNCTION public.give_waiting_reports_to_code();
 
 CREATE CONSTRAINT TRIGGER track_and_traces_waited_for_meanwhile AFTER INSERT OR UPDATE OF code, carrier_id ON public.track_and_traces DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_waiting_reports();
+
+CREATE TRIGGER tracking_events_added_are_recorded AFTER INSERT ON public.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_tracking_events();
 
 CREATE TRIGGER tracking_events_are_followed AFTER INSERT ON public.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.follow_events();
 

@@ -89,7 +89,7 @@ RULES = {
         FULL JOIN (
           SELECT type, entity_id, count(*) FILTER (WHERE action <> 'DELETED') AS changes,
             bool_or(action = 'DELETED') AS is_gone
-          FROM changes WHERE type <> 'ORDER_ITEM' GROUP BY type, entity_id
+          FROM changes WHERE type NOT IN ('ORDER_ITEM', 'TRACKING_EVENT') GROUP BY type, entity_id
         ) told USING (type, entity_id)
         WHERE (present.version IS NULL) IS DISTINCT FROM told.is_gone OR present.version <> told.changes
     """,
@@ -97,7 +97,8 @@ RULES = {
         SELECT type, entity_id FROM (
           SELECT type, entity_id, action, version,
             row_number() OVER steps AS step, lead(action) OVER steps AS next_action, lag(version) OVER steps AS before
-          FROM changes WHERE type <> 'ORDER_ITEM' WINDOW steps AS (PARTITION BY type, entity_id ORDER BY id)
+          FROM changes WHERE type NOT IN ('ORDER_ITEM', 'TRACKING_EVENT')
+          WINDOW steps AS (PARTITION BY type, entity_id ORDER BY id)
         ) told
         WHERE (step = 1) <> (action = 'CREATED') OR (action = 'DELETED' AND next_action IS NOT NULL)
            OR version <> CASE action WHEN 'CREATED' THEN 1 WHEN 'UPDATED' THEN before + 1 ELSE before END
@@ -105,6 +106,11 @@ RULES = {
     "a line has one version for each change that is told of it, and the first": """
         SELECT l.id FROM order_items l WHERE l.version <> 1 + (
           SELECT count(*) FROM changes c WHERE c.type = 'ORDER_ITEM' AND c.entity_id = l.id::text)
+    """,
+    "an event is told once, when it is recorded": """
+        SELECT e.id FROM tracking_events e WHERE (
+          SELECT array_agg(c.action) FROM changes c WHERE c.type = 'TRACKING_EVENT' AND c.entity_id = e.id::text
+        ) IS DISTINCT FROM '{CREATED}'
     """,
     "the status of a shipment is the one that its last change tells": """
         SELECT s.id FROM shipments s WHERE s.status <> (

@@ -373,3 +373,32 @@ CREATE TRIGGER shipments_due_insert AFTER INSERT ON shipments
 DROP TRIGGER track_and_traces_due_insert ON track_and_traces;
 CREATE TRIGGER track_and_traces_due_insert AFTER INSERT ON track_and_traces
   REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION note_due_new_codes();
+
+-- step: let the feed tell of events
+ALTER TABLE changes
+  DROP CONSTRAINT changes_type_known,
+  ADD CONSTRAINT changes_type_known CHECK (type IN (
+    'ORDER', 'ORDER_ITEM', 'SHIPMENT', 'SHIPMENT_ITEM', 'TRACK_AND_TRACE', 'TRACKING_EVENT', 'CARRIER')) NOT VALID;
+
+-- step: look whether all that the feed told is of such a kind
+ALTER TABLE changes VALIDATE CONSTRAINT changes_type_known;
+
+-- step: tell when carriers have told something
+-- Events are never written again, and go with their code, which is told. Their texts are none of the feed, as those of
+-- other rows are not.
+CREATE FUNCTION record_tracking_events() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, new)
+  SELECT writing_transaction(), 'TRACKING_EVENT', 'CREATED', n.id::text, n.channel_id, t.order_id, t.shipment_id, 1,
+    jsonb_strip_nulls(jsonb_build_object(
+      'trackAndTraceId', n.track_and_trace_id, 'externalId', n.external_id, 'status', n.status, 'subStatus', n.sub_status,
+      'occurredAt', api_moment(n.occurred_at), 'expectedDeliveryAt', api_moment(n.expected_delivery_at)))
+  FROM new_rows n
+  JOIN track_and_traces t ON t.id = n.track_and_trace_id AND t.channel_id = n.channel_id;
+  RETURN NULL;
+END $$;
+
+-- step: tell it before what follows from it
+-- In the order of their names, before the triggers by which codes and shipments follow.
+CREATE TRIGGER tracking_events_added_are_recorded AFTER INSERT ON tracking_events
+  REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION record_tracking_events();

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from app.postgres.migrate import migrate
-from tests.conftest import ConnectionTo, Databases, until_blocked
+from tests.conftest import FAR_TOO_LONG, ConnectionTo, Databases, until_blocked
 from tests.sql.before import migrate_before
 
 GIVE = "SELECT given, reached FROM give_positions(100)"
@@ -109,10 +109,12 @@ async def test_number_of_a_commit_that_failed_is_looked_for_until_all_of_its_tim
             await store.execute(NEW_CARRIER, name)
             assert (await store.fetchrow(GIVE))["given"] == 1
             assert len(await store.fetchval("SELECT missing FROM feed_ends")) == 1
-    await store.execute(NEW_CARRIER, "c")
-    await store.execute(GIVE)
-    assert await store.fetchval("SELECT missing FROM feed_ends") == []
-    assert await names(store) == ["a", "b", "c"]
+    # Those of other databases count as well: of whoever may have taken the number nobody knows where it writes.
+    async with asyncio.timeout(FAR_TOO_LONG):
+        while await store.fetchval("SELECT missing FROM feed_ends"):
+            await store.execute("INSERT INTO carriers (name) VALUES (gen_random_uuid()::text)")
+            await store.execute(GIVE)
+    assert (await names(store))[:2] == ["a", "b"]
 
 
 async def test_batches_are_no_larger_than_asked_for(store: asyncpg.Connection) -> None:

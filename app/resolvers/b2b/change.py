@@ -26,6 +26,7 @@ from loaders.rows import Row
 from loaders.shipment import shipment_by_id
 from loaders.shipment_item import shipment_item_by_id
 from loaders.track_and_trace import track_and_trace_by_id
+from loaders.tracking_event import tracking_event_by_id
 
 SQL = sql.load("change")
 FEED = "changes"
@@ -190,6 +191,11 @@ async def resolve_change_shipment_item(row: Row, info: Info) -> Any:
 @change.field("trackAndTrace")
 async def resolve_change_track_and_trace(row: Row, info: Info) -> Any:
     return await info.context.load(track_and_trace_by_id, row["id"]) if row["type"] == "TRACK_AND_TRACE" else None
+
+
+@change.field("trackingEvent")
+async def resolve_change_tracking_event(row: Row, info: Info) -> Any:
+    return await info.context.load(tracking_event_by_id, row["id"]) if row["type"] == "TRACKING_EVENT" else None
 
 
 @change.field("carrier")

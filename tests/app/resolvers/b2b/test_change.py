@@ -36,7 +36,7 @@ query Changes($first: Int, $after: String, $types: [ChangeType!]) {
     changes {
       id type action
       order { id version } shipment { id version } shipmentItem { id version } trackAndTrace { id version }
-      carrier { id version }
+      trackingEvent { id trackAndTraceId } carrier { id version }
     }
   }
 }
@@ -103,8 +103,11 @@ class Consumer:
 
     @property
     def copy(self) -> set[tuple[str, str, int]]:
+        """Without events, which go with their codes and are not told then."""
         versions: dict[tuple[str, str], int] = {}
         for type_, action, key, version in self.told:
+            if type_ == "TRACKING_EVENT":
+                continue
             if action == "DELETED":
                 del versions[type_, key]
             else:
@@ -394,6 +397,47 @@ async def test_change_shows_the_objects_as_they_are_now(
         expected |= set() if type == "CARRIER" else {"order"}
         expected |= {"shipment"} if type in ("SHIPMENT_ITEM", "TRACK_AND_TRACE") else set()
         assert {name for name in OBJECTS.values() if told[name]} == expected
+
+
+REPORT = """mutation ($code: String!, $key: String!) {
+  shipmentStatusReport(input: {code: $code, status: IN_TRANSIT, occurredAt: "2025-11-10T10:00:00Z", externalId: $key}) {
+    event { id }
+  }
+}"""
+
+
+async def test_changes_tell_of_events_before_what_follows_from_them(
+    write: GraphQL, consumer: Consumer, copy_connection: asyncpg.Connection
+) -> None:
+    shipment = await copy_connection.fetchval(NEW_SHIPMENT)
+    code = await copy_connection.fetchval(
+        "INSERT INTO track_and_traces (shipment_id, order_id, channel_id, code)"
+        " VALUES ($1::text::uuid, 2075, 1, 'TOLDOF1') RETURNING id::text",
+        shipment,
+    )
+    before = (await consumer.catch_up()).after
+    answer = await write(REPORT, {"code": "TOLDOF1", "key": "k"})
+    assert "errors" not in answer, answer["errors"]
+    event = answer["data"]["shipmentStatusReport"]["event"]["id"]
+    assert (await write(REPORT, {"code": "TOLDOF1", "key": "k"}))["data"]  # the same again is no news
+    consumer.changes.clear()
+    await consumer.catch_up()
+    assert [(told["type"], told["action"], told["id"]) for told in consumer.changes] == [
+        ("TRACKING_EVENT", "CREATED", event),
+        ("TRACK_AND_TRACE", "UPDATED", code),
+        ("SHIPMENT", "UPDATED", shipment),
+    ]
+    [told] = consumer.changes[:1]
+    assert (told["orderId"], told["shipmentId"], told["channelId"], told["version"]) == (2075, shipment, 1, 1)
+    answer = await write(NESTED, {"after": before, "types": ["TRACKING_EVENT"]}, viewer="staff")
+    [told] = answer["data"]["changes"]["changes"]
+    assert told["trackingEvent"] == {"id": event, "trackAndTraceId": code}
+    assert (told["shipment"]["id"], told["trackAndTrace"]) == (shipment, None)
+    answer = await write(NESTED, {"after": before, "types": ["TRACKING_EVENT"]}, viewer="northwind")
+    assert answer["data"]["changes"]["changes"] == []
+    await copy_connection.execute("DELETE FROM track_and_traces WHERE id = $1::text::uuid", code)
+    answer = await write(NESTED, {"after": before, "types": ["TRACKING_EVENT"]}, viewer="staff")
+    assert answer["data"]["changes"]["changes"][0]["trackingEvent"] is None
 
 
 async def test_changes_of_a_channel_are_its_partners_and_carriers_everybodys(
