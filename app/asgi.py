@@ -40,6 +40,7 @@ from app.http.state import state_of
 from app.postgres.database import Database
 from app.postgres.lookups import Lookups
 from app.postgres.migrate import migration_names
+from app.postgres.retention import Retention
 from app.postgres.startup import until_reachable
 from app.resolvers import bindables
 from app.resolvers.names import snake_case
@@ -95,6 +96,7 @@ class Waybill:
         self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         self.password_links = PasswordLinks(self.db, self.tokens, passwords, self.logins, self.settings)
+        retention = Retention(self.db.pool, self.settings.retention_days) if self.settings.retention_days else None
         health.watch(self.telemetry, self.db, self.engine)
         try:
             async with self.telemetry.shared():
@@ -103,6 +105,8 @@ class Waybill:
             self._loop = None
             passwords.close()
             await self.rate_limits.close()
+            if retention is not None:
+                await retention.close()
             await self.db.close()
 
     def reload(self) -> None:

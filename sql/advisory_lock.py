@@ -25,6 +25,9 @@ class AdvisoryLock(IntEnum):
     # Codes and the news that waits for them, from the end of the transaction that writes one of them until its commit
     # can be seen: shared by codes, alone for news. A literal of the same migration.
     CODES_AND_NEWS = 0x57A2A116
+    # The beginning of the feed, for the transaction that takes a batch of the oldest changes away; a literal of the
+    # same migration.
+    FEED_BEGINNING = 0x57A2A117
     # No lock but the seed of many: an actor and its idempotency key, hashed with it, are locked while the request is
     # answered (sql/write.sql).
     IDEMPOTENCY_KEY = 0x57A2A115

@@ -1,7 +1,7 @@
 -- Changes: what was done to which row, in the order of the commits. They outlive the rows that they tell of.
 
 -- Looks through the changes after the one of `position` and `number`, `scan` of them at most, so that a page costs the
--- same wherever it is and however few of the changes are the viewer's. Transactions that are `held` are left out. Rows that are not `is_shown` are none of the
+-- same wherever it is and however few of the changes are the viewer's. Transactions that are `held` are left out. What is not kept any more was up to `begins_after`. Rows that are not `is_shown` are none of the
 -- page; the last one that was looked at comes always, and says how far that was. A transaction's own changes are limited
 -- as well: one import may have made millions.
 -- name: page
@@ -20,7 +20,7 @@ WITH scanned AS (
   ORDER BY x.position, h.id
   LIMIT :scan
 )
-SELECT p.*
+SELECT p.*, (SELECT max(b.position) FROM feed_beginnings b) AS begins_after
 FROM (
   SELECT h.position, h.id AS number, h.type, h.action, h.entity_id AS id, h.order_id, h.shipment_id::text, h.channel_id,
     h.version, h.occurred_at, :held::bigint[] AS held, {visible changes h}{filters} AS is_shown, count(*) OVER () AS scanned,

@@ -1528,6 +1528,54 @@ CREATE FUNCTION public.promised_at(told timestamp without time zone, by_carrier_
     LANGUAGE sql STABLE
     RETURN CASE WHEN (told = date_trunc('day'::text, told)) THEN (told AT TIME ZONE 'UTC'::text) ELSE public.told_at(told, by_carrier_id, in_channel_id) END;
 
+CREATE FUNCTION public.prune_feed(before timestamp with time zone, most integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+DECLARE
+  begun record;
+  due bigint[];
+  up_to bigint;
+  gone int;
+  gone_with_them int;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(1470275863) THEN
+    RETURN 0;
+  END IF;
+  SELECT * INTO begun FROM feed_beginnings b ORDER BY b.position DESC LIMIT 1;
+  SELECT array_agg(o.id), max(o.position) INTO due, up_to
+  FROM (
+    SELECT x.id, x.position, bool_and(x.occurred_at < before) OVER (ORDER BY x.position) AS is_due
+    FROM (
+      SELECT x.id, x.position, x.occurred_at
+      FROM transactions x
+      WHERE x.position > coalesce(begun.done, 0) AND x.position < (SELECT max(e.position) FROM feed_ends e)
+      ORDER BY x.position
+      LIMIT most
+    ) x
+  ) o
+  WHERE o.is_due;
+  IF due IS NULL THEN
+    RETURN 0;
+  END IF;
+  DELETE FROM changes c
+  WHERE c.ctid = ANY (ARRAY(
+    SELECT k.ctid
+    FROM unnest(due) WITH ORDINALITY AS d (id, place)
+    CROSS JOIN LATERAL (SELECT h.ctid FROM changes h WHERE h.transaction_id = d.id LIMIT most) k
+    LIMIT most));
+  GET DIAGNOSTICS gone = ROW_COUNT;
+  DELETE FROM transactions x
+  WHERE x.id = ANY (due) AND NOT EXISTS (SELECT FROM changes c WHERE c.transaction_id = x.id);
+  GET DIAGNOSTICS gone_with_them = ROW_COUNT;
+  INSERT INTO feed_beginnings AS b (position, done)
+  VALUES (
+    greatest(begun.position, up_to), coalesce((SELECT min(x.position) - 1 FROM transactions x WHERE x.id = ANY (due)), up_to))
+  ON CONFLICT (position) DO UPDATE SET done = EXCLUDED.done;
+  DELETE FROM feed_beginnings b WHERE b.position = begun.position AND b.position < up_to;
+  RETURN gone + gone_with_them;
+END $$;
+
 CREATE FUNCTION public.raise_line_version() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -2572,6 +2620,17 @@ COMMENT ON COLUMN public.customers.external_id IS 'key in the system it was impo
 
 COMMENT ON COLUMN public.customers.merged_into_id IS 'the customer who has the orders now: what is found by the keys of this one is that one''s';
 
+CREATE TABLE public.feed_beginnings (
+    "position" bigint NOT NULL,
+    done bigint NOT NULL
+);
+
+COMMENT ON TABLE public.feed_beginnings IS 'the beginning of the feed: the row with the highest position; none while nothing has been pruned';
+
+COMMENT ON COLUMN public.feed_beginnings."position" IS 'the last of which changes are gone';
+
+COMMENT ON COLUMN public.feed_beginnings.done IS 'up to here all are gone, so that the next batch begins behind what is dead';
+
 CREATE TABLE public.feed_ends (
     "position" bigint NOT NULL,
     number bigint NOT NULL,
@@ -3151,6 +3210,9 @@ ALTER TABLE ONLY public.customer_sessions
 
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.feed_beginnings
+    ADD CONSTRAINT feed_beginnings_pk PRIMARY KEY ("position");
 
 ALTER TABLE ONLY public.feed_ends
     ADD CONSTRAINT feed_ends_pk PRIMARY KEY ("position");

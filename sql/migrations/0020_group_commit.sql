@@ -402,3 +402,61 @@ END $$;
 -- In the order of their names, before the triggers by which codes and shipments follow.
 CREATE TRIGGER tracking_events_added_are_recorded AFTER INSERT ON tracking_events
   REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION record_tracking_events();
+
+-- step: remember where the feed begins
+CREATE TABLE feed_beginnings (
+  position bigint NOT NULL CONSTRAINT feed_beginnings_pk PRIMARY KEY,
+  done     bigint NOT NULL
+);
+COMMENT ON TABLE feed_beginnings IS 'the beginning of the feed: the row with the highest position; none while nothing has been pruned';
+COMMENT ON COLUMN feed_beginnings.position IS 'the last of which changes are gone';
+COMMENT ON COLUMN feed_beginnings.done IS 'up to here all are gone, so that the next batch begins behind what is dead';
+
+-- step: take the oldest of the feed away
+-- Transactions that began before a moment, from the beginning of the feed on up to the first that is younger, and never the
+-- newest: `most` of them, and of their changes, at a time. Returns how many rows that were, 0 where none is left or another
+-- does it at this moment. What readers are told with is written together with what they miss.
+CREATE FUNCTION prune_feed(before timestamptz, most int) RETURNS int LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+  begun record;
+  due bigint[];
+  up_to bigint;
+  gone int;
+  gone_with_them int;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(1470275863) THEN
+    RETURN 0;
+  END IF;
+  SELECT * INTO begun FROM feed_beginnings b ORDER BY b.position DESC LIMIT 1;
+  SELECT array_agg(o.id), max(o.position) INTO due, up_to
+  FROM (
+    SELECT x.id, x.position, bool_and(x.occurred_at < before) OVER (ORDER BY x.position) AS is_due
+    FROM (
+      SELECT x.id, x.position, x.occurred_at
+      FROM transactions x
+      WHERE x.position > coalesce(begun.done, 0) AND x.position < (SELECT max(e.position) FROM feed_ends e)
+      ORDER BY x.position
+      LIMIT most
+    ) x
+  ) o
+  WHERE o.is_due;
+  IF due IS NULL THEN
+    RETURN 0;
+  END IF;
+  DELETE FROM changes c
+  WHERE c.ctid = ANY (ARRAY(
+    SELECT k.ctid
+    FROM unnest(due) WITH ORDINALITY AS d (id, place)
+    CROSS JOIN LATERAL (SELECT h.ctid FROM changes h WHERE h.transaction_id = d.id LIMIT most) k
+    LIMIT most));
+  GET DIAGNOSTICS gone = ROW_COUNT;
+  DELETE FROM transactions x
+  WHERE x.id = ANY (due) AND NOT EXISTS (SELECT FROM changes c WHERE c.transaction_id = x.id);
+  GET DIAGNOSTICS gone_with_them = ROW_COUNT;
+  INSERT INTO feed_beginnings AS b (position, done)
+  VALUES (
+    greatest(begun.position, up_to), coalesce((SELECT min(x.position) - 1 FROM transactions x WHERE x.id = ANY (due)), up_to))
+  ON CONFLICT (position) DO UPDATE SET done = EXCLUDED.done;
+  DELETE FROM feed_beginnings b WHERE b.position = begun.position AND b.position < up_to;
+  RETURN gone + gone_with_them;
+END $$;

@@ -14,7 +14,7 @@ from ariadne import ObjectType
 import sql
 from app.auth.viewer import Kind
 from app.context import Context, Info
-from app.errors import Forbidden, InvalidCursor, ValidationError
+from app.errors import CursorExpired, Forbidden, InvalidCursor, ValidationError
 from app.resolvers.b2b.place import BEGINNING, LARGEST, Place, cursor_of, place_of
 from app.resolvers.cursor import decode
 from app.resolvers.query import GuardedQuery, holding
@@ -30,6 +30,8 @@ from loaders.tracking_event import tracking_event_by_id
 
 SQL = sql.load("change")
 FEED = "changes"
+# Where a copy is made from; see `app.rest.export`.
+EXPORT = "/export/shipments.ndjson"
 DEFAULT_SIZE = 100
 
 # How many changes one page looks through, for a viewer who sees few of them, before it says that there is more.
@@ -48,12 +50,13 @@ change_page = ObjectType("ChangePage")
 @dataclass(frozen=True)
 class ChangePage:
     """`reached` is the place of the last change that was looked at, be it among the rows or not the viewer's, and
-    `held` are the transactions behind it that are left out."""
+    `held` are the transactions behind it that are left out. Up to the position `begins_after` changes are not kept."""
 
     rows: list[Row]
     reached: Place
     has_more: bool
     held: tuple[int, ...] = ()
+    begins_after: int | None = None
 
 
 @query.field("changes", holding("orders:read", "shipments:read"))
@@ -67,6 +70,8 @@ async def resolve_changes(
     size = size_of(context, first)
     place, held = (BEGINNING, ()) if after is None else _start(after)
     page = await _read(context, place, size, types, held)
+    if after is not None and page.begins_after is not None and not _is_kept(place, page.begins_after):
+        raise CursorExpired(EXPORT)
     if page.reached == place:
         await _refuse_unknown(context, place)
     if held:
@@ -81,6 +86,11 @@ async def end_of_feed(fetch: Fetch) -> str | None:
     if len(newest["held"]) > MOST_HELD:
         return None
     return _cursor(Place(newest["position"], LARGEST - 1), newest["held"])
+
+
+def _is_kept(place: Place, begins_after: int) -> bool:
+    """Whether all that comes after a place is there: of the last transaction that was taken away some may be gone."""
+    return place.position > begins_after or place == Place(begins_after, LARGEST - 1)
 
 
 def _cursor(place: Place, held: Iterable[int]) -> str:
@@ -117,6 +127,7 @@ async def _read(
     """
     filters = frozenset() if types is None else frozenset({"types"})
     found: list[Row] = []
+    begins_after: int | None = None
     # One more tells whether there is a next page.
     scan, left = size + 1, _FARTHEST
     is_moved = False
@@ -124,18 +135,20 @@ async def _read(
         rows = await context.fetch(
             SQL.page, filters=filters, types=types, position=place.position, number=place.number, scan=scan, held=held
         )
+        if rows:
+            begins_after = rows[0]["begins_after"]
         found += [row for row in rows if row["is_shown"]]
         if len(found) > size:
-            return ChangePage(found[:size], Place.of(found[size - 1]), has_more=True)
+            return ChangePage(found[:size], Place.of(found[size - 1]), has_more=True, begins_after=begins_after)
         place = Place.of(rows[-1]) if rows else place
         if not rows or rows[-1]["scanned"] < scan:
             if not is_moved and await context.db.feed.go_on() > place.position:
                 is_moved = True
                 continue
-            return ChangePage(found, place, has_more=False)
+            return ChangePage(found, place, has_more=False, begins_after=begins_after)
         left -= scan
         if left <= 0:
-            return ChangePage(found, place, has_more=True)
+            return ChangePage(found, place, has_more=True, begins_after=begins_after)
         scan = min(scan * _STRIDE, left)
 
 
