@@ -23,9 +23,10 @@ check: lint test ## what CI runs: lint, types, import contracts, tests
 conformance: $(READY) ## run graphql-core's own execution tests by compiled plans
 	@exec $(RUN) -m tests.conformance
 
-fuzz: $(READY) ## compare executors on random documents, and trade with a model; MINUTES=10, SEED=N has a round again
+fuzz: $(READY) ## compare executors on random documents, trade with a model, and kill 1,000 times beside the feed; MINUTES=10, SEED=N has a round again
 	@FUZZ_MINUTES=$(or $(MINUTES),10) FUZZ_SEED=$(SEED) exec $(RUN) -m pytest -q -s tests/contract/test_random_documents.py \
-		tests/app/execution/test_equivalence.py tests/app/execution/test_generated_equivalence.py tests/test_trade.py
+		tests/app/execution/test_equivalence.py tests/app/execution/test_generated_equivalence.py tests/test_trade.py \
+		tests/test_feed_kills.py
 
 clients: $(READY) ## run docs/clients.md with the real clients, installed from their registries
 	@exec $(RUN) -m pytest --no-header -rs tests/clients $(ARGS)
@@ -52,8 +53,8 @@ where: $(READY) ## print the whole way of a field: make -s where FIELD=trackingU
 schema: $(READY) ## write the schema that the migrations make to sql/schema.sql
 	@exec $(RUN) -m tests.sql.schema
 
-bench: $(READY) ## measure speed and cost; PEERS=DIR SERVERS=A,B SCALE=1 COLD=N SEARCH=1 PROFILE=1 PUBLISH=1 (see bench/README.md)
-	@exec $(RUN) -m bench $(if $(PEERS),--peers '$(PEERS)') $(if $(SERVERS),--servers '$(SERVERS)') \
+bench: $(READY) ## measure speed and cost; PEERS=DIR SERVERS=A,B LOADS=A,B SCALE=1 COLD=N SEARCH=1 PROFILE=1 PUBLISH=1 (see bench/README.md)
+	@exec $(RUN) -m bench $(if $(PEERS),--peers '$(PEERS)') $(if $(SERVERS),--servers '$(SERVERS)') $(if $(LOADS),--loads '$(LOADS)') \
 		$(if $(SCALE),--scale) $(if $(COLD),--cold '$(COLD)') $(if $(SEARCH),--search) $(if $(PROFILE),--profile) $(if $(PUBLISH),--publish) $(ARGS)
 
 lock: $(READY) ## resolve pyproject.toml anew into requirements.lock, for every platform

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.demo import dev
 from app.demo.embedded import EmbeddedError
-from app.settings import Settings, SettingsError
+from app.settings import LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS, Settings, SettingsError
 
 if TYPE_CHECKING:
     from app.postgres.locks import Verdict
@@ -76,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     import_.add_argument("--dry-run", action="store_true", help="say what would happen, and write nothing")
     import_.set_defaults(command=_import)
 
+    prune = commands.add_parser("prune", help="remove changes, idempotency keys, sessions and logins of long ago")
+    prune.add_argument(
+        "--days", type=_days, metavar="N", help="that are kept; RETENTION_DAYS where it is left out", default=None
+    )
+    prune.set_defaults(command=_prune)
+
     customer = commands.add_parser("customer", help="merge accounts of customers, or set a password")
     tasks = customer.add_subparsers(required=True, metavar="TASK")
     merge = tasks.add_parser("merge", help="have one customer have the orders of another, for good")
@@ -108,6 +114,12 @@ def _parser() -> argparse.ArgumentParser:
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:12]) <= 10_000_000:
         raise argparse.ArgumentTypeError("must be a whole number from 1 to 10000000")
+    return int(text)
+
+
+def _days(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not LEAST_RETENTION_DAYS <= int(text[:12]) <= MOST_RETENTION_DAYS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {LEAST_RETENTION_DAYS} to {MOST_RETENTION_DAYS}")
     return int(text)
 
 
@@ -171,6 +183,18 @@ def _import(options: argparse.Namespace) -> int:
     with dev.database(os.environ) as dsn:
         _run(migrate(dsn), dsn)
         return _run(ingest(dsn, options.files, strict=options.strict, dry_run=options.dry_run), dsn)
+
+
+def _prune(options: argparse.Namespace) -> int:
+    from app.postgres.retention import prune
+
+    days = options.days
+    if days is None:
+        try:
+            days = _days(os.environ.get("RETENTION_DAYS", ""))
+        except argparse.ArgumentTypeError as error:
+            raise SystemExit(f"--days, or RETENTION_DAYS, {error}") from error
+    return _say(lambda dsn: prune(dsn, days))
 
 
 def _merge(options: argparse.Namespace) -> int:

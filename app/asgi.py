@@ -47,6 +47,7 @@ from app.live.websocket import WebSocketEndpoint
 from app.postgres.database import Database
 from app.postgres.lookups import Lookups
 from app.postgres.migrate import migration_names
+from app.postgres.retention import Retention
 from app.postgres.startup import until_reachable
 from app.resolvers import bindables
 from app.resolvers.names import snake_case
@@ -101,11 +102,13 @@ class Waybill:
         self._loop = asyncio.get_running_loop()
         self.db = app.state.db = await until_reachable(lambda: Database.connect(self.settings, self.cache))
         await self.db.events.start()
+        self.db.feed.start()
         passwords = Passwords()
         self.hub.db = self.sessions.db = self.db
         self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         self.password_links = PasswordLinks(self.db, self.tokens, passwords, self.logins, self.settings)
+        retention = Retention(self.db.pool, self.settings.retention_days) if self.settings.retention_days else None
         health.watch(self.telemetry, self.db, self.engine)
         metrics.watch(self.telemetry, self.hub, self.sessions)
         try:
@@ -117,6 +120,8 @@ class Waybill:
             await self.sessions.close()
             await self.hub.close()
             await self.rate_limits.close()
+            if retention is not None:
+                await retention.close()
             await self.db.close()
 
     def reload(self) -> None:

@@ -33,6 +33,7 @@
     ├── MissingId                      MISSING_ID               an empty id
     ├── InvalidPagination              invalid-pagination       first and last out of bounds, or both of them
     ├── InvalidCursor                  INVALID_CURSOR           broken, or of another list
+    ├── CursorExpired                  CURSOR_EXPIRED           of changes that are not kept any more
     ├── ServiceUnavailable             not the caller's fault, nor a defect: the same request is good later
     │   ├── TimedOut                   TIMEOUT                  it took longer than it may
     │   ├── ReadOnly                   READ_ONLY                the database takes no writes
@@ -302,6 +303,23 @@ class InvalidCursor(WaybillError):
     def __init__(self, path: str | None = None) -> None:
         where = {} if path is None else {"path": path, "rule": "must be a cursor that this list has given out"}
         super().__init__("The cursor is broken or belongs to another list or filter.", **where)
+
+
+class CursorExpired(WaybillError):
+    """What came next is not kept any more: a copy has to be made anew."""
+
+    code = "CURSOR_EXPIRED"
+    status = 410
+
+    def __init__(self, export: str) -> None:
+        """`export` is the path that a copy is made from."""
+        super().__init__(
+            f"Changes after this cursor are not kept any more. Make a new copy by GET {export}, and go on from its"
+            " X-Changes-Cursor.",
+            path="after",
+            rule="must be a cursor of changes that are kept",
+            export=export,
+        )
 
 
 class ServiceUnavailable(WaybillError):

@@ -10,6 +10,8 @@ from app.cache import DEFAULT_BYTES
 from app.rules import url_fault
 
 MINIMUM_SECRET_BYTES = 32
+# Answers under idempotency keys are kept for two days.
+LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS = 2, 36_500
 
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
@@ -62,6 +64,7 @@ class Settings:
     (`app.cache`), and a quarter of it what a connection's prepared statements may, of PostgreSQL's memory. `deadline`
     is what a request may take, in seconds, and `pool_wait_seconds` how long it may wait for a connection, with no more
     than `pool_queue` that do.
+    What is older than `retention_days` is not kept (`app.postgres.retention`); all is without it.
     `link_page` is the shop's page where customers set a password, with `{token}` for the token of their link and
     `{channel}` for the code of their channel.
     A request has `head_seconds` for its head, and a connection is kept open for `keep_alive_seconds` without one. A
@@ -88,6 +91,7 @@ class Settings:
     cache_bytes: int = DEFAULT_BYTES
     listen_url: str | None = field(default=None, repr=False)
     deadline: float = 15.0
+    retention_days: int | None = None
     head_seconds: float = 10.0
     keep_alive_seconds: int = 65
     drain_seconds: float = 5.0
@@ -134,6 +138,7 @@ class Settings:
         read("CACHE_BYTES", _between(1_000_000, 100_000_000_000))
         read("LISTEN_URL", _database_url)
         read("DEADLINE", _seconds(0.1, 3_600))
+        read("RETENTION_DAYS", _between(LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS))
         read("HEAD_SECONDS", _seconds(0.1, 600))
         read("KEEP_ALIVE_SECONDS", _between(1, 3_600))
         read("DRAIN_SECONDS", _seconds(0, 600))

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from app.demo.embedded import EmbeddedError, remove
-from bench import cluster, cold, dataset, load, report, sampling, search, servers, workload
+from bench import cluster, cold, dataset, load, report, sampling, search, servers, workload, write
 from bench.answer import Different
 from bench.cluster import Cluster
 from bench.publish import publish
@@ -35,8 +35,12 @@ def main() -> int:
         load.check_tools()
         if options.profile:
             sampling.check_tools()
-        with _folder(options.dir) as folder, _alone(folder), cluster.running(folder) as postgres:
-            _work(options, folder, postgres)
+        with _folder(options.dir) as folder, _alone(folder):
+            if set(options.loads or ()) & set(write.NAMES):
+                _write(options, folder)
+            else:
+                with cluster.running(folder) as postgres:
+                    _work(options, folder, postgres)
     except KeyboardInterrupt:
         return 130
     except (RuntimeError, OSError, EmbeddedError, Different) as error:
@@ -49,7 +53,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures the service; see bench/README.md.")
     add = parser.add_argument
     add("--servers", type=_names, default=(), metavar="A,B", help="who is loaded; everybody there is where left out")
-    add("--loads", type=_names, default=None, metavar="A,B", help=f"of {','.join(workload.NAMES)}")
+    add(
+        "--loads",
+        type=_names,
+        default=None,
+        metavar="A,B",
+        help=f"of {','.join(workload.NAMES)}; or {','.join(write.NAMES)} alone",
+    )
     add("--rounds", type=int, default=3)
     add("--secs", type=int, default=4, help="of one server's turn in a round (default 4)")
     add("--warm", type=int, default=3, help="seconds of load before the first round (default 3)")
@@ -137,6 +147,13 @@ def _work(options: argparse.Namespace, folder: Path, postgres: Cluster) -> None:
     (folder / "results.json").write_text(json.dumps(results.as_json(), indent=1))
     if options.publish:
         publish(results, "growth" if options.scale else "comparison")
+
+
+def _write(options: argparse.Namespace, folder: Path) -> None:
+    if set(options.loads) != set(write.NAMES):
+        raise RuntimeError(f"{', '.join(write.NAMES)} is a run of its own: it flushes what it commits.")
+    trees = options.tree or [("waybill", servers.HERE.parent)]
+    print(write.table(folder, trees, options.orders, options.secs), flush=True)
 
 
 def _each_alone(group: Group) -> Iterator[Group]:

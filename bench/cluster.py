@@ -75,17 +75,25 @@ class Cluster:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Cluster]:
-    """The cluster in `folder`, made where there is none yet. One that runs there already is joined and left alone."""
+def running(
+    folder: Path, more: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[Cluster]:
+    """The cluster in `folder`, made where there is none yet. One that runs there already is joined and left alone.
+
+    `more` are settings beside the usual ones, `environment` variables of the server's process.
+    """
+    settings = {**_SETTINGS, "shared_buffers": _shared_buffers(), **(more or {})}
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o711)
     with ExitStack() as stack:
         binaries = _system_binaries()
         if binaries:
-            server = _joined(folder) or stack.enter_context(_started(folder, binaries))
+            server = _joined(folder) or stack.enter_context(_started(folder, binaries, settings, environment))
         else:
             binaries = _wheel_binaries()
-            url = stack.enter_context(embedded.start(folder, {**_SETTINGS, "shared_buffers": _shared_buffers()})).dsn
+            if environment:
+                raise RuntimeError("The embedded PostgreSQL takes no variables: install one on this system.")
+            url = stack.enter_context(embedded.start(folder, settings)).dsn
             server = url.rpartition("/")[0]
         answer = run(
             [str(binaries / "psql"), "-XAt", f"{server}/postgres", "-F", " ", "-c",
@@ -95,7 +103,9 @@ def running(folder: Path) -> Iterator[Cluster]:
 
 
 @contextmanager
-def _started(folder: Path, binaries: Path) -> Iterator[str]:
+def _started(
+    folder: Path, binaries: Path, settings: Mapping[str, str], environment: Mapping[str, str] | None
+) -> Iterator[str]:
     user = _user()
     data = folder / "postgres"
     if not (data / "PG_VERSION").exists():
@@ -106,13 +116,19 @@ def _started(folder: Path, binaries: Path) -> Iterator[str]:
         initdb = ["initdb", "-D", str(data), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
         run([str(binaries / initdb[0]), *initdb[1:]], user=user, cwd="/")
     port = _free_port()
-    settings = {**_SETTINGS, "shared_buffers": _shared_buffers(), "port": str(port)}
+    settings = {**settings, "port": str(port)}
     command = [str(binaries / "postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())]
     server = f"postgresql://postgres@127.0.0.1:{port}"
     # SIGINT is PostgreSQL's fast shutdown.
     with (
         (folder / "postgres.log").open("ab") as log,
-        spawn(command, log=log, user=user, ending=signal.SIGINT) as process,
+        spawn(
+            command,
+            log=log,
+            user=user,
+            ending=signal.SIGINT,
+            env=None if environment is None else {**os.environ, **environment},
+        ) as process,
     ):
         deadline = time.monotonic() + _START_SECONDS
         while not _answers(binaries, server):

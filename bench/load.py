@@ -65,13 +65,13 @@ def wrk(
     if "Non-2xx" in text or "Socket errors" in text:
         raise RuntimeError(f"{server.name} under load:\n{text}")
     # wrk stops with a request outstanding on every connection: they are answered, and counted, like the others.
-    server_after = _settled(lambda: cpu_seconds(process.pid))
-    database_after = _settled(cluster.cpu_seconds)
+    server_after = settled(lambda: cpu_seconds(process.pid))
+    database_after = settled(cluster.cpu_seconds)
     count = int(_found(r"(\d+) requests in", text)) + CONNECTIONS
     return Sample(
         requests_per_second=float(_found(r"Requests/sec:\s+([\d.]+)", text)),
-        p50=_latency(50, text),
-        p99=_latency(99, text),
+        p50=wrk_latency(50, text),
+        p99=wrk_latency(99, text),
         server_cpu=(server_after - server_before) / count * 1000,
         database_cpu=(database_after - database_before) / count * 1000,
     )
@@ -97,7 +97,7 @@ def pgbench(cluster: Cluster, database: str, workload: Workload, folder: Path, s
     before = cluster.cpu_seconds()
     text = run([str(cluster.binaries / "pgbench"), *options, cluster.url(database)])
     # Its sessions end with it, and one that ends while it is looked at would not be counted.
-    after = _settled(cluster.cpu_seconds)
+    after = settled(cluster.cpu_seconds)
     # client, transaction, latency in microseconds, ...
     latencies = []
     for log in folder.glob(f"{logs.name}.*"):
@@ -130,7 +130,7 @@ def _script(cluster: Cluster, database: str, workload: Workload) -> str:
     return f"{prelude}\n{statement.strip()};\n"
 
 
-def _settled(read: Callable[[], float]) -> float:
+def settled(read: Callable[[], float]) -> float:
     """The value once it has stopped growing."""
     value = read()
     for _ in range(100):
@@ -141,7 +141,8 @@ def _settled(read: Callable[[], float]) -> float:
     return value
 
 
-def _latency(percent: int, text: str) -> float:
+def wrk_latency(percent: int, text: str) -> float:
+    """Milliseconds, of what wrk said."""
     match = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", text)
     if not match:
         raise RuntimeError(f"expected a latency at {percent} % in:\n{text}")

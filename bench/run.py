@@ -113,12 +113,12 @@ def standing(group: Group, postgres: Cluster, folder: Path) -> Iterator[list[Run
     with ExitStack() as stack:
         contenders = []
         limit, *others = group.servers
-        process = stack.enter_context(_started(limit, folder))
+        process = stack.enter_context(started(limit, folder))
         reference = {load.name: list(answer.answers(limit, load)) for load in group.workloads}
         if limit.name in group.measured:
             contenders.append(Running(limit, process, postgres, _written(limit, group.workloads, folder)))
         for server in others:
-            process = stack.enter_context(_started(server, folder))
+            process = stack.enter_context(started(server, folder))
             for load in group.workloads:
                 answer.compare(server, load, reference[load.name])
             _say(f"{server.name}: {sum(map(len, reference.values()))} answers equal the limit's")
@@ -127,7 +127,7 @@ def standing(group: Group, postgres: Cluster, folder: Path) -> Iterator[list[Run
 
 
 @contextmanager
-def _started(server: Server, folder: Path) -> Iterator[Process]:
+def started(server: Server, folder: Path) -> Iterator[Process]:
     """The server, once it answers. Raises `RuntimeError` with its last words where it does not."""
     environment = {**os.environ, **server.environment}
     command = [part.format(port=server.port) for part in server.command]

@@ -22,7 +22,7 @@ WITH scanned AS (
   LIMIT :scan
 )
 SELECT h.position, h.id AS number, h.type, h.action, h.entity_id AS id, h.order_id, h.shipment_id::text, h.channel_id,
-  h.version, h.occurred_at, h.old::text, o.id IS NOT NULL AS has_order, o.company_id, o.customer_id,
+  h.version, h.occurred_at, h.transaction_id, '{}'::bigint[] AS held, h.old::text, h.new ->> 'status' AS new_status, o.id IS NOT NULL AS has_order, o.company_id, o.customer_id,
   o.status AS order_status, s.status AS shipment_status, d.later, d.shipments
 FROM scanned h
 LEFT JOIN orders o ON o.id = h.order_id AND o.channel_id = h.channel_id

@@ -777,6 +777,69 @@ BEGIN
   RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.give_positions(most integer, OUT given integer, OUT reached bigint) RETURNS record
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+DECLARE
+  before record;
+  found record;
+BEGIN
+  SELECT * INTO before FROM feed_ends e ORDER BY e.position DESC LIMIT 1;
+  given := 0;
+  reached := before.position;
+  IF current_setting('transaction_read_only') = 'on' OR current_setting('transaction_isolation') <> 'read committed'
+      OR NOT (
+        EXISTS (SELECT FROM commits c WHERE c.number > before.number)
+        OR EXISTS (SELECT FROM commits c WHERE c.number = ANY (before.missing))) THEN
+    RETURN;
+  END IF;
+  PERFORM pg_advisory_xact_lock(1470275860);
+  SELECT * INTO before FROM feed_ends e ORDER BY e.position DESC LIMIT 1;
+  -- One statement, so that all of it sees the same moment.
+  WITH there AS MATERIALIZED (
+    SELECT c.number, c.transaction_id FROM commits c WHERE c.number = ANY (before.missing)
+    UNION ALL
+    (SELECT c.number, c.transaction_id FROM commits c WHERE c.number > before.number ORDER BY c.number LIMIT most)
+  ), ended AS (
+    SELECT coalesce(max(t.number), 0) AS number FROM there t
+  ), absent AS (
+    SELECT m.number, m.until
+    FROM unnest(before.missing, before.missing_until) AS m (number, until)
+    WHERE m.until > pg_snapshot_xmin(pg_current_snapshot())
+    UNION ALL
+    SELECT s.number, pg_snapshot_xmax(pg_current_snapshot())
+    FROM ended e
+    CROSS JOIN LATERAL generate_series(before.number + 1, e.number) AS s (number)
+  )
+  SELECT t.ids, t.numbers, greatest(e.number, before.number) AS number, a.missing, a.missing_until
+  INTO found
+  FROM ended e
+  CROSS JOIN (
+    SELECT array_agg(t.transaction_id ORDER BY t.number) AS ids, array_agg(t.number) AS numbers FROM there t
+  ) AS t
+  CROSS JOIN (
+    SELECT coalesce(array_agg(a.number), '{}') AS missing, coalesce(array_agg(a.until), '{}') AS missing_until
+    FROM absent a
+    WHERE NOT EXISTS (SELECT FROM there t WHERE t.number = a.number)
+  ) AS a;
+  given := coalesce(cardinality(found.ids), 0);
+  reached := before.position + given;
+  IF given = 0 THEN
+    RETURN;
+  END IF;
+  UPDATE transactions x SET position = before.position + g.place
+  FROM unnest(found.ids) WITH ORDINALITY AS g (id, place)
+  WHERE x.id = g.id;
+  DELETE FROM commits c WHERE c.number = ANY (found.numbers);
+  INSERT INTO feed_ends (position, number, missing, missing_until)
+  VALUES (reached, found.number, found.missing, found.missing_until);
+  DELETE FROM feed_ends e WHERE e.position = before.position;
+  IF current_setting('synchronous_commit') = 'off' THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+END $$;
+
 CREATE FUNCTION public.give_waiting_reports() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -799,98 +862,15 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE FUNCTION public.open_quantity(quantity integer, canceled integer) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN GREATEST(0, (quantity - GREATEST(0, canceled)));
-
-CREATE TABLE public.order_items (
-    id integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
-    line integer,
-    class text DEFAULT 'product'::text NOT NULL,
-    type text DEFAULT 'simple'::text NOT NULL,
-    product_id integer,
-    parent_order_item_id integer,
-    quantity integer NOT NULL,
-    quantity_invoiced integer DEFAULT 0 NOT NULL,
-    quantity_canceled integer DEFAULT 0 NOT NULL,
-    quantity_refunded integer DEFAULT 0 NOT NULL,
-    sku text NOT NULL,
-    name text NOT NULL,
-    notes text,
-    supplier text,
-    supplier_code text,
-    manufacturer text,
-    manufacturer_code text,
-    ean_code text,
-    original_price numeric,
-    price numeric NOT NULL,
-    price_net numeric NOT NULL,
-    price_total numeric NOT NULL,
-    price_total_net numeric NOT NULL,
-    customer_price numeric,
-    cost_price numeric,
-    discount numeric,
-    tax numeric NOT NULL,
-    tax_percentage integer DEFAULT 0 NOT NULL,
-    tax_code text DEFAULT 'H'::text NOT NULL,
-    is_bonus boolean DEFAULT false NOT NULL,
-    minimum_quantity integer,
-    unit integer,
-    package text,
-    package_unit text,
-    package_unit_quantity text,
-    purchase_unit integer,
-    purchase_minimum_quantity integer,
-    request_date timestamp with time zone,
-    weight numeric(12,3),
-    additional jsonb,
-    quantity_shipped bigint DEFAULT 0 NOT NULL,
-    quantity_overshipped bigint DEFAULT 0 NOT NULL,
-    line_id text,
-    exact_tax_percentage numeric,
-    quantity_delivered bigint DEFAULT 0,
-    version integer DEFAULT 1 NOT NULL,
-    quantity_unit text,
-    CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text, 'postage'::text, 'payment'::text, 'service'::text, 'giftcard'::text, 'deposit'::text]))),
-    CONSTRAINT order_items_exact_tax_percentage_sane CHECK (((exact_tax_percentage >= (0)::numeric) AND (exact_tax_percentage <= (100)::numeric) AND (exact_tax_percentage = round(exact_tax_percentage, 6)))),
-    CONSTRAINT order_items_line_positive CHECK ((line > 0)),
-    CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (public.open_quantity(quantity, quantity_canceled) + quantity_overshipped))),
-    CONSTRAINT order_items_quantity_delivered_known CHECK ((quantity_delivered IS NOT NULL)),
-    CONSTRAINT order_items_quantity_not_negative CHECK ((quantity >= 0)),
-    CONSTRAINT order_items_tax_code_known CHECK ((tax_code = ANY (ARRAY['H'::text, 'L'::text, 'N'::text, 'M'::text, 'CUST'::text]))),
-    CONSTRAINT order_items_tax_percentage_sane CHECK (((tax_percentage >= 0) AND (tax_percentage <= 100)))
-);
-
-COMMENT ON COLUMN public.order_items.line IS 'number of the line in the system it was imported from';
-
-COMMENT ON COLUMN public.order_items.quantity_canceled IS 'units of quantity that are not to be shipped any more';
-
-COMMENT ON COLUMN public.order_items.price IS 'for one, without tax, discount taken off; price_net with tax; the totals are for the line (B-35)';
-
-COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of shipments that are not canceled, of a bundle as far as its parts are shipped; kept by triggers';
-
-COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
-
-COMMENT ON COLUMN public.order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
-
-COMMENT ON COLUMN public.order_items.exact_tax_percentage IS 'with its decimals; null where tax_percentage has none';
-
-COMMENT ON COLUMN public.order_items.quantity_delivered IS 'of quantity_shipped, what is in shipments that are delivered; kept by triggers';
-
-COMMENT ON COLUMN public.order_items.version IS 'counts the changes of what the feed tells of a line: quantity, cancellations, class, parent';
-
-COMMENT ON COLUMN public.order_items.quantity_unit IS 'what the quantity is measured in, as the source calls it; null where it does not say';
-
 CREATE FUNCTION public.is_bundle(of_line_id integer, of_channel_id integer) RETURNS boolean
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT (EXISTS ( SELECT
-            FROM public.order_items p
-           WHERE ((p.parent_order_item_id = is_bundle.of_line_id) AND (p.channel_id = is_bundle.of_channel_id) AND (p.class = 'product'::text)))) AS "exists";
-END;
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM order_items p
+    WHERE p.parent_order_item_id = of_line_id AND p.channel_id = of_channel_id AND p.class = 'product');
+END $$;
 
 CREATE FUNCTION public.is_line(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1018,12 +998,17 @@ CREATE FUNCTION public.is_code_free(t public.track_and_traces) RETURNS boolean
 END;
 
 CREATE FUNCTION public.is_code_taken(wanted text, of_carrier integer, of_channel integer, for_order integer, for_shipment uuid, but_for uuid) RETURNS boolean
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT (EXISTS ( SELECT
-            FROM public.track_and_traces t
-           WHERE ((public.normalized_code(t.code) = public.normalized_code(is_code_taken.wanted)) AND (t.carrier_id = is_code_taken.of_carrier) AND (t.channel_id = is_code_taken.of_channel) AND (t.id IS DISTINCT FROM is_code_taken.but_for) AND ((NOT (t.shipment_id IS DISTINCT FROM is_code_taken.for_shipment)) OR ((NOT COALESCE(public.is_code_free(t.*), false)) AND (NOT public.are_of_one_consignee(t.order_id, is_code_taken.for_order, is_code_taken.of_channel))))))) AS "exists";
-END;
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM track_and_traces t
+    WHERE normalized_code(t.code) = normalized_code(wanted) AND t.carrier_id = of_carrier AND t.channel_id = of_channel
+      AND t.id IS DISTINCT FROM but_for
+      AND (t.shipment_id IS NOT DISTINCT FROM for_shipment
+        OR NOT coalesce(is_code_free(t), false) AND NOT are_of_one_consignee(t.order_id, for_order, of_channel)));
+END $$;
 
 CREATE FUNCTION public.is_currency(code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1088,7 +1073,7 @@ CREATE FUNCTION public.look_for_reported_code() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-  PERFORM pg_advisory_xact_lock(1470275860);
+  PERFORM pg_advisory_xact_lock(1470275862);
   PERFORM take_waiting_reports(t)
   FROM waiting_reports w
   JOIN track_and_traces t ON normalized_code(t.code) = normalized_code(w.code)
@@ -1101,7 +1086,7 @@ CREATE FUNCTION public.look_for_waiting_reports() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-  PERFORM pg_advisory_xact_lock(1470275860);
+  PERFORM pg_advisory_xact_lock_shared(1470275862);
   PERFORM take_waiting_reports(t)
   FROM track_and_traces t
   WHERE t.id = NEW.id AND t.channel_id = NEW.channel_id
@@ -1162,6 +1147,36 @@ BEGIN
         o.notes)) AS words
     FROM new_rows n
     JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+    GROUP BY n.order_id, n.channel_id
+  ) AS k;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_new_codes() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  writer CONSTANT text := pg_current_xact_id()::text;
+BEGIN
+  INSERT INTO orders_due (order_ids, channel_ids, words, codes, is_first)
+  SELECT array_agg(n.order_id), array_agg(n.channel_id), array_agg(false), array_agg(n.code),
+    current_setting('waybill.due', true) IS DISTINCT FROM writer
+  FROM written n
+  HAVING count(*) > 0;
+  IF FOUND THEN
+    PERFORM set_config('waybill.due', writer, true);
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_due_new_shipments() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM note_due(array_agg(k.order_id), array_agg(k.channel_id), array_agg(k.words))
+  FROM (
+    SELECT n.order_id, n.channel_id, bool_or(n.external_id IS NOT NULL) AS words
+    FROM written n
     GROUP BY n.order_id, n.channel_id
   ) AS k;
   RETURN NULL;
@@ -1293,6 +1308,91 @@ CREATE FUNCTION public.numbers_of(texts text[]) RETURNS text[]
             FROM unnest(numbers_of.texts) x(value)) AS "array";
 END;
 
+CREATE FUNCTION public.open_quantity(quantity integer, canceled integer) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN GREATEST(0, (quantity - GREATEST(0, canceled)));
+
+CREATE TABLE public.order_items (
+    id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
+    line integer,
+    class text DEFAULT 'product'::text NOT NULL,
+    type text DEFAULT 'simple'::text NOT NULL,
+    product_id integer,
+    parent_order_item_id integer,
+    quantity integer NOT NULL,
+    quantity_invoiced integer DEFAULT 0 NOT NULL,
+    quantity_canceled integer DEFAULT 0 NOT NULL,
+    quantity_refunded integer DEFAULT 0 NOT NULL,
+    sku text NOT NULL,
+    name text NOT NULL,
+    notes text,
+    supplier text,
+    supplier_code text,
+    manufacturer text,
+    manufacturer_code text,
+    ean_code text,
+    original_price numeric,
+    price numeric NOT NULL,
+    price_net numeric NOT NULL,
+    price_total numeric NOT NULL,
+    price_total_net numeric NOT NULL,
+    customer_price numeric,
+    cost_price numeric,
+    discount numeric,
+    tax numeric NOT NULL,
+    tax_percentage integer DEFAULT 0 NOT NULL,
+    tax_code text DEFAULT 'H'::text NOT NULL,
+    is_bonus boolean DEFAULT false NOT NULL,
+    minimum_quantity integer,
+    unit integer,
+    package text,
+    package_unit text,
+    package_unit_quantity text,
+    purchase_unit integer,
+    purchase_minimum_quantity integer,
+    request_date timestamp with time zone,
+    weight numeric(12,3),
+    additional jsonb,
+    quantity_shipped bigint DEFAULT 0 NOT NULL,
+    quantity_overshipped bigint DEFAULT 0 NOT NULL,
+    line_id text,
+    exact_tax_percentage numeric,
+    quantity_delivered bigint DEFAULT 0,
+    version integer DEFAULT 1 NOT NULL,
+    quantity_unit text,
+    CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text, 'postage'::text, 'payment'::text, 'service'::text, 'giftcard'::text, 'deposit'::text]))),
+    CONSTRAINT order_items_exact_tax_percentage_sane CHECK (((exact_tax_percentage >= (0)::numeric) AND (exact_tax_percentage <= (100)::numeric) AND (exact_tax_percentage = round(exact_tax_percentage, 6)))),
+    CONSTRAINT order_items_line_positive CHECK ((line > 0)),
+    CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (public.open_quantity(quantity, quantity_canceled) + quantity_overshipped))),
+    CONSTRAINT order_items_quantity_delivered_known CHECK ((quantity_delivered IS NOT NULL)),
+    CONSTRAINT order_items_quantity_not_negative CHECK ((quantity >= 0)),
+    CONSTRAINT order_items_tax_code_known CHECK ((tax_code = ANY (ARRAY['H'::text, 'L'::text, 'N'::text, 'M'::text, 'CUST'::text]))),
+    CONSTRAINT order_items_tax_percentage_sane CHECK (((tax_percentage >= 0) AND (tax_percentage <= 100)))
+);
+
+COMMENT ON COLUMN public.order_items.line IS 'number of the line in the system it was imported from';
+
+COMMENT ON COLUMN public.order_items.quantity_canceled IS 'units of quantity that are not to be shipped any more';
+
+COMMENT ON COLUMN public.order_items.price IS 'for one, without tax, discount taken off; price_net with tax; the totals are for the line (B-35)';
+
+COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of shipments that are not canceled, of a bundle as far as its parts are shipped; kept by triggers';
+
+COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
+
+COMMENT ON COLUMN public.order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
+
+COMMENT ON COLUMN public.order_items.exact_tax_percentage IS 'with its decimals; null where tax_percentage has none';
+
+COMMENT ON COLUMN public.order_items.quantity_delivered IS 'of quantity_shipped, what is in shipments that are delivered; kept by triggers';
+
+COMMENT ON COLUMN public.order_items.version IS 'counts the changes of what the feed tells of a line: quantity, cancellations, class, parent';
+
+COMMENT ON COLUMN public.order_items.quantity_unit IS 'what the quantity is measured in, as the source calls it; null where it does not say';
+
 CREATE FUNCTION public.order_progress(of_order_id integer, of_channel_id integer) RETURNS TABLE(lines bigint, canceled bigint, ordered bigint, shipped bigint, delivered bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -1361,46 +1461,29 @@ BEGIN
   RETURN reached;
 END $$;
 
-CREATE TABLE public.shipment_items (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    number integer NOT NULL,
-    shipment_id uuid NOT NULL,
-    order_item_id integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    name text,
-    sku text,
-    quantity integer,
-    weight numeric(12,3),
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    company_id integer,
-    version integer DEFAULT 1 NOT NULL,
-    external_id text,
-    CONSTRAINT shipment_items_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
-    CONSTRAINT shipment_items_quantity_positive CHECK ((quantity > 0))
-);
-
-COMMENT ON COLUMN public.shipment_items.company_id IS 'that of the order; kept by triggers, for indexes';
-
-COMMENT ON COLUMN public.shipment_items.external_id IS 'key of the item in another system';
-
 CREATE FUNCTION public.progress_of_line(l public.order_items, OUT shipped bigint, OUT delivered bigint) RETURNS record
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT GREATEST(own.shipped, parts.shipped) AS "greatest",
-     GREATEST(own.delivered, parts.delivered) AS "greatest"
-    FROM (( SELECT COALESCE(sum(i.quantity) FILTER (WHERE (s.status IS DISTINCT FROM 'CANCELED'::text)), (0)::bigint) AS shipped,
-             COALESCE(sum(i.quantity) FILTER (WHERE (s.status = 'DELIVERED'::text)), (0)::bigint) AS delivered
-            FROM (public.shipment_items i
-              JOIN public.shipments s ON (((s.id = i.shipment_id) AND (s.channel_id = i.channel_id))))
-           WHERE ((i.order_item_id = (progress_of_line.l).id) AND (i.channel_id = (progress_of_line.l).channel_id))) own
-      CROSS JOIN ( SELECT min(((public.open_quantity((progress_of_line.l).quantity, (progress_of_line.l).quantity_canceled) * LEAST(p.quantity_shipped, o.open)) / o.open)) AS shipped,
-             min(((public.open_quantity((progress_of_line.l).quantity, (progress_of_line.l).quantity_canceled) * LEAST(p.quantity_delivered, o.open)) / o.open)) AS delivered
-            FROM (public.order_items p
-              CROSS JOIN LATERAL ( SELECT (public.open_quantity(p.quantity, p.quantity_canceled))::bigint AS open) o)
-           WHERE ((p.parent_order_item_id = (progress_of_line.l).id) AND (p.order_id = (progress_of_line.l).order_id) AND (p.channel_id = (progress_of_line.l).channel_id) AND (p.class = 'product'::text) AND (o.open > 0))) parts);
-END;
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+  SELECT greatest(own.shipped, parts.shipped), greatest(own.delivered, parts.delivered)
+  INTO shipped, delivered
+  FROM (
+    SELECT coalesce(sum(i.quantity) FILTER (WHERE s.status IS DISTINCT FROM 'CANCELED'), 0) AS shipped,
+      coalesce(sum(i.quantity) FILTER (WHERE s.status = 'DELIVERED'), 0) AS delivered
+    FROM shipment_items i
+    JOIN shipments s ON s.id = i.shipment_id AND s.channel_id = i.channel_id
+    WHERE i.order_item_id = l.id AND i.channel_id = l.channel_id
+  ) own
+  CROSS JOIN (
+    SELECT min(open_quantity(l.quantity, l.quantity_canceled) * least(p.quantity_shipped, o.open) / o.open) AS shipped,
+      min(open_quantity(l.quantity, l.quantity_canceled) * least(p.quantity_delivered, o.open) / o.open) AS delivered
+    FROM order_items p
+    CROSS JOIN LATERAL (SELECT open_quantity(p.quantity, p.quantity_canceled)::bigint AS open) o
+    WHERE p.parent_order_item_id = l.id AND p.order_id = l.order_id AND p.channel_id = l.channel_id
+      AND p.class = 'product' AND o.open > 0
+  ) parts;
+END $$;
 
 CREATE FUNCTION public.promise_end(moment timestamp with time zone, zone text) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1444,6 +1527,54 @@ CREATE FUNCTION public.told_at(told timestamp without time zone, by_carrier_id i
 CREATE FUNCTION public.promised_at(told timestamp without time zone, by_carrier_id integer, in_channel_id integer) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
     RETURN CASE WHEN (told = date_trunc('day'::text, told)) THEN (told AT TIME ZONE 'UTC'::text) ELSE public.told_at(told, by_carrier_id, in_channel_id) END;
+
+CREATE FUNCTION public.prune_feed(before timestamp with time zone, most integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+DECLARE
+  begun record;
+  due bigint[];
+  up_to bigint;
+  gone int;
+  gone_with_them int;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(1470275863) THEN
+    RETURN 0;
+  END IF;
+  SELECT * INTO begun FROM feed_beginnings b ORDER BY b.position DESC LIMIT 1;
+  SELECT array_agg(o.id), max(o.position) INTO due, up_to
+  FROM (
+    SELECT x.id, x.position, bool_and(x.occurred_at < before) OVER (ORDER BY x.position) AS is_due
+    FROM (
+      SELECT x.id, x.position, x.occurred_at
+      FROM transactions x
+      WHERE x.position > coalesce(begun.done, 0) AND x.position < (SELECT max(e.position) FROM feed_ends e)
+      ORDER BY x.position
+      LIMIT most
+    ) x
+  ) o
+  WHERE o.is_due;
+  IF due IS NULL THEN
+    RETURN 0;
+  END IF;
+  DELETE FROM changes c
+  WHERE c.ctid = ANY (ARRAY(
+    SELECT k.ctid
+    FROM unnest(due) WITH ORDINALITY AS d (id, place)
+    CROSS JOIN LATERAL (SELECT h.ctid FROM changes h WHERE h.transaction_id = d.id LIMIT most) k
+    LIMIT most));
+  GET DIAGNOSTICS gone = ROW_COUNT;
+  DELETE FROM transactions x
+  WHERE x.id = ANY (due) AND NOT EXISTS (SELECT FROM changes c WHERE c.transaction_id = x.id);
+  GET DIAGNOSTICS gone_with_them = ROW_COUNT;
+  INSERT INTO feed_beginnings AS b (position, done)
+  VALUES (
+    greatest(begun.position, up_to), coalesce((SELECT min(x.position) - 1 FROM transactions x WHERE x.id = ANY (due)), up_to))
+  ON CONFLICT (position) DO UPDATE SET done = EXCLUDED.done;
+  DELETE FROM feed_beginnings b WHERE b.position = begun.position AND b.position < up_to;
+  RETURN gone + gone_with_them;
+END $$;
 
 CREATE FUNCTION public.raise_line_version() RETURNS trigger
     LANGUAGE plpgsql
@@ -1629,6 +1760,20 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.record_tracking_events() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, new)
+  SELECT writing_transaction(), 'TRACKING_EVENT', 'CREATED', n.id::text, n.channel_id, t.order_id, t.shipment_id, 1,
+    jsonb_strip_nulls(jsonb_build_object(
+      'trackAndTraceId', n.track_and_trace_id, 'externalId', n.external_id, 'status', n.status, 'subStatus', n.sub_status,
+      'occurredAt', api_moment(n.occurred_at), 'expectedDeliveryAt', api_moment(n.expected_delivery_at)))
+  FROM new_rows n
+  JOIN track_and_traces t ON t.id = n.track_and_trace_id AND t.channel_id = n.channel_id;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.recorded(r public.carriers) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -1661,6 +1806,30 @@ CREATE FUNCTION public.recorded(r public.orders) RETURNS TABLE(entity_id text, c
      (r).version AS version,
      jsonb_build_object('status', (r).status, 'type', (r).type, 'externalId', (r).external_id, 'companyId', (r).company_id, 'contactId', (r).contact_id, 'customerId', (r).customer_id, 'currency', (r).currency, 'totalGross', (r).total_gross, 'totalNet', (r).total_net, 'totalTax', (r).total_tax, 'refundedTotal', (r).refunded_total, 'paymentStatus', (r).payment_status) AS jsonb_build_object;
 END;
+
+CREATE TABLE public.shipment_items (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    number integer NOT NULL,
+    shipment_id uuid NOT NULL,
+    order_item_id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    name text,
+    sku text,
+    quantity integer,
+    weight numeric(12,3),
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_id integer,
+    version integer DEFAULT 1 NOT NULL,
+    external_id text,
+    CONSTRAINT shipment_items_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
+    CONSTRAINT shipment_items_quantity_positive CHECK ((quantity > 0))
+);
+
+COMMENT ON COLUMN public.shipment_items.company_id IS 'that of the order; kept by triggers, for indexes';
+
+COMMENT ON COLUMN public.shipment_items.external_id IS 'key of the item in another system';
 
 CREATE FUNCTION public.recorded(r public.shipment_items) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -1702,19 +1871,24 @@ DECLARE
   ids int[];
   channel_ids int[];
   wordy boolean[];
+  coded record;
+  noted jsonb;
+  counted bigint;
 BEGIN
   PERFORM set_config('waybill.due', '', true);
   WITH taken AS (
-    DELETE FROM orders_due d WHERE d.writer = pg_current_xact_id() RETURNING d.order_ids, d.channel_ids, d.words
+    DELETE FROM orders_due d WHERE d.writer = pg_current_xact_id()
+    RETURNING d.order_ids, d.channel_ids, d.words, coalesce(d.codes, '{}') AS codes
   ), due AS (
-    SELECT n.order_id, n.channel_id, bool_or(n.words) AS words
+    SELECT n.order_id, n.channel_id, bool_or(n.words) AS words, jsonb_agg(n.code) FILTER (WHERE n.code IS NOT NULL) AS codes
     FROM taken t
-    CROSS JOIN LATERAL unnest(t.order_ids, t.channel_ids, t.words) AS n (order_id, channel_id, words)
+    CROSS JOIN LATERAL unnest(t.order_ids, t.channel_ids, t.words, t.codes) AS n (order_id, channel_id, words, code)
     GROUP BY n.order_id, n.channel_id
   )
   SELECT array_agg(d.order_id ORDER BY d.order_id, d.channel_id),
-    array_agg(d.channel_id ORDER BY d.order_id, d.channel_id), array_agg(d.words ORDER BY d.order_id, d.channel_id)
-  INTO ids, channel_ids, wordy
+    array_agg(d.channel_id ORDER BY d.order_id, d.channel_id), array_agg(d.words ORDER BY d.order_id, d.channel_id),
+    jsonb_agg(d.codes ORDER BY d.order_id, d.channel_id)
+  INTO ids, channel_ids, wordy, noted
   FROM due d;
   IF ids IS NULL THEN
     RETURN NULL;
@@ -1731,6 +1905,20 @@ BEGIN
   ON CONFLICT (order_id, channel_id) DO UPDATE
     SET status = EXCLUDED.status, created_at = EXCLUDED.created_at, wanted_at = EXCLUDED.wanted_at
   WHERE (f.status, f.created_at, f.wanted_at) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.created_at, EXCLUDED.wanted_at);
+  -- A tsvector has no more than a megabyte, for which an order is gathered whole.
+  FOR coded IN
+    SELECT d.order_id, d.channel_id, d.place, ARRAY(SELECT jsonb_array_elements_text(k.codes)) AS codes
+    FROM unnest(ids, channel_ids, wordy) WITH ORDINALITY AS d (order_id, channel_id, words, place)
+    CROSS JOIN LATERAL (SELECT noted -> (d.place::int - 1) AS codes) AS k
+    WHERE NOT d.words AND jsonb_typeof(k.codes) = 'array'
+    ORDER BY d.place
+  LOOP
+    UPDATE order_words w SET words = w.words || words_of_codes(coded.codes)
+    WHERE w.order_id = coded.order_id AND w.channel_id = coded.channel_id AND length(w.words) < 2000;
+    IF NOT FOUND THEN
+      wordy[coded.place] := true;
+    END IF;
+  END LOOP;
   IF true = ANY (wordy) THEN
     PERFORM FROM order_words w
     WHERE (w.order_id, w.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
@@ -1743,12 +1931,16 @@ BEGIN
     ORDER BY o.id, o.channel_id
     ON CONFLICT (order_id, channel_id) DO UPDATE SET words = EXCLUDED.words WHERE w.words <> EXCLUDED.words;
   END IF;
-  DELETE FROM order_fulfillments f
-  WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
-    AND NOT EXISTS (SELECT FROM orders o WHERE o.id = f.order_id AND o.channel_id = f.channel_id);
-  DELETE FROM order_words w
-  WHERE (w.order_id, w.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
-    AND NOT EXISTS (SELECT FROM orders o WHERE o.id = w.order_id AND o.channel_id = w.channel_id);
+  SELECT count(*) INTO counted FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
+  JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id;
+  IF counted < cardinality(ids) THEN
+    DELETE FROM order_fulfillments f
+    WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+      AND NOT EXISTS (SELECT FROM orders o WHERE o.id = f.order_id AND o.channel_id = f.channel_id);
+    DELETE FROM order_words w
+    WHERE (w.order_id, w.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
+      AND NOT EXISTS (SELECT FROM orders o WHERE o.id = w.order_id AND o.channel_id = w.channel_id);
+  END IF;
   RETURN NULL;
 END $$;
 
@@ -1962,6 +2154,17 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.take_commit_number() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  taken bigint;
+BEGIN
+  INSERT INTO commits (transaction_id) VALUES (NEW.id) RETURNING number INTO taken;
+  PERFORM set_config('waybill.commit_number', taken::text, true);
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.take_company_of_order() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1974,15 +2177,6 @@ BEGIN
   RETURN NEW;
 END
 $$;
-
-CREATE FUNCTION public.take_position() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-  PERFORM pg_advisory_xact_lock(1470275860);
-  UPDATE transactions SET position = nextval('transaction_positions') WHERE id = NEW.id;
-  RETURN NULL;
-END $$;
 
 CREATE FUNCTION public.tally_orders() RETURNS trigger
     LANGUAGE plpgsql
@@ -2076,6 +2270,27 @@ CREATE FUNCTION public.unpack_moved_code() RETURNS trigger
 BEGIN
   DELETE FROM parcel_items p WHERE p.track_and_trace_id = NEW.id AND p.channel_id = NEW.channel_id;
   RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.words_of_codes(codes text[]) RETURNS tsvector
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+DECLARE
+  prefix CONSTANT text := field_word('CODE', '');
+  found text[] := '{}';
+  code text;
+BEGIN
+  FOREACH code IN ARRAY codes LOOP
+    found := found || words_of(left(code, 4000));
+    IF code ~ '[^0-9A-Za-z]' THEN
+      found := found || number_of(left(code, 200));
+    END IF;
+  END LOOP;
+  RETURN array_to_tsvector(ARRAY(
+    SELECT DISTINCT k.lexeme
+    FROM unnest(found) AS w (word)
+    CROSS JOIN LATERAL (VALUES (left(w.word, 64)), (prefix || left(w.word, 64))) AS k (lexeme)
+    WHERE w.word <> ''));
 END $$;
 
 CREATE FUNCTION public.words_of_order(of_order_id integer, of_channel_id integer) RETURNS tsvector
@@ -2177,6 +2392,11 @@ DECLARE
   made bigint;
 BEGIN
   IF known <> '' THEN
+    IF current_setting('waybill.commit_number', true) <> '' THEN
+      UPDATE commits SET number = nextval('commit_numbers')
+      WHERE number = current_setting('waybill.commit_number')::bigint RETURNING number INTO made;
+      PERFORM set_config('waybill.commit_number', made::text, true);
+    END IF;
     RETURN known::bigint;
   END IF;
   INSERT INTO transactions (actor, request_id)
@@ -2249,7 +2469,7 @@ CREATE TABLE public.changes (
     old jsonb,
     new jsonb,
     CONSTRAINT changes_action_known CHECK ((action = ANY (ARRAY['CREATED'::text, 'UPDATED'::text, 'DELETED'::text]))),
-    CONSTRAINT changes_type_known CHECK ((type = ANY (ARRAY['ORDER'::text, 'ORDER_ITEM'::text, 'SHIPMENT'::text, 'SHIPMENT_ITEM'::text, 'TRACK_AND_TRACE'::text, 'CARRIER'::text])))
+    CONSTRAINT changes_type_known CHECK ((type = ANY (ARRAY['ORDER'::text, 'ORDER_ITEM'::text, 'SHIPMENT'::text, 'SHIPMENT_ITEM'::text, 'TRACK_AND_TRACE'::text, 'TRACKING_EVENT'::text, 'CARRIER'::text])))
 );
 
 COMMENT ON COLUMN public.changes.transaction_id IS 'a row of transactions; without a constraint, which would be checked row by row';
@@ -2285,6 +2505,22 @@ ALTER TABLE public.channels ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE SEQUENCE public.commit_numbers
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.commits (
+    number bigint DEFAULT nextval('public.commit_numbers'::regclass) NOT NULL,
+    transaction_id bigint NOT NULL
+);
+
+COMMENT ON TABLE public.commits IS 'transactions that have no position yet; a row is gone when it has been given';
+
+COMMENT ON COLUMN public.commits.number IS 'taken when the last change of the transaction had been made, without a lock';
 
 CREATE TABLE public.companies (
     id integer NOT NULL,
@@ -2383,6 +2619,34 @@ CREATE TABLE public.customers (
 COMMENT ON COLUMN public.customers.external_id IS 'key in the system it was imported from';
 
 COMMENT ON COLUMN public.customers.merged_into_id IS 'the customer who has the orders now: what is found by the keys of this one is that one''s';
+
+CREATE TABLE public.feed_beginnings (
+    "position" bigint NOT NULL,
+    done bigint NOT NULL
+);
+
+COMMENT ON TABLE public.feed_beginnings IS 'the beginning of the feed: the row with the highest position; none while nothing has been pruned';
+
+COMMENT ON COLUMN public.feed_beginnings."position" IS 'the last of which changes are gone';
+
+COMMENT ON COLUMN public.feed_beginnings.done IS 'up to here all are gone, so that the next batch begins behind what is dead';
+
+CREATE TABLE public.feed_ends (
+    "position" bigint NOT NULL,
+    number bigint NOT NULL,
+    missing bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    missing_until xid8[] DEFAULT '{}'::xid8[] NOT NULL
+);
+
+COMMENT ON TABLE public.feed_ends IS 'the end of the feed: the row with the highest position';
+
+COMMENT ON COLUMN public.feed_ends."position" IS 'the last that was given';
+
+COMMENT ON COLUMN public.feed_ends.number IS 'of commits: up to here all have a position but the missing ones';
+
+COMMENT ON COLUMN public.feed_ends.missing IS 'numbers whose transactions were not there: they are on their way, or were taken back';
+
+COMMENT ON COLUMN public.feed_ends.missing_until IS 'of each: when all transactions before this one are over, it is not on its way any more';
 
 CREATE TABLE public.idempotency_keys (
     actor text NOT NULL,
@@ -2560,10 +2824,13 @@ CREATE UNLOGGED TABLE public.orders_due (
     order_ids integer[] NOT NULL,
     channel_ids integer[] NOT NULL,
     words boolean[] NOT NULL,
-    is_first boolean NOT NULL
+    is_first boolean NOT NULL,
+    codes text[]
 );
 
 COMMENT ON TABLE public.orders_due IS 'orders whose words or fulfillment the present transaction counts anew when it commits; empty otherwise';
+
+COMMENT ON COLUMN public.orders_due.codes IS 'one by one with the orders, where nothing but a new code has come to their words';
 
 ALTER TABLE public.orders ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.orders_id_seq
@@ -2785,13 +3052,6 @@ ALTER TABLE public.storefront_keys ALTER COLUMN id ADD GENERATED BY DEFAULT AS I
     CACHE 1
 );
 
-CREATE SEQUENCE public.transaction_positions
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-
 CREATE TABLE public.transactions (
     id bigint NOT NULL,
     "position" bigint,
@@ -2800,7 +3060,7 @@ CREATE TABLE public.transactions (
     occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
-COMMENT ON COLUMN public.transactions."position" IS 'place in the order of commits; no committed row is without it';
+COMMENT ON COLUMN public.transactions."position" IS 'place in the order of commits; null until it has been given after the commit';
 
 COMMENT ON COLUMN public.transactions.actor IS 'subject of the viewer who wrote; import, or system where nobody was named';
 
@@ -2927,6 +3187,9 @@ ALTER TABLE ONLY public.channels
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_pk PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.commits
+    ADD CONSTRAINT commits_pk PRIMARY KEY (number);
+
 ALTER TABLE ONLY public.companies
     ADD CONSTRAINT companies_external_id_unique UNIQUE (external_id, channel_id);
 
@@ -2947,6 +3210,12 @@ ALTER TABLE ONLY public.customer_sessions
 
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.feed_beginnings
+    ADD CONSTRAINT feed_beginnings_pk PRIMARY KEY ("position");
+
+ALTER TABLE ONLY public.feed_ends
+    ADD CONSTRAINT feed_ends_pk PRIMARY KEY ("position");
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pk PRIMARY KEY (actor, key);
@@ -3539,7 +3808,7 @@ CREATE TRIGGER shipments_count_updated AFTER UPDATE ON public.shipments REFERENC
 
 CREATE TRIGGER shipments_due_delete AFTER DELETE ON public.shipments REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
 
-CREATE TRIGGER shipments_due_insert AFTER INSERT ON public.shipments REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+CREATE TRIGGER shipments_due_insert AFTER INSERT ON public.shipments REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_new_shipments();
 
 CREATE TRIGGER shipments_due_update AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_shipments();
 
@@ -3593,7 +3862,7 @@ CREATE TRIGGER track_and_traces_deleted_is_followed AFTER DELETE ON public.track
 
 CREATE TRIGGER track_and_traces_due_delete AFTER DELETE ON public.track_and_traces REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
 
-CREATE TRIGGER track_and_traces_due_insert AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+CREATE TRIGGER track_and_traces_due_insert AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_new_codes();
 
 CREATE TRIGGER track_and_traces_due_update AFTER UPDATE ON public.track_and_traces REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_codes();
 
@@ -3625,6 +3894,8 @@ CREATE TRIGGER track_and_traces_waited_for_changed AFTER UPDATE OF code, carrier
 
 CREATE CONSTRAINT TRIGGER track_and_traces_waited_for_meanwhile AFTER INSERT OR UPDATE OF code, carrier_id ON public.track_and_traces DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_waiting_reports();
 
+CREATE TRIGGER tracking_events_added_are_recorded AFTER INSERT ON public.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_tracking_events();
+
 CREATE TRIGGER tracking_events_are_followed AFTER INSERT ON public.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.follow_events();
 
 CREATE TRIGGER tracking_events_moments_new BEFORE INSERT ON public.tracking_events FOR EACH ROW WHEN (((NOT public.is_moment(new.occurred_at)) OR (NOT public.is_moment(new.recorded_at)) OR (NOT public.is_moment(new.expected_delivery_at)))) EXECUTE FUNCTION public.refuse_moment('occurred_at', 'recorded_at', 'expected_delivery_at');
@@ -3633,7 +3904,7 @@ CREATE TRIGGER tracking_events_moments_other BEFORE UPDATE OF occurred_at, recor
 
 CREATE TRIGGER tracking_events_promise_is_followed AFTER INSERT ON public.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.follow_promises();
 
-CREATE CONSTRAINT TRIGGER transactions_take_position AFTER INSERT ON public.transactions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.take_position();
+CREATE CONSTRAINT TRIGGER transactions_take_number AFTER INSERT ON public.transactions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new."position" IS NULL)) EXECUTE FUNCTION public.take_commit_number();
 
 CREATE CONSTRAINT TRIGGER waiting_reports_code_came AFTER INSERT ON public.waiting_reports DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_reported_code();
 

@@ -21,6 +21,13 @@ CROSS JOIN LATERAL (
 ) AS e
 ORDER BY e.occurred_at DESC, e.status_rank DESC, e.id DESC;
 
+-- name: by_ids
+-- feeds: TrackingEvent
+SELECT {tracking_event}
+FROM tracking_events e
+JOIN track_and_traces t ON t.id = e.track_and_trace_id AND t.channel_id = e.channel_id
+WHERE e.id = ANY(:ids::uuid[]) AND {visible track_and_traces t};
+
 -- The codes that reports may mean, those that fit best: of the carrier that is named, else those whose carrier is not
 -- recorded, and where none is named, those without one before those of any; of these, those whose parcel is under way before
 -- those that have freed the code (decision 25). Of these a channel has one, the newest that was not canceled, or else the

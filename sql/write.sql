@@ -1,11 +1,12 @@
 -- The frame of a request's writes: who writes, and the answers of requests that came with a key.
 
 -- A writer that waits too long for another gives up, so that no caller and no connection waits for ever; and one that is
--- not heard of any more ends by itself, with the locks it holds. The number of the transaction is null where nothing can
--- be written.
+-- not heard of any more ends by itself, with the locks it holds. Whatever the triggers do has a plan that is kept, for any
+-- values: PostgreSQL took lists of unknown length for a reason to plan anew each time, and that for the most of what a
+-- write cost. The number of the transaction is null where nothing can be written.
 -- name: begin
 SELECT set_config('waybill.actor', :actor, true), set_config('waybill.request_id', :request_id, true),
-  set_config('lock_timeout', '10s', true),
+  set_config('lock_timeout', '10s', true), set_config('plan_cache_mode', 'force_generic_plan', true),
   set_config('statement_timeout', :milliseconds, true),
   set_config('idle_in_transaction_session_timeout', :milliseconds, true),
   CASE WHEN current_setting('transaction_read_only') = 'off' THEN pg_current_xact_id()::text END AS transaction_id;

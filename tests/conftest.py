@@ -132,6 +132,7 @@ def demo_template(databases: Databases, empty_template: str) -> str:
         await fixtures.load(dsn)
         await generate.generate(dsn, orders=GENERATED_ORDERS, seed=1)
         await _add_viewers(dsn)
+        await server.administer(dsn, "SELECT give_positions(1000000)")
         await server.administer(dsn, "ANALYZE")
 
     return databases.shared("demo", empty_template, fill)

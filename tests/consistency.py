@@ -79,16 +79,17 @@ RULES = {
         SELECT s.id FROM shipments s LEFT JOIN orders o ON (o.id, o.channel_id) = (s.order_id, s.channel_id)
         WHERE o.id IS NULL
     """,
-    "a change belongs to a transaction with a position, and a transaction has changes": """
+    "a change belongs to a transaction that has a position or waits for one, and a transaction has changes": """
         SELECT coalesce(c.transaction_id, t.id) FROM changes c
-        FULL JOIN transactions t ON t.id = c.transaction_id WHERE c.id IS NULL OR t.position IS NULL
+        FULL JOIN transactions t ON t.id = c.transaction_id
+        WHERE c.id IS NULL OR t.position IS NULL AND NOT EXISTS (SELECT FROM commits w WHERE w.transaction_id = t.id)
     """,
     "a version is the number of changes that led to it, and what is gone has a tombstone": f"""
         SELECT type, entity_id FROM {_RECORDED} present
         FULL JOIN (
           SELECT type, entity_id, count(*) FILTER (WHERE action <> 'DELETED') AS changes,
             bool_or(action = 'DELETED') AS is_gone
-          FROM changes WHERE type <> 'ORDER_ITEM' GROUP BY type, entity_id
+          FROM changes WHERE type NOT IN ('ORDER_ITEM', 'TRACKING_EVENT') GROUP BY type, entity_id
         ) told USING (type, entity_id)
         WHERE (present.version IS NULL) IS DISTINCT FROM told.is_gone OR present.version <> told.changes
     """,
@@ -96,7 +97,8 @@ RULES = {
         SELECT type, entity_id FROM (
           SELECT type, entity_id, action, version,
             row_number() OVER steps AS step, lead(action) OVER steps AS next_action, lag(version) OVER steps AS before
-          FROM changes WHERE type <> 'ORDER_ITEM' WINDOW steps AS (PARTITION BY type, entity_id ORDER BY id)
+          FROM changes WHERE type NOT IN ('ORDER_ITEM', 'TRACKING_EVENT')
+          WINDOW steps AS (PARTITION BY type, entity_id ORDER BY id)
         ) told
         WHERE (step = 1) <> (action = 'CREATED') OR (action = 'DELETED' AND next_action IS NOT NULL)
            OR version <> CASE action WHEN 'CREATED' THEN 1 WHEN 'UPDATED' THEN before + 1 ELSE before END
@@ -104,6 +106,11 @@ RULES = {
     "a line has one version for each change that is told of it, and the first": """
         SELECT l.id FROM order_items l WHERE l.version <> 1 + (
           SELECT count(*) FROM changes c WHERE c.type = 'ORDER_ITEM' AND c.entity_id = l.id::text)
+    """,
+    "an event is told once, when it is recorded": """
+        SELECT e.id FROM tracking_events e WHERE (
+          SELECT array_agg(c.action) FROM changes c WHERE c.type = 'TRACKING_EVENT' AND c.entity_id = e.id::text
+        ) IS DISTINCT FROM '{CREATED}'
     """,
     "the status of a shipment is the one that its last change tells": """
         SELECT s.id FROM shipments s WHERE s.status <> (

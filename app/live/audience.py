@@ -65,7 +65,9 @@ class Audience:
         """What the changes tell who has been told up to `mark`. Raises `ServiceUnavailable`."""
         events: list[tuple[Place, Event]] = []
         for index, change in enumerate(changes):
-            of_change = self.watch.events(change, self.visibility)
+            if change.row["transaction_id"] in mark.held:
+                continue
+            of_change = self.watch.events(change, self.visibility, mark.held)
             events += [(change.place, event) for event in (of_change if index else of_change[mark.told :])]
         answers = await self._execute([event for _, event in events]) if events else ()
         return [

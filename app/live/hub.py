@@ -19,13 +19,13 @@ from app.errors import ServiceUnavailable
 from app.live.audience import Audience
 from app.postgres.database import Database
 from app.postgres.events import Tables
-from app.resolvers.feed import Change
-from app.resolvers.place import LARGEST, Place
+from app.resolvers.feed import Change, end_of
+from app.resolvers.place import Place
 from sql import Reach, Visibility
 
 logger = logging.getLogger("waybill.live")
 
-FEED, NEWEST = sql.load("feed"), sql.load("change").newest
+FEED, STILL_HELD = sql.load("feed"), sql.load("change").still_held
 
 # Changes that are read at a time, and that are kept for those who have just come back.
 _SCAN = 500
@@ -65,9 +65,8 @@ class Hub:
         return sum(len(audience.members) for audience in self._audiences.values())
 
     async def newest(self) -> Place:
-        """The place after all that is written by now."""
-        [row] = await self.db.fetch(NEWEST, _OURS)
-        return Place(row["position"], LARGEST - 1)
+        """The place after all that is committed by now. Raises `ServiceUnavailable`."""
+        return end_of(await self.db.feed.go_on())
 
     async def join(self, key: Hashable, make: Callable[[Place], Audience]) -> Audience:
         """The audience of that key, made where there is none; its members `leave` it. Raises `ServiceUnavailable`."""
@@ -112,6 +111,11 @@ class Hub:
                 return [recent[index] for index in range(start, min(start + _SCAN, len(recent)))]
         return await self._read(place)
 
+    async def still_held(self, held: Sequence[int], place: Place) -> tuple[int, ...]:
+        """Those transactions that end behind a place, or at it. Raises `ServiceUnavailable`."""
+        rows = await self.db.fetch(STILL_HELD, _OURS, held=held, position=place.position - 1)
+        return tuple(row["id"] for row in rows)
+
     async def _read(self, place: Place) -> Sequence[Change]:
         rows = await self.db.fetch(FEED.after, _OURS, position=place.position, number=place.number, scan=_SCAN)
         if not rows:
@@ -126,7 +130,9 @@ class Hub:
     async def _follow(self) -> None:
         while True:
             try:
-                changes = await self._read(self.reached)
+                # Not in the background alone, which looks less often for what other processes write.
+                is_moved = await self.db.feed.go_on() > self.reached.position
+                changes = await self._read(self.reached) if is_moved else ()
             except ServiceUnavailable:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue

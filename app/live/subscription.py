@@ -10,7 +10,7 @@ import orjson
 from graphql import GraphQLError
 
 from app.context import Context
-from app.errors import InvalidCursor, ServiceUnavailable
+from app.errors import CursorExpired, InvalidCursor, ServiceUnavailable
 from app.execution.document import Operation
 from app.execution.errors import render
 from app.execution.execute import Answer, Engine
@@ -18,7 +18,7 @@ from app.http.graphql import GraphQLRequest
 from app.live.audience import Audience, News
 from app.live.hub import Hub
 from app.live.session import Session, Sessions
-from app.resolvers.feed import Event, Mark, Subscribed, mark_of, refuse_unknown
+from app.resolvers.feed import Event, Mark, Subscribed, mark_of, refuse_gone
 from app.resolvers.place import Place
 
 _RETRY_SECONDS = 0.5
@@ -55,8 +55,8 @@ class Subscriptions:
             context = self.open_context(session)
             try:
                 mark = mark_of(last_event_id)
-                await refuse_unknown(context, mark.place)
-            except (InvalidCursor, ServiceUnavailable) as error:
+                await refuse_gone(context, mark.place)
+            except (CursorExpired, InvalidCursor, ServiceUnavailable) as error:
                 errors, _ = render([GraphQLError(str(error), original_error=error)], context.request_id)
                 raise Refused(Answer({"errors": errors}, ran=False)) from None
         return Subscription(self, request, operation, session, Subscribed(watch, mark))
@@ -162,9 +162,15 @@ class Subscription:
         if is_up_to_date and mark.place >= since:
             news = audience.after(mark.place, self)
             return news, Mark(news[-1].place) if news else mark, True
-        changes = await self._subscriptions.hub.after(mark.place)
+        hub = self._subscriptions.hub
+        changes = await hub.after(mark.place)
         if changes:
-            return await audience.told(changes, mark), Mark(changes[-1].place), is_up_to_date
+            place = changes[-1].place
+            held = await hub.still_held(mark.held, place) if mark.held else ()
+            return await audience.told(changes, mark), Mark(place, held), is_up_to_date
+        if mark.held:  # which have been committed, and come as soon as they have their positions
+            reached = await hub.newest()
+            return [], mark._replace(held=await hub.still_held(mark.held, reached)), is_up_to_date
         place = max(mark.place, since)
         return [] if is_up_to_date else [await audience.up_to_date(place)], Mark(place), True
 

@@ -12,6 +12,7 @@ import asyncpg
 from app.cache import Cache
 from app.postgres.connect import Connector
 from app.postgres.events import Events
+from app.postgres.feed import Feed
 from app.postgres.pool import Pool
 from app.settings import Settings
 from loaders.selection import CombinedQueries
@@ -40,6 +41,7 @@ class Database:
     def __init__(self, pool: Pool, events: Events, seconds: float, cache: Cache) -> None:
         self.pool = pool
         self.events = events
+        self.feed = Feed(pool)
         self.seconds = seconds
         self.statements = 0
         self.table_cache = events.table_cache  # the values made of some tables' rows, kept until the rows change
@@ -142,6 +144,7 @@ class Database:
             await asyncio.sleep(_OUTCOME_PAUSE_SECONDS)
 
     async def close(self) -> None:
+        await self.feed.close()
         await self.events.close()
         await self.pool.close()
 

@@ -36,7 +36,11 @@ class Snapshot:
     @classmethod
     @asynccontextmanager
     async def open(cls, db: Database, visibility: Visibility) -> AsyncIterator[Self]:
-        """The moment is that of its beginning. Raises `ServiceUnavailable`, like all that is asked of it."""
+        """The moment is that of its beginning, and the feed goes to just before it.
+
+        Raises `ServiceUnavailable`, like all that is asked of it.
+        """
+        await db.feed.go_on()
         connection, _ = await db.begin(_BEGIN, SQL.begin, statement=f"{_CURSOR_SECONDS}s", idle=f"{_IDLE_SECONDS}s")
         try:
             yield cls(db, connection, visibility)

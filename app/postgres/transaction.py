@@ -221,6 +221,7 @@ class Transaction:
         async with self._turn:
             with self._refusing():
                 await self._commit(self._open_connection())
+        self._db.feed.wake()
         # The notification may come later than the writer's next request.
         for table in self.tables:
             self._db.events.forget(table)

@@ -4,7 +4,7 @@ A change tells a viewer something where its order is in the viewer's sight, or l
 its owner: as it is now, and as it was right before and after the change, since the feed keeps what each replaced.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -14,16 +14,22 @@ from ariadne import SubscriptionType
 
 import sql
 from app.context import Context, Info
-from app.errors import InvalidCursor
+from app.errors import CursorExpired, InvalidCursor
 from app.resolvers.cursor import compact, decode, encode
 from app.resolvers.place import LARGEST, Place, cursor_of
 from app.resolvers.query import Asked
+from loaders.prefetch import Fetch
 from loaders.rows import Row
 from sql import Owner, Visibility
 
 # The list that cursors are of: whoever polls `changes`, or has an export, goes on here, and the other way around.
 FEED = "changes"
 CHANGE = sql.load("change")
+# Where a copy is made from; see `app.rest.export`.
+EXPORT = "/export/shipments.ndjson"
+# How many transactions a cursor may leave out: those that an export meets between their commit and their position,
+# which takes milliseconds.
+MOST_HELD = 200
 
 _LEFT, _UP_TO_DATE = "LEFT", "UP_TO_DATE"
 _OWNERSHIP = ("companyId", "customerId", "status")
@@ -33,28 +39,54 @@ Event = dict[str, Any]
 
 
 class Mark(NamedTuple):
-    """How far somebody has been told: all changes up to `place`, and `told` events of the one that comes after it."""
+    """How far somebody has been told: all changes up to `place`, and `told` events of the one that comes after it.
+
+    `held` are transactions behind the place that are known already: an export meets some between their commit and
+    their position.
+    """
 
     place: Place
+    held: tuple[int, ...] = ()
     told: int = 0
 
 
+def cursor_at(place: Place, held: Iterable[int] = ()) -> str:
+    """Of whoever knows all changes up to a place, and those of the transactions that are `held`."""
+    return cursor_of(place, FEED, *map(str, sorted(held)))
+
+
+def _cursor_within(place: Place, held: Iterable[int], told: int) -> str:
+    """Of an event that is not the last one of its change: the place right before that, and how many were told of it."""
+    return encode(compact([FEED, *map(str, sorted(held)), place.position, place.number - 1, told]))
+
+
 def mark_of(cursor: str) -> Mark:
-    """Raises `InvalidCursor` for what no event and no page of `changes` has given out."""
+    """Raises `InvalidCursor` for what no event, no page of `changes` and no export has given out."""
     try:
-        feed, *numbers = decode(cursor)
-        position, number, told = (*numbers, 0)[:3] if len(numbers) in (2, 3) else ()
+        feed, *values = decode(cursor)
+        held = tuple(int(value) for value in values if isinstance(value, str))
+        numbers = values[len(held) :]
+        position, number, told = numbers if len(numbers) == 3 else (*numbers, 0)
     except (ValueError, TypeError):
         raise InvalidCursor("after") from None
     is_number = all(type(value) is int and 0 <= value < LARGEST for value in (position, number, told))
-    if not is_number or feed != FEED or encode(compact([feed, *numbers])) != cursor:
+    is_held = all(0 < each < LARGEST for each in held) and len(held) <= MOST_HELD and held == tuple(sorted(set(held)))
+    if not (is_number and is_held) or feed != FEED or encode(compact([feed, *map(str, held), *numbers])) != cursor:
         raise InvalidCursor("after")
-    return Mark(Place(position, number), told)
+    return Mark(Place(position, number), held, told)
 
 
-def _cursor_within(place: Place, told: int) -> str:
-    """Of an event that is not the last one of its change: the place right before that, and how many were told of it."""
-    return encode(compact([FEED, place.position, place.number - 1, told]))
+async def end_of_feed(fetch: Fetch) -> str | None:
+    """The cursor of whoever knows all that `fetch` sees; None where the feed is too far behind to tell in one."""
+    [newest] = await fetch(CHANGE.newest)
+    if len(newest["held"]) > MOST_HELD:
+        return None
+    return cursor_at(end_of(newest["position"]), newest["held"])
+
+
+def end_of(position: int) -> Place:
+    """The place after all changes of the transaction at a position."""
+    return Place(position, LARGEST - 1)
 
 
 class Change:
@@ -141,8 +173,8 @@ class Watch:
     company_ids: frozenset[int] | None = None
     statuses: frozenset[str] | None = None
 
-    def events(self, change: Change, visibility: Visibility) -> list[Event]:
-        """What the change tells who sees so much, in order."""
+    def events(self, change: Change, visibility: Visibility, held: Sequence[int] = ()) -> list[Event]:
+        """What the change tells who sees so much, in order. What is `held` goes into their cursors."""
         row = change.row
         if row["order_id"] is None or not self._wants(change):
             return []
@@ -152,11 +184,11 @@ class Watch:
         told = list(
             self._of_shipments(change, sight) if self.subject == "shipment_id" else self._of_order(change, sight)
         )
-        cursors = [_cursor_within(change.place, place) for place in range(1, len(told))]
+        cursors = [_cursor_within(change.place, held, place) for place in range(1, len(told))]
         return (
             [
                 self._event(cursor, row["occurred_at"], action, subject, None if action == _LEFT else row)
-                for (action, subject), cursor in zip(told, [*cursors, cursor_of(change.place, FEED)], strict=True)
+                for (action, subject), cursor in zip(told, [*cursors, cursor_at(change.place, held)], strict=True)
             ]
             if told
             else []
@@ -175,7 +207,8 @@ class Watch:
 
     def _of_order(self, change: Change, sight: Sight) -> Iterator[tuple[str, Any]]:
         row = change.row
-        if not self._has_status(row["order_status"], change.status_before):
+        new_status = row["new_status"] if row["type"] == "ORDER" else None
+        if not self._has_status(row["order_status"], change.status_before, new_status):
             return
         is_deletion = row["type"] == "ORDER" and row["action"] == "DELETED"
         if sight.now or (is_deletion and sight.before):
@@ -192,8 +225,8 @@ class Watch:
                         yield _LEFT if sight.is_lost else "UPDATED", id_
             return
         id_ = row["shipment_id"]
-        statuses = row["shipment_status"], change.old.get("status") if row["type"] == "SHIPMENT" else None
-        if id_ is None or not self._is_wanted(id_) or not self._has_status(*statuses):
+        own = (change.old.get("status"), row["new_status"]) if row["type"] == "SHIPMENT" else ()
+        if id_ is None or not self._is_wanted(id_) or not self._has_status(row["shipment_status"], *own):
             return
         # What goes with its order is seen by who saw that: nobody can see more of it now.
         if sight.now or (change.now is None and row["action"] == "DELETED"):
@@ -204,7 +237,7 @@ class Watch:
 
     def up_to_date(self, place: Place) -> Event:
         """Tells that all of the past was told, up to a place."""
-        return self._event(cursor_of(place, FEED), datetime.now(UTC), _UP_TO_DATE)
+        return self._event(cursor_at(place), datetime.now(UTC), _UP_TO_DATE)
 
     def _event(self, cursor: str, at: datetime, action: str, subject: Any = None, row: Row | None = None) -> Event:
         return {"cursor": cursor, "occurred_at": at, "action": action, "change": row, self.subject: subject}
@@ -233,13 +266,28 @@ class GuardedSubscription(SubscriptionType):
                 watch = await source(info.context, **arguments)
                 mark = None if after is None else mark_of(after)
                 if mark is not None:
-                    await refuse_unknown(info.context, mark.place)
+                    await refuse_gone(info.context, mark.place)
                 return Subscribed(watch, mark)
 
             register(guarded)  # type: ignore[arg-type]  # Ariadne asks for an iterator of events
             return source
 
         return decorate
+
+
+async def refuse_gone(context: Context, place: Place) -> None:
+    """Raises `CursorExpired` and `InvalidCursor` where what comes after a place cannot be told."""
+    [row] = await context.fetch(CHANGE.beginning)
+    refuse_pruned(place, row["begins_after"])
+    await refuse_unknown(context, place)
+
+
+def refuse_pruned(place: Place, begins_after: int | None) -> None:
+    """Raises `CursorExpired` where some of what comes after a place is not kept: that is so up to `begins_after`."""
+    # Of the last transaction that was taken away some may be there.
+    is_kept = begins_after is None or place.position > begins_after or place == end_of(begins_after)
+    if not is_kept:
+        raise CursorExpired(EXPORT)
 
 
 async def refuse_unknown(context: Context, place: Place) -> None:

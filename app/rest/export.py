@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 import sql
 from app.auth.viewer import Kind, Viewer
 from app.context import Context
-from app.errors import RequestRefused, ServiceUnavailable, WaybillError
+from app.errors import Overloaded, RequestRefused, ServiceUnavailable, WaybillError
 from app.execution.text_lengths import TextLengths
 from app.http.negotiation import accepts_gzip
 from app.http.reply import reply
@@ -27,10 +27,10 @@ from app.http.state import state_of
 from app.postgres.snapshot import Snapshot
 from app.resolvers.b2b import order_search
 from app.resolvers.b2b.argument import as_codes, as_uuids
-from app.resolvers.b2b.change import end_of_feed
 from app.resolvers.b2b.order_search import order_arguments, order_conversions
 from app.resolvers.b2b.page import filters_of
 from app.resolvers.b2b.tracking_code import with_codes
+from app.resolvers.feed import end_of_feed
 from app.rest.order_lines import OrderLines, OrderTable
 from app.rest.query_filters import QueryFilters
 from app.rest.shipment_lines import ShipmentLines
@@ -176,7 +176,10 @@ class Export:
         async with Snapshot.open(context.db, context.viewer.visibility) as snapshot:
             start = _start(self.source, is_packed=pack is not None)
             if context.viewer.kind in (Kind.STAFF, Kind.PARTNER):
-                MutableHeaders(scope=start)[CURSOR_HEADER] = await end_of_feed(snapshot.fetch)
+                cursor = await end_of_feed(snapshot.fetch)
+                if cursor is None:
+                    raise Overloaded(reason="feed")
+                MutableHeaders(scope=start)[CURSOR_HEADER] = cursor
             rows = snapshot.batches(self.source.statement, _BATCH_ROWS, filters=filters, **values)
             async with aclosing(self._lines.of(snapshot, rows)) as texts:
                 first = await anext(texts, b"")

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from sql.advisory_lock import AdvisoryLock
 
@@ -15,9 +16,20 @@ def test_numbers_of_locks_are_those_of_the_register() -> None:
     sources = [path for folder in ("app", "loaders", "sql") for path in (ROOT / folder).rglob("*") if path.is_file()]
     texts = [path.read_text("utf-8") for path in sources if path.suffix in (".py", ".sql")]
     numbers = {int(number) for text in texts for call in LOCKS.findall(text) for number in re.findall(r"\d{5,}", call)}
-    assert numbers == {AdvisoryLock.FEED_POSITION}
+    assert numbers == {AdvisoryLock.FEED_POSITION, AdvisoryLock.CODES_AND_NEWS, AdvisoryLock.FEED_BEGINNING}
 
 
-async def test_feed_is_locked_by_the_number_of_the_register(connection: asyncpg.Connection) -> None:
-    text = await connection.fetchval("SELECT pg_get_functiondef('take_position'::regproc)")
-    assert f"pg_advisory_xact_lock({AdvisoryLock.FEED_POSITION:d})" in text
+@pytest.mark.parametrize(
+    ("function", "call"),
+    [
+        ("give_positions", f"pg_advisory_xact_lock({AdvisoryLock.FEED_POSITION:d})"),
+        ("prune_feed", f"pg_try_advisory_xact_lock({AdvisoryLock.FEED_BEGINNING:d})"),
+        ("look_for_waiting_reports", f"pg_advisory_xact_lock_shared({AdvisoryLock.CODES_AND_NEWS:d})"),
+        ("look_for_reported_code", f"pg_advisory_xact_lock({AdvisoryLock.CODES_AND_NEWS:d})"),
+    ],
+)
+async def test_store_locks_by_the_numbers_of_the_register(
+    connection: asyncpg.Connection, function: str, call: str
+) -> None:
+    text = await connection.fetchval("SELECT pg_get_functiondef($1::regproc)", function)
+    assert re.findall(r"pg_\w*advisory\w*\(\d+\)", text) == [call]

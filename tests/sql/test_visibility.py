@@ -20,10 +20,19 @@ from tests.statements import nouns
 OPEN_TABLES = {
     *("carrier_descriptions", "shipment_status_successors"),
     *("order_statuses", "order_status_sets", "order_status_successors"),
-    *("transactions", "schema_migrations"),
+    *("transactions", "commits", "feed_ends", "feed_beginnings", "schema_migrations"),
 }
 # What is read before there is a viewer, by the viewer's own name, or by what runs for the operator.
-WITHOUT_VIEWER = {"viewer", "storefront_key", "customer_session", "login_attempt", "write", "ingest", "migration"}
+WITHOUT_VIEWER = {
+    "viewer",
+    "storefront_key",
+    "customer_session",
+    "login_attempt",
+    "write",
+    "ingest",
+    "migration",
+    "retention",
+}
 # What waits for its code is for nobody to read.
 WITHOUT_VIEWER |= {"waiting_report", "password_link", "customer_account"}
 # Changes are read once for all who listen, and judged viewer by viewer: tests/sql/test_owner.py holds that to the

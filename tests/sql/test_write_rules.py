@@ -340,6 +340,10 @@ async def test_version_rises_with_every_change_of_a_row_and_with_nothing_else(
 # ------------------------------------------------------------------------------------------------ transactions, changes
 
 
+GIVE = "SELECT give_positions(7)"
+POSITIONS = "SELECT position FROM transactions WHERE position IS NOT NULL"
+
+
 async def test_positions_are_in_the_order_of_commits(demo_copy_dsn: str) -> None:
     async with connected(demo_copy_dsn, 2) as (early, late):
         beginning = early.transaction()
@@ -347,6 +351,7 @@ async def test_positions_are_in_the_order_of_commits(demo_copy_dsn: str) -> None
         slow = await new_shipment(early)
         quick = await new_shipment(late)
         await beginning.commit()
+        await late.execute(GIVE)
         rows = await late.fetch(
             "SELECT c.entity_id FROM changes c JOIN transactions t ON t.id = c.transaction_id"
             " WHERE c.entity_id = ANY($1) ORDER BY t.position, c.id",
@@ -356,23 +361,31 @@ async def test_positions_are_in_the_order_of_commits(demo_copy_dsn: str) -> None
 
 
 async def test_who_sees_a_position_sees_all_that_are_lower(demo_copy_dsn: str) -> None:
-    async with connected(demo_copy_dsn, 6) as (reader, *writers):
+    async with connected(demo_copy_dsn, 8) as (reader, giver, other_giver, *writers):
 
         async def write(writer: Store) -> None:
             for _ in range(20):
                 await new_shipment(writer)
 
+        async def give(store: Store) -> None:
+            while not writing.done():
+                await store.execute(GIVE)
+
         writing = asyncio.gather(*map(write, writers))
+        giving = asyncio.gather(give(giver), give(other_giver))
         known: set[int] = set()
         while True:
-            is_over = writing.done()
-            seen = {row["position"] for row in await reader.fetch("SELECT position FROM transactions")}
+            is_over = giving.done()
+            seen = {row["position"] for row in await reader.fetch(POSITIONS)}
             assert all(position > max(known, default=0) for position in seen - known)
             known = seen
             if is_over:
                 break
-        await writing
-    assert len(known) >= 100
+        await giving
+        await reader.execute(GIVE)
+        seen = {row["position"] for row in await reader.fetch(POSITIONS)}
+        assert seen == set(range(1, await reader.fetchval("SELECT count(*) FROM transactions") + 1))
+    assert len(seen) >= 100
 
 
 async def test_transaction_tells_who_wrote_and_all_that_was_written(store: Store) -> None:
@@ -422,6 +435,7 @@ async def test_transaction_that_begins_to_write_in_a_savepoint_that_is_taken_bac
         await new_shipment(store)
         await savepoint.rollback()
         shipment = await new_shipment(store)
+    await store.execute(GIVE)
     position = await store.fetchval(
         "SELECT t.position FROM changes c JOIN transactions t ON t.id = c.transaction_id WHERE c.entity_id = $1",
         shipment,

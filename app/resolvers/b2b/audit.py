@@ -47,6 +47,8 @@ async def resolve_audit_trail(
     if (shipmentId is None) == (orderId is None):
         raise ValidationError("shipmentId", "and orderId exclude each other; exactly one of the two is required")
     size = size_of(context, first)
+    if after is None:
+        await context.db.feed.go_on()  # what has no position yet has no place in a trail
     if orderId is None:
         return await _trail_of_shipment(context, shipmentId or "", size, after)
     context.require("orders:read")

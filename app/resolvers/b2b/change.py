@@ -1,10 +1,11 @@
 """The feed of changes: what was written, in the order of the commits, for whoever keeps a copy.
 
-A position is given to a transaction while it commits, one after another (see `sql/migrations/0005_writes.sql`), so
-whoever has read up to a position has missed nothing below it: a cursor is a position, and survives everybody.
+Positions are given to what has been committed, one after another (see `sql/migrations/0020_group_commit.sql`), so
+whoever has read up to a position has missed nothing below it: a cursor is a position, and survives everybody. That of
+an export names as well what was there already without a position, and so comes behind it: that is left out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ariadne import ObjectType
@@ -13,17 +14,17 @@ import sql
 from app.auth.viewer import Kind
 from app.context import Context, Info
 from app.errors import Forbidden, ValidationError
-from app.resolvers.feed import FEED, refuse_unknown
-from app.resolvers.place import BEGINNING, LARGEST, Place, cursor_of, place_of
+from app.resolvers.feed import Mark, cursor_at, mark_of, refuse_pruned, refuse_unknown
+from app.resolvers.place import BEGINNING, Place
 from app.resolvers.query import GuardedQuery, holding
 from loaders.carrier import carrier_by_id
 from loaders.order import order_by_id
 from loaders.order_item import order_item_by_id
-from loaders.prefetch import Fetch
 from loaders.rows import Row
 from loaders.shipment import shipment_by_id
 from loaders.shipment_item import shipment_item_by_id
 from loaders.track_and_trace import track_and_trace_by_id
+from loaders.tracking_event import tracking_event_by_id
 
 SQL = sql.load("change")
 DEFAULT_SIZE = 100
@@ -32,7 +33,6 @@ DEFAULT_SIZE = 100
 _FARTHEST = 10_000
 # Each look goes so many times as far as the one before: five at most, however few of the changes are the viewer's.
 _STRIDE = 10
-
 query = GuardedQuery()
 change = ObjectType("Change")
 change_page = ObjectType("ChangePage")
@@ -40,11 +40,14 @@ change_page = ObjectType("ChangePage")
 
 @dataclass(frozen=True)
 class ChangePage:
-    """`reached` is the place of the last change that was looked at, be it among the rows or not the viewer's."""
+    """`reached` is the place of the last change that was looked at, be it among the rows or not the viewer's, and
+    `held` are the transactions behind it that are left out. Up to the position `begins_after` changes are not kept."""
 
     rows: list[Row]
     reached: Place
     has_more: bool
+    held: tuple[int, ...] = ()
+    begins_after: int | None = None
 
 
 @query.field("changes", holding("orders:read", "shipments:read"))
@@ -56,17 +59,16 @@ async def resolve_changes(
     if context.viewer.kind not in (Kind.STAFF, Kind.PARTNER):
         raise Forbidden("The feed of changes is for staff and partners.")
     size = size_of(context, first)
-    place = BEGINNING if after is None else place_of(after, FEED)
-    page = await _read(context, place, size, types)
+    place, held, _told = Mark(BEGINNING) if after is None else mark_of(after)
+    page = await _read(context, place, size, types, held)
+    if after is not None:
+        refuse_pruned(place, page.begins_after)
     if page.reached == place:
         await refuse_unknown(context, place)
+    if held:
+        left = await context.fetch(SQL.still_held, held=held, position=page.reached.position)
+        page = replace(page, held=tuple(row["id"] for row in left))
     return page
-
-
-async def end_of_feed(fetch: Fetch) -> str:
-    """The cursor of whoever knows all that `fetch` sees."""
-    [newest] = await fetch(SQL.newest)
-    return cursor_of(Place(newest["position"], LARGEST - 1), FEED)
 
 
 def size_of(context: Context, first: int | None) -> int:
@@ -77,28 +79,38 @@ def size_of(context: Context, first: int | None) -> int:
     return size
 
 
-async def _read(context: Context, place: Place, size: int, types: list[str] | None) -> ChangePage:
+async def _read(
+    context: Context, place: Place, size: int, types: list[str] | None, held: tuple[int, ...]
+) -> ChangePage:
     """Looks as far as the page needs where all changes are the viewer's, and ever farther where they are not.
 
     Each look is a statement of its own and sees what was committed meanwhile; that comes after all it has seen before.
+    At the end of the feed it is moved on first, so that what was committed before the question is in the answer.
     """
     filters = frozenset() if types is None else frozenset({"types"})
     found: list[Row] = []
+    begins_after: int | None = None
     # One more tells whether there is a next page.
     scan, left = size + 1, _FARTHEST
+    is_moved = False
     while True:
         rows = await context.fetch(
-            SQL.page, filters=filters, types=types, position=place.position, number=place.number, scan=scan
+            SQL.page, filters=filters, types=types, position=place.position, number=place.number, scan=scan, held=held
         )
+        if rows:
+            begins_after = rows[0]["begins_after"]
         found += [row for row in rows if row["is_shown"]]
         if len(found) > size:
-            return ChangePage(found[:size], Place.of(found[size - 1]), has_more=True)
+            return ChangePage(found[:size], Place.of(found[size - 1]), has_more=True, begins_after=begins_after)
         place = Place.of(rows[-1]) if rows else place
         if not rows or rows[-1]["scanned"] < scan:
-            return ChangePage(found, place, has_more=False)
+            if not is_moved and await context.db.feed.go_on() > place.position:
+                is_moved = True
+                continue
+            return ChangePage(found, place, has_more=False, begins_after=begins_after)
         left -= scan
         if left <= 0:
-            return ChangePage(found, place, has_more=True)
+            return ChangePage(found, place, has_more=True, begins_after=begins_after)
         scan = min(scan * _STRIDE, left)
 
 
@@ -109,7 +121,7 @@ def resolve_change_page_changes(page: ChangePage, _info: Info) -> list[Row]:
 
 @change_page.field("nextCursor")
 def resolve_change_page_next_cursor(page: ChangePage, _info: Info) -> str:
-    return cursor_of(page.reached, FEED)
+    return cursor_at(page.reached, page.held)
 
 
 @change_page.field("hasMore")
@@ -119,7 +131,7 @@ def resolve_change_page_has_more(page: ChangePage, _info: Info) -> bool:
 
 @change.field("cursor")
 def resolve_change_cursor(row: Row, _info: Info) -> str:
-    return cursor_of(Place.of(row), FEED)
+    return cursor_at(Place.of(row), row["held"])
 
 
 # The rows that a change tells of: whoever may ask for `changes` may have them, since it needs the permissions of both.
@@ -148,6 +160,11 @@ async def resolve_change_shipment_item(row: Row, info: Info) -> Any:
 @change.field("trackAndTrace")
 async def resolve_change_track_and_trace(row: Row, info: Info) -> Any:
     return await info.context.load(track_and_trace_by_id, row["id"]) if row["type"] == "TRACK_AND_TRACE" else None
+
+
+@change.field("trackingEvent")
+async def resolve_change_tracking_event(row: Row, info: Info) -> Any:
+    return await info.context.load(tracking_event_by_id, row["id"]) if row["type"] == "TRACKING_EVENT" else None
 
 
 @change.field("carrier")

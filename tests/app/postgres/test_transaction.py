@@ -17,7 +17,6 @@ import sql
 from app.errors import OutcomeUnknown
 from app.postgres.transaction import Shown
 from sql import Reach, Statement
-from sql.advisory_lock import AdvisoryLock
 from tests.conftest import FAR_TOO_LONG, Aging, calling, credentials, running, settings_for, until, until_blocked
 from tests.proxy import Proxy, proxied
 from tests.statements import nouns
@@ -197,13 +196,20 @@ async def test_a_write_that_takes_too_long_is_taken_back(
     assert (await caller.create()).status_code == 200
 
 
+HANG = """
+CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER transactions_zz_hang AFTER INSERT ON transactions
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hang();
+"""
+
+
 @pytest.mark.usefixtures("patience")
 async def test_a_write_that_takes_too_long_in_its_commit_is_taken_back(
     caller: Caller, deadlines: Aging, store: asyncpg.Connection
 ) -> None:
-    response = await blocked_by(
-        f"SELECT pg_advisory_xact_lock({AdvisoryLock.FEED_POSITION:d})", caller, deadlines, store
-    )
+    await store.execute(HANG)
+    response = await blocked_by("SELECT pg_advisory_xact_lock(42)", caller, deadlines, store)
     assert (response.status_code, error(response)["extensions"]["code"]) == (503, "TIMEOUT")
     assert error(response)["message"].endswith("Nothing was changed.")
     assert await made(store) == 0

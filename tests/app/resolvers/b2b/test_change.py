@@ -4,6 +4,8 @@ import asyncio
 import base64
 import json
 import random
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -11,10 +13,11 @@ import pytest
 from starlette.applications import Starlette
 
 import sql
+from app.resolvers import feed
 from app.resolvers.b2b import change
-from sql import Reach
+from sql import Reach, Visibility
 from tests.app.resolvers.b2b.conftest import posting
-from tests.conftest import STAFF_SCOPES, GraphQL, running, settings_for
+from tests.conftest import FAR_TOO_LONG, STAFF_SCOPES, GraphQL, running, settings_for
 
 if TYPE_CHECKING:
     from app.postgres.database import Database
@@ -34,7 +37,7 @@ query Changes($first: Int, $after: String, $types: [ChangeType!]) {
     changes {
       id type action
       order { id version } shipment { id version } shipmentItem { id version } trackAndTrace { id version }
-      carrier { id version }
+      trackingEvent { id trackAndTraceId } carrier { id version }
     }
   }
 }
@@ -88,14 +91,24 @@ class Consumer:
             pass
         return self
 
+    async def pages(self, **variables: Any) -> AsyncIterator[dict[str, Any]]:
+        has_more = True
+        while has_more:
+            page = await self.poll(**variables)
+            has_more = page["hasMore"]
+            yield page
+
     @property
     def told(self) -> list[tuple[str, str, str, int]]:
         return [(told["type"], told["action"], told["id"], told["version"]) for told in self.changes]
 
     @property
     def copy(self) -> set[tuple[str, str, int]]:
+        """Without events, which go with their codes and are not told then."""
         versions: dict[tuple[str, str], int] = {}
         for type_, action, key, version in self.told:
+            if type_ == "TRACKING_EVENT":
+                continue
             if action == "DELETED":
                 del versions[type_, key]
             else:
@@ -186,7 +199,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 async def test_changes_of_a_commit_that_hangs_are_not_overtaken(
     consumer: Consumer, copy_connection: asyncpg.Connection, demo_copy_dsn: str
 ) -> None:
-    """Between the moment when a transaction takes its position and the one when it can be seen, nobody commits."""
+    """Who waits for a transaction that has its number, and is not committed yet, comes after it."""
     await copy_connection.execute(SLOW)
     slow, quick = [await asyncpg.connect(demo_copy_dsn) for _ in range(2)]
 
@@ -212,6 +225,71 @@ async def test_changes_of_a_commit_that_hangs_are_not_overtaken(
     assert [told["id"] for told in (await consumer.poll())["changes"]] == expected
     await slow.close()
     await quick.close()
+
+
+async def test_changes_wait_for_no_commit_that_hangs(
+    consumer: Consumer, copy_connection: asyncpg.Connection, demo_copy_dsn: str
+) -> None:
+    """It has the lower number, and comes when it is there, behind all that have passed it."""
+    await copy_connection.execute(SLOW)
+    slow = await asyncpg.connect(demo_copy_dsn)
+
+    async def write_slowly() -> int:
+        async with slow.transaction():
+            await slow.execute("SELECT set_config('waybill.actor', 'slow', true)")
+            made: int = await slow.fetchval(NEW_ORDER, 1, None)
+        return made
+
+    await copy_connection.execute("SELECT pg_advisory_lock(42)")
+    late = asyncio.create_task(write_slowly())
+    while not await copy_connection.fetchval(f"{WAITING} HAVING count(*) = 1"):
+        assert not late.done()
+    for _ in range(3):
+        prompt = await copy_connection.fetchval(NEW_ORDER, 1, None)
+        assert [told["id"] for told in (await consumer.poll())["changes"]] == [str(prompt)]
+    await copy_connection.execute("SELECT pg_advisory_unlock(42)")
+    made = await late
+    assert [told["id"] for told in (await consumer.poll())["changes"]] == [str(made)]
+    for _ in range(2):
+        prompt = await copy_connection.fetchval(NEW_ORDER, 1, None)
+        assert [told["id"] for told in (await consumer.poll())["changes"]] == [str(prompt)]
+    # Nobody looks for it any more.
+    assert await copy_connection.fetchval("SELECT missing FROM feed_ends") == []
+    assert await copy_connection.fetchval("SELECT count(*) FROM commits") == 0
+    await slow.close()
+
+
+async def test_changes_after_a_moment_leave_out_what_it_held(
+    copy: Starlette, consumer: Consumer, copy_connection: asyncpg.Connection, other: asyncpg.Connection
+) -> None:
+    """What is committed and has no position yet comes behind the moment's cursor, and is not told again."""
+    db: Database = copy.state.db
+    await db.feed.close()
+    held = [str(await copy_connection.fetchval(NEW_ORDER, 1, None)) for _ in range(2)]
+    async with other.transaction(isolation="repeatable_read"):
+        cursor = await feed.end_of_feed(partial(db.fetch, visibility=Visibility.everything(), on=other))
+    news = [str(await copy_connection.fetchval(NEW_ORDER, 1, None)) for _ in range(3)]
+    reader = Consumer(consumer.post, cursor, first=1)
+    told = [page["changes"][0]["cursor"] async for page in reader.pages()]
+    assert [each["id"] for each in reader.changes] == news
+    # The cursors in between go on alike, and the last one is as everybody's.
+    assert [each["id"] for each in (await Consumer(consumer.post, told[0]).catch_up()).changes] == news[1:]
+    everybody = await consumer.catch_up()
+    assert [each["id"] for each in everybody.changes][-5:] == [*held, *news]
+    assert reader.after == everybody.after
+
+
+POSITION = "SELECT x.position FROM changes c JOIN transactions x ON x.id = c.transaction_id WHERE true"
+
+
+async def test_changes_go_on_without_the_process_that_wrote(
+    copy: Starlette, copy_connection: asyncpg.Connection
+) -> None:
+    """What others commit has a position soon, without anybody who reads."""
+    made = await copy_connection.fetchval(NEW_ORDER, 1, None)
+    async with asyncio.timeout(FAR_TOO_LONG):
+        while not await copy_connection.fetchval(f"{POSITION} AND c.order_id = $1", made):
+            pass
 
 
 async def test_changes_that_are_rolled_back_never_come(consumer: Consumer, other: asyncpg.Connection) -> None:
@@ -322,6 +400,47 @@ async def test_change_shows_the_objects_as_they_are_now(
         assert {name for name in OBJECTS.values() if told[name]} == expected
 
 
+REPORT = """mutation ($code: String!, $key: String!) {
+  shipmentStatusReport(input: {code: $code, status: IN_TRANSIT, occurredAt: "2025-11-10T10:00:00Z", externalId: $key}) {
+    event { id }
+  }
+}"""
+
+
+async def test_changes_tell_of_events_before_what_follows_from_them(
+    write: GraphQL, consumer: Consumer, copy_connection: asyncpg.Connection
+) -> None:
+    shipment = await copy_connection.fetchval(NEW_SHIPMENT)
+    code = await copy_connection.fetchval(
+        "INSERT INTO track_and_traces (shipment_id, order_id, channel_id, code)"
+        " VALUES ($1::text::uuid, 2075, 1, 'TOLDOF1') RETURNING id::text",
+        shipment,
+    )
+    before = (await consumer.catch_up()).after
+    answer = await write(REPORT, {"code": "TOLDOF1", "key": "k"})
+    assert "errors" not in answer, answer["errors"]
+    event = answer["data"]["shipmentStatusReport"]["event"]["id"]
+    assert (await write(REPORT, {"code": "TOLDOF1", "key": "k"}))["data"]  # the same again is no news
+    consumer.changes.clear()
+    await consumer.catch_up()
+    assert [(told["type"], told["action"], told["id"]) for told in consumer.changes] == [
+        ("TRACKING_EVENT", "CREATED", event),
+        ("TRACK_AND_TRACE", "UPDATED", code),
+        ("SHIPMENT", "UPDATED", shipment),
+    ]
+    [told] = consumer.changes[:1]
+    assert (told["orderId"], told["shipmentId"], told["channelId"], told["version"]) == (2075, shipment, 1, 1)
+    answer = await write(NESTED, {"after": before, "types": ["TRACKING_EVENT"]}, viewer="staff")
+    [told] = answer["data"]["changes"]["changes"]
+    assert told["trackingEvent"] == {"id": event, "trackAndTraceId": code}
+    assert (told["shipment"]["id"], told["trackAndTrace"]) == (shipment, None)
+    answer = await write(NESTED, {"after": before, "types": ["TRACKING_EVENT"]}, viewer="northwind")
+    assert answer["data"]["changes"]["changes"] == []
+    await copy_connection.execute("DELETE FROM track_and_traces WHERE id = $1::text::uuid", code)
+    answer = await write(NESTED, {"after": before, "types": ["TRACKING_EVENT"]}, viewer="staff")
+    assert answer["data"]["changes"]["changes"][0]["trackingEvent"] is None
+
+
 async def test_changes_of_a_channel_are_its_partners_and_carriers_everybodys(
     write: GraphQL, other: asyncpg.Connection
 ) -> None:
@@ -428,7 +547,11 @@ def forged(*values: Any) -> str:
             forged("changes", 1, True),
             forged("changes", 1, "1"),
             forged("changes", 1, 2**63),
-            forged("changes", 1, 1, 1),
+            forged("changes", 1, 1, 1, 1),
+            *(forged("changes", held, 1, 1) for held in ("0", "-1", "01", "x", str(2**63))),
+            forged("changes", "2", "1", 1, 1),
+            forged("changes", "1", "1", 1, 1),
+            forged("changes", *map(str, range(1, feed.MOST_HELD + 2)), 1, 1),
         ),
         *(forged("auditTrail", "65ad4404-88a6-4f97-9325-34a3a35f1dfc", 1, 1), forged("Changes", 1, 1)),
         forged("changes", 1, 1) + "=",
@@ -471,6 +594,7 @@ async def test_changes_cost_the_same_statements_whatever_the_page(
     for _ in range(10):
         await other.execute(ONE_OF_EACH)
     db: Database = copy.state.db
+    await db.feed.go_on()  # or the first who asks does
     costs = []
     for first in (5, 12, 50):
         before = db.statements
@@ -509,7 +633,7 @@ async def test_changes_are_read_by_indexes_alone(copy_connection: asyncpg.Connec
         for reach in (Reach.EVERYTHING, Reach.CHANNELS, Reach.COMPANIES):
             for position, number in ((0, 0), (1_000_000, middle), (1_025_000, 0), (1_049_990, 0)):
                 prepared = sql.load("change").page.prepare(reach)
-                values = {"position": position, "number": number, "scan": 101}
+                values = {"position": position, "number": number, "scan": 101, "held": [1]}
                 values |= {"visible_channel_ids": [2], "visible_company_ids": [4]}
                 text = await copy_connection.fetchval(
                     f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {prepared.text}", *prepared.arguments(values)

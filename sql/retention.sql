@@ -1,0 +1,36 @@
+-- What is kept no longer, for the operator: each takes some rows away, those of the greatest age first, and tells how many.
+-- Rows that somebody holds at the moment are left for the next time.
+
+-- name: feed
+SELECT prune_feed(:before, :most) AS gone;
+
+-- Of answers that callers may rely on, none is so old.
+-- name: idempotency_keys
+WITH gone AS (
+  DELETE FROM idempotency_keys
+  WHERE (actor, key) IN (
+    SELECT k.actor, k.key FROM idempotency_keys k
+    WHERE k.created_at < :before ORDER BY k.created_at LIMIT :most FOR UPDATE SKIP LOCKED)
+  RETURNING 1
+)
+SELECT count(*)::int AS gone FROM gone;
+
+-- name: sessions
+WITH gone AS (
+  DELETE FROM customer_sessions
+  WHERE (id, channel_id) IN (
+    SELECT s.id, s.channel_id FROM customer_sessions s
+    WHERE s.expires_at < :before ORDER BY s.expires_at LIMIT :most FOR UPDATE SKIP LOCKED)
+  RETURNING 1
+)
+SELECT count(*)::int AS gone FROM gone;
+
+-- name: attempts
+WITH gone AS (
+  DELETE FROM login_attempts
+  WHERE key_hash IN (
+    SELECT a.key_hash FROM login_attempts a
+    WHERE a.latest_at < :before ORDER BY a.latest_at LIMIT :most FOR UPDATE SKIP LOCKED)
+  RETURNING 1
+)
+SELECT count(*)::int AS gone FROM gone;
