@@ -24,9 +24,10 @@ SELECT {shipment}
 FROM shipments s
 WHERE s.id = :id AND {visible shipments s};
 
+-- Whose its order is tells who of several viewers may see it: see app/postgres/lookups.py.
 -- name: by_ids
 -- feeds: Shipment
-SELECT {shipment}
+SELECT {shipment}, s.company_id
 FROM shipments s
 WHERE s.id = ANY(:ids::uuid[]) AND {visible shipments s};
 

@@ -134,6 +134,12 @@ class Statement:
         """Whether it reads rows by their keys, or by those of what they hang on, as its name says: `by_ids`."""
         return "by" in self.name.split("_")
 
+    @cached_property
+    def tables(self) -> frozenset[str]:
+        """Those of whose rows it asks whether they may be seen."""
+        texts = [self.template, *(variant.template for variant in self.variants), *self.parts.fragments.values()]
+        return frozenset(match[2] for text in texts for match in _PLACE.finditer(text) if match[1] == "visible")
+
     def prepare(
         self,
         reach: Reach,
