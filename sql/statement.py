@@ -198,6 +198,11 @@ class Statement:
         """Whether a variant serves the caller: a text that costs by what it gives."""
         return self.variant(reach, filters, order) in self.variants
 
+    def looks_at_few(self, reach: Reach, filters: frozenset[str]) -> bool:
+        """Whether a count reads less than the rows it counts: by a variant that is not for its plan alone."""
+        variant = self.variant(reach, filters, ())
+        return variant in self.variants and not variant.each
+
     def variant(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...]) -> Variant:
         """The first variant that serves the caller, or the statement itself as one."""
         serving = (variant for variant in self.variants if variant.serves(reach, filters, order))
