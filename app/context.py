@@ -20,7 +20,7 @@ from app.postgres.lookups import Lookups
 from app.postgres.transaction import IdempotencyKey, Transaction
 from loaders.batch import Batch, Projection
 from loaders.prefetch import Loaders, Pending
-from loaders.result import ResultSet
+from loaders.result import COMPANY, ResultSet
 from loaders.rows import Row
 from loaders.selection import RowSelection
 from sql import Statement
@@ -179,11 +179,12 @@ class Context:
         viewer, statement = self.viewer, batch.statement
         if selection is not None and self.writing is None:
             reach, queries, known = viewer.visibility.reach, self.db.queries, viewer.visibility.keys
-            query = await selection.combine(statement, reach, queries, frozenset(), (), None, known, batch.column)
+            further = batch.column, COMPANY
+            query = await selection.combine(statement, reach, queries, frozenset(), (), None, known, *further)
             if query is not None:
                 view = await self._lookups.get(query, batch, key, viewer.visibility, viewer.permissions)
                 if view is not None:
-                    self._pending.append(view.result.joined)
+                    self._pending.append(view.joined)
                 return view
         rows = await self.fetch(statement, **{batch.parameter: [key]}, **batch.values)
         return rows[0] if rows else None

@@ -166,7 +166,7 @@ def _each_alone(group: Group) -> Iterator[Group]:
 def _groups(options: argparse.Namespace, postgres: Cluster) -> Iterator[Group]:
     """One group of servers, or with --scale one for each size, in which the service is measured alone."""
     if not options.scale:
-        yield _group(options, postgres, options.orders, options.loads or _loads(options), options.servers)
+        yield _group(options, postgres, options.orders, options.loads or workload.NAMES, options.servers)
         return
     for size in _SIZES:
         group = _group(options, postgres, size, options.loads or ("q1", "q2"), options.servers or ("waybill",))
@@ -201,13 +201,6 @@ def _group(
         database=database,
         measured=measured,
     )
-
-
-def _loads(options: argparse.Namespace) -> Sequence[str]:
-    """All that there are, or with peers those that they have documents for."""
-    if not options.peers:
-        return workload.NAMES
-    return [name for name in workload.NAMES if (options.peers / "queries" / f"{name[:2]}.graphql").exists()]
 
 
 def _services(trees: Sequence[tuple[str, Path]], postgres: Cluster, orders: int) -> Iterator[Server]:

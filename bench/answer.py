@@ -25,8 +25,12 @@ def answers(server: Server, workload: Workload) -> Iterator[Any]:
     try:
         for visit, body in zip(workload.visits, bodies, strict=True):
             headers = {"content-type": "application/json", **server.credentials(visit.subject)}
-            connection.request("POST", server.path, body, headers)
-            yield json.loads(connection.getresponse().read())
+            connection.request("GET" if visit.path else "POST", visit.path or server.path, body, headers)
+            response = connection.getresponse()
+            text = response.read()
+            if response.status != 200 or b'"errors"' in text[:100]:
+                raise Different(f"{server.name} {visit}\nHTTP {response.status}: {text[:900]!r}")
+            yield json.loads(text)
     finally:
         connection.close()
 

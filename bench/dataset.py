@@ -32,10 +32,11 @@ class Contact:
 
 @dataclass(frozen=True)
 class Customer:
-    """With a session, and at least one order."""
+    """With a session, and the newest of its orders."""
 
     id: int
     session_id: int
+    order_id: int
 
     @property
     def subject(self) -> str:
@@ -63,14 +64,14 @@ def visitors(cluster: Cluster, database: str) -> Visitors:
         " WHERE o.company_id = c.company_id ORDER BY o.id DESC, s.id LIMIT 1) o ORDER BY 1"
     )
     customers = rows(
-        "SELECT customer_id, id FROM customer_sessions c"
-        " WHERE EXISTS (SELECT FROM orders o WHERE o.customer_id = c.customer_id) ORDER BY 1"
+        "SELECT c.customer_id, c.id, max(o.id) FROM customer_sessions c JOIN orders o USING (customer_id, channel_id)"
+        " GROUP BY c.customer_id, c.id ORDER BY 1"
     )
     return Visitors(
         int(orders),
         int(shipments),
         [Contact(int(contact), int(company), int(order), shipment) for contact, company, order, shipment in contacts],
-        [Customer(int(customer), int(session)) for customer, session in customers],
+        [Customer(int(customer), int(session), int(order)) for customer, session, order in customers],
     )
 
 

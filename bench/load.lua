@@ -1,15 +1,20 @@
 -- wrk: posts the lines of the file args[1] to the path of the URL, again and again.
--- What of a line comes before its last tab are headers of its own, with a tab between them.
+-- What of a line comes before its last tab are headers of its own, with a tab between them; one that is called GET is the
+-- path of a request without a body.
 local requests, count, next_request = {}, 0, 0
 
 function init(args)
   for line in io.lines(args[1]) do
-    local headers = { ["Content-Type"] = "application/json" }
+    local method, path, headers = "POST", nil, { ["Content-Type"] = "application/json" }
     for name, value in line:gmatch("([^\t:]+): ([^\t]*)\t") do
-      headers[name] = value
+      if name == "GET" then
+        method, path = name, value
+      else
+        headers[name] = value
+      end
     end
     count = count + 1
-    requests[count] = wrk.format("POST", nil, headers, line:match("[^\t]*$"))
+    requests[count] = wrk.format(method, path, headers, line:match("[^\t]*$"))
   end
 end
 

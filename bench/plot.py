@@ -1,6 +1,6 @@
 """The picture of the README: bars, as an SVG that reads on light and on dark ground and needs no library."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from html import escape
 from statistics import median
 
@@ -26,22 +26,25 @@ text { font: 11px system-ui, sans-serif; fill: #3b4048 }
 
 def svg(results: Results) -> str:
     """For each workload the requests a second on the left, longer is better, and the CPU of one on the right."""
-    servers = results.servers
-    height = len(results.samples) * (_HEAD + len(servers) * _PITCH + 14)
+    height = sum(_height(servers) for servers in results.samples.values())
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" role="img">',
         f"<title>{escape(results.machine)}, {results.date}</title>",
         f"<style>{_STYLE}</style>",
     ]
     top = 0
-    for workload in results.samples:
-        parts += _panel(results, workload, servers, top)
-        top += _HEAD + len(servers) * _PITCH + 14
+    for workload, servers in results.samples.items():
+        parts += _panel(results, workload, top)
+        top += _height(servers)
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _panel(results: Results, workload: str, servers: Sequence[str], top: int) -> list[str]:
-    samples = {server: results.middle(workload, server) for server in servers}
+def _height(servers: Collection[str]) -> int:
+    return _HEAD + len(servers) * _PITCH + 14
+
+
+def _panel(results: Results, workload: str, top: int) -> list[str]:
+    samples = {server: results.middle(workload, server) for server in results.samples[workload]}
     bars = list(samples.items())
     if results.orders:  # sizes stay in their sequence
         bars.sort(key=lambda entry: -entry[1].requests_per_second)

@@ -6,9 +6,11 @@ from pathlib import Path
 from bench import plot, report
 from bench.report import Results
 from bench.servers import HERE
+from bench.workload import DISTINCT
 
 _FROM, _TO = "<!-- bench -->", "<!-- /bench -->"
 _KINDS = ("comparison", "growth")
+_SHARED = "The same caller all the time, so that requests for single rows share their statements:"
 
 
 def publish(results: Results, kind: str) -> None:
@@ -31,5 +33,12 @@ def _section(folder: Path) -> str:
         if (folder / f"{kind}.json").exists():
             results = Results.of_json(json.loads((folder / f"{kind}.json").read_text()))
             picture = f"![{kind}](bench/results/{kind}.svg)"
-            parts += [report.caption(results), report.verdicts(results), report.markdown(results), picture]
+            distinct, shared = results.only(DISTINCT), results.only(set(results.samples) - set(DISTINCT))
+            parts.append(report.caption(results))
+            if distinct.samples:
+                parts += [report.verdicts(distinct), report.markdown(distinct)]
+            if shared.samples:
+                # With one caller those who ask at the same time share what is fetched for them.
+                parts += [_SHARED if distinct.samples else "", report.verdicts(shared), report.markdown(shared)]
+            parts.append(picture)
     return "\n\n".join(part for part in parts if part)

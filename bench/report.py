@@ -1,7 +1,7 @@
 """What was measured: for a terminal, for the README, and as JSON."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import Any, Self
 
@@ -41,7 +41,12 @@ class Results:
 
     @property
     def servers(self) -> list[str]:
-        return list(next(iter(self.samples.values())))
+        """Those of any workload, in the order of measuring."""
+        return list(dict.fromkeys(server for servers in self.samples.values() for server in servers))
+
+    def only(self, workloads: Iterable[str]) -> "Results":
+        """The same of some workloads."""
+        return replace(self, samples={name: self.samples[name] for name in self.samples if name in set(workloads)})
 
     def middle(self, workload: str, server: str) -> Sample:
         """The median of the rounds, each figure by itself."""
@@ -56,9 +61,10 @@ class Results:
 
 def text(results: Results) -> str:
     """Everything, for a terminal."""
-    base = "limit" if "limit" in results.servers else results.servers[0]
     parts = [f"{results.machine}; {_orders(results)}; {results.date}; median of {results.rounds} rounds\n"]
     for workload in results.samples:
+        servers = results.samples[workload]
+        base = "limit" if "limit" in servers else next(iter(servers))
         parts += [TITLES[workload], _aligned(_rows(results, workload, base)), *_verdict(results, workload), ""]
     return "\n".join(parts)
 
@@ -70,7 +76,10 @@ def markdown(results: Results) -> str:
         f"| --- | {' | '.join('---' for _ in results.samples)} | --- |",
     ]
     for server in results.servers:
-        cells = [_cell(results.middle(workload, server)) for workload in results.samples]
+        cells = [
+            _cell(results.middle(workload, server)) if server in servers else "-"
+            for workload, servers in results.samples.items()
+        ]
         name = f"**{server}**" if server.startswith("waybill") else server
         lines.append(f"| {name} | {' | '.join(cells)} | {_memory(results, server)} |")
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from pathlib import Path
 from app.auth.token import Tokens
 from app.settings import Settings
 from bench.dataset import APIKEY
+from bench.workload import Workload
 
 HERE = Path(__file__).parent
 OWN_QUERIES = HERE / "queries"
@@ -37,6 +38,11 @@ class Server:
     queries: Path = OWN_QUERIES
     dialect: str = ""
     port: int = 0
+    is_service: bool = False
+
+    def speaks(self, workload: Workload) -> bool:
+        """Whether it can be asked this: the service can be asked all, others what they have a document for."""
+        return self.is_service or (self.queries / f"{self.dialect}{workload.query}.graphql").exists()
 
 
 def waybill(name: str, tree: Path, url: str, variables: Mapping[str, str]) -> Server:
@@ -57,7 +63,8 @@ def waybill(name: str, tree: Path, url: str, variables: Mapping[str, str]) -> Se
         token = f"{session[0]}|{tokens.issue(f'{kind}:{number}', jti=session[0])}"
         return {"authorization": f"Bearer {token}", "x-storefront-key": APIKEY}
 
-    return Server(name, (sys.executable, "-m", "app", "serve"), tree, environment, credentials=credentials, port=port)
+    command = (sys.executable, "-m", "app", "serve")
+    return Server(name, command, tree, environment, credentials=credentials, port=port, is_service=True)
 
 
 def limit(url: str) -> Server:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sql import Statement
+from sql.visibility import stays_in_order
 
 # The names of columns; None for all that a statement gives.
 Projection = frozenset[str] | None
@@ -69,3 +70,8 @@ class Relation:
 
     batch: Batch
     key: str
+
+    @property
+    def stays_in_order(self) -> bool:
+        """Whether its rows belong to the order of the row that they hang on; see `sql.visibility`."""
+        return stays_in_order(self.batch.statement.tables, self.key, self.batch.parameter)

@@ -13,6 +13,9 @@ from sql.combine import CombinedStatement
 _BYTES_PER_QUERY = 3_000
 _BYTES_PER_COLUMN = 300
 
+# The column by which the root's rows tell whose their order is.
+COMPANY = "company_id"
+
 
 @dataclass(frozen=True)
 class Branch:
@@ -66,6 +69,12 @@ class CombinedQuery:
     combined: CombinedStatement
     shape: RowShape
     counts: bool
+
+    @cached_property
+    def is_of_one_order(self) -> bool:
+        """Whether a row and all that hangs on it belong to one order, of which `COMPANY` is known."""
+        stay = all(branch.relation.stays_in_order for branch in self.shape.branches)
+        return stay and COMPANY in self.shape.parts[0]
 
     @property
     def weight(self) -> int:
@@ -134,11 +143,21 @@ class ResultSet(Rows, Joined):
         counted = self.counted
         return None if counted is None else counted["items_found"]
 
-    def joined(self) -> Iterator[tuple[Batch, Sequence[Any], Rows, frozenset[str] | None]]:
-        """What came by each relation: its batch, the keys of all parents, all their rows, and the columns of these."""
+    def joined(self, place: int | None = None) -> Iterator[tuple[Batch, Sequence[Any], Rows, frozenset[str] | None]]:
+        """What came by each relation: its batch, the keys of all parents, all their rows, and the columns of these.
+
+        With a `place`, of what hangs on the row there.
+        """
         parts = self._query.rows(self.row)
-        for branch, rows in zip(self.shape.branches, parts[1:], strict=False):
-            yield branch.relation.batch, parts[branch.parent].column(branch.relation.key), rows, branch.projection
+        if place is not None:
+            parts[0] = parts[0].take([place])
+        for part, branch in enumerate(self.shape.branches, start=1):
+            batch, keys = branch.relation.batch, parts[branch.parent].column(branch.relation.key)
+            if place is not None:
+                wanted = set(keys)
+                places = [at for at, key in enumerate(parts[part].column(batch.column)) if key in wanted]
+                parts[part] = parts[part].take(places)
+            yield batch, keys, parts[part], branch.projection
 
     def __getitem__(self, place: Any) -> Any:
         return RowView(self, 0) if place == 0 and self._length == 1 else super().__getitem__(place)
@@ -152,6 +171,11 @@ class RowView(Joined):
     def __init__(self, result: ResultSet, place: int) -> None:
         self.result = result
         self.place = place
+
+    def joined(self) -> Iterator[tuple[Batch, Sequence[Any], Rows, frozenset[str] | None]]:
+        """What came with this row; see `ResultSet.joined`. Rows of others, who see other orders, are left out."""
+        result: ResultSet = self.result
+        return result.joined(self.place if len(result) > 1 else None)
 
     def __getitem__(self, name: str) -> Any:
         return self.result.column(name)[self.place]

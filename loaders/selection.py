@@ -98,13 +98,14 @@ class RowSelection:
         """The statement whose rows are selected, with all that hangs on them. `count` has the same filters, or
         those of `counted`.
 
-        `values` are the parameters of `statement`, which `Statement.prepare` makes its text for. `further` columns of
+        `values` are the parameters of both, which `Statement.prepare` makes their texts for. `further` columns of
         its rows are always fetched.
 
         None where the rows hold an array, which no array of columns can hold.
         """
         root = statement.prepare(reach, filters, order, values)
-        choice = (statement, root, reach, filters if counted is None else counted, count)
+        of_count = None if count is None else count.prepare(reach, filters if counted is None else counted, (), values)
+        choice = (statement, root, reach, count, of_count)
         query: CombinedQuery | None = queries.cache.get((self, *choice))
         if query is not None:
             return query
@@ -137,10 +138,10 @@ class RowSelection:
     async def _combined(
         self,
         queries: CombinedQueries,
-        choice: tuple[Statement, Prepared, Reach, frozenset[str], Statement | None],
+        choice: tuple[Statement, Prepared, Reach, Statement | None, Prepared | None],
         *further: str,
     ) -> "CombinedQuery | None":
-        statement, root, reach, filters, count = choice
+        statement, root, reach, count, of_count = choice
         cache, key = queries.cache, (self, *choice)
         query: CombinedQuery | None = cache.get(key)
         if query is not None:
@@ -148,8 +149,8 @@ class RowSelection:
         combiner = _Combiner(reach, queries.columns_of)
         if not await combiner.add_root(statement, root, self, *further):
             return None
-        if count is not None:
-            await combiner.add_count(count, filters)
+        if count is not None and of_count is not None:
+            await combiner.add_count(count, of_count)
         # Requests that came at the same time have been combining it, too; what they share begins with one query.
         query = cache.get(key)
         if query is None:
@@ -181,8 +182,7 @@ class _Combiner:
         await self._add_branches(selection, 0)
         return True
 
-    async def add_count(self, count: Statement, filters: frozenset[str]) -> None:
-        prepared = count.prepare(self._reach, filters)
+    async def add_count(self, count: Statement, prepared: Prepared) -> None:
         self.parts.append(CombinedPart(prepared, tuple(await self._columns_of(count, prepared))))
 
     async def _add_branches(self, selection: RowSelection, parent: int) -> None:

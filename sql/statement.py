@@ -134,6 +134,12 @@ class Statement:
         """Whether it reads rows by their keys, or by those of what they hang on, as its name says: `by_ids`."""
         return "by" in self.name.split("_")
 
+    @cached_property
+    def tables(self) -> frozenset[str]:
+        """Those of whose rows it asks whether they may be seen."""
+        texts = [self.template, *(variant.template for variant in self.variants), *self.parts.fragments.values()]
+        return frozenset(match[2] for text in texts for match in _PLACE.finditer(text) if match[1] == "visible")
+
     def prepare(
         self,
         reach: Reach,
@@ -191,6 +197,11 @@ class Statement:
     def has_variant(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...] = ()) -> bool:
         """Whether a variant serves the caller: a text that costs by what it gives."""
         return self.variant(reach, filters, order) in self.variants
+
+    def looks_at_few(self, reach: Reach, filters: frozenset[str]) -> bool:
+        """Whether a count reads less than the rows it counts: by a variant that is not for its plan alone."""
+        variant = self.variant(reach, filters, ())
+        return variant in self.variants and not variant.each
 
     def variant(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...]) -> Variant:
         """The first variant that serves the caller, or the statement itself as one."""

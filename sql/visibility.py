@@ -8,11 +8,14 @@ seen does not exist (decision 8).
 """
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any, Self
+
+# Of one viewer, of those who share a statement: what it compares with stays short.
+_MOST_SHARED_COMPANIES = 20
 
 
 class Reach(Enum):
@@ -93,6 +96,28 @@ class Visibility:
         return is_ours and (owner.is_public or self.reach is Reach.COMPANIES)
 
     @cached_property
+    def company(self) -> "Visibility":
+        """What viewers have in common who see, each for companies of its own, the orders of the same one channel.
+
+        Itself for all others: with several channels, orders of two companies may have the same id.
+        """
+        is_one_of_many = (
+            self.reach in (Reach.COMPANIES, Reach.CONTACT)
+            and len(self.channel_ids) == 1
+            and len(self.company_ids) <= _MOST_SHARED_COMPANIES
+        )
+        return replace(self, company_ids=()) if is_one_of_many else self
+
+    def joined(self, others: Iterable["Visibility"]) -> "Visibility":
+        """What others, who have this as their `company`, see together; itself where they see nothing more."""
+        companies = {company for each in others for company in each.company_ids}
+        return self if companies.issubset(self.company_ids) else replace(self, company_ids=sorted(companies))
+
+    def sees_company(self, company_id: int | None) -> bool:
+        """Whether an order of the company, found for several viewers with the same `company`, is for this one, too."""
+        return company_id in self.company_ids
+
+    @cached_property
     def keys(self) -> dict[str, Any]:
         """By the names of the parameters that the predicates compare with."""
         return {
@@ -102,8 +127,10 @@ class Visibility:
         }
 
 
-# For one order at a time: as a list of statuses it could become a join that reads all orders of a company to sort them.
-_PUBLIC = "(SELECT w.is_public FROM order_statuses w WHERE w.code = {o}.status)"
+# Not one of those that are not public, which are looked up once for all rows: a look for each order cost as much as the
+# order. As a list of those that are, it could become the condition of an index, or a join, that reads all orders of a
+# company to sort them.
+_PUBLIC = "{o}.status <> ALL (ARRAY(SELECT w.code FROM order_statuses w WHERE NOT w.is_public))"
 
 _OF_ORDERS = {
     Reach.EVERYTHING: "true",
@@ -236,6 +263,26 @@ POLICIES: Mapping[str, Policy] = {
     "carriers": _of_all_or_in_channel,
     "changes": _changes,
 }
+
+
+# Those of one order: foreign keys hold each to the order of what it hangs on, by the keys that are named here.
+_OF_ONE_ORDER = frozenset(
+    {
+        *("orders", "order_addresses", "order_items", "order_item_sources", "order_sources", "refunds", "refund_items"),
+        *("shipments", "shipment_items", "shipment_sources", "track_and_traces"),
+    }
+)
+_KEYS_OF_ONE_ORDER = frozenset({"id", "order_id", "order_item_id", "shipment_id", "refund_id"})
+
+
+def stays_in_order(tables: Iterable[str], key: str, parameter: str) -> bool:
+    """Whether rows of these tables that hang on another row, by its column `key`, are of that one's order, or of none.
+
+    `parameter` is what takes the keys. Who sees the other row then sees them, whatever else may be seen.
+    """
+    owned = {table for table in tables if POLICIES[table](Reach.CONTACT, "") != POLICIES[table](Reach.CHANNELS, "")}
+    by_own_key = key in _KEYS_OF_ONE_ORDER and (parameter == "ids" or parameter.removesuffix("s") in _KEYS_OF_ONE_ORDER)
+    return not owned or (by_own_key and owned <= _OF_ONE_ORDER)
 
 
 # What a row is compared with, by columns that lists have indexes for.

@@ -2,8 +2,12 @@
 
 The busier the service, the more it has to answer at once, and the less each answer costs: the way to the database,
 the start of a statement and the making of objects are paid for once for all. A request that comes alone waits for one
-turn of the event loop. Those that share have the same visibility to the letter, so each is told what it would be told
-alone; what becomes of one is nothing to the others. A statement ends with the last who waits for it.
+turn of the event loop. Those that share see as far, so each is told what it would be told alone; what becomes of one
+is nothing to the others. A statement ends with the last who waits for it.
+
+To see as far is to have the same visibility to the letter. Where all that is asked for belongs to one order, viewers
+who differ in their companies alone share, too: the statement finds what any of them may see, and the company of the
+order that was found tells who of them may see it.
 """
 
 import asyncio
@@ -11,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from loaders.batch import Batch
-from loaders.result import CombinedQuery, ResultSet, RowView
+from loaders.result import COMPANY, CombinedQuery, ResultSet, RowView
 from sql import Visibility
 from sql.combine import CombinedStatement
 
@@ -37,13 +41,13 @@ class Lookups:
     ) -> RowView | None:
         """The row of `key` that may be seen, or None. `query` is of the statement of `batch`."""
         loop = asyncio.get_running_loop()
-        group = query, visibility, permissions
+        group = query, visibility.company if query.is_of_one_order else visibility, permissions
         lookup = self._gathering.get(group)
         if lookup is None:
-            lookup = self._gathering[group] = _Lookup(query, batch, visibility)
+            lookup = self._gathering[group] = _Lookup(query, batch, group[1])
             loop.call_soon(self._send, group, lookup)
         answer: asyncio.Future[RowView | None] = loop.create_future()
-        lookup.asked.append((key, answer))
+        lookup.asked.append((key, visibility, answer))
         if len(lookup.asked) >= _MOST_KEYS:
             self._send(group, lookup)
         try:
@@ -72,7 +76,7 @@ class _Lookup:
         self.query = query
         self.batch = batch
         self.visibility = visibility
-        self.asked: list[tuple[Any, asyncio.Future[RowView | None]]] = []
+        self.asked: list[tuple[Any, Visibility, asyncio.Future[RowView | None]]] = []
         self.left = 0  # how many of them do not wait any more
         self.task: asyncio.Task[None] | None = None
 
@@ -84,18 +88,24 @@ class _Lookup:
 
     async def run(self, fetch: FetchCombined) -> None:
         batch, query = self.batch, self.query
-        keys = list(dict.fromkeys([key for key, _ in self.asked]))
-        values = {batch.parameter: keys, **batch.values, **self.visibility.keys}
+        keys = list(dict.fromkeys([key for key, _, _ in self.asked]))
+        asking = {visibility: None for _, visibility, _ in self.asked}
+        visibility = self.visibility.joined(asking)
+        values = {batch.parameter: keys, **batch.values, **visibility.keys}
         try:
             result = ResultSet(query, await fetch(query.combined, query.values(values)))
             found = {key: RowView(result, place) for place, key in enumerate(result.column(batch.column))}
-            for key, answer in self.asked:
+            is_for_all = visibility is self.visibility
+            for key, viewer, answer in self.asked:
+                row = found.get(key)
+                if row is not None and not (is_for_all or viewer.sees_company(row[COMPANY])):
+                    row = None
                 if not answer.done():  # whoever asked may have gone
-                    answer.set_result(found.get(key))
+                    answer.set_result(row)
         except Exception as error:
-            for _, answer in self.asked:
+            for _, _, answer in self.asked:
                 if not answer.done():
                     answer.set_exception(error)
         finally:
-            for _, answer in self.asked:
+            for _, _, answer in self.asked:
                 answer.cancel()  # who still waits by now would wait for ever: this task was cancelled

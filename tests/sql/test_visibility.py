@@ -1,7 +1,7 @@
 """No statement reads a tenant-owned table without the viewer's predicate."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 
 import sql
-from sql import Reach, Statement, Variant
+from sql import Reach, Statement, Variant, Visibility
 from sql.statement import Parts
-from sql.visibility import POLICIES, predicate
+from sql.visibility import POLICIES, predicate, stays_in_order
 from tests.sql.parse_tree import Column, Read, Reads, reads
 from tests.statements import nouns
 
@@ -239,6 +239,48 @@ def test_file_that_names_no_policy_is_refused(place: str, tmp_path: Path, monkey
     monkeypatch.setattr("sql.file.files", lambda _package: tmp_path)
     with pytest.raises(ValueError, match=re.escape(f"sql/unlucky.sql: {place}")):
         sql.load.__wrapped__("unlucky")
+
+
+@pytest.mark.parametrize("of", [Visibility.of_contact, Visibility.of_companies])
+def test_viewers_of_one_channel_differ_in_their_companies_alone(of: Callable[..., Visibility]) -> None:
+    one, other = of((1,), (10, 11)), of((1,), (20,))
+    assert one.company == other.company != of((2,), (20,)).company
+    both = one.company.joined([one, other, one])
+    assert (both.reach, both.channel_ids, both.company_ids) == (one.reach, (1,), [10, 11, 20])
+    assert [viewer.sees_company(20) for viewer in (one, other)] == [False, True]
+    assert not any(viewer.sees_company(None) for viewer in (one, other))
+    assert one.joined([one]) is one
+    nobody = of((1,), ())
+    assert nobody.company.joined([nobody]) is nobody.company
+
+
+def test_viewers_of_several_channels_share_with_their_like_alone() -> None:
+    for visibility in (
+        Visibility.of_companies((1, 2), (10,)),  # where an id may be that of two orders
+        Visibility.of_contact((1,), range(1000)),
+        Visibility.of_customer(1, 5),
+        Visibility.of_channels((1,)),
+        Visibility.everything(),
+    ):
+        assert visibility.company is visibility
+
+
+@pytest.mark.parametrize(
+    ("tables", "key", "parameter", "stays"),
+    [
+        (["shipments"], "id", "order_ids", True),
+        (["order_items"], "order_item_id", "ids", True),
+        (["carriers"], "carrier_id", "ids", True),
+        (["products"], "product_id", "ids", True),
+        ([], "status", "codes", True),
+        (["track_and_traces"], "id", "carrier_ids", False),
+        (["orders"], "original_order_id", "ids", False),
+        (["parcel_items"], "id", "track_and_trace_ids", False),
+        (["shipments", "changes"], "id", "shipment_ids", False),
+    ],
+)
+def test_rows_stay_in_the_order_of_what_they_hang_on(tables: list[str], key: str, parameter: str, stays: bool) -> None:
+    assert stays_in_order(tables, key, parameter) is stays
 
 
 @pytest.mark.parametrize("reach", [reach for reach in Reach if reach is not Reach.EVERYTHING])

@@ -139,7 +139,7 @@ class _Search:
 
     async def read(self, selection: RowSelection | None, counted: bool = False) -> tuple[Sequence[Any], int | None]:
         """The rows, and how many there are if that is wanted or had to be found out."""
-        if self.skip >= _DEEP and self.file.count.has_variant(self.context.viewer.visibility.reach, self.filters):
+        if self.skip >= _DEEP and self.file.count.looks_at_few(self.context.viewer.visibility.reach, self.filters):
             found = await self.count()
             if self.skip > found // 2:
                 return await self._read_from_the_end(selection, found), found

@@ -6,9 +6,9 @@ of a thousand lines costs no more than its page. What a list holds in all comes 
 that begins at a cursor is read by a batch of its own: a cursor belongs to one parent, and few documents have one.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -45,15 +45,8 @@ async def listed(
     """
     context = info.context
 
-    async def rows(**parameters: Any) -> Sequence[Row]:
-        return await context.fetch(file.page, skip=0, **parameters)
-
-    async def count(**parameters: Any) -> Row:
-        [row] = await context.fetch(file.count, **parameters)
-        return {**row, "total": row["items_found"]}
-
     window = Window.of(context.largest_page, **arguments)
-    page = Connection(Listing(name, bound, rows, count, count, True, filters, values), window)
+    page = Connection(_Whole(context, file, name, bound, filters, values), window)
     selection = lookahead(info, *_NODES, columns=_KEY)
     if selection is None or not isinstance(info, PlannedInfo):
         return page
@@ -78,6 +71,38 @@ async def listed(
     if counted is not None:
         page.total, page.ends = counted["items_found"], counted
     return page
+
+
+class _Whole(Listing):
+    """The rows of a file, newest first."""
+
+    descending = True
+
+    def __init__(
+        self,
+        context: Context,
+        file: File,
+        name: str,
+        bound: tuple[int | str | None, ...],
+        filters: frozenset[str],
+        values: Mapping[str, Any],
+    ) -> None:
+        self.name = name
+        self.bound = bound
+        self.filters = filters
+        self.values = values
+        self._context = context
+        self._file = file
+
+    async def rows(self, *, filters: frozenset[str], **values: Any) -> Sequence[Row]:
+        return await self._context.fetch(self._file.page, filters=filters, skip=0, **values)
+
+    async def count(self, *, filters: frozenset[str], **values: Any) -> Row:
+        [row] = await self._context.fetch(self._file.count, filters=filters, **values)
+        return {**row, "total": row["items_found"]}
+
+    async def ends(self, *, filters: frozenset[str], **values: Any) -> Row:
+        return await self.count(filters=filters, **values)
 
 
 @dataclass(frozen=True)
@@ -185,14 +210,7 @@ class _Nested:
         return pages
 
     def _listing(self, context: Context, value: int | str) -> Listing:
-        loader = self._loader
-
-        def read(make: Callable[..., Batch], **parameters: Any) -> Awaitable[Any]:
-            return context.load(make(**parameters), value)
-
-        return Listing(
-            self._name, (value,), partial(read, loader.rows), partial(read, loader.count), partial(read, loader.ends)
-        )
+        return _Below(self._name, value, self._loader, context)
 
     def _batch_of(self, window: Window) -> Batch:
         return self._rows_batch(window.limit, window.order(descending=False))
@@ -200,6 +218,25 @@ class _Nested:
     def _new_rows_batch(self, limit: int, order: tuple[str, ...]) -> Batch:
         batch: Batch = self._loader.rows(filters=frozenset(), order=order, limit=limit)
         return batch
+
+
+class _Below(Listing):
+    """The list of one parent. Most are read ahead, so what would read them is not made for each."""
+
+    def __init__(self, name: str, value: int | str, loader: Any, context: Context) -> None:
+        self.name = name
+        self.bound = (value,)
+        self._loader = loader
+        self._context = context
+
+    def rows(self, *, filters: frozenset[str], **values: Any) -> Awaitable[Any]:
+        return self._context.load(self._loader.rows(filters=filters, **values), self.bound[0])
+
+    def count(self, *, filters: frozenset[str], **values: Any) -> Awaitable[Any]:
+        return self._context.load(self._loader.count(filters=filters, **values), self.bound[0])
+
+    def ends(self, *, filters: frozenset[str], **values: Any) -> Awaitable[Any]:
+        return self._context.load(self._loader.ends(filters=filters, **values), self.bound[0])
 
 
 def _split(lists: Lists) -> Iterable[Sequence[Row]]:

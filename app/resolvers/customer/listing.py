@@ -4,10 +4,12 @@ Every list is in the order of one integer, the `key` of its rows, so a cursor is
 and the filter it was given out by. Rows that arrive or go meanwhile shift nobody's page.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any
 
 from app.errors import InvalidCursor, InvalidPagination
 from app.resolvers.cursor import compact, decode, encode
@@ -16,12 +18,6 @@ from app.resolvers.once import once
 from loaders.rows import Row
 
 DEFAULT_SIZE = 10
-
-
-class Read(Protocol):
-    """Reads of one list, given filters of its file and their values."""
-
-    def __call__(self, *, filters: frozenset[str], **values: Any) -> Awaitable[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +63,7 @@ class Window:
         return ("ID DESC" if descending != self.backwards else "ID ASC",)
 
 
-class Listing:
+class Listing(ABC):
     """A list that can be paged.
 
     `name` and `bound`, the values that choose its rows, tell its cursors from those of other lists. `rows` reads rows
@@ -75,25 +71,20 @@ class Listing:
     None where the list is empty. `filters` and `values` apply to all three.
     """
 
-    def __init__(
-        self,
-        name: str,
-        bound: tuple[int | str | None, ...],
-        rows: Read,
-        count: Read,
-        ends: Read,
-        descending: bool = False,
-        filters: frozenset[str] = frozenset(),
-        values: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.name = name
-        self.bound = bound
-        self.rows = rows
-        self.count = count
-        self.ends = ends
-        self.descending = descending
-        self.filters = filters
-        self.values = values or {}
+    name: str
+    bound: tuple[int | str | None, ...]
+    descending = False
+    filters: frozenset[str] = frozenset()
+    values: Mapping[str, Any] = MappingProxyType({})
+
+    @abstractmethod
+    def rows(self, *, filters: frozenset[str], **values: Any) -> Awaitable[Any]: ...
+
+    @abstractmethod
+    def count(self, *, filters: frozenset[str], **values: Any) -> Awaitable[Any]: ...
+
+    @abstractmethod
+    def ends(self, *, filters: frozenset[str], **values: Any) -> Awaitable[Any]: ...
 
     @cached_property
     def _head(self) -> str:

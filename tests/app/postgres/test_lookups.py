@@ -75,6 +75,62 @@ async def test_each_viewer_sees_what_it_may_see(graphql: GraphQL, shipments: lis
     assert not seen["outsider"]
 
 
+# Whoever asks is of another company, and may see some of these.
+CONTACTS = ("contact", "daughter", "outsider")
+
+
+@pytest.mark.parametrize(
+    ("document", "statements"),
+    [
+        (ORDER, 1),
+        ("query ($id: Int!) { order(orderId: $id) { id shipments { trackAndTraces { code carrier { name } } } } }", 1),
+        # What hangs on others than the order.
+        ("query ($id: Int!) { order(orderId: $id) { shipments { trackAndTraces { items { quantity } } } } }", 3),
+        ("query ($id: Int!) { order(orderId: $id) { shipments { timeline { __typename } } } }", 3),
+    ],
+)
+async def test_contacts_of_several_companies_share_what_is_of_one_order(
+    document: str, statements: int, demo_dsn: str, connection: asyncpg.Connection
+) -> None:
+    rows = await connection.fetch(
+        "SELECT o.id FROM contact_companies m JOIN orders o USING (company_id, channel_id)"
+        " JOIN shipments s ON s.order_id = o.id WHERE m.contact_id IN (4, 5, 6) GROUP BY o.id ORDER BY o.id LIMIT 16"
+    )
+    asked = [(viewer, row["id"]) for row in rows for viewer in CONTACTS]
+    settings = settings_for(demo_dsn)
+    async with running(settings) as app, calling(app) as client:
+
+        async def ask(viewer: str, order_id: int) -> Any:
+            body = {"query": document, "variables": {"id": order_id}}
+            return (await client.post("/graphql", json=body, headers=credentials(viewer, settings))).json()
+
+        alone = [await ask(*each) for each in asked]
+        before = app.state.db.statements
+        together = await asyncio.gather(*(ask(*each) for each in asked))
+        assert app.state.db.statements - before == statements
+    for one, other in zip(together, alone, strict=True):
+        assert one["data"] == other["data"]
+        assert [error["message"] for error in one.get("errors", ())] == [e["message"] for e in other.get("errors", ())]
+    seen = Counter(viewer for (viewer, _), answer in zip(asked, alone, strict=True) if answer["data"])
+    assert 0 < sum(seen.values()) < len(asked)
+    assert len(seen) > 1
+
+
+async def test_carriers_list_the_codes_of_each_viewer_alone(graphql: GraphQL, connection: asyncpg.Connection) -> None:
+    document = """query ($id: Int!) { order(orderId: $id) { shipments { trackAndTraces {
+        carrier { trackAndTraces { code } } } } } }"""
+    rows = await connection.fetch(
+        "SELECT m.contact_id, max(o.id) AS id FROM contact_companies m JOIN orders o USING (company_id, channel_id)"
+        " JOIN track_and_traces t ON t.order_id = o.id WHERE m.contact_id IN (4, 5) GROUP BY m.contact_id"
+    )
+    viewers = {4: "contact", 5: "daughter"}
+    asked = [(viewers[row["contact_id"]], {"id": row["id"]}) for row in rows] * 3
+    assert len(asked) == 6
+    alone = [await graphql(document, values, viewer=viewer) for viewer, values in asked]
+    assert all(answer["data"] for answer in alone)
+    assert await asyncio.gather(*(graphql(document, values, viewer=viewer) for viewer, values in asked)) == alone
+
+
 async def test_who_sees_the_same_rows_and_may_do_less_with_them_is_told_so(
     client: httpx.AsyncClient, demo_dsn: str, shipments: list[str]
 ) -> None:

@@ -13,23 +13,32 @@ from app.resolvers.customer.listing import Connection, Listing, Window
 LARGEST = 100
 
 
-def listing(keys: list[int], *, descending: bool = False, name: str = "numbers", status: str | None = None) -> Listing:
+class Keys(Listing):
     """A list of the rows of `keys`, read as the statements read theirs."""
 
-    async def rows(
-        *, filters: frozenset[str], order: tuple[str], limit: int, above: int = 0, below: int = 2**31
-    ) -> list[Any]:
-        assert filters == ({"above"} if above else set()) | ({"below"} if below < 2**31 else set())
-        found = sorted((key for key in keys if above < key < below), reverse=order == ("ID DESC",))
-        return [{"key": key} for key in found[:limit]]
+    def __init__(self, keys: list[int], name: str, status: str | None, descending: bool) -> None:
+        self.name = name
+        self.bound = (status,)
+        self.descending = descending
+        self._keys = keys
 
-    async def count(*, filters: frozenset[str]) -> Any:
-        return {"total": len(keys)} if keys else None
+    async def rows(self, *, filters: frozenset[str], **values: Any) -> list[Any]:
+        above, below = values.get("above", 0), values.get("below", 2**31)
+        assert filters == {name for name in ("above", "below") if name in values}
+        found = sorted((key for key in self._keys if above < key < below), reverse=values["order"] == ("ID DESC",))
+        return [{"key": key} for key in found[: values["limit"]]]
 
-    async def ends(*, filters: frozenset[str]) -> Any:
-        return {"lowest": min(keys), "highest": max(keys)} if keys else None
+    async def count(self, *, filters: frozenset[str], **_values: Any) -> Any:
+        assert not filters
+        return {"total": len(self._keys)} if self._keys else None
 
-    return Listing(name, (status,), rows, count, ends, descending)
+    async def ends(self, *, filters: frozenset[str], **_values: Any) -> Any:
+        assert not filters
+        return {"lowest": min(self._keys), "highest": max(self._keys)} if self._keys else None
+
+
+def listing(keys: list[int], *, descending: bool = False, name: str = "numbers", status: str | None = None) -> Listing:
+    return Keys(keys, name, status, descending)
 
 
 def connection(listing: Listing, **arguments: Any) -> Connection:
