@@ -31,6 +31,14 @@ WHERE {visible shipment_items x}{filters}
 ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
+-- Behind many rows, and where one date is filtered by and another sorted by.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: quantity.greater_than?, quantity.less_than?, quantity.equal?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: CREATED_AT, LAST_MODIFIED_AT
+-- skip: 1000
+{by_day}
+
 -- See sql/shipment.sql.
 -- variant: page
 -- filters: created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
@@ -49,6 +57,96 @@ CROSS JOIN LATERAL (
 ) AS x
 ORDER BY {order};
 
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: quantity.greater_than?, quantity.less_than?, quantity.equal?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: CREATED_AT, LAST_MODIFIED_AT
+{by_day}
+
+-- The values that the page lies among, in the same way.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: quantity.greater_than?, quantity.less_than?, quantity.equal?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: QUANTITY
+{by_value}
+
+-- The days that the page lies in, by how many rows each has of those that are asked for, and only then their rows.
+-- fragment: page_of_days
+WITH counted AS MATERIALIZED (
+  SELECT k.day, sum(k.n) AS n
+  FROM (
+    SELECT {day} AS day, x.n
+    FROM shipment_item_days x
+    WHERE {visible shipment_item_days x}{on_days x}{outside day_outside x}
+  ) AS k
+  GROUP BY k.day
+), placed AS (
+  SELECT k.day, k.n, sum(k.n) OVER (ORDER BY {days_in_order k}) AS up_to FROM counted k WHERE k.n > 0
+), chosen AS MATERIALIZED (
+  SELECT p.day, p.up_to - p.n AS before
+  FROM placed p
+  WHERE p.up_to > :skip::bigint AND p.up_to - p.n < :skip::bigint + :limit::bigint
+)
+
+-- fragment: by_day
+{page_of_days}
+SELECT {shipment_item}
+FROM (
+  SELECT x.*
+  FROM chosen d
+  CROSS JOIN LATERAL ({of_day}) AS x
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip::bigint - (SELECT coalesce(min(d.before), :skip::bigint) FROM chosen d)
+) AS k
+CROSS JOIN LATERAL (SELECT x.* FROM shipment_items x WHERE x.id = k.id AND x.channel_id = k.channel_id LIMIT 1) AS x
+ORDER BY {order};
+
+-- fragment: by_value
+{page_of_days}
+SELECT {shipment_item}
+FROM (
+  SELECT x.*
+  FROM chosen d
+  CROSS JOIN LATERAL ({of_value}) AS x
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip::bigint - (SELECT coalesce(min(d.before), :skip::bigint) FROM chosen d)
+) AS k
+CROSS JOIN LATERAL (SELECT x.* FROM shipment_items x WHERE x.id = k.id AND x.channel_id = k.channel_id LIMIT 1) AS x
+ORDER BY {order};
+
+-- fragment: of_value
+(SELECT {keys x}
+FROM shipment_items x
+WHERE {sorted} = d.day AND {visible shipment_items x}{filters}
+ORDER BY {ties}
+LIMIT :skip::bigint + :limit::bigint - d.before)
+UNION ALL
+(SELECT {keys x}
+FROM shipment_items x
+WHERE d.day IS NULL AND {sorted} IS NULL AND {visible shipment_items x}{filters}
+ORDER BY {ties}
+LIMIT :skip::bigint + :limit::bigint - d.before)
+
+-- fragment: of_day
+SELECT {keys x}
+FROM shipment_items x
+WHERE {sorted} >= utc_start(d.day) AND {sorted} < utc_start(d.day + 1) AND {visible shipment_items x}{filters}
+OFFSET 0
+
+-- fragment: day_outside
+SELECT {day_of_row}, -1 FROM shipment_items x WHERE {visible shipment_items x}{filters}
+
+-- fragment: number_outside
+SELECT -count(*) FROM shipment_items x WHERE {visible shipment_items x}{filters}
+
+-- fragment: number_of_days
+SELECT coalesce(sum(k.n), 0)
+FROM (
+  SELECT x.n
+  FROM shipment_item_days x
+  WHERE {visible shipment_item_days x}{on_days x}{outside number_outside x}
+) AS k
+
 -- fragment: branch
 SELECT {keys x}
 FROM shipment_items x
@@ -56,10 +154,31 @@ WHERE {visible shipment_items x}{filters}
 ORDER BY {order}
 LIMIT given.size + given.skip
 
+-- Far behind the first page: what comes before it is counted in an index, where one has all that is asked for.
+-- variant: page
+-- filters: any
+-- sorts: ID, LAST_MODIFIED_AT, CREATED_AT, SHIPMENT_ID, ORDER_ITEM_ID, SKU, QUANTITY, NAME
+-- skip: 1000
+SELECT {shipment_item}
+FROM (
+  SELECT {keys x}
+  FROM shipment_items x
+  WHERE {visible shipment_items x}{filters}
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT x.* FROM shipment_items x WHERE x.id = k.id AND x.channel_id = k.channel_id LIMIT 1) AS x
+ORDER BY {order};
+
 -- name: count
 SELECT count(*)::int AS items_found
 FROM shipment_items x
 WHERE {visible shipment_items x}{filters};
+
+-- variant: count
+-- reaches: EVERYTHING, CHANNELS
+-- filters: quantity.greater_than?, quantity.less_than?, quantity.equal?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+SELECT ({number_of_days})::int AS items_found;
 
 -- name: shipment_of
 SELECT x.shipment_id
