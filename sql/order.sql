@@ -101,21 +101,28 @@ ORDER BY {order};
 -- sorts: CREATED_AT, LAST_MODIFIED_AT
 {by_day}
 
--- Nothing is looked for where the days tell that there is nothing.
+-- The days tell between which orders all of them lie: those of an old month are not looked for among the newest.
 -- variant: page
 -- reaches: EVERYTHING, CHANNELS
 -- filters: status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: TOTAL_GROSS, ID
+WITH span AS MATERIALIZED ({span})
 SELECT {order_columns}
 FROM (
   SELECT {keys o}
   FROM orders o
-  WHERE {visible orders o}{filters} AND {is_any}
+  WHERE {visible orders o}{filters}
+    AND o.id >= (SELECT n.lowest FROM span n) AND o.id <= (SELECT n.highest FROM span n)
   ORDER BY {order}
   LIMIT :limit OFFSET :skip
 ) AS k
 CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
 ORDER BY {order};
+
+-- fragment: span
+SELECT min(o.lowest) AS lowest, max(o.highest) AS highest
+FROM order_days o
+WHERE {visible order_days o}{on_days o}
 
 -- fragment: is_any
 ({number_of_days}) > 0
@@ -167,6 +174,22 @@ FROM (
   CROSS JOIN LATERAL ({of_value}) AS o
   ORDER BY {order}
   LIMIT :limit OFFSET :skip::bigint - (SELECT coalesce(min(d.before), :skip::bigint) FROM chosen d)
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
+
+-- By what the days do not know: the first rows of each value that there is.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: not_overdue?, overdue?, price.greater_than?, price.less_than?, price.equal?, status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: STATUS
+SELECT {order_columns}
+FROM (
+  SELECT o.*
+  FROM (SELECT DISTINCT {day} AS day, 0 AS before FROM order_days o WHERE {visible order_days o}) AS d
+  CROSS JOIN LATERAL ({of_value}) AS o
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
 ) AS k
 CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
 ORDER BY {order};
@@ -261,6 +284,21 @@ LIMIT :limit::bigint + :skip::bigint
 
 -- As one list, which is two where nulls are at the wrong end of the index.
 -- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: VALID_UNTIL
+WITH span AS MATERIALIZED ({span})
+SELECT {order_columns}
+FROM (
+  SELECT o.*
+  FROM {branches first_rows_of_span} AS o
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
+
+-- variant: page
 -- filters: any
 -- sorts: VALID_UNTIL
 SELECT {order_columns}
@@ -272,6 +310,14 @@ FROM (
 ) AS k
 CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
 ORDER BY {order};
+
+-- fragment: first_rows_of_span
+SELECT {keys o}
+FROM orders o
+WHERE {visible orders o}{filters}
+  AND o.id >= (SELECT n.lowest FROM span n) AND o.id <= (SELECT n.highest FROM span n)
+ORDER BY {order}
+LIMIT :limit::bigint + :skip::bigint
 
 -- fragment: first_rows
 SELECT {keys o}

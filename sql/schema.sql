@@ -579,8 +579,8 @@ BEGIN
   ), taken AS (
     DELETE FROM order_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM found)) RETURNING *
   )
-  INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n)
-  SELECT channel_id, created_on, modified_on, status, type, export_status, sum(n)
+  INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n, lowest, highest)
+  SELECT channel_id, created_on, modified_on, status, type, export_status, sum(n), min(lowest), max(highest)
   FROM taken
   GROUP BY channel_id, created_on, modified_on, status, type, export_status
   HAVING sum(n) <> 0;
@@ -621,8 +621,8 @@ BEGIN
   ), taken AS (
     DELETE FROM shipment_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM found)) RETURNING *
   )
-  INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n)
-  SELECT channel_id, created_on, modified_on, expected_on, status, sum(n)
+  INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n, lowest, highest)
+  SELECT channel_id, created_on, modified_on, expected_on, status, sum(n), min(lowest), max(highest)
   FROM taken
   GROUP BY channel_id, created_on, modified_on, expected_on, status
   HAVING sum(n) <> 0;
@@ -642,8 +642,8 @@ BEGIN
   ), taken AS (
     DELETE FROM shipment_item_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM found)) RETURNING *
   )
-  INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n)
-  SELECT channel_id, created_on, modified_on, quantity, sum(n)
+  INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n, lowest, highest)
+  SELECT channel_id, created_on, modified_on, quantity, sum(n), min(lowest), max(highest)
   FROM taken
   GROUP BY channel_id, created_on, modified_on, quantity
   HAVING sum(n) <> 0;
@@ -2096,22 +2096,22 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     TRUNCATE order_days;
   ELSIF TG_OP = 'INSERT' THEN
-    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n)
-    SELECT k.*, count(*)
-    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status FROM added) AS k
+    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, status, type, export_status, count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, id AS key FROM added) AS k
     GROUP BY channel_id, created_on, modified_on, status, type, export_status;
   ELSIF TG_OP = 'DELETE' THEN
-    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n)
-    SELECT k.*, -count(*)
-    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status FROM removed) AS k
+    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, status, type, export_status, -count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, id AS key FROM removed) AS k
     GROUP BY channel_id, created_on, modified_on, status, type, export_status;
   ELSE
-    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n)
-    SELECT channel_id, created_on, modified_on, status, type, export_status, sum(k.n)
+    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, status, type, export_status, sum(k.n), min(k.key), max(k.key)
     FROM (
-      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, 1 AS n FROM added
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, 1 AS n, id AS key FROM added
       UNION ALL
-      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, -1 FROM removed
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, -1, id FROM removed
     ) AS k
     GROUP BY channel_id, created_on, modified_on, status, type, export_status
     HAVING sum(k.n) <> 0;
@@ -2189,22 +2189,22 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     TRUNCATE shipment_days;
   ELSIF TG_OP = 'INSERT' THEN
-    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n)
-    SELECT k.*, count(*)
-    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status FROM added) AS k
+    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, expected_on, status, count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, order_id AS key FROM added) AS k
     GROUP BY channel_id, created_on, modified_on, expected_on, status;
   ELSIF TG_OP = 'DELETE' THEN
-    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n)
-    SELECT k.*, -count(*)
-    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status FROM removed) AS k
+    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, expected_on, status, -count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, order_id AS key FROM removed) AS k
     GROUP BY channel_id, created_on, modified_on, expected_on, status;
   ELSE
-    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n)
-    SELECT channel_id, created_on, modified_on, expected_on, status, sum(k.n)
+    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, expected_on, status, sum(k.n), min(k.key), max(k.key)
     FROM (
-      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, 1 AS n FROM added
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, 1 AS n, order_id AS key FROM added
       UNION ALL
-      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, -1 FROM removed
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, -1, order_id FROM removed
     ) AS k
     GROUP BY channel_id, created_on, modified_on, expected_on, status
     HAVING sum(k.n) <> 0;
@@ -2219,22 +2219,22 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     TRUNCATE shipment_item_days;
   ELSIF TG_OP = 'INSERT' THEN
-    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n)
-    SELECT k.*, count(*)
-    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity FROM added) AS k
+    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, quantity, count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, order_item_id AS key FROM added) AS k
     GROUP BY channel_id, created_on, modified_on, quantity;
   ELSIF TG_OP = 'DELETE' THEN
-    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n)
-    SELECT k.*, -count(*)
-    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity FROM removed) AS k
+    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, quantity, -count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, order_item_id AS key FROM removed) AS k
     GROUP BY channel_id, created_on, modified_on, quantity;
   ELSE
-    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n)
-    SELECT channel_id, created_on, modified_on, quantity, sum(k.n)
+    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, quantity, sum(k.n), min(k.key), max(k.key)
     FROM (
-      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, 1 AS n FROM added
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, 1 AS n, order_item_id AS key FROM added
       UNION ALL
-      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, -1 FROM removed
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, -1, order_item_id FROM removed
     ) AS k
     GROUP BY channel_id, created_on, modified_on, quantity
     HAVING sum(k.n) <> 0;
@@ -2713,11 +2713,15 @@ CREATE TABLE public.order_days (
     status text NOT NULL,
     type text NOT NULL,
     export_status text NOT NULL,
-    n bigint NOT NULL
+    n bigint NOT NULL,
+    lowest integer NOT NULL,
+    highest integer NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0.1', autovacuum_vacuum_threshold='1000');
 
 COMMENT ON TABLE public.order_days IS 'how many rows of orders there are, by days of UTC and by what lists filter by: the sum of n';
+
+COMMENT ON COLUMN public.order_days.lowest IS 'no id of those rows is lower, and none is higher than `highest`; what is gone may widen this';
 
 CREATE TABLE public.order_fulfillment_days (
     channel_id integer NOT NULL,
@@ -2993,22 +2997,30 @@ CREATE TABLE public.shipment_days (
     modified_on date NOT NULL,
     expected_on date,
     status text,
-    n bigint NOT NULL
+    n bigint NOT NULL,
+    lowest integer NOT NULL,
+    highest integer NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0.1', autovacuum_vacuum_threshold='1000');
 
 COMMENT ON TABLE public.shipment_days IS 'how many rows of shipments there are, by days of UTC and by what lists filter by: the sum of n';
+
+COMMENT ON COLUMN public.shipment_days.lowest IS 'no order_id of those rows is lower, and none is higher than `highest`; what is gone may widen this';
 
 CREATE TABLE public.shipment_item_days (
     channel_id integer NOT NULL,
     created_on date NOT NULL,
     modified_on date NOT NULL,
     quantity integer,
-    n bigint NOT NULL
+    n bigint NOT NULL,
+    lowest integer NOT NULL,
+    highest integer NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0.1', autovacuum_vacuum_threshold='1000');
 
 COMMENT ON TABLE public.shipment_item_days IS 'how many rows of shipment_items there are, by days of UTC and by what lists filter by: the sum of n';
+
+COMMENT ON COLUMN public.shipment_item_days.lowest IS 'no order_item_id of those rows is lower, and none is higher than `highest`; what is gone may widen this';
 
 ALTER TABLE public.shipment_items ALTER COLUMN number ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.shipment_items_number_seq
@@ -3561,13 +3573,13 @@ CREATE INDEX shipment_items_name ON public.shipment_items USING btree (name, id)
 
 CREATE INDEX shipment_items_name_down ON public.shipment_items USING btree (name DESC NULLS LAST, id) INCLUDE (channel_id, quantity, created_at, last_modified_at);
 
+CREATE INDEX shipment_items_of_shipment ON public.shipment_items USING btree (shipment_id, order_item_id) INCLUDE (id, channel_id);
+
 CREATE INDEX shipment_items_order ON public.shipment_items USING btree (order_id, channel_id);
 
 CREATE INDEX shipment_items_order_item ON public.shipment_items USING btree (order_item_id, order_id, channel_id);
 
 CREATE INDEX shipment_items_quantity ON public.shipment_items USING btree (quantity, id) INCLUDE (channel_id, created_at, last_modified_at);
-
-CREATE INDEX shipment_items_shipment ON public.shipment_items USING btree (shipment_id, order_item_id);
 
 CREATE INDEX shipment_items_sku_down ON public.shipment_items USING btree (sku DESC NULLS LAST, id) INCLUDE (channel_id, quantity, created_at, last_modified_at);
 
@@ -3637,9 +3649,9 @@ CREATE UNIQUE INDEX track_and_traces_external_id_unique ON public.track_and_trac
 
 CREATE INDEX track_and_traces_last_modified ON public.track_and_traces USING btree (last_modified_at DESC, id);
 
-CREATE INDEX track_and_traces_order ON public.track_and_traces USING btree (order_id, channel_id);
+CREATE INDEX track_and_traces_of_shipment ON public.track_and_traces USING btree (shipment_id, created_at, id) INCLUDE (channel_id);
 
-CREATE INDEX track_and_traces_shipment ON public.track_and_traces USING btree (shipment_id, created_at, id);
+CREATE INDEX track_and_traces_order ON public.track_and_traces USING btree (order_id, channel_id);
 
 CREATE INDEX tracking_events_newest ON public.tracking_events USING btree (track_and_trace_id, occurred_at DESC, status_rank DESC, id DESC);
 

@@ -98,24 +98,28 @@ LIMIT :limit OFFSET :skip;
 -- sorts: CREATED_AT, LAST_MODIFIED_AT, EXPECTED_DELIVERY_AT
 {by_day}
 
--- Nothing is looked for where the days tell that there is nothing.
+-- The days tell between which orders all of them lie: those of an old month are not looked for among the newest.
 -- variant: page
 -- reaches: EVERYTHING, CHANNELS
 -- filters: statuses?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
--- sorts: ORDER_ID, ID
+-- sorts: ORDER_ID
+WITH span AS MATERIALIZED ({span})
 SELECT {shipment}
 FROM (
   SELECT {keys s}
   FROM shipments s
-  WHERE {visible shipments s}{filters} AND {is_any}
+  WHERE {visible shipments s}{filters}
+    AND s.order_id >= (SELECT n.lowest FROM span n) AND s.order_id <= (SELECT n.highest FROM span n)
   ORDER BY {order}
   LIMIT :limit OFFSET :skip
 ) AS k
 CROSS JOIN LATERAL (SELECT s.* FROM shipments s WHERE s.id = k.id AND s.channel_id = k.channel_id LIMIT 1) AS s
 ORDER BY {order};
 
--- fragment: is_any
-({number_of_days}) > 0
+-- fragment: span
+SELECT min(s.lowest) AS lowest, max(s.highest) AS highest
+FROM shipment_days s
+WHERE {visible shipment_days s}{on_days s}
 
 -- The values that the page lies among, in the same way.
 -- variant: page
@@ -164,6 +168,22 @@ FROM (
   CROSS JOIN LATERAL ({of_value}) AS s
   ORDER BY {order}
   LIMIT :limit OFFSET :skip::bigint - (SELECT coalesce(min(d.before), :skip::bigint) FROM chosen d)
+) AS k
+CROSS JOIN LATERAL (SELECT s.* FROM shipments s WHERE s.id = k.id AND s.channel_id = k.channel_id LIMIT 1) AS s
+ORDER BY {order};
+
+-- By what the days do not know: the first rows of each value that there is.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: statuses?, late?, not_late?, carrier_ids?, skus?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
+-- sorts: STATUS
+SELECT {shipment}
+FROM (
+  SELECT s.*
+  FROM (SELECT DISTINCT {day} AS day, 0 AS before FROM shipment_days s WHERE {visible shipment_days s}) AS d
+  CROSS JOIN LATERAL ({of_value}) AS s
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
 ) AS k
 CROSS JOIN LATERAL (SELECT s.* FROM shipments s WHERE s.id = k.id AND s.channel_id = k.channel_id LIMIT 1) AS s
 ORDER BY {order};

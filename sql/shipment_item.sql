@@ -41,9 +41,18 @@ LIMIT :limit OFFSET :skip;
 
 -- See sql/shipment.sql.
 -- variant: page
--- filters: created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
--- sorts: CREATED_AT, LAST_MODIFIED_AT
+-- filters: created_at.greater_than?, created_at.less_than?
+-- sorts: CREATED_AT
 -- each: visible_channel_ids::int[], visible_company_ids::int[]
+{branchwise}
+
+-- variant: page
+-- filters: last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: LAST_MODIFIED_AT
+-- each: visible_channel_ids::int[], visible_company_ids::int[]
+{branchwise}
+
+-- fragment: branchwise
 SELECT {shipment_item}
 FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
 CROSS JOIN LATERAL (
@@ -55,13 +64,37 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
   SELECT x.* FROM shipment_items x WHERE x.id = k.id AND x.channel_id = k.channel_id LIMIT 1
 ) AS x
-ORDER BY {order};
+ORDER BY {order}
 
 -- variant: page
 -- reaches: EVERYTHING, CHANNELS
 -- filters: quantity.greater_than?, quantity.less_than?, quantity.equal?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: CREATED_AT, LAST_MODIFIED_AT
 {by_day}
+
+-- The days tell between which lines of orders all of them lie: those of an old month are not looked for among the newest.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: quantity.greater_than?, quantity.less_than?, quantity.equal?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: ORDER_ITEM_ID
+WITH span AS MATERIALIZED (
+  SELECT min(x.lowest) AS lowest, max(x.highest) AS highest
+  FROM shipment_item_days x
+  WHERE {visible shipment_item_days x}{on_days x}
+)
+SELECT {shipment_item}
+FROM (
+  SELECT {keys x}
+  FROM shipment_items x
+  WHERE {visible shipment_items x}{filters}
+    AND x.order_item_id >= (SELECT n.lowest FROM span n) AND x.order_item_id <= (SELECT n.highest FROM span n)
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (
+  SELECT x.* FROM shipment_items x WHERE x.id = k.id AND x.channel_id = k.channel_id LIMIT 1
+) AS x
+ORDER BY {order};
 
 -- The values that the page lies among, in the same way.
 -- variant: page
@@ -110,6 +143,22 @@ FROM (
   CROSS JOIN LATERAL ({of_value}) AS x
   ORDER BY {order}
   LIMIT :limit OFFSET :skip::bigint - (SELECT coalesce(min(d.before), :skip::bigint) FROM chosen d)
+) AS k
+CROSS JOIN LATERAL (SELECT x.* FROM shipment_items x WHERE x.id = k.id AND x.channel_id = k.channel_id LIMIT 1) AS x
+ORDER BY {order};
+
+-- By what the days do not know: the first rows of each value that there is.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: names?, skus?, quantity.greater_than?, quantity.less_than?, quantity.equal?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: QUANTITY
+SELECT {shipment_item}
+FROM (
+  SELECT x.*
+  FROM (SELECT DISTINCT {day} AS day, 0 AS before FROM shipment_item_days x WHERE {visible shipment_item_days x}) AS d
+  CROSS JOIN LATERAL ({of_value}) AS x
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
 ) AS k
 CROSS JOIN LATERAL (SELECT x.* FROM shipment_items x WHERE x.id = k.id AND x.channel_id = k.channel_id LIMIT 1) AS x
 ORDER BY {order};

@@ -55,9 +55,18 @@ LIMIT :limit OFFSET :skip;
 
 -- See sql/shipment.sql.
 -- variant: page
--- filters: created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
--- sorts: CREATED_AT, LAST_MODIFIED_AT
+-- filters: created_at.greater_than?, created_at.less_than?
+-- sorts: CREATED_AT
 -- each: visible_channel_ids::int[], visible_company_ids::int[]
+{branchwise}
+
+-- variant: page
+-- filters: last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: LAST_MODIFIED_AT
+-- each: visible_channel_ids::int[], visible_company_ids::int[]
+{branchwise}
+
+-- fragment: branchwise
 SELECT {track_and_trace}
 FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
 CROSS JOIN LATERAL (
@@ -69,7 +78,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
   SELECT t.* FROM track_and_traces t WHERE t.id = k.id AND t.channel_id = k.channel_id LIMIT 1
 ) AS t
-ORDER BY {order};
+ORDER BY {order}
 
 -- variant: page
 -- reaches: EVERYTHING, CHANNELS

@@ -16,9 +16,12 @@ CREATE TABLE order_days (
   status        text NOT NULL,
   type          text NOT NULL,
   export_status text NOT NULL,
-  n             bigint NOT NULL
+  n             bigint NOT NULL,
+  lowest int NOT NULL,
+  highest int NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE order_days IS 'how many rows of orders there are, by days of UTC and by what lists filter by: the sum of n';
+COMMENT ON COLUMN order_days.lowest IS 'no id of those rows is lower, and none is higher than `highest`; what is gone may widen this';
 CREATE INDEX order_days_key ON order_days (channel_id, created_on);
 CREATE TABLE order_fulfillment_days (
   channel_id int NOT NULL,
@@ -34,18 +37,24 @@ CREATE TABLE shipment_days (
   modified_on date NOT NULL,
   expected_on date,
   status      text,
-  n           bigint NOT NULL
+  n           bigint NOT NULL,
+  lowest int NOT NULL,
+  highest int NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE shipment_days IS 'how many rows of shipments there are, by days of UTC and by what lists filter by: the sum of n';
+COMMENT ON COLUMN shipment_days.lowest IS 'no order_id of those rows is lower, and none is higher than `highest`; what is gone may widen this';
 CREATE INDEX shipment_days_key ON shipment_days (channel_id, created_on);
 CREATE TABLE shipment_item_days (
   channel_id  int NOT NULL,
   created_on  date NOT NULL,
   modified_on date NOT NULL,
   quantity    int,
-  n           bigint NOT NULL
+  n           bigint NOT NULL,
+  lowest int NOT NULL,
+  highest int NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE shipment_item_days IS 'how many rows of shipment_items there are, by days of UTC and by what lists filter by: the sum of n';
+COMMENT ON COLUMN shipment_item_days.lowest IS 'no order_item_id of those rows is lower, and none is higher than `highest`; what is gone may widen this';
 CREATE INDEX shipment_item_days_key ON shipment_item_days (channel_id, created_on);
 CREATE TABLE track_and_trace_days (
   channel_id  int NOT NULL,
@@ -62,22 +71,22 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     TRUNCATE order_days;
   ELSIF TG_OP = 'INSERT' THEN
-    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n)
-    SELECT k.*, count(*)
-    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status FROM added) AS k
+    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, status, type, export_status, count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, id AS key FROM added) AS k
     GROUP BY channel_id, created_on, modified_on, status, type, export_status;
   ELSIF TG_OP = 'DELETE' THEN
-    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n)
-    SELECT k.*, -count(*)
-    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status FROM removed) AS k
+    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, status, type, export_status, -count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, id AS key FROM removed) AS k
     GROUP BY channel_id, created_on, modified_on, status, type, export_status;
   ELSE
-    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n)
-    SELECT channel_id, created_on, modified_on, status, type, export_status, sum(k.n)
+    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, status, type, export_status, sum(k.n), min(k.key), max(k.key)
     FROM (
-      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, 1 AS n FROM added
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, 1 AS n, id AS key FROM added
       UNION ALL
-      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, -1 FROM removed
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, -1, id FROM removed
     ) AS k
     GROUP BY channel_id, created_on, modified_on, status, type, export_status
     HAVING sum(k.n) <> 0;
@@ -116,22 +125,22 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     TRUNCATE shipment_days;
   ELSIF TG_OP = 'INSERT' THEN
-    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n)
-    SELECT k.*, count(*)
-    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status FROM added) AS k
+    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, expected_on, status, count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, order_id AS key FROM added) AS k
     GROUP BY channel_id, created_on, modified_on, expected_on, status;
   ELSIF TG_OP = 'DELETE' THEN
-    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n)
-    SELECT k.*, -count(*)
-    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status FROM removed) AS k
+    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, expected_on, status, -count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, order_id AS key FROM removed) AS k
     GROUP BY channel_id, created_on, modified_on, expected_on, status;
   ELSE
-    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n)
-    SELECT channel_id, created_on, modified_on, expected_on, status, sum(k.n)
+    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, expected_on, status, sum(k.n), min(k.key), max(k.key)
     FROM (
-      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, 1 AS n FROM added
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, 1 AS n, order_id AS key FROM added
       UNION ALL
-      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, -1 FROM removed
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, -1, order_id FROM removed
     ) AS k
     GROUP BY channel_id, created_on, modified_on, expected_on, status
     HAVING sum(k.n) <> 0;
@@ -143,22 +152,22 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     TRUNCATE shipment_item_days;
   ELSIF TG_OP = 'INSERT' THEN
-    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n)
-    SELECT k.*, count(*)
-    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity FROM added) AS k
+    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, quantity, count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, order_item_id AS key FROM added) AS k
     GROUP BY channel_id, created_on, modified_on, quantity;
   ELSIF TG_OP = 'DELETE' THEN
-    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n)
-    SELECT k.*, -count(*)
-    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity FROM removed) AS k
+    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, quantity, -count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, order_item_id AS key FROM removed) AS k
     GROUP BY channel_id, created_on, modified_on, quantity;
   ELSE
-    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n)
-    SELECT channel_id, created_on, modified_on, quantity, sum(k.n)
+    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, quantity, sum(k.n), min(k.key), max(k.key)
     FROM (
-      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, 1 AS n FROM added
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, 1 AS n, order_item_id AS key FROM added
       UNION ALL
-      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, -1 FROM removed
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, -1, order_item_id FROM removed
     ) AS k
     GROUP BY channel_id, created_on, modified_on, quantity
     HAVING sum(k.n) <> 0;
@@ -206,8 +215,8 @@ BEGIN
   ), taken AS (
     DELETE FROM order_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM found)) RETURNING *
   )
-  INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n)
-  SELECT channel_id, created_on, modified_on, status, type, export_status, sum(n)
+  INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n, lowest, highest)
+  SELECT channel_id, created_on, modified_on, status, type, export_status, sum(n), min(lowest), max(highest)
   FROM taken
   GROUP BY channel_id, created_on, modified_on, status, type, export_status
   HAVING sum(n) <> 0;
@@ -250,8 +259,8 @@ BEGIN
   ), taken AS (
     DELETE FROM shipment_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM found)) RETURNING *
   )
-  INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n)
-  SELECT channel_id, created_on, modified_on, expected_on, status, sum(n)
+  INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n, lowest, highest)
+  SELECT channel_id, created_on, modified_on, expected_on, status, sum(n), min(lowest), max(highest)
   FROM taken
   GROUP BY channel_id, created_on, modified_on, expected_on, status
   HAVING sum(n) <> 0;
@@ -272,8 +281,8 @@ BEGIN
   ), taken AS (
     DELETE FROM shipment_item_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM found)) RETURNING *
   )
-  INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n)
-  SELECT channel_id, created_on, modified_on, quantity, sum(n)
+  INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n, lowest, highest)
+  SELECT channel_id, created_on, modified_on, quantity, sum(n), min(lowest), max(highest)
   FROM taken
   GROUP BY channel_id, created_on, modified_on, quantity
   HAVING sum(n) <> 0;
@@ -358,12 +367,12 @@ FOR EACH STATEMENT EXECUTE FUNCTION tally_track_and_trace_days();
 
 -- step: count the days of orders of before
 -- What a reader sees of rows, without what it sees counted: whoever writes meanwhile adds what it changes, before or after.
-INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n)
-SELECT channel_id, created_on, modified_on, status, type, export_status, sum(k.n)
+INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n, lowest, highest)
+SELECT channel_id, created_on, modified_on, status, type, export_status, sum(k.n), min(k.lowest), max(k.highest)
 FROM (
-  SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, 1 AS n FROM orders
+  SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, 1 AS n, id AS lowest, id AS highest FROM orders
   UNION ALL
-  SELECT channel_id, created_on, modified_on, status, type, export_status, -n FROM order_days
+  SELECT channel_id, created_on, modified_on, status, type, export_status, -n, lowest, highest FROM order_days
 ) AS k
 GROUP BY channel_id, created_on, modified_on, status, type, export_status
 HAVING sum(k.n) <> 0;
@@ -386,12 +395,12 @@ HAVING sum(k.n) <> 0;
 ANALYZE order_fulfillment_days;
 
 -- step: count the days of shipments of before
-INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n)
-SELECT channel_id, created_on, modified_on, expected_on, status, sum(k.n)
+INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n, lowest, highest)
+SELECT channel_id, created_on, modified_on, expected_on, status, sum(k.n), min(k.lowest), max(k.highest)
 FROM (
-  SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, 1 AS n FROM shipments
+  SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, 1 AS n, order_id AS lowest, order_id AS highest FROM shipments
   UNION ALL
-  SELECT channel_id, created_on, modified_on, expected_on, status, -n FROM shipment_days
+  SELECT channel_id, created_on, modified_on, expected_on, status, -n, lowest, highest FROM shipment_days
 ) AS k
 GROUP BY channel_id, created_on, modified_on, expected_on, status
 HAVING sum(k.n) <> 0;
@@ -400,12 +409,12 @@ HAVING sum(k.n) <> 0;
 ANALYZE shipment_days;
 
 -- step: count the days of what is in them of before
-INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n)
-SELECT channel_id, created_on, modified_on, quantity, sum(k.n)
+INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n, lowest, highest)
+SELECT channel_id, created_on, modified_on, quantity, sum(k.n), min(k.lowest), max(k.highest)
 FROM (
-  SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, 1 AS n FROM shipment_items
+  SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, 1 AS n, order_item_id AS lowest, order_item_id AS highest FROM shipment_items
   UNION ALL
-  SELECT channel_id, created_on, modified_on, quantity, -n FROM shipment_item_days
+  SELECT channel_id, created_on, modified_on, quantity, -n, lowest, highest FROM shipment_item_days
 ) AS k
 GROUP BY channel_id, created_on, modified_on, quantity
 HAVING sum(k.n) <> 0;
@@ -475,5 +484,17 @@ CREATE INDEX CONCURRENTLY track_and_traces_carrier_id ON track_and_traces (carri
 -- step (outside a transaction): find shipments by carrier
 CREATE INDEX CONCURRENTLY track_and_traces_carrier_shipment ON track_and_traces (carrier_id, channel_id, shipment_id);
 
--- step (outside a transaction): let go of an index that another one begins with
+-- step (outside a transaction): sort items by shipment without a look at them
+CREATE INDEX CONCURRENTLY shipment_items_of_shipment ON shipment_items (shipment_id, order_item_id) INCLUDE (id, channel_id);
+
+-- step (outside a transaction): sort codes by shipment without a look at them
+CREATE INDEX CONCURRENTLY track_and_traces_of_shipment ON track_and_traces (shipment_id, created_at, id) INCLUDE (channel_id);
+
+-- step (outside a transaction): let go of an index of skus that another one begins with
 DROP INDEX CONCURRENTLY shipment_items_sku;
+
+-- step (outside a transaction): let go of an index of items that another one has
+DROP INDEX CONCURRENTLY shipment_items_shipment;
+
+-- step (outside a transaction): let go of an index of codes that another one has
+DROP INDEX CONCURRENTLY track_and_traces_shipment;
