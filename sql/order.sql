@@ -101,11 +101,27 @@ ORDER BY {order};
 -- sorts: CREATED_AT, LAST_MODIFIED_AT
 {by_day}
 
+-- Nothing is looked for where the days tell that there is nothing.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: TOTAL_GROSS
+SELECT {order_columns}
+FROM (
+  SELECT {keys o}
+  FROM orders o
+  WHERE {visible orders o}{filters} AND {is_any}
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
+
 -- The days tell between which orders all of them lie: those of an old month are not looked for among the newest.
 -- variant: page
 -- reaches: EVERYTHING, CHANNELS
 -- filters: status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
--- sorts: TOTAL_GROSS, ID
+-- sorts: ID
 WITH span AS MATERIALIZED ({span})
 SELECT {order_columns}
 FROM (
@@ -221,6 +237,22 @@ FROM (
   WHERE {visible order_days o}{on_days o}{outside number_outside o}
 ) AS k
 
+-- Companies and customers have few of all: theirs are found first, then sorted.
+-- variant: page
+-- reaches: COMPANIES, CONTACT, CUSTOMER
+-- filters: any
+-- sorts: STATUS, TOTAL_GROSS, VALID_UNTIL, COMPANY, ID
+WITH own AS MATERIALIZED (
+  SELECT o.*
+  FROM orders o
+  WHERE {visible orders o}{filters}
+)
+SELECT {order_columns}
+FROM own o
+LEFT JOIN companies c ON c.id = o.company_id AND c.channel_id = o.channel_id
+ORDER BY {order}
+LIMIT :limit OFFSET :skip;
+
 -- Companies one after the other, then orders of none. By what few orders have, these are sorted instead.
 -- variant: page
 -- reaches: EVERYTHING, CHANNELS
@@ -266,12 +298,12 @@ ORDER BY {order};
 -- fragment: of_companies
 SELECT o.id, o.channel_id, c.name
 FROM (SELECT c.* FROM companies c ORDER BY {sorted_alone} OFFSET 0) AS c
-CROSS JOIN LATERAL (
-  SELECT o.id, o.channel_id
+JOIN LATERAL (
+  SELECT o.id, o.channel_id, o.company_id
   FROM orders o
   WHERE o.company_id = c.id AND o.channel_id = c.channel_id AND {visible orders o}{filters}
   OFFSET 0
-) AS o
+) AS o ON o.company_id = c.id AND o.channel_id = c.channel_id
 ORDER BY {order}
 LIMIT :limit::bigint + :skip::bigint
 

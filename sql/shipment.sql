@@ -226,6 +226,21 @@ FROM (
   WHERE {visible shipment_days s}{on_days s}{outside number_outside s}
 ) AS k
 
+-- Companies and customers have few of all: theirs are found first, then sorted.
+-- variant: page
+-- reaches: COMPANIES, CONTACT, CUSTOMER
+-- filters: any
+-- sorts: STATUS, EXPECTED_DELIVERY_AT, ORDER_ID, ID
+WITH own AS MATERIALIZED (
+  SELECT s.*
+  FROM shipments s
+  WHERE {visible shipments s}{filters}
+)
+SELECT {shipment}
+FROM own s
+ORDER BY {order}
+LIMIT :limit OFFSET :skip;
+
 -- By whatever else: as one list, which is two where nulls are at the wrong end of the index.
 -- variant: page
 -- filters: any

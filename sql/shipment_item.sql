@@ -96,6 +96,21 @@ CROSS JOIN LATERAL (
 ) AS x
 ORDER BY {order};
 
+-- Companies and customers have few of all: theirs are found first, then sorted.
+-- variant: page
+-- reaches: COMPANIES, CONTACT, CUSTOMER
+-- filters: any
+-- sorts: SHIPMENT_ID, ORDER_ITEM_ID, SKU, QUANTITY, NAME, ID
+WITH own AS MATERIALIZED (
+  SELECT x.*
+  FROM shipment_items x
+  WHERE {visible shipment_items x}{filters}
+)
+SELECT {shipment_item}
+FROM own x
+ORDER BY {order}
+LIMIT :limit OFFSET :skip;
+
 -- The values that the page lies among, in the same way.
 -- variant: page
 -- reaches: EVERYTHING, CHANNELS

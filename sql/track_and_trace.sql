@@ -86,6 +86,21 @@ ORDER BY {order}
 -- sorts: CREATED_AT, LAST_MODIFIED_AT
 {by_day}
 
+-- Companies and customers have few of all: theirs are found first, then sorted.
+-- variant: page
+-- reaches: COMPANIES, CONTACT, CUSTOMER
+-- filters: any
+-- sorts: SHIPMENT_ID, CARRIER_ID, CODE, ID
+WITH own AS MATERIALIZED (
+  SELECT t.*
+  FROM track_and_traces t
+  WHERE {visible track_and_traces t}{filters}
+)
+SELECT {track_and_trace}
+FROM own t
+ORDER BY {order}
+LIMIT :limit OFFSET :skip;
+
 -- The values that the page lies among, in the same way.
 -- variant: page
 -- reaches: EVERYTHING, CHANNELS
