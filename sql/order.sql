@@ -385,7 +385,7 @@ LIMIT given.size + given.skip
 -- gone along until the page is full, which is not far.
 -- variant: page
 -- filters: term
--- sorts: CREATED_AT, LAST_MODIFIED_AT
+-- sorts: CREATED_AT, LAST_MODIFIED_AT, TOTAL_GROSS, ID
 WITH few AS MATERIALIZED (
   SELECT k.order_id
   FROM order_words k
