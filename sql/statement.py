@@ -196,7 +196,7 @@ class Statement:
                 if word == "sorted_alone":
                     return self.parts.order(order[:1])
                 if word == "ties":
-                    return self.parts.order(order[1:])
+                    return self.parts.order(order[1:] or ("ID ASC",))
                 if word == "visible":
                     return f"({predicate(reach, name, alias, is_keyed=self.is_keyed)})"
                 if word == "filters":
