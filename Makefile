@@ -55,7 +55,7 @@ schema: $(READY) ## write the schema that the migrations make to sql/schema.sql
 
 bench: $(READY) ## measure speed and cost; PEERS=DIR SERVERS=A,B LOADS=A,B SCALE=1 COLD=N SEARCH=1 PROFILE=1 PUBLISH=1 (see bench/README.md)
 	@exec $(RUN) -m bench $(if $(PEERS),--peers '$(PEERS)') $(if $(SERVERS),--servers '$(SERVERS)') $(if $(LOADS),--loads '$(LOADS)') \
-		$(if $(SCALE),--scale) $(if $(COLD),--cold '$(COLD)') $(if $(SEARCH),--search) $(if $(PROFILE),--profile) $(if $(PUBLISH),--publish) $(ARGS)
+		$(if $(SCALE),--scale '$(SCALE)') $(if $(COLD),--cold '$(COLD)') $(if $(SEARCH),--search) $(if $(PROFILE),--profile) $(if $(PUBLISH),--publish) $(ARGS)
 
 lock: $(READY) ## resolve pyproject.toml anew into requirements.lock, for every platform
 	@$(RUN) -m pip install --quiet 'uv>=0.9'

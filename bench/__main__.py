@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from app.demo.embedded import EmbeddedError, remove
-from bench import cluster, cold, dataset, load, report, sampling, search, servers, workload, write
+from bench import cluster, cold, dataset, lists, load, report, sampling, search, servers, workload, write
 from bench.answer import Different
 from bench.cluster import Cluster
 from bench.publish import publish
@@ -25,6 +25,7 @@ from bench.run import Group, Pace, measure, standing
 from bench.servers import Server
 
 _SIZES = (10_000, 100_000, 1_000_000)
+_LARGEST = 10_000_000
 
 
 def main() -> int:
@@ -64,10 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--secs", type=int, default=4, help="of one server's turn in a round (default 4)")
     add("--warm", type=int, default=3, help="seconds of load before the first round (default 3)")
     add("--orders", type=int, default=100_000, help="size of the data set (default 100000)")
-    add("--scale", action="store_true", help=f"the service at {', '.join(f'{size:,}' for size in _SIZES)} orders")
+    add(
+        "--scale",
+        choices=("1", "10M"),
+        help=f"the service and all lists at {', '.join(f'{size:,}' for size in _SIZES)} orders, or {_LARGEST:,} too",
+    )
     add("--profile", action="store_true", help="where the time of the servers goes (py-spy)")
     add("--cold", type=int, metavar="N", help="what N documents cost that come once, and what is kept of them")
-    add("--search", action="store_true", help="what searches and filters of orders cost, without the service")
+    add("--search", action="store_true", help="what searches and all lists cost, without the service")
     add("--publish", action="store_true", help="keep the figures in bench/results and show them in the README")
     add(
         "--tree", action="append", type=_tree, default=[], metavar="[NAME=]PATH", help="another checkout of the service"
@@ -123,7 +128,8 @@ def _work(options: argparse.Namespace, folder: Path, postgres: Cluster) -> None:
         print(f"{others} sessions of others: what they do counts as PostgreSQL's CPU", file=sys.stderr, flush=True)
     if options.search:
         tree = options.tree[0][1] if options.tree else servers.HERE.parent
-        print(search.table(postgres.url(dataset.ours(postgres, tree, options.orders))), flush=True)
+        url = postgres.url(dataset.ours(postgres, tree, options.orders))
+        print(search.table(url), lists.table(url), sep="\n\n", flush=True)
         return
     groups = list(_groups(options, postgres))
     if options.profile:
@@ -144,6 +150,11 @@ def _work(options: argparse.Namespace, folder: Path, postgres: Cluster) -> None:
     )
     measure(groups, postgres, folder, Pace(options.rounds, options.secs, options.warm), results)
     print(report.text(results))
+    for size in _sizes(options) if options.scale else ():
+        url = postgres.url(dataset.ours(postgres, servers.HERE.parent, size))
+        print(
+            f"\nAll lists at {size:,} orders, by each of their filters alone:\n\n{lists.table(url, most=1)}", flush=True
+        )
     (folder / "results.json").write_text(json.dumps(results.as_json(), indent=1))
     if options.publish:
         publish(results, "growth" if options.scale else "comparison")
@@ -168,7 +179,7 @@ def _groups(options: argparse.Namespace, postgres: Cluster) -> Iterator[Group]:
     if not options.scale:
         yield _group(options, postgres, options.orders, options.loads or workload.NAMES, options.servers)
         return
-    for size in _SIZES:
+    for size in _sizes(options):
         group = _group(options, postgres, size, options.loads or ("q1", "q2"), options.servers or ("waybill",))
         named = {server.name: f"{server.name} {size // 1000:,}k" for server in group.servers}
         yield replace(
@@ -176,6 +187,10 @@ def _groups(options: argparse.Namespace, postgres: Cluster) -> Iterator[Group]:
             servers=[replace(server, name=named[server.name]) for server in group.servers],
             measured=[named.get(name, name) for name in group.measured],
         )
+
+
+def _sizes(options: argparse.Namespace) -> Sequence[int]:
+    return (*_SIZES, _LARGEST) if options.scale == "10M" else _SIZES
 
 
 def _group(

@@ -9,7 +9,7 @@ from sql.statement import Parts, Statement, Variant
 from sql.visibility import POLICIES
 
 _PART = re.compile(r"^-- (name|variant|fragment|filter|sort): (\S+)\n((?:--.*\n)*)", re.MULTILINE)
-_NOTE = re.compile(r"^-- (feeds|reaches|filters|sorts|each|nulls): (.+)$", re.MULTILINE)
+_NOTE = re.compile(r"^-- (feeds|reaches|filters|sorts|each|nulls|skip|without): (.+)$", re.MULTILINE)
 _VISIBLE = re.compile(r"\{visible(?: (\w+))?(?: (\w+))?\}")
 
 

@@ -45,9 +45,18 @@ WHERE o.uuid = :uuid AND {visible orders o};
 -- feeds: Order
 SELECT {order_columns}
 FROM orders o
+LEFT JOIN companies c ON c.id = o.company_id AND c.channel_id = o.channel_id
 WHERE {visible orders o}{filters}
 ORDER BY {order}
 LIMIT :limit OFFSET :skip;
+
+-- Behind many rows, and where one date is filtered by and another sorted by.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: CREATED_AT, LAST_MODIFIED_AT
+-- skip: 1000
+{by_day}
 
 -- See sql/shipment.sql.
 -- variant: page
@@ -71,11 +80,12 @@ LIMIT :limit OFFSET :skip;
 
 -- variant: page
 -- reaches: EVERYTHING, CHANNELS
--- filters: fulfillment_statuses
+-- filters: fulfillment_statuses, channel_ids?, created_at.greater_than?, created_at.less_than?
 -- sorts: CREATED_AT
 -- each: visible_channel_ids::int[], fulfillment_statuses::text[]
+-- without: fulfillment_statuses
 SELECT {order_columns}
-FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
+FROM (SELECT {lists branch_of_fulfillments}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
 CROSS JOIN LATERAL (
   SELECT o.*
   FROM {branches branch_of_fulfillments} AS o
@@ -84,6 +94,269 @@ CROSS JOIN LATERAL (
 ) AS k
 CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
 ORDER BY {order};
+
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: CREATED_AT, LAST_MODIFIED_AT
+{by_day}
+
+-- Nothing is looked for where the days tell that there is nothing.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: TOTAL_GROSS
+SELECT {order_columns}
+FROM (
+  SELECT {keys o}
+  FROM orders o
+  WHERE {visible orders o}{filters} AND {is_any}
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
+
+-- The days tell between which orders all of them lie: those of an old month are not looked for among the newest.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: ID
+WITH span AS MATERIALIZED ({span})
+SELECT {order_columns}
+FROM (
+  SELECT {keys o}
+  FROM orders o
+  WHERE {visible orders o}{filters}
+    AND o.id >= (SELECT n.lowest FROM span n) AND o.id <= (SELECT n.highest FROM span n)
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
+
+-- fragment: span
+SELECT min(o.lowest) AS lowest, max(o.highest) AS highest
+FROM order_days o
+WHERE {visible order_days o}{on_days o}
+
+-- fragment: is_any
+({number_of_days}) > 0
+
+-- The values that the page lies among, in the same way.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: STATUS
+{by_value}
+
+-- The days that the page lies in, by how many rows each has of those that are asked for, and only then their rows.
+-- fragment: page_of_days
+WITH counted AS MATERIALIZED (
+  SELECT k.day, sum(k.n) AS n
+  FROM (
+    SELECT {day} AS day, o.n
+    FROM order_days o
+    WHERE {visible order_days o}{on_days o}{outside day_outside o}
+  ) AS k
+  GROUP BY k.day
+), placed AS (
+  SELECT k.day, k.n, sum(k.n) OVER (ORDER BY {days_in_order k}) AS up_to FROM counted k WHERE k.n > 0
+), chosen AS MATERIALIZED (
+  SELECT p.day, p.up_to - p.n AS before
+  FROM placed p
+  WHERE p.up_to > :skip::bigint AND p.up_to - p.n < :skip::bigint + :limit::bigint
+)
+
+-- fragment: by_day
+{page_of_days}
+SELECT {order_columns}
+FROM (
+  SELECT o.*
+  FROM chosen d
+  CROSS JOIN LATERAL ({of_day}) AS o
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip::bigint - (SELECT coalesce(min(d.before), :skip::bigint) FROM chosen d)
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
+
+-- fragment: by_value
+{page_of_days}
+SELECT {order_columns}
+FROM (
+  SELECT o.*
+  FROM chosen d
+  CROSS JOIN LATERAL ({of_value}) AS o
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip::bigint - (SELECT coalesce(min(d.before), :skip::bigint) FROM chosen d)
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
+
+-- By what the days do not know: the first rows of each value that there is.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: not_overdue?, overdue?, price.greater_than?, price.less_than?, price.equal?, status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: STATUS
+SELECT {order_columns}
+FROM (
+  SELECT o.*
+  FROM (SELECT DISTINCT {day} AS day, 0 AS before FROM order_days o WHERE {visible order_days o}) AS d
+  CROSS JOIN LATERAL ({of_value}) AS o
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
+
+-- fragment: of_value
+(SELECT {keys o}
+FROM orders o
+WHERE {sorted} = d.day AND {visible orders o}{filters}
+ORDER BY {ties}
+LIMIT :skip::bigint + :limit::bigint - d.before)
+
+-- fragment: of_day
+SELECT {keys o}
+FROM orders o
+WHERE {sorted} >= utc_start(d.day) AND {sorted} < utc_start(d.day + 1) AND {visible orders o}{filters}
+OFFSET 0
+
+-- fragment: day_outside
+SELECT {day_of_row}, -1 FROM orders o WHERE {visible orders o}{filters}
+
+-- fragment: number_outside
+SELECT -count(*) FROM orders o WHERE {visible orders o}{filters}
+
+-- fragment: number_of_days
+SELECT coalesce(sum(k.n), 0)
+FROM (
+  SELECT o.n
+  FROM order_days o
+  WHERE {visible order_days o}{on_days o}{outside number_outside o}
+) AS k
+
+-- Companies and customers have few of all: theirs are found first, then sorted.
+-- variant: page
+-- reaches: COMPANIES, CONTACT, CUSTOMER
+-- filters: any
+-- sorts: STATUS, TOTAL_GROSS, VALID_UNTIL, COMPANY, ID
+WITH own AS MATERIALIZED (
+  SELECT o.*
+  FROM orders o
+  WHERE {visible orders o}{filters}
+)
+SELECT {order_columns}
+FROM own o
+LEFT JOIN companies c ON c.id = o.company_id AND c.channel_id = o.channel_id
+ORDER BY {order}
+LIMIT :limit OFFSET :skip;
+
+-- Companies one after the other, then orders of none. By what few orders have, these are sorted instead.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: COMPANY
+{by_company}
+
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: price.greater_than?, price.less_than?, price.equal?, not_overdue?, status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: COMPANY
+{by_company_of_some}
+
+-- fragment: by_company
+SELECT {order_columns}
+FROM (
+  SELECT o.id, o.channel_id
+  FROM (({of_companies}) UNION ALL ({of_no_company})) AS k
+  CROSS JOIN LATERAL (SELECT k.id, k.channel_id) AS o
+  CROSS JOIN LATERAL (SELECT k.name) AS c
+  WHERE {is_any}
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+LEFT JOIN companies c ON c.id = o.company_id AND c.channel_id = o.channel_id
+ORDER BY {order};
+
+-- fragment: by_company_of_some
+SELECT {order_columns}
+FROM (
+  SELECT o.id, o.channel_id
+  FROM (({of_companies}) UNION ALL ({of_no_company})) AS k
+  CROSS JOIN LATERAL (SELECT k.id, k.channel_id) AS o
+  CROSS JOIN LATERAL (SELECT k.name) AS c
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+LEFT JOIN companies c ON c.id = o.company_id AND c.channel_id = o.channel_id
+ORDER BY {order};
+
+-- fragment: of_companies
+SELECT o.id, o.channel_id, c.name
+FROM (SELECT c.* FROM companies c ORDER BY {sorted_alone} OFFSET 0) AS c
+JOIN LATERAL (
+  SELECT o.id, o.channel_id, o.company_id
+  FROM orders o
+  WHERE o.company_id = c.id AND o.channel_id = c.channel_id AND {visible orders o}{filters}
+  OFFSET 0
+) AS o ON o.company_id = c.id AND o.channel_id = c.channel_id
+ORDER BY {order}
+LIMIT :limit::bigint + :skip::bigint
+
+-- fragment: of_no_company
+SELECT o.id, o.channel_id, NULL
+FROM orders o
+WHERE o.company_id IS NULL AND {visible orders o}{filters}
+ORDER BY {ties}
+LIMIT :limit::bigint + :skip::bigint
+
+-- As one list, which is two where nulls are at the wrong end of the index.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: VALID_UNTIL
+WITH span AS MATERIALIZED ({span})
+SELECT {order_columns}
+FROM (
+  SELECT o.*
+  FROM {branches first_rows_of_span} AS o
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
+
+-- variant: page
+-- filters: any
+-- sorts: VALID_UNTIL
+SELECT {order_columns}
+FROM (
+  SELECT o.*
+  FROM {branches first_rows} AS o
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
+
+-- fragment: first_rows_of_span
+SELECT {keys o}
+FROM orders o
+WHERE {visible orders o}{filters}
+  AND o.id >= (SELECT n.lowest FROM span n) AND o.id <= (SELECT n.highest FROM span n)
+ORDER BY {order}
+LIMIT :limit::bigint + :skip::bigint
+
+-- fragment: first_rows
+SELECT {keys o}
+FROM orders o
+WHERE {visible orders o}{filters}
+ORDER BY {order}
+LIMIT :limit::bigint + :skip::bigint
 
 -- fragment: branchwise
 SELECT {order_columns}
@@ -112,7 +385,7 @@ LIMIT given.size + given.skip
 -- gone along until the page is full, which is not far.
 -- variant: page
 -- filters: term
--- sorts: CREATED_AT, LAST_MODIFIED_AT
+-- sorts: CREATED_AT, LAST_MODIFIED_AT, TOTAL_GROSS, ID
 WITH few AS MATERIALIZED (
   SELECT k.order_id
   FROM order_words k
@@ -149,9 +422,25 @@ FROM (
   FROM order_fulfillments f
   WHERE {visible order_fulfillments f}
 ) AS o
-WHERE o.status = ANY(:fulfillment_statuses)
+WHERE o.status = ANY(:fulfillment_statuses){filters}
 ORDER BY {order}
 LIMIT given.size + given.skip
+
+-- Far behind the first page: what comes before it is counted in an index, where one has all that is asked for.
+-- variant: page
+-- filters: any
+-- sorts: ID, LAST_MODIFIED_AT, CREATED_AT, STATUS, TOTAL_GROSS
+-- skip: 1000
+SELECT {order_columns}
+FROM (
+  SELECT {keys o}
+  FROM orders o
+  WHERE {visible orders o}{filters}
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
 
 -- All that lies in the row, and how far it is fulfilled, for exports.
 -- name: all
@@ -198,10 +487,34 @@ WHERE o.company_id <> 0 AND {visible order_tallies o}{filters};
 
 -- variant: count
 -- reaches: EVERYTHING, CHANNELS
--- filters: fulfillment_statuses
-SELECT count(*)::int AS items_found
-FROM order_fulfillments f
-WHERE {visible order_fulfillments f} AND f.status = ANY(:fulfillment_statuses);
+-- filters: status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+SELECT ({number_of_days})::int AS items_found;
+
+-- variant: count
+-- reaches: EVERYTHING, CHANNELS
+-- filters: fulfillment_statuses, channel_ids?, created_at.greater_than?, created_at.less_than?
+-- without: fulfillment_statuses
+SELECT coalesce(sum(k.n), 0)::int AS items_found
+FROM (
+  SELECT o.n
+  FROM order_fulfillment_days o
+  WHERE {visible order_fulfillment_days o} AND o.status = ANY(:fulfillment_statuses){on_days o}{outside fulfillments_outside o}
+) AS k;
+
+-- fragment: fulfillments_outside
+SELECT -count(*)
+FROM (
+  SELECT f.channel_id, f.status, f.created_at FROM order_fulfillments f WHERE {visible order_fulfillments f}
+) AS o
+WHERE o.status = ANY(:fulfillment_statuses){filters}
+
+-- All without those that are overdue, of which there are few.
+-- variant: count
+-- reaches: EVERYTHING, CHANNELS
+-- filters: not_overdue, status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- without: not_overdue
+SELECT (({number_of_days}) - (SELECT count(*) FROM orders o WHERE {visible orders o}{filters} AND {of_overdue}))::int
+  AS items_found;
 
 -- variant: count
 -- filters: term
@@ -318,8 +631,9 @@ WHERE o.id = :id AND o.channel_id = :channel_id AND {visible orders o};
 -- fragment: zone
 channel_time_zone(o.channel_id)
 
+-- An order has one of them at most.
 -- filter: user_id
-coalesce(o.contact_id, o.customer_id) = ANY(:user_id)
+(o.contact_id = ANY(:user_id) OR o.customer_id = ANY(:user_id))
 -- filter: status
 o.status = ANY(:status)
 -- filter: type
@@ -411,13 +725,16 @@ o.id = ANY(ARRAY(SELECT k.order_id FROM order_words k WHERE {visible order_words
 (o.id, o.channel_id) IN (
   SELECT f.order_id, f.channel_id FROM order_fulfillments f WHERE {visible order_fulfillments f} AND f.status = ANY(:fulfillment_statuses))
 -- filter: overdue
-(o.id, o.channel_id) IN (SELECT f.order_id, f.channel_id FROM order_fulfillments f WHERE {visible order_fulfillments f} AND f.wanted_at < now()) AND {is_due}
+{of_overdue}
 -- filter: not_overdue
 NOT {is_overdue}
 
 -- Whether the day that was asked for is over.
 -- fragment: is_due
 coalesce(promise_end(o.postage_request_date, {zone}) <= now(), false)
+
+-- fragment: of_overdue
+(o.id, o.channel_id) IN (SELECT f.order_id, f.channel_id FROM order_fulfillments f WHERE {visible order_fulfillments f} AND f.wanted_at < now()) AND {is_due}
 
 -- Of orders that are to be shipped at all, and are not yet.
 -- fragment: is_overdue
@@ -435,7 +752,7 @@ o.created_at
 o.status
 -- sort: COMPANY
 -- nulls: last
-(SELECT c.name FROM companies c WHERE c.id = o.company_id AND c.channel_id = o.channel_id)
+c.name
 -- sort: TOTAL_GROSS
 o.total_gross
 -- sort: VALID_UNTIL

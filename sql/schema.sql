@@ -566,6 +566,90 @@ CREATE FUNCTION public.first_start(day date) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (((day)::timestamp without time zone AT TIME ZONE 'UTC'::text) - '14:00:00'::interval);
 
+CREATE FUNCTION public.fold_order_days() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  WITH found AS (
+    SELECT t.ctid
+    FROM order_days t
+    WHERE (t.channel_id, t.created_on) IN (SELECT a.channel_id, a.created_on FROM added a LIMIT 100)
+    LIMIT 10000
+    FOR UPDATE SKIP LOCKED
+  ), taken AS (
+    DELETE FROM order_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM found)) RETURNING *
+  )
+  INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n, lowest, highest)
+  SELECT channel_id, created_on, modified_on, status, type, export_status, sum(n), min(lowest), max(highest)
+  FROM taken
+  GROUP BY channel_id, created_on, modified_on, status, type, export_status
+  HAVING sum(n) <> 0;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.fold_order_fulfillment_days() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  WITH found AS (
+    SELECT t.ctid
+    FROM order_fulfillment_days t
+    WHERE (t.channel_id, t.created_on) IN (SELECT a.channel_id, a.created_on FROM added a LIMIT 100)
+    LIMIT 10000
+    FOR UPDATE SKIP LOCKED
+  ), taken AS (
+    DELETE FROM order_fulfillment_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM found)) RETURNING *
+  )
+  INSERT INTO order_fulfillment_days (channel_id, created_on, status, n)
+  SELECT channel_id, created_on, status, sum(n)
+  FROM taken
+  GROUP BY channel_id, created_on, status
+  HAVING sum(n) <> 0;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.fold_shipment_days() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  WITH found AS (
+    SELECT t.ctid
+    FROM shipment_days t
+    WHERE (t.channel_id, t.created_on) IN (SELECT a.channel_id, a.created_on FROM added a LIMIT 100)
+    LIMIT 10000
+    FOR UPDATE SKIP LOCKED
+  ), taken AS (
+    DELETE FROM shipment_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM found)) RETURNING *
+  )
+  INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n, lowest, highest)
+  SELECT channel_id, created_on, modified_on, expected_on, status, sum(n), min(lowest), max(highest)
+  FROM taken
+  GROUP BY channel_id, created_on, modified_on, expected_on, status
+  HAVING sum(n) <> 0;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.fold_shipment_item_days() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  WITH found AS (
+    SELECT t.ctid
+    FROM shipment_item_days t
+    WHERE (t.channel_id, t.created_on) IN (SELECT a.channel_id, a.created_on FROM added a LIMIT 100)
+    LIMIT 10000
+    FOR UPDATE SKIP LOCKED
+  ), taken AS (
+    DELETE FROM shipment_item_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM found)) RETURNING *
+  )
+  INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n, lowest, highest)
+  SELECT channel_id, created_on, modified_on, quantity, sum(n), min(lowest), max(highest)
+  FROM taken
+  GROUP BY channel_id, created_on, modified_on, quantity
+  HAVING sum(n) <> 0;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.fold_tallies() RETURNS trigger
     LANGUAGE plpgsql
     AS $_$
@@ -590,6 +674,27 @@ BEGIN
   RETURN NULL;
 END
 $_$;
+
+CREATE FUNCTION public.fold_track_and_trace_days() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  WITH found AS (
+    SELECT t.ctid
+    FROM track_and_trace_days t
+    WHERE (t.channel_id, t.created_on) IN (SELECT a.channel_id, a.created_on FROM added a LIMIT 100)
+    LIMIT 10000
+    FOR UPDATE SKIP LOCKED
+  ), taken AS (
+    DELETE FROM track_and_trace_days WHERE ctid = ANY (ARRAY(SELECT ctid FROM found)) RETURNING *
+  )
+  INSERT INTO track_and_trace_days (channel_id, created_on, modified_on, carrier_id, n)
+  SELECT channel_id, created_on, modified_on, carrier_id, sum(n)
+  FROM taken
+  GROUP BY channel_id, created_on, modified_on, carrier_id
+  HAVING sum(n) <> 0;
+  RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.folded(value text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2178,6 +2283,66 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.tally_order_days() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    TRUNCATE order_days;
+  ELSIF TG_OP = 'INSERT' THEN
+    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, status, type, export_status, count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, id AS key FROM added) AS k
+    GROUP BY channel_id, created_on, modified_on, status, type, export_status;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, status, type, export_status, -count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, id AS key FROM removed) AS k
+    GROUP BY channel_id, created_on, modified_on, status, type, export_status;
+  ELSE
+    INSERT INTO order_days (channel_id, created_on, modified_on, status, type, export_status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, status, type, export_status, sum(k.n), min(k.key), max(k.key)
+    FROM (
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, 1 AS n, id AS key FROM added
+      UNION ALL
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, status, type, export_status, -1, id FROM removed
+    ) AS k
+    GROUP BY channel_id, created_on, modified_on, status, type, export_status
+    HAVING sum(k.n) <> 0;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.tally_order_fulfillment_days() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    TRUNCATE order_fulfillment_days;
+  ELSIF TG_OP = 'INSERT' THEN
+    INSERT INTO order_fulfillment_days (channel_id, created_on, status, n)
+    SELECT k.*, count(*)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, status FROM added) AS k
+    GROUP BY channel_id, created_on, status;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO order_fulfillment_days (channel_id, created_on, status, n)
+    SELECT k.*, -count(*)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, status FROM removed) AS k
+    GROUP BY channel_id, created_on, status;
+  ELSE
+    INSERT INTO order_fulfillment_days (channel_id, created_on, status, n)
+    SELECT channel_id, created_on, status, sum(k.n)
+    FROM (
+      SELECT channel_id, utc_day(created_at) AS created_on, status, 1 AS n FROM added
+      UNION ALL
+      SELECT channel_id, utc_day(created_at) AS created_on, status, -1 FROM removed
+    ) AS k
+    GROUP BY channel_id, created_on, status
+    HAVING sum(k.n) <> 0;
+  END IF;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.tally_orders() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -2210,6 +2375,66 @@ BEGIN
   RETURN NULL;
 END
 $$;
+
+CREATE FUNCTION public.tally_shipment_days() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    TRUNCATE shipment_days;
+  ELSIF TG_OP = 'INSERT' THEN
+    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, expected_on, status, count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, order_id AS key FROM added) AS k
+    GROUP BY channel_id, created_on, modified_on, expected_on, status;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, expected_on, status, -count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, order_id AS key FROM removed) AS k
+    GROUP BY channel_id, created_on, modified_on, expected_on, status;
+  ELSE
+    INSERT INTO shipment_days (channel_id, created_on, modified_on, expected_on, status, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, expected_on, status, sum(k.n), min(k.key), max(k.key)
+    FROM (
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, 1 AS n, order_id AS key FROM added
+      UNION ALL
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, utc_day(expected_delivery_at) AS expected_on, status, -1, order_id FROM removed
+    ) AS k
+    GROUP BY channel_id, created_on, modified_on, expected_on, status
+    HAVING sum(k.n) <> 0;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.tally_shipment_item_days() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    TRUNCATE shipment_item_days;
+  ELSIF TG_OP = 'INSERT' THEN
+    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, quantity, count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, order_item_id AS key FROM added) AS k
+    GROUP BY channel_id, created_on, modified_on, quantity;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, quantity, -count(*), min(k.key), max(k.key)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, order_item_id AS key FROM removed) AS k
+    GROUP BY channel_id, created_on, modified_on, quantity;
+  ELSE
+    INSERT INTO shipment_item_days (channel_id, created_on, modified_on, quantity, n, lowest, highest)
+    SELECT channel_id, created_on, modified_on, quantity, sum(k.n), min(k.key), max(k.key)
+    FROM (
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, 1 AS n, order_item_id AS key FROM added
+      UNION ALL
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, quantity, -1, order_item_id FROM removed
+    ) AS k
+    GROUP BY channel_id, created_on, modified_on, quantity
+    HAVING sum(k.n) <> 0;
+  END IF;
+  RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.tally_shipments() RETURNS trigger
     LANGUAGE plpgsql
@@ -2244,6 +2469,36 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.tally_track_and_trace_days() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    TRUNCATE track_and_trace_days;
+  ELSIF TG_OP = 'INSERT' THEN
+    INSERT INTO track_and_trace_days (channel_id, created_on, modified_on, carrier_id, n)
+    SELECT k.*, count(*)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, carrier_id FROM added) AS k
+    GROUP BY channel_id, created_on, modified_on, carrier_id;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO track_and_trace_days (channel_id, created_on, modified_on, carrier_id, n)
+    SELECT k.*, -count(*)
+    FROM (SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, carrier_id FROM removed) AS k
+    GROUP BY channel_id, created_on, modified_on, carrier_id;
+  ELSE
+    INSERT INTO track_and_trace_days (channel_id, created_on, modified_on, carrier_id, n)
+    SELECT channel_id, created_on, modified_on, carrier_id, sum(k.n)
+    FROM (
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, carrier_id, 1 AS n FROM added
+      UNION ALL
+      SELECT channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on, carrier_id, -1 FROM removed
+    ) AS k
+    GROUP BY channel_id, created_on, modified_on, carrier_id
+    HAVING sum(k.n) <> 0;
+  END IF;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.tell_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -2271,6 +2526,14 @@ BEGIN
   DELETE FROM parcel_items p WHERE p.track_and_trace_id = NEW.id AND p.channel_id = NEW.channel_id;
   RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.utc_day(moment timestamp with time zone) RETURNS date
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((moment AT TIME ZONE 'UTC'::text))::date;
+
+CREATE FUNCTION public.utc_start(day date) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((day)::timestamp without time zone AT TIME ZONE 'UTC'::text);
 
 CREATE FUNCTION public.words_of_codes(codes text[]) RETURNS tsvector
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -2707,6 +2970,33 @@ ALTER TABLE public.order_addresses ALTER COLUMN id ADD GENERATED BY DEFAULT AS I
     CACHE 1
 );
 
+CREATE TABLE public.order_days (
+    channel_id integer NOT NULL,
+    created_on date NOT NULL,
+    modified_on date NOT NULL,
+    status text NOT NULL,
+    type text NOT NULL,
+    export_status text NOT NULL,
+    n bigint NOT NULL,
+    lowest integer NOT NULL,
+    highest integer NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.1', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE public.order_days IS 'how many rows of orders there are, by days of UTC and by what lists filter by: the sum of n';
+
+COMMENT ON COLUMN public.order_days.lowest IS 'no id of those rows is lower, and none is higher than `highest`; what is gone may widen this';
+
+CREATE TABLE public.order_fulfillment_days (
+    channel_id integer NOT NULL,
+    created_on date NOT NULL,
+    status text NOT NULL,
+    n bigint NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.1', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE public.order_fulfillment_days IS 'how many rows of order_fulfillments there are, by days of UTC and by what lists filter by: the sum of n';
+
 CREATE TABLE public.order_fulfillments (
     order_id integer NOT NULL,
     channel_id integer NOT NULL,
@@ -2968,6 +3258,37 @@ CREATE TABLE public.schema_migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.shipment_days (
+    channel_id integer NOT NULL,
+    created_on date NOT NULL,
+    modified_on date NOT NULL,
+    expected_on date,
+    status text,
+    n bigint NOT NULL,
+    lowest integer NOT NULL,
+    highest integer NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.1', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE public.shipment_days IS 'how many rows of shipments there are, by days of UTC and by what lists filter by: the sum of n';
+
+COMMENT ON COLUMN public.shipment_days.lowest IS 'no order_id of those rows is lower, and none is higher than `highest`; what is gone may widen this';
+
+CREATE TABLE public.shipment_item_days (
+    channel_id integer NOT NULL,
+    created_on date NOT NULL,
+    modified_on date NOT NULL,
+    quantity integer,
+    n bigint NOT NULL,
+    lowest integer NOT NULL,
+    highest integer NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.1', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE public.shipment_item_days IS 'how many rows of shipment_items there are, by days of UTC and by what lists filter by: the sum of n';
+
+COMMENT ON COLUMN public.shipment_item_days.lowest IS 'no order_item_id of those rows is lower, and none is higher than `highest`; what is gone may widen this';
+
 ALTER TABLE public.shipment_items ALTER COLUMN number ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.shipment_items_number_seq
     START WITH 1
@@ -3051,6 +3372,17 @@ ALTER TABLE public.storefront_keys ALTER COLUMN id ADD GENERATED BY DEFAULT AS I
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.track_and_trace_days (
+    channel_id integer NOT NULL,
+    created_on date NOT NULL,
+    modified_on date NOT NULL,
+    carrier_id integer,
+    n bigint NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.1', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE public.track_and_trace_days IS 'how many rows of track_and_traces there are, by days of UTC and by what lists filter by: the sum of n';
 
 CREATE TABLE public.transactions (
     id bigint NOT NULL,
@@ -3400,6 +3732,10 @@ CREATE INDEX login_attempts_latest ON public.login_attempts USING btree (latest_
 
 CREATE INDEX order_addresses_order ON public.order_addresses USING btree (order_id, channel_id);
 
+CREATE INDEX order_days_key ON public.order_days USING btree (channel_id, created_on);
+
+CREATE INDEX order_fulfillment_days_key ON public.order_fulfillment_days USING btree (channel_id, created_on);
+
 CREATE INDEX order_fulfillments_channel_status ON public.order_fulfillments USING btree (channel_id, status, created_at DESC, order_id);
 
 CREATE INDEX order_fulfillments_status ON public.order_fulfillments USING btree (status, created_at DESC, order_id) INCLUDE (channel_id);
@@ -3448,11 +3784,23 @@ CREATE INDEX orders_customer ON public.orders USING btree (customer_id, channel_
 
 CREATE INDEX orders_due_writer ON public.orders_due USING btree (writer);
 
+CREATE INDEX orders_exported ON public.orders USING btree (exported_at, id) INCLUDE (channel_id) WHERE (exported_at IS NOT NULL);
+
 CREATE INDEX orders_last_modified ON public.orders USING btree (last_modified_at DESC, id) INCLUDE (channel_id);
+
+CREATE INDEX orders_original_order ON public.orders USING btree (original_order_id) WHERE (original_order_id IS NOT NULL);
 
 CREATE INDEX orders_reference ON public.orders USING btree (reference) WHERE (reference IS NOT NULL);
 
 CREATE INDEX orders_status ON public.orders USING btree (status, created_at DESC, id) INCLUDE (channel_id);
+
+CREATE INDEX orders_status_id ON public.orders USING btree (status, id) INCLUDE (channel_id, created_at, last_modified_at);
+
+CREATE INDEX orders_total_gross ON public.orders USING btree (total_gross, id) INCLUDE (channel_id);
+
+CREATE INDEX orders_total_gross_down ON public.orders USING btree (total_gross DESC, id) INCLUDE (channel_id);
+
+CREATE INDEX orders_valid_until ON public.orders USING btree (valid_until, id) INCLUDE (channel_id);
 
 CREATE INDEX outbox_events_channel ON public.outbox_events USING btree (channel_id, id);
 
@@ -3472,6 +3820,10 @@ CREATE UNIQUE INDEX refunds_external_id ON public.refunds USING btree (order_id,
 
 CREATE INDEX refunds_order ON public.refunds USING btree (order_id, channel_id, created_at, id);
 
+CREATE INDEX shipment_days_key ON public.shipment_days USING btree (channel_id, created_on);
+
+CREATE INDEX shipment_item_days_key ON public.shipment_item_days USING btree (channel_id, created_on);
+
 CREATE INDEX shipment_items_channel ON public.shipment_items USING btree (channel_id, created_at DESC, id);
 
 CREATE INDEX shipment_items_channel_last_modified ON public.shipment_items USING btree (channel_id, last_modified_at DESC, id);
@@ -3486,19 +3838,29 @@ CREATE UNIQUE INDEX shipment_items_external_id_unique ON public.shipment_items U
 
 CREATE INDEX shipment_items_last_modified ON public.shipment_items USING btree (last_modified_at DESC, id);
 
+CREATE INDEX shipment_items_name ON public.shipment_items USING btree (name, id) INCLUDE (channel_id, quantity, created_at, last_modified_at);
+
+CREATE INDEX shipment_items_name_down ON public.shipment_items USING btree (name DESC NULLS LAST, id) INCLUDE (channel_id, quantity, created_at, last_modified_at);
+
+CREATE INDEX shipment_items_of_shipment ON public.shipment_items USING btree (shipment_id, order_item_id) INCLUDE (id, channel_id);
+
 CREATE INDEX shipment_items_order ON public.shipment_items USING btree (order_id, channel_id);
 
 CREATE INDEX shipment_items_order_item ON public.shipment_items USING btree (order_item_id, order_id, channel_id);
 
-CREATE INDEX shipment_items_shipment ON public.shipment_items USING btree (shipment_id, order_item_id);
+CREATE INDEX shipment_items_quantity ON public.shipment_items USING btree (quantity, id) INCLUDE (channel_id, created_at, last_modified_at);
 
-CREATE INDEX shipment_items_sku ON public.shipment_items USING btree (sku);
+CREATE INDEX shipment_items_sku_down ON public.shipment_items USING btree (sku DESC NULLS LAST, id) INCLUDE (channel_id, quantity, created_at, last_modified_at);
+
+CREATE INDEX shipment_items_sku_id ON public.shipment_items USING btree (sku, id) INCLUDE (channel_id, quantity, created_at, last_modified_at);
 
 CREATE INDEX shipment_sources_id ON public.shipment_sources USING btree (id, order_id, channel_id);
 
 CREATE INDEX shipment_sources_shipment ON public.shipment_sources USING btree (shipment_id, order_id, channel_id);
 
 CREATE INDEX shipment_tallies_key ON public.shipment_tallies USING btree (company_id, channel_id, status);
+
+CREATE INDEX shipments_awaited ON public.shipments USING btree (channel_id, expected_delivery_at, id) INCLUDE (status, created_at, last_modified_at) WHERE ((expected_delivery_at IS NOT NULL) AND (status IS DISTINCT FROM 'DELIVERED'::text) AND (status IS DISTINCT FROM 'CANCELED'::text));
 
 CREATE INDEX shipments_channel ON public.shipments USING btree (channel_id, created_at DESC, id);
 
@@ -3528,9 +3890,17 @@ CREATE INDEX shipments_order ON public.shipments USING btree (order_id, channel_
 
 CREATE INDEX shipments_status ON public.shipments USING btree (status, created_at DESC, id) INCLUDE (channel_id);
 
+CREATE INDEX shipments_status_id ON public.shipments USING btree (status, id) INCLUDE (channel_id, created_at, last_modified_at, expected_delivery_at);
+
 CREATE INDEX storefront_keys_channel ON public.storefront_keys USING btree (channel_id);
 
+CREATE INDEX track_and_trace_days_key ON public.track_and_trace_days USING btree (channel_id, created_on);
+
 CREATE INDEX track_and_traces_carrier ON public.track_and_traces USING btree (carrier_id, created_at DESC, id);
+
+CREATE INDEX track_and_traces_carrier_id ON public.track_and_traces USING btree (carrier_id, id) INCLUDE (channel_id, created_at, last_modified_at);
+
+CREATE INDEX track_and_traces_carrier_shipment ON public.track_and_traces USING btree (carrier_id, channel_id, shipment_id);
 
 CREATE INDEX track_and_traces_channel ON public.track_and_traces USING btree (channel_id, created_at DESC, id);
 
@@ -3548,9 +3918,9 @@ CREATE UNIQUE INDEX track_and_traces_external_id_unique ON public.track_and_trac
 
 CREATE INDEX track_and_traces_last_modified ON public.track_and_traces USING btree (last_modified_at DESC, id);
 
-CREATE INDEX track_and_traces_order ON public.track_and_traces USING btree (order_id, channel_id);
+CREATE INDEX track_and_traces_of_shipment ON public.track_and_traces USING btree (shipment_id, created_at, id) INCLUDE (channel_id);
 
-CREATE INDEX track_and_traces_shipment ON public.track_and_traces USING btree (shipment_id, created_at, id);
+CREATE INDEX track_and_traces_order ON public.track_and_traces USING btree (order_id, channel_id);
 
 CREATE INDEX tracking_events_newest ON public.tracking_events USING btree (track_and_trace_id, occurred_at DESC, status_rank DESC, id DESC);
 
@@ -3633,6 +4003,18 @@ CREATE TRIGGER order_addresses_due_delete AFTER DELETE ON public.order_addresses
 CREATE TRIGGER order_addresses_due_insert AFTER INSERT ON public.order_addresses REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
 
 CREATE TRIGGER order_addresses_due_update AFTER UPDATE ON public.order_addresses REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER order_days_fold AFTER INSERT ON public.order_days REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_order_days();
+
+CREATE TRIGGER order_fulfillment_days_fold AFTER INSERT ON public.order_fulfillment_days REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_order_fulfillment_days();
+
+CREATE TRIGGER order_fulfillments_tally_days_delete AFTER DELETE ON public.order_fulfillments REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tally_order_fulfillment_days();
+
+CREATE TRIGGER order_fulfillments_tally_days_insert AFTER INSERT ON public.order_fulfillments REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_order_fulfillment_days();
+
+CREATE TRIGGER order_fulfillments_tally_days_truncate AFTER TRUNCATE ON public.order_fulfillments FOR EACH STATEMENT EXECUTE FUNCTION public.tally_order_fulfillment_days();
+
+CREATE TRIGGER order_fulfillments_tally_days_update AFTER UPDATE ON public.order_fulfillments REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_order_fulfillment_days();
 
 CREATE TRIGGER order_items_amounts_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.are_amounts('JPY'::text, ARRAY[new.price_total, new.price_total_net, new.tax], NULL::numeric[]))) EXECUTE FUNCTION public.check_line_amounts();
 
@@ -3736,6 +4118,14 @@ CREATE TRIGGER orders_record_updated AFTER UPDATE ON public.orders REFERENCING O
 
 CREATE TRIGGER orders_status_set BEFORE UPDATE OF status ON public.orders FOR EACH ROW WHEN (((new.status <> old.status) AND (current_setting('waybill.actor'::text, true) IS DISTINCT FROM 'import'::text))) EXECUTE FUNCTION public.note_status();
 
+CREATE TRIGGER orders_tally_days_delete AFTER DELETE ON public.orders REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tally_order_days();
+
+CREATE TRIGGER orders_tally_days_insert AFTER INSERT ON public.orders REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_order_days();
+
+CREATE TRIGGER orders_tally_days_truncate AFTER TRUNCATE ON public.orders FOR EACH STATEMENT EXECUTE FUNCTION public.tally_order_days();
+
+CREATE TRIGGER orders_tally_days_update AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_order_days();
+
 CREATE TRIGGER orders_tally_delete AFTER DELETE ON public.orders REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tally_orders();
 
 CREATE TRIGGER orders_tally_insert AFTER INSERT ON public.orders REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_orders();
@@ -3770,6 +4160,10 @@ CREATE TRIGGER refunds_sum_insert AFTER INSERT ON public.refunds REFERENCING NEW
 
 CREATE TRIGGER refunds_sum_update AFTER UPDATE ON public.refunds REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refunds();
 
+CREATE TRIGGER shipment_days_fold AFTER INSERT ON public.shipment_days REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_shipment_days();
+
+CREATE TRIGGER shipment_item_days_fold AFTER INSERT ON public.shipment_item_days REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_shipment_item_days();
+
 CREATE TRIGGER shipment_items_allowed_created AFTER INSERT ON public.shipment_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_shipped_items();
 
 CREATE TRIGGER shipment_items_allowed_deleted AFTER DELETE ON public.shipment_items REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_shipped_items();
@@ -3795,6 +4189,14 @@ CREATE TRIGGER shipment_items_record_deleted AFTER DELETE ON public.shipment_ite
 CREATE TRIGGER shipment_items_record_updated AFTER UPDATE ON public.shipment_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipment_items();
 
 CREATE TRIGGER shipment_items_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.shipment_items FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
+
+CREATE TRIGGER shipment_items_tally_days_delete AFTER DELETE ON public.shipment_items REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipment_item_days();
+
+CREATE TRIGGER shipment_items_tally_days_insert AFTER INSERT ON public.shipment_items REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipment_item_days();
+
+CREATE TRIGGER shipment_items_tally_days_truncate AFTER TRUNCATE ON public.shipment_items FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipment_item_days();
+
+CREATE TRIGGER shipment_items_tally_days_update AFTER UPDATE ON public.shipment_items REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipment_item_days();
 
 CREATE TRIGGER shipment_items_version BEFORE UPDATE ON public.shipment_items FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
 
@@ -3838,6 +4240,14 @@ CREATE TRIGGER shipments_status_set BEFORE UPDATE OF status ON public.shipments 
 
 CREATE TRIGGER shipments_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.shipments FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
 
+CREATE TRIGGER shipments_tally_days_delete AFTER DELETE ON public.shipments REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipment_days();
+
+CREATE TRIGGER shipments_tally_days_insert AFTER INSERT ON public.shipments REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipment_days();
+
+CREATE TRIGGER shipments_tally_days_truncate AFTER TRUNCATE ON public.shipments FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipment_days();
+
+CREATE TRIGGER shipments_tally_days_update AFTER UPDATE ON public.shipments REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipment_days();
+
 CREATE TRIGGER shipments_tally_delete AFTER DELETE ON public.shipments REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipments();
 
 CREATE TRIGGER shipments_tally_insert AFTER INSERT ON public.shipments REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_shipments();
@@ -3849,6 +4259,8 @@ CREATE TRIGGER shipments_tally_update AFTER UPDATE ON public.shipments REFERENCI
 CREATE TRIGGER shipments_version BEFORE UPDATE ON public.shipments FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
 
 CREATE TRIGGER storefront_keys_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.storefront_keys FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER track_and_trace_days_fold AFTER INSERT ON public.track_and_trace_days REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_track_and_trace_days();
 
 CREATE TRIGGER track_and_traces_carrier_created AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_carriers_of_codes();
 
@@ -3881,6 +4293,14 @@ CREATE TRIGGER track_and_traces_record_deleted AFTER DELETE ON public.track_and_
 CREATE TRIGGER track_and_traces_record_updated AFTER UPDATE ON public.track_and_traces REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_track_and_traces();
 
 CREATE TRIGGER track_and_traces_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.track_and_traces FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
+
+CREATE TRIGGER track_and_traces_tally_days_delete AFTER DELETE ON public.track_and_traces REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.tally_track_and_trace_days();
+
+CREATE TRIGGER track_and_traces_tally_days_insert AFTER INSERT ON public.track_and_traces REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_track_and_trace_days();
+
+CREATE TRIGGER track_and_traces_tally_days_truncate AFTER TRUNCATE ON public.track_and_traces FOR EACH STATEMENT EXECUTE FUNCTION public.tally_track_and_trace_days();
+
+CREATE TRIGGER track_and_traces_tally_days_update AFTER UPDATE ON public.track_and_traces REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tally_track_and_trace_days();
 
 CREATE TRIGGER track_and_traces_use_new BEFORE INSERT ON public.track_and_traces FOR EACH ROW WHEN ((new.carrier_id IS NOT NULL)) EXECUTE FUNCTION public.number_use_of_code();
 

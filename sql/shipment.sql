@@ -4,9 +4,12 @@
 s.id::text, s.order_id, s.external_id, s.status, s.sub_status, s.expected_delivery_at, s.created_at, s.last_modified_at, s.version
 
 -- No promise ends before the moment that it is written as, so that an index tells which are not over.
+-- fragment: is_due
+s.expected_delivery_at < now() AND s.status IS DISTINCT FROM 'DELIVERED'
+  AND s.status IS DISTINCT FROM 'CANCELED' AND promise_end(s.expected_delivery_at, {zone}) <= now()
+
 -- fragment: is_late
-coalesce(s.expected_delivery_at < now() AND s.status IS DISTINCT FROM 'DELIVERED'
-  AND s.status IS DISTINCT FROM 'CANCELED' AND promise_end(s.expected_delivery_at, {zone}) <= now(), false)
+coalesce({is_due}, false)
 
 -- fragment: promise
 CASE WHEN is_day(s.expected_delivery_at) THEN (s.expected_delivery_at AT TIME ZONE 'UTC')::date::text END
@@ -46,6 +49,14 @@ WHERE {visible shipments s}{filters}
 ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
+-- Behind many rows, and where one date is filtered by and another sorted by.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: statuses?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
+-- sorts: CREATED_AT, LAST_MODIFIED_AT, EXPECTED_DELIVERY_AT
+-- skip: 1000
+{by_day}
+
 -- Cuts the page from all branches of an index, by keys that the index holds; only then are the rows fetched, one for each
 -- key, as LIMIT 1 says to the planner. OFFSET 0 hides from it what is given: no number of rows depends on a parameter
 -- that it sees, so it plans once.
@@ -82,17 +93,171 @@ LIMIT :limit OFFSET :skip;
 -- each: visible_channel_ids::int[]
 {branchwise}
 
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: statuses?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
+-- sorts: CREATED_AT, LAST_MODIFIED_AT, EXPECTED_DELIVERY_AT
+{by_day}
+
+-- The days tell between which orders all of them lie: those of an old month are not looked for among the newest.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: statuses?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
+-- sorts: ORDER_ID
+WITH span AS MATERIALIZED ({span})
+SELECT {shipment}
+FROM (
+  SELECT {keys s}
+  FROM shipments s
+  WHERE {visible shipments s}{filters}
+    AND s.order_id >= (SELECT n.lowest FROM span n) AND s.order_id <= (SELECT n.highest FROM span n)
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT s.* FROM shipments s WHERE s.id = k.id AND s.channel_id = k.channel_id LIMIT 1) AS s
+ORDER BY {order};
+
+-- fragment: span
+SELECT min(s.lowest) AS lowest, max(s.highest) AS highest
+FROM shipment_days s
+WHERE {visible shipment_days s}{on_days s}
+
+-- The values that the page lies among, in the same way.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: statuses?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
+-- sorts: STATUS
+{by_value}
+
+-- The days that the page lies in, by how many rows each has of those that are asked for, and only then their rows.
+-- fragment: page_of_days
+WITH counted AS MATERIALIZED (
+  SELECT k.day, sum(k.n) AS n
+  FROM (
+    SELECT {day} AS day, s.n
+    FROM shipment_days s
+    WHERE {visible shipment_days s}{on_days s}{outside day_outside s}
+  ) AS k
+  GROUP BY k.day
+), placed AS (
+  SELECT k.day, k.n, sum(k.n) OVER (ORDER BY {days_in_order k}) AS up_to FROM counted k WHERE k.n > 0
+), chosen AS MATERIALIZED (
+  SELECT p.day, p.up_to - p.n AS before
+  FROM placed p
+  WHERE p.up_to > :skip::bigint AND p.up_to - p.n < :skip::bigint + :limit::bigint
+)
+
+-- fragment: by_day
+{page_of_days}
+SELECT {shipment}
+FROM (
+  SELECT s.*
+  FROM chosen d
+  CROSS JOIN LATERAL ({of_day}) AS s
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip::bigint - (SELECT coalesce(min(d.before), :skip::bigint) FROM chosen d)
+) AS k
+CROSS JOIN LATERAL (SELECT s.* FROM shipments s WHERE s.id = k.id AND s.channel_id = k.channel_id LIMIT 1) AS s
+ORDER BY {order};
+
+-- fragment: by_value
+{page_of_days}
+SELECT {shipment}
+FROM (
+  SELECT s.*
+  FROM chosen d
+  CROSS JOIN LATERAL ({of_value}) AS s
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip::bigint - (SELECT coalesce(min(d.before), :skip::bigint) FROM chosen d)
+) AS k
+CROSS JOIN LATERAL (SELECT s.* FROM shipments s WHERE s.id = k.id AND s.channel_id = k.channel_id LIMIT 1) AS s
+ORDER BY {order};
+
+-- By what the days do not know: the first rows of each value that there is.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: statuses?, late?, not_late?, carrier_ids?, skus?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
+-- sorts: STATUS
+SELECT {shipment}
+FROM (
+  SELECT s.*
+  FROM (SELECT DISTINCT {day} AS day, 0 AS before FROM shipment_days s WHERE {visible shipment_days s}) AS d
+  CROSS JOIN LATERAL ({of_value}) AS s
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT s.* FROM shipments s WHERE s.id = k.id AND s.channel_id = k.channel_id LIMIT 1) AS s
+ORDER BY {order};
+
+-- fragment: of_value
+(SELECT {keys s}
+FROM shipments s
+WHERE {sorted} = d.day AND {visible shipments s}{filters}
+ORDER BY {ties}
+LIMIT :skip::bigint + :limit::bigint - d.before)
+UNION ALL
+(SELECT {keys s}
+FROM shipments s
+WHERE d.day IS NULL AND {sorted} IS NULL AND {visible shipments s}{filters}
+ORDER BY {ties}
+LIMIT :skip::bigint + :limit::bigint - d.before)
+
+-- fragment: of_day
+(SELECT {keys s}
+FROM shipments s
+WHERE {sorted} >= utc_start(d.day) AND {sorted} < utc_start(d.day + 1) AND {visible shipments s}{filters}
+OFFSET 0)
+UNION ALL
+(SELECT {keys s}
+FROM shipments s
+WHERE d.day IS NULL AND {sorted} IS NULL AND {visible shipments s}{filters}
+OFFSET 0)
+
+-- fragment: day_outside
+SELECT {day_of_row}, -1 FROM shipments s WHERE {visible shipments s}{filters}
+
+-- fragment: number_outside
+SELECT -count(*) FROM shipments s WHERE {visible shipments s}{filters}
+
+-- fragment: number_of_days
+SELECT coalesce(sum(k.n), 0)
+FROM (
+  SELECT s.n
+  FROM shipment_days s
+  WHERE {visible shipment_days s}{on_days s}{outside number_outside s}
+) AS k
+
+-- Companies and customers have few of all: theirs are found first, then sorted.
+-- variant: page
+-- reaches: COMPANIES, CONTACT, CUSTOMER
+-- filters: any
+-- sorts: STATUS, EXPECTED_DELIVERY_AT, ORDER_ID, ID
+WITH own AS MATERIALIZED (
+  SELECT s.*
+  FROM shipments s
+  WHERE {visible shipments s}{filters}
+)
+SELECT {shipment}
+FROM own s
+ORDER BY {order}
+LIMIT :limit OFFSET :skip;
+
 -- By whatever else: as one list, which is two where nulls are at the wrong end of the index.
 -- variant: page
 -- filters: any
 -- sorts: EXPECTED_DELIVERY_AT
 SELECT {shipment}
-FROM {branches first_rows} AS s
-ORDER BY {order}
-LIMIT :limit OFFSET :skip;
+FROM (
+  SELECT s.*
+  FROM {branches first_rows} AS s
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT s.* FROM shipments s WHERE s.id = k.id AND s.channel_id = k.channel_id LIMIT 1) AS s
+ORDER BY {order};
 
 -- fragment: first_rows
-SELECT s.*
+SELECT {keys s}
 FROM shipments s
 WHERE {visible shipments s}{filters}
 ORDER BY {order}
@@ -116,6 +281,22 @@ FROM shipments s
 WHERE {visible shipments s}{filters}
 ORDER BY {order}
 LIMIT given.size + given.skip
+
+-- Far behind the first page: what comes before it is counted in an index, where one has all that is asked for.
+-- variant: page
+-- filters: any
+-- sorts: ID, LAST_MODIFIED_AT, CREATED_AT, STATUS, ORDER_ID
+-- skip: 1000
+SELECT {shipment}
+FROM (
+  SELECT {keys s}
+  FROM shipments s
+  WHERE {visible shipments s}{filters}
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT s.* FROM shipments s WHERE s.id = k.id AND s.channel_id = k.channel_id LIMIT 1) AS s
+ORDER BY {order};
 
 -- name: all
 -- feeds: Shipment
@@ -162,6 +343,30 @@ CROSS JOIN LATERAL {branches counted} AS s;
 SELECT s.id
 FROM shipments s
 WHERE {visible shipments s}
+
+-- variant: count
+-- reaches: EVERYTHING, CHANNELS
+-- filters: statuses?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
+SELECT ({number_of_days})::int AS items_found;
+
+-- Codes of a carrier lie by shipment in an index.
+-- variant: count
+-- reaches: EVERYTHING, CHANNELS
+-- filters: carrier_ids
+SELECT count(*)::int AS items_found
+FROM (
+  SELECT DISTINCT t.channel_id, t.shipment_id
+  FROM track_and_traces t
+  WHERE t.carrier_id = ANY(:carrier_ids) AND {visible track_and_traces t}
+) AS k;
+
+-- All without those that are late, of which there are few.
+-- variant: count
+-- reaches: EVERYTHING, CHANNELS
+-- filters: not_late, statuses?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
+-- without: not_late
+SELECT (({number_of_days}) - (SELECT count(*) FROM shipments s WHERE {visible shipments s}{filters} AND {is_due}))::int
+  AS items_found;
 
 -- Whoever writes a shipment, or what hangs on it, locks the shipment first, and several in this sequence: so writers
 -- queue up and never wait in a circle. Their orders come before the first of them: what is written may finish these.
@@ -320,8 +525,11 @@ EXISTS (
   WHERE i.shipment_id = s.id AND i.channel_id = s.channel_id AND i.sku = ANY(:skus))
 -- filter: company_ids
 s.company_id = ANY(:company_ids)
+-- As the index of what is awaited has it, so that this index is taken.
 -- filter: late
-{is_late} = :late
+{is_due}
+-- filter: not_late
+NOT {is_late}
 
 -- sort: ID
 s.id

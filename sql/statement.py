@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Self
 
+from sql.days import day_of, day_of_row, on_days, outside
 from sql.merge import branches, lists, sizes_of
 from sql.visibility import Reach, predicate
 
@@ -36,7 +37,10 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """A text of a statement and whom it serves: see `sql`. `each` gives types by parameter."""
+    """A text of a statement and whom it serves: see `sql`. `each` gives types by parameter.
+
+    `skip` is how many rows at least come before the page; `without` names filters that the text itself minds.
+    """
 
     template: str
     reaches: frozenset[Reach] = frozenset(Reach)
@@ -44,6 +48,8 @@ class Variant:
     allowed: frozenset[str] | None = frozenset()  # None: whatever filters there are
     sorts: frozenset[str] = frozenset()
     each: Mapping[str, str] = field(default_factory=dict)
+    skip: int = 0
+    without: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, template: str, notes: Mapping[str, tuple[str, ...]]) -> Self:
@@ -56,11 +62,14 @@ class Variant:
             None if filters == _ANY else frozenset(name.removesuffix("?") for name in filters),
             frozenset(notes.get("sorts", ())),
             dict(entry.split("::") for entry in notes.get("each", ())),
+            int(notes.get("skip", "0")[0]),
+            frozenset(notes.get("without", ())),
         )
 
-    def serves(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...]) -> bool:
+    def serves(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...], skip: int = 0) -> bool:
         return (
             reach in self.reaches
+            and skip >= self.skip
             and self.needed <= (given := frozenset(name.removesuffix("_day") for name in filters))
             and (self.allowed is None or given <= self.allowed)
             and (not order or (order[0].split(" ")[0] in self.sorts and _without_nulls(order[1:]) in _TIES))
@@ -153,22 +162,47 @@ class Statement:
 
         With the `values` of its parameters the text is for them, by the lengths of their lists; without, for any.
         """
-        prepared = self._prepare(reach, filters, order, None)
+        skip = self._step(0 if values is None else values.get("skip", 0))
+        prepared = self._prepare(reach, filters, order, None, skip)
         if values is None or not prepared.lists:
             return prepared
-        return self._prepare(reach, filters, order, sizes_of([values[name] for name in prepared.lists]))
+        return self._prepare(reach, filters, order, sizes_of([values[name] for name in prepared.lists]), skip)
+
+    def _step(self, skip: int) -> int:
+        """The most that a variant asks to be skipped, of those that serve behind so many rows."""
+        return max((variant.skip for variant in self.variants if variant.skip <= skip), default=0)
 
     # Bounded, because callers choose among thousands of combinations of filters and sorts.
     @lru_cache(maxsize=1024)  # noqa: B019  statements live as long as the process
     def _prepare(
-        self, reach: Reach, filters: frozenset[str], order: tuple[str, ...], sizes: tuple[int, ...] | None
+        self,
+        reach: Reach,
+        filters: frozenset[str],
+        order: tuple[str, ...],
+        sizes: tuple[int, ...] | None,
+        skip: int,
     ) -> Prepared:
-        variant = self.variant(reach, filters, order)
-        conditions = "".join(f"\n  AND ({self.parts.filters[name]})" for name in sorted(filters))
+        variant = self.variant(reach, filters, order, skip)
+        texts_of = {name: self.parts.filters[name] for name in sorted(filters - variant.without)}
+        conditions = "".join(f"\n  AND ({text})" for text in texts_of.values())
 
         def fill(text: str, part: tuple[str, str] | None = None) -> str:
             def place(match: re.Match[str]) -> str:
                 word, name, alias = match.groups()
+                if word == "on_days":
+                    return on_days(texts_of, name)
+                if word == "outside":
+                    texts = [self.parts.fragments[name].replace("{filters}", one) for one in outside(texts_of, alias)]
+                    return "".join(f"\n  UNION ALL\n  {text}" for text in texts)
+                if word in ("sorted", "day", "day_of_row", "days_in_order"):
+                    column = self.parts.sorts[order[0].split(" ")[0]]
+                    if word == "days_in_order":
+                        return self.parts.order(order[:1]).replace(column, f"{name}.day")
+                    return {"sorted": column, "day": day_of(column), "day_of_row": day_of_row(column)}[word]
+                if word == "sorted_alone":
+                    return self.parts.order(order[:1])
+                if word == "ties":
+                    return self.parts.order(order[1:] or ("ID ASC",))
                 if word == "visible":
                     return f"({predicate(reach, name, alias, is_keyed=self.is_keyed)})"
                 if word == "filters":
@@ -176,7 +210,7 @@ class Statement:
                 if word == "order":
                     return part[1] if part else self.parts.order(order)
                 if word == "lists":
-                    return lists(fill(self.parts.fragments["branch"]), variant.each)
+                    return lists(fill(self.parts.fragments[name or "branch"]), variant.each)
                 if word == "branches":
                     branch = self.parts.fragments[name or "branch"]
                     texts = [fill(branch, half) for half in self.parts.halves(order)]
@@ -203,7 +237,7 @@ class Statement:
         variant = self.variant(reach, filters, ())
         return variant in self.variants and not variant.each
 
-    def variant(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...]) -> Variant:
-        """The first variant that serves the caller, or the statement itself as one."""
-        serving = (variant for variant in self.variants if variant.serves(reach, filters, order))
+    def variant(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...], skip: int = 0) -> Variant:
+        """The first variant that serves the caller behind so many rows, or the statement itself as one."""
+        serving = (variant for variant in self.variants if variant.serves(reach, filters, order, skip))
         return next(serving, Variant(self.template))

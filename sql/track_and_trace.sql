@@ -45,11 +45,28 @@ WHERE {visible track_and_traces t}{filters}
 ORDER BY {order}
 LIMIT :limit OFFSET :skip;
 
+-- Behind many rows, and where one date is filtered by and another sorted by.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: carrier_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: CREATED_AT, LAST_MODIFIED_AT
+-- skip: 1000
+{by_day}
+
 -- See sql/shipment.sql.
 -- variant: page
--- filters: created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
--- sorts: CREATED_AT, LAST_MODIFIED_AT
+-- filters: created_at.greater_than?, created_at.less_than?
+-- sorts: CREATED_AT
 -- each: visible_channel_ids::int[], visible_company_ids::int[]
+{branchwise}
+
+-- variant: page
+-- filters: last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: LAST_MODIFIED_AT
+-- each: visible_channel_ids::int[], visible_company_ids::int[]
+{branchwise}
+
+-- fragment: branchwise
 SELECT {track_and_trace}
 FROM (SELECT {lists}:limit::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
 CROSS JOIN LATERAL (
@@ -61,7 +78,112 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
   SELECT t.* FROM track_and_traces t WHERE t.id = k.id AND t.channel_id = k.channel_id LIMIT 1
 ) AS t
+ORDER BY {order}
+
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: carrier_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: CREATED_AT, LAST_MODIFIED_AT
+{by_day}
+
+-- Companies and customers have few of all: theirs are found first, then sorted.
+-- variant: page
+-- reaches: COMPANIES, CONTACT, CUSTOMER
+-- filters: any
+-- sorts: SHIPMENT_ID, CARRIER_ID, CODE, ID
+WITH own AS MATERIALIZED (
+  SELECT t.*
+  FROM track_and_traces t
+  WHERE {visible track_and_traces t}{filters}
+)
+SELECT {track_and_trace}
+FROM own t
+ORDER BY {order}
+LIMIT :limit OFFSET :skip;
+
+-- The values that the page lies among, in the same way.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: carrier_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: CARRIER_ID
+{by_value}
+
+-- The days that the page lies in, by how many rows each has of those that are asked for, and only then their rows.
+-- fragment: page_of_days
+WITH counted AS MATERIALIZED (
+  SELECT k.day, sum(k.n) AS n
+  FROM (
+    SELECT {day} AS day, t.n
+    FROM track_and_trace_days t
+    WHERE {visible track_and_trace_days t}{on_days t}{outside day_outside t}
+  ) AS k
+  GROUP BY k.day
+), placed AS (
+  SELECT k.day, k.n, sum(k.n) OVER (ORDER BY {days_in_order k}) AS up_to FROM counted k WHERE k.n > 0
+), chosen AS MATERIALIZED (
+  SELECT p.day, p.up_to - p.n AS before
+  FROM placed p
+  WHERE p.up_to > :skip::bigint AND p.up_to - p.n < :skip::bigint + :limit::bigint
+)
+
+-- fragment: by_day
+{page_of_days}
+SELECT {track_and_trace}
+FROM (
+  SELECT t.*
+  FROM chosen d
+  CROSS JOIN LATERAL ({of_day}) AS t
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip::bigint - (SELECT coalesce(min(d.before), :skip::bigint) FROM chosen d)
+) AS k
+CROSS JOIN LATERAL (SELECT t.* FROM track_and_traces t WHERE t.id = k.id AND t.channel_id = k.channel_id LIMIT 1) AS t
 ORDER BY {order};
+
+-- fragment: by_value
+{page_of_days}
+SELECT {track_and_trace}
+FROM (
+  SELECT t.*
+  FROM chosen d
+  CROSS JOIN LATERAL ({of_value}) AS t
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip::bigint - (SELECT coalesce(min(d.before), :skip::bigint) FROM chosen d)
+) AS k
+CROSS JOIN LATERAL (SELECT t.* FROM track_and_traces t WHERE t.id = k.id AND t.channel_id = k.channel_id LIMIT 1) AS t
+ORDER BY {order};
+
+-- fragment: of_value
+(SELECT {keys t}
+FROM track_and_traces t
+WHERE {sorted} = d.day AND {visible track_and_traces t}{filters}
+ORDER BY {ties}
+LIMIT :skip::bigint + :limit::bigint - d.before)
+UNION ALL
+(SELECT {keys t}
+FROM track_and_traces t
+WHERE d.day IS NULL AND {sorted} IS NULL AND {visible track_and_traces t}{filters}
+ORDER BY {ties}
+LIMIT :skip::bigint + :limit::bigint - d.before)
+
+-- fragment: of_day
+SELECT {keys t}
+FROM track_and_traces t
+WHERE {sorted} >= utc_start(d.day) AND {sorted} < utc_start(d.day + 1) AND {visible track_and_traces t}{filters}
+OFFSET 0
+
+-- fragment: day_outside
+SELECT {day_of_row}, -1 FROM track_and_traces t WHERE {visible track_and_traces t}{filters}
+
+-- fragment: number_outside
+SELECT -count(*) FROM track_and_traces t WHERE {visible track_and_traces t}{filters}
+
+-- fragment: number_of_days
+SELECT coalesce(sum(k.n), 0)
+FROM (
+  SELECT t.n
+  FROM track_and_trace_days t
+  WHERE {visible track_and_trace_days t}{on_days t}{outside number_outside t}
+) AS k
 
 -- fragment: branch
 SELECT {keys t}
@@ -70,10 +192,31 @@ WHERE {visible track_and_traces t}{filters}
 ORDER BY {order}
 LIMIT given.size + given.skip
 
+-- Far behind the first page: what comes before it is counted in an index, where one has all that is asked for.
+-- variant: page
+-- filters: any
+-- sorts: ID, LAST_MODIFIED_AT, CREATED_AT, SHIPMENT_ID, CARRIER_ID, CODE
+-- skip: 1000
+SELECT {track_and_trace}
+FROM (
+  SELECT {keys t}
+  FROM track_and_traces t
+  WHERE {visible track_and_traces t}{filters}
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip
+) AS k
+CROSS JOIN LATERAL (SELECT t.* FROM track_and_traces t WHERE t.id = k.id AND t.channel_id = k.channel_id LIMIT 1) AS t
+ORDER BY {order};
+
 -- name: count
 SELECT count(*)::int AS items_found
 FROM track_and_traces t
 WHERE {visible track_and_traces t}{filters};
+
+-- variant: count
+-- reaches: EVERYTHING, CHANNELS
+-- filters: carrier_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+SELECT ({number_of_days})::int AS items_found;
 
 -- name: shipment_of
 SELECT t.shipment_id

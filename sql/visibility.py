@@ -243,6 +243,11 @@ Policy = Callable[[Reach, str], str]
 POLICIES: Mapping[str, Policy] = {
     "orders": _orders,
     "order_tallies": _orders,
+    "order_days": _of_whole_channel,
+    "order_fulfillment_days": _of_whole_channel,
+    "shipment_days": _of_whole_channel,
+    "shipment_item_days": _of_whole_channel,
+    "track_and_trace_days": _of_whole_channel,
     "order_words": _of_words,
     "order_fulfillments": _of_order,
     "order_addresses": _of_order,

@@ -7,7 +7,9 @@ reads thousands of rows. No time decides anything.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from itertools import product
+from dataclasses import replace
+from datetime import date, datetime
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -321,8 +323,86 @@ async def test_count_costs_by_the_tallies(noun: str, viewer: str, planner: async
         assert pages_read(plan) <= LEAST, asked
 
 
+# All filters of the lists with a value each, for every pair of them and each sort. `None` is no parameter.
+SPAN = {"greater_than": "2025-03-03T12:00:00Z", "less_than": "2025-04-01T01:00:00Z"}
+EVERY: dict[str, dict[str, dict[str, Any]]] = {
+    "order": {
+        "status": {"status": ["COMPLETED"]},
+        "few": {"status": ["CANCELED"]},
+        "type": {"type": ["stock"]},
+        "export": {"export_statuses": ["EMPTY"]},
+        "channel": {"channel_ids": [1, 2]},
+        "created": {f"created_at.{bound}": value for bound, value in SPAN.items()},
+        "modified": {"last_modified_at.greater_than": SINCE},
+        "not overdue": {"not_overdue": None},
+    },
+    "shipment": {
+        "statuses": {"statuses": ["DELIVERED"]},
+        "few": {"statuses": ["IN_TRANSIT", "FAILED_DELIVERY"]},
+        "created": {f"created_at.{bound}": value for bound, value in SPAN.items()},
+        "modified": {"last_modified_at.less_than_day": "2025-05-01"},
+        "expected": {"expected_delivery_at.greater_than_day": "2025-04-20"},
+        "late": {"late": None},
+        "not late": {"not_late": None},
+    },
+    "shipment_item": {
+        "quantity": {"quantity.equal": 1},
+        "created": {f"created_at.{bound}": value for bound, value in SPAN.items()},
+        "modified": {"last_modified_at.greater_than": SINCE},
+    },
+    "track_and_trace": {
+        "carrier": {"carrier_ids": [2, 3]},
+        "created": {f"created_at.{bound}": value for bound, value in SPAN.items()},
+        "modified": {"last_modified_at.greater_than": SINCE},
+    },
+}
+# What a list may look at for a total, beside its table of days, which has as many rows whatever is stored: the rows
+# of some days, where a filter ends within one.
+DAYS = 1_500
+
+
+def _every_question(noun: str) -> list[tuple[dict[str, Any], str | None]]:
+    """Filters by pairs with no sort, for the total, and with each sort both ways; every seventh of them."""
+    chosen = EVERY[noun]
+    pairs = [pair for size in (0, 1, 2) for pair in combinations(chosen, size)]
+    asked = [{name: value for one in pair for name, value in chosen[one].items()} for pair in pairs]
+    sorts = [f"{name} {way}" for name in sorted(sql.load(noun).parts.sorts) for way in ("ASC", "DESC")]
+    return [*product(asked, [None]), *list(product(asked, sorts))[::7]]
+
+
+@pytest.mark.parametrize("viewer", ["staff", "channels", "companies", "contact", "customer"])
+@pytest.mark.parametrize("noun", EVERY)
+async def test_every_list_gives_what_a_naive_query_does(noun: str, viewer: str, large_dsn: str) -> None:
+    """Totals, first pages and pages far behind, by plans that look at no more than some days of the rows there are."""
+    connection = await asyncpg.connect(large_dsn, server_settings={"jit": "off", "timezone": "UTC"})
+    visibility, file = VISIBILITIES[viewer], sql.load(noun)
+    naive = {name: replace(statement, variants=[]) for name, statement in file.statements.items()}
+    for asked, sort in _every_question(noun):
+        filters, order = frozenset(asked), () if sort is None else (sort, *(() if sort[:3] == "ID " else ("ID ASC",)))
+        statement = "count" if sort is None else "page"
+        for skip in (0, 1200) if sort else (0,):
+            values = _values(visibility, {**asked}, limit=12, skip=skip)
+            given = {name: _moment(value) for name, value in values.items()}
+            prepared = file.statements[statement].prepare(visibility.reach, filters, order, values)
+            plain = naive[statement].prepare(visibility.reach, filters, order)
+            said = (asked, sort, skip)
+            rows = await connection.fetch(prepared.text, *prepared.arguments(given))
+            assert rows == await connection.fetch(plain.text, *plain.arguments(given)), said
+            if sort is None and visibility.reach in (Reach.EVERYTHING, Reach.CHANNELS):
+                cells = await connection.fetchval(f"SELECT count(*) FROM {noun}_days")
+                assert rows_read(await executed(connection, prepared, values)) <= 2 * cells + DAYS, said
+    await connection.close()
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, str):
+        return datetime.fromisoformat(value) if "T" in value else date.fromisoformat(value)
+    return value
+
+
 async def test_plan_that_sorts_the_whole_table_is_noticed(planner: asyncpg.Connection) -> None:
     visibility = VISIBILITIES["channels"]
-    prepared = sql.load("shipment_item").page.prepare(visibility.reach, frozenset(), ("QUANTITY DESC", "ID ASC"))
+    order = ("NAME DESC", "QUANTITY ASC", "ID ASC")
+    prepared = sql.load("shipment_item").page.prepare(visibility.reach, frozenset(), order)
     plan = await executed(planner, prepared, _values(visibility, {}, limit=12, skip=0))
     assert rows_read(plan) > ORDERS

@@ -1,14 +1,16 @@
-"""Tallies say at every moment how many orders and shipments a reader sees, whoever writes meanwhile."""
+"""Tallies say at every moment how many rows a reader sees, whoever writes meanwhile: by company, status and day."""
 
 import asyncio
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
 import pytest
 
-from app.postgres.migrate import migrations
+from app.postgres.migrate import migrate, migrations
 from tests.conftest import Databases, until_blocked
+from tests.sql.before import migrate_before
 
 # What the tallies hold against what there is: for a channel as a whole (company 0) and for each of its companies.
 DIFFERENCE = """
@@ -28,6 +30,27 @@ FROM counted c
 FULL JOIN tallied t USING (channel_id, company_id, status)
 WHERE c.n IS DISTINCT FROM t.n
 """
+# The same of a table of days: `{0}` is the table that is counted, `{2}` are the columns of the days that `{1}` names.
+DIFFERENCE_OF_DAYS = """
+WITH counted AS (
+  SELECT k::text AS cell, count(*) AS n FROM (SELECT {2} FROM {0}) AS k GROUP BY k
+), tallied AS (
+  SELECT k.cell::text AS cell, sum(k.n) AS n
+  FROM (SELECT ({1}) AS cell, n FROM {3}) AS k
+  GROUP BY k.cell
+  HAVING sum(k.n) <> 0
+)
+SELECT *
+FROM counted c
+FULL JOIN tallied t USING (cell)
+WHERE c.n IS DISTINCT FROM t.n
+"""
+DAYS = {
+    "orders": ("order_days", "status, type, export_status"),
+    "shipments": ("shipment_days", "utc_day(expected_delivery_at) AS expected_on, status"),
+    "shipment_items": ("shipment_item_days", "quantity"),
+    "track_and_traces": ("track_and_trace_days", "carrier_id"),
+}
 # What hangs on an order without its company.
 STRAYS = """
 SELECT h.id
@@ -39,6 +62,13 @@ FROM (
 JOIN orders o ON o.id = h.order_id AND o.channel_id = h.channel_id
 WHERE h.company_id IS DISTINCT FROM o.company_id
 """
+FEW = """
+INSERT INTO channels (id, code, name, currency) VALUES (1, 'one', 'One', 'EUR');
+INSERT INTO companies (id, channel_id, name) VALUES (1, 1, 'Company');
+INSERT INTO orders (id, channel_id, status, company_id, email, currency, total_gross, total_net, total_tax, sub_total)
+SELECT i, 1, 'NEW', nullif(i % 2, 0), '', 'EUR', 0, 0, 0, 0 FROM generate_series(1, 9) AS i;
+INSERT INTO shipments (order_id, channel_id, status) SELECT id, 1, nullif('CREATED', status) FROM orders;
+"""
 WRITES = [
     "UPDATE orders SET status = 'CANCELED' WHERE id % 3 = 0",
     "UPDATE orders SET company_id = 4 WHERE channel_id = 1 AND id % 4 = 0",
@@ -48,6 +78,10 @@ WRITES = [
     "UPDATE shipments SET company_id = 999",
     "UPDATE shipment_items SET company_id = 999",
     "UPDATE track_and_traces SET company_id = 999",
+    "UPDATE orders SET created_at = created_at - interval '30 hours', export_status = 'FAILED' WHERE id % 2 = 0",
+    "UPDATE shipments SET expected_delivery_at = NULL, last_modified_at = now() WHERE number % 4 = 0",
+    "UPDATE shipment_items SET last_modified_at = last_modified_at + interval '30 hours'",
+    "UPDATE track_and_traces SET carrier_id = NULL, last_modified_at = now()",
     "INSERT INTO shipments (order_id, channel_id, status) SELECT id, channel_id, 'EXCEPTION' FROM orders",
     "INSERT INTO shipments (number, order_id, channel_id) SELECT number, order_id, channel_id FROM shipments s"
     " ON CONFLICT (number, channel_id) DO UPDATE SET status = 'FAILED_DELIVERY'",
@@ -68,12 +102,26 @@ async def writer(copy_connection: asyncpg.Connection) -> asyncpg.Connection:
     return copy_connection
 
 
-async def differences(connection: asyncpg.Connection) -> list[Any]:
+async def differences(connection: asyncpg.Connection, *, of_days: bool = True) -> list[Any]:
     return [
         *await connection.fetch(DIFFERENCE.format("order")),
         *await connection.fetch(DIFFERENCE.format("shipment")),
         *await connection.fetch(STRAYS),
+        *[row for query in _of_days() if of_days for row in await connection.fetch(query)],
     ]
+
+
+def _of_days() -> Iterator[str]:
+    dates = "channel_id, utc_day(created_at) AS created_on, utc_day(last_modified_at) AS modified_on"
+    for table, (days, more) in DAYS.items():
+        columns = f"{dates}, {more}"
+        yield DIFFERENCE_OF_DAYS.format(table, _names(columns), columns, days)
+    columns = "channel_id, utc_day(created_at) AS created_on, status"
+    yield DIFFERENCE_OF_DAYS.format("order_fulfillments", _names(columns), columns, "order_fulfillment_days")
+
+
+def _names(columns: str) -> str:
+    return ", ".join(column.rpartition(" ")[2] for column in columns.split(", "))
 
 
 async def test_tallies_follow_every_kind_of_write(writer: asyncpg.Connection) -> None:
@@ -83,6 +131,7 @@ async def test_tallies_follow_every_kind_of_write(writer: asyncpg.Connection) ->
         assert not done.endswith(" 0"), write
         assert await differences(writer) == [], write
     assert await writer.fetchval("SELECT count(*) FROM order_tallies") == 0
+    assert await writer.fetchval("SELECT count(*) FROM shipment_item_days") == 0
 
 
 async def test_tallies_follow_a_copy(writer: asyncpg.Connection) -> None:
@@ -187,18 +236,23 @@ async def test_migration_tallies_what_is_there(databases: Databases) -> None:
     connection = await asyncpg.connect(dsn)
     for name in ("0001_store.sql", "0002_sessions.sql"):
         await connection.execute(migrations()[name])
-    await connection.execute(
-        """
-        INSERT INTO channels (id, code, name, currency) VALUES (1, 'one', 'One', 'EUR');
-        INSERT INTO companies (id, channel_id, name) VALUES (1, 1, 'Company');
-        INSERT INTO orders
-          (id, channel_id, status, company_id, email, currency, total_gross, total_net, total_tax, sub_total)
-        SELECT i, 1, 'NEW', nullif(i % 2, 0), '', 'EUR', 0, 0, 0, 0 FROM generate_series(1, 9) AS i;
-        INSERT INTO shipments (order_id, channel_id, status) SELECT id, 1, nullif('CREATED', status) FROM orders;
-        """
-    )
+    await connection.execute(FEW)
     await connection.execute(migrations()["0003_flat_reads.sql"])
-    assert await differences(connection) == []
+    assert await differences(connection, of_days=False) == []
     assert await connection.fetchval("SELECT sum(n) FROM shipment_tallies WHERE company_id = 1") == 5
+    await connection.close()
+    await asyncio.to_thread(databases.drop, dsn)
+
+
+async def test_migration_counts_the_days_of_what_is_there(databases: Databases) -> None:
+    dsn = await asyncio.to_thread(databases.create)
+    await migrate_before(dsn, "0019_lists.sql")
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(FEW)
+    await migrate(dsn)
+    assert await differences(connection) == []
+    assert await connection.fetchval("SELECT sum(n) FROM shipment_days WHERE status = 'CREATED'") == 9
+    await connection.execute("DELETE FROM shipments WHERE number = 1")
+    assert await differences(connection) == []
     await connection.close()
     await asyncio.to_thread(databases.drop, dsn)

@@ -33,9 +33,6 @@ def order_arguments(viewer: Viewer, input: Mapping[str, Any], place: str = "inpu
         raise ValidationError(f"{place}term", f"must not have more than {MOST_WORDS} words")
     else:
         arguments["term"] = (term, fields)
-    if arguments.get("overdue") is False:
-        arguments["notOverdue"] = True
-        del arguments["overdue"]
     return arguments
 
 

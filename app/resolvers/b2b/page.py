@@ -139,11 +139,18 @@ class _Search:
 
     async def read(self, selection: RowSelection | None, counted: bool = False) -> tuple[Sequence[Any], int | None]:
         """The rows, and how many there are if that is wanted or had to be found out."""
-        if self.skip >= _DEEP and self.file.count.looks_at_few(self.context.viewer.visibility.reach, self.filters):
+        if self.skip >= _DEEP and self._is_counted:
             found = await self.count()
             if self.skip > found // 2:
                 return await self._read_from_the_end(selection, found), found
         return await self._fetch(selection, self.order, self.skip, self.size, self.file.count if counted else None)
+
+    @property
+    def _is_counted(self) -> bool:
+        """Whether the count costs less than the rows before the page, and these are not passed over anyway."""
+        reach = self.context.viewer.visibility.reach
+        passes_over = self.file.page.variant(reach, self.filters, self.order, self.skip).skip > 0
+        return not passes_over and self.file.count.looks_at_few(reach, self.filters)
 
     async def _read_from_the_end(self, selection: RowSelection | None, found: int) -> Sequence[Any]:
         size = min(self.size, found - self.skip)
@@ -226,7 +233,10 @@ def page_of(arguments: Mapping[str, Any], largest: int, name: str = "input") -> 
 def filters_of(
     file: File, arguments: Mapping[str, Any], convert: Mapping[str, Convert]
 ) -> tuple[frozenset[str], dict[str, Any]]:
-    """The names of `file`'s filters that are given and the values of their parameters. A null is no filter (B-26)."""
+    """The names of `file`'s filters that are given and the values of their parameters. A null is no filter (B-26).
+
+    What is not to hold is a filter of its own, `not_late` of `late`: each has an index that finds it.
+    """
     filters: set[str] = set()
     values: dict[str, Any] = {}
     for field, given in arguments.items():
@@ -240,6 +250,8 @@ def filters_of(
                     key, of_key = limit(file, f"{name}.{snake_case(bound)}", value, f"input.{field}.{bound}")
                     filters.add(key)
                     values[key.replace(".", "_")] = of_key
+        elif given is False and f"not_{name}" in file.parts.filters:
+            filters.add(f"not_{name}")
         else:
             filters.add(name)
             value = convert[name](given) if name in convert else given
