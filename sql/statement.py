@@ -145,9 +145,17 @@ class Statement:
 
     @cached_property
     def tables(self) -> frozenset[str]:
-        """Those of whose rows it asks whether they may be seen."""
-        texts = [self.template, *(variant.template for variant in self.variants), *self.parts.fragments.values()]
-        return frozenset(match[2] for text in texts for match in _PLACE.finditer(text) if match[1] == "visible")
+        """Those of whose rows it asks whether they may be seen, in any of its texts."""
+        fragments = dict(self.parts.fragments)
+        waiting = [self.template, *(variant.template for variant in self.variants)]
+        found: set[str] = set()
+        while waiting:
+            for word, *names in (match.groups() for match in _PLACE.finditer(waiting.pop())):
+                if word == "visible":
+                    found.add(names[0])
+                unnamed = ["branch"] if word in ("branches", "lists") else []
+                waiting += [fragments.pop(name) for name in (word, *names, *unnamed) if name in fragments]
+        return frozenset(found)
 
     def prepare(
         self,

@@ -125,7 +125,11 @@ async def _writing(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
     """A connection in a transaction whose changes are told under our name."""
     async with pool.acquire() as connection, connection.transaction():
         # For the transaction alone: poolers refuse it as a parameter of the connection.
-        await connection.execute("SET LOCAL waybill.actor = 'generate'; SET LOCAL waybill.skipped_steps = 'allowed'")
+        # Orders are written with what is paid back of them, so refunds need not change them.
+        await connection.execute(
+            "SET LOCAL waybill.actor = 'generate'; SET LOCAL waybill.skipped_steps = 'allowed';"
+            " SET LOCAL waybill.finishing = 'held'"
+        )
         yield connection
 
 

@@ -193,9 +193,9 @@ async def test_order_and_lines_say_what_is_paid_back(store: asyncpg.Connection) 
     await store.execute("UPDATE refunds SET amount = 6 WHERE id = $1", refund)
     assert await paid_back(store, order) == ("8.50", 3)
     await store.execute("UPDATE refunds SET reason = 'x' WHERE id = $1", refund)
-    assert await paid_back(store, order) == ("8.50", 3)
+    assert await paid_back(store, order) == ("8.50", 4)  # which tells of it
     await store.execute("DELETE FROM refunds WHERE id = $1", refund)
-    assert await paid_back(store, order) == ("2.50", 4)
+    assert await paid_back(store, order) == ("2.50", 5)
     assert await store.fetchval(counted, line) == 0
     await store.execute("DELETE FROM orders WHERE id = $1", order)
     assert await store.fetchval("SELECT count(*) FROM refunds WHERE order_id = $1", order) == 0

@@ -38,7 +38,6 @@ def keys(planner: Planner, **variables: Any) -> list[str]:
         ("{ __schema { description } }", "introspection"),
         ('{ name ...F } fragment F on Query { tree { __type(name: "Query") { name } } }', "introspection"),
         ("{ name @shout }", "directive"),
-        ("subscription { name }", "subscription"),
         ("mutation { a b }", "several mutations"),
         # They run one after the other, wherever they stand.
         ("mutation { ...F } fragment F on Mutation { a b }", "several mutations"),

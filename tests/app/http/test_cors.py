@@ -124,7 +124,7 @@ CALLS: dict[str, tuple[str, str, dict[str, Any], int]] = {
     "no GraphQL": ("POST", "/graphql", {"content": b"{", "headers": {"content-type": "application/json"}}, 400),
     "no preflight": ("GET", "/graphql?query={__typename}", {}, 400),
     "no key": ("POST", "/api/graphql", {"json": {"query": "{ customerOrders { totalCount } }"}}, 401),
-    "wrong method": ("PUT", "/graphql", {}, 405),
+    "wrong method": ("PATCH", "/graphql", {}, 405),
     "not acceptable": ("POST", "/graphql", {"json": QUERY, "headers": {"accept": "image/png"}}, 406),
     "too large": (
         "POST",
