@@ -15,7 +15,7 @@ from app.http.mutation import REPLAYED
 from app.http.reply import Answering, Reply
 from app.http.state import state_of
 
-METHODS = ("GET", "POST")
+METHODS = ("GET", "POST", "PUT", "DELETE")
 # What the clients of `README.md` send, beside what a browser permits anyway.
 ALLOWED_HEADERS = (
     "accept",
@@ -30,11 +30,13 @@ ALLOWED_HEADERS = (
     "content-type",
     "graphql-require-preflight",
     IDEMPOTENCY_HEADER.lower(),
+    "last-event-id",
     "traceparent",
     "tracestate",
     "x-apollo-operation-id",
     "x-apollo-operation-name",
     "x-client-id",
+    "x-graphql-event-stream-token",
     "x-request-id",
     "x-requested-with",
     storefront_key.HEADER,
