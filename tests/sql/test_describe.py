@@ -34,7 +34,8 @@ async def test_columns_are_those_that_postgresql_tells(statement: Statement, con
     for reach, variant in _texts_of(statement):
         order = (f"{min(variant.sorts, default='ID')} ASC",)
         only = replace(statement, variants=[variant])
-        text = only.prepare(reach, variant.needed, order, {"skip": variant.skip, **dict.fromkeys(variant.each, (1,))}).text
+        values = {"skip": variant.skip, **dict.fromkeys(variant.each, (1,))}
+        text = only.prepare(reach, variant.needed, order, values).text
         told = await _describe(text, connection)
         found = columns(text)
         assert list(found) == list(told), text
