@@ -49,15 +49,15 @@ def columns(text: str) -> dict[str, type]:
 
 
 def _selected(text: str) -> Iterator[tuple[str, str]]:
-    """The terms between the first SELECT and its FROM, each with the text behind it."""
-    depth, start = 0, None
+    """The terms between the first SELECT and its FROM, each with the text behind it; after those of a WITH, its own."""
+    depth, start, is_with = 0, None, text.startswith("WITH ")
     for match in re.finditer(r"'[^']*'|\(|\)|,|\bSELECT(?: DISTINCT ON \([^)]*\))?|\bFROM\b", text):
         token = match[0]
         if token == "(":
             depth += 1
         elif token == ")":
             depth -= 1
-        elif start is None and token.startswith("SELECT"):
+        elif start is None and token.startswith("SELECT") and not (is_with and depth):
             depth, start = 0, match.end()
         elif depth == 0 and start is not None and token in (",", "FROM"):
             yield text[start : match.start()].strip(), text[match.end() :]

@@ -1,11 +1,14 @@
 """What is read off a statement's text is what PostgreSQL says of it."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import asyncpg
 import pytest
 
 import sql
 from app.postgres.database import _describe
-from sql import Reach, Statement
+from sql import Reach, Statement, Variant
 from sql.describe import columns
 from tests.statements import nouns
 
@@ -20,15 +23,25 @@ STATEMENTS = [
 ]
 
 
+def _texts_of(statement: Statement) -> Iterator[tuple[Reach, Variant]]:
+    """All texts of the statement, each for one of its reaches that says more of a row than that all are seen."""
+    for variant in [*statement.variants, Variant(statement.template)]:
+        yield Reach.CONTACT if Reach.CONTACT in variant.reaches else Reach.CHANNELS, variant
+
+
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: f"{statement.noun}.{statement.name}")
 async def test_columns_are_those_that_postgresql_tells(statement: Statement, connection: asyncpg.Connection) -> None:
-    text = statement.prepare(Reach.CONTACT, order=("ID ASC",)).text
-    told = await _describe(text, connection)
-    found = columns(text)
-    assert list(found) == list(told)
-    assert {name: kind for name, kind in found.items() if kind is not object} == {
-        name: told[name] for name, kind in found.items() if kind is not object
-    }
+    for reach, variant in _texts_of(statement):
+        order = (f"{min(variant.sorts, default='ID')} ASC",)
+        only = replace(statement, variants=[variant])
+        values = {"skip": variant.skip, **dict.fromkeys(variant.each, (1,))}
+        text = only.prepare(reach, variant.needed, order, values).text
+        told = await _describe(text, connection)
+        found = columns(text)
+        assert list(found) == list(told), text
+        assert {name: kind for name, kind in found.items() if kind is not object} == {
+            name: told[name] for name, kind in found.items() if kind is not object
+        }, text
 
 
 def test_what_has_no_name_is_refused() -> None:
