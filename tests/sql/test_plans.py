@@ -400,6 +400,28 @@ def _moment(value: Any) -> Any:
     return value
 
 
+async def test_codes_are_written_by_the_index_of_codes_where_nobody_has_counted_them(
+    fresh_dsn: str, connection_to: ConnectionTo
+) -> None:
+    connection, codes = await connection_to(fresh_dsn), 200
+    await connection.execute(
+        f"""
+        BEGIN;
+        INSERT INTO channels (id, code, name, currency) VALUES (1, 'one', 'One', 'EUR');
+        INSERT INTO carriers (id, name) VALUES (1, 'Carrier');
+        INSERT INTO orders (id, channel_id, status, email, currency, total_gross, total_net, total_tax, sub_total)
+        VALUES (1, 1, 'CONFIRMED', '', 'EUR', 0, 0, 0, 0);
+        INSERT INTO shipments (order_id, channel_id) VALUES (1, 1);
+        INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code)
+        SELECT id, order_id, channel_id, 1, '3S' || i FROM shipments, generate_series(1, {codes}) AS i;
+        SELECT is_code_taken('3S' || i, 1, 1, 1, NULL, NULL) FROM generate_series(1, {codes}) AS i;
+        """
+    )
+    read = "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'track_and_traces'"
+    assert await connection.fetchval(read) <= 10 * codes
+    await connection.execute("ROLLBACK")
+
+
 async def test_plan_that_sorts_the_whole_table_is_noticed(planner: asyncpg.Connection) -> None:
     visibility = VISIBILITIES["channels"]
     order = ("NAME DESC", "QUANTITY ASC", "ID ASC")
