@@ -1109,7 +1109,7 @@ CREATE FUNCTION public.is_code_taken(wanted text, of_carrier integer, of_channel
 BEGIN
   RETURN EXISTS (
     SELECT FROM track_and_traces t
-    WHERE normalized_code(t.code) = normalized_code(wanted) AND t.carrier_id = of_carrier AND t.channel_id = of_channel
+    WHERE normalized_code(t.code) = normalized_code(wanted) AND +t.carrier_id = of_carrier AND +t.channel_id = of_channel
       AND t.id IS DISTINCT FROM but_for
       AND (t.shipment_id IS NOT DISTINCT FROM for_shipment
         OR NOT coalesce(is_code_free(t), false) AND NOT are_of_one_consignee(t.order_id, for_order, of_channel)));
@@ -1392,8 +1392,8 @@ DECLARE
 BEGIN
   SELECT count(*) > 0 AS are_there, coalesce(max(t.use_number) + 1, 0) AS next_number INTO others
   FROM track_and_traces t
-  WHERE normalized_code(t.code) = normalized_code(NEW.code) AND t.carrier_id = NEW.carrier_id
-    AND t.channel_id = NEW.channel_id AND t.id <> NEW.id;
+  WHERE normalized_code(t.code) = normalized_code(NEW.code) AND +t.carrier_id = NEW.carrier_id
+    AND +t.channel_id = NEW.channel_id AND t.id <> NEW.id;
   IF others.are_there AND NOT coalesce(is_code_free(NEW), false)
       AND is_code_taken(NEW.code, NEW.carrier_id, NEW.channel_id, NEW.order_id, NEW.shipment_id, NEW.id) THEN
     RAISE EXCEPTION 'the code is in use with this carrier'

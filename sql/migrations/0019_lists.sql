@@ -481,6 +481,29 @@ CREATE INDEX CONCURRENTLY shipment_items_sku_id ON shipment_items (sku, id) INCL
 -- step (outside a transaction): sort codes by carrier
 CREATE INDEX CONCURRENTLY track_and_traces_carrier_id ON track_and_traces (carrier_id, id) INCLUDE (channel_id, created_at, last_modified_at);
 
+-- step: look for uses of a code by the code alone
+-- As long as nobody has counted the rows of the table, an index of carriers is as good as that of codes to the planner: it
+-- read all codes of the carrier for each that was written. With a sign before them, no index is to be had for the others.
+CREATE OR REPLACE FUNCTION number_use_of_code() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+  others record;
+BEGIN
+  SELECT count(*) > 0 AS are_there, coalesce(max(t.use_number) + 1, 0) AS next_number INTO others
+  FROM track_and_traces t
+  WHERE normalized_code(t.code) = normalized_code(NEW.code) AND +t.carrier_id = NEW.carrier_id
+    AND +t.channel_id = NEW.channel_id AND t.id <> NEW.id;
+  IF others.are_there AND NOT coalesce(is_code_free(NEW), false)
+      AND is_code_taken(NEW.code, NEW.carrier_id, NEW.channel_id, NEW.order_id, NEW.shipment_id, NEW.id) THEN
+    RAISE EXCEPTION 'the code is in use with this carrier'
+      USING ERRCODE = 'unique_violation', CONSTRAINT = 'track_and_traces_code_unique', TABLE = 'track_and_traces';
+  END IF;
+  IF TG_OP = 'INSERT' OR OLD.carrier_id IS DISTINCT FROM NEW.carrier_id
+      OR normalized_code(OLD.code) <> normalized_code(NEW.code) THEN
+    NEW.use_number := others.next_number;
+  END IF;
+  RETURN NEW;
+END $$;
+
 -- step (outside a transaction): find shipments by carrier
 CREATE INDEX CONCURRENTLY track_and_traces_carrier_shipment ON track_and_traces (carrier_id, channel_id, shipment_id);
 

@@ -226,7 +226,7 @@ CREATE OR REPLACE FUNCTION is_code_taken(
 BEGIN
   RETURN EXISTS (
     SELECT FROM track_and_traces t
-    WHERE normalized_code(t.code) = normalized_code(wanted) AND t.carrier_id = of_carrier AND t.channel_id = of_channel
+    WHERE normalized_code(t.code) = normalized_code(wanted) AND +t.carrier_id = of_carrier AND +t.channel_id = of_channel
       AND t.id IS DISTINCT FROM but_for
       AND (t.shipment_id IS NOT DISTINCT FROM for_shipment
         OR NOT coalesce(is_code_free(t), false) AND NOT are_of_one_consignee(t.order_id, for_order, of_channel)));

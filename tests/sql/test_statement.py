@@ -53,7 +53,7 @@ OTHERS: dict[str, Any] = {
     "term": "2075",
     "term_fields": None,
 }
-MOST_CALLS = 80
+MOST_CALLS = 70
 DAYS = {f"{name}_day": bound.date() for name, bound in BOUNDS.items()}
 # A list may name a value as often as it likes, or none at all.
 LISTS: dict[str, dict[str, list[Any]]] = {

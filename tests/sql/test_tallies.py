@@ -2,13 +2,18 @@
 
 import asyncio
 import random
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
+import sql
 from app.postgres.migrate import migrate, migrations
+from sql import Reach
 from tests.conftest import Databases, until_blocked
 from tests.sql.before import migrate_before
 
@@ -132,6 +137,49 @@ async def test_tallies_follow_every_kind_of_write(writer: asyncpg.Connection) ->
         assert await differences(writer) == [], write
     assert await writer.fetchval("SELECT count(*) FROM order_tallies") == 0
     assert await writer.fetchval("SELECT count(*) FROM shipment_item_days") == 0
+
+
+# Moments of three days, by the half hour: midnight of UTC is one of them, and a day of a channel goes over two of UTC.
+SPREAD = """
+UPDATE channels SET time_zone = CASE WHEN id = 1 THEN 'Etc/GMT+12' ELSE 'Pacific/Kiritimati' END;
+UPDATE orders SET created_at = {moment}, last_modified_at = {moment} + '5 hours';
+UPDATE shipments SET expected_delivery_at = NULL, created_at = {moment}, last_modified_at = {moment} + '20 hours';
+UPDATE shipments SET expected_delivery_at = created_at + number % 40 * interval '1 hour' WHERE number % 4 > 0;
+UPDATE shipment_items SET created_at = {moment}, last_modified_at = {moment} - interval '1 microsecond';
+UPDATE track_and_traces SET created_at = {moment}, last_modified_at = {moment} + '14 hours';
+""".replace("{moment}", "timestamptz '2026-01-01Z' + abs(hashtext(id::text)) % 144 * interval '30 minutes'")
+
+
+@pytest.mark.parametrize("noun", [days.removesuffix("_days") for days, _ in DAYS.values()])
+async def test_lists_between_any_bounds_are_those_of_a_naive_query(writer: asyncpg.Connection, noun: str) -> None:
+    await writer.execute(SPREAD)
+    file, dice, found = sql.load(noun), random.Random(7), set[int]()
+    plain = {name: replace(file.statements[name], variants=[]) for name in ("count", "page")}
+    # Those that the days know.
+    known = re.compile(r"(created|last_modified|expected_delivery)_at\.(greater|less)_than(_day)?")
+    bounds = sorted(filter(known.fullmatch, file.parts.filters))
+    assert any(name.endswith("_day") for name in bounds)
+    for _ in range(80):
+        chosen = dice.sample(bounds, dice.randint(1, 3))
+        # A bound is a moment or a day.
+        filters = frozenset(name for name in chosen if name.removesuffix("_day") not in {*chosen} - {name})
+        reach = dice.choice((Reach.EVERYTHING, Reach.CHANNELS))
+        moment = datetime(2025, 12, 31, 12, tzinfo=UTC)
+        values: dict[str, Any] = {"visible_channel_ids": dice.choice(([1], [2], [1, 2])), "limit": 7, "skip": 3}
+        for name in filters:
+            at = moment + timedelta(minutes=30 * dice.randint(0, 200), microseconds=dice.randint(-1, 1))
+            values[name.replace(".", "_")] = at.date() if name.endswith("_day") else at
+        order = (f"{dice.choice(('CREATED_AT', 'LAST_MODIFIED_AT'))} {dice.choice(('ASC', 'DESC'))}", "ID ASC")
+        sorts: dict[str, tuple[str, ...]] = {"count": (), "page": order}
+        for statement, sorted_by in sorts.items():
+            both = (file.statements[statement], plain[statement])
+            texts = [one.prepare(reach, filters, sorted_by, values) for one in both]
+            assert texts[0].text != texts[1].text
+            tallied, counted = [await writer.fetch(text.text, *text.arguments(values)) for text in texts]
+            assert tallied == counted, (reach, sorted_by, values)
+            if not sorted_by:
+                found.add(counted[0]["items_found"])
+    assert len(found) > 15
 
 
 async def test_tallies_follow_a_copy(writer: asyncpg.Connection) -> None:
