@@ -217,7 +217,7 @@ class Connector:
         """Tries it out. Raises OSError or what asyncpg raises."""
         first = await self._connect(0)
         try:
-            if await _is_direct(first):
+            if await is_direct(first):
                 return Persistence(sessions=True, statements=True)
             second = await self._connect(0)
             try:
@@ -273,9 +273,14 @@ def _bounds(seconds: float) -> Mapping[str, str]:
     }
 
 
-async def _is_direct(connection: asyncpg.Connection) -> bool:
+async def is_direct(connection: asyncpg.Connection) -> bool:
     """Whether the server that answers is the one that greeted: poolers greet with a number of their own."""
-    pid: int = await connection.fetchval("SELECT pg_backend_pid()", timeout=_PROBE_SECONDS)
+    try:
+        # Without a name, so that whoever does not keep prepared statements can answer.
+        asking = await connection.prepare("SELECT pg_backend_pid()", name="", timeout=_PROBE_SECONDS)
+        pid: int = await asking.fetchval(timeout=_PROBE_SECONDS)
+    except asyncpg.InvalidSQLStatementNameError:  # another one was asked than had prepared
+        return False
     return bool(pid == connection.get_server_pid())
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import asyncpg
 
 from app.cache import Cache
-from app.postgres.connect import Connector
+from app.postgres.connect import Connector, is_direct
 from app.postgres.events import Events
 from app.postgres.feed import Feed
 from app.postgres.pool import Pool
@@ -60,8 +60,6 @@ class Database:
             statement_bytes=settings.cache_bytes // 4,
             seconds=settings.deadline,
         )
-        if settings.statement_cache and not (await connect.persistence()).statements:
-            connect.prepare_nothing("a pooler shares sessions between transactions")
         pool = Pool(
             connect,
             settings.pool_size,
@@ -73,7 +71,11 @@ class Database:
         listen = connect
         if settings.listen_url:
             listen = Connector(settings.listen_url, statement_cache=0, seconds=settings.deadline)
-        async with pool.connection():
+        async with pool.connection() as first:
+            if settings.statement_cache and not await is_direct(first):
+                first.terminate()  # a pooler may have but one, which the trial needs
+                if not (await connect.persistence()).statements:
+                    connect.prepare_nothing("a pooler shares sessions between transactions")
             return cls(pool, Events(listen), settings.deadline, Cache() if cache is None else cache)
 
     def connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:

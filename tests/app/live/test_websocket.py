@@ -18,8 +18,8 @@ from tests.app.http.serving import served
 from tests.app.live.conftest import ORDERS, PROTOCOL, SHIPMENTS, connected, following
 from tests.conftest import credentials, running, settings_for, until
 
-# Some 300 kB.
-LONG = f"{{ {' '.join(f'a{n}: shipments(input: {{offset: 100}}) {{ items {{ id createdAt }} }}' for n in range(30))} }}"
+# A hundred are more than sockets hold that nobody reads.
+LONG = "x" * 60_000
 READ = "{ shipments(input: {offset: 1}) { page } }"
 
 
@@ -181,9 +181,11 @@ async def test_who_does_not_read_is_let_go(
     writer.write(b"".join(client.data_to_send()))
     client.receive_data(await reader.readuntil(b"\r\n\r\n"))
     messages = [{"type": "connection_init", "payload": credentials("apikey", settings_for("postgresql://"))}]
-    messages += [{"type": "subscribe", "id": f"{n}", "payload": {"query": LONG}} for n in range(99)]
+    messages += [{"type": "ping", "payload": LONG}] * 100
     for message in messages:
         client.send_text(json.dumps(message).encode())
     writer.write(b"".join(client.data_to_send()))
     await until(lambda: any(record.message == "socket" for record in caplog.records))
+    [facts] = [vars(record)["facts"] for record in caplog.records if record.message == "socket"]
+    assert facts["ms"] < 20_000, "pings that nobody answers would end it, too, after 40 s"
     writer.transport.abort()

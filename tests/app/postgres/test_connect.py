@@ -12,6 +12,8 @@ import pytest
 
 from app.postgres import connect
 from app.postgres.connect import _ARRAYS, Connector, Persistence
+from app.postgres.database import Database
+from app.settings import Settings
 from tests.pooler import needs_pgbouncer, pooler
 from tests.proxy import proxied
 
@@ -30,6 +32,15 @@ async def test_a_server_that_is_reached_directly_keeps_everything(server_dsn: st
 async def test_what_a_pooler_keeps_is_found_out(server_dsn: str, mode: str, size: int, lasts: bool) -> None:
     with pooler(server_dsn, mode, size) as dsn:
         assert await Connector(dsn, statement_cache=500).persistence() == Persistence(sessions=lasts, statements=lasts)
+
+
+@needs_pgbouncer
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+async def test_a_pooler_of_one_connection_is_tried_out_with_it(server_dsn: str, mode: str) -> None:
+    with pooler(server_dsn, mode, 1) as dsn:
+        db = await Database.connect(Settings(database_url=dsn, token_secret="", pool_size=1))
+        assert [row["one"] for row in await db.pool.fetch("SELECT 1 AS one")] == [1]
+        await db.close()
 
 
 async def test_the_server_bounds_statements_and_idle_transactions(server_dsn: str) -> None:

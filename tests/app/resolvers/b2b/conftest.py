@@ -16,6 +16,11 @@ WRITTEN = (
     *("carriers", "carrier_descriptions", "tracking_events", "transactions", "changes"),
     *("refunds", "refund_items"),
 )
+DIGEST = " UNION ALL ".join(
+    f"SELECT {place} AS place, coalesce(sum(hashtextextended(t::text, 0)), 0) AS digest FROM {table} t"
+    for place, table in enumerate(WRITTEN)
+)
+DIGEST += " ORDER BY place"
 
 
 @pytest.fixture
@@ -100,5 +105,5 @@ def refusing(post: GraphQL, connection: asyncpg.Connection) -> Refused:
 async def content(connection: asyncpg.Connection) -> list[int]:
     """A digest of each table that mutations write, when all that was written before has its position."""
     await connection.execute("SELECT give_positions(1000)")
-    digest = "SELECT coalesce(sum(hashtextextended(t::text, 0)), 0) FROM {} t"
-    return [await connection.fetchval(digest.format(table)) for table in WRITTEN]
+    rows: list[asyncpg.Record] = await connection.fetch(DIGEST)
+    return [row["digest"] for row in rows]

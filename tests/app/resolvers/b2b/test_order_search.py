@@ -1,11 +1,14 @@
 """What orders are found by: words and numbers (decision 28), how far they are fulfilled, whether they are overdue."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
 
-from tests.conftest import ConnectionTo, GraphQL
+from tests.app.resolvers.b2b.conftest import posting
+from tests.conftest import ConnectionTo, GraphQL, running, settings_for
+from tests.server import Databases, administer
 
 ORDERS = "query ($input: OrderSearchArguments!) { orders(input: $input) { itemsFound items { id } } }"
 
@@ -19,9 +22,31 @@ UPDATE order_addresses SET last_name = E'Stro\u0308hm', city = 'Łódź',
 """
 
 
+@pytest.fixture(scope="session")
+def demo_template(databases: Databases, demo_template: str) -> str:
+    """The demo with what is looked for."""
+
+    async def fill(dsn: str) -> None:
+        await administer(dsn, FILL)
+
+    return databases.shared("searched", demo_template, fill)
+
+
+@pytest.fixture(scope="session")
+def searched_dsn(databases: Databases, demo_template: str) -> str:
+    """A copy that the tests of a worker share: for reading only."""
+    return databases.create(demo_template)
+
+
 @pytest.fixture
-async def store(copy_connection: asyncpg.Connection) -> asyncpg.Connection:
-    await copy_connection.execute(FILL)
+async def read(searched_dsn: str) -> AsyncIterator[GraphQL]:
+    """Posts a document that reads."""
+    async with running(settings_for(searched_dsn)) as app, posting(app, searched_dsn) as post:
+        yield post
+
+
+@pytest.fixture
+def store(copy_connection: asyncpg.Connection) -> asyncpg.Connection:
     return copy_connection
 
 
@@ -53,37 +78,35 @@ async def found(post: GraphQL, viewer: str = "staff", **input: Any) -> list[int]
         *("020-1234567", "0201234567", "1234567", "ｓｔｒｏｈｍ", "!ströhm:*", " ströhm\t1011 "),
     ],
 )
-async def test_order_is_found_by_words_and_numbers(write: GraphQL, store: asyncpg.Connection, term: str) -> None:
-    assert 2075 in await found(write, term=term)
+async def test_order_is_found_by_words_and_numbers(read: GraphQL, term: str) -> None:
+    assert 2075 in await found(read, term=term)
 
 
 @pytest.mark.parametrize(
     "term",
     ["ströhm nobody", "ohm", "??", "2031 78", "%", "_", "'", "':*", "ströhm | x", "\\", "1' & '2"],
 )
-async def test_order_without_one_of_the_words_is_not_found(
-    write: GraphQL, store: asyncpg.Connection, term: str
-) -> None:
-    assert 2075 not in await found(write, term=term)
+async def test_order_without_one_of_the_words_is_not_found(read: GraphQL, term: str) -> None:
+    assert 2075 not in await found(read, term=term)
 
 
-async def test_search_for_blanks_is_none(write: GraphQL, store: asyncpg.Connection) -> None:
-    assert await found(write, term=" \t", termFields=["ID"]) == await found(write)
+async def test_search_for_blanks_is_none(read: GraphQL) -> None:
+    assert await found(read, term=" \t", termFields=["ID"]) == await found(read)
 
 
-async def test_search_is_within_the_fields_that_are_named(write: GraphQL, store: asyncpg.Connection) -> None:
-    assert await found(write, term="ströhm 1011") == [2075]
-    assert await found(write, term="ströhm", termFields=["RECIPIENT_LAST_NAME"]) == [2075]
-    assert await found(write, term="ströhm", termFields=["REFERENCE", "CITY"]) == []
-    assert await found(write, term="1011 lodz", termFields=["POSTAL_CODE", "CITY"]) == [2075]
-    assert await found(write, term="3STEST1234567890", termFields=["CODE"]) == [2075]
-    assert await found(write, term="0201234567", termFields=["PHONE"]) == [2075]
+async def test_search_is_within_the_fields_that_are_named(read: GraphQL) -> None:
+    assert await found(read, term="ströhm 1011") == [2075]
+    assert await found(read, term="ströhm", termFields=["RECIPIENT_LAST_NAME"]) == [2075]
+    assert await found(read, term="ströhm", termFields=["REFERENCE", "CITY"]) == []
+    assert await found(read, term="1011 lodz", termFields=["POSTAL_CODE", "CITY"]) == [2075]
+    assert await found(read, term="3STEST1234567890", termFields=["CODE"]) == [2075]
+    assert await found(read, term="0201234567", termFields=["PHONE"]) == [2075]
 
 
-async def test_search_has_a_bound_for_words(write: GraphQL) -> None:
-    answer = await write(ORDERS, {"input": {"term": "a-" * 17}}, viewer="staff")
+async def test_search_has_a_bound_for_words(read: GraphQL) -> None:
+    answer = await read(ORDERS, {"input": {"term": "a-" * 17}}, viewer="staff")
     assert answer["errors"][0]["extensions"]["path"] == "input.term"
-    assert await found(write, term=" ".join("abcdefghijklmnop")) == []
+    assert await found(read, term=" ".join("abcdefghijklmnop")) == []
 
 
 @pytest.mark.parametrize(
@@ -102,10 +125,8 @@ async def test_search_has_a_bound_for_words(write: GraphQL) -> None:
     ],
     ids=str,
 )
-async def test_order_is_found_by_what_its_customer_has(
-    write: GraphQL, store: asyncpg.Connection, input: dict[str, Any], is_found: bool
-) -> None:
-    assert (2075 in await found(write, **input)) == is_found
+async def test_order_is_found_by_what_its_customer_has(read: GraphQL, input: dict[str, Any], is_found: bool) -> None:
+    assert (2075 in await found(read, **input)) == is_found
 
 
 async def test_order_is_found_by_the_email_of_its_customer(write: GraphQL, store: asyncpg.Connection) -> None:
@@ -198,28 +219,26 @@ async def test_two_who_write_the_same_order_are_both_found(
     assert await found(write, term="first second") == [2075]
 
 
-async def test_search_shows_nothing_that_may_not_be_seen(write: GraphQL, store: asyncpg.Connection) -> None:
+async def test_search_shows_nothing_that_may_not_be_seen(read: GraphQL) -> None:
     for viewer in ("staff", "apikey", "northwind", "contact", "outsider", "john"):
-        seen = await found(write, viewer)
+        seen = await found(read, viewer)
         asked: list[dict[str, Any]] = [{"term": "strohm"}, {"codes": ["3STEST1234567890"]}, {"phones": ["0201234567"]}]
         for one in asked:
-            assert set(await found(write, viewer, **one)) == {2075} & {*seen}, viewer
+            assert set(await found(read, viewer, **one)) == {2075} & {*seen}, viewer
 
 
 @pytest.mark.parametrize(
     "status", ["UNFULFILLED", "PARTIALLY_SHIPPED", "SHIPPED", "PARTIALLY_DELIVERED", "DELIVERED", "CANCELED"]
 )
-async def test_order_is_found_by_how_far_it_is_fulfilled(
-    write: GraphQL, store: asyncpg.Connection, status: str
-) -> None:
+async def test_order_is_found_by_how_far_it_is_fulfilled(read: GraphQL, status: str) -> None:
     query = "query ($page: Int!) { orders(input: {page: $page, offset: 100}) { pages items { id fulfillmentStatus } } }"
     expected: list[int] = []
     page = pages = 1
     while page <= pages:
-        orders = (await write(query, {"page": page}, viewer="staff"))["data"]["orders"]
+        orders = (await read(query, {"page": page}, viewer="staff"))["data"]["orders"]
         pages, page = orders["pages"], page + 1
         expected += [order["id"] for order in orders["items"] if order["fulfillmentStatus"] == status]
-    assert await found(write, fulfillmentStatuses=[status]) == expected[:100]
+    assert await found(read, fulfillmentStatuses=[status]) == expected[:100]
 
 
 async def test_fulfillment_follows_what_is_written(write: GraphQL, store: asyncpg.Connection) -> None:
