@@ -3,8 +3,11 @@
 
 -- The changes after the one of `position` and `number`, `scan` of them at most. The order as it is now goes with each,
 -- and what tells how it was: `later` holds, of the later changes of the order, what they replaced, oldest first. That is
--- read where somebody may have lost, or gained, the sight of the order by this change, and for what has gone with it;
--- so are the shipments of the order, each with its status, which are lost and gained with it.
+-- read where somebody may have lost, or gained, the sight of the order by this change, and for what has gone with it.
+-- What one transaction does to an order counts as a whole: `earlier` is what its changes before this one replaced, newest
+-- first, empty for one that made the order, and the last of them `settles` who sees it. The shipments of the order,
+-- each with its status, are lost and gained with it. A transaction may have made millions of changes, an order few: so they
+-- are found by the order (`+ 0`).
 -- name: after
 -- feeds: Change
 WITH scanned AS (
@@ -22,8 +25,9 @@ WITH scanned AS (
   LIMIT :scan
 )
 SELECT h.position, h.id AS number, h.type, h.action, h.entity_id AS id, h.order_id, h.shipment_id::text, h.channel_id,
-  h.version, h.occurred_at, h.transaction_id, '{}'::bigint[] AS held, h.old::text, h.new ->> 'status' AS new_status, o.id IS NOT NULL AS has_order, o.company_id, o.customer_id,
-  o.status AS order_status, s.status AS shipment_status, d.later, d.shipments
+  h.version, h.occurred_at, h.transaction_id, '{}'::bigint[] AS held, h.old::text, h.new ->> 'status' AS new_status,
+  o.id IS NOT NULL AS has_order, o.company_id, o.customer_id,
+  o.status AS order_status, s.status AS shipment_status, d.later, d.earlier, d.settles, d.shipments
 FROM scanned h
 LEFT JOIN orders o ON o.id = h.order_id AND o.channel_id = h.channel_id
 LEFT JOIN shipments s ON s.id = h.shipment_id AND s.channel_id = h.channel_id
@@ -36,6 +40,19 @@ LEFT JOIN LATERAL (
         AND (l.action = 'DELETED' OR l.id > h.id AND l.old ?| '{companyId,customerId,status}')
       ORDER BY l.id
     ) AS later,
+    ARRAY(
+      SELECT coalesce(e.old::text, '')
+      FROM changes e
+      WHERE e.transaction_id + 0 = h.transaction_id AND e.order_id = h.order_id AND e.type = 'ORDER' AND h.type = 'ORDER'
+        AND e.id < h.id AND (e.action = 'CREATED' OR e.old ?| '{companyId,customerId,status}')
+      ORDER BY e.id DESC
+    ) AS earlier,
+    h.type = 'ORDER' AND NOT EXISTS (
+      SELECT
+      FROM changes l
+      WHERE l.transaction_id + 0 = h.transaction_id AND l.order_id = h.order_id AND l.type = 'ORDER' AND l.id > h.id
+        AND (l.action = 'DELETED' OR l.old ?| '{companyId,customerId,status}')
+    ) AS settles,
     ARRAY(
       SELECT t.id::text || ' ' || t.status
       FROM shipments t

@@ -31,7 +31,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from app.errors import RequestRefused
 from app.http.deadline import EXTENSION
 from app.http.middleware import refuse_unread
-from app.http.reply import Answering
+from app.http.reply import Answering, Reply
 from app.http.state import BODY, STATE, TASK, State
 
 Find = Callable[[HTTPScope], Answering | None]
@@ -530,11 +530,17 @@ class Cycle(RequestResponseCycle):
         try:
             reply = await answering.answer(self.scope, self.receive)  # type: ignore[arg-type]  # uvicorn has own types
             if not self._send_whole(reply.status_code, reply.raw_headers, bytes(reply.body)):
-                await super().run_asgi(reply)  # type: ignore[arg-type]
+                await super().run_asgi(partial(self._send_stream, reply))
         finally:
             self._tasks.discard(self.task)
             if not self.response_complete:
                 self.transport.close()
+
+    async def _send_stream(self, reply: Reply, scope: Any, receive: Any, send: Any) -> None:
+        await reply(scope, receive, send)
+        if not self.response_complete and not self.disconnected:  # it is not read: nothing more can be said
+            self.disconnected = True
+            self.transport.abort()
 
     async def receive(self) -> ASGIReceiveEvent:
         if self.more_body or self._is_received or self.event or self.disconnected or self.response_complete:

@@ -11,10 +11,16 @@ STALL_SECONDS = 30.0
 # For the word of it to arrive.
 LINGER_SECONDS = 2.0
 _TRY_AGAIN_LATER = 1013
+_POLICY = 1008
+# Of a message, and of a minute: an empty frame costs its sender six bytes.
+_MOST_FRAGMENTS = 1_000
+_MOST_PINGS = 600
+_PING_WINDOW_SECONDS = 60.0
 
-# uvicorn tells of every socket, with its whole address; the application has a line of its own for it.
+# uvicorn tells of every socket with its whole address, and of its client's faults with a traceback; the application has
+# a line of its own for it, with the code.
 _logger = logging.getLogger("uvicorn.socket")
-_logger.setLevel(logging.WARNING)
+_logger.setLevel(logging.CRITICAL)
 
 
 class _Messages:
@@ -46,6 +52,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """What `uvicorn.Config` takes as `ws`."""
 
     _stalled: asyncio.TimerHandle | None = None
+    _pings = 0
+    _pings_since = 0.0
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -73,6 +81,33 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """The service is about to stop; who is connected may begin anew elsewhere."""
         self.shutdown()
 
+    def handle_cont(self, event: Any) -> None:
+        super().handle_cont(event)
+        if len(self.frames) > _MOST_FRAGMENTS:
+            self._fail("too many fragments")
+
+    def handle_ping(self) -> None:
+        now = self.loop.time()
+        if now - self._pings_since > _PING_WINDOW_SECONDS:
+            self._pings, self._pings_since = 0, now
+        self._pings += 1
+        if self._pings > _MOST_PINGS:
+            self._fail("too many pings")
+        else:
+            super().handle_ping()
+
+    def _fail(self, reason: str) -> None:
+        if self.close_sent:
+            return
+        self.conn.fail(_POLICY, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self._tell_end(_POLICY)
+        self.transport.close()
+
+    def _tell_end(self, code: int) -> None:
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": None})
+
     def _stop_timer(self) -> None:
         if self._stalled is not None:
             self._stalled.cancel()
@@ -83,5 +118,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.conn.send_close(_TRY_AGAIN_LATER, "Read what is sent")
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.close_sent = True
+            self._tell_end(_TRY_AGAIN_LATER)
         self.transport.close()
         self._stalled = self.loop.call_later(LINGER_SECONDS, self.transport.abort)

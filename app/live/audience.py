@@ -1,7 +1,7 @@
 """Those who ask the same of the feed and see the same: one execution for each event, whose bytes they share."""
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from app.execution.execute import Answer
@@ -13,6 +13,9 @@ from sql import Visibility
 # News that members may still have to send; who is further behind reads it anew.
 _MOST_NEWS = 256
 _MOST_BYTES = 1_000_000
+
+# Events that are executed at a time.
+_AT_ONCE = 16
 
 # The answers to events, in their order.
 Execute = Callable[[Sequence[Event]], Awaitable[Sequence[Answer]]]
@@ -61,19 +64,29 @@ class Audience:
             self._news.clear()
             self._bytes = 0
 
-    async def told(self, changes: Sequence[Change], mark: Mark) -> list[News]:
-        """What the changes tell who has been told up to `mark`. Raises `ServiceUnavailable`."""
+    async def told(self, changes: Iterable[Change], mark: Mark) -> tuple[list[News], Place]:
+        """What some of the changes tell who has been told up to `mark`, and the place of the last of them.
+
+        Raises `ServiceUnavailable`.
+        """
         events: list[tuple[Place, Event]] = []
+        place = mark.place
         for index, change in enumerate(changes):
+            place = change.place
             if change.row["transaction_id"] in mark.held:
                 continue
             of_change = self.watch.events(change, self.visibility, mark.held)
-            events += [(change.place, event) for event in (of_change if index else of_change[mark.told :])]
-        answers = await self._execute([event for _, event in events]) if events else ()
-        return [
-            News(place, event["cursor"], dump(answer.body))
-            for (place, event), answer in zip(events, answers, strict=True)
-        ]
+            events += [(place, event) for event in (of_change if index else of_change[mark.told :])]
+            if len(events) >= _AT_ONCE:
+                break
+        news: list[News] = []
+        for start in range(0, len(events), _AT_ONCE):
+            some = events[start : start + _AT_ONCE]
+            answers = await self._execute([event for _, event in some])
+            news += [
+                News(at, event["cursor"], dump(answer.body)) for (at, event), answer in zip(some, answers, strict=True)
+            ]
+        return news, place
 
     async def up_to_date(self, place: Place) -> News:
         """That all of the past was told, up to a place. Raises `ServiceUnavailable`."""
@@ -83,16 +96,19 @@ class Audience:
 
     async def tell(self, changes: Sequence[Change]) -> None:
         """Adds what the changes tell to the news, and wakes the members. Raises `ServiceUnavailable`."""
-        news = await self.told(changes, Mark(self.since))
-        if not news:
-            return
-        self._news += news
-        self._bytes += sum(len(each.text) for each in news)
-        while len(self._news) > _MOST_NEWS or self._bytes > _MOST_BYTES:
-            oldest = self._news.popleft()
-            self._bytes -= len(oldest.text)
-            self.since = oldest.place
-        self._wake()
+        waiting = deque(changes)
+        while waiting:
+            news, place = await self.told(waiting, Mark(self.since))
+            while waiting and waiting[0].place <= place:
+                waiting.popleft()
+            self._news += news
+            self._bytes += sum(len(each.text) for each in news)
+            while len(self._news) > _MOST_NEWS or self._bytes > _MOST_BYTES:
+                oldest = self._news.popleft()
+                self._bytes -= len(oldest.text)
+                self.since = oldest.place
+            if news:
+                self._wake()
 
     def begin_anew(self, since: Place) -> None:
         """There is no news any more; members who need some read it for themselves."""

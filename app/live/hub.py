@@ -10,9 +10,11 @@ import logging
 import time
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from operator import attrgetter
 from typing import Any
+from weakref import WeakValueDictionary
 
 import sql
 from app.errors import ServiceUnavailable
@@ -29,7 +31,11 @@ FEED, STILL_HELD = sql.load("feed"), sql.load("change").still_held
 
 # Changes that are read at a time, and that are kept for those who have just come back.
 _SCAN = 500
+_PAST = 100  # of those who are behind
 _RECENT = 10_000
+# Who catches up holds answers in memory: so many at a time.
+_MOST_BEHIND = 64
+_MOST_BEHIND_OF_VIEWER = 4
 # How long new changes may wait to be looked for.
 _LOOK_SECONDS = 0.05
 _RETRY_SECONDS = 0.5
@@ -43,15 +49,14 @@ _OURS = Visibility.everything()
 class Hub:
     """All audiences of one process, and the changes that were read last. `reached` is the place of the last of these.
 
-    `sent` counts the events that subscribers were sent, and `lag` is the time in seconds from the beginning of the last
-    change to its telling.
-    `db` is there while the application runs.
+    All audiences have been told up to `told`. `sent` counts the events that subscribers were sent, and `lag` is the
+    time in seconds from the beginning of the last change to its telling. `db` is there while the application runs.
     """
 
     db: Database
 
     def __init__(self) -> None:
-        self.reached = Place(0, 0)
+        self.reached = self.told = Place(0, 0)
         self.sent = 0
         self.lag = 0.0
         self._recent: deque[Change] = deque(maxlen=_RECENT)
@@ -59,6 +64,20 @@ class Hub:
         # Those who may be told something of an order, by what has to be its company's or customer's; the rest by None.
         self._by_owner: dict[Hashable, set[Audience]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
+        self._behind = asyncio.Semaphore(_MOST_BEHIND)
+        self._behind_by_viewer: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def catching_up(self, subject: str) -> AsyncIterator[None]:
+        """A turn to read the past, and to send it: few have one at a time, and of one viewer fewer.
+
+        Who does not read what is sent keeps others of its own viewer waiting, until it is let go.
+        """
+        of_viewer = self._behind_by_viewer.get(subject)
+        if of_viewer is None:
+            of_viewer = self._behind_by_viewer[subject] = asyncio.Semaphore(_MOST_BEHIND_OF_VIEWER)
+        async with of_viewer, self._behind:
+            yield
 
     @property
     def members(self) -> int:
@@ -73,7 +92,7 @@ class Hub:
         if self._task is None:
             reached = await self.newest()
             if self._task is None:
-                self.reached = reached
+                self.reached = self.told = reached
                 self._recent.clear()
                 self._task = asyncio.create_task(self._follow())
         audience = self._audiences.get(key)
@@ -103,21 +122,21 @@ class Hub:
             self._task = None
 
     async def after(self, place: Place) -> Sequence[Change]:
-        """The next changes after a place; none where there are none. Raises `ServiceUnavailable`."""
+        """Some of the changes after a place; none where there are none. Raises `ServiceUnavailable`."""
         recent = self._recent
         if recent and recent[0].place <= place <= self.reached:
             start = bisect_right(recent, place, key=attrgetter("place"))
             if start < len(recent):
-                return [recent[index] for index in range(start, min(start + _SCAN, len(recent)))]
-        return await self._read(place)
+                return [recent[index] for index in range(start, min(start + _PAST, len(recent)))]
+        return await self._read(place, _PAST)
 
     async def still_held(self, held: Sequence[int], place: Place) -> tuple[int, ...]:
         """Those transactions that end behind a place, or at it. Raises `ServiceUnavailable`."""
         rows = await self.db.fetch(STILL_HELD, _OURS, held=held, position=place.position - 1)
         return tuple(row["id"] for row in rows)
 
-    async def _read(self, place: Place) -> Sequence[Change]:
-        rows = await self.db.fetch(FEED.after, _OURS, position=place.position, number=place.number, scan=_SCAN)
+    async def _read(self, place: Place, scan: int) -> Sequence[Change]:
+        rows = await self.db.fetch(FEED.after, _OURS, position=place.position, number=place.number, scan=scan)
         if not rows:
             return ()
         public = await self.db.table_cache(_STATUSES).get("public", self._public_statuses)
@@ -128,17 +147,19 @@ class Hub:
         return frozenset(row["code"] for row in rows)
 
     async def _follow(self) -> None:
+        is_behind = False
         while True:
             try:
                 # Not in the background alone, which looks less often for what other processes write.
-                is_moved = await self.db.feed.go_on() > self.reached.position
-                changes = await self._read(self.reached) if is_moved else ()
+                is_moved = is_behind or await self.db.feed.go_on() > self.reached.position
+                changes = await self._read(self.reached, _SCAN) if is_moved else ()
             except ServiceUnavailable:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             if changes:
                 await self._tell(changes)
-            if len(changes) < _SCAN:
+            is_behind = len(changes) == _SCAN
+            if not is_behind:
                 await asyncio.sleep(_LOOK_SECONDS)
 
     async def _tell(self, changes: Sequence[Change]) -> None:
@@ -150,6 +171,7 @@ class Hub:
         # Who joins from here on is told all up to this place by history.
         self.reached = changes[-1].place
         await asyncio.gather(*(self._tell_audience(audience, some) for audience, some in told.items()))
+        self.told = self.reached
         self.lag = max(0.0, time.time() - changes[-1].row["occurred_at"].timestamp())
 
     def _audiences_of(self, change: Change) -> Iterable[Audience]:

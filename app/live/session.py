@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
+from typing import Protocol
 
 import sql
 from app.auth.storefront_key import HEADER, Storefront, find_storefront
@@ -39,16 +40,20 @@ class Ending(Enum):
 TRANSPORTS = ("websocket", "events", "parts")
 
 
+class Listener(Protocol):
+    def wake(self) -> None: ...
+
+
 class Session:
     """The credentials of a connection, and what they stand for now. `headers` have their names in lower case.
 
     `transport` is one of `TRANSPORTS`.
 
     `viewer` is None without a credential, and where it was `refused`. `on_end` is called once, when there is an
-    `ending`.
+    `ending`; `listeners` are woken then, and when the viewer is another one.
     """
 
-    __slots__ = ("ending", "headers", "on_end", "refused", "storefront", "transport", "viewer")
+    __slots__ = ("ending", "headers", "listeners", "on_end", "refused", "storefront", "transport", "viewer")
 
     def __init__(self, headers: Headers, transport: str) -> None:
         self.headers = headers
@@ -58,11 +63,17 @@ class Session:
         self.storefront = Storefront()
         self.on_end: Callable[[], None] = lambda: None
         self.ending: Ending | None = None
+        self.listeners: list[Listener] = []
+
+    def wake(self) -> None:
+        for listener in self.listeners:
+            listener.wake()
 
     def end(self, ending: Ending) -> None:
         if self.ending is None:
             self.ending = ending
             self.on_end()
+            self.wake()
 
 
 class Sessions:
@@ -123,24 +134,30 @@ class Sessions:
     async def check(self, session: Session) -> bool:
         """Whether it is good still; it ends where not. What the database cannot tell now stays as it was."""
         with suppress(ServiceUnavailable):
+            before = session.viewer
             await self.look_up(session)
-            if session.refused is not None:
+            if session.refused is not None or session.storefront.refusal is not None:
                 session.end(Ending.REVOKED)
+            elif session.viewer != before:
+                session.wake()
         return session.ending is None
 
     async def look_up(self, session: Session) -> None:
         """Finds out what the credentials stand for. Raises `ServiceUnavailable`."""
         fields = dict(reversed(session.headers))
-        if _STOREFRONT in fields:
-            keys = [value.decode("latin-1") for name, value in session.headers if name == _STOREFRONT]
-            storefront = await find_storefront(keys, self.db)
-            if isinstance(storefront.refusal, ServiceUnavailable):
-                raise storefront.refusal
-            session.storefront = storefront
+        await self._look_up_storefront(session)
         try:
             session.viewer, session.refused = await authenticate(session.headers, fields, self.db, self._tokens), None
         except NotAuthenticated as refused:
             session.viewer, session.refused = None, refused.with_traceback(None)
+
+    async def _look_up_storefront(self, session: Session) -> None:
+        keys = [value.decode("latin-1") for name, value in session.headers if name == _STOREFRONT]
+        if keys:
+            storefront = await find_storefront(keys, self.db)
+            if isinstance(storefront.refusal, ServiceUnavailable):
+                raise storefront.refusal
+            session.storefront = storefront
 
     async def _look_after(self) -> None:
         while True:
@@ -162,7 +179,9 @@ class Sessions:
         rows = await self.db.fetch(CUSTOMER_SESSION.good, _OURS, session_ids=list(ids))
         good = {row["id"] for row in rows}
         for session in sessions:
-            if session.viewer is not None and session.viewer.session_id not in good:
+            await self._look_up_storefront(session)
+            is_good = session.viewer is not None and session.viewer.session_id in good
+            if not is_good or session.storefront.refusal is not None:
                 session.end(Ending.REVOKED)
 
 

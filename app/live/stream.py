@@ -161,7 +161,6 @@ class HTTPStream(Stream):
             return self.whole(refused.answer)
 
         async def produce(write: Write) -> None:
-            session.on_end = subscription.wake
             with within(), sessions.kept(session):
                 try:
                     async with aclosing(subscription.news()) as news:

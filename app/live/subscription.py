@@ -9,6 +9,7 @@ from typing import TypeVar
 import orjson
 from graphql import GraphQLError
 
+from app.auth.viewer import Viewer
 from app.context import Context
 from app.errors import CursorExpired, InvalidCursor, ServiceUnavailable
 from app.execution.document import Operation
@@ -122,52 +123,65 @@ class Subscription:
 
         Raises `Refused` where its viewer may not ask any more.
         """
-        hub, sessions, session = self._subscriptions.hub, self._subscriptions.sessions, self._session
-        mark, is_up_to_date = self._mark, False
-        while True:
-            viewer = session.viewer
-            async with self._member_of(self._key()) as audience:
-                if mark is None:
-                    mark = Mark(await _insistently(hub.newest))
-                while session.viewer == viewer and session.ending is None:
-                    self._is_woken = False
-                    try:
-                        news, reached, is_told = await self._next(audience, mark, is_up_to_date)
-                    except ServiceUnavailable:
-                        await asyncio.sleep(_RETRY_SECONDS)
-                        continue
-                    if news:
-                        if not await sessions.check(session):
-                            return
-                        if session.viewer != viewer:
-                            break
-                        for each in news:
-                            yield each
-                        hub.sent += len(news)
-                        del news, each  # the next may be long in coming
-                    elif reached == mark and is_told == is_up_to_date:
-                        await self._wait()
-                    mark, is_up_to_date = reached, is_told
-            if session.ending is not None:
-                return
-            # It may see, or do, something else by now: whether it may ask at all is asked again.
-            await self._subscriptions.ask(self._request, self._operation, session)
+        hub, session = self._subscriptions.hub, self._session
+        session.listeners.append(self)
+        try:
+            mark = self._mark or Mark(await _insistently(hub.newest))
+            is_up_to_date = False
+            while session.ending is None:
+                viewer = session.viewer
+                assert viewer is not None  # noqa: S101  nobody else subscribes
+                async with self._member_of(self._key()) as audience:
+                    while session.ending is None and session.viewer == viewer:
+                        self._is_woken = False
+                        if is_up_to_date and not mark.held and mark.place >= audience.since:
+                            news: Sequence[News] = audience.after(mark.place, self)
+                            if not news:
+                                # What was told to this audience is not told again as to a member of another one.
+                                mark = Mark(max(mark.place, hub.told))
+                                await self._wait()
+                            elif await self._is_still(viewer):
+                                for each in news:
+                                    yield each
+                                mark = Mark(each.place)
+                                hub.sent += len(news)
+                                del each  # the next may be long in coming
+                            news = ()
+                            continue
+                        async with hub.catching_up(viewer.subject):
+                            try:
+                                news, reached, is_told = await self._past(audience, mark, is_up_to_date)
+                            except ServiceUnavailable:
+                                await asyncio.sleep(_RETRY_SECONDS)
+                                continue
+                            if news and not await self._is_still(viewer):
+                                continue
+                            for each in news:
+                                yield each
+                            mark, is_up_to_date = reached, is_told
+                            hub.sent += len(news)
+                            news = each = ()  # type: ignore[assignment]  # the next may be long in coming
+                if session.ending is None:
+                    # It may see, or do, something else by now: whether it may ask at all is asked again.
+                    await self._subscriptions.ask(self._request, self._operation, session)
+        finally:
+            session.listeners.remove(self)
 
-    async def _next(self, audience: Audience, mark: Mark, is_up_to_date: bool) -> tuple[Sequence[News], Mark, bool]:
-        """What comes after a mark, the mark after it, and whether all of the past was told.
+    async def _is_still(self, viewer: Viewer) -> bool:
+        """Whether the session is that viewer's at this moment."""
+        return await self._subscriptions.sessions.check(self._session) and self._session.viewer == viewer
+
+    async def _past(self, audience: Audience, mark: Mark, is_up_to_date: bool) -> tuple[Sequence[News], Mark, bool]:
+        """Some of what comes after a mark, the mark after it, and whether all of the past was told.
 
         Raises `ServiceUnavailable`.
         """
-        since = audience.since
-        if is_up_to_date and mark.place >= since:
-            news = audience.after(mark.place, self)
-            return news, Mark(news[-1].place) if news else mark, True
-        hub = self._subscriptions.hub
+        since, hub = audience.since, self._subscriptions.hub
         changes = await hub.after(mark.place)
         if changes:
-            place = changes[-1].place
+            news, place = await audience.told(changes, mark)
             held = await hub.still_held(mark.held, place) if mark.held else ()
-            return await audience.told(changes, mark), Mark(place, held), is_up_to_date
+            return news, Mark(place, held), is_up_to_date
         if mark.held:  # which have been committed, and come as soon as they have their positions
             reached = await hub.newest()
             return [], mark._replace(held=await hub.still_held(mark.held, reached)), is_up_to_date

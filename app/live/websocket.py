@@ -57,7 +57,7 @@ _OTHER = "other"
 closes: Counter[str] = Counter(
     dict.fromkeys(
         [
-            *("1000", "1001", "1005", "1006", "1009", "1012", "1013"),
+            *("1000", "1001", "1005", "1006", "1007", "1008", "1009", "1012", "1013"),
             *("4400", "4401", "4403", "4406", "4408", "4409", "4429", "4500", _OTHER),
         ],
         0,
@@ -214,7 +214,7 @@ class Connection:
             await sessions.look_up(session)
         except ServiceUnavailable as error:
             raise Closed(TRY_AGAIN_LATER, error.message) from None
-        if session.refused is not None:
+        if session.refused is not None or session.storefront.refusal is not None:
             raise Closed(FORBIDDEN, "Forbidden")
         if not sessions.has_room(session):
             raise Closed(TRY_AGAIN_LATER, "There are too many connections")

@@ -92,12 +92,13 @@ def end_of(position: int) -> Place:
 class Change:
     """One change of the feed, for all viewers: its row, and the owners of its order.
 
-    `before` and `after` are those right before and after the change, `now` the present one; None where the order was
-    not there, or is not any more. `shipments` are those of an order of which the sight may be lost or gained, each id
-    with its status.
+    `before` is the owner before the transaction of the change, `after` the one right after the change, `now` the
+    present one; None where the order was not there, or is not any more. The change `settles` who sees the order where
+    it is the last of its transaction that may. `shipments` are those of an order of which the sight may be lost or
+    gained, each id with its status.
     """
 
-    __slots__ = ("after", "before", "now", "old", "place", "row", "shipments", "status_before")
+    __slots__ = ("after", "before", "now", "old", "place", "row", "settles", "shipments", "status_before")
 
     def __init__(self, row: Row, public: Collection[str]) -> None:
         self.row = row
@@ -120,10 +121,13 @@ class Change:
         self.after = owner() if row["has_order"] or later else None
         if is_order:
             _replace(fields, self.old)
-        self.before = (
-            None if is_order and row["action"] == "CREATED" else owner() if self.after or is_deletion else None
-        )
         self.status_before: str | None = fields["status"]
+        is_new = is_order and row["action"] == "CREATED"
+        for text in row["earlier"] or ():
+            is_new = is_new or not text
+            _replace(fields, orjson.loads(text or "{}"))
+        self.before = owner() if (self.after or is_deletion) and not is_new else None
+        self.settles = bool(row["settles"])
 
     @property
     def owners(self) -> set[Owner]:
@@ -141,22 +145,23 @@ class Sight:
     now: bool
     before: bool
     after: bool
+    settles: bool
 
     @classmethod
     def of(cls, change: Change, visibility: Visibility) -> "Sight":
         now, before, after = (
             owner is not None and visibility.sees(owner) for owner in (change.now, change.before, change.after)
         )
-        return cls(now, before, after)
+        return cls(now, before, after, change.settles)
 
     @property
     def is_lost(self) -> bool:
         """By this change. What came back later is not lost."""
-        return self.before and not (self.after or self.now)
+        return self.settles and self.before and not (self.after or self.now)
 
     @property
     def is_gained(self) -> bool:
-        return self.now and not self.before
+        return self.settles and self.now and not self.before
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,19 @@
 """What is told to whom: each change once, in order, to those who see its order; and when they do not any more."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import asyncpg
+import pytest
 
+from app.live import hub
 from tests.app.live.conftest import CUSTOMER_ORDER, ORDERS, SHIPMENTS, following
 
+MANY_SHIPMENTS = """
+WITH made AS (INSERT INTO shipments (order_id, channel_id) SELECT 2075, 1 FROM generate_series(1, 35) RETURNING id)
+SELECT id::text FROM made
+"""
 NEW_SHIPMENT = "INSERT INTO shipments (order_id, channel_id) VALUES ($1, $2) RETURNING id::text"
 
 
@@ -238,7 +245,53 @@ async def test_a_contact_who_gets_another_company_sees_its_orders_from_then_on(
         await copy_connection.execute(
             "INSERT INTO contact_companies (contact_id, channel_id, company_id) VALUES (4, 1, $1)", company
         )
-        await asyncio.sleep(1)  # a few looks at the credentials
-        await copy_connection.fetchval(NEW_SHIPMENT, ours, 1)
-        await copy_connection.fetchval(NEW_SHIPMENT, theirs, 1)
-        assert told(await socket.event()) == ("CREATED", "SHIPMENT", theirs)
+        # Nothing else happens; the credentials are looked at now and then.
+        event = None
+        while event is None:
+            await copy_connection.fetchval(NEW_SHIPMENT, ours, 1)
+            await copy_connection.fetchval(NEW_SHIPMENT, theirs, 1)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    event = await socket.event()
+        while told(event) != ("CREATED", "SHIPMENT", theirs):
+            assert told(event) == ("CREATED", "SHIPMENT", ours)  # before it was noticed
+            event = await socket.event()
+
+
+async def test_what_one_transaction_takes_back_is_not_told(site: str, copy_connection: asyncpg.Connection) -> None:
+    ours, theirs = await company_of(copy_connection, 4), await company_of(copy_connection, 6)
+    order, another = await order_of(copy_connection, 4), await order_of(copy_connection, 6)
+    move = "UPDATE orders SET company_id = $1 WHERE id = $2"
+    async with following(site, "outsider") as socket, following(site, "contact") as owner:
+        await socket.following(ORDERS)
+        await owner.following(ORDERS, input={"types": ["ORDER"]})
+        async with copy_connection.transaction():
+            await copy_connection.execute(move, theirs, order)
+            await copy_connection.execute(move, ours, order)
+        await copy_connection.fetchval(NEW_SHIPMENT, another, 1)
+        assert told(await socket.event()) == ("CREATED", "SHIPMENT", another)
+        assert [told(await owner.event()) for _ in range(2)] == [("UPDATED", "ORDER", order)] * 2
+        async with copy_connection.transaction():
+            await copy_connection.execute(move, theirs, order)
+            await copy_connection.execute("UPDATE orders SET status = 'CANCELED' WHERE id = $1", order)
+            await copy_connection.execute(move, None, order)
+        assert told(await owner.event()) == ("LEFT", None, order)
+
+
+async def test_a_transaction_of_many_changes_is_told_whole(
+    site: str, copy_connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "_SCAN", 10)
+    async with following(site, "staff") as socket:
+        await socket.following(ORDERS, input={"orderIds": [2075]})
+        ids = [row["id"] for row in await copy_connection.fetch(MANY_SHIPMENTS)]
+        events = [await socket.event() for _ in ids]
+        assert [event["change"]["id"] for event in events] == ids
+
+
+async def test_a_key_of_a_shop_that_is_switched_off_ends_its_subscriptions(
+    site: str, copy_connection: asyncpg.Connection
+) -> None:
+    async with following(site, "john") as socket:
+        await copy_connection.execute("UPDATE storefront_keys SET is_active = false")
+        assert await socket.code() == 4403

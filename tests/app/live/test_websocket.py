@@ -1,6 +1,7 @@
 """The protocol `graphql-transport-ws`, message by message, and by which code each fault ends it."""
 
 import asyncio
+import contextlib
 import json
 import socket as sockets
 from urllib.parse import urlsplit
@@ -189,3 +190,14 @@ async def test_who_does_not_read_is_let_go(
     [facts] = [vars(record)["facts"] for record in caplog.records if record.message == "socket"]
     assert facts["ms"] < 20_000, "pings that nobody answers would end it, too, after 40 s"
     writer.transport.abort()
+
+
+@pytest.mark.parametrize("flood", ["fragments", "pings"])
+async def test_a_client_may_not_flood_with_empty_frames(site: str, flood: str) -> None:
+    async with connected(site) as socket:
+        with contextlib.suppress(websockets.ConnectionClosed):
+            if flood == "fragments":
+                await socket.connection.send([b"{"] + [b""] * 2_000)
+            for _ in range(1_000):
+                await socket.connection.ping()
+        assert await socket.code() == 1008
