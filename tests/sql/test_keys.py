@@ -1,6 +1,7 @@
 """What 0015_keys.sql makes of a store that was filled before, and who may use a code at the same moment."""
 
 import asyncio
+from collections.abc import Iterator
 
 import asyncpg
 import pytest
@@ -31,21 +32,32 @@ SELECT id, order_id, channel_id, 3, $2 FROM shipments WHERE order_id = $1 AND ex
 """
 
 
-@pytest.fixture
-async def dsn(databases: Databases) -> str:
-    return await asyncio.to_thread(databases.create)
+@pytest.fixture(scope="session")
+def migrated_template(databases: Databases) -> str:
+    return databases.shared("keys", "template1", fill)
 
 
-@pytest.fixture
-async def migrated(dsn: str, connection_to: ConnectionTo) -> asyncpg.Connection:
-    store = await connection_to(dsn)
+async def fill(dsn: str) -> None:
     await migrate_before(dsn, MIGRATION)
+    store = await asyncpg.connect(dsn)
     await store.execute(FILLED)
     await store.execute(BEFORE)
     before = await store.fetch(COUNTED)
     await migrate(dsn)
     assert await store.fetch(COUNTED) == before
-    return store
+    await store.close()
+
+
+@pytest.fixture
+def dsn(databases: Databases, migrated_template: str) -> Iterator[str]:
+    dsn = databases.create(migrated_template)
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture
+async def migrated(dsn: str, connection_to: ConnectionTo) -> asyncpg.Connection:
+    return await connection_to(dsn)
 
 
 async def test_migration_numbers_codes_that_were_told_apart_by_their_spelling(migrated: asyncpg.Connection) -> None:
