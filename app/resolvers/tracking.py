@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from app.resolvers.field_plan import MoreNeeded
-from app.rules import line_fault, url_fault
+from app.rules import BLANKS, CONTROLS, line_fault, url_fault
 
 PLACE = "{code}"
 # What a template may ask for beside it (decision 26), by the columns that tell it.
@@ -31,6 +31,7 @@ _FOREIGN = re.compile(
     r"|<[^<>]*>|\#{2,}\w*\#*|[{}]",
     re.IGNORECASE,
 )
+_NOTHING = re.compile(rf"[{BLANKS}{CONTROLS}]*")
 _ORDER_OF_PLACES = {"2": "{postalCode}", "3": "{country}"}  # of `%1$s`, `%2$s`, `%3$s`
 _MEANINGS = (
     ("zip", "{postalCode}"),
@@ -101,7 +102,7 @@ def code_of(text: str, template: str | None) -> str:
     if not template or not is_address(text):
         return text
     try:
-        given, page = urlsplit(text.strip()), urlsplit(template)
+        given, page = urlsplit(_bare(text)), urlsplit(template)
     except ValueError:
         return text
     if _host(given.netloc) != _host(page.netloc):
@@ -122,8 +123,15 @@ def code_of(text: str, template: str | None) -> str:
 
 
 def is_address(text: str) -> bool:
-    """Whether a code may be meant by the address of a carrier's page."""
-    return text.lower().startswith(("http://", "https://"))
+    """Whether a code may be meant by the address of a carrier's page, with what was copied around it."""
+    return "://" in text and _bare(text).lower().startswith(("http://", "https://"))
+
+
+def _bare(text: str) -> str:
+    """Without what prints as nothing before and after it."""
+    for _end in range(2):
+        text = text[_NOTHING.match(text).end() :][::-1]  # type: ignore[union-attr]
+    return text
 
 
 class TrackingPages:
@@ -146,7 +154,7 @@ class TrackingPages:
 def _host_of(address: str) -> str:
     """Empty where there is none."""
     try:
-        return _host(urlsplit(address.strip()).netloc)
+        return _host(urlsplit(_bare(address)).netloc)
     except ValueError:
         return ""
 

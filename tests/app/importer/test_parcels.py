@@ -240,7 +240,7 @@ async def test_news_of_parcels_that_have_freed_their_code_is_of_the_newest(store
 @pytest.mark.parametrize("carrier", ["Swift", None])
 async def test_news_and_codes_may_be_named_by_the_address_of_the_page(store: Store, carrier: str | None) -> None:
     slow = {"kind": "carrier", "name": "Slow", "trackAndTraceURL": "https://slow.example/?c={code}"}
-    address = "http://www.swift.example/T%201"
+    address = " \u00a0http://www.swift.example/T%201 "
     await store.take(SHOP, SWIFT, slow, with_codes({"code": address, "carrier": carrier}))
     assert await store.fetch("SELECT code FROM track_and_traces") == [("T 1",)]
     told = {**event("DELIVERED"), "code": address, "carrier": carrier}

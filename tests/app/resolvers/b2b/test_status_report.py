@@ -584,7 +584,7 @@ async def test_report_may_name_a_code_by_the_address_of_its_page(
 ) -> None:
     """Of the carrier that is named, or of any; also one that waits."""
     template = await copy_connection.fetchval("SELECT track_and_trace_url FROM carriers WHERE id = 1")
-    address = template.replace("{code}", CODE.lower())
+    address = f"\u00a0 {template.replace('{code}', CODE.lower())}\u200b"
     told = await report("IN_TRANSIT", code=address, carrierId=carrier)
     assert (told["shipment"]["id"], told["isWaiting"]) == (SHIPMENT, False)
     early = template.replace("{code}", "EARLY-1")
@@ -598,7 +598,7 @@ async def test_code_is_named_by_the_address_of_its_page_wherever_a_caller_names_
     write: GraphQL, written: GraphQL, copy_connection: asyncpg.Connection
 ) -> None:
     template = await copy_connection.fetchval("SELECT track_and_trace_url FROM carriers WHERE id = 1")
-    address = template.replace("{code}", CODE)
+    address = f" \u00a0{template.replace('{code}', CODE)} "
     queries = {
         "trackAndTraces(input: {codes: [$code]}) { items { code } }": {"items": [{"code": CODE}]},
         "shipments(input: {codes: [$code]}) { items { id } }": {"items": [{"id": SHIPMENT}]},
