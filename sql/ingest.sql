@@ -698,6 +698,42 @@ WHERE g.n = k.n AND g.external_id = k.shipment AND normalized_code(t.code) = k.k
     WHERE o.shipment_id = t.shipment_id AND normalized_code(o.code) = k.key AND o.id < t.id
       AND NOT EXISTS (SELECT FROM import_codes u WHERE u.n = k.n AND u.code_id = o.id))
 
+-- What the record lists under another shipment of its order has moved there, and takes along what carriers told of it
+-- (decision 20): it is a code of a shipment that goes or lists it no more. One carrier's code is not another's; a side that
+-- knows none may be either. Where the same code moves several times, each goes to one place.
+-- name: find_moved_codes
+WITH listed AS (
+  SELECT k.n, k.shipment, k.position, k.key, k.carrier, k.carrier_id, g.shipment_id, i.order_id, i.channel_id,
+    row_number() OVER (PARTITION BY k.n, k.key, k.carrier_id ORDER BY g.position, k.position) AS number
+  FROM import_codes k
+  JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
+  JOIN import_orders i ON i.n = k.n
+  WHERE k.code_id IS NULL AND NOT i.is_new
+), unlisted AS (
+  SELECT i.n, t.id, t.carrier_id, normalized_code(t.code) AS key,
+    row_number() OVER (PARTITION BY i.n, normalized_code(t.code), t.carrier_id ORDER BY t.created_at, t.id) AS number
+  FROM import_orders i
+  JOIN shipments s ON s.order_id = i.order_id AND s.channel_id = i.channel_id
+  JOIN track_and_traces t ON t.shipment_id = s.id AND t.channel_id = s.channel_id
+  LEFT JOIN import_shipments g ON g.n = i.n AND g.shipment_id = s.id
+  WHERE i.n IN (SELECT l.n FROM listed l) AND i.has_shipments
+    AND CASE WHEN g.n IS NULL THEN s.external_id IS NOT NULL AND NOT s.is_made_here ELSE g.has_codes END
+    AND NOT EXISTS (SELECT FROM import_codes o WHERE o.n = i.n AND o.code_id = t.id)
+), fitting AS (
+  SELECT k.n, k.shipment, k.position, t.id, coalesce(k.carrier_id, t.carrier_id) AS carrier_id,
+    row_number() OVER (PARTITION BY k.n, k.shipment, k.position
+      ORDER BY k.carrier_id IS DISTINCT FROM t.carrier_id, t.id) AS of_listed,
+    row_number() OVER (PARTITION BY t.id
+      ORDER BY k.carrier_id IS DISTINCT FROM t.carrier_id, k.shipment, k.position) AS of_unlisted
+  FROM listed k
+  JOIN unlisted t ON t.n = k.n AND t.key = k.key
+  WHERE CASE WHEN k.carrier_id IS NOT DISTINCT FROM t.carrier_id THEN k.number = t.number
+    ELSE k.carrier IS NULL OR t.carrier_id IS NULL END
+)
+UPDATE import_codes k SET code_id = f.id, carrier_id = f.carrier_id
+FROM fitting f
+WHERE f.of_listed = 1 AND f.of_unlisted = 1 AND k.n = f.n AND k.shipment = f.shipment AND k.position = f.position
+
 -- What a record does not mention stays, and so does a promise that carriers have told.
 -- name: date_codes
 UPDATE import_codes k SET expected_delivery_at = CASE
@@ -1186,17 +1222,6 @@ ORDER BY n, a.position
 -- fragment: staged_address
 a.type, a.company, a.first_name, a.last_name, a.street, a.number, a.postal_code, a.city, a.region, a.country, a.phone
 
--- A shipment that was made here is not the record's to take away.
--- name: delete_shipments
-WITH gone AS (
-  DELETE FROM shipments h USING import_orders i
-  WHERE i.has_shipments AND NOT i.is_new AND h.order_id = i.order_id AND h.channel_id = i.channel_id
-    AND h.external_id IS NOT NULL AND NOT h.is_made_here
-    AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.shipment_id = h.id)
-  RETURNING h.order_id
-)
-UPDATE import_orders i SET is_changed = true FROM gone WHERE i.order_id = gone.order_id
-
 -- name: create_shipments
 INSERT INTO shipments (id, order_id, channel_id, external_id, status, sub_status, expected_delivery_at, created_at)
 SELECT g.shipment_id, i.order_id, i.channel_id, g.external_id, coalesce(g.status, 'CREATED'), g.sub_status, g.expected_delivery_at,
@@ -1220,10 +1245,13 @@ WHERE i.n = g.n AND NOT g.is_new AND (
       JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
       WHERE s.shipment_id = g.shipment_id AND s.channel_id = i.channel_id ORDER BY l.line, s.number)
   OR g.has_codes AND (
-    EXISTS (SELECT FROM import_codes k WHERE k.n = g.n AND k.shipment = g.external_id AND k.code_id IS NULL)
+    EXISTS (
+      SELECT FROM import_codes k
+      LEFT JOIN track_and_traces t ON t.id = k.code_id AND t.channel_id = i.channel_id
+      WHERE k.n = g.n AND k.shipment = g.external_id AND t.shipment_id IS DISTINCT FROM g.shipment_id)
     OR EXISTS (
       SELECT FROM track_and_traces t
-      LEFT JOIN import_codes k ON k.n = g.n AND k.code_id = t.id
+      LEFT JOIN import_codes k ON k.n = g.n AND k.shipment = g.external_id AND k.code_id = t.id
       WHERE t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id
         AND (k.code_id IS NULL OR (k.carrier_id, k.expected_delivery_at) IS DISTINCT FROM (t.carrier_id, t.expected_delivery_at)))))
 
@@ -1247,6 +1275,25 @@ WITH changed AS (
   RETURNING s.id
 )
 UPDATE import_shipments g SET is_changed = true FROM changed WHERE g.shipment_id = changed.id
+
+-- As moving a code by hand does it: its news goes along, and both shipments follow.
+-- name: move_codes
+UPDATE track_and_traces t SET shipment_id = g.shipment_id, last_modified_at = statement_timestamp()
+FROM import_codes k
+JOIN import_shipments g ON g.n = k.n AND g.external_id = k.shipment
+JOIN import_orders i ON i.n = k.n
+WHERE t.id = k.code_id AND t.channel_id = i.channel_id AND t.shipment_id <> g.shipment_id
+
+-- A shipment that was made here is not the record's to take away.
+-- name: delete_shipments
+WITH gone AS (
+  DELETE FROM shipments h USING import_orders i
+  WHERE i.has_shipments AND NOT i.is_new AND h.order_id = i.order_id AND h.channel_id = i.channel_id
+    AND h.external_id IS NOT NULL AND NOT h.is_made_here
+    AND NOT EXISTS (SELECT FROM import_shipments g WHERE g.n = i.n AND g.shipment_id = h.id)
+  RETURNING h.order_id
+)
+UPDATE import_orders i SET is_changed = true FROM gone WHERE i.order_id = gone.order_id
 
 -- An item that stands for a line twice cannot be the record's; the first of them stays.
 -- name: delete_shipment_items

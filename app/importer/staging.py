@@ -72,7 +72,7 @@ _TABLES = {
 }
 
 # Rows are locked, then the rules are checked, then rows are written: a shipment lets go of a line before the line goes,
-# and of a code before another shipment takes the code.
+# and of a code before another shipment takes the code. A code has moved before its former shipment goes.
 STEPS = (
     "measure_staging",
     "find_channels",
@@ -116,6 +116,7 @@ STEPS = (
     "measure_shipments",
     "find_codes",
     "find_other_codes",
+    "find_moved_codes",
     "date_codes",
     "keep_delivered_codes",
     "refuse_unknown_carriers",
@@ -150,10 +151,11 @@ STEPS = (
     "set_parents",
     "delete_addresses",
     "create_addresses",
-    "delete_shipments",
     "create_shipments",
     "compare_shipments",
     "update_shipments",
+    "move_codes",
+    "delete_shipments",
     "delete_shipment_items",
     "update_shipment_items",
     "create_shipment_items",
@@ -175,14 +177,15 @@ STEPS = (
     "create_refund_items",
     "release_finishing",
 )
-# What they do is about refunds that records mention, and about parcels of which they say what is in them. PostgreSQL
-# plans a step for 2 ms whether or not there are any.
+# What they do is about refunds and codes that records mention, and about parcels of which they say what is in them.
+# PostgreSQL plans a step for 2 ms whether or not there are any.
 _OF_REFUNDS = frozenset(
     {
         *("find_refunds", "number_refunds", "warn_refunds", "compare_refunds", "write_refunds"),
         *("delete_refund_items", "update_refund_items", "create_refund_items"),
     }
 )
+_OF_CODES = frozenset({"find_codes", "find_other_codes", "find_moved_codes", "move_codes"})
 _OF_PARCELS = frozenset({"find_packed_codes", "refuse_parcel_items", "delete_parcel_items", "create_parcel_items"})
 # Of the news, which comes once the codes of its batch are there.
 EVENT_STEPS = (
@@ -331,6 +334,8 @@ async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Ou
     tables = {table for staged in copied.values() for table, _ in staged.rows}
     if orders:
         idle = frozenset() if any(order.refunds is not None for order in orders) else _OF_REFUNDS
+        if "import_codes" not in tables:
+            idle |= _OF_CODES
         if "import_packed_codes" not in tables:
             idle |= _OF_PARCELS
         outcome.warnings += await _run(connection, [step for step in STEPS if step not in idle], copied)

@@ -391,3 +391,83 @@ async def test_record_says_when_its_parcels_should_arrive(store: Store) -> None:
     assert await store.fetch(promises) == [("T-1", "03-08 00:00"), ("T-2", None), ("T-3", "03-06 11:00")]
     refused, _ = await store.take(with_codes(code(expectedDeliveryAt="0024-03-08")))
     assert refused.startswith("1: $.shipments[0].trackAndTraces[0].expectedDeliveryAt: ")
+
+
+KNOWN = """
+    SELECT t.code, h.external_id, t.status, h.status, t.id::text,
+      (SELECT count(*)::int FROM tracking_events e WHERE e.track_and_trace_id = t.id)
+    FROM track_and_traces t JOIN shipments h ON h.id = t.shipment_id ORDER BY 1, 2
+"""
+
+
+def with_shipments(*codes: tuple[str, ...], numbers: tuple[int, ...] = (1, 2), **fields: Any) -> dict[str, Any]:
+    """An order of shipments with these codes."""
+    shipments = [
+        shipment(n, items=[{"line": min(n, 2), "quantity": 1}], trackAndTraces=[code(name) for name in names])
+        for n, names in zip(numbers, codes, strict=True)
+    ]
+    return order(shipments=[{key: value for key, value in s.items() if key != "status"} for s in shipments], **fields)
+
+
+async def _told(store: Store) -> dict[str, str]:
+    """Two shipments, the code of each with news; the ids of the codes."""
+    await store.take(SHOP, SWIFT, with_shipments(("T-1",), ("T-2",)))
+    await store.take(event("IN_TRANSIT"), event("OUT_FOR_DELIVERY", 5, code="T-2"))
+    return {row[0]: row[4] for row in await store.fetch(KNOWN)}
+
+
+async def test_codes_that_a_record_swaps_keep_their_news(store: Store) -> None:
+    """They move, and their shipments' statuses follow (decisions 15, 20)."""
+    ids = await _told(store)
+    swapped = with_shipments(("T-2",), ("T-1",))
+    assert await store.take(swapped) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    found = await store.fetch(KNOWN)
+    assert [(*row[:3], *row[4:]) for row in found] == [
+        ("T-1", "S-2", "IN_TRANSIT", ids["T-1"], 1),
+        ("T-2", "S-1", "OUT_FOR_DELIVERY", ids["T-2"], 1),
+    ]
+    assert found[1][3] == "OUT_FOR_DELIVERY"
+    before = await store.rows()
+    assert await store.take(swapped) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    assert await store.rows() == before
+
+
+async def test_code_that_a_record_moves_keeps_its_news(store: Store) -> None:
+    ids = await _told(store)
+    await store.take(with_shipments((), ("T-1", "T-2")))
+    assert [row[1:] for row in await store.fetch(KNOWN)] == [
+        ("S-2", "IN_TRANSIT", "OUT_FOR_DELIVERY", ids["T-1"], 1),
+        ("S-2", "OUT_FOR_DELIVERY", "OUT_FOR_DELIVERY", ids["T-2"], 1),
+    ]
+
+
+async def test_code_moves_from_a_shipment_that_goes_to_a_new_one(store: Store) -> None:
+    ids = await _told(store)
+    items = [{"line": 1, "quantity": 1}]
+    moved = order(
+        shipments=[
+            {"externalId": f"S-{n}", "items": items, "trackAndTraces": codes}
+            for n, codes in ((1, [code("T-1"), code("T-2")]), (3, []))
+        ]
+    )
+    await store.take(moved)
+    assert [(*row[:2], *row[4:]) for row in await store.fetch(KNOWN)] == [
+        ("T-1", "S-1", ids["T-1"], 1),
+        ("T-2", "S-1", ids["T-2"], 1),
+    ]
+    await store.take(with_shipments((), ("T-1",), ("T-2",), numbers=(1, 2, 3)))
+    assert [(*row[:2], *row[3:]) for row in await store.fetch(KNOWN)] == [
+        ("T-1", "S-2", "IN_TRANSIT", ids["T-1"], 1),
+        ("T-2", "S-3", "OUT_FOR_DELIVERY", ids["T-2"], 1),
+    ]
+
+
+async def test_code_that_its_shipment_still_lists_does_not_move(store: Store) -> None:
+    """Shipments of one order may share it (decision 25)."""
+    ids = await _told(store)
+    await store.take(with_shipments(("T-1",), ("T-1", "T-2")))
+    assert [(row[0], row[1], row[4] == ids[row[0]], row[5]) for row in await store.fetch(KNOWN)] == [
+        ("T-1", "S-1", True, 1),
+        ("T-1", "S-2", False, 0),
+        ("T-2", "S-2", True, 1),
+    ]
