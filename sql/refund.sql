@@ -43,7 +43,9 @@ WHERE o.id = :order_id AND {visible orders o}
 FOR NO KEY UPDATE OF o;
 
 -- name: lock_lines
-SELECT i.id, i.quantity, i.quantity_refunded, i.price_total, i.price_total_net, i.tax
+SELECT i.id, i.quantity, i.quantity_refunded, i.price_total, i.price_total_net, i.tax, (
+    SELECT coalesce(sum(m.amount), 0) FROM refund_items m
+    WHERE m.order_item_id = i.id AND m.channel_id = i.channel_id) AS refunded_total
 FROM order_items i
 WHERE i.id = ANY(:ids) AND i.order_id = :order_id AND i.channel_id = :channel_id AND {visible order_items i}
 ORDER BY i.id, i.channel_id

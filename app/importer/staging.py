@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
+from typing import NamedTuple
 
 import asyncpg
 from msgspec import UNSET
@@ -28,6 +29,7 @@ from app.importer.records import (
     Order,
     Outdated,
     Record,
+    Refund,
     Refused,
 )
 from app.importer.scalars import decimal
@@ -466,6 +468,7 @@ class _Prices:
     order: OrderPrice
     discount: Discount
     warnings: list[str]
+    refunds: list["_RefundPrice"] = field(default_factory=list)
 
     @classmethod
     def of(cls, order: Order) -> "_Prices":
@@ -483,7 +486,9 @@ class _Prices:
         if abs(prices.gross + prices.tax + order.postage) >= LIMIT or prices.discount >= LIMIT:
             raise Refused("$.items", "the order's total has more than 12 digits")
         warnings += _difference("$", order, prices.sub_total, order.currency)
-        return cls(lines, percentages, prices, discount, warnings)
+        made = cls(lines, percentages, prices, discount, warnings)
+        made.refunds.extend(_refunds(order, made, warnings))
+        return made
 
     def paid(self, place: int) -> Decimal:
         """What all of a line costs with its tax, its share of the order's discount taken off."""
@@ -553,7 +558,7 @@ def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ..
             *(order.addresses is not None, order.shipments is not None, *_costs(order, prices)),
         ),
     )
-    yield from _refund_rows(order, prices)
+    yield from _refund_rows(prices)
     for n, address in enumerate(order.addresses or ()):
         yield (
             "import_addresses",
@@ -633,22 +638,53 @@ def _costs(order: Order, prices: _Prices) -> Iterator[object]:
     yield order.refunds is not None
 
 
-def _refund_rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ...]]]:
+class _RefundPrice(NamedTuple):
+    """`amounts` are those of the refund's items, in their order."""
+
+    refund: Refund
+    amount: Decimal
+    amounts: list[Decimal]
+
+
+def _refunds(order: Order, prices: _Prices, warnings: list[str]) -> Iterator[_RefundPrice]:
+    """What is given is believed, with a warning; what is computed is at most what the line and the refund leave."""
     places = {line.line: place for place, line in enumerate(order.items)}
     returned: Counter[int] = Counter()
-    for refund in order.refunds or ():
-        total = Decimal(0)
-        for item in refund.items:
-            quantity = order.items[places[item.line]].quantity
-            if item.amount is not None:
-                amount = rounded(decimal(item.amount), order.currency)
+    nothing = rounded(Decimal(0), order.currency)
+    left_of = {line: max(nothing, rounded(prices.paid(place), order.currency)) for line, place in places.items()}
+    for n, refund in enumerate(order.refunds or ()):
+        whole = None if refund.amount is None else rounded(decimal(refund.amount), order.currency)
+        given = {
+            m: rounded(decimal(item.amount), order.currency)
+            for m, item in enumerate(refund.items)
+            if item.amount is not None
+        }
+        left = None if whole is None else max(nothing, whole - sum(given.values()))
+        amounts = []
+        for m, item in enumerate(refund.items):
+            if m in given:
+                amount = given[m]
+                if amount > left_of[item.line]:
+                    told = f"{amount:f} is paid back of what is left of the line, {left_of[item.line]:f}"
+                    warnings.append(f"$.refunds[{n}].items[{m}].amount: {told}")
             else:
-                paid = prices.paid(places[item.line])
+                paid, quantity = prices.paid(places[item.line]), order.items[places[item.line]].quantity
                 amount = refund_of(paid, quantity, returned[item.line], item.quantity, order.currency)
+                amount = min(amount, left_of[item.line], *([] if left is None else [left]))
+                left = None if left is None else left - amount
             returned[item.line] += item.quantity
-            total += amount
-            yield "import_refund_items", (refund.external_id, item.line, item.quantity, amount)
-        amount = total if refund.amount is None else rounded(decimal(refund.amount), order.currency)
+            left_of[item.line] = max(nothing, left_of[item.line] - amount)
+            amounts.append(amount)
+        total = sum(amounts, nothing)
+        if whole is not None and total > whole:
+            warnings.append(f"$.refunds[{n}].items: {total:f} is paid back of a refund of {whole:f}")
+        yield _RefundPrice(refund, total if whole is None else whole, amounts)
+
+
+def _refund_rows(prices: _Prices) -> Iterator[tuple[str, tuple[object, ...]]]:
+    for refund, amount, amounts in prices.refunds:
+        for item, of_item in zip(refund.items, amounts, strict=True):
+            yield "import_refund_items", (refund.external_id, item.line, item.quantity, of_item)
         yield "import_refunds", (refund.external_id, amount, refund.reason, refund.created_at)
 
 

@@ -248,6 +248,33 @@ async def test_pieces_of_a_discounted_order_get_back_what_was_paid(store: Store)
     assert await store.fetch(amounts.format(numbers[1][0])) == [("55.00",), ("55.00",), ("0.34",), ("0.33",), ("0.34",)]
 
 
+async def test_items_of_a_refund_that_are_more_than_it_or_their_line_are_told(store: Store) -> None:
+    """What is computed is no more than is left of either."""
+    lines = [line(1, quantity=2, price="10"), line(2, quantity=1, price="80")]
+    refunds = [
+        {"externalId": "R-1", "amount": "9", "items": [{"line": 1, "quantity": 1}, {"line": 2, "amount": "8"}]},
+        {"externalId": "R-2", "amount": "5", "items": [{"line": 1, "amount": "4"}, {"line": 2, "amount": "4"}]},
+        {"externalId": "R-3", "items": [{"line": 1, "amount": "15.01"}]},
+        {"externalId": "R-4", "items": [{"line": 1, "quantity": 1}]},
+    ]
+    report = await store.take(SHOP, sold(1, *lines, refunds=refunds))
+    assert report == [
+        "2: warning: $.refunds[1].items: 8.00 is paid back of a refund of 5.00",
+        "2: warning: $.refunds[2].items[0].amount: 15.01 is paid back of what is left of the line, 15.00",
+        "2 read, 2 created, 0 updated, 0 unchanged, 0 refused, 1 with a warning",
+    ]
+    paid = """
+        SELECT r.external_id, r.amount::text, array_agg(i.amount::text ORDER BY i.order_item_id)
+        FROM refunds r JOIN refund_items i ON i.refund_id = r.id GROUP BY 1, 2 ORDER BY 1
+    """
+    assert await store.fetch(paid) == [
+        ("R-1", "9.00", ["1.00", "8.00"]),
+        ("R-2", "5.00", ["4.00", "4.00"]),
+        ("R-3", "15.01", ["15.01"]),
+        ("R-4", "0.00", ["0.00"]),
+    ]
+
+
 async def test_more_paid_back_than_the_order_costs_is_told(store: Store) -> None:
     report = await store.take(SHOP, sold(refunds=[{"externalId": "R", "amount": "100.01"}]))
     assert report[0] == "2: warning: $.refunds: 100.01 is paid back of an order of 100.00"

@@ -99,6 +99,31 @@ async def test_refund_that_is_computed_is_no_more_than_is_left(written: GraphQL)
     assert refund["amountExact"] == "9.28"
 
 
+async def test_items_of_a_refund_are_no_more_than_its_amount(written: GraphQL) -> None:
+    """What is computed shares what the given amounts leave, whichever comes first."""
+    items = [{"orderItemId": LINE, "quantity": 1}, {"orderItemId": OTHER, "amount": "15"}]
+    refund = await written(CREATE, input={"orderId": ORDER, "amount": "20", "items": items})
+    assert (refund["amountExact"], [item["amountExact"] for item in refund["items"]]) == ("20.00", ["5.00", "15.00"])
+
+
+async def test_items_of_refunds_are_no_more_than_what_is_left_of_their_line(
+    written: GraphQL, refused_after: Refused
+) -> None:
+    await written(CREATE, input={"orderId": ORDER, "items": [{"orderItemId": LINE, "amount": "100"}]})
+    more = await refused_after(CREATE, input={"orderId": ORDER, "items": [{"orderItemId": LINE, "amount": "12.83"}]})
+    assert (more["code"], more["path"]) == ("VALIDATION_ERROR", "input.items.0.amount")
+    rest = await written(CREATE, input={"orderId": ORDER, "items": [{"orderItemId": LINE, "quantity": 4}]})
+    assert rest["amountExact"] == "12.82"
+
+
+async def test_refund_of_given_items_is_no_more_than_is_left_of_the_order(
+    written: GraphQL, refused_after: Refused
+) -> None:
+    await written(CREATE, input={"orderId": ORDER, "amount": "990"})
+    more = await refused_after(CREATE, input={"orderId": ORDER, "items": [{"orderItemId": LINE, "amount": "9.29"}]})
+    assert (more["code"], more["path"]) == ("VALIDATION_ERROR", "input.items")
+
+
 async def test_refund_delete_takes_it_back(written: GraphQL, write: GraphQL) -> None:
     before = await read(write)
     refund = await written(CREATE, input={"orderId": ORDER, "items": [{"orderItemId": LINE, "quantity": 4}]})
@@ -145,7 +170,17 @@ async def test_change_feed_tells_of_the_order_once_for_each_refund(
         ({"items": [{"orderItemId": LINE, "quantity": 5}]}, "VALIDATION_ERROR", "input.items.0.quantity"),
         ({"items": [{"orderItemId": LINE, "quantity": -1}]}, "VALIDATION_ERROR", "input.items.0.quantity"),
         ({"items": [{"orderItemId": LINE, "amount": "0.001"}]}, "VALIDATION_ERROR", "input.items.0.amount"),
-        ({"items": [{"orderItemId": LINE, "amount": "1000"}]}, "VALIDATION_ERROR", "input.items"),
+        ({"items": [{"orderItemId": LINE, "amount": "112.83"}]}, "VALIDATION_ERROR", "input.items.0.amount"),
+        (
+            {"amount": "9", "items": [{"orderItemId": LINE, "amount": "9.01"}]},
+            "VALIDATION_ERROR",
+            "input.items.0.amount",
+        ),
+        (
+            {"amount": "9", "items": [{"orderItemId": n, "amount": "5"} for n in (LINE, OTHER)]},
+            "VALIDATION_ERROR",
+            "input.items.1.amount",
+        ),
         ({"items": [{"orderItemId": LINE}, {"orderItemId": LINE}]}, "VALIDATION_ERROR", "input.items.1.orderItemId"),
     ],
 )
