@@ -1095,9 +1095,15 @@ COMMENT ON COLUMN public.tracking_events.expected_delivery_at IS 'when the carri
 CREATE FUNCTION public.is_code_free(t public.track_and_traces) RETURNS boolean
     LANGUAGE sql STABLE
     BEGIN ATOMIC
- SELECT COALESCE((((is_code_free.t).status = 'CANCELED'::text) OR (s.status = 'CANCELED'::text) OR ((('DELIVERED'::text = (is_code_free.t).status) OR ('DELIVERED'::text = s.status)) AND (COALESCE(( SELECT max(e.occurred_at) AS max
+ SELECT (COALESCE((((is_code_free.t).status = 'CANCELED'::text) OR (s.status = 'CANCELED'::text) OR ((('DELIVERED'::text = (is_code_free.t).status) OR ('DELIVERED'::text = s.status)) AND (COALESCE(( SELECT max(e.occurred_at) AS max
             FROM public.tracking_events e
-           WHERE ((e.track_and_trace_id = (is_code_free.t).id) AND (e.channel_id = (is_code_free.t).channel_id))), s.status_set_at, s.created_at) < (now() - '90 days'::interval)))), false) AS "coalesce"
+           WHERE ((e.track_and_trace_id = (is_code_free.t).id) AND (e.channel_id = (is_code_free.t).channel_id))), s.status_set_at, s.created_at) < (now() - '90 days'::interval)))), false) OR (EXISTS ( SELECT
+            FROM public.tracking_events e
+           WHERE ((e.track_and_trace_id = (is_code_free.t).id) AND (e.channel_id = (is_code_free.t).channel_id) AND ((e.status = 'CANCELED'::text) OR ((e.status = 'DELIVERED'::text) AND (e.occurred_at < (now() - '90 days'::interval)))) AND (EXISTS ( SELECT
+                    FROM public.track_and_traces o
+                   WHERE ((public.normalized_code(o.code) = public.normalized_code((is_code_free.t).code)) AND (NOT (o.carrier_id IS DISTINCT FROM (is_code_free.t).carrier_id)) AND (o.channel_id = (is_code_free.t).channel_id) AND (o.created_at > (is_code_free.t).created_at))))))) OR (COALESCE(((s.status = 'DELIVERED'::text) AND (s.status_set_at < (now() - '90 days'::interval))), false) AND (EXISTS ( SELECT
+            FROM public.track_and_traces o
+           WHERE ((public.normalized_code(o.code) = public.normalized_code((is_code_free.t).code)) AND (NOT (o.carrier_id IS DISTINCT FROM (is_code_free.t).carrier_id)) AND (o.channel_id = (is_code_free.t).channel_id) AND (o.created_at > (is_code_free.t).created_at))))))
     FROM public.shipments s
    WHERE ((s.id = (is_code_free.t).shipment_id) AND (s.channel_id = (is_code_free.t).channel_id));
 END;

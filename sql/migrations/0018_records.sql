@@ -53,6 +53,31 @@ BEGIN ATOMIC
   WHERE s.id = t.shipment_id AND s.channel_id = t.channel_id;
 END;
 
+-- step: let no late news take a code back
+-- As 0015_keys.sql made it: a parcel of which nothing more will be told never set out, or it has arrived 90 days ago. Once
+-- the code is used again, its first arrival or cancellation counts, whatever is told of it later.
+CREATE OR REPLACE FUNCTION is_code_free(t track_and_traces) RETURNS boolean LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT coalesce(t.status = 'CANCELED' OR s.status = 'CANCELED' OR 'DELIVERED' IN (t.status, s.status) AND coalesce(
+      (SELECT max(e.occurred_at) FROM tracking_events e
+        WHERE e.track_and_trace_id = t.id AND e.channel_id = t.channel_id),
+      s.status_set_at, s.created_at) < now() - interval '90 days', false)
+    OR EXISTS (
+      SELECT FROM tracking_events e
+      WHERE e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
+        AND (e.status = 'CANCELED' OR e.status = 'DELIVERED' AND e.occurred_at < now() - interval '90 days')
+        AND EXISTS (
+          SELECT FROM track_and_traces o
+          WHERE normalized_code(o.code) = normalized_code(t.code) AND o.carrier_id IS NOT DISTINCT FROM t.carrier_id
+            AND o.channel_id = t.channel_id AND o.created_at > t.created_at))
+    OR coalesce(s.status = 'DELIVERED' AND s.status_set_at < now() - interval '90 days', false) AND EXISTS (
+      SELECT FROM track_and_traces o
+      WHERE normalized_code(o.code) = normalized_code(t.code) AND o.carrier_id IS NOT DISTINCT FROM t.carrier_id
+        AND o.channel_id = t.channel_id AND o.created_at > t.created_at)
+  FROM shipments s
+  WHERE s.id = t.shipment_id AND s.channel_id = t.channel_id;
+END;
+
 -- step: let every refund change its order
 -- As 0013_money.sql made it, for refunds that leave the sum as it is. The import, which holds the finishing of orders,
 -- writes an order whose refunds differ itself, once.

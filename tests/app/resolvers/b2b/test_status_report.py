@@ -513,7 +513,9 @@ async def test_news_of_a_code_that_is_used_again_is_of_the_parcel_under_way(
         )
     told = await report("IN_TRANSIT")
     assert (told["shipment"]["id"], told["shipment"]["status"]) == (twin, "IN_TRANSIT")
-    assert (await report("IN_TRANSIT", 1, shipmentId=SHIPMENT))["shipment"]["id"] == SHIPMENT
+    assert (await report("EXCEPTION", 1, shipmentId=SHIPMENT))["shipment"]["id"] == SHIPMENT
+    # What is told late of the former one does not take the code back.
+    assert (await report("OUT_FOR_DELIVERY", 2))["shipment"]["id"] == twin
 
 
 async def test_news_of_parcels_that_have_freed_their_code_is_of_the_newest(
