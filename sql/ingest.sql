@@ -758,12 +758,23 @@ JOIN track_and_traces c ON c.shipment_id = h.id AND c.channel_id = h.channel_id
 WHERE g.has_codes AND {is_delivered}
   AND NOT EXISTS (SELECT FROM import_codes k WHERE k.n = g.n AND k.code_id = c.id)
 
--- Those that have gone, or gone to another channel, since the import began.
--- name: refuse_unknown_carriers
-SELECT DISTINCT ON (k.n) k.n, regexp_replace(k.path, '\.code$', '.carrier') AS path,
-  format('unknown carrier %s', to_json(k.carrier)) AS reason
-FROM import_codes k
-WHERE k.carrier IS NOT NULL AND k.carrier_id IS NULL
+-- Carriers that have gone, or gone to another channel, since the import began; and one carrier's code that a shipment lists
+-- twice, whichever of its names the carrier is called by (B-54).
+-- name: refuse_codes
+SELECT DISTINCT ON (k.n) k.n, k.path, k.reason
+FROM (
+  SELECT c.n, regexp_replace(c.path, '\.code$', '.carrier') AS path, format('unknown carrier %s', to_json(c.carrier)) AS reason
+  FROM import_codes c
+  WHERE c.carrier IS NOT NULL AND c.carrier_id IS NULL
+  UNION ALL
+  SELECT c.n, c.path, format('%s is a duplicate', to_json(c.code))
+  FROM (
+    SELECT c.*, row_number() OVER (PARTITION BY c.n, c.shipment, c.key, c.carrier_id ORDER BY c.position) AS number
+    FROM import_codes c
+    WHERE c.carrier IS NOT NULL AND c.carrier_id IS NOT NULL
+  ) c
+  WHERE c.number > 1
+) k
 ORDER BY k.n, k.path
 
 -- name: refuse_shipment_statuses

@@ -121,7 +121,7 @@ STEPS = (
     "find_moved_codes",
     "date_codes",
     "keep_delivered_codes",
-    "refuse_unknown_carriers",
+    "refuse_codes",
     "refuse_shipment_statuses",
     "refuse_items_of_closed_shipments",
     "refuse_shipments_of_orders",
@@ -187,7 +187,7 @@ _OF_REFUNDS = frozenset(
         *("delete_refund_items", "update_refund_items", "create_refund_items"),
     }
 )
-_OF_CODES = frozenset({"find_codes", "find_other_codes", "find_moved_codes", "move_codes"})
+_OF_CODES = frozenset({"find_codes", "find_other_codes", "find_moved_codes", "refuse_codes", "move_codes"})
 _OF_PARCELS = frozenset({"find_packed_codes", "refuse_parcel_items", "delete_parcel_items", "create_parcel_items"})
 # Of the news, which comes once the codes of its batch are there.
 EVENT_STEPS = (
@@ -486,6 +486,8 @@ class _Prices:
         if abs(prices.gross + prices.tax + order.postage) >= LIMIT or prices.discount >= LIMIT:
             raise Refused("$.items", "the order's total has more than 12 digits")
         warnings += _difference("$", order, prices.sub_total, order.currency)
+        warnings += _rounding("$.shippingAmount", order.shipping_amount or None, order.currency)
+        warnings += _rounding("$.discountAmount", order.discount_amount, order.currency)
         made = cls(lines, percentages, prices, discount, warnings)
         made.refunds.extend(_refunds(order, made, warnings))
         return made
@@ -509,6 +511,13 @@ def _difference(path: str, record: Order | Line, total: Decimal, currency: str) 
         rounded(off, currency) for off in (decimal(record.discount_amount), total * decimal(record.discount))
     )
     return [] if amount == computed else [f"{path}.discount: {computed} is not the discountAmount, which is taken off"]
+
+
+def _rounding(path: str, amount: str | float | None, currency: str) -> list[str]:
+    """Of an amount that is not in whole smallest units of its currency."""
+    exact = _to_six(amount or 0)
+    counted = rounded(exact, currency)
+    return [] if exact == counted else [f"{path}: {exact.normalize():f} is taken as {counted:f} {currency}"]
 
 
 def _to_six(value: str | float) -> Decimal:

@@ -248,6 +248,19 @@ async def test_pieces_of_a_discounted_order_get_back_what_was_paid(store: Store)
     assert await store.fetch(amounts.format(numbers[1][0])) == [("55.00",), ("55.00",), ("0.34",), ("0.33",), ("0.34",)]
 
 
+async def test_amount_that_is_rounded_is_told(store: Store) -> None:
+    """Floats of other systems are no amounts between two units."""
+    yen = sold(1, line(1, quantity=1, price="900"), currency="JPY", shippingAmount="500.5", discountAmount=10.4)
+    cents = sold(2, shippingAmount=0.1 + 0.2, discountAmount="5.000")
+    assert await store.take(SHOP, yen, cents) == [
+        "2: warning: $.shippingAmount: 500.5 is taken as 501 JPY",
+        "2: warning: $.discountAmount: 10.4 is taken as 10 JPY",
+        "3 read, 3 created, 0 updated, 0 unchanged, 0 refused, 1 with a warning",
+    ]
+    costs = "SELECT postage_gross::text, discount_amount::text FROM orders ORDER BY id"
+    assert await store.fetch(costs) == [("501", "10"), ("0.30", "5.00")]
+
+
 async def test_items_of_a_refund_that_are_more_than_it_or_their_line_are_told(store: Store) -> None:
     """What is computed is no more than is left of either."""
     lines = [line(1, quantity=2, price="10"), line(2, quantity=1, price="80")]

@@ -471,3 +471,13 @@ async def test_code_that_its_shipment_still_lists_does_not_move(store: Store) ->
         ("T-1", "S-2", False, 0),
         ("T-2", "S-2", True, 1),
     ]
+
+
+async def test_code_twice_by_the_key_and_the_name_of_its_carrier_is_refused(store: Store) -> None:
+    """Before the shipment is there, and after."""
+    keyed = {**SWIFT, "key": "swift-nl"}
+    twice = with_codes(code(), code("T-2"), {"carrier": "SWIFT-NL", "code": "t 2"})
+    refused = ['$.shipments[0].trackAndTraces[2].code: "t 2" is a duplicate']
+    assert [text.partition(": ")[2] for text in (await store.take(SHOP, keyed, twice))[:1]] == refused
+    await store.take(with_codes(code("T-2")))
+    assert [text.partition(": ")[2] for text in (await store.take(twice))[:1]] == refused
