@@ -1,6 +1,7 @@
 """A request's body, read to its end or refused for its size, its slowness or its encoding."""
 
 import asyncio
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -13,9 +14,11 @@ from app.http.state import state_of
 _BODY_SECONDS = 15
 
 # Large bodies are of long texts, as a thousand reports of carriers are. Many small values would take many times their
-# size in memory.
+# size in memory. A document, which is a text, has a bound of its own.
 _SMALL_BODY = 256_000
 MOST_MARKS = 50_000
+# Up to the end where one does not end: no value comes after it. Nothing is looked at twice.
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 _GZIP_NAMES = frozenset({"gzip", "x-gzip"})  # RFC 9110, 8.4.1.3
 _GZIP = 16 + zlib.MAX_WBITS
@@ -54,10 +57,22 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     if len(body) > limit:
         raise _too_large(limit)
     text = _unpack(body, limit) if is_packed else body
-    if len(text) > _SMALL_BODY and sum(map(text.count, (b",", b"[", b"{"))) > MOST_MARKS:
-        message = f"The body has over {MOST_MARKS} commas and brackets, which is the limit for one of its size."
+    if len(text) > _SMALL_BODY and _has_many_values(text):
+        message = f"The body has over {MOST_MARKS} commas and brackets outside of texts, the limit for one of its size."
         raise RequestRefused(message, status=413, code="BODY_TOO_LARGE")
     return text
+
+
+def _has_many_values(text: bytes) -> bool:
+    """A comma or bracket outside of texts brings two texts at most, a name and a value: no more are looked at."""
+    if _marks(text) <= MOST_MARKS:
+        return False
+    rest, texts = _TEXT.subn(b"", text, 2 * MOST_MARKS + 1)
+    return texts > 2 * MOST_MARKS or _marks(rest) > MOST_MARKS
+
+
+def _marks(text: bytes) -> int:
+    return sum(map(text.count, (b",", b"[", b"{")))
 
 
 def refusal_headers(error: RequestRefused) -> Mapping[str, str]:

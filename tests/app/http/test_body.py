@@ -171,6 +171,18 @@ async def test_large_body_of_many_small_values_is_too_large(client: httpx.AsyncC
         assert response.json()["errors"][0]["extensions"]["code"] == "BODY_TOO_LARGE"
 
 
+async def test_commas_and_brackets_in_texts_are_no_values(client: httpx.AsyncClient) -> None:
+    """Texts of carriers have them, and quotes and backslashes. One that does not end hides no value before it."""
+    text = 'Parcel ["B", 2], at C:\\{depot}, handed over. \\' * 10_000
+    document = {"query": "{ __typename }", "extensions": {"texts": [text, ',[{"'] * 2}}
+    for codings, pack in (((), bytes), (("gzip",), gzip.compress)):
+        response = await post(client, pack(json.dumps(document).encode()), *codings)
+        assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
+        for end in (b"", b'"' + b'\\"' * 100_000):
+            many = json.dumps({**document, "extensions": {"texts": [text], "many": [0] * 50_001}}).encode() + end
+            assert (await post(client, pack(many), *codings)).status_code == 413
+
+
 async def test_long_document_is_refused_before_it_is_read(client: httpx.AsyncClient) -> None:
     document = {"query": f"{{ __typename }} #{'x' * 256_000}"}
     response = await post(client, json.dumps(document).encode())
