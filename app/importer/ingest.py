@@ -18,8 +18,9 @@ What a record leaves open, and the import settles:
   no fault of the file: the exit status stays 0. A status that was set here (by a mutation, a report, an operator) stays
   where the record is older than the setting. A record without a moment is taken for new.
 - What an order owns becomes what the record says, and what the record does not mention stays: a value that is null is
-  emptied, and lines, addresses, shipments, items and codes that are gone from their list are deleted. What lines and
-  their order cost is mentioned as a whole: without a `discount`, a `taxPercentage` or `totals` there are none.
+  emptied, and lines, addresses, shipments, items and codes that are gone from their list are deleted; a code that
+  another shipment of the record lists moves there. What lines and their order cost is mentioned as a whole: without a
+  `discount`, a `taxPercentage` or `totals` there are none.
   Shipments made here, without an external id, always stay, and so do those, with their items and codes, of which
   something has been delivered; a line that they hold cannot go.
 - A line is the store's line of the same `lineId`, and where there is none, that of the same number, which takes the
