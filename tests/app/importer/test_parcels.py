@@ -462,6 +462,31 @@ async def test_code_moves_from_a_shipment_that_goes_to_a_new_one(store: Store) -
     ]
 
 
+async def test_code_moves_with_what_is_in_its_parcel_and_without_its_carrier(store: Store) -> None:
+    ids = await _told(store)
+    items = [{"line": 1, "quantity": 1}]
+    moved = {"externalId": "S-1", "items": items, "trackAndTraces": [code("T-1"), {"code": "t 2", "items": items}]}
+    await store.take(order(shipments=[moved, {"externalId": "S-2", "trackAndTraces": []}]))
+    assert [(*row[:2], *row[4:]) for row in await store.fetch(KNOWN)] == [
+        ("T-1", "S-1", ids["T-1"], 1),
+        ("T-2", "S-1", ids["T-2"], 1),
+    ]
+    assert await store.fetch(HELD) == [("T-2", 1, 1)]
+    assert await store.fetch("SELECT count(*)::int FROM track_and_traces WHERE carrier_id IS NULL") == [(0,)]
+
+
+async def test_code_of_a_shipment_that_was_made_here_does_not_move(store: Store) -> None:
+    """A record that does not list it takes nothing away from it."""
+    ids = await _told(store)
+    await store.fetch("UPDATE shipments SET is_made_here = true WHERE external_id = 'S-2' RETURNING 1")
+    await store.take(with_shipments(("T-1", "T-2"), numbers=(1,)))
+    assert [(row[0], row[1], row[4] == ids[row[0]], row[5]) for row in await store.fetch(KNOWN)] == [
+        ("T-1", "S-1", True, 1),
+        ("T-2", "S-1", False, 0),
+        ("T-2", "S-2", True, 1),
+    ]
+
+
 async def test_code_that_its_shipment_still_lists_does_not_move(store: Store) -> None:
     """Shipments of one order may share it (decision 25)."""
     ids = await _told(store)
