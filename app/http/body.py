@@ -4,6 +4,7 @@ import asyncio
 import re
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from starlette.types import Receive, Scope
@@ -12,6 +13,8 @@ from app.errors import RequestRefused
 from app.http.state import state_of
 
 _BODY_SECONDS = 15
+_DISCARD_SECONDS = 2.0
+_DISCARDED_BYTES = 4 << 20
 
 # Large bodies are of long texts, as a thousand reports of carriers are. Many small values would take many times their
 # size in memory. A document, which is a text, has a bound of its own.
@@ -45,6 +48,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     is_packed = b"content-encoding" in state.fields and _is_packed(scope["headers"])
     length = state.fields.get(b"content-length", b"")
     if length.isdigit() and int(length[:20]) > limit:
+        if state.body is None and b"expect" not in state.fields:
+            await _discard(receive)
         raise _too_large(limit)
     body = state.body
     if body is None:
@@ -91,9 +96,23 @@ async def _read(receive: Receive, limit: int) -> bytes:
             raise RequestRefused("The caller hung up.")
         body += message.get("body", b"")
         if len(body) > limit:
+            if message.get("more_body", False):
+                await _discard(receive)
             raise _too_large(limit)
         if not message.get("more_body", False):
             return bytes(body)
+
+
+async def _discard(receive: Receive) -> None:
+    """Reads on for a while: a connection that is closed over unread bytes is reset, and its client learns nothing."""
+    left = _DISCARDED_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARD_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 def _too_large(limit: int) -> RequestRefused:

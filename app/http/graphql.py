@@ -185,7 +185,7 @@ class GraphQLEndpoint(Answering):
         if attended is not None:
             return attended, "ok"
         if method not in ("GET", "POST"):
-            raise _method_not_allowed(f"{method} is not supported.", allow="GET, POST")
+            raise _method_not_allowed(f"{method} is not supported.", allow="GET, POST, PUT")
         accept = accept_of(scope["headers"]) if b"accept" in headers else None
         media_type = JSON if accept is None else negotiate(accept)
         stream = None if accept is None or self._streams is None else self._streams.accepted(accept)

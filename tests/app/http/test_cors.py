@@ -81,7 +81,7 @@ async def test_preflight_is_granted_on_every_public_path(shop: httpx.AsyncClient
         granted = told(response)
         assert granted["allow-origin"] == origin
         assert granted["allow-credentials"] == "true"
-        assert names(granted["allow-methods"]) == {"get", "post"}
+        assert names(granted["allow-methods"]) == {"get", "post", "put", "delete"}
         assert int(granted["max-age"]) == 7200
         assert set(granted) == {"allow-origin", "allow-credentials", "allow-methods", "allow-headers", "max-age"}
 
@@ -112,7 +112,7 @@ async def test_stranger_is_told_nothing_and_its_preflight_is_no_better_than_with
 
 async def test_options_without_a_question_are_no_preflight(shop: httpx.AsyncClient) -> None:
     response = await shop.options("/graphql", headers={"origin": SHOP})
-    assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, POST, PUT")
     assert told(response)["allow-origin"] == SHOP
     without_origin = await shop.options("/graphql", headers={"access-control-request-method": "POST"})
     assert (without_origin.status_code, told(without_origin)) == (405, {})

@@ -160,7 +160,7 @@ async def test_programs_that_get_no_query_are_refused_as_before(client: httpx.As
             assert response.status_code == 400
             assert response.json()["errors"][0]["extensions"]["code"] == "PREFLIGHT_REQUIRED"
             head = await ask(client, path, accept, "HEAD")
-            assert (head.status_code, head.headers["allow"]) == (405, "GET, POST")
+            assert (head.status_code, head.headers["allow"]) == (405, "GET, POST, PUT")
 
 
 async def test_browser_with_a_query_or_a_body_is_answered_as_before(client: httpx.AsyncClient) -> None:

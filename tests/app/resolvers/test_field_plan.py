@@ -64,7 +64,12 @@ async def test_looking_ahead_changes_no_answer(
     headers = credentials(viewer, settings_for(demo_dsn))
     for document in DOCUMENTS:
         answer = await graphql(document, viewer=viewer)
-        assert answer == (await plain.post("/graphql", json={"query": document}, headers=headers)).json(), document
+        other = (await plain.post("/graphql", json={"query": document}, headers=headers)).json()
+        if answer.get("data", True) is None:  # which of two root fields fails first, the database's answers decide
+            for each in (answer, other):
+                for error in each["errors"]:
+                    del error["path"], error["locations"]
+        assert answer == other, document
         codes = {error["extensions"]["code"] for error in answer.get("errors", [])}
         assert "INTERNAL_SERVER_ERROR" not in codes, document
 
