@@ -51,7 +51,7 @@ PREFLIGHT_HEADERS = (
 )
 
 # Far more than the five that GraphQL over HTTP knows.
-_MOST_PARAMETERS = 20
+MOST_PARAMETERS = 20
 
 _VARY = {"vary": "Accept"}
 
@@ -121,8 +121,11 @@ class Streams(Protocol):
     def accepted(self, accept: str) -> Stream | None:
         """The form that the header Accept names; None where it names none."""
 
+    def concerns(self, scope: Scope, state: State) -> bool:
+        """Whether a request may be about a stream that is reserved, or to be."""
+
     async def attend(self, scope: Scope, state: State, receive: Receive, endpoint: "GraphQLEndpoint") -> Reply | None:
-        """The answer to a request about a stream that is there already; None for any other. Raises `RequestRefused`."""
+        """The answer to such a request; None where it is about none after all. Raises `RequestRefused`."""
 
 
 class GraphQLEndpoint(Answering):
@@ -181,9 +184,10 @@ class GraphQLEndpoint(Answering):
         method: str = scope["method"]
         if method != "POST" and b"query=" not in scope["query_string"] and index.is_for_a_person(scope):
             return index.page(scope), "ok"
-        attended = None if self._streams is None else await self._streams.attend(scope, state, receive, self)
-        if attended is not None:
-            return attended, "ok"
+        if self._streams is not None and self._streams.concerns(scope, state):
+            attended = await self._streams.attend(scope, state, receive, self)
+            if attended is not None:
+                return attended, "ok"
         if method not in ("GET", "POST"):
             raise _method_not_allowed(f"{method} is not supported.", allow="GET, POST, PUT")
         accept = accept_of(scope["headers"]) if b"accept" in headers else None
@@ -225,7 +229,7 @@ class GraphQLEndpoint(Answering):
         return GraphQLRequest.of(_load(await read_body(scope, receive, self._body_bytes)))
 
     async def _answer(
-        self, request: GraphQLRequest, scope: Scope, state: State, stream: "Stream | None"
+        self, request: GraphQLRequest, scope: Scope, state: State, stream: Stream | None
     ) -> Answer | Reply:
         """Of a subscription the reply that goes on, where the caller takes a stream."""
         try:
@@ -290,7 +294,7 @@ def _from_query_string(query_string: bytes, had_preflight: bool, limit: int) -> 
         raise RequestRefused("The query string is too long.", status=414, code="URI_TOO_LONG")
     try:
         pairs = parse_qsl(
-            query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS
+            query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS
         )
     except ValueError:
         raise RequestRefused("The query string is not URL-encoded UTF-8.") from None

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope
 from app.errors import Overloaded, RequestRefused
 from app.execution.document import RequestErrors
 from app.execution.execute import refuse
-from app.http.graphql import GraphQLEndpoint, GraphQLRequest, Streams
+from app.http.graphql import MOST_PARAMETERS, GraphQLEndpoint, GraphQLRequest, Streams
 from app.http.negotiation import accepts_events, accepts_parts
 from app.http.reply import Reply, dump, reply
 from app.http.state import State
@@ -35,7 +35,6 @@ _TOKEN_BYTES = 24
 SECONDS = 60.0
 _MOST = 10_000
 _LONGEST_ID = 200
-_MOST_PARAMETERS = 20
 
 
 @dataclass
@@ -63,6 +62,9 @@ class Reservations(Streams):
         if accepts_events(accept):
             return self._events
         return self._parts if accepts_parts(accept) else None
+
+    def concerns(self, scope: Scope, state: State) -> bool:
+        return scope["method"] == "PUT" or _HEADER in state.fields or b"token=" in scope["query_string"]
 
     async def attend(self, scope: Scope, state: State, receive: Receive, endpoint: GraphQLEndpoint) -> Reply | None:
         method: str = scope["method"]
@@ -207,10 +209,8 @@ def _end(reservation: Reservation, scope: Scope) -> Reply:
 def _token_of(scope: Scope, state: State) -> str | None:
     if _HEADER in state.fields:
         return state.fields[_HEADER].decode("latin-1")
-    if b"token=" not in scope["query_string"]:
-        return None
     try:
-        parameters = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=_MOST_PARAMETERS)
+        parameters = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=MOST_PARAMETERS)
     except ValueError:  # there are more
         return None
     [token, *_] = parameters.get("token", [""])

@@ -39,7 +39,7 @@ def test_every_bound_is_named_with_its_default() -> None:
     ("value", "of"),
     [
         (body.MOST_MARKS, "commas and brackets of a body"),
-        (graphql._MOST_PARAMETERS, "parameters of a query string"),
+        (graphql.MOST_PARAMETERS, "parameters of a query string"),
         (shop.LARGEST_PER_PAGE, "rows of a page of `/api/shop`"),
         (planner._MOST_PLANS, "plans of an operation"),
         (compile_._MOST_SELECTIONS, "selections of a plan"),
