@@ -1699,7 +1699,7 @@ WITH told AS (
   LEFT JOIN LATERAL (
     SELECT c.id FROM carriers c
     WHERE {names_carrier} AND (c.channel_id IS NULL OR h.id IS NULL OR c.channel_id = h.id)
-    ORDER BY c.channel_id NULLS LAST
+    ORDER BY c.channel_id NULLS LAST, c.id
     LIMIT 1
   ) c ON true
   WHERE e.track_and_trace_id IS NULL
@@ -1707,9 +1707,9 @@ WITH told AS (
     ROW(e.status, e.sub_status, e.occurred_at, e.occurred_local, e.location, e.description)::text END, e.n
 ), made AS (
   INSERT INTO waiting_reports (
-    id, code, carrier_id, channel_ids, external_id, status, sub_status, occurred_at, occurred_local,
+    id, code, carrier_id, carrier, channel_ids, external_id, status, sub_status, occurred_at, occurred_local,
     expected_delivery_at, expected_local, location, description)
-  SELECT e.id, e.code, e.of_carrier, CASE WHEN e.of_channel IS NOT NULL THEN ARRAY[e.of_channel] END, e.external_id,
+  SELECT e.id, e.code, e.of_carrier, e.carrier, CASE WHEN e.of_channel IS NOT NULL THEN ARRAY[e.of_channel] END, e.external_id,
     e.status, e.sub_status, e.occurred_at, e.occurred_local, e.expected_delivery_at, e.expected_local, e.location,
     e.description
   FROM told e

@@ -377,6 +377,50 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.code_of_page(address text, template text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $_$
+DECLARE
+  parts CONSTANT text := '(?i)https?://[^/?#]*([^?#]*)(?:\?([^#]*))?(?:#(.*))?$';
+  blanks CONSTANT text := '\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff';
+  given text[];
+  page text[];
+  part record;
+  code text;
+BEGIN
+  IF page_host(address) IS DISTINCT FROM page_host(template) THEN
+    RETURN NULL;
+  END IF;
+  given := regexp_match(regexp_replace(address, '[' || blanks || '\u0001-\u001f\u007f-\u009f\u2028\u2029]+$', ''), parts);
+  page := regexp_match(template, parts);
+  IF given IS NULL OR page IS NULL OR given[1] !~ page_pattern(page[1], '/?&#') THEN
+    RETURN NULL;
+  END IF;
+  FOR part IN
+    SELECT p.pattern, p.told, p.is_encoded
+    FROM (
+      SELECT 1 AS kind, 1 AS place, page[1] AS template, page_pattern(page[1], '/?&#') AS pattern, given[1] AS told,
+        true AS is_encoded
+      UNION ALL
+      SELECT 2, 1, page[3], page_pattern(page[3], '/?&#'), given[3], true
+      UNION ALL
+      SELECT 3, w.place, w.value, page_pattern(w.value, '\n'), (
+          SELECT g.value FROM page_parameters(given[2]) g WHERE g.name = w.name ORDER BY g.place DESC LIMIT 1), false
+      FROM page_parameters(page[2]) w
+    ) p
+    WHERE strpos(p.template, '{code}') > 0
+    ORDER BY p.kind, p.place
+  LOOP
+    code := substring(part.told FROM part.pattern);
+    code := regexp_replace(CASE WHEN part.is_encoded THEN percent_decoded(code) ELSE code END,
+      '^[' || blanks || ']+|[' || blanks || ']+$', '', 'g');
+    IF is_line(code) THEN
+      RETURN code;
+    END IF;
+  END LOOP;
+  RETURN NULL;
+END $_$;
+
 CREATE FUNCTION public.count_bundle() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -977,6 +1021,45 @@ BEGIN
     WHERE p.parent_order_item_id = of_line_id AND p.channel_id = of_channel_id AND p.class = 'product');
 END $$;
 
+CREATE FUNCTION public.slug(name text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN rtrim("left"(btrim(regexp_replace(lower((translate(replace(replace(replace(replace(replace(replace(replace(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]+'::text, ''::text, 'g'::text), 'ß'::text, 'ss'::text), 'æ'::text, 'ae'::text), 'Æ'::text, 'ae'::text), 'œ'::text, 'oe'::text), 'Œ'::text, 'oe'::text), 'þ'::text, 'th'::text), 'Þ'::text, 'th'::text), 'øØłŁđĐ'::text, 'oolldd'::text) COLLATE "C")), '[^a-z0-9]+'::text, '-'::text, 'g'::text), '-'::text), 64), '-'::text);
+
+CREATE TABLE public.carriers (
+    id integer NOT NULL,
+    name text NOT NULL,
+    type text DEFAULT 'DELIVERY'::text NOT NULL,
+    track_and_trace_url text,
+    logo text,
+    shipping_cost numeric(12,2),
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by integer,
+    last_modified_by integer,
+    version integer DEFAULT 1 NOT NULL,
+    channel_id integer,
+    key text,
+    source_name text,
+    time_zone text,
+    CONSTRAINT carriers_key_slug CHECK (((key IS NOT NULL) AND (key ~ '^[a-z0-9]+([._-][a-z0-9]+)*$'::text) AND (length(key) <= 64))),
+    CONSTRAINT carriers_logo_length CHECK ((length(logo) <= 255)),
+    CONSTRAINT carriers_name_length CHECK (((length(name) >= 1) AND (length(name) <= 64))),
+    CONSTRAINT carriers_type_known CHECK ((type = ANY (ARRAY['PICKUP'::text, 'DELIVERY'::text]))),
+    CONSTRAINT carriers_url_length CHECK ((length(track_and_trace_url) <= 255))
+);
+
+COMMENT ON COLUMN public.carriers.channel_id IS 'null: of all channels';
+
+COMMENT ON COLUMN public.carriers.key IS 'what other systems call the carrier, in small letters; it stays when the name changes';
+
+COMMENT ON COLUMN public.carriers.source_name IS 'the name in records of other systems, where the carrier has been given another one here';
+
+COMMENT ON COLUMN public.carriers.time_zone IS 'where the moments that the carrier tells without an offset are meant; null: where the channel is';
+
+CREATE FUNCTION public.is_carrier_called(c public.carriers, word text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE((((c).name = word) OR ((c).source_name = word) OR ((c).key = lower((word COLLATE "C"))) OR ((c).key = public.slug(word))), false);
+
 CREATE FUNCTION public.is_line(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text) AND (value ~ '[^\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]'::text));
@@ -1180,11 +1263,46 @@ CREATE FUNCTION public.last_end(day date) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE 'UTC'::text) + '12:00:00'::interval);
 
+CREATE FUNCTION public.look_for_news_of_carrier() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(1470275862);
+  PERFORM read_waiting_report(k.id, k.code)
+  FROM carriers c
+  CROSS JOIN LATERAL (
+    SELECT w.id, code_of_page(w.code, c.track_and_trace_url) AS code
+    FROM waiting_reports w
+    WHERE page_host(w.code) = page_host(c.track_and_trace_url) AND may_mean_carrier(w, c)
+    ORDER BY w.told_at, w.id
+  ) k
+  WHERE c.id = NEW.id AND k.code IS NOT NULL;
+  PERFORM take_waiting_reports(t)
+  FROM carriers c
+  JOIN waiting_reports w ON is_carrier_called(c, w.carrier) AND w.carrier_id IS DISTINCT FROM c.id
+  JOIN track_and_traces t ON normalized_code(t.code) = normalized_code(w.code) AND t.carrier_id = c.id
+  WHERE c.id = NEW.id
+  ORDER BY t.shipment_id, t.channel_id, t.id;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.look_for_reported_code() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(1470275862);
+  IF page_host(NEW.code) IS NOT NULL THEN
+    PERFORM read_waiting_report(k.id, k.code)
+    FROM (
+      SELECT w.id, code_of_page(w.code, c.track_and_trace_url) AS code
+      FROM waiting_reports w
+      JOIN carriers c ON page_host(c.track_and_trace_url) = page_host(w.code) AND may_mean_carrier(w, c)
+      WHERE w.id = NEW.id
+      ORDER BY c.id
+    ) k
+    WHERE k.code IS NOT NULL
+    LIMIT 1;
+  END IF;
   PERFORM take_waiting_reports(t)
   FROM waiting_reports w
   JOIN track_and_traces t ON normalized_code(t.code) = normalized_code(w.code)
@@ -1204,6 +1322,49 @@ BEGIN
     AND EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(t.code));
   RETURN NULL;
 END $$;
+
+CREATE TABLE public.waiting_reports (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    code text NOT NULL,
+    carrier_id integer,
+    channel_ids integer[],
+    company_ids integer[],
+    external_id text,
+    status text NOT NULL,
+    sub_status text,
+    occurred_at timestamp with time zone,
+    occurred_local timestamp without time zone,
+    expected_delivery_at timestamp with time zone,
+    expected_local timestamp without time zone,
+    location text,
+    description text,
+    told_by text DEFAULT COALESCE(NULLIF(current_setting('waybill.actor'::text, true), ''::text), 'system'::text) NOT NULL,
+    told_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    carrier text,
+    CONSTRAINT waiting_reports_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255))),
+    CONSTRAINT waiting_reports_description_length CHECK ((length(description) <= 1000)),
+    CONSTRAINT waiting_reports_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
+    CONSTRAINT waiting_reports_location_length CHECK ((length(location) <= 255)),
+    CONSTRAINT waiting_reports_moment CHECK ((num_nonnulls(occurred_at, occurred_local) = 1)),
+    CONSTRAINT waiting_reports_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text]))),
+    CONSTRAINT waiting_reports_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
+);
+
+COMMENT ON TABLE public.waiting_reports IS 'what was told of codes that nobody had recorded; it waits for them for 30 days';
+
+COMMENT ON COLUMN public.waiting_reports.channel_ids IS 'whose codes the teller sees; null: those of all channels';
+
+COMMENT ON COLUMN public.waiting_reports.company_ids IS 'of which companies, in these channels; null: of all';
+
+COMMENT ON COLUMN public.waiting_reports.occurred_local IS 'the moment where none was told with an offset: read in the zone of the carrier or channel';
+
+COMMENT ON COLUMN public.waiting_reports.expected_local IS 'the promise where none was told with an offset';
+
+COMMENT ON COLUMN public.waiting_reports.carrier IS 'the name or key that the teller gave in place of an id: carriers of several channels may have it';
+
+CREATE FUNCTION public.may_mean_carrier(w public.waiting_reports, c public.carriers) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN ((((w).carrier_id = (c).id) OR (((w).carrier_id IS NULL) AND ((w).carrier IS NULL)) OR public.is_carrier_called(c, (w).carrier)) AND (((w).channel_ids IS NULL) OR ((c).channel_id IS NULL) OR ((c).channel_id = ANY ((w).channel_ids))));
 
 CREATE FUNCTION public.money_text(amount numeric, currency text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1531,6 +1692,65 @@ CREATE FUNCTION public.owned_by(kind text, ids integer[]) RETURNS tsquery
     FROM unnest(owned_by.ids) x(id);
 END;
 
+CREATE FUNCTION public.page_host(address text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN regexp_replace(lower("substring"(address, '(?i)^[\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\u0001-\u001f\u007f-\u009f\u2028\u2029]*https?://([^/?#]*)'::text)), '^www\.'::text, ''::text);
+
+CREATE FUNCTION public.percent_decoded(value text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+  RETURN convert_from((
+    SELECT string_agg(
+      CASE WHEN p.piece[1] ~ '^%[0-9A-Fa-f]{2}' THEN decode(replace(p.piece[1], '%', ''), 'hex')
+        ELSE convert_to(p.piece[1], 'UTF8') END, '' ORDER BY p.place)
+    FROM regexp_matches(value, '(?:%[0-9A-Fa-f]{2})+|[^%]+|%', 'g') WITH ORDINALITY AS p (piece, place)), 'UTF8');
+EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.page_parameters(query text, OUT place bigint, OUT name text, OUT value text) RETURNS SETOF record
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT k.place,
+     public.percent_decoded(k.name) AS percent_decoded,
+     public.percent_decoded(k.value) AS percent_decoded
+    FROM ( SELECT p.place,
+             split_part(p.pair, '='::text, 1) AS name,
+             substr(p.pair, (strpos(p.pair, '='::text) + 1)) AS value
+            FROM regexp_split_to_table(replace(page_parameters.query, '+'::text, ' '::text), '&'::text) WITH ORDINALITY p(pair, place)
+           WHERE (strpos(p.pair, '='::text) > 0)) k
+   WHERE (k.value <> ''::text);
+END;
+
+CREATE FUNCTION public.page_pattern(template text, ends text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $_$
+DECLARE
+  piece record;
+  is_first boolean := true;
+  pattern text := '^';
+BEGIN
+  FOR piece IN
+    SELECT p.part[1] AS places, regexp_replace(p.part[2], '([][\\^$.|?*+(){}/-])', '\\\1', 'g') AS words,
+      regexp_replace(left(lead(p.part[2]) OVER (ORDER BY p.place), 1), '([][\\^-])', '\\\1') AS following
+    FROM regexp_matches(rtrim(template, '/'),
+      '((?:\{code\}|\{postalCode\}|\{country\}|\{language\}|\{orderNumber\})+)'
+      '|((?:(?!\{(?:code|postalCode|country|language|orderNumber)\}).)+)', 'g') WITH ORDINALITY AS p (part, place)
+    ORDER BY p.place
+  LOOP
+    IF piece.places IS NULL THEN
+      pattern := pattern || piece.words;
+    ELSIF is_first AND strpos(piece.places, '{code}') > 0 THEN
+      pattern := pattern || '([^' || ends || ']+)';
+      is_first := false;
+    ELSE
+      pattern := pattern || '[^' || ends || coalesce(piece.following, '') || ']*';
+    END IF;
+  END LOOP;
+  RETURN pattern || '/?$';
+END $_$;
+
 CREATE FUNCTION public.pass_company_on() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1599,37 +1819,6 @@ END $$;
 CREATE FUNCTION public.promise_end(moment timestamp with time zone, zone text) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN public.is_day(moment) THEN (((moment AT TIME ZONE 'UTC'::text) + '1 day'::interval) AT TIME ZONE zone) ELSE moment END;
-
-CREATE TABLE public.carriers (
-    id integer NOT NULL,
-    name text NOT NULL,
-    type text DEFAULT 'DELIVERY'::text NOT NULL,
-    track_and_trace_url text,
-    logo text,
-    shipping_cost numeric(12,2),
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_by integer,
-    last_modified_by integer,
-    version integer DEFAULT 1 NOT NULL,
-    channel_id integer,
-    key text,
-    source_name text,
-    time_zone text,
-    CONSTRAINT carriers_key_slug CHECK (((key IS NOT NULL) AND (key ~ '^[a-z0-9]+([._-][a-z0-9]+)*$'::text) AND (length(key) <= 64))),
-    CONSTRAINT carriers_logo_length CHECK ((length(logo) <= 255)),
-    CONSTRAINT carriers_name_length CHECK (((length(name) >= 1) AND (length(name) <= 64))),
-    CONSTRAINT carriers_type_known CHECK ((type = ANY (ARRAY['PICKUP'::text, 'DELIVERY'::text]))),
-    CONSTRAINT carriers_url_length CHECK ((length(track_and_trace_url) <= 255))
-);
-
-COMMENT ON COLUMN public.carriers.channel_id IS 'null: of all channels';
-
-COMMENT ON COLUMN public.carriers.key IS 'what other systems call the carrier, in small letters; it stays when the name changes';
-
-COMMENT ON COLUMN public.carriers.source_name IS 'the name in records of other systems, where the carrier has been given another one here';
-
-COMMENT ON COLUMN public.carriers.time_zone IS 'where the moments that the carrier tells without an offset are meant; null: where the channel is';
 
 CREATE FUNCTION public.told_at(told timestamp without time zone, by_carrier_id integer, in_channel_id integer) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
@@ -1705,6 +1894,17 @@ BEGIN
   END IF;
   NEW.last_modified_at := greatest(NEW.last_modified_at, OLD.last_modified_at);
   RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.read_waiting_report(report_id uuid, of_code text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  DELETE FROM waiting_reports w
+  USING waiting_reports o
+  WHERE w.id = report_id AND o.id <> w.id AND normalized_code(o.code) = normalized_code(of_code) AND o.told_by = w.told_by
+    AND o.carrier_id IS NOT DISTINCT FROM w.carrier_id AND o.external_id = w.external_id;
+  UPDATE waiting_reports w SET code = of_code WHERE w.id = report_id;
 END $$;
 
 CREATE FUNCTION public.record_carriers() RETURNS trigger
@@ -2209,10 +2409,6 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$;
-
-CREATE FUNCTION public.slug(name text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN rtrim("left"(btrim(regexp_replace(lower((translate(replace(replace(replace(replace(replace(replace(replace(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]+'::text, ''::text, 'g'::text), 'ß'::text, 'ss'::text), 'æ'::text, 'ae'::text), 'Æ'::text, 'ae'::text), 'œ'::text, 'oe'::text), 'Œ'::text, 'oe'::text), 'þ'::text, 'th'::text), 'Þ'::text, 'th'::text), 'øØłŁđĐ'::text, 'oolldd'::text) COLLATE "C")), '[^a-z0-9]+'::text, '-'::text, 'g'::text), '-'::text), 64), '-'::text);
 
 CREATE FUNCTION public.status_of_codes(progress text[]) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -3413,42 +3609,6 @@ ALTER TABLE public.transactions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
-CREATE TABLE public.waiting_reports (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    code text NOT NULL,
-    carrier_id integer,
-    channel_ids integer[],
-    company_ids integer[],
-    external_id text,
-    status text NOT NULL,
-    sub_status text,
-    occurred_at timestamp with time zone,
-    occurred_local timestamp without time zone,
-    expected_delivery_at timestamp with time zone,
-    expected_local timestamp without time zone,
-    location text,
-    description text,
-    told_by text DEFAULT COALESCE(NULLIF(current_setting('waybill.actor'::text, true), ''::text), 'system'::text) NOT NULL,
-    told_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT waiting_reports_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255))),
-    CONSTRAINT waiting_reports_description_length CHECK ((length(description) <= 1000)),
-    CONSTRAINT waiting_reports_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
-    CONSTRAINT waiting_reports_location_length CHECK ((length(location) <= 255)),
-    CONSTRAINT waiting_reports_moment CHECK ((num_nonnulls(occurred_at, occurred_local) = 1)),
-    CONSTRAINT waiting_reports_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text]))),
-    CONSTRAINT waiting_reports_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
-);
-
-COMMENT ON TABLE public.waiting_reports IS 'what was told of codes that nobody had recorded; it waits for them for 30 days';
-
-COMMENT ON COLUMN public.waiting_reports.channel_ids IS 'whose codes the teller sees; null: those of all channels';
-
-COMMENT ON COLUMN public.waiting_reports.company_ids IS 'of which companies, in these channels; null: of all';
-
-COMMENT ON COLUMN public.waiting_reports.occurred_local IS 'the moment where none was told with an offset: read in the zone of the carrier or channel';
-
-COMMENT ON COLUMN public.waiting_reports.expected_local IS 'the promise where none was told with an offset';
-
 ALTER TABLE ONLY public.tracking_events
     ADD CONSTRAINT tracking_events_external_id_unique UNIQUE (track_and_trace_id, external_id, channel_id);
 
@@ -3457,7 +3617,9 @@ CREATE FUNCTION public.take_waiting_reports(r public.track_and_traces) RETURNS v
     BEGIN ATOMIC
  WITH taken AS (
           DELETE FROM public.waiting_reports w
-           WHERE ((public.normalized_code(w.code) = public.normalized_code((take_waiting_reports.r).code)) AND (w.told_at > (now() - '30 days'::interval)) AND ((w.carrier_id = (take_waiting_reports.r).carrier_id) OR (w.carrier_id IS NULL) OR ((take_waiting_reports.r).carrier_id IS NULL)) AND ((w.channel_ids IS NULL) OR ((take_waiting_reports.r).channel_id = ANY (w.channel_ids))) AND ((w.company_ids IS NULL) OR ((take_waiting_reports.r).company_id = ANY (w.company_ids))))
+           WHERE ((public.normalized_code(w.code) = public.normalized_code((take_waiting_reports.r).code)) AND (w.told_at > (now() - '30 days'::interval)) AND ((w.carrier_id = (take_waiting_reports.r).carrier_id) OR (w.carrier_id IS NULL) OR ((take_waiting_reports.r).carrier_id IS NULL) OR (EXISTS ( SELECT
+                    FROM public.carriers c
+                   WHERE ((c.id = (take_waiting_reports.r).carrier_id) AND public.is_carrier_called(c.*, w.carrier))))) AND ((w.channel_ids IS NULL) OR ((take_waiting_reports.r).channel_id = ANY (w.channel_ids))) AND ((w.company_ids IS NULL) OR ((take_waiting_reports.r).company_id = ANY (w.company_ids))))
            RETURNING w.id,
              w.code,
              w.carrier_id,
@@ -3473,7 +3635,8 @@ CREATE FUNCTION public.take_waiting_reports(r public.track_and_traces) RETURNS v
              w.location,
              w.description,
              w.told_by,
-             w.told_at
+             w.told_at,
+             w.carrier
          )
   INSERT INTO public.tracking_events (track_and_trace_id, channel_id, external_id, status, sub_status, occurred_at, expected_delivery_at, location, description, recorded_by)  SELECT (take_waiting_reports.r).id AS id,
              (take_waiting_reports.r).channel_id AS channel_id,
@@ -3938,6 +4101,8 @@ CREATE INDEX waiting_reports_code ON public.waiting_reports USING btree (public.
 
 CREATE UNIQUE INDEX waiting_reports_external_id_unique ON public.waiting_reports USING btree (told_by, public.normalized_code(code), carrier_id, external_id) NULLS NOT DISTINCT WHERE (external_id IS NOT NULL);
 
+CREATE INDEX waiting_reports_page ON public.waiting_reports USING btree (public.page_host(code)) WHERE (public.page_host(code) IS NOT NULL);
+
 CREATE INDEX waiting_reports_told ON public.waiting_reports USING btree (told_by, told_at);
 
 CREATE TRIGGER api_key_channels_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.api_key_channels FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
@@ -3959,6 +4124,8 @@ CREATE TRIGGER carriers_moments_other BEFORE UPDATE OF created_at, last_modified
 CREATE TRIGGER carriers_name_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
 
 CREATE TRIGGER carriers_name_other BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE CONSTRAINT TRIGGER carriers_news_came AFTER INSERT OR UPDATE OF channel_id, key, name, source_name, track_and_trace_url ON public.carriers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_news_of_carrier();
 
 CREATE TRIGGER carriers_record_created AFTER INSERT ON public.carriers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
 
@@ -4332,7 +4499,7 @@ CREATE TRIGGER tracking_events_promise_is_followed AFTER INSERT ON public.tracki
 
 CREATE CONSTRAINT TRIGGER transactions_take_number AFTER INSERT ON public.transactions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new."position" IS NULL)) EXECUTE FUNCTION public.take_commit_number();
 
-CREATE CONSTRAINT TRIGGER waiting_reports_code_came AFTER INSERT ON public.waiting_reports DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_reported_code();
+CREATE CONSTRAINT TRIGGER waiting_reports_code_came AFTER INSERT OR UPDATE OF code ON public.waiting_reports DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_reported_code();
 
 ALTER TABLE ONLY public.api_key_channels
     ADD CONSTRAINT api_key_channels_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);

@@ -251,6 +251,35 @@ async def test_news_and_codes_may_be_named_by_the_address_of_the_page(store: Sto
     assert await store.fetch("SELECT code FROM waiting_reports") == [("https://slow.example/?c=T1",)]
 
 
+async def test_news_by_an_address_waits_for_the_carrier_that_has_its_page(store: Store) -> None:
+    """In a file before, also where the code has come without a link, and told twice."""
+    page = {**SWIFT, "name": "Late", "trackAndTraceURL": "https://late.example/{code}"}
+    told = [event("IN_TRANSIT", code="https://late.example/t1"), event("DELIVERED", 2, code="https://late.example/T-2")]
+    told = [{name: value for name, value in each.items() if name != "carrier"} for each in told]
+    await store.take(SHOP, {"kind": "carrier", "name": "Late"}, *told)
+    await store.take(with_codes(code(carrier="Late")))
+    assert await store.fetch(STATUSES) == [("T-1", None, "CREATED")]
+    await store.take(page)
+    assert await store.fetch(STATUSES) == [("T-1", "IN_TRANSIT", "IN_TRANSIT")]
+    assert await store.take(*told) == ["2 read, 0 created, 0 updated, 2 unchanged, 0 refused"]
+    await store.take(with_codes(code(carrier="Late"), code("T 2", carrier="Late")))
+    assert await store.fetch(STATUSES) == [
+        ("T 2", "DELIVERED", "PARTIALLY_DELIVERED"),
+        ("T-1", "IN_TRANSIT", "PARTIALLY_DELIVERED"),
+    ]
+
+
+async def test_news_waits_for_the_carrier_of_whatever_channel_that_is_called_so(store: Store) -> None:
+    other = {**SHOP, "code": "other"}
+    of_channel = {**SWIFT, "key": "swift"}
+    await store.take(SHOP, other, {**of_channel, "channel": "shop"}, event("IN_TRANSIT", carrier="SWIFT"))
+    await store.take({**SWIFT, "name": "Rapid", "channel": "other"})
+    await store.take({**with_codes(code(carrier="Rapid")), "channel": "other"})
+    assert await store.fetch(STATUSES) == [("T-1", None, "CREATED")]
+    await store.fetch("UPDATE carriers SET key = 'swift' WHERE name = 'Rapid' RETURNING 1")
+    assert await store.fetch(STATUSES) == [("T-1", "IN_TRANSIT", "IN_TRANSIT")]
+
+
 @pytest.mark.parametrize(
     ("told", "moment"),
     [
