@@ -540,6 +540,200 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.is_line(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text) AND (value ~ '[^\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]'::text));
+
+CREATE FUNCTION public.open_quantity(quantity integer, canceled integer) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN GREATEST(0, (quantity - GREATEST(0, canceled)));
+
+CREATE FUNCTION public.packed_goods(of_shipment_id uuid, in_channel_id integer) RETURNS TABLE(number integer, order_item_id integer, name text, sku text, quantity integer, weight numeric)
+    LANGUAGE plpgsql STABLE ROWS 10
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH RECURSIVE held AS (
+    SELECT x.number, x.order_item_id AS line_id, coalesce(x.name, i.name) AS name, coalesce(x.sku, i.sku) AS sku,
+      coalesce(x.quantity, 0) AS quantity, coalesce(x.weight, i.weight * x.quantity) AS weight
+    FROM shipment_items x
+    JOIN order_items i ON i.id = x.order_item_id AND i.channel_id = x.channel_id
+    WHERE x.shipment_id = of_shipment_id AND x.channel_id = in_channel_id AND i.parent_order_item_id IS NOT NULL
+  ), climbed AS (
+    SELECT h.number, h.line_id, true AS is_part FROM held h
+    UNION ALL
+    SELECT c.number, i.parent_order_item_id, c.is_part AND i.class = 'product'
+    FROM climbed c
+    JOIN order_items i ON i.id = c.line_id AND i.channel_id = in_channel_id
+    WHERE i.parent_order_item_id IS NOT NULL
+  ), placed AS (
+    SELECT h.*, c.is_part, t.id AS top_id, t.name AS top_name, t.sku AS top_sku, t.order_id,
+      open_quantity(t.quantity, t.quantity_canceled)::bigint AS top_open
+    FROM climbed c
+    JOIN held h ON h.number = c.number
+    JOIN order_items t ON t.id = c.line_id AND t.channel_id = in_channel_id AND t.parent_order_item_id IS NULL
+  ), parts AS (
+    SELECT DISTINCT p.top_id, p.top_open, p.top_id AS id, p.order_id FROM placed p WHERE p.is_part
+    UNION ALL
+    SELECT a.top_id, a.top_open, p.id, a.order_id
+    FROM parts a
+    JOIN order_items p ON p.parent_order_item_id = a.id AND p.order_id = a.order_id AND p.channel_id = in_channel_id
+      AND p.class = 'product'
+  ), packs AS (
+    SELECT a.top_id, min(a.top_open * least(coalesce(h.quantity, 0), o.open) / o.open)::int AS quantity
+    FROM parts a
+    JOIN order_items l ON l.id = a.id AND l.channel_id = in_channel_id
+    CROSS JOIN LATERAL (SELECT open_quantity(l.quantity, l.quantity_canceled)::bigint AS open) o
+    LEFT JOIN (SELECT k.line_id, sum(k.quantity) AS quantity FROM held k GROUP BY k.line_id) h ON h.line_id = a.id
+    WHERE o.open > 0 AND NOT is_bundle(l.id, in_channel_id)
+    GROUP BY a.top_id
+  )
+  SELECT min(p.number), p.top_id, p.top_name, p.top_sku, k.quantity, sum(p.weight)
+  FROM placed p
+  JOIN packs k ON k.top_id = p.top_id AND k.quantity > 0
+  WHERE p.is_part
+  GROUP BY p.top_id, p.top_name, p.top_sku, k.quantity
+  UNION ALL
+  SELECT p.number, p.top_id, p.name, p.sku, p.quantity, p.weight
+  FROM placed p
+  LEFT JOIN packs k ON k.top_id = p.top_id
+  WHERE NOT (p.is_part AND coalesce(k.quantity, 0) > 0);
+END $$;
+
+CREATE TABLE public.order_items (
+    id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
+    line integer,
+    class text DEFAULT 'product'::text NOT NULL,
+    type text DEFAULT 'simple'::text NOT NULL,
+    product_id integer,
+    parent_order_item_id integer,
+    quantity integer NOT NULL,
+    quantity_invoiced integer DEFAULT 0 NOT NULL,
+    quantity_canceled integer DEFAULT 0 NOT NULL,
+    quantity_refunded integer DEFAULT 0 NOT NULL,
+    sku text NOT NULL,
+    name text NOT NULL,
+    notes text,
+    supplier text,
+    supplier_code text,
+    manufacturer text,
+    manufacturer_code text,
+    ean_code text,
+    original_price numeric,
+    price numeric NOT NULL,
+    price_net numeric NOT NULL,
+    price_total numeric NOT NULL,
+    price_total_net numeric NOT NULL,
+    customer_price numeric,
+    cost_price numeric,
+    discount numeric,
+    tax numeric NOT NULL,
+    tax_percentage integer DEFAULT 0 NOT NULL,
+    tax_code text DEFAULT 'H'::text NOT NULL,
+    is_bonus boolean DEFAULT false NOT NULL,
+    minimum_quantity integer,
+    unit integer,
+    package text,
+    package_unit text,
+    package_unit_quantity text,
+    purchase_unit integer,
+    purchase_minimum_quantity integer,
+    request_date timestamp with time zone,
+    weight numeric(12,3),
+    additional jsonb,
+    quantity_shipped bigint DEFAULT 0 NOT NULL,
+    quantity_overshipped bigint DEFAULT 0 NOT NULL,
+    line_id text,
+    exact_tax_percentage numeric,
+    quantity_delivered bigint DEFAULT 0,
+    version integer DEFAULT 1 NOT NULL,
+    quantity_unit text,
+    CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text, 'postage'::text, 'payment'::text, 'service'::text, 'giftcard'::text, 'deposit'::text]))),
+    CONSTRAINT order_items_exact_tax_percentage_sane CHECK (((exact_tax_percentage >= (0)::numeric) AND (exact_tax_percentage <= (100)::numeric) AND (exact_tax_percentage = round(exact_tax_percentage, 6)))),
+    CONSTRAINT order_items_line_positive CHECK ((line > 0)),
+    CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (public.open_quantity(quantity, quantity_canceled) + quantity_overshipped))),
+    CONSTRAINT order_items_quantity_delivered_known CHECK ((quantity_delivered IS NOT NULL)),
+    CONSTRAINT order_items_quantity_not_negative CHECK ((quantity >= 0)),
+    CONSTRAINT order_items_tax_code_known CHECK ((tax_code = ANY (ARRAY['H'::text, 'L'::text, 'N'::text, 'M'::text, 'CUST'::text]))),
+    CONSTRAINT order_items_tax_percentage_sane CHECK (((tax_percentage >= 0) AND (tax_percentage <= 100)))
+);
+
+COMMENT ON COLUMN public.order_items.line IS 'number of the line in the system it was imported from';
+
+COMMENT ON COLUMN public.order_items.quantity_canceled IS 'units of quantity that are not to be shipped any more';
+
+COMMENT ON COLUMN public.order_items.price IS 'for one, without tax, discount taken off; price_net with tax; the totals are for the line (B-35)';
+
+COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of shipments that are not canceled, of a bundle as far as its parts are shipped; kept by triggers';
+
+COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
+
+COMMENT ON COLUMN public.order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
+
+COMMENT ON COLUMN public.order_items.exact_tax_percentage IS 'with its decimals; null where tax_percentage has none';
+
+COMMENT ON COLUMN public.order_items.quantity_delivered IS 'of quantity_shipped, what is in shipments that are delivered; kept by triggers';
+
+COMMENT ON COLUMN public.order_items.version IS 'counts the changes of what the feed tells of a line: quantity, cancellations, class, parent';
+
+COMMENT ON COLUMN public.order_items.quantity_unit IS 'what the quantity is measured in, as the source calls it; null where it does not say';
+
+CREATE TABLE public.shipment_items (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    number integer NOT NULL,
+    shipment_id uuid NOT NULL,
+    order_item_id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    name text,
+    sku text,
+    quantity integer,
+    weight numeric(12,3),
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_id integer,
+    version integer DEFAULT 1 NOT NULL,
+    external_id text,
+    CONSTRAINT shipment_items_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
+    CONSTRAINT shipment_items_quantity_positive CHECK ((quantity > 0))
+);
+
+COMMENT ON COLUMN public.shipment_items.company_id IS 'that of the order; kept by triggers, for indexes';
+
+COMMENT ON COLUMN public.shipment_items.external_id IS 'key of the item in another system';
+
+CREATE FUNCTION public.customer_goods(of_shipment_id uuid, in_channel_id integer) RETURNS TABLE(number integer, order_item_id integer, name text, sku text, quantity integer, weight numeric)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT x.number,
+     x.order_item_id,
+     COALESCE(x.name, i.name) AS "coalesce",
+     COALESCE(x.sku, i.sku) AS "coalesce",
+     COALESCE(x.quantity, 0) AS "coalesce",
+     COALESCE(x.weight, (i.weight * (x.quantity)::numeric)) AS "coalesce"
+    FROM (public.shipment_items x
+      JOIN public.order_items i ON (((i.id = x.order_item_id) AND (i.channel_id = x.channel_id))))
+   WHERE ((x.shipment_id = customer_goods.of_shipment_id) AND (x.channel_id = customer_goods.in_channel_id) AND (i.parent_order_item_id IS NULL))
+ UNION ALL
+  SELECT g.number,
+     g.order_item_id,
+     g.name,
+     g.sku,
+     g.quantity,
+     g.weight
+    FROM (( SELECT x.id
+            FROM (public.shipment_items x
+              JOIN public.order_items i ON (((i.id = x.order_item_id) AND (i.channel_id = x.channel_id))))
+           WHERE ((x.shipment_id = customer_goods.of_shipment_id) AND (x.channel_id = customer_goods.in_channel_id) AND ((+ i.parent_order_item_id) IS NOT NULL))
+          LIMIT 1) hanging
+      CROSS JOIN LATERAL public.packed_goods(customer_goods.of_shipment_id, customer_goods.in_channel_id) g(number, order_item_id, name, sku, quantity, weight));
+END;
+
 CREATE FUNCTION public.day_end(day date, zone text) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (((day + 1))::timestamp without time zone AT TIME ZONE zone);
@@ -1060,10 +1254,6 @@ CREATE FUNCTION public.is_carrier_called(c public.carriers, word text) RETURNS b
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN COALESCE((((c).name = word) OR ((c).source_name = word) OR ((c).key = lower((word COLLATE "C"))) OR ((c).key = public.slug(word))), false);
 
-CREATE FUNCTION public.is_line(value text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ((value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text) AND (value ~ '[^\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]'::text));
-
 CREATE FUNCTION public.is_shipment_sub_status(word text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN (word = ANY (ARRAY['ADDRESS_PROBLEM'::text, 'AT_PICKUP_POINT'::text, 'COLLECTED'::text, 'CUSTOMS'::text, 'DAMAGED'::text, 'DELAYED'::text, 'LEFT_IN_SAFE_PLACE'::text, 'LEFT_WITH_NEIGHBOR'::text, 'LOST'::text, 'NOT_HOME'::text, 'PAYMENT_DUE'::text, 'PICKED_UP'::text, 'REFUSED'::text, 'RETURNED'::text, 'RETURN_TO_SENDER'::text]));
@@ -1580,91 +1770,6 @@ CREATE FUNCTION public.numbers_of(texts text[]) RETURNS text[]
             FROM unnest(numbers_of.texts) x(value)) AS "array";
 END;
 
-CREATE FUNCTION public.open_quantity(quantity integer, canceled integer) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN GREATEST(0, (quantity - GREATEST(0, canceled)));
-
-CREATE TABLE public.order_items (
-    id integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
-    line integer,
-    class text DEFAULT 'product'::text NOT NULL,
-    type text DEFAULT 'simple'::text NOT NULL,
-    product_id integer,
-    parent_order_item_id integer,
-    quantity integer NOT NULL,
-    quantity_invoiced integer DEFAULT 0 NOT NULL,
-    quantity_canceled integer DEFAULT 0 NOT NULL,
-    quantity_refunded integer DEFAULT 0 NOT NULL,
-    sku text NOT NULL,
-    name text NOT NULL,
-    notes text,
-    supplier text,
-    supplier_code text,
-    manufacturer text,
-    manufacturer_code text,
-    ean_code text,
-    original_price numeric,
-    price numeric NOT NULL,
-    price_net numeric NOT NULL,
-    price_total numeric NOT NULL,
-    price_total_net numeric NOT NULL,
-    customer_price numeric,
-    cost_price numeric,
-    discount numeric,
-    tax numeric NOT NULL,
-    tax_percentage integer DEFAULT 0 NOT NULL,
-    tax_code text DEFAULT 'H'::text NOT NULL,
-    is_bonus boolean DEFAULT false NOT NULL,
-    minimum_quantity integer,
-    unit integer,
-    package text,
-    package_unit text,
-    package_unit_quantity text,
-    purchase_unit integer,
-    purchase_minimum_quantity integer,
-    request_date timestamp with time zone,
-    weight numeric(12,3),
-    additional jsonb,
-    quantity_shipped bigint DEFAULT 0 NOT NULL,
-    quantity_overshipped bigint DEFAULT 0 NOT NULL,
-    line_id text,
-    exact_tax_percentage numeric,
-    quantity_delivered bigint DEFAULT 0,
-    version integer DEFAULT 1 NOT NULL,
-    quantity_unit text,
-    CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text, 'postage'::text, 'payment'::text, 'service'::text, 'giftcard'::text, 'deposit'::text]))),
-    CONSTRAINT order_items_exact_tax_percentage_sane CHECK (((exact_tax_percentage >= (0)::numeric) AND (exact_tax_percentage <= (100)::numeric) AND (exact_tax_percentage = round(exact_tax_percentage, 6)))),
-    CONSTRAINT order_items_line_positive CHECK ((line > 0)),
-    CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (public.open_quantity(quantity, quantity_canceled) + quantity_overshipped))),
-    CONSTRAINT order_items_quantity_delivered_known CHECK ((quantity_delivered IS NOT NULL)),
-    CONSTRAINT order_items_quantity_not_negative CHECK ((quantity >= 0)),
-    CONSTRAINT order_items_tax_code_known CHECK ((tax_code = ANY (ARRAY['H'::text, 'L'::text, 'N'::text, 'M'::text, 'CUST'::text]))),
-    CONSTRAINT order_items_tax_percentage_sane CHECK (((tax_percentage >= 0) AND (tax_percentage <= 100)))
-);
-
-COMMENT ON COLUMN public.order_items.line IS 'number of the line in the system it was imported from';
-
-COMMENT ON COLUMN public.order_items.quantity_canceled IS 'units of quantity that are not to be shipped any more';
-
-COMMENT ON COLUMN public.order_items.price IS 'for one, without tax, discount taken off; price_net with tax; the totals are for the line (B-35)';
-
-COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of shipments that are not canceled, of a bundle as far as its parts are shipped; kept by triggers';
-
-COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
-
-COMMENT ON COLUMN public.order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
-
-COMMENT ON COLUMN public.order_items.exact_tax_percentage IS 'with its decimals; null where tax_percentage has none';
-
-COMMENT ON COLUMN public.order_items.quantity_delivered IS 'of quantity_shipped, what is in shipments that are delivered; kept by triggers';
-
-COMMENT ON COLUMN public.order_items.version IS 'counts the changes of what the feed tells of a line: quantity, cancellations, class, parent';
-
-COMMENT ON COLUMN public.order_items.quantity_unit IS 'what the quantity is measured in, as the source calls it; null where it does not say';
-
 CREATE FUNCTION public.order_progress(of_order_id integer, of_channel_id integer) RETURNS TABLE(lines bigint, canceled bigint, ordered bigint, shipped bigint, delivered bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -2117,30 +2222,6 @@ CREATE FUNCTION public.recorded(r public.orders) RETURNS TABLE(entity_id text, c
      (r).version AS version,
      jsonb_build_object('status', (r).status, 'type', (r).type, 'externalId', (r).external_id, 'companyId', (r).company_id, 'contactId', (r).contact_id, 'customerId', (r).customer_id, 'currency', (r).currency, 'totalGross', (r).total_gross, 'totalNet', (r).total_net, 'totalTax', (r).total_tax, 'refundedTotal', (r).refunded_total, 'paymentStatus', (r).payment_status) AS jsonb_build_object;
 END;
-
-CREATE TABLE public.shipment_items (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    number integer NOT NULL,
-    shipment_id uuid NOT NULL,
-    order_item_id integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    name text,
-    sku text,
-    quantity integer,
-    weight numeric(12,3),
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    company_id integer,
-    version integer DEFAULT 1 NOT NULL,
-    external_id text,
-    CONSTRAINT shipment_items_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
-    CONSTRAINT shipment_items_quantity_positive CHECK ((quantity > 0))
-);
-
-COMMENT ON COLUMN public.shipment_items.company_id IS 'that of the order; kept by triggers, for indexes';
-
-COMMENT ON COLUMN public.shipment_items.external_id IS 'key of the item in another system';
 
 CREATE FUNCTION public.recorded(r public.shipment_items) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE

@@ -807,13 +807,13 @@ async def test_report_by_an_address_is_not_read_by_a_carrier_that_it_does_not_na
     """Nor by one of a channel that its teller does not see."""
     await copy_connection.execute("INSERT INTO channels (id, code, name, currency) VALUES (77, 'far', 'Far', 'EUR')")
     await report("IN_TRANSIT", code=f"{PAGE}A", carrierId=2)
-    await report("IN_TRANSIT", code=f"{PAGE}B", carrierId=None, viewer="editor")
+    await report("IN_TRANSIT", code=f"{PAGE}B", carrierId=None, viewer="northwind-writer")
     await copy_connection.execute(
         "INSERT INTO carriers (name, track_and_trace_url, channel_id) VALUES ('Far', $1, 77)", f"{PAGE}{{code}}"
     )
     codes = "SELECT array_agg(code ORDER BY code) FROM waiting_reports"
     assert await copy_connection.fetchval(codes) == [f"{PAGE}A", f"{PAGE}B"]
-    await written(SET_CARRIER, id=2, input={"trackAndTraceURL": f"{PAGE}{{code}}"})
+    await written(SET_CARRIER, viewer="editor", id=2, input={"trackAndTraceURL": f"{PAGE}{{code}}"})
     assert await copy_connection.fetchval(codes) == ["A", "B"]
 
 
