@@ -945,11 +945,12 @@ DECLARE
   ways text[] := ARRAY(SELECT n.status || ' ' || n.next_status FROM shipment_status_followers n);
   present record;
   progress text[];
+  newest timestamptz;
   told text;
   finer text;
   former text := coalesce(current_setting('waybill.skipped_steps', true), '');
 BEGIN
-  SELECT s.status, s.sub_status, s.status_set_at INTO present
+  SELECT s.status, s.sub_status, s.status_set_at, s.sub_status_set_at INTO present
   FROM shipments s
   WHERE s.id = followed_id AND s.channel_id = followed_channel_id
   FOR NO KEY UPDATE;
@@ -960,16 +961,22 @@ BEGIN
     SELECT progress_of_code(t.id, t.channel_id, ways) FROM track_and_traces t
     WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id);
   told := status_of_codes(progress);
+  IF coalesce(present.status_set_at, present.sub_status_set_at) IS NOT NULL THEN
+    newest := (
+      SELECT max(e.occurred_at)
+      FROM track_and_traces t
+      JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
+      WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id);
+  END IF;
   IF told <> present.status THEN
     IF NOT present.status || ' ' || told = ANY (ways) THEN
       told := NULL;
-    ELSIF present.status_set_at IS NOT NULL AND told || ' ' || present.status = ANY (ways) AND NOT EXISTS (
-        SELECT FROM track_and_traces t
-        JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
-        WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id
-          AND e.occurred_at > present.status_set_at) THEN
+    ELSIF present.status_set_at IS NOT NULL AND told || ' ' || present.status = ANY (ways)
+        AND NOT coalesce(newest > present.status_set_at, false) THEN
       told := NULL;
     END IF;
+  ELSIF NOT coalesce(newest > present.sub_status_set_at, present.sub_status_set_at IS NULL) THEN
+    told := NULL;
   END IF;
   IF told IS NOT NULL THEN
     finer := (
@@ -988,7 +995,8 @@ BEGIN
   END IF;
   IF told IS NOT NULL AND (told, finer) IS DISTINCT FROM (present.status, present.sub_status) THEN
     PERFORM set_config('waybill.skipped_steps', 'codes', true);
-    UPDATE shipments s SET status = told, sub_status = finer, last_modified_at = statement_timestamp()
+    UPDATE shipments s SET status = told, sub_status = finer, sub_status_set_at = NULL,
+      last_modified_at = statement_timestamp()
     WHERE s.id = followed_id AND s.channel_id = followed_channel_id;
     PERFORM set_config('waybill.skipped_steps', former, true);
   ELSIF is_written THEN
@@ -1276,6 +1284,7 @@ CREATE TABLE public.shipments (
     status_set_at timestamp with time zone,
     status_changed_at timestamp with time zone,
     is_made_here boolean DEFAULT false NOT NULL,
+    sub_status_set_at timestamp with time zone,
     CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
     CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
 );
@@ -1291,6 +1300,8 @@ COMMENT ON COLUMN public.shipments.status_set_at IS 'when a person or an import 
 COMMENT ON COLUMN public.shipments.status_changed_at IS 'when the status last changed here, not by a record; null where never';
 
 COMMENT ON COLUMN public.shipments.is_made_here IS 'made by a mutation, so that no record of another system takes it away';
+
+COMMENT ON COLUMN public.shipments.sub_status_set_at IS 'when the record was made that says the sub-status; null where it follows the codes, or any news may';
 
 CREATE TABLE public.track_and_traces (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1712,6 +1723,9 @@ BEGIN
   -- What was told of the former status says nothing of this one.
   IF NEW.sub_status = OLD.sub_status AND current_setting('waybill.sub_status', true) IS DISTINCT FROM 'given' THEN
     NEW.sub_status := NULL;
+  END IF;
+  IF current_setting('waybill.sub_status', true) IS DISTINCT FROM 'given' THEN
+    NEW.sub_status_set_at := NULL;
   END IF;
   RETURN NEW;
 END $$;
