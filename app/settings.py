@@ -17,6 +17,7 @@ _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
 _LARGEST_PORT = 65_535
+_MOST_WORKERS = 256
 _DEFAULT_PORTS = {("http", "80"), ("https", "443")}
 
 
@@ -53,11 +54,22 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Worker:
+    """One of several processes that answer on the same socket (`app.serve.supervisor`).
+
+    `number` is its own as long as it lives, and another's afterwards; `folder` is where they meet.
+    """
+
+    number: int
+    folder: Path
+
+
+@dataclass(frozen=True)
 class Settings:
     """`database_url` is passed to asyncpg as it is: several hosts and `target_session_attrs` included.
 
     `token_secret` signs and checks the service's own HS256 tokens; `jwks_file` names further public keys, each with its
-    own `kid` and `alg`. `redis_url` is where workers share their rate limits; without one each counts alone.
+    own `kid` and `alg`. `redis_url` is where machines share their rate limits; without one each counts alone.
     `allowed_origins` are those whose pages may call from a browser, as browsers write them (`app.http.cors`).
     `listen_url` is where the database's notifications are listened to, in place of `database_url`. `statement_cache` is
     how many prepared statements a connection keeps. `cache_bytes` is what all may take that is kept for documents
@@ -67,6 +79,7 @@ class Settings:
     What is older than `retention_days` is not kept (`app.postgres.retention`); all is without it.
     `link_page` is the shop's page where customers set a password, with `{token}` for the token of their link and
     `{channel}` for the code of their channel.
+    `workers` is how many processes answer under one that supervises them; with 0 the only one answers itself.
     A request has `head_seconds` for its head, and a connection is kept open for `keep_alive_seconds` without one. A
     server that is told to stop goes on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or
     `stock` for uvicorn's own. `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is
@@ -84,6 +97,7 @@ class Settings:
     link_page: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
+    workers: int = 0
     pool_size: int = 10
     pool_wait_seconds: float = 5.0
     pool_queue: int = 5_000
@@ -131,6 +145,7 @@ class Settings:
         read("LINK_PAGE", _link_page)
         read("HOST", str)
         read("PORT", _between(1, _LARGEST_PORT))
+        read("WORKERS", _between(0, _MOST_WORKERS))
         read("POOL_SIZE", _between(1, 1_000))
         read("POOL_WAIT_SECONDS", _seconds(0.1, 600))
         read("POOL_QUEUE", _between(1, 1_000_000))
