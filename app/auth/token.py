@@ -259,7 +259,8 @@ class _KeyRing:
             return False
         facts = {"added": sorted(keys.keys() - self.by_kid), "removed": sorted(self.by_kid.keys() - keys)}
         self.by_kid = keys
-        logger.info("%s was read anew", " and ".join(changed), extra={"facts": facts})
+        for name in changed:
+            logger.info("%s was read anew", name, extra={"facts": facts if name == _JWKS else {}})
         return True
 
     def _made(self) -> Keys:
