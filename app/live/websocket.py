@@ -22,6 +22,7 @@ from app.auth import storefront_key
 from app.errors import Overloaded, RequestRefused, ServiceUnavailable, quotable
 from app.execution.errors import log_defect
 from app.execution.execute import refuse
+from app.http.address import peer_address
 from app.http.graphql import GraphQLEndpoint, GraphQLRequest, PersistedQueryNotSupported
 from app.http.reply import dump
 from app.http.state import new_id
@@ -208,7 +209,9 @@ class Connection:
         """The session of the credentials of the payload, or of the upgrade's headers. Raises `Closed`."""
         if not isinstance(payload, (dict, NoneType)):
             raise Closed(BAD_REQUEST, "The payload of connection_init must be an object")
-        session = Session(_with_credentials(self._scope["headers"], payload or {}), "websocket")
+        session = Session(
+            _with_credentials(self._scope["headers"], payload or {}), "websocket", peer_address(self._scope)
+        )
         sessions = self._endpoint.operations.subscriptions.sessions
         try:
             await sessions.look_up(session)
