@@ -3566,6 +3566,7 @@ CREATE TABLE public.refunds (
     reason text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    is_made_here boolean DEFAULT false NOT NULL,
     CONSTRAINT refunds_amount_not_negative CHECK ((amount >= (0)::numeric)),
     CONSTRAINT refunds_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
     CONSTRAINT refunds_reason_length CHECK ((length(reason) <= 255))
@@ -3574,6 +3575,8 @@ CREATE TABLE public.refunds (
 COMMENT ON COLUMN public.refunds.external_id IS 'key of the refund in the system that it comes from';
 
 COMMENT ON COLUMN public.refunds.amount IS 'with tax, in the currency of the order: all of it, whatever its lines say';
+
+COMMENT ON COLUMN public.refunds.is_made_here IS 'recorded by a mutation: a record that does not list its key leaves it. Those without a key are, too';
 
 CREATE TABLE public.schema_migration_steps (
     migration text NOT NULL,
