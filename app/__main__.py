@@ -143,6 +143,7 @@ def _answer(settings: Settings, sockets: list[socket.socket], environ: Mapping[s
             supervise(settings, sockets, environ)
         except WorkersError as error:
             raise SystemExit(str(error)) from error
+    gc.disable()  # while the application is made, which lasts: `serve` has it on again
     from app.serve.process import answer_alone
 
     answer_alone(settings, sockets)
