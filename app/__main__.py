@@ -5,6 +5,7 @@ Modules are imported by the commands that need them: `token` answers at once.
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
