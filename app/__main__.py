@@ -5,19 +5,19 @@ Modules are imported by the commands that need them: `token` answers at once.
 
 import argparse
 import asyncio
-import errno
-import gc
 import json
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.demo import dev
 from app.demo.embedded import EmbeddedError
+from app.serve.hangup import on_hangup
+from app.serve.listen import open_sockets
 from app.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -25,13 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Open requests may take this long after Ctrl-C or SIGTERM.
-GRACE_SECONDS = 10
-
 # Of a viewer; see sql.visibility.Reach.
 REACHES = ("everything", "channels", "companies", "contact", "customer")
-
-GC_THRESHOLDS = (50_000, 10, 10)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser(given[0] if given else "").parse_args(given)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.serves:
-        _on_hangup(lambda: None)
+        on_hangup(lambda: None)
     try:
         return int(options.command(options) or 0)
     except KeyboardInterrupt:
@@ -118,13 +113,14 @@ def _object(text: str) -> dict[str, Any]:
 
 def _dev(_options: argparse.Namespace) -> None:
     # The address first: what is wrong with it should not wait for the database.
-    listener = _listen(dev.settings(os.environ))
+    sockets = open_sockets(dev.settings(os.environ))
     with dev.database(os.environ, join=False) as dsn:
-        settings = dev.settings(os.environ, dsn)
+        environ = dev.environment(os.environ, dsn)
+        settings = Settings.from_env(environ)
         taken = "The database holds other data: use `serve` for it, or an empty one for the demo."
         _run(dev.prepare(settings), dsn, taken)
         print(dev.welcome(settings, _run(dev.customer_token(settings), dsn)), flush=True)
-        _answer(settings, listener)
+        _answer(settings, sockets, environ)
 
 
 def _serve(_options: argparse.Namespace) -> None:
@@ -132,9 +128,24 @@ def _serve(_options: argparse.Namespace) -> None:
     from app.postgres.startup import check
 
     settings = Settings.from_env(os.environ)
-    listener = _listen(settings)
-    _run(check(settings.database_url, migration_names()), settings.database_url)
-    _answer(settings, listener)
+    sockets = open_sockets(settings)
+    if not settings.workers:  # each of them looks for itself
+        _run(check(settings.database_url, migration_names()), settings.database_url)
+    _answer(settings, sockets, os.environ)
+
+
+def _answer(settings: Settings, sockets: list[socket.socket], environ: Mapping[str, str]) -> None:
+    """Serves until SIGINT or SIGTERM; KeyboardInterrupt then. `environ` is what the settings were read from."""
+    if settings.workers:
+        from app.serve.supervisor import WorkersError, supervise
+
+        try:
+            supervise(settings, sockets, environ)
+        except WorkersError as error:
+            raise SystemExit(str(error)) from error
+    from app.serve.process import answer_alone
+
+    answer_alone(settings, sockets)
 
 
 def _migrate(options: argparse.Namespace) -> int:
@@ -229,85 +240,6 @@ def _explain(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """The bound socket; it accepts once the application is ready. Raises OSError that names the address."""
-    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise _unusable(settings, error) from error
-    return listener
-
-
-def _unusable(settings: Settings, error: OSError) -> OSError:
-    return OSError(f"{settings.host}, port {settings.port}: {error.strerror}. Set HOST or PORT.")
-
-
-def _answer(settings: Settings, listener: socket.socket) -> None:
-    """Serves until SIGINT or SIGTERM; KeyboardInterrupt then, after the open requests are answered.
-
-    Raises OSError that names the address where another process listens there by now.
-    """
-    import uvicorn
-
-    from app.asgi import create_app
-    from app.http.address import Forwarded
-    from app.http.server import Server, protocol_of, socket_protocol_of
-
-    service = create_app(settings)
-    config = uvicorn.Config(
-        Forwarded(service, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),
-        interface="asgi3",  # it would ask for a coroutine function, and take another callable for an old interface
-        proxy_headers=False,
-        lifespan="on",
-        http=protocol_of(settings),
-        ws=socket_protocol_of(settings),
-        ws_max_size=settings.limits.frame_bytes,
-        ws_per_message_deflate=False,  # 64 KiB a socket, and frames are small
-        timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        server_header=False,
-        log_config=None,
-        access_log=False,  # the application writes its own, with request ids
-    )
-    _spare_the_garbage_collector()
-    _on_hangup(service.reload)
-    try:
-        Server(config, drain_seconds=settings.drain_seconds, on_stop=service.stop).run([listener])
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise _unusable(settings, error) from error
-
-
-def _on_hangup(reload: Callable[[], None]) -> None:
-    """SIGHUP calls `reload`; but when it tells that the terminal we were started from is gone, we end."""
-    terminals = [descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor)]
-
-    def handle(_number: int, _frame: object) -> None:
-        if terminals and not any(map(os.isatty, terminals)):
-            signal.raise_signal(signal.SIGTERM)
-        else:
-            reload()
-
-    signal.signal(signal.SIGHUP, handle)
-
-
-def _spare_the_garbage_collector() -> None:
-    """Half the time of an answer of a hundred shipments went to looking for garbage where there was none.
-
-    What the application is made of (modules, schema) lives as long as the process, and is taken out of every search. A
-    search begins after 50,000 new objects, not 700: an answer's rows are then mostly gone by themselves. What is left
-    for it are circles, such as an error with the traceback that led to it. Measured with graphql-core's executor and
-    eight such answers at a time, its share fell from 53 % to 20 %.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _run(work: Coroutine[Any, Any, T], dsn: str, taken: str = "") -> T:

@@ -1,7 +1,7 @@
 """The composition root: settings in, application out. Nothing else knows all the parts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -55,7 +55,7 @@ from app.rest import export, openapi, shop
 from app.rest.export import Export, Slots
 from app.rest.openapi import OpenAPI
 from app.rest.shop import ShopEndpoint
-from app.settings import Settings
+from app.settings import Settings, Worker
 from app.telemetry import Telemetry, log_to_stderr
 
 # Beside the sources in a checkout and in an installed wheel alike.
@@ -75,13 +75,16 @@ class Waybill:
     logins: Logins
     lookups: Lookups
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises `SettingsError` for unusable keys and `SchemaError` for a schema that its resolvers do not fit."""
+    def __init__(self, settings: Settings, worker: Worker | None = None) -> None:
+        """`worker` is what it is where others answer beside it.
+
+        Raises `SettingsError` for unusable keys and `SchemaError` for a schema that its resolvers do not fit."""
         self.settings = settings
         self.is_stopping = False
         self.tokens = Tokens(settings)
-        self.rate_limits = RateLimits(settings.redis_url)
-        self.telemetry = Telemetry(settings.prometheus_multiproc_dir)
+        self.rate_limits = RateLimits(settings.redis_url, worker)
+        shared = settings.prometheus_multiproc_dir
+        self.telemetry = Telemetry(shared, worker.number if worker and shared == worker.folder else None)
         self.cache = Cache(settings.cache_bytes)
         self.engine = Engine(
             executable_schema(),
@@ -112,6 +115,7 @@ class Waybill:
         retention = Retention(self.db.pool, days) if days else None
         health.watch(self.telemetry, self.db, self.engine)
         metrics.watch(self.telemetry, self.hub, self.sessions)
+        self.telemetry.watch_process()
         try:
             async with self.telemetry.shared():
                 yield
@@ -130,10 +134,14 @@ class Waybill:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.tokens.reload)
 
+    def leave(self) -> None:
+        """It ends, and others go on in its place: what lasts should begin anew with them."""
+        self.sessions.stop()
+
     def stop(self) -> None:
         """From here on nobody should send anything new."""
         self.is_stopping = True
-        self.sessions.stop()
+        self.leave()
 
     async def open_context(self, scope: Scope) -> Context:
         """A credential that is not accepted is a matter of the fields that need one, so introspection needs none.
@@ -188,16 +196,16 @@ class Waybill:
         return Response(text, media_type=media_type)
 
 
-def create_app(settings: Settings) -> "Service":
+def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
     log_to_stderr()
-    waybill = Waybill(settings)
+    waybill = Waybill(settings, worker)
     body_bytes = settings.limits.body_bytes
     deadlines = Deadlines(settings.deadline)
     admission = Admission(waybill.find_storefront, waybill.rate_limits)
 
     operations = Operations(waybill.subscriptions, admission, deadlines, waybill.telemetry.requests["graphql"])
     most_operations = settings.limits.stream_operations
-    streams = Reservations(operations, most_operations=most_operations)
+    streams = Reservations(operations, most_operations=most_operations, body_bytes=body_bytes, worker=worker)
 
     def endpoint(*, needs_key: bool = False) -> GraphQLEndpoint:
         return GraphQLEndpoint(
@@ -240,8 +248,7 @@ def create_app(settings: Settings) -> "Service":
     service = Service(
         {path: WholeExchange(answering, deadlines) for path, answering in whole.items()},
         {path: socket(answering) for path, answering in graphql.items()},
-        waybill.reload,
-        waybill.stop,
+        waybill,
         routes=[
             Route("/", index),
             *(Route(path, answering) for path, answering in graphql.items()),
@@ -268,22 +275,23 @@ class Service(Starlette):
     what speaks over `sockets`, which last, and would take the memory of all its layers with them.
 
     Whatever is spelt another way goes through the routes, which name the same endpoints. `reload` reads anew what
-    operators change while the application runs, `stop` has it say that it is not ready any more.
+    operators change while the application runs, `stop` has it say that it is not ready any more, and `leave` ends what
+    lasts where others are in its place.
     """
 
     def __init__(
         self,
         answering: Mapping[str, Answering],
         sockets: Mapping[str, ASGIApp],
-        reload: Callable[[], None],
-        stop: Callable[[], None],
+        waybill: Waybill,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._answering = answering
         self._sockets = sockets
-        self.reload = reload
-        self.stop = stop
+        self.reload = waybill.reload
+        self.stop = waybill.stop
+        self.leave = waybill.leave
 
     def find(self, scope: Scope) -> Answering | None:
         """What has the answer to a request whole, so that it need not be sent by the messages of ASGI."""

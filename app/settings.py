@@ -27,6 +27,7 @@ _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
 _LARGEST_PORT = 65_535
+_MOST_WORKERS = 256
 _DEFAULT_PORTS = {("http", "80"), ("https", "443")}
 
 
@@ -63,12 +64,23 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Worker:
+    """One of several processes that answer on the same socket (`app.serve.supervisor`).
+
+    `number` is its own as long as it lives, and another's afterwards; `folder` is where they meet.
+    """
+
+    number: int
+    folder: Path
+
+
+@dataclass(frozen=True)
 class Settings:
     """`database_url` is passed to asyncpg as it is: several hosts and `target_session_attrs` included.
 
     `token_secret` signs and checks the service's own HS256 tokens, and those that `token_secret_previous` has signed
     are good, too; `jwks_file` names further public keys, each with its own `kid` and `alg`. `secret_files` are the
-    files that secrets were read from, by their keys. `redis_url` is where workers share their rate limits; without one
+    files that secrets were read from, by their keys. `redis_url` is where machines share their rate limits; without one
     each counts alone. `allowed_origins` are those whose pages may call from a browser, as browsers write them
     (`app.http.cors`). `listen_url` is where the database's notifications are listened to, in place of `database_url`.
     `statement_cache` is how many prepared statements a connection keeps. `cache_bytes` is what all may take that is
@@ -76,7 +88,8 @@ class Settings:
     memory. `deadline` is what a request may take, in seconds, and `pool_wait_seconds` how long it may wait for a
     connection, with no more than `pool_queue` that do. What is older than `retention_days`, or than those of its own
     table, is not kept (`app.postgres.retention`). `link_page` is the shop's page where customers set a password, with
-    `{token}` for the token of their link and `{channel}` for the code of their channel. A request has `head_seconds`
+    `{token}` for the token of their link and `{channel}` for the code of their channel. `workers` is how many processes
+    answer under one that supervises them; with 0 the only one answers itself. A request has `head_seconds`
     for its head, and a connection is kept open for `keep_alive_seconds` without one. A server that is told to stop goes
     on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or `stock` for uvicorn's own.
     `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is `compiled`, or `reference` to have
@@ -95,6 +108,7 @@ class Settings:
     link_page: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
+    workers: int = 0
     pool_size: int = 10
     pool_wait_seconds: float = 5.0
     pool_queue: int = 5_000
@@ -159,6 +173,7 @@ class Settings:
         read("LINK_PAGE", _link_page)
         read("HOST", str)
         read("PORT", _between(1, _LARGEST_PORT))
+        read("WORKERS", _between(0, _MOST_WORKERS))
         read("POOL_SIZE", _between(1, 1_000))
         read("POOL_WAIT_SECONDS", _seconds(0.1, 600))
         read("POOL_QUEUE", _between(1, 1_000_000))

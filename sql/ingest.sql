@@ -53,7 +53,8 @@ CREATE TEMPORARY TABLE import_lines (
   has_unit boolean, quantity_shipped bigint DEFAULT 0, quantity_delivered bigint DEFAULT 0, PRIMARY KEY (n, line)
 );
 CREATE TEMPORARY TABLE import_shipments (
-  n int, position int, external_id text, status text, sub_status text, has_sub_status boolean, created_at timestamptz,
+  n int, position int, external_id text, status text, sub_status text, has_sub_status boolean,
+  sub_status_set_at timestamptz, created_at timestamptz,
   expected_delivery_at timestamptz, has_promise boolean, has_items boolean, has_codes boolean, stored_status text,
   shipment_id uuid, is_new boolean DEFAULT false, is_changed boolean DEFAULT false, PRIMARY KEY (n, external_id)
 );
@@ -575,44 +576,59 @@ DELETE FROM import_shipments k
 WHERE EXISTS (
   SELECT FROM import_matches m WHERE m.n = k.n AND m.shipment = k.external_id AND m.is_made_here AND NOT m.is_alone)
 
--- A status that was set here stays where the record is older than that, and so does that of a shipment made here where the
--- lifecycle does not lead from it to the record's.
+-- A status that was set here stays where the record is older than that, one that carriers told where it is older than their
+-- news, and that of a shipment made here where the lifecycle does not lead from it to the record's.
 -- name: keep_statuses
 WITH kept AS (
   UPDATE import_orders i SET status = o.status
   FROM orders o
   WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at < o.status_changed_at
-)
-UPDATE import_shipments g SET status = NULL, has_sub_status = false
-FROM import_orders i, shipments s
-WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id AND (
-  i.source_modified_at < s.status_changed_at
-  -- What carriers told stays where the record is behind it; one that does not say when it was made, also where there is
-  -- a way to and fro.
-  OR s.status_set_at IS NULL AND g.status <> s.status AND EXISTS (
-    SELECT FROM track_and_traces t
+), stored AS (
+  SELECT g.n, g.external_id, s.status, s.is_made_here OR s.external_id IS NULL AS is_made_here, e.told,
+    CASE WHEN s.status_set_at IS NULL AND e.told > 0 THEN e.newest ELSE s.status_changed_at END AS since
+  FROM import_shipments g
+  JOIN import_orders i USING (n)
+  JOIN shipments s ON s.id = g.shipment_id AND s.channel_id = i.channel_id
+  CROSS JOIN LATERAL (
+    SELECT max(e.occurred_at) AS newest, count(*) FILTER (WHERE (e.occurred_at <= s.status_set_at) IS NOT TRUE) AS told
+    FROM track_and_traces t
     JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
     WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id
-  ) AND (
+  ) e
+)
+UPDATE import_shipments g SET status = NULL, has_sub_status = false
+FROM stored s
+JOIN import_orders i USING (n)
+WHERE s.n = g.n AND s.external_id = g.external_id AND (
+  i.source_modified_at < s.since
+  -- What carriers told stays where the record is behind it; one that does not say when it was made, also where there is
+  -- a way to and fro.
+  OR s.told > 0 AND g.status <> s.status AND (
     NOT EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status)
     OR i.source_modified_at IS NULL
       AND EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = g.status AND f.next_status = s.status))
-  OR (s.is_made_here OR s.external_id IS NULL) AND NOT EXISTS (
+  OR s.is_made_here AND NOT EXISTS (
     SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status))
 
--- What the record says beyond the status is for as long as carriers have told nothing of the shipment's codes; from then on
--- it counts together with another status alone. That takes what was said of the former one away.
+-- What the record says beyond the status holds until there is another one, or news of the shipment's codes that is newer
+-- than the record (decision 18): any, where the record does not say when it was made. It takes what was said of a former
+-- status away.
 -- name: keep_sub_statuses
-UPDATE import_shipments g SET sub_status = CASE
-  WHEN g.status IS NOT NULL AND g.status IS DISTINCT FROM s.status THEN g.sub_status
-  WHEN NOT g.has_sub_status OR EXISTS (
-    SELECT FROM track_and_traces t
-    JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
-    WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id
-  ) THEN s.sub_status
-  ELSE g.sub_status END
-FROM import_orders i, shipments s
-WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id
+UPDATE import_shipments g SET sub_status = CASE WHEN k.is_said THEN g.sub_status ELSE k.sub_status END,
+  sub_status_set_at = CASE WHEN k.is_said THEN k.said_at ELSE k.sub_status_set_at END
+FROM (
+  SELECT h.n, h.external_id, s.sub_status, s.sub_status_set_at,
+    CASE WHEN h.has_sub_status THEN i.source_modified_at END AS said_at, coalesce(h.status <> s.status, h.status IS NOT NULL)
+      OR h.has_sub_status AND h.sub_status IS DISTINCT FROM s.sub_status AND NOT EXISTS (
+        SELECT FROM track_and_traces t
+        JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
+        WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id
+          AND (e.occurred_at < i.source_modified_at) IS NOT TRUE) AS is_said
+  FROM import_shipments h
+  JOIN import_orders i USING (n)
+  JOIN shipments s ON s.id = h.shipment_id AND s.channel_id = i.channel_id
+) k
+WHERE k.n = g.n AND k.external_id = g.external_id
 
 -- name: keep_payment_statuses
 UPDATE import_orders i SET payment_status = o.payment_status
@@ -630,9 +646,9 @@ WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at
 -- items and codes.
 -- name: keep_delivered_shipments
 INSERT INTO import_shipments (
-  n, position, external_id, sub_status, created_at, expected_delivery_at, has_promise, has_items, has_codes, stored_status,
-  shipment_id)
-SELECT i.n, -1, h.external_id, h.sub_status, h.created_at, h.expected_delivery_at, true, false, false, h.status, h.id
+  n, position, external_id, sub_status, sub_status_set_at, created_at, expected_delivery_at, has_promise, has_items,
+  has_codes, stored_status, shipment_id)
+SELECT i.n, -1, h.external_id, h.sub_status, h.sub_status_set_at, h.created_at, h.expected_delivery_at, true, false, false, h.status, h.id
 FROM import_orders i
 JOIN shipments h ON h.order_id = i.order_id AND h.channel_id = i.channel_id
 WHERE i.has_shipments AND h.external_id IS NOT NULL AND NOT h.is_made_here AND {is_delivered}
@@ -1233,10 +1249,16 @@ ORDER BY n, a.position
 -- fragment: staged_address
 a.type, a.company, a.first_name, a.last_name, a.street, a.number, a.postal_code, a.city, a.region, a.country, a.phone
 
+-- What a record says of a new shipment, older news does not take back, but for that which the record tells itself. What is
+-- over is over, whenever that was said.
 -- name: create_shipments
-INSERT INTO shipments (id, order_id, channel_id, external_id, status, sub_status, expected_delivery_at, created_at)
-SELECT g.shipment_id, i.order_id, i.channel_id, g.external_id, coalesce(g.status, 'CREATED'), g.sub_status, g.expected_delivery_at,
-  coalesce(g.created_at, now())
+INSERT INTO shipments (
+  id, order_id, channel_id, external_id, status, status_set_at, sub_status, sub_status_set_at, expected_delivery_at,
+  created_at)
+SELECT g.shipment_id, i.order_id, i.channel_id, g.external_id, coalesce(g.status, 'CREATED'),
+  CASE WHEN g.status NOT IN ('DELIVERED', 'CANCELED') AND NOT EXISTS (
+    SELECT FROM import_events e WHERE e.n = g.n AND e.shipment = g.external_id) THEN i.source_modified_at END, g.sub_status,
+  CASE WHEN g.sub_status IS NOT NULL THEN i.source_modified_at END, g.expected_delivery_at, coalesce(g.created_at, now())
 FROM import_shipments g
 JOIN import_orders i USING (n)
 WHERE g.is_new
@@ -1271,7 +1293,8 @@ WHERE i.n = g.n AND NOT g.is_new AND (
 -- name: update_shipments
 WITH changed AS (
   UPDATE shipments s
-  SET status = coalesce(g.status, s.status), sub_status = g.sub_status, expected_delivery_at = g.expected_delivery_at,
+  SET status = coalesce(g.status, s.status), sub_status = g.sub_status, sub_status_set_at = g.sub_status_set_at,
+    expected_delivery_at = g.expected_delivery_at,
     external_id = CASE WHEN s.is_made_here THEN coalesce(s.external_id, g.external_id) ELSE g.external_id END,
     is_made_here = s.is_made_here OR s.external_id IS NULL,
     created_at = coalesce(g.created_at, s.created_at), last_modified_at = statement_timestamp(),
@@ -1699,7 +1722,7 @@ WITH told AS (
   LEFT JOIN LATERAL (
     SELECT c.id FROM carriers c
     WHERE {names_carrier} AND (c.channel_id IS NULL OR h.id IS NULL OR c.channel_id = h.id)
-    ORDER BY c.channel_id NULLS LAST
+    ORDER BY c.channel_id NULLS LAST, c.id
     LIMIT 1
   ) c ON true
   WHERE e.track_and_trace_id IS NULL
@@ -1707,9 +1730,9 @@ WITH told AS (
     ROW(e.status, e.sub_status, e.occurred_at, e.occurred_local, e.location, e.description)::text END, e.n
 ), made AS (
   INSERT INTO waiting_reports (
-    id, code, carrier_id, channel_ids, external_id, status, sub_status, occurred_at, occurred_local,
+    id, code, carrier_id, carrier, channel_ids, external_id, status, sub_status, occurred_at, occurred_local,
     expected_delivery_at, expected_local, location, description)
-  SELECT e.id, e.code, e.of_carrier, CASE WHEN e.of_channel IS NOT NULL THEN ARRAY[e.of_channel] END, e.external_id,
+  SELECT e.id, e.code, e.of_carrier, e.carrier, CASE WHEN e.of_channel IS NOT NULL THEN ARRAY[e.of_channel] END, e.external_id,
     e.status, e.sub_status, e.occurred_at, e.occurred_local, e.expected_delivery_at, e.expected_local, e.location,
     e.description
   FROM told e

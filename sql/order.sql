@@ -33,7 +33,7 @@ WHERE o.id = :id AND {visible orders o};
 -- feeds: Order
 SELECT {order_columns}
 FROM orders o
-WHERE o.id = ANY(:ids) AND {visible orders o};
+WHERE o.id = ANY(:ids::int[]) AND {visible orders o};
 
 -- name: by_uuid
 -- feeds: Order

@@ -28,7 +28,7 @@ EXISTS (
 -- feeds: OrderItem
 SELECT {order_item}
 FROM order_items i
-WHERE i.id = ANY(:ids) AND {visible order_items i};
+WHERE i.id = ANY(:ids::int[]) AND {visible order_items i};
 
 -- name: by_order_ids
 -- feeds: OrderItem

@@ -377,6 +377,50 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.code_of_page(address text, template text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $_$
+DECLARE
+  parts CONSTANT text := '(?i)https?://[^/?#]*([^?#]*)(?:\?([^#]*))?(?:#(.*))?$';
+  blanks CONSTANT text := '\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff';
+  given text[];
+  page text[];
+  part record;
+  code text;
+BEGIN
+  IF page_host(address) IS DISTINCT FROM page_host(template) THEN
+    RETURN NULL;
+  END IF;
+  given := regexp_match(regexp_replace(address, '[' || blanks || '\u0001-\u001f\u007f-\u009f\u2028\u2029]+$', ''), parts);
+  page := regexp_match(template, parts);
+  IF given IS NULL OR page IS NULL OR given[1] !~ page_pattern(page[1], '/?&#') THEN
+    RETURN NULL;
+  END IF;
+  FOR part IN
+    SELECT p.pattern, p.told, p.is_encoded
+    FROM (
+      SELECT 1 AS kind, 1 AS place, page[1] AS template, page_pattern(page[1], '/?&#') AS pattern, given[1] AS told,
+        true AS is_encoded
+      UNION ALL
+      SELECT 2, 1, page[3], page_pattern(page[3], '/?&#'), given[3], true
+      UNION ALL
+      SELECT 3, w.place, w.value, page_pattern(w.value, '\n'), (
+          SELECT g.value FROM page_parameters(given[2]) g WHERE g.name = w.name ORDER BY g.place DESC LIMIT 1), false
+      FROM page_parameters(page[2]) w
+    ) p
+    WHERE strpos(p.template, '{code}') > 0
+    ORDER BY p.kind, p.place
+  LOOP
+    code := substring(part.told FROM part.pattern);
+    code := regexp_replace(CASE WHEN part.is_encoded THEN percent_decoded(code) ELSE code END,
+      '^[' || blanks || ']+|[' || blanks || ']+$', '', 'g');
+    IF is_line(code) THEN
+      RETURN code;
+    END IF;
+  END LOOP;
+  RETURN NULL;
+END $_$;
+
 CREATE FUNCTION public.count_bundle() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -495,6 +539,200 @@ BEGIN
   END IF;
   RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.is_line(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text) AND (value ~ '[^\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]'::text));
+
+CREATE FUNCTION public.open_quantity(quantity integer, canceled integer) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN GREATEST(0, (quantity - GREATEST(0, canceled)));
+
+CREATE FUNCTION public.packed_goods(of_shipment_id uuid, in_channel_id integer) RETURNS TABLE(number integer, order_item_id integer, name text, sku text, quantity integer, weight numeric)
+    LANGUAGE plpgsql STABLE ROWS 10
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH RECURSIVE held AS (
+    SELECT x.number, x.order_item_id AS line_id, coalesce(x.name, i.name) AS name, coalesce(x.sku, i.sku) AS sku,
+      coalesce(x.quantity, 0) AS quantity, coalesce(x.weight, i.weight * x.quantity) AS weight
+    FROM shipment_items x
+    JOIN order_items i ON i.id = x.order_item_id AND i.channel_id = x.channel_id
+    WHERE x.shipment_id = of_shipment_id AND x.channel_id = in_channel_id AND i.parent_order_item_id IS NOT NULL
+  ), climbed AS (
+    SELECT h.number, h.line_id, true AS is_part FROM held h
+    UNION ALL
+    SELECT c.number, i.parent_order_item_id, c.is_part AND i.class = 'product'
+    FROM climbed c
+    JOIN order_items i ON i.id = c.line_id AND i.channel_id = in_channel_id
+    WHERE i.parent_order_item_id IS NOT NULL
+  ), placed AS (
+    SELECT h.*, c.is_part, t.id AS top_id, t.name AS top_name, t.sku AS top_sku, t.order_id,
+      open_quantity(t.quantity, t.quantity_canceled)::bigint AS top_open
+    FROM climbed c
+    JOIN held h ON h.number = c.number
+    JOIN order_items t ON t.id = c.line_id AND t.channel_id = in_channel_id AND t.parent_order_item_id IS NULL
+  ), parts AS (
+    SELECT DISTINCT p.top_id, p.top_open, p.top_id AS id, p.order_id FROM placed p WHERE p.is_part
+    UNION ALL
+    SELECT a.top_id, a.top_open, p.id, a.order_id
+    FROM parts a
+    JOIN order_items p ON p.parent_order_item_id = a.id AND p.order_id = a.order_id AND p.channel_id = in_channel_id
+      AND p.class = 'product'
+  ), packs AS (
+    SELECT a.top_id, min(a.top_open * least(coalesce(h.quantity, 0), o.open) / o.open)::int AS quantity
+    FROM parts a
+    JOIN order_items l ON l.id = a.id AND l.channel_id = in_channel_id
+    CROSS JOIN LATERAL (SELECT open_quantity(l.quantity, l.quantity_canceled)::bigint AS open) o
+    LEFT JOIN (SELECT k.line_id, sum(k.quantity) AS quantity FROM held k GROUP BY k.line_id) h ON h.line_id = a.id
+    WHERE o.open > 0 AND NOT is_bundle(l.id, in_channel_id)
+    GROUP BY a.top_id
+  )
+  SELECT min(p.number), p.top_id, p.top_name, p.top_sku, k.quantity, sum(p.weight)
+  FROM placed p
+  JOIN packs k ON k.top_id = p.top_id AND k.quantity > 0
+  WHERE p.is_part
+  GROUP BY p.top_id, p.top_name, p.top_sku, k.quantity
+  UNION ALL
+  SELECT p.number, p.top_id, p.name, p.sku, p.quantity, p.weight
+  FROM placed p
+  LEFT JOIN packs k ON k.top_id = p.top_id
+  WHERE NOT (p.is_part AND coalesce(k.quantity, 0) > 0);
+END $$;
+
+CREATE TABLE public.order_items (
+    id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
+    line integer,
+    class text DEFAULT 'product'::text NOT NULL,
+    type text DEFAULT 'simple'::text NOT NULL,
+    product_id integer,
+    parent_order_item_id integer,
+    quantity integer NOT NULL,
+    quantity_invoiced integer DEFAULT 0 NOT NULL,
+    quantity_canceled integer DEFAULT 0 NOT NULL,
+    quantity_refunded integer DEFAULT 0 NOT NULL,
+    sku text NOT NULL,
+    name text NOT NULL,
+    notes text,
+    supplier text,
+    supplier_code text,
+    manufacturer text,
+    manufacturer_code text,
+    ean_code text,
+    original_price numeric,
+    price numeric NOT NULL,
+    price_net numeric NOT NULL,
+    price_total numeric NOT NULL,
+    price_total_net numeric NOT NULL,
+    customer_price numeric,
+    cost_price numeric,
+    discount numeric,
+    tax numeric NOT NULL,
+    tax_percentage integer DEFAULT 0 NOT NULL,
+    tax_code text DEFAULT 'H'::text NOT NULL,
+    is_bonus boolean DEFAULT false NOT NULL,
+    minimum_quantity integer,
+    unit integer,
+    package text,
+    package_unit text,
+    package_unit_quantity text,
+    purchase_unit integer,
+    purchase_minimum_quantity integer,
+    request_date timestamp with time zone,
+    weight numeric(12,3),
+    additional jsonb,
+    quantity_shipped bigint DEFAULT 0 NOT NULL,
+    quantity_overshipped bigint DEFAULT 0 NOT NULL,
+    line_id text,
+    exact_tax_percentage numeric,
+    quantity_delivered bigint DEFAULT 0,
+    version integer DEFAULT 1 NOT NULL,
+    quantity_unit text,
+    CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text, 'postage'::text, 'payment'::text, 'service'::text, 'giftcard'::text, 'deposit'::text]))),
+    CONSTRAINT order_items_exact_tax_percentage_sane CHECK (((exact_tax_percentage >= (0)::numeric) AND (exact_tax_percentage <= (100)::numeric) AND (exact_tax_percentage = round(exact_tax_percentage, 6)))),
+    CONSTRAINT order_items_line_positive CHECK ((line > 0)),
+    CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (public.open_quantity(quantity, quantity_canceled) + quantity_overshipped))),
+    CONSTRAINT order_items_quantity_delivered_known CHECK ((quantity_delivered IS NOT NULL)),
+    CONSTRAINT order_items_quantity_not_negative CHECK ((quantity >= 0)),
+    CONSTRAINT order_items_tax_code_known CHECK ((tax_code = ANY (ARRAY['H'::text, 'L'::text, 'N'::text, 'M'::text, 'CUST'::text]))),
+    CONSTRAINT order_items_tax_percentage_sane CHECK (((tax_percentage >= 0) AND (tax_percentage <= 100)))
+);
+
+COMMENT ON COLUMN public.order_items.line IS 'number of the line in the system it was imported from';
+
+COMMENT ON COLUMN public.order_items.quantity_canceled IS 'units of quantity that are not to be shipped any more';
+
+COMMENT ON COLUMN public.order_items.price IS 'for one, without tax, discount taken off; price_net with tax; the totals are for the line (B-35)';
+
+COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of shipments that are not canceled, of a bundle as far as its parts are shipped; kept by triggers';
+
+COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
+
+COMMENT ON COLUMN public.order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
+
+COMMENT ON COLUMN public.order_items.exact_tax_percentage IS 'with its decimals; null where tax_percentage has none';
+
+COMMENT ON COLUMN public.order_items.quantity_delivered IS 'of quantity_shipped, what is in shipments that are delivered; kept by triggers';
+
+COMMENT ON COLUMN public.order_items.version IS 'counts the changes of what the feed tells of a line: quantity, cancellations, class, parent';
+
+COMMENT ON COLUMN public.order_items.quantity_unit IS 'what the quantity is measured in, as the source calls it; null where it does not say';
+
+CREATE TABLE public.shipment_items (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    number integer NOT NULL,
+    shipment_id uuid NOT NULL,
+    order_item_id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    name text,
+    sku text,
+    quantity integer,
+    weight numeric(12,3),
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_id integer,
+    version integer DEFAULT 1 NOT NULL,
+    external_id text,
+    CONSTRAINT shipment_items_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
+    CONSTRAINT shipment_items_quantity_positive CHECK ((quantity > 0))
+);
+
+COMMENT ON COLUMN public.shipment_items.company_id IS 'that of the order; kept by triggers, for indexes';
+
+COMMENT ON COLUMN public.shipment_items.external_id IS 'key of the item in another system';
+
+CREATE FUNCTION public.customer_goods(of_shipment_id uuid, in_channel_id integer) RETURNS TABLE(number integer, order_item_id integer, name text, sku text, quantity integer, weight numeric)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT x.number,
+     x.order_item_id,
+     COALESCE(x.name, i.name) AS "coalesce",
+     COALESCE(x.sku, i.sku) AS "coalesce",
+     COALESCE(x.quantity, 0) AS "coalesce",
+     COALESCE(x.weight, (i.weight * (x.quantity)::numeric)) AS "coalesce"
+    FROM (public.shipment_items x
+      JOIN public.order_items i ON (((i.id = x.order_item_id) AND (i.channel_id = x.channel_id))))
+   WHERE ((x.shipment_id = customer_goods.of_shipment_id) AND (x.channel_id = customer_goods.in_channel_id) AND (i.parent_order_item_id IS NULL))
+ UNION ALL
+  SELECT g.number,
+     g.order_item_id,
+     g.name,
+     g.sku,
+     g.quantity,
+     g.weight
+    FROM (( SELECT x.id
+            FROM (public.shipment_items x
+              JOIN public.order_items i ON (((i.id = x.order_item_id) AND (i.channel_id = x.channel_id))))
+           WHERE ((x.shipment_id = customer_goods.of_shipment_id) AND (x.channel_id = customer_goods.in_channel_id) AND ((+ i.parent_order_item_id) IS NOT NULL))
+          LIMIT 1) hanging
+      CROSS JOIN LATERAL public.packed_goods(customer_goods.of_shipment_id, customer_goods.in_channel_id) g(number, order_item_id, name, sku, quantity, weight));
+END;
 
 CREATE FUNCTION public.day_end(day date, zone text) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -707,11 +945,12 @@ DECLARE
   ways text[] := ARRAY(SELECT n.status || ' ' || n.next_status FROM shipment_status_followers n);
   present record;
   progress text[];
+  newest timestamptz;
   told text;
   finer text;
   former text := coalesce(current_setting('waybill.skipped_steps', true), '');
 BEGIN
-  SELECT s.status, s.sub_status, s.status_set_at INTO present
+  SELECT s.status, s.sub_status, s.status_set_at, s.sub_status_set_at INTO present
   FROM shipments s
   WHERE s.id = followed_id AND s.channel_id = followed_channel_id
   FOR NO KEY UPDATE;
@@ -722,16 +961,22 @@ BEGIN
     SELECT progress_of_code(t.id, t.channel_id, ways) FROM track_and_traces t
     WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id);
   told := status_of_codes(progress);
+  IF coalesce(present.status_set_at, present.sub_status_set_at) IS NOT NULL THEN
+    newest := (
+      SELECT max(e.occurred_at)
+      FROM track_and_traces t
+      JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
+      WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id);
+  END IF;
   IF told <> present.status THEN
     IF NOT present.status || ' ' || told = ANY (ways) THEN
       told := NULL;
-    ELSIF present.status_set_at IS NOT NULL AND told || ' ' || present.status = ANY (ways) AND NOT EXISTS (
-        SELECT FROM track_and_traces t
-        JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
-        WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id
-          AND e.occurred_at > present.status_set_at) THEN
+    ELSIF present.status_set_at IS NOT NULL AND told || ' ' || present.status = ANY (ways)
+        AND NOT coalesce(newest > present.status_set_at, false) THEN
       told := NULL;
     END IF;
+  ELSIF NOT coalesce(newest > present.sub_status_set_at, present.sub_status_set_at IS NULL) THEN
+    told := NULL;
   END IF;
   IF told IS NOT NULL THEN
     finer := (
@@ -750,7 +995,8 @@ BEGIN
   END IF;
   IF told IS NOT NULL AND (told, finer) IS DISTINCT FROM (present.status, present.sub_status) THEN
     PERFORM set_config('waybill.skipped_steps', 'codes', true);
-    UPDATE shipments s SET status = told, sub_status = finer, last_modified_at = statement_timestamp()
+    UPDATE shipments s SET status = told, sub_status = finer, sub_status_set_at = NULL,
+      last_modified_at = statement_timestamp()
     WHERE s.id = followed_id AND s.channel_id = followed_channel_id;
     PERFORM set_config('waybill.skipped_steps', former, true);
   ELSIF is_written THEN
@@ -977,9 +1223,44 @@ BEGIN
     WHERE p.parent_order_item_id = of_line_id AND p.channel_id = of_channel_id AND p.class = 'product');
 END $$;
 
-CREATE FUNCTION public.is_line(value text) RETURNS boolean
+CREATE FUNCTION public.slug(name text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ((value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text) AND (value ~ '[^\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]'::text));
+    RETURN rtrim("left"(btrim(regexp_replace(lower((translate(replace(replace(replace(replace(replace(replace(replace(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]+'::text, ''::text, 'g'::text), 'ß'::text, 'ss'::text), 'æ'::text, 'ae'::text), 'Æ'::text, 'ae'::text), 'œ'::text, 'oe'::text), 'Œ'::text, 'oe'::text), 'þ'::text, 'th'::text), 'Þ'::text, 'th'::text), 'øØłŁđĐ'::text, 'oolldd'::text) COLLATE "C")), '[^a-z0-9]+'::text, '-'::text, 'g'::text), '-'::text), 64), '-'::text);
+
+CREATE TABLE public.carriers (
+    id integer NOT NULL,
+    name text NOT NULL,
+    type text DEFAULT 'DELIVERY'::text NOT NULL,
+    track_and_trace_url text,
+    logo text,
+    shipping_cost numeric(12,2),
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by integer,
+    last_modified_by integer,
+    version integer DEFAULT 1 NOT NULL,
+    channel_id integer,
+    key text,
+    source_name text,
+    time_zone text,
+    CONSTRAINT carriers_key_slug CHECK (((key IS NOT NULL) AND (key ~ '^[a-z0-9]+([._-][a-z0-9]+)*$'::text) AND (length(key) <= 64))),
+    CONSTRAINT carriers_logo_length CHECK ((length(logo) <= 255)),
+    CONSTRAINT carriers_name_length CHECK (((length(name) >= 1) AND (length(name) <= 64))),
+    CONSTRAINT carriers_type_known CHECK ((type = ANY (ARRAY['PICKUP'::text, 'DELIVERY'::text]))),
+    CONSTRAINT carriers_url_length CHECK ((length(track_and_trace_url) <= 255))
+);
+
+COMMENT ON COLUMN public.carriers.channel_id IS 'null: of all channels';
+
+COMMENT ON COLUMN public.carriers.key IS 'what other systems call the carrier, in small letters; it stays when the name changes';
+
+COMMENT ON COLUMN public.carriers.source_name IS 'the name in records of other systems, where the carrier has been given another one here';
+
+COMMENT ON COLUMN public.carriers.time_zone IS 'where the moments that the carrier tells without an offset are meant; null: where the channel is';
+
+CREATE FUNCTION public.is_carrier_called(c public.carriers, word text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE((((c).name = word) OR ((c).source_name = word) OR ((c).key = lower((word COLLATE "C"))) OR ((c).key = public.slug(word))), false);
 
 CREATE FUNCTION public.is_shipment_sub_status(word text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -1003,6 +1284,7 @@ CREATE TABLE public.shipments (
     status_set_at timestamp with time zone,
     status_changed_at timestamp with time zone,
     is_made_here boolean DEFAULT false NOT NULL,
+    sub_status_set_at timestamp with time zone,
     CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
     CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
 );
@@ -1018,6 +1300,8 @@ COMMENT ON COLUMN public.shipments.status_set_at IS 'when a person or an import 
 COMMENT ON COLUMN public.shipments.status_changed_at IS 'when the status last changed here, not by a record; null where never';
 
 COMMENT ON COLUMN public.shipments.is_made_here IS 'made by a mutation, so that no record of another system takes it away';
+
+COMMENT ON COLUMN public.shipments.sub_status_set_at IS 'when the record was made that says the sub-status; null where it follows the codes, or any news may';
 
 CREATE TABLE public.track_and_traces (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1180,11 +1464,46 @@ CREATE FUNCTION public.last_end(day date) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE 'UTC'::text) + '12:00:00'::interval);
 
+CREATE FUNCTION public.look_for_news_of_carrier() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(1470275862);
+  PERFORM read_waiting_report(k.id, k.code)
+  FROM carriers c
+  CROSS JOIN LATERAL (
+    SELECT w.id, code_of_page(w.code, c.track_and_trace_url) AS code
+    FROM waiting_reports w
+    WHERE page_host(w.code) = page_host(c.track_and_trace_url) AND may_mean_carrier(w, c)
+    ORDER BY w.told_at, w.id
+  ) k
+  WHERE c.id = NEW.id AND k.code IS NOT NULL;
+  PERFORM take_waiting_reports(t)
+  FROM carriers c
+  JOIN waiting_reports w ON is_carrier_called(c, w.carrier) AND w.carrier_id IS DISTINCT FROM c.id
+  JOIN track_and_traces t ON normalized_code(t.code) = normalized_code(w.code) AND t.carrier_id = c.id
+  WHERE c.id = NEW.id
+  ORDER BY t.shipment_id, t.channel_id, t.id;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.look_for_reported_code() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(1470275862);
+  IF page_host(NEW.code) IS NOT NULL THEN
+    PERFORM read_waiting_report(k.id, k.code)
+    FROM (
+      SELECT w.id, code_of_page(w.code, c.track_and_trace_url) AS code
+      FROM waiting_reports w
+      JOIN carriers c ON page_host(c.track_and_trace_url) = page_host(w.code) AND may_mean_carrier(w, c)
+      WHERE w.id = NEW.id
+      ORDER BY c.id
+    ) k
+    WHERE k.code IS NOT NULL
+    LIMIT 1;
+  END IF;
   PERFORM take_waiting_reports(t)
   FROM waiting_reports w
   JOIN track_and_traces t ON normalized_code(t.code) = normalized_code(w.code)
@@ -1204,6 +1523,49 @@ BEGIN
     AND EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(t.code));
   RETURN NULL;
 END $$;
+
+CREATE TABLE public.waiting_reports (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    code text NOT NULL,
+    carrier_id integer,
+    channel_ids integer[],
+    company_ids integer[],
+    external_id text,
+    status text NOT NULL,
+    sub_status text,
+    occurred_at timestamp with time zone,
+    occurred_local timestamp without time zone,
+    expected_delivery_at timestamp with time zone,
+    expected_local timestamp without time zone,
+    location text,
+    description text,
+    told_by text DEFAULT COALESCE(NULLIF(current_setting('waybill.actor'::text, true), ''::text), 'system'::text) NOT NULL,
+    told_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    carrier text,
+    CONSTRAINT waiting_reports_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255))),
+    CONSTRAINT waiting_reports_description_length CHECK ((length(description) <= 1000)),
+    CONSTRAINT waiting_reports_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
+    CONSTRAINT waiting_reports_location_length CHECK ((length(location) <= 255)),
+    CONSTRAINT waiting_reports_moment CHECK ((num_nonnulls(occurred_at, occurred_local) = 1)),
+    CONSTRAINT waiting_reports_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text]))),
+    CONSTRAINT waiting_reports_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
+);
+
+COMMENT ON TABLE public.waiting_reports IS 'what was told of codes that nobody had recorded; it waits for them for 30 days';
+
+COMMENT ON COLUMN public.waiting_reports.channel_ids IS 'whose codes the teller sees; null: those of all channels';
+
+COMMENT ON COLUMN public.waiting_reports.company_ids IS 'of which companies, in these channels; null: of all';
+
+COMMENT ON COLUMN public.waiting_reports.occurred_local IS 'the moment where none was told with an offset: read in the zone of the carrier or channel';
+
+COMMENT ON COLUMN public.waiting_reports.expected_local IS 'the promise where none was told with an offset';
+
+COMMENT ON COLUMN public.waiting_reports.carrier IS 'the name or key that the teller gave in place of an id: carriers of several channels may have it';
+
+CREATE FUNCTION public.may_mean_carrier(w public.waiting_reports, c public.carriers) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN ((((w).carrier_id = (c).id) OR (((w).carrier_id IS NULL) AND ((w).carrier IS NULL)) OR public.is_carrier_called(c, (w).carrier)) AND (((w).channel_ids IS NULL) OR ((c).channel_id IS NULL) OR ((c).channel_id = ANY ((w).channel_ids))));
 
 CREATE FUNCTION public.money_text(amount numeric, currency text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1362,6 +1724,9 @@ BEGIN
   IF NEW.sub_status = OLD.sub_status AND current_setting('waybill.sub_status', true) IS DISTINCT FROM 'given' THEN
     NEW.sub_status := NULL;
   END IF;
+  IF current_setting('waybill.sub_status', true) IS DISTINCT FROM 'given' THEN
+    NEW.sub_status_set_at := NULL;
+  END IF;
   RETURN NEW;
 END $$;
 
@@ -1419,91 +1784,6 @@ CREATE FUNCTION public.numbers_of(texts text[]) RETURNS text[]
             FROM unnest(numbers_of.texts) x(value)) AS "array";
 END;
 
-CREATE FUNCTION public.open_quantity(quantity integer, canceled integer) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN GREATEST(0, (quantity - GREATEST(0, canceled)));
-
-CREATE TABLE public.order_items (
-    id integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
-    line integer,
-    class text DEFAULT 'product'::text NOT NULL,
-    type text DEFAULT 'simple'::text NOT NULL,
-    product_id integer,
-    parent_order_item_id integer,
-    quantity integer NOT NULL,
-    quantity_invoiced integer DEFAULT 0 NOT NULL,
-    quantity_canceled integer DEFAULT 0 NOT NULL,
-    quantity_refunded integer DEFAULT 0 NOT NULL,
-    sku text NOT NULL,
-    name text NOT NULL,
-    notes text,
-    supplier text,
-    supplier_code text,
-    manufacturer text,
-    manufacturer_code text,
-    ean_code text,
-    original_price numeric,
-    price numeric NOT NULL,
-    price_net numeric NOT NULL,
-    price_total numeric NOT NULL,
-    price_total_net numeric NOT NULL,
-    customer_price numeric,
-    cost_price numeric,
-    discount numeric,
-    tax numeric NOT NULL,
-    tax_percentage integer DEFAULT 0 NOT NULL,
-    tax_code text DEFAULT 'H'::text NOT NULL,
-    is_bonus boolean DEFAULT false NOT NULL,
-    minimum_quantity integer,
-    unit integer,
-    package text,
-    package_unit text,
-    package_unit_quantity text,
-    purchase_unit integer,
-    purchase_minimum_quantity integer,
-    request_date timestamp with time zone,
-    weight numeric(12,3),
-    additional jsonb,
-    quantity_shipped bigint DEFAULT 0 NOT NULL,
-    quantity_overshipped bigint DEFAULT 0 NOT NULL,
-    line_id text,
-    exact_tax_percentage numeric,
-    quantity_delivered bigint DEFAULT 0,
-    version integer DEFAULT 1 NOT NULL,
-    quantity_unit text,
-    CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text, 'postage'::text, 'payment'::text, 'service'::text, 'giftcard'::text, 'deposit'::text]))),
-    CONSTRAINT order_items_exact_tax_percentage_sane CHECK (((exact_tax_percentage >= (0)::numeric) AND (exact_tax_percentage <= (100)::numeric) AND (exact_tax_percentage = round(exact_tax_percentage, 6)))),
-    CONSTRAINT order_items_line_positive CHECK ((line > 0)),
-    CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (public.open_quantity(quantity, quantity_canceled) + quantity_overshipped))),
-    CONSTRAINT order_items_quantity_delivered_known CHECK ((quantity_delivered IS NOT NULL)),
-    CONSTRAINT order_items_quantity_not_negative CHECK ((quantity >= 0)),
-    CONSTRAINT order_items_tax_code_known CHECK ((tax_code = ANY (ARRAY['H'::text, 'L'::text, 'N'::text, 'M'::text, 'CUST'::text]))),
-    CONSTRAINT order_items_tax_percentage_sane CHECK (((tax_percentage >= 0) AND (tax_percentage <= 100)))
-);
-
-COMMENT ON COLUMN public.order_items.line IS 'number of the line in the system it was imported from';
-
-COMMENT ON COLUMN public.order_items.quantity_canceled IS 'units of quantity that are not to be shipped any more';
-
-COMMENT ON COLUMN public.order_items.price IS 'for one, without tax, discount taken off; price_net with tax; the totals are for the line (B-35)';
-
-COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of shipments that are not canceled, of a bundle as far as its parts are shipped; kept by triggers';
-
-COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
-
-COMMENT ON COLUMN public.order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
-
-COMMENT ON COLUMN public.order_items.exact_tax_percentage IS 'with its decimals; null where tax_percentage has none';
-
-COMMENT ON COLUMN public.order_items.quantity_delivered IS 'of quantity_shipped, what is in shipments that are delivered; kept by triggers';
-
-COMMENT ON COLUMN public.order_items.version IS 'counts the changes of what the feed tells of a line: quantity, cancellations, class, parent';
-
-COMMENT ON COLUMN public.order_items.quantity_unit IS 'what the quantity is measured in, as the source calls it; null where it does not say';
-
 CREATE FUNCTION public.order_progress(of_order_id integer, of_channel_id integer) RETURNS TABLE(lines bigint, canceled bigint, ordered bigint, shipped bigint, delivered bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -1530,6 +1810,65 @@ CREATE FUNCTION public.owned_by(kind text, ids integer[]) RETURNS tsquery
  SELECT (string_agg(concat('''', public.owner_word(owned_by.kind, x.id), ''''), ' | '::text))::tsquery AS string_agg
     FROM unnest(owned_by.ids) x(id);
 END;
+
+CREATE FUNCTION public.page_host(address text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN regexp_replace(lower("substring"(address, '(?i)^[\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\u0001-\u001f\u007f-\u009f\u2028\u2029]*https?://([^/?#]*)'::text)), '^www\.'::text, ''::text);
+
+CREATE FUNCTION public.percent_decoded(value text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+  RETURN convert_from((
+    SELECT string_agg(
+      CASE WHEN p.piece[1] ~ '^%[0-9A-Fa-f]{2}' THEN decode(replace(p.piece[1], '%', ''), 'hex')
+        ELSE convert_to(p.piece[1], 'UTF8') END, '' ORDER BY p.place)
+    FROM regexp_matches(value, '(?:%[0-9A-Fa-f]{2})+|[^%]+|%', 'g') WITH ORDINALITY AS p (piece, place)), 'UTF8');
+EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.page_parameters(query text, OUT place bigint, OUT name text, OUT value text) RETURNS SETOF record
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT k.place,
+     public.percent_decoded(k.name) AS percent_decoded,
+     public.percent_decoded(k.value) AS percent_decoded
+    FROM ( SELECT p.place,
+             split_part(p.pair, '='::text, 1) AS name,
+             substr(p.pair, (strpos(p.pair, '='::text) + 1)) AS value
+            FROM regexp_split_to_table(replace(page_parameters.query, '+'::text, ' '::text), '&'::text) WITH ORDINALITY p(pair, place)
+           WHERE (strpos(p.pair, '='::text) > 0)) k
+   WHERE (k.value <> ''::text);
+END;
+
+CREATE FUNCTION public.page_pattern(template text, ends text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $_$
+DECLARE
+  piece record;
+  is_first boolean := true;
+  pattern text := '^';
+BEGIN
+  FOR piece IN
+    SELECT p.part[1] AS places, regexp_replace(p.part[2], '([][\\^$.|?*+(){}/-])', '\\\1', 'g') AS words,
+      regexp_replace(left(lead(p.part[2]) OVER (ORDER BY p.place), 1), '([][\\^-])', '\\\1') AS following
+    FROM regexp_matches(rtrim(template, '/'),
+      '((?:\{code\}|\{postalCode\}|\{country\}|\{language\}|\{orderNumber\})+)'
+      '|((?:(?!\{(?:code|postalCode|country|language|orderNumber)\}).)+)', 'g') WITH ORDINALITY AS p (part, place)
+    ORDER BY p.place
+  LOOP
+    IF piece.places IS NULL THEN
+      pattern := pattern || piece.words;
+    ELSIF is_first AND strpos(piece.places, '{code}') > 0 THEN
+      pattern := pattern || '([^' || ends || ']+)';
+      is_first := false;
+    ELSE
+      pattern := pattern || '[^' || ends || coalesce(piece.following, '') || ']*';
+    END IF;
+  END LOOP;
+  RETURN pattern || '/?$';
+END $_$;
 
 CREATE FUNCTION public.pass_company_on() RETURNS trigger
     LANGUAGE plpgsql
@@ -1599,37 +1938,6 @@ END $$;
 CREATE FUNCTION public.promise_end(moment timestamp with time zone, zone text) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN public.is_day(moment) THEN (((moment AT TIME ZONE 'UTC'::text) + '1 day'::interval) AT TIME ZONE zone) ELSE moment END;
-
-CREATE TABLE public.carriers (
-    id integer NOT NULL,
-    name text NOT NULL,
-    type text DEFAULT 'DELIVERY'::text NOT NULL,
-    track_and_trace_url text,
-    logo text,
-    shipping_cost numeric(12,2),
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_by integer,
-    last_modified_by integer,
-    version integer DEFAULT 1 NOT NULL,
-    channel_id integer,
-    key text,
-    source_name text,
-    time_zone text,
-    CONSTRAINT carriers_key_slug CHECK (((key IS NOT NULL) AND (key ~ '^[a-z0-9]+([._-][a-z0-9]+)*$'::text) AND (length(key) <= 64))),
-    CONSTRAINT carriers_logo_length CHECK ((length(logo) <= 255)),
-    CONSTRAINT carriers_name_length CHECK (((length(name) >= 1) AND (length(name) <= 64))),
-    CONSTRAINT carriers_type_known CHECK ((type = ANY (ARRAY['PICKUP'::text, 'DELIVERY'::text]))),
-    CONSTRAINT carriers_url_length CHECK ((length(track_and_trace_url) <= 255))
-);
-
-COMMENT ON COLUMN public.carriers.channel_id IS 'null: of all channels';
-
-COMMENT ON COLUMN public.carriers.key IS 'what other systems call the carrier, in small letters; it stays when the name changes';
-
-COMMENT ON COLUMN public.carriers.source_name IS 'the name in records of other systems, where the carrier has been given another one here';
-
-COMMENT ON COLUMN public.carriers.time_zone IS 'where the moments that the carrier tells without an offset are meant; null: where the channel is';
 
 CREATE FUNCTION public.told_at(told timestamp without time zone, by_carrier_id integer, in_channel_id integer) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
@@ -1705,6 +2013,17 @@ BEGIN
   END IF;
   NEW.last_modified_at := greatest(NEW.last_modified_at, OLD.last_modified_at);
   RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.read_waiting_report(report_id uuid, of_code text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  DELETE FROM waiting_reports w
+  USING waiting_reports o
+  WHERE w.id = report_id AND o.id <> w.id AND normalized_code(o.code) = normalized_code(of_code) AND o.told_by = w.told_by
+    AND o.carrier_id IS NOT DISTINCT FROM w.carrier_id AND o.external_id = w.external_id;
+  UPDATE waiting_reports w SET code = of_code WHERE w.id = report_id;
 END $$;
 
 CREATE FUNCTION public.record_carriers() RETURNS trigger
@@ -1917,30 +2236,6 @@ CREATE FUNCTION public.recorded(r public.orders) RETURNS TABLE(entity_id text, c
      (r).version AS version,
      jsonb_build_object('status', (r).status, 'type', (r).type, 'externalId', (r).external_id, 'companyId', (r).company_id, 'contactId', (r).contact_id, 'customerId', (r).customer_id, 'currency', (r).currency, 'totalGross', (r).total_gross, 'totalNet', (r).total_net, 'totalTax', (r).total_tax, 'refundedTotal', (r).refunded_total, 'paymentStatus', (r).payment_status) AS jsonb_build_object;
 END;
-
-CREATE TABLE public.shipment_items (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    number integer NOT NULL,
-    shipment_id uuid NOT NULL,
-    order_item_id integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    name text,
-    sku text,
-    quantity integer,
-    weight numeric(12,3),
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    company_id integer,
-    version integer DEFAULT 1 NOT NULL,
-    external_id text,
-    CONSTRAINT shipment_items_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
-    CONSTRAINT shipment_items_quantity_positive CHECK ((quantity > 0))
-);
-
-COMMENT ON COLUMN public.shipment_items.company_id IS 'that of the order; kept by triggers, for indexes';
-
-COMMENT ON COLUMN public.shipment_items.external_id IS 'key of the item in another system';
 
 CREATE FUNCTION public.recorded(r public.shipment_items) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
@@ -2209,10 +2504,6 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$;
-
-CREATE FUNCTION public.slug(name text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN rtrim("left"(btrim(regexp_replace(lower((translate(replace(replace(replace(replace(replace(replace(replace(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]+'::text, ''::text, 'g'::text), 'ß'::text, 'ss'::text), 'æ'::text, 'ae'::text), 'Æ'::text, 'ae'::text), 'œ'::text, 'oe'::text), 'Œ'::text, 'oe'::text), 'þ'::text, 'th'::text), 'Þ'::text, 'th'::text), 'øØłŁđĐ'::text, 'oolldd'::text) COLLATE "C")), '[^a-z0-9]+'::text, '-'::text, 'g'::text), '-'::text), 64), '-'::text);
 
 CREATE FUNCTION public.status_of_codes(progress text[]) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -3458,42 +3749,6 @@ ALTER TABLE public.transactions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
-CREATE TABLE public.waiting_reports (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    code text NOT NULL,
-    carrier_id integer,
-    channel_ids integer[],
-    company_ids integer[],
-    external_id text,
-    status text NOT NULL,
-    sub_status text,
-    occurred_at timestamp with time zone,
-    occurred_local timestamp without time zone,
-    expected_delivery_at timestamp with time zone,
-    expected_local timestamp without time zone,
-    location text,
-    description text,
-    told_by text DEFAULT COALESCE(NULLIF(current_setting('waybill.actor'::text, true), ''::text), 'system'::text) NOT NULL,
-    told_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT waiting_reports_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255))),
-    CONSTRAINT waiting_reports_description_length CHECK ((length(description) <= 1000)),
-    CONSTRAINT waiting_reports_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
-    CONSTRAINT waiting_reports_location_length CHECK ((length(location) <= 255)),
-    CONSTRAINT waiting_reports_moment CHECK ((num_nonnulls(occurred_at, occurred_local) = 1)),
-    CONSTRAINT waiting_reports_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text]))),
-    CONSTRAINT waiting_reports_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
-);
-
-COMMENT ON TABLE public.waiting_reports IS 'what was told of codes that nobody had recorded; it waits for them for 30 days';
-
-COMMENT ON COLUMN public.waiting_reports.channel_ids IS 'whose codes the teller sees; null: those of all channels';
-
-COMMENT ON COLUMN public.waiting_reports.company_ids IS 'of which companies, in these channels; null: of all';
-
-COMMENT ON COLUMN public.waiting_reports.occurred_local IS 'the moment where none was told with an offset: read in the zone of the carrier or channel';
-
-COMMENT ON COLUMN public.waiting_reports.expected_local IS 'the promise where none was told with an offset';
-
 ALTER TABLE ONLY public.tracking_events
     ADD CONSTRAINT tracking_events_external_id_unique UNIQUE (track_and_trace_id, external_id, channel_id);
 
@@ -3502,7 +3757,9 @@ CREATE FUNCTION public.take_waiting_reports(r public.track_and_traces) RETURNS v
     BEGIN ATOMIC
  WITH taken AS (
           DELETE FROM public.waiting_reports w
-           WHERE ((public.normalized_code(w.code) = public.normalized_code((take_waiting_reports.r).code)) AND (w.told_at > (now() - '30 days'::interval)) AND ((w.carrier_id = (take_waiting_reports.r).carrier_id) OR (w.carrier_id IS NULL) OR ((take_waiting_reports.r).carrier_id IS NULL)) AND ((w.channel_ids IS NULL) OR ((take_waiting_reports.r).channel_id = ANY (w.channel_ids))) AND ((w.company_ids IS NULL) OR ((take_waiting_reports.r).company_id = ANY (w.company_ids))))
+           WHERE ((public.normalized_code(w.code) = public.normalized_code((take_waiting_reports.r).code)) AND (w.told_at > (now() - '30 days'::interval)) AND ((w.carrier_id = (take_waiting_reports.r).carrier_id) OR (w.carrier_id IS NULL) OR ((take_waiting_reports.r).carrier_id IS NULL) OR (EXISTS ( SELECT
+                    FROM public.carriers c
+                   WHERE ((c.id = (take_waiting_reports.r).carrier_id) AND public.is_carrier_called(c.*, w.carrier))))) AND ((w.channel_ids IS NULL) OR ((take_waiting_reports.r).channel_id = ANY (w.channel_ids))) AND ((w.company_ids IS NULL) OR ((take_waiting_reports.r).company_id = ANY (w.company_ids))))
            RETURNING w.id,
              w.code,
              w.carrier_id,
@@ -3518,7 +3775,8 @@ CREATE FUNCTION public.take_waiting_reports(r public.track_and_traces) RETURNS v
              w.location,
              w.description,
              w.told_by,
-             w.told_at
+             w.told_at,
+             w.carrier
          )
   INSERT INTO public.tracking_events (track_and_trace_id, channel_id, external_id, status, sub_status, occurred_at, expected_delivery_at, location, description, recorded_by)  SELECT (take_waiting_reports.r).id AS id,
              (take_waiting_reports.r).channel_id AS channel_id,
@@ -3990,6 +4248,8 @@ CREATE INDEX waiting_reports_code ON public.waiting_reports USING btree (public.
 
 CREATE UNIQUE INDEX waiting_reports_external_id_unique ON public.waiting_reports USING btree (told_by, public.normalized_code(code), carrier_id, external_id) NULLS NOT DISTINCT WHERE (external_id IS NOT NULL);
 
+CREATE INDEX waiting_reports_page ON public.waiting_reports USING btree (public.page_host(code)) WHERE (public.page_host(code) IS NOT NULL);
+
 CREATE INDEX waiting_reports_told ON public.waiting_reports USING btree (told_by, told_at);
 
 CREATE TRIGGER api_key_channels_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.api_key_channels FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
@@ -4011,6 +4271,8 @@ CREATE TRIGGER carriers_moments_other BEFORE UPDATE OF created_at, last_modified
 CREATE TRIGGER carriers_name_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
 
 CREATE TRIGGER carriers_name_other BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE CONSTRAINT TRIGGER carriers_news_came AFTER INSERT OR UPDATE OF channel_id, key, name, source_name, track_and_trace_url ON public.carriers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_news_of_carrier();
 
 CREATE TRIGGER carriers_record_created AFTER INSERT ON public.carriers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
 
@@ -4384,7 +4646,7 @@ CREATE TRIGGER tracking_events_promise_is_followed AFTER INSERT ON public.tracki
 
 CREATE CONSTRAINT TRIGGER transactions_take_number AFTER INSERT ON public.transactions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new."position" IS NULL)) EXECUTE FUNCTION public.take_commit_number();
 
-CREATE CONSTRAINT TRIGGER waiting_reports_code_came AFTER INSERT ON public.waiting_reports DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_reported_code();
+CREATE CONSTRAINT TRIGGER waiting_reports_code_came AFTER INSERT OR UPDATE OF code ON public.waiting_reports DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_reported_code();
 
 ALTER TABLE ONLY public.api_key_channels
     ADD CONSTRAINT api_key_channels_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);

@@ -18,13 +18,13 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from app.__main__ import GC_THRESHOLDS
 from app.asgi import create_app
 from app.auth.token import Tokens
 from app.demo import fixtures
 from app.http.deadline import Deadlines
 from app.postgres.database import Database
 from app.postgres.migrate import migrate
+from app.serve.process import GC_THRESHOLDS
 from app.settings import Settings
 from tests import server
 from tests.server import Databases

@@ -175,7 +175,7 @@ async def _contact(contact_id: int, claims: Claims, db: Database, _address: str)
     async def look_up() -> Viewer:
         """A contact reads; no role makes it write."""
         row = await _only_row(db, "contact_by_id", contact_id=contact_id)
-        visibility = Visibility.of_contact((row["channel_id"],), tuple(row["company_ids"]))
+        visibility = Visibility.of_contact(row["channel_id"], tuple(row["company_ids"]))
         return Viewer(Kind.CONTACT, f"contact:{contact_id}", visibility, _READING)
 
     return _narrowed(await db.table_cache(CONTACTS).get(contact_id, look_up), claims)

@@ -43,10 +43,15 @@ def settings(environ: Mapping[str, str], dsn: str = "postgresql://") -> Settings
 
     Without `dsn` they are for what needs no database.
     """
+    return Settings.from_env(environment(environ, dsn))
+
+
+def environment(environ: Mapping[str, str], dsn: str) -> dict[str, str]:
+    """What `settings` reads."""
     given = {key: value for key, value in environ.items() if value and key != "DATABASE_URL_FILE"}
     if not secret(environ, "TOKEN_SECRET")[0]:
         given["TOKEN_SECRET"] = embedded.secret(data_dir(environ) / "token.secret")
-    return Settings.from_env({"DEVELOPMENT": "1", **given, "DATABASE_URL": dsn})
+    return {"DEVELOPMENT": "1", **given, "DATABASE_URL": dsn}
 
 
 async def prepare(settings: Settings) -> None:

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import parse_qs
 
@@ -21,14 +21,17 @@ from app.errors import Overloaded, RequestRefused
 from app.execution.document import RequestErrors
 from app.execution.execute import refuse
 from app.http.address import peer_address
+from app.http.body import read_body
 from app.http.graphql import MOST_PARAMETERS, GraphQLEndpoint, GraphQLRequest, Streams
 from app.http.negotiation import accepts_events, accepts_parts
 from app.http.reply import Reply, dump, reply
 from app.http.state import State
 from app.live.operation import Operations
+from app.live.relay import no_such_stream, pass_on
 from app.live.session import Ending, Session
 from app.live.stream import Events, HTTPStream, Parts, StreamReply, Write, over
 from app.live.subscription import Refused
+from app.settings import Worker
 
 _HEADER = b"x-graphql-event-stream-token"
 _TOKEN_BYTES = 24
@@ -36,6 +39,9 @@ _TOKEN_BYTES = 24
 SECONDS = 60.0
 _MOST = 10_000
 _LONGEST_ID = 200
+# Behind the number of a worker. No sign of a token made here.
+_OF_WORKER = "."
+_LONGEST_NUMBER = 4
 
 
 @dataclass
@@ -50,9 +56,16 @@ class Reservation:
 
 
 class Reservations(Streams):
-    """The streams of GraphQL over HTTP, and the tokens of one process."""
+    """The streams of GraphQL over HTTP, and the tokens of one process.
 
-    def __init__(self, operations: Operations, *, most_operations: int) -> None:
+    A token of a `worker` begins with its number, by which its siblings know whom to ask.
+    """
+
+    def __init__(
+        self, operations: Operations, *, most_operations: int, body_bytes: int, worker: Worker | None = None
+    ) -> None:
+        self._worker = worker
+        self._body_bytes = body_bytes
         self._operations = operations
         self._most_operations = most_operations
         self._events = HTTPStream(Events(), operations.subscriptions)
@@ -74,9 +87,12 @@ class Reservations(Streams):
         token = _token_of(scope, state)
         if token is None:
             return None
+        if holder := self._holder_of(token):
+            body = await read_body(scope, receive, self._body_bytes) if method == "POST" else b""
+            return await pass_on(holder, scope, state, body)
         reservation = self._reserved.get(token)
         if reservation is None or self._is_over(reservation):
-            raise RequestRefused("There is no such stream, or not any more.", status=404, code="NOT_FOUND")
+            raise no_such_stream()
         if method == "DELETE":
             return _end(reservation, scope)
         if method == "POST":
@@ -98,11 +114,21 @@ class Reservations(Streams):
             del self._reserved[token]
         if len(self._reserved) >= _MOST or not sessions.has_room(session):
             raise Overloaded("There are too many streams.")
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        prefix = f"{self._worker.number}{_OF_WORKER}" if self._worker else ""
+        token = prefix + secrets.token_urlsafe(_TOKEN_BYTES)
         self._reserved[token] = Reservation(session, time.monotonic() + SECONDS)
         body = token.encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
         return Reply(body, 201, headers)
+
+    def _holder_of(self, token: str) -> Worker | None:
+        """The sibling that may know a token; None where it would be known here."""
+        number, is_of_worker, _ = token.partition(_OF_WORKER)
+        if self._worker is None or not (is_of_worker and number.isascii() and number.isdecimal()):
+            return None
+        if len(number) > _LONGEST_NUMBER or int(number) == self._worker.number:
+            return None
+        return replace(self._worker, number=int(number))
 
     def _is_over(self, reservation: Reservation) -> bool:
         return reservation.session.ending is not None or (

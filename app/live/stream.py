@@ -109,7 +109,7 @@ class StreamReply(Reply):
                     await write(self.form.beat)
 
         await write(self.form.begin)
-        tasks = [asyncio.ensure_future(work) for work in (self._produce(write), beat(), _left(receive))]
+        tasks = [asyncio.ensure_future(work) for work in (self._produce(write), beat(), left(receive))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -120,7 +120,7 @@ class StreamReply(Reply):
             await send({"type": "http.response.body", "body": b""})
 
 
-async def _left(receive: Receive) -> None:
+async def left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -37,7 +37,7 @@ VISIBILITIES = {
     "channels": Visibility.of_channels([1, 2]),
     "small channel": Visibility.of_channels([3]),
     "companies": Visibility.of_companies([1, 2], [1, 7]),
-    "contact": Visibility.of_contact([1], [1, 9]),
+    "contact": Visibility.of_contact(1, [1, 9]),
     "customer": Visibility.of_customer(1, 5),
 }
 NEWEST = "CREATED_AT DESC"

@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from asyncpg import Connection
 
 import sql
 from app.importer import staging
@@ -142,6 +143,47 @@ async def test_northwind_comes_in_whole_and_twice_is_once(store: Store) -> None:
     before = await store.rows()
     assert await store.take_file(NORTHWIND) == ["834 read, 0 created, 0 updated, 834 unchanged, 0 refused"]
     assert await store.rows() == before
+
+
+async def test_steps_that_are_left_out_would_have_done_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    has_work, run = staging.has_work, Connection.execute
+    is_idle = False
+    idle: set[str] = set()
+
+    def always(about: str, facts: set[str]) -> bool:
+        nonlocal is_idle
+        is_idle = not has_work(about, facts)
+        return True
+
+    async def execute(self: Connection, text: str, *arguments: Any) -> str:
+        nonlocal is_idle
+        done = await run(self, text, *arguments)
+        if is_idle:
+            assert done == "ANALYZE" or done.endswith(" 0"), text
+            idle.add(text)
+        is_idle = False
+        return str(done)
+
+    monkeypatch.setattr(staging, "has_work", always)
+    monkeypatch.setattr(Connection, "execute", execute)
+    bare = {"company": None, "customer": None, "addresses": [], "shipments": []}
+    refund = {"externalId": "R-1", "items": [{"line": 1, "quantity": 1}]}
+    bundle = [line(1), line(2, parentLine=1), line(3, parentLine=1)]
+    assert await store.take(SHOP, SWIFT, order(1), order(2, **bare)) == [
+        "4 read, 4 created, 0 updated, 0 unchanged, 0 refused"
+    ]
+    for record, said in (
+        (order(1), "unchanged"),
+        (order(2, **bare), "unchanged"),
+        (order(2, reference="x"), "updated"),
+        (order(1, **bare), "updated"),
+        (order(3, **bare, refunds=[refund]), "created"),
+        (order(3, **bare), "unchanged"),
+        (order(4, shipments=[], items=bundle, currencyRatio=1, totals={"gross": "90.00"}), "created"),
+        (order(4, shipments=[], items=bundle[:1]), "updated"),
+    ):
+        assert f"1 {said}" in (await store.take(record))[-1], record
+    assert len(idle) > 40
 
 
 async def test_broken_lines_are_named_and_the_good_ones_load(store: Store) -> None:
