@@ -19,7 +19,7 @@ from app.demo import dev
 from app.demo.embedded import EmbeddedError
 from app.serve.hangup import on_hangup
 from app.serve.listen import open_sockets
-from app.settings import Settings, SettingsError
+from app.settings import Settings, SettingsError, secret
 
 if TYPE_CHECKING:
     from app.postgres.locks import Verdict
@@ -65,6 +65,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
         help="change nothing, and say of each missing step which locks it takes and who waits; the exit status is 1"
         " where somebody waits longer than a moment",
     )
+    _add_json(migrate)
     migrate.set_defaults(command=_migrate)
 
     import_ = commands.add_parser("import", help="read orders and shipments from files of NDJSON")
@@ -86,6 +87,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     explain.add_argument("file", metavar="FILE", help="of one GraphQL operation; - is standard input")
     explain.add_argument("--variables", type=_object, default={}, metavar="JSON")
     explain.add_argument("--reach", choices=REACHES, default=REACHES[0], help="how far the viewer sees")
+    _add_json(explain)
     explain.set_defaults(command=_explain)
 
     if command not in commands.choices:
@@ -94,6 +96,10 @@ def _parser(command: str) -> argparse.ArgumentParser:
         parser.set_defaults(command=_administer)
         add_commands(commands)
     return parser
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _count(text: str) -> int:
@@ -155,21 +161,38 @@ def _migrate(options: argparse.Namespace) -> int:
 
     with dev.database(os.environ) as dsn:
         if options.check:
-            return _tell_locks(_run(check(dsn), dsn))
+            return _tell_locks(_run(check(dsn), dsn), as_json=options.json)
         applied = _run(migrate(dsn, lambda line: print(line, file=sys.stderr, flush=True)), dsn)
-    print("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+    if options.json:
+        print(json.dumps({"applied": applied}))
+    else:
+        print("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
     return 0
 
 
-def _tell_locks(verdicts: "Sequence[tuple[str, str, Verdict]]") -> int:
-    """One line for each missing step. The exit status: 1 if any blocks."""
+def _tell_locks(verdicts: "Sequence[tuple[str, str, Verdict]]", *, as_json: bool) -> int:
+    """One line for each missing step, or JSON. The exit status: 1 if any blocks."""
+    status = int(any(verdict.blocks for _, _, verdict in verdicts))
+    if as_json:
+        steps = [
+            {
+                "migration": migration,
+                "step": step,
+                "blocks": verdict.blocks,
+                "says": verdict.words,
+                "locks": {table: str(mode) for table, mode in verdict.locks.items()},
+            }
+            for migration, step, verdict in verdicts
+        ]
+        print(json.dumps(steps))
+        return status
     for migration, step, verdict in verdicts:
         locks = ", ".join(f"{mode} on {table}" for table, mode in sorted(verdict.locks.items()))
         place = f"{migration}: {step}" if step else migration
         print(f"{place}: {'BLOCKS, ' if verdict.blocks else ''}{verdict.words}{f' ({locks})' if locks else ''}")
     if not verdicts:
         print("nothing to apply")
-    return int(any(verdict.blocks for _, _, verdict in verdicts))
+    return status
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -195,7 +218,7 @@ def _administer(options: argparse.Namespace) -> int:
             with dev.database(os.environ) as dsn:
                 if not options.any_schema:
                     _run(check(dsn, migration_names()), dsn)
-                options.settings = lambda: dev.settings(os.environ, dsn)
+                options.settings = lambda: _settings(dsn)
                 answer = _run(perform(dsn, options), dsn)
     except Refused as refused:
         print(refused, file=sys.stderr)
@@ -204,6 +227,13 @@ def _administer(options: argparse.Namespace) -> int:
     for note in answer.notes:
         print(note, file=sys.stderr)
     return int(answer.failed)
+
+
+def _settings(dsn: str) -> Settings:
+    """Those of the service on a database: nothing is made up for one that was named. Raises `SettingsError`."""
+    if secret(os.environ, "DATABASE_URL")[0]:
+        return Settings.from_env(os.environ)
+    return dev.settings(os.environ, dsn)
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -237,7 +267,8 @@ def _explain(options: argparse.Namespace) -> int:
     with open(options.file, encoding="utf-8") if options.file != "-" else nullcontext(sys.stdin) as file:
         document = file.read()
     try:
-        print(asyncio.run(explain(document, options.variables, Reach(options.reach))), end="")
+        text = asyncio.run(explain(document, options.variables, Reach(options.reach)))
+        print(json.dumps({"explanation": text}) if options.json else text, end="\n" * options.json)
     except Unexplained as error:
         print(error, file=sys.stderr)
         return 1

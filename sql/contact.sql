@@ -17,6 +17,11 @@ WHERE (:channel::text IS NULL OR h.code = :channel) AND (:company_id::int IS NUL
 ORDER BY t.id DESC
 LIMIT :limit
 
+-- name: look_up
+{contact}
+WHERE t.id = :id AND (:channel::text IS NULL OR h.code = :channel)
+ORDER BY t.channel_id
+
 -- name: find
 {contact}
 WHERE t.id = :id AND (:channel::text IS NULL OR h.code = :channel)

@@ -1,12 +1,18 @@
 -- Accounts of customers, for the operator's commands.
 
--- name: find
+-- fragment: customer
 SELECT c.id, c.channel_id, h.code AS channel, c.email, c.external_id, c.phone, c.first_name, c.last_name, c.password_hash,
   c.is_suspended, c.merged_into_id, c.created_at
 FROM customers c
 JOIN channels h ON h.id = c.channel_id
 WHERE (c.id = :id::int OR lower(c.email) = lower(:email::text)) AND (:channel::text IS NULL OR h.code = :channel)
 ORDER BY c.id
+
+-- name: look_up
+{customer}
+
+-- name: find
+{customer}
 FOR NO KEY UPDATE OF c
 
 -- Who was merged into the source before is the target now.

@@ -119,6 +119,7 @@ async def perform(dsn: str, options: Options) -> Answer:
         dsn, timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings={"application_name": "waybill admin"}
     )
     task: Task = options.task
+    options.dsn = dsn
     try:
         if not options.writes:
             return await task(connection, options)

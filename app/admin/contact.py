@@ -68,7 +68,7 @@ async def _create(connection: asyncpg.Connection, options: Options) -> Answer:
     subject = f"contact:{row['id']}"
     await note(connection, "contacts create", subject, channel=options.channel, companies=options.companies)
     return Answer(
-        _told(await _find(connection, row["id"], options.channel)), notes=[f"Its tokens have the subject {subject}."]
+        _told(await find(connection, row["id"], options.channel)), notes=[f"Its tokens have the subject {subject}."]
     )
 
 
@@ -80,15 +80,15 @@ async def _list(connection: asyncpg.Connection, options: Options) -> Answer:
 
 
 async def _show(connection: asyncpg.Connection, options: Options) -> Answer:
-    return Answer(_told(await _find(connection, options.id, options.channel)))
+    return Answer(_told(await find(connection, options.id, options.channel, lock=False)))
 
 
 async def _companies(connection: asyncpg.Connection, options: Options) -> Answer:
-    contact = await _find(connection, options.id, options.channel)
+    contact = await find(connection, options.id, options.channel)
     await fetch(connection, _SQL.drop_companies, id=contact["id"], channel_id=contact["channel_id"])
     await _add_companies(connection, contact["id"], contact["channel_id"], options.companies)
     await note(connection, "contacts companies", f"contact:{contact['id']}", companies=options.companies)
-    return Answer(_told(await _find(connection, options.id, options.channel)))
+    return Answer(_told(await find(connection, options.id, options.channel)))
 
 
 async def _disable(connection: asyncpg.Connection, options: Options) -> Answer:
@@ -100,7 +100,7 @@ async def _enable(connection: asyncpg.Connection, options: Options) -> Answer:
 
 
 async def _activate(connection: asyncpg.Connection, options: Options, *, is_active: bool) -> Answer:
-    contact = await _find(connection, options.id, options.channel)
+    contact = await find(connection, options.id, options.channel)
     await fetch(connection, _SQL.activate, id=contact["id"], channel_id=contact["channel_id"], is_active=is_active)
     await note(connection, f"contacts {'enable' if is_active else 'disable'}", f"contact:{contact['id']}")
     return Answer({"id": contact["id"], "is_active": is_active})
@@ -116,8 +116,11 @@ async def _add_companies(
     await fetch(connection, _SQL.add_companies, id=contact_id, **values)
 
 
-async def _find(connection: asyncpg.Connection, contact_id: int, channel: str | None) -> asyncpg.Record:
-    rows = await fetch(connection, _SQL.find, id=contact_id, channel=channel)
+async def find(
+    connection: asyncpg.Connection, contact_id: int, channel: str | None, *, lock: bool = True
+) -> asyncpg.Record:
+    """The contact, locked unless told otherwise. Raises `Refused`."""
+    rows = await fetch(connection, _SQL.find if lock else _SQL.look_up, id=contact_id, channel=channel)
     if not rows:
         raise Refused(f"there is no contact {contact_id}")
     if len(rows) > 1:

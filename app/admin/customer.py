@@ -83,7 +83,7 @@ async def _create(connection: asyncpg.Connection, options: Options) -> Answer:
 
 
 async def _show(connection: asyncpg.Connection, options: Options) -> Answer:
-    return Answer(_told(await find(connection, options.customer, options.channel, merged=True)))
+    return Answer(_told(await find(connection, options.customer, options.channel, merged=True, lock=False)))
 
 
 async def _password(connection: asyncpg.Connection, options: Options) -> Answer:
@@ -171,13 +171,13 @@ def _id_of(who: str) -> int | None:
 
 
 async def find(
-    connection: asyncpg.Connection, who: str, channel: str | None, *, merged: bool = False
+    connection: asyncpg.Connection, who: str, channel: str | None, *, merged: bool = False, lock: bool = True
 ) -> asyncpg.Record:
-    """The customer, locked where a transaction is open. Raises `Refused`; one that was merged is told if `merged`."""
+    """The customer, locked unless told otherwise. Raises `Refused`, for one that was merged unless `merged`."""
     key = {"id": _id_of(who), "email": who if "@" in who else None, "channel": channel}
     if key["email"] is not None and channel is None:
         raise Refused("an e-mail needs --channel: each channel has customers of its own")
-    rows = await fetch(connection, _SQL.find, **key)
+    rows = await fetch(connection, _SQL.find if lock else _SQL.look_up, **key)
     if not rows:
         raise Refused(f"there is no customer {quoted(who)}")
     if len(rows) > 1:
