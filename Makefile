@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check conformance fuzz clients lint format token migrate where schema bench lock clean
+.PHONY: help run test check conformance fuzz clients packages lint format token migrate where schema bench lock clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ fuzz: $(READY) ## compare executors on random documents, trade with a model, and
 
 clients: $(READY) ## run docs/clients.md with the real clients, installed from their registries
 	@exec $(RUN) -m pytest --no-header -rs tests/clients $(ARGS)
+
+packages: $(READY) ## build the wheel and the steps of deploy/Containerfile, install them into empty environments, and run them
+	@exec $(RUN) -m pytest --no-header -rs tests/packages $(ARGS)
 
 lint: $(READY) ## lint, format check, types, import contracts
 	@$(RUN) -m ruff check .
@@ -57,11 +60,14 @@ bench: $(READY) ## measure speed and cost; PEERS=DIR SERVERS=A,B LOADS=A,B SCALE
 	@exec $(RUN) -m bench $(if $(PEERS),--peers '$(PEERS)') $(if $(SERVERS),--servers '$(SERVERS)') $(if $(LOADS),--loads '$(LOADS)') \
 		$(if $(SCALE),--scale '$(SCALE)') $(if $(COLD),--cold '$(COLD)') $(if $(SEARCH),--search) $(if $(PROFILE),--profile) $(if $(PUBLISH),--publish) $(ARGS)
 
-lock: $(READY) ## resolve pyproject.toml anew into requirements.lock, for every platform
+lock: $(READY) ## resolve pyproject.toml anew into the locks, for every platform
 	@$(RUN) -m pip install --quiet 'uv>=0.9'
 	@$(RUN) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --custom-compile-command 'make lock' --extra embedded --extra dev \
 		--output-file requirements.lock pyproject.toml
+	@$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-annotate --custom-compile-command 'make lock' --constraint requirements.lock \
+		--output-file deploy/requirements.lock pyproject.toml
 
 clean: ## delete the environment, the caches and the demo database
 	@$(PYTHON) -c 'import os, pathlib; from app.demo.embedded import remove; \

@@ -5,6 +5,7 @@ Modules are imported by the commands that need them: `token` answers at once.
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -149,6 +150,7 @@ def _answer(settings: Settings, sockets: list[socket.socket], environ: Mapping[s
             supervise(settings, sockets, environ)
         except WorkersError as error:
             raise SystemExit(str(error)) from error
+    gc.disable()  # while the application is made, which lasts: `serve` has it on again
     from app.serve.process import answer_alone
 
     answer_alone(settings, sockets)

@@ -86,11 +86,12 @@ CREATE TEMPORARY TABLE import_events (
   is_new boolean DEFAULT false
 );
 CREATE TEMPORARY TABLE import_refunds (
-  n int, external_id text, amount numeric, reason text, created_at timestamptz, refund_id uuid,
-  is_new boolean DEFAULT false, PRIMARY KEY (n, external_id)
+  n int, position int, external_id text, amount numeric, is_computed boolean, reason text, created_at timestamptz,
+  refund_id uuid, is_new boolean DEFAULT false, PRIMARY KEY (n, external_id)
 );
 CREATE TEMPORARY TABLE import_refund_items (
-  n int, refund text, line int, quantity int, amount numeric, PRIMARY KEY (n, refund, line)
+  n int, refund text, line int, quantity int, amount numeric, is_computed boolean,
+  PRIMARY KEY (n, refund, line)
 )
 
 -- What is staged hangs on orders, but for news.
@@ -1086,7 +1087,7 @@ FROM (
 ) o
 WHERE o.n = i.n AND (i.own_gross, i.own_net, i.own_tax) IS DISTINCT FROM (NULL::numeric, NULL::numeric, NULL::numeric)
 
--- Refunds are known by their keys; those without one were made here, and are not the record's to take away.
+-- Refunds are known by their keys. Those that were made here are not the record's to take away.
 -- name: find_refunds
 UPDATE import_refunds f SET refund_id = r.id, created_at = coalesce(f.created_at, r.created_at)
 FROM import_orders i
@@ -1096,8 +1097,72 @@ WHERE i.n = f.n AND r.external_id = f.external_id
 -- name: number_refunds
 UPDATE import_refunds SET refund_id = gen_random_uuid(), is_new = true WHERE refund_id IS NULL
 
+-- fragment: is_listed
+EXISTS (SELECT FROM import_refunds f WHERE f.n = i.n AND f.refund_id = r.id)
+
 -- fragment: stays
-r.order_id = i.order_id AND r.channel_id = i.channel_id AND (NOT i.has_refunds OR r.external_id IS NULL)
+r.order_id = i.order_id AND r.channel_id = i.channel_id
+  AND (NOT i.has_refunds OR (r.external_id IS NULL OR r.is_made_here) AND NOT {is_listed})
+
+-- Amounts in two currencies make no sum.
+-- name: refuse_currencies
+SELECT i.n, '$.currency' AS path, format('the order has been paid back in %s, by refunds that the record does not list', o.currency)
+    AS reason
+FROM import_orders i
+JOIN orders o ON o.id = i.order_id AND o.channel_id = i.channel_id
+WHERE o.currency <> i.currency AND EXISTS (SELECT FROM refunds r WHERE {stays})
+UNION ALL
+SELECT i.n, '$.currency', format('the order has been invoiced or paid in %s', o.currency)
+FROM import_orders i
+JOIN orders o ON o.id = i.order_id AND o.channel_id = i.channel_id
+WHERE o.currency <> i.currency AND (o.invoiced_total, o.payment_gross, o.payment_net, o.payment_tax) <> (0, 0, 0, 0)
+ORDER BY 1
+
+-- What is paid back of a line by refunds that stay, beside what the record says; `most` is what all of the line costs.
+-- fragment: shared
+(
+    SELECT i.n, t.line, i.currency, sum(m.amount) AS kept, greatest(0, round(
+        t.price_total * CASE WHEN i.sub_total > 0 THEN 1 - least(i.discount_amount / i.sub_total, 1) ELSE 1 END + t.tax,
+        minor_units(i.currency))) AS most
+    FROM import_orders i
+    JOIN refunds r ON {stays}
+    JOIN refund_items m ON m.refund_id = r.id AND m.channel_id = r.channel_id
+    JOIN order_items l ON l.id = m.order_item_id AND l.channel_id = m.channel_id
+    JOIN import_lines t ON t.n = i.n AND t.line = l.line
+    WHERE i.has_refunds
+    GROUP BY i.n, t.line, i.currency, i.sub_total, i.discount_amount, t.price_total, t.tax
+  ) s
+
+-- What is computed is no more than they leave.
+-- name: limit_refund_items
+UPDATE import_refund_items m SET amount = k.amount
+FROM (
+  SELECT w.n, w.refund, w.line,
+    round(least(w.amount, greatest(0, s.most - s.kept - w.before)), minor_units(s.currency)) AS amount
+  FROM (
+    SELECT p.*, coalesce(sum(p.amount) OVER (
+        PARTITION BY p.n, p.line ORDER BY f.position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+    FROM import_refund_items p
+    JOIN import_refunds f ON f.n = p.n AND f.external_id = p.refund
+  ) w
+  JOIN {shared} ON s.n = w.n AND s.line = w.line
+  WHERE w.is_computed
+) k
+WHERE k.n = m.n AND k.refund = m.refund AND k.line = m.line AND k.amount < m.amount
+
+-- name: add_up_refunds
+UPDATE import_refunds f SET amount = s.amount
+FROM (SELECT m.n, m.refund, sum(m.amount) AS amount FROM import_refund_items m GROUP BY m.n, m.refund) s
+WHERE s.n = f.n AND s.refund = f.external_id AND f.is_computed AND f.amount <> s.amount
+
+-- name: warn_refund_items
+SELECT m.n, '$.refunds' AS path, format('%s is paid back of line %s beside the %s that was paid back here, but it cost %s',
+  money_text(sum(m.amount), s.currency), m.line, money_text(s.kept, s.currency), money_text(s.most, s.currency)) AS reason
+FROM import_refund_items m
+JOIN {shared} ON s.n = m.n AND s.line = m.line
+GROUP BY m.n, m.line, s.kept, s.most, s.currency
+HAVING sum(m.amount) + s.kept > s.most
+ORDER BY m.n, m.line
 
 -- name: count_refunds
 UPDATE import_orders i SET refunded_total =
@@ -1119,7 +1184,7 @@ WHERE i.has_refunds AND NOT i.is_new AND (
   ARRAY(SELECT (f.external_id, trim_scale(f.amount), f.reason, f.created_at) FROM import_refunds f WHERE f.n = i.n AND NOT f.is_new
       ORDER BY f.external_id)
     IS DISTINCT FROM ARRAY(SELECT (r.external_id, trim_scale(r.amount), r.reason, r.created_at) FROM refunds r
-      WHERE r.order_id = i.order_id AND r.channel_id = i.channel_id AND r.external_id IS NOT NULL ORDER BY r.external_id)
+      WHERE r.order_id = i.order_id AND r.channel_id = i.channel_id AND NOT ({stays}) ORDER BY r.external_id)
   OR EXISTS (SELECT FROM import_refunds f WHERE f.n = i.n AND f.is_new)
   OR ARRAY(SELECT (f.refund_id, m.line, m.quantity, trim_scale(m.amount))
       FROM import_refunds f JOIN import_refund_items m ON m.n = f.n AND m.refund = f.external_id
@@ -1128,7 +1193,7 @@ WHERE i.has_refunds AND NOT i.is_new AND (
       FROM refunds r
       JOIN refund_items m ON m.refund_id = r.id
       JOIN order_items l ON l.id = m.order_item_id AND l.channel_id = m.channel_id
-      WHERE r.order_id = i.order_id AND r.channel_id = i.channel_id AND r.external_id IS NOT NULL ORDER BY r.id, l.line))
+      WHERE r.order_id = i.order_id AND r.channel_id = i.channel_id AND NOT ({stays}) ORDER BY r.id, l.line))
 
 -- name: keep_line_values
 UPDATE import_lines l SET
@@ -1558,8 +1623,7 @@ UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = cha
 -- name: write_refunds
 WITH gone AS (
   DELETE FROM refunds r USING import_orders i
-  WHERE i.has_refunds AND r.order_id = i.order_id AND r.channel_id = i.channel_id AND r.external_id IS NOT NULL
-    AND NOT EXISTS (SELECT FROM import_refunds f WHERE f.n = i.n AND f.external_id = r.external_id)
+  WHERE i.has_refunds AND r.order_id = i.order_id AND r.channel_id = i.channel_id AND NOT ({stays}) AND NOT {is_listed}
 ), changed AS (
   UPDATE refunds r SET amount = f.amount, reason = f.reason, created_at = f.created_at,
     last_modified_at = statement_timestamp()

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 
@@ -26,6 +26,7 @@ from app.auth.token import Claims, Tokens
 from app.errors import AccountSuspended, NotAuthenticated
 from app.postgres.database import Database
 from app.postgres.events import Tables
+from loaders.batch import many
 from sql import Visibility, load
 
 PERMISSIONS = {
@@ -62,6 +63,11 @@ _LARGEST_ID = 2**31 - 1
 _STAFF_CACHED = 1_000
 
 _KEY, _TOKEN = b"apikey", b"authorization"
+
+_SQL = load("viewer")
+# Many ask at the same time, each as another.
+_CONTACTS = many(_SQL.contacts_by_ids, parameter="contact_ids", column="id")
+_SESSIONS = many(load("customer_session").by_ids, parameter="session_ids", column="id")
 
 
 class Kind(Enum):
@@ -174,7 +180,7 @@ async def _partner_of_token(partner_id: int, claims: Claims, db: Database, addre
 async def _contact(contact_id: int, claims: Claims, db: Database, _address: str) -> Viewer:
     async def look_up() -> Viewer:
         """A contact reads; no role makes it write."""
-        row = await _only_row(db, "contact_by_id", contact_id=contact_id)
+        row = _only(await db.gather(_CONTACTS, contact_id))
         visibility = Visibility.of_contact(row["channel_id"], tuple(row["company_ids"]))
         return Viewer(Kind.CONTACT, f"contact:{contact_id}", visibility, _READING)
 
@@ -189,12 +195,13 @@ async def _customer(customer_id: int, claims: Claims, db: Database, _address: st
     """
     if not claims.jti or not _SESSION.fullmatch(claims.jti):
         raise NotAuthenticated
-    session_id = int(claims.jti)
-    row = await _only_row(db, "by_id", "customer_session", session_id=session_id, customer_id=customer_id)
+    row = _only(await db.gather(_SESSIONS, int(claims.jti)))
+    if row["customer_id"] != customer_id:
+        raise NotAuthenticated
     if row["is_suspended"]:
         raise AccountSuspended(row["channel_id"])
     visibility = Visibility.of_customer(row["channel_id"], customer_id)
-    return _narrowed(Viewer(Kind.CUSTOMER, claims.subject, visibility, _READING, session_id), claims)
+    return _narrowed(Viewer(Kind.CUSTOMER, claims.subject, visibility, _READING, row["id"]), claims)
 
 
 _BY_KIND: Mapping[str, Callable[[int, Claims, Database, str], Awaitable[Viewer]]] = {
@@ -216,9 +223,10 @@ async def _partner(key: bytes | int, db: Database, address: str) -> Viewer:
 
 async def _look_up_partner(key: bytes | int, db: Database) -> Partner:
     if isinstance(key, bytes):
-        row = await _only_row(db, "partner_by_key_hash", key_hash=key)
+        rows = await db.fetch(_SQL.partner_by_key_hash, Visibility.everything(), key_hash=key)
     else:
-        row = await _only_row(db, "partner_by_id", partner_id=key)
+        rows = await db.fetch(_SQL.partner_by_id, Visibility.everything(), partner_id=key)
+    row = _only(rows)
     channel_ids, company_ids = tuple(row["channel_ids"]), tuple(row["company_ids"])
     visibility = (
         Visibility.of_companies(channel_ids, company_ids) if row["is_limited"] else Visibility.of_channels(channel_ids)
@@ -235,9 +243,8 @@ def _narrowed(viewer: Viewer, claims: Claims) -> Viewer:
     return viewer if claims.scope is None else replace(viewer, permissions=viewer.permissions & _known(claims.scope))
 
 
-async def _only_row(db: Database, statement: str, noun: str = "viewer", **key: Any) -> asyncpg.Record:
+def _only(rows: Sequence[asyncpg.Record]) -> asyncpg.Record:
     """Ids are unique within a channel; one that two channels share names nobody."""
-    rows = await db.fetch(getattr(load(noun), statement), Visibility.everything(), **key)
     if len(rows) != 1:
         raise NotAuthenticated
     return rows[0]

@@ -21,7 +21,13 @@ QUERY = (
 
 
 def data_dir(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("DATA_DIR") or Path(__file__).parents[2] / ".data").absolute()
+    """In a checkout beside the sources, or else where programs keep their users' data."""
+    checkout = Path(__file__).parents[2]
+    if (checkout / "Makefile").exists():
+        folder = checkout / ".data"
+    else:
+        folder = Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "waybill"
+    return Path(environ.get("DATA_DIR") or folder).absolute()
 
 
 @contextmanager

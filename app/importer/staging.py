@@ -63,8 +63,8 @@ _TABLES = {
     "import_shipment_items": "n shipment line quantity",
     "import_codes": "n shipment position path carrier code key expected_delivery_at expected_local has_promise",
     "import_sources": "n shipment id name",
-    "import_refunds": "n external_id amount reason created_at",
-    "import_refund_items": "n refund line quantity amount",
+    "import_refunds": "n position external_id amount is_computed reason created_at",
+    "import_refund_items": "n refund line quantity amount is_computed",
     "import_parcel_items": "n shipment code_position path line quantity",
     "import_packed_codes": "n shipment code_position",
     "import_events": (
@@ -146,6 +146,10 @@ STEPS = {
     "take_totals": "totals",
     "find_refunds": "stored refunds",
     "number_refunds": "refunds",
+    "refuse_currencies": "stored",
+    "limit_refund_items": "stored refunds",
+    "add_up_refunds": "stored refunds",
+    "warn_refund_items": "stored refunds",
     "count_refunds": "stored/refunds",
     "warn_refunds": "refunds",
     "compare_refunds": "stored refunds",
@@ -505,6 +509,7 @@ class _Prices:
             if abs(lines[n].price_total_net) >= LIMIT:
                 raise Refused(f"$.items[{n}]", "the line's total has more than 12 digits")
             warnings += _difference(f"$.items[{n}]", line, Decimal(line.price) * line.quantity, order.currency)
+            warnings += _part_of_unit(f"$.items[{n}]", line, lines[n], order.currency)
         discount = _discount(order)
         prices = price.of_order(lines, percentages, order.currency, discount)
         if abs(prices.gross + prices.tax + order.postage) >= LIMIT or prices.discount >= LIMIT:
@@ -542,6 +547,14 @@ def _rounding(path: str, amount: str | float | None, currency: str) -> list[str]
     exact = _to_six(amount or 0)
     counted = rounded(exact, currency)
     return [] if exact == counted else [f"{path}: {exact.normalize():f} is taken as {counted:f} {currency}"]
+
+
+def _part_of_unit(path: str, line: Line, costs: LinePrice, currency: str) -> list[str]:
+    """Of a line's discount between two smallest units: it is the line that is rounded (decision 23)."""
+    exact = _to_six(line.discount_amount or 0)
+    if exact == rounded(exact, currency):
+        return []
+    return [f"{path}.discountAmount: {exact.normalize():f} is taken off, and the line rounded to {costs.price_total:f}"]
 
 
 def _to_six(value: str | float) -> Decimal:
@@ -695,14 +708,20 @@ def _refunds(order: Order, prices: _Prices, warnings: list[str]) -> Iterator[_Re
         left = None if whole is None else max(nothing, whole - sum(given.values()))
         amounts = []
         for m, item in enumerate(refund.items):
+            pieces = order.items[places[item.line]].quantity
+            if returned[item.line] + item.quantity > pieces:
+                told = (
+                    f"{item.quantity} are paid back of what is left of the line, {max(0, pieces - returned[item.line])}"
+                )
+                warnings.append(f"$.refunds[{n}].items[{m}].quantity: {told}")
             if m in given:
                 amount = given[m]
                 if amount > left_of[item.line]:
                     told = f"{amount:f} is paid back of what is left of the line, {left_of[item.line]:f}"
                     warnings.append(f"$.refunds[{n}].items[{m}].amount: {told}")
             else:
-                paid, quantity = prices.paid(places[item.line]), order.items[places[item.line]].quantity
-                amount = refund_of(paid, quantity, returned[item.line], item.quantity, order.currency)
+                paid = prices.paid(places[item.line])
+                amount = refund_of(paid, pieces, returned[item.line], item.quantity, order.currency)
                 amount = min(amount, left_of[item.line], *([] if left is None else [left]))
                 left = None if left is None else left - amount
             returned[item.line] += item.quantity
@@ -715,10 +734,12 @@ def _refunds(order: Order, prices: _Prices, warnings: list[str]) -> Iterator[_Re
 
 
 def _refund_rows(prices: _Prices) -> Iterator[tuple[str, tuple[object, ...]]]:
-    for refund, amount, amounts in prices.refunds:
+    for n, (refund, amount, amounts) in enumerate(prices.refunds):
         for item, of_item in zip(refund.items, amounts, strict=True):
-            yield "import_refund_items", (refund.external_id, item.line, item.quantity, of_item)
-        yield "import_refunds", (refund.external_id, amount, refund.reason, refund.created_at)
+            is_computed = item.amount is None
+            yield "import_refund_items", (refund.external_id, item.line, item.quantity, of_item, is_computed)
+        is_computed = refund.amount is None
+        yield "import_refunds", (n, refund.external_id, amount, is_computed, refund.reason, refund.created_at)
 
 
 def _reason(error: asyncpg.PostgresError) -> str:

@@ -244,5 +244,4 @@ def _token_of(scope: Scope, state: State) -> str | None:
         parameters = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=MOST_PARAMETERS)
     except ValueError:  # there are more
         return None
-    [token, *_] = parameters.get("token", [""])
-    return str(token)
+    return next(iter(parameters.get("token", ())), None)

@@ -81,12 +81,15 @@ class Session:
 class Sessions:
     """Those of one process. `most` may be kept, and `most_of_viewer` of one viewer.
 
+    `closes` counts the WebSockets that ended, by their codes.
+
     `db` is there while the application runs.
     """
 
     db: Database
 
     def __init__(self, tokens: Tokens, *, most: int, most_of_viewer: int) -> None:
+        self.closes: Counter[str] = Counter()
         self._tokens = tokens
         self._most = most
         self._most_of_viewer = most_of_viewer

@@ -7,7 +7,6 @@ after 1012 and 1013; after the others they give up.
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from types import NoneType
@@ -53,16 +52,11 @@ INTERNAL_ERROR = 4500
 RESTART = 1012
 TRY_AGAIN_LATER = 1013
 
-_OTHER = "other"
-# How many connections ended by each code. 1000 and 1001 are clients that left, 1005 and 1006 those that said nothing.
-closes: Counter[str] = Counter(
-    dict.fromkeys(
-        [
-            *("1000", "1001", "1005", "1006", "1007", "1008", "1009", "1012", "1013"),
-            *("4400", "4401", "4403", "4406", "4408", "4409", "4429", "4500", _OTHER),
-        ],
-        0,
-    )
+OTHER = "other"
+# The codes that the metrics know. 1000 and 1001 are clients that left, 1005 and 1006 those that said nothing.
+CODES = (
+    *("1000", "1001", "1005", "1006", "1007", "1008", "1009", "1012", "1013"),
+    *("4400", "4401", "4403", "4406", "4408", "4409", "4429", "4500", OTHER),
 )
 
 
@@ -137,7 +131,7 @@ class Connection:
             }
             log_facts(logger, "socket", facts)
             code = str(self._code)
-            closes[code if code in closes else _OTHER] += 1
+            self._endpoint.operations.subscriptions.sessions.closes[code if code in CODES else OTHER] += 1
 
     async def _accept(self) -> None:
         if PROTOCOL not in self._scope["subprotocols"]:

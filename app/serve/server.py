@@ -67,8 +67,9 @@ def socket_protocol_of(settings: Settings) -> Any:
 
 def _most_files() -> int:
     """How many connections the system lets the process open, once it may open all that it can be allowed."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     most = sys.maxsize if hard == resource.RLIM_INFINITY else hard
     return max(_FEWEST_CONNECTIONS, most - _OTHER_FILES)
 

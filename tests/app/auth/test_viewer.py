@@ -1,5 +1,6 @@
 """Who a credential makes of its bearer, on a real database."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -296,6 +297,14 @@ async def test_contact_sees_its_companies_and_all_their_daughters(
 ) -> None:
     viewer = await viewer_of(bearer(tokens.issue(f"contact:{contact}")), db, tokens)
     assert viewer == Viewer(Kind.CONTACT, f"contact:{contact}", Visibility.of_contact(1, companies), frozenset(READING))
+    assert db.statements == 1
+
+
+async def test_contacts_that_ask_at_the_same_time_are_read_by_one_statement(db: Database, tokens: Tokens) -> None:
+    asking = [viewer_of(bearer(tokens.issue(f"contact:{contact}")), db, tokens) for contact in (1, 2, 404, 1, 6)]
+    found = await asyncio.gather(*asking, return_exceptions=True)
+    companies = [one.visibility.company_ids if isinstance(one, Viewer) else type(one) for one in found]
+    assert companies == [(10, 11, 12, 13), (11, 13), NotAuthenticated, (10, 11, 12, 13), ()]
     assert db.statements == 1
 
 
