@@ -23,7 +23,7 @@ from app.postgres.direct import fetch
 from app.postgres.events import CHANNEL
 from app.postgres.migrate import migration_names
 from app.postgres.startup import OLDEST_SERVER
-from app.settings import SettingsError, secret
+from app.settings import Settings, SettingsError, secret
 from sql import Statement
 from sql.advisory_lock import AdvisoryLock
 
@@ -109,6 +109,7 @@ async def _examine(connection: asyncpg.Connection, options: Options) -> AsyncIte
     yield _version(connection, server)
     yield _role(server)
     yield await _clock(connection)
+    yield _connections(options, server)
     migrations = await _migrations(connection)
     yield migrations
     dsn = options.dsn
@@ -152,6 +153,19 @@ async def _clock(connection: asyncpg.Connection) -> Finding:
         state = FAULT if skew >= _WRONG_CLOCK else WARNING
         return Finding("clock", state, says, "set the clocks of this machine and of the server by NTP")
     return Finding("clock", OK, says)
+
+
+def _connections(options: Options, server: asyncpg.Record) -> Finding:
+    """Whether the server has as many as all workers of this machine may open, each with one that listens."""
+    try:
+        settings: Settings = options.settings()
+    except SettingsError:
+        return Finding("connections", WARNING, "the settings cannot be used", "look at `config check`")
+    wanted = max(settings.workers, 1) * (settings.pool_size + 1)
+    says = f"{wanted} of {server['max_connections']}"
+    if wanted >= server["max_connections"]:
+        return Finding("connections", FAULT, says, "raise max_connections, or lower POOL_SIZE or WORKERS")
+    return Finding("connections", OK, says)
 
 
 async def _migrations(connection: asyncpg.Connection) -> Finding:

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncpg
 import httpx
 import pytest
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from app.admin.command import Refused
+from app.asgi import Service
 from app.auth.api_key import is_made_here
+from app.http.address import Forwarded
 from tests.app.admin.conftest import Operate
 from tests.app.http.serving import served
 from tests.app.live.conftest import SHIPMENTS, connected
@@ -25,17 +27,18 @@ Audited = Callable[[], Awaitable[list[tuple[str, str]]]]
 
 
 @pytest.fixture
-async def service(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
+async def service(demo_copy_dsn: str) -> AsyncIterator[Service]:
     async with running(settings_for(demo_copy_dsn)) as app:
+        assert isinstance(app, Service)
         yield app
 
 
-def at(app: Starlette, address: str) -> httpx.AsyncClient:
+def at(app: ASGIApp, address: str) -> httpx.AsyncClient:
     """A client whose requests come from an address."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(address, 1)), base_url="http://waybill.test")
 
 
-async def opens(app: Starlette, key: str, address: str = INSIDE) -> bool:
+async def opens(app: ASGIApp, key: str, address: str = INSIDE) -> bool:
     """Whether GraphQL and the export answer to a key; they agree, unless the database tells of it in between."""
     async with asyncio.timeout(FAR_TOO_LONG), at(app, address) as client:
         while True:
@@ -47,7 +50,7 @@ async def opens(app: Starlette, key: str, address: str = INSIDE) -> bool:
                 return is_open
 
 
-async def opens_shop(app: Starlette, key: str, address: str = INSIDE) -> bool:
+async def opens_shop(app: ASGIApp, key: str, address: str = INSIDE) -> bool:
     """Whether the shop's GraphQL and its REST twin know a shop by its key; they agree, as above."""
     headers = {"X-STOREFRONT-KEY": key}
     login = {"email": "customer@example.com", "password": "waybill-demo-john"}
@@ -67,7 +70,7 @@ async def holds(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def test_key_is_shown_once_and_stored_as_its_digest(
-    operate: Operate, service: Starlette, copy_connection: asyncpg.Connection, audited: Audited
+    operate: Operate, service: Service, copy_connection: asyncpg.Connection, audited: Audited
 ) -> None:
     made = await operate("keys", "create", "acme", *READING, "--channel", "northwind")
     key = made["key"]
@@ -83,7 +86,7 @@ async def test_key_is_shown_once_and_stored_as_its_digest(
         await operate("keys", "create", "acme", *READING, "--channel", "northwind")
 
 
-async def test_key_of_a_company_sees_its_orders_alone(operate: Operate, service: Starlette) -> None:
+async def test_key_of_a_company_sees_its_orders_alone(operate: Operate, service: Service) -> None:
     made = await operate("keys", "create", "hofstra", *READING, "--channel", "default", "--company", 4)
     everything = await operate("keys", "create", "all", *READING, "--channel", "default")
 
@@ -109,7 +112,7 @@ async def test_key_of_a_company_sees_its_orders_alone(operate: Operate, service:
 
 
 async def test_rotation_leaves_both_keys_good_until_the_former_is_ended(
-    operate: Operate, service: Starlette, audited: Audited, copy_connection: asyncpg.Connection
+    operate: Operate, service: Service, audited: Audited, copy_connection: asyncpg.Connection
 ) -> None:
     made = await operate("keys", "create", "acme", *READING, "--channel", "default")
     rotated = await operate("keys", "rotate", made["id"], "--overlap", "1h")
@@ -141,7 +144,7 @@ async def test_rotation_leaves_both_keys_good_until_the_former_is_ended(
 
 
 async def test_former_key_ends_by_the_clock_without_anybody_telling(
-    operate: Operate, service: Starlette, copy_connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    operate: Operate, service: Service, copy_connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import time as clock
 
@@ -156,7 +159,7 @@ async def test_former_key_ends_by_the_clock_without_anybody_telling(
     assert not await opens(service, rotated["key"])
 
 
-async def test_key_is_good_from_its_networks_alone(operate: Operate, service: Starlette) -> None:
+async def test_key_is_good_from_its_networks_alone(operate: Operate, service: Service) -> None:
     networks = ("--network", "192.0.2.0/24", "--network", "2001:db8::/32")
     made = await operate("keys", "create", "acme", *READING, "--channel", "default", *networks)
     key = made["key"]
@@ -177,7 +180,17 @@ async def test_key_is_good_from_its_networks_alone(operate: Operate, service: St
     await holds(is_anywhere)
 
 
-async def test_networks_hold_for_tokens_of_the_partner_too(operate: Operate, service: Starlette) -> None:
+async def test_address_is_believed_from_trusted_proxies_alone(operate: Operate, service: Service) -> None:
+    made = await operate("keys", "create", "acme", *READING, "--channel", "default", "--network", INSIDE)
+    proxied = Forwarded(service, "10.0.0.1")
+    for proxy, told, is_open in (("10.0.0.1", INSIDE, True), ("10.0.0.1", OUTSIDE, False), (OUTSIDE, INSIDE, False)):
+        async with at(proxied, proxy) as client:
+            headers = {"apikey": made["key"], "X-Forwarded-For": told}
+            answer = (await client.post("/graphql", json=ORDERS, headers=headers)).json()
+        assert ("errors" not in answer) is is_open, (proxy, told)
+
+
+async def test_networks_hold_for_tokens_of_the_partner_too(operate: Operate, service: Service) -> None:
     made = await operate("keys", "create", "acme", *READING, "--channel", "default", "--network", "192.0.2.0/24")
     token = (await operate("tokens", "create", f"partner:{made['id']}"))["token"]
     for address, is_open in ((INSIDE, True), (OUTSIDE, False)):
@@ -188,7 +201,7 @@ async def test_networks_hold_for_tokens_of_the_partner_too(operate: Operate, ser
 
 
 @pytest.mark.parametrize("end", ["revoke", "network"])
-async def test_sockets_end_with_their_key(operate: Operate, service: Starlette, end: str) -> None:
+async def test_sockets_end_with_their_key(operate: Operate, service: Service, end: str) -> None:
     async with served(service, "whole") as client:
         await _sockets_end(operate, str(client.base_url), end)
 
@@ -208,7 +221,7 @@ async def _sockets_end(operate: Operate, site: str, end: str) -> None:
         assert await socket.code() == 4403
 
 
-async def test_stream_that_was_reserved_is_not_opened_from_elsewhere(operate: Operate, service: Starlette) -> None:
+async def test_stream_that_was_reserved_is_not_opened_from_elsewhere(operate: Operate, service: Service) -> None:
     made = await operate("keys", "create", "acme", *READING, "--channel", "default", "--network", "192.0.2.0/24")
     async with at(service, INSIDE) as client:
         token = (await client.put("/graphql", headers={"apikey": made["key"]})).text
@@ -221,7 +234,7 @@ async def test_stream_that_was_reserved_is_not_opened_from_elsewhere(operate: Op
         assert "UNAUTHENTICATED" in followed.text
 
 
-async def test_revoked_key_opens_nothing_and_stays_revoked(operate: Operate, service: Starlette) -> None:
+async def test_revoked_key_opens_nothing_and_stays_revoked(operate: Operate, service: Service) -> None:
     made = await operate("keys", "create", "acme", *READING, "--channel", "default")
     assert await opens(service, made["key"])
     await operate("keys", "revoke", made["id"])
@@ -239,7 +252,7 @@ async def test_revoked_key_opens_nothing_and_stays_revoked(operate: Operate, ser
 
 
 async def test_storefront_key_has_networks_an_end_and_rotates(
-    operate: Operate, service: Starlette, audited: Audited, monkeypatch: pytest.MonkeyPatch
+    operate: Operate, service: Service, audited: Audited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import time as clock
 

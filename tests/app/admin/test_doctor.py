@@ -3,15 +3,16 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import asyncpg
 import pytest
 
 from app.__main__ import _parser, main
-from app.admin.command import Answer, perform
+from app.admin.command import Answer, Refused, perform
 from app.admin.doctor import schema_objects
 from tests.app.admin.conftest import Operate
-from tests.conftest import Databases
+from tests.conftest import TOKEN_SECRET, Databases, settings_for
 from tests.pooler import needs_pgbouncer, pooler
 from tests.server import administer
 
@@ -120,18 +121,38 @@ def empty(databases: Databases) -> Iterator[str]:
     databases.drop(dsn)
 
 
+async def examined(dsn: str, *arguments: str, **settings: Any) -> Answer:
+    options = _parser("doctor").parse_args(["doctor", *arguments])
+    options.settings = lambda: settings_for(dsn, **settings)
+    return await perform(dsn, options)
+
+
 async def test_empty_database_lacks_migrations(empty: str) -> None:
-    answer: Answer = await perform(empty, _parser("doctor").parse_args(["doctor"]))
+    answer = await examined(empty)
     states = {row["check"]: row for row in answer.value}
     assert states["migrations"]["state"] == "FAULT"
     assert states["migrations"]["remedy"] == "run `migrate`"
     assert answer.failed
 
 
+async def test_server_that_takes_no_writes_is_told_and_not_mended(demo_copy_dsn: str) -> None:
+    dsn = f"{demo_copy_dsn}?default_transaction_read_only=on"
+    answer = await examined(dsn)
+    states = {row["check"]: row for row in answer.value}
+    assert (states["standby"]["state"], states["standby"]["says"]) == ("warning", "takes no writes")
+    with pytest.raises(Refused, match="mend at its primary"):
+        await examined(dsn, "--mend")
+
+
+async def test_more_connections_than_the_server_has_are_told(operate: Operate, demo_copy_dsn: str) -> None:
+    answer = await examined(demo_copy_dsn, pool_size=1_000)
+    assert [row["check"] for row in answer.value if row["state"] == "FAULT"] == ["connections"]
+
+
 @needs_pgbouncer
 async def test_pooler_is_recognised_with_what_to_set(demo_copy_dsn: str) -> None:
     with pooler(demo_copy_dsn, "transaction", 10) as dsn:
-        answer: Answer = await perform(dsn, _parser("doctor").parse_args(["doctor"]))
+        answer = await examined(dsn)
     states = {row["check"]: row for row in answer.value}
     assert states["pooler"]["state"] == "warning"
     for word in ("LISTEN_URL", "STATEMENT_CACHE=0", "SET statement_timeout"):
@@ -144,6 +165,7 @@ def test_doctor_ends_with_1_where_something_is_wrong(
     demo_dsn: str, fresh_dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", fresh_dsn)
+    monkeypatch.setenv("TOKEN_SECRET", TOKEN_SECRET)
     assert main(["doctor", "--json"]) == 0
     assert {row["state"] for row in json.loads(capsys.readouterr().out)} == {"ok"}
     asyncio.run(administer(fresh_dsn, "DROP INDEX order_words_words"))

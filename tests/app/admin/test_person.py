@@ -9,7 +9,7 @@ import pytest
 
 from app.admin.command import Refused
 from tests.app.admin.conftest import Operate, run
-from tests.conftest import API_KEYS, KEY_HEADER, fixtures
+from tests.conftest import API_KEYS, KEY_HEADER, calling, fixtures, running, settings_for
 from tests.consistency import breaches
 from tests.service import serving
 
@@ -210,6 +210,20 @@ async def test_erased_account_lets_nobody_in_and_keeps_its_orders(
     assert (entry["action"], "example.com" in repr(entry)) == ("erase", False)
     with pytest.raises(Refused, match="no customer"):
         await operate("erase", "--customer", "customer@example.com", "--channel", "default", "--yes")
+
+
+async def test_addresses_of_an_erased_account_are_forgotten(
+    operate: Operate, demo_copy_dsn: str, copy_connection: asyncpg.Connection
+) -> None:
+    known = "SELECT count(*) FROM login_addresses"
+    async with running(settings_for(demo_copy_dsn)) as app, calling(app) as client:
+        login = {"email": "customer@example.com", "password": "waybill-demo-john"}
+        shop = {KEY_HEADER: fixtures.STOREFRONT_KEY}
+        assert (await client.post("/api/shop/customer/login", json=login, headers=shop)).json()["success"]
+        assert await copy_connection.fetchval(known) == 1
+        await operate("erase", "--customer", 1, "--yes")
+        assert await copy_connection.fetchval(known) == 0
+        assert not (await client.post("/api/shop/customer/login", json=login, headers=shop)).json()["success"]
 
 
 async def test_order_of_an_erased_person_is_told_to_those_who_follow_the_feed(

@@ -10,7 +10,7 @@ from app.__main__ import _parser
 from app.admin.command import Answer, Refused, perform
 from app.postgres.migrate import migrate
 from tests.app.admin.conftest import run
-from tests.conftest import ConnectionTo, Databases
+from tests.conftest import ConnectionTo, Databases, settings_for
 from tests.consistency import breaches
 
 
@@ -35,6 +35,7 @@ def target(databases: Databases) -> Iterator[str]:
 
 async def operate(dsn: str, *arguments: object) -> Answer:
     options = _parser(str(arguments[0])).parse_args(list(map(str, arguments)))
+    options.settings = lambda: settings_for(dsn)
     return await perform(dsn, options)
 
 
