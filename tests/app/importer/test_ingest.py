@@ -221,7 +221,7 @@ async def test_broken_lines_are_named_and_the_good_ones_load(store: Store) -> No
         "33: $.name: expected `str` of length <= 64",
         "34: $.trackAndTraceURL: must be an https URL with a host of its own",
         "35: $: expected `object`, got `array`",
-        '36: $.items[0].discount: expected a fraction from "0" to "1" such as "0.15"',
+        '36: $.items[0].discount: expected a fraction from "0" to "1" such as "0.15", with at most 6 decimals',
         '27: $.shipments[0].trackAndTraces[0].code: "T-1" is a code of another shipment',
         "37 read, 4 created, 0 updated, 0 unchanged, 33 refused",
     ]
