@@ -29,6 +29,8 @@ class AdvisoryLock(IntEnum):
     # The beginning of the feed, for the transaction that takes a batch of the oldest changes away; a literal of the
     # same migration.
     FEED_BEGINNING = 0x57A2A117
+    # What an operator's doctor mends, for the transaction of each thing (app/admin/doctor.py).
+    MENDING = 0x57A2A118
     # No lock but the seed of many: an actor and its idempotency key, hashed with it, are locked while the request is
     # answered (sql/write.sql).
     IDEMPOTENCY_KEY = 0x57A2A115

@@ -361,16 +361,17 @@ BEGIN
   IF current_setting('waybill.skipped_steps', true) = 'allowed' THEN
     RETURN NULL;
   END IF;
-  PERFORM FROM orders o
-  WHERE (o.id, o.channel_id) IN (SELECT n.order_id, n.channel_id FROM new_rows n)
-  ORDER BY o.id, o.channel_id
-  FOR SHARE;
-  SELECT o.status INTO refused
-  FROM orders o
-  JOIN order_statuses s ON s.code = o.status AND NOT s.is_shippable
-  WHERE (o.id, o.channel_id) IN (SELECT n.order_id, n.channel_id FROM new_rows n)
-  LIMIT 1;
-  IF FOUND THEN
+  WITH held AS MATERIALIZED (
+    SELECT o.status
+    FROM orders o
+    WHERE (o.id, o.channel_id) IN (SELECT n.order_id, n.channel_id FROM new_rows n)
+    ORDER BY o.id, o.channel_id
+    FOR SHARE
+  )
+  SELECT min(h.status) FILTER (WHERE NOT s.is_shippable) INTO refused
+  FROM held h
+  LEFT JOIN order_statuses s ON s.code = h.status;
+  IF refused IS NOT NULL THEN
     RAISE EXCEPTION 'an order that is % cannot be shipped', refused
       USING ERRCODE = 'check_violation', CONSTRAINT = 'shipments_order_shippable', TABLE = 'shipments';
   END IF;
@@ -742,37 +743,6 @@ CREATE FUNCTION public.day_start(day date, zone text) RETURNS timestamp with tim
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((day)::timestamp without time zone AT TIME ZONE zone);
 
-CREATE FUNCTION public.finish_orders() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-  counted record;
-  present text;
-  finished text;
-BEGIN
-  FOR counted IN
-    SELECT DISTINCT n.order_id, n.channel_id, c.shipped_status, c.delivered_status
-    FROM new_rows n
-    JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
-    JOIN channels c ON c.id = n.channel_id AND (c.shipped_status IS NOT NULL OR c.delivered_status IS NOT NULL)
-    WHERE (o.quantity_shipped, o.quantity_delivered, o.quantity, o.quantity_canceled, o.class)
-      IS DISTINCT FROM (n.quantity_shipped, n.quantity_delivered, n.quantity, n.quantity_canceled, n.class)
-    ORDER BY n.order_id, n.channel_id
-  LOOP
-    SELECT o.status INTO present FROM orders o
-    WHERE o.id = counted.order_id AND o.channel_id = counted.channel_id
-    FOR NO KEY UPDATE;
-    SELECT finished_status(
-      present, counted.shipped_status, counted.delivered_status, p.ordered, p.shipped, p.delivered) INTO finished
-    FROM order_progress(counted.order_id, counted.channel_id) p;
-    IF finished <> present THEN
-      UPDATE orders SET status = finished, status_date = statement_timestamp(), last_modified_at = statement_timestamp()
-      WHERE id = counted.order_id AND channel_id = counted.channel_id;
-    END IF;
-  END LOOP;
-  RETURN NULL;
-END $$;
-
 CREATE FUNCTION public.finished_status(present text, shipped_status text, delivered_status text, ordered bigint, shipped bigint, delivered bigint) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
@@ -1047,6 +1017,67 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.follow_order_items() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  found record;
+  counted record;
+  present text;
+  finished text;
+BEGIN
+  SELECT array_agg(n.order_id) AS order_ids, array_agg(n.channel_id) AS channel_ids,
+    array_agg((n.sku, n.name, n.ean_code, n.manufacturer, n.manufacturer_code, n.supplier, n.supplier_code, n.notes)
+      IS DISTINCT FROM (o.sku, o.name, o.ean_code, o.manufacturer, o.manufacturer_code, o.supplier, o.supplier_code, o.notes)
+    ) AS words,
+    bool_or(n.version <> o.version) AS are_changed,
+    bool_or((n.quantity_shipped, n.quantity_delivered, n.quantity, n.quantity_canceled, n.class)
+      IS DISTINCT FROM (o.quantity_shipped, o.quantity_delivered, o.quantity, o.quantity_canceled, o.class)
+      AND (c.shipped_status IS NOT NULL OR c.delivered_status IS NOT NULL)) AS may_finish
+  INTO found
+  FROM new_rows n
+  JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+  LEFT JOIN channels c ON c.id = n.channel_id;
+  PERFORM note_due(found.order_ids, found.channel_ids, found.words);
+  IF found.may_finish AND current_setting('waybill.finishing', true) IS DISTINCT FROM 'held' THEN
+    FOR counted IN
+      SELECT DISTINCT n.order_id, n.channel_id, c.shipped_status, c.delivered_status
+      FROM new_rows n
+      JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+      JOIN channels c ON c.id = n.channel_id AND (c.shipped_status IS NOT NULL OR c.delivered_status IS NOT NULL)
+      WHERE (o.quantity_shipped, o.quantity_delivered, o.quantity, o.quantity_canceled, o.class)
+        IS DISTINCT FROM (n.quantity_shipped, n.quantity_delivered, n.quantity, n.quantity_canceled, n.class)
+      ORDER BY n.order_id, n.channel_id
+    LOOP
+      SELECT o.status INTO present FROM orders o
+      WHERE o.id = counted.order_id AND o.channel_id = counted.channel_id
+      FOR NO KEY UPDATE;
+      SELECT finished_status(
+        present, counted.shipped_status, counted.delivered_status, p.ordered, p.shipped, p.delivered) INTO finished
+      FROM order_progress(counted.order_id, counted.channel_id) p;
+      IF finished <> present THEN
+        UPDATE orders SET status = finished, status_date = statement_timestamp(), last_modified_at = statement_timestamp()
+        WHERE id = counted.order_id AND channel_id = counted.channel_id;
+      END IF;
+    END LOOP;
+  END IF;
+  IF found.are_changed THEN
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old, new)
+    SELECT writing_transaction(), 'ORDER_ITEM', 'UPDATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+      coalesce(d.old, '{}'), coalesce(d.new, '{}')
+    FROM old_rows b
+    JOIN new_rows a ON a.id = b.id AND a.channel_id = b.channel_id AND a.version <> b.version
+    CROSS JOIN LATERAL recorded(ROW(b.*)::order_items) o
+    CROSS JOIN LATERAL recorded(ROW(a.*)::order_items) n
+    CROSS JOIN LATERAL (
+      SELECT jsonb_object_agg(f.key, f.value) AS old, jsonb_object_agg(f.key, n.fields -> f.key) AS new
+      FROM jsonb_each(o.fields) f
+      WHERE f.value <> n.fields -> f.key
+    ) d;
+  END IF;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.follow_promises() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1195,11 +1226,13 @@ CREATE FUNCTION public.give_waiting_reports() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-  PERFORM take_waiting_reports(t)
-  FROM new_rows n
-  JOIN track_and_traces t ON t.id = n.id AND t.channel_id = n.channel_id
-  WHERE EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(n.code))
-  ORDER BY t.shipment_id, t.channel_id, t.id;
+  IF EXISTS (SELECT FROM new_rows n JOIN waiting_reports w ON normalized_code(w.code) = normalized_code(n.code)) THEN
+    PERFORM take_waiting_reports(t)
+    FROM new_rows n
+    JOIN track_and_traces t ON t.id = n.id AND t.channel_id = n.channel_id
+    WHERE EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(n.code))
+    ORDER BY t.shipment_id, t.channel_id, t.id;
+  END IF;
   RETURN NULL;
 END $$;
 
@@ -1261,6 +1294,14 @@ COMMENT ON COLUMN public.carriers.time_zone IS 'where the moments that the carri
 CREATE FUNCTION public.is_carrier_called(c public.carriers, word text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN COALESCE((((c).name = word) OR ((c).source_name = word) OR ((c).key = lower((word COLLATE "C"))) OR ((c).key = public.slug(word))), false);
+
+CREATE FUNCTION public.is_code_awaited(wanted text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+  RETURN EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(wanted));
+END $$;
 
 CREATE FUNCTION public.is_shipment_sub_status(word text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -1516,10 +1557,12 @@ CREATE FUNCTION public.look_for_waiting_reports() RETURNS trigger
     AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(1470275862);
-  PERFORM take_waiting_reports(t)
-  FROM track_and_traces t
-  WHERE t.id = NEW.id AND t.channel_id = NEW.channel_id
-    AND EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(t.code));
+  IF EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(NEW.code)) THEN
+    PERFORM take_waiting_reports(t)
+    FROM track_and_traces t
+    WHERE t.id = NEW.id AND t.channel_id = NEW.channel_id
+      AND EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(t.code));
+  END IF;
   RETURN NULL;
 END $$;
 
@@ -1575,12 +1618,21 @@ CREATE FUNCTION public.note_due(ids integer[], of_channel_ids integer[], wordy b
     AS $$
 DECLARE
   writer CONSTANT text := pg_current_xact_id()::text;
+  known CONSTANT text := current_setting('waybill.due', true);
+  noted text := writer;
 BEGIN
-  IF ids IS NOT NULL THEN
-    INSERT INTO orders_due (order_ids, channel_ids, words, is_first)
-    VALUES (ids, of_channel_ids, wordy, current_setting('waybill.due', true) IS DISTINCT FROM writer);
-    PERFORM set_config('waybill.due', writer, true);
+  IF ids IS NULL THEN
+    RETURN;
   END IF;
+  IF ids[1] = ALL (ids) AND of_channel_ids[1] = ALL (of_channel_ids) THEN
+    noted := concat_ws(' ', writer, ids[1], of_channel_ids[1]);
+    IF known = noted AND false = ALL (wordy) THEN
+      RETURN;
+    END IF;
+  END IF;
+  INSERT INTO orders_due (order_ids, channel_ids, words, is_first)
+  VALUES (ids, of_channel_ids, wordy, split_part(known, ' ', 1) IS DISTINCT FROM writer);
+  noted := set_config('waybill.due', noted, true);
 END $$;
 
 CREATE FUNCTION public.note_due_codes() RETURNS trigger
@@ -1607,36 +1659,19 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE FUNCTION public.note_due_items() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-  PERFORM note_due(array_agg(k.order_id), array_agg(k.channel_id), array_agg(k.words))
-  FROM (
-    SELECT n.order_id, n.channel_id, bool_or((n.sku, n.name, n.ean_code, n.manufacturer, n.manufacturer_code, n.supplier,
-        n.supplier_code, n.notes)
-      IS DISTINCT FROM (o.sku, o.name, o.ean_code, o.manufacturer, o.manufacturer_code, o.supplier, o.supplier_code,
-        o.notes)) AS words
-    FROM new_rows n
-    JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
-    GROUP BY n.order_id, n.channel_id
-  ) AS k;
-  RETURN NULL;
-END $$;
-
 CREATE FUNCTION public.note_due_new_codes() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 DECLARE
-  writer CONSTANT text := pg_current_xact_id()::text;
+  writer text := pg_current_xact_id()::text;
+  is_known CONSTANT boolean := split_part(current_setting('waybill.due', true), ' ', 1) IS NOT DISTINCT FROM writer;
 BEGIN
   INSERT INTO orders_due (order_ids, channel_ids, words, codes, is_first)
-  SELECT array_agg(n.order_id), array_agg(n.channel_id), array_agg(false), array_agg(n.code),
-    current_setting('waybill.due', true) IS DISTINCT FROM writer
+  SELECT array_agg(n.order_id), array_agg(n.channel_id), array_agg(false), array_agg(n.code), NOT is_known
   FROM written n
   HAVING count(*) > 0;
-  IF FOUND THEN
-    PERFORM set_config('waybill.due', writer, true);
+  IF FOUND AND NOT is_known THEN
+    writer := set_config('waybill.due', writer, true);
   END IF;
   RETURN NULL;
 END $$;
@@ -2063,25 +2098,6 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE FUNCTION public.record_order_items() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-  INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old, new)
-  SELECT writing_transaction(), 'ORDER_ITEM', 'UPDATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
-    coalesce(d.old, '{}'), coalesce(d.new, '{}')
-  FROM old_rows b
-  JOIN new_rows a ON a.id = b.id AND a.channel_id = b.channel_id AND a.version <> b.version
-  CROSS JOIN LATERAL recorded(ROW(b.*)::order_items) o
-  CROSS JOIN LATERAL recorded(ROW(a.*)::order_items) n
-  CROSS JOIN LATERAL (
-    SELECT jsonb_object_agg(f.key, f.value) AS old, jsonb_object_agg(f.key, n.fields -> f.key) AS new
-    FROM jsonb_each(o.fields) f
-    WHERE f.value <> n.fields -> f.key
-  ) d;
-  RETURN NULL;
-END $$;
-
 CREATE FUNCTION public.record_orders() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -2287,9 +2303,12 @@ DECLARE
   wordy boolean[];
   coded record;
   noted jsonb;
-  counted bigint;
+  present bigint;
+  held bigint;
 BEGIN
-  PERFORM set_config('waybill.due', '', true);
+  IF set_config('waybill.due', '', true) <> '' THEN
+    RETURN NULL;
+  END IF;
   WITH taken AS (
     DELETE FROM orders_due d WHERE d.writer = pg_current_xact_id()
     RETURNING d.order_ids, d.channel_ids, d.words, coalesce(d.codes, '{}') AS codes
@@ -2301,24 +2320,36 @@ BEGIN
   )
   SELECT array_agg(d.order_id ORDER BY d.order_id, d.channel_id),
     array_agg(d.channel_id ORDER BY d.order_id, d.channel_id), array_agg(d.words ORDER BY d.order_id, d.channel_id),
-    jsonb_agg(d.codes ORDER BY d.order_id, d.channel_id)
-  INTO ids, channel_ids, wordy, noted
-  FROM due d;
+    jsonb_agg(d.codes ORDER BY d.order_id, d.channel_id), count(o.id)
+  INTO ids, channel_ids, wordy, noted, present
+  FROM due d
+  LEFT JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id;
   IF ids IS NULL THEN
     RETURN NULL;
   END IF;
   PERFORM FROM order_fulfillments f
   WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
   ORDER BY f.order_id, f.channel_id FOR UPDATE;
-  INSERT INTO order_fulfillments AS f (order_id, channel_id, status, created_at, wanted_at)
-  SELECT o.id, o.channel_id, g.status, g.created_at, g.wanted_at
-  FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
-  JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
-  CROSS JOIN LATERAL fulfillment_of_order(o.id, o.channel_id) AS g
-  ORDER BY o.id, o.channel_id
-  ON CONFLICT (order_id, channel_id) DO UPDATE
-    SET status = EXCLUDED.status, created_at = EXCLUDED.created_at, wanted_at = EXCLUDED.wanted_at
-  WHERE (f.status, f.created_at, f.wanted_at) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.created_at, EXCLUDED.wanted_at);
+  GET DIAGNOSTICS held = ROW_COUNT;
+  IF held = cardinality(ids) THEN
+    UPDATE order_fulfillments f
+    SET status = g.status, created_at = g.created_at, wanted_at = g.wanted_at
+    FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
+    JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
+    CROSS JOIN LATERAL fulfillment_of_order(o.id, o.channel_id) AS g
+    WHERE f.order_id = d.order_id AND f.channel_id = d.channel_id
+      AND (f.status, f.created_at, f.wanted_at) IS DISTINCT FROM (g.status, g.created_at, g.wanted_at);
+  ELSE
+    INSERT INTO order_fulfillments AS f (order_id, channel_id, status, created_at, wanted_at)
+    SELECT o.id, o.channel_id, g.status, g.created_at, g.wanted_at
+    FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
+    JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
+    CROSS JOIN LATERAL fulfillment_of_order(o.id, o.channel_id) AS g
+    ORDER BY o.id, o.channel_id
+    ON CONFLICT (order_id, channel_id) DO UPDATE
+      SET status = EXCLUDED.status, created_at = EXCLUDED.created_at, wanted_at = EXCLUDED.wanted_at
+    WHERE (f.status, f.created_at, f.wanted_at) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.created_at, EXCLUDED.wanted_at);
+  END IF;
   -- A tsvector has no more than a megabyte, for which an order is gathered whole.
   FOR coded IN
     SELECT d.order_id, d.channel_id, d.place, ARRAY(SELECT jsonb_array_elements_text(k.codes)) AS codes
@@ -2345,9 +2376,7 @@ BEGIN
     ORDER BY o.id, o.channel_id
     ON CONFLICT (order_id, channel_id) DO UPDATE SET words = EXCLUDED.words WHERE w.words <> EXCLUDED.words;
   END IF;
-  SELECT count(*) INTO counted FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
-  JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id;
-  IF counted < cardinality(ids) THEN
+  IF present < cardinality(ids) THEN
     DELETE FROM order_fulfillments f
     WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
       AND NOT EXISTS (SELECT FROM orders o WHERE o.id = f.order_id AND o.channel_id = f.channel_id);
@@ -2418,33 +2447,43 @@ END $$;
 
 CREATE FUNCTION public.refuse_shipped_items(shipment_ids uuid[], line_ids integer[], line_channel_ids integer[]) RETURNS void
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
+DECLARE
+  lines record;
+  refused bigint;
 BEGIN
-  IF EXISTS (
-    SELECT FROM order_items l
-    WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids))
-      AND (NOT is_shippable_class(l.class) OR is_bundle(l.id, l.channel_id))
-  ) THEN
-    RAISE EXCEPTION 'a line that is no goods, or a bundle, is not shipped itself'
-      USING ERRCODE = 'check_violation', CONSTRAINT = 'shipment_items_line_shippable', TABLE = 'shipment_items';
+  IF line_ids IS NOT NULL THEN
+    SELECT array_agg(l.order_id) AS order_ids, array_agg(l.channel_id) AS channel_ids,
+      bool_or(NOT is_shippable_class(l.class) OR EXISTS (
+        SELECT FROM order_items p
+        WHERE p.parent_order_item_id = l.id AND p.channel_id = l.channel_id AND p.class = 'product')) AS are_refused
+    INTO lines
+    FROM order_items l
+    WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids));
+    IF lines.are_refused THEN
+      RAISE EXCEPTION 'a line that is no goods, or a bundle, is not shipped itself'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'shipment_items_line_shippable', TABLE = 'shipment_items';
+    END IF;
   END IF;
   IF current_setting('waybill.skipped_steps', true) = 'allowed' THEN
     RETURN;
   END IF;
-  PERFORM FROM orders o
-  WHERE (o.id, o.channel_id) IN (
-    SELECT l.order_id, l.channel_id FROM order_items l
-    WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids)))
-  ORDER BY o.id, o.channel_id
-  FOR SHARE;
-  IF EXISTS (
-    SELECT FROM order_items l
-    JOIN orders o ON o.id = l.order_id AND o.channel_id = l.channel_id
-    JOIN order_statuses s ON s.code = o.status AND NOT s.is_shippable
-    WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids))
-  ) THEN
-    RAISE EXCEPTION 'the order cannot be shipped'
-      USING ERRCODE = 'check_violation', CONSTRAINT = 'shipments_order_shippable', TABLE = 'shipment_items';
+  IF line_ids IS NOT NULL THEN
+    WITH held AS MATERIALIZED (
+      SELECT o.status
+      FROM orders o
+      WHERE (o.id, o.channel_id) IN (SELECT * FROM unnest(lines.order_ids, lines.channel_ids))
+      ORDER BY o.id, o.channel_id
+      FOR SHARE
+    )
+    SELECT count(*) FILTER (WHERE NOT s.is_shippable) INTO refused
+    FROM held h
+    LEFT JOIN order_statuses s ON s.code = h.status;
+    IF refused > 0 THEN
+      RAISE EXCEPTION 'the order cannot be shipped'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'shipments_order_shippable', TABLE = 'shipment_items';
+    END IF;
   END IF;
   IF EXISTS (
     SELECT FROM shipments s
@@ -2571,7 +2610,7 @@ DECLARE
   taken bigint;
 BEGIN
   INSERT INTO commits (transaction_id) VALUES (NEW.id) RETURNING number INTO taken;
-  PERFORM set_config('waybill.commit_number', taken::text, true);
+  taken := set_config('waybill.commit_number', taken::text, true);
   RETURN NULL;
 END $$;
 
@@ -2749,10 +2788,11 @@ BEGIN
     TRUNCATE shipment_tallies;
   ELSIF TG_OP = 'INSERT' THEN
     INSERT INTO shipment_tallies (channel_id, company_id, status, n)
-    SELECT channel_id, coalesce(company_id, 0), coalesce(status, ''), count(*)
-    FROM added
-    GROUP BY GROUPING SETS ((channel_id, status), (channel_id, status, company_id))
-    HAVING grouping(company_id) = 1 OR company_id IS NOT NULL;
+    SELECT a.channel_id, k.company_id, coalesce(a.status, ''), count(*)
+    FROM added a
+    CROSS JOIN LATERAL unnest(ARRAY[0, a.company_id]) AS k (company_id)
+    WHERE k.company_id IS NOT NULL
+    GROUP BY a.channel_id, k.company_id, a.status;
   ELSIF TG_OP = 'DELETE' THEN
     INSERT INTO shipment_tallies (channel_id, company_id, status, n)
     SELECT channel_id, coalesce(company_id, 0), coalesce(status, ''), -count(*)
@@ -2963,7 +3003,7 @@ BEGIN
     IF current_setting('waybill.commit_number', true) <> '' THEN
       UPDATE commits SET number = nextval('commit_numbers')
       WHERE number = current_setting('waybill.commit_number')::bigint RETURNING number INTO made;
-      PERFORM set_config('waybill.commit_number', made::text, true);
+      made := set_config('waybill.commit_number', made::text, true);
     END IF;
     RETURN known::bigint;
   END IF;
@@ -2972,7 +3012,7 @@ BEGIN
     coalesce(nullif(current_setting('waybill.actor', true), ''), 'system'),
     nullif(current_setting('waybill.request_id', true), ''))
   RETURNING id INTO made;
-  PERFORM set_config('waybill.transaction_id', made::text, true);
+  made := set_config('waybill.transaction_id', made::text, true);
   RETURN made;
 END $$;
 
@@ -2995,11 +3035,44 @@ CREATE TABLE public.api_keys (
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    prefix text,
+    networks cidr[],
+    former_key_hash bytea,
+    former_expires_at timestamp with time zone,
+    CONSTRAINT api_keys_former_key_ends CHECK (((former_key_hash IS NULL) OR ((length(former_key_hash) = 32) AND (former_expires_at IS NOT NULL)))),
     CONSTRAINT api_keys_hash_sha256 CHECK ((length(key_hash) = 32))
 );
 
+COMMENT ON COLUMN public.api_keys.prefix IS 'the first characters of the key, to know it by; null of a key that was made elsewhere';
+
+COMMENT ON COLUMN public.api_keys.networks IS 'where it may come from; null is anywhere';
+
+COMMENT ON COLUMN public.api_keys.former_key_hash IS 'of the key that this one replaces, which is good until former_expires_at';
+
 ALTER TABLE public.api_keys ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.api_keys_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.audit_entries (
+    id bigint NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    subject text NOT NULL,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+COMMENT ON TABLE public.audit_entries IS 'what operators did by command; of orders and shipments, changes tell it too';
+
+COMMENT ON COLUMN public.audit_entries.subject IS 'of what, by its id: never a name or an e-mail, which somebody may have to be forgotten by';
+
+ALTER TABLE public.audit_entries ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.audit_entries_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -3668,9 +3741,21 @@ CREATE TABLE public.storefront_keys (
     is_active boolean DEFAULT true NOT NULL,
     requests_per_minute integer DEFAULT 100 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    prefix text,
+    networks cidr[],
+    former_key_hash bytea,
+    former_expires_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    CONSTRAINT storefront_keys_former_key_ends CHECK (((former_key_hash IS NULL) OR ((length(former_key_hash) = 32) AND (former_expires_at IS NOT NULL)))),
     CONSTRAINT storefront_keys_hash_sha256 CHECK ((length(key_hash) = 32)),
     CONSTRAINT storefront_keys_rate_positive CHECK ((requests_per_minute > 0))
 );
+
+COMMENT ON COLUMN public.storefront_keys.prefix IS 'the first characters of the key, to know it by; null of a key that was made elsewhere';
+
+COMMENT ON COLUMN public.storefront_keys.networks IS 'where it may come from; null is anywhere';
+
+COMMENT ON COLUMN public.storefront_keys.former_key_hash IS 'of the key that this one replaces, which is good until former_expires_at';
 
 ALTER TABLE public.storefront_keys ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.storefront_keys_id_seq
@@ -3772,6 +3857,9 @@ ALTER TABLE ONLY public.api_keys
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.audit_entries
+    ADD CONSTRAINT audit_entries_pk PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.carrier_descriptions
     ADD CONSTRAINT carrier_descriptions_pk PRIMARY KEY (carrier_id, language);
@@ -3962,6 +4050,8 @@ ALTER TABLE ONLY public.waiting_reports
 CREATE INDEX api_key_channels_channel ON public.api_key_channels USING btree (channel_id);
 
 CREATE INDEX api_key_companies_company ON public.api_key_companies USING btree (company_id, channel_id);
+
+CREATE UNIQUE INDEX api_keys_former_key ON public.api_keys USING btree (former_key_hash);
 
 CREATE INDEX changes_left_shipment ON public.changes USING btree (((old ->> 'shipmentId'::text))) WHERE ((action = 'UPDATED'::text) AND (old ? 'shipmentId'::text));
 
@@ -4169,6 +4259,8 @@ CREATE INDEX shipments_status_id ON public.shipments USING btree (status, id) IN
 
 CREATE INDEX storefront_keys_channel ON public.storefront_keys USING btree (channel_id);
 
+CREATE UNIQUE INDEX storefront_keys_former_key ON public.storefront_keys USING btree (former_key_hash);
+
 CREATE INDEX track_and_trace_days_key ON public.track_and_trace_days USING btree (channel_id, created_on);
 
 CREATE INDEX track_and_traces_carrier ON public.track_and_traces USING btree (carrier_id, created_at DESC, id);
@@ -4317,9 +4409,7 @@ CREATE TRIGGER order_items_due_delete AFTER DELETE ON public.order_items REFEREN
 
 CREATE TRIGGER order_items_due_insert AFTER INSERT ON public.order_items REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
 
-CREATE TRIGGER order_items_due_update AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_items();
-
-CREATE TRIGGER order_items_finish_orders AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('waybill.finishing'::text, true) IS DISTINCT FROM 'held'::text)) EXECUTE FUNCTION public.finish_orders();
+CREATE TRIGGER order_items_follow AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.follow_order_items();
 
 CREATE TRIGGER order_items_moments_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_moment(new.request_date))) EXECUTE FUNCTION public.refuse_moment('request_date');
 
@@ -4336,8 +4426,6 @@ CREATE TRIGGER order_items_parent_other BEFORE UPDATE OF parent_order_item_id ON
 CREATE TRIGGER order_items_prices_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.are_prices(ARRAY[new.original_price, new.price, new.price_net, new.customer_price, new.cost_price, new.discount], NULL::numeric[]))) EXECUTE FUNCTION public.refuse_value('price');
 
 CREATE TRIGGER order_items_prices_other BEFORE UPDATE OF original_price, price, price_net, customer_price, cost_price, discount ON public.order_items FOR EACH ROW WHEN ((NOT public.are_prices(ARRAY[new.original_price, new.price, new.price_net, new.customer_price, new.cost_price, new.discount], ARRAY[old.original_price, old.price, old.price_net, old.customer_price, old.cost_price, old.discount]))) EXECUTE FUNCTION public.refuse_value('price');
-
-CREATE TRIGGER order_items_record_updated AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_order_items();
 
 CREATE TRIGGER order_items_sku_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
 

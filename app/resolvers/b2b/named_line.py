@@ -39,6 +39,11 @@ async def lines_left(context: Context, order_id: int, channel_id: int) -> list[I
     return items
 
 
+def is_named_by_id(item: Item) -> bool:
+    """Whether nothing has to be looked up, or refused, for the name of its line."""
+    return item.get("orderItemId") is not None and item.get("lineId") is None
+
+
 def _check_names(item: Item, path: str) -> None:
     by_id, by_key = (item.get(field) is not None for field in ("orderItemId", "lineId"))
     if by_id and by_key:
