@@ -453,7 +453,7 @@ async def own_app(demo_dsn: str) -> AsyncIterator[Starlette]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared_app(demo_dsn: str) -> AsyncIterator[Starlette]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.asgi.RateLimits", lambda _redis_url: RATE_LIMITS)
+        patch.setattr("app.asgi.RateLimits", lambda *_: RATE_LIMITS)
         app = create_app(settings_for(demo_dsn))
     async with app.router.lifespan_context(app):
         yield app

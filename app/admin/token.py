@@ -38,7 +38,7 @@ async def _create(connection: asyncpg.Connection, options: Options) -> Answer:
     if kind == "staff" and not options.permissions:
         raise Refused("staff may do what their token says: name it by --permission")
     if kind == "contact":
-        rows = await fetch(connection, sql.load("viewer").contact_by_id, contact_id=int(number))
+        rows = await fetch(connection, sql.load("viewer").contacts_by_ids, contact_ids=[int(number)])
     elif kind == "partner":
         rows = await fetch(connection, sql.load("viewer").partner_by_id, partner_id=int(number))
     else:
