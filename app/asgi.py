@@ -27,15 +27,16 @@ from app.context import Context
 from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable
 from app.execution.execute import Engine
 from app.execution.schema import build
-from app.http import health
+from app.http import health, overload
 from app.http.address import client_address, peer_address
 from app.http.cors import CrossOrigin, Origins, WholeCrossOrigin
 from app.http.deadline import Deadlines
 from app.http.graphql import GraphQLEndpoint
 from app.http.index import index
 from app.http.middleware import Counted, Exchange, WholeExchange
+from app.http.overload import LoadShedder, Shedding, WholeShedding
 from app.http.rate_limit import Admission, RateLimited, RateLimits
-from app.http.reply import Answering, refusal, reply
+from app.http.reply import Answering, Reply, refusal, reply
 from app.http.state import new_id, state_of
 from app.live import metrics
 from app.live.hub import Hub
@@ -85,6 +86,7 @@ class Waybill:
         self.rate_limits = RateLimits(settings.redis_url, worker)
         shared = settings.prometheus_multiproc_dir
         self.telemetry = Telemetry(shared, worker.number if worker and shared == worker.folder else None)
+        self.shedder = LoadShedder()
         self.cache = Cache(settings.cache_bytes)
         self.engine = Engine(
             executable_schema(),
@@ -114,6 +116,7 @@ class Waybill:
         days = self.settings.retention
         retention = Retention(self.db.pool, days) if days else None
         health.watch(self.telemetry, self.db, self.engine)
+        overload.watch(self.telemetry, self.shedder)
         metrics.watch(self.telemetry, self.hub, self.sessions)
         self.telemetry.watch_process()
         try:
@@ -167,6 +170,7 @@ class Waybill:
             storefront=state.storefront,
             address=client_address(scope),
             idempotency_key=state.idempotency_key,
+            seconds=state.work.seconds,
         )
         return context
 
@@ -203,7 +207,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
     deadlines = Deadlines(settings.deadline)
     admission = Admission(waybill.find_storefront, waybill.rate_limits)
 
-    operations = Operations(waybill.subscriptions, admission, deadlines, waybill.telemetry.requests["graphql"])
+    graphql_requests = waybill.telemetry.requests["graphql"]
+    operations = Operations(waybill.subscriptions, admission, deadlines, waybill.shedder, graphql_requests)
     most_operations = settings.limits.stream_operations
     streams = Reservations(operations, most_operations=most_operations, body_bytes=body_bytes, worker=worker)
 
@@ -239,14 +244,16 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
     ]
     # The second path is where the B2B SDK points by itself (B-2).
     graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}
-    whole: dict[str, Answering] = {**graphql}
+    shedder = waybill.shedder
+    whole: dict[str, Answering] = {path: WholeShedding(answering, shedder) for path, answering in graphql.items()}
     middleware = [Middleware(Exchange, deadlines=deadlines)]
     if settings.allowed_origins:
         origins = Origins(settings.allowed_origins, closed=health.PATHS)
-        whole = {path: WholeCrossOrigin(answering, origins) for path, answering in graphql.items()}
+        whole = {path: WholeCrossOrigin(answering, origins) for path, answering in whole.items()}
         middleware.append(Middleware(CrossOrigin, origins))
+    middleware.append(Middleware(Shedding, shedder))
     service = Service(
-        {path: WholeExchange(answering, deadlines) for path, answering in whole.items()},
+        {path: WholeExchange(answering, shedder, deadlines) for path, answering in whole.items()},
         {path: socket(answering) for path, answering in graphql.items()},
         waybill,
         routes=[
@@ -289,6 +296,7 @@ class Service(Starlette):
         super().__init__(**options)
         self._answering = answering
         self._sockets = sockets
+        self.waybill = waybill
         self.reload = waybill.reload
         self.stop = waybill.stop
         self.leave = waybill.leave
@@ -296,6 +304,11 @@ class Service(Starlette):
     def find(self, scope: Scope) -> Answering | None:
         """What has the answer to a request whole, so that it need not be sent by the messages of ASGI."""
         return self._answering.get(scope["path"]) if scope["type"] == "http" else None
+
+    def at_once(self, scope: Scope) -> Reply | None:
+        """The answer to a request for which nothing is to be done: there are too many."""
+        answering = self._answering.get(scope["path"])
+        return None if answering is None else answering.at_once(scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = self._sockets.get(scope["path"]) if scope["type"] == "websocket" else None

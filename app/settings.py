@@ -47,6 +47,7 @@ class Limits:
     head_bytes: int = 65_536
     headers: int = 100
     connections: int = 10_000
+    address_connections: int = 1_000
     tokens: int = 2_000
     depth: int = 12
     aliases: int = 30

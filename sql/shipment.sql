@@ -95,6 +95,13 @@ LIMIT :limit OFFSET :skip;
 
 -- variant: page
 -- reaches: EVERYTHING, CHANNELS
+-- filters: statuses, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
+-- sorts: ID
+-- each: statuses::text[]
+{branchwise}
+
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
 -- filters: statuses?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
 -- sorts: CREATED_AT, LAST_MODIFIED_AT, EXPECTED_DELIVERY_AT
 {by_day}

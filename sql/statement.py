@@ -212,6 +212,9 @@ class Statement:
                     if word == "days_in_order":
                         return self.parts.order(order[:1]).replace(column, f"{name}.day")
                     return {"sorted": column, "day": day_of(column), "day_of_row": day_of_row(column)}[word]
+                if word in ("onwards", "earlier"):
+                    is_onwards, goes_up = word == "onwards", order[0].endswith(" ASC")
+                    return (">" if is_onwards == goes_up else "<") + ("=" if is_onwards else "")
                 if word == "sorted_alone":
                     return self.parts.order(order[:1])
                 if word == "ties":
@@ -223,6 +226,8 @@ class Statement:
                     return f"({hidden(reach, alias)})"
                 if word == "filters":
                     return conditions + (part[0] if part else "")
+                if word == "only":
+                    return "".join(f"\n  AND ({text})" for of, text in texts_of.items() if of.startswith(name))
                 if word == "order":
                     return part[1] if part else self.parts.order(order)
                 if word == "lists":

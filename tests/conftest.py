@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any
 
@@ -19,10 +20,12 @@ import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
+from argon2 import PasswordHasher
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from app.asgi import create_app
+from app.auth import password
 from app.auth.token import Tokens
 from app.demo import fixtures
 from app.http.deadline import Deadlines
@@ -33,6 +36,10 @@ from app.serve.process import GC_THRESHOLDS
 from app.settings import Settings
 from tests import server
 from tests.server import Databases
+
+# What makes it dear to guess a password protects nobody here: 60 ms of the processor for each that is told.
+CheapHasher = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+password.PasswordHasher = CheapHasher  # type: ignore[misc,assignment]
 
 # httpx looks for it with each request, in every directory of the path.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
@@ -80,6 +87,11 @@ API_KEYS = {
 }
 # Customers come with the key of their shop; the ids of their sessions are such as the database never gives by itself.
 CUSTOMERS = {"john": 1, "jane": 2, "suspended": 3}
+PASSWORDS = {
+    "john": fixtures.CUSTOMER_PASSWORD,
+    "jane": OTHER_CUSTOMER_PASSWORD,
+    "suspended": SUSPENDED_PASSWORD,
+}
 FIRST_SESSION = 10**15
 KEY_HEADER = "X-STOREFRONT-KEY"
 
@@ -128,7 +140,12 @@ def databases(server_dsn: str) -> Iterator[Databases]:
 @pytest.fixture(scope="session")
 def empty_template(databases: Databases) -> str:
     """The DSN of a migrated database without rows. Nobody may stay connected to it."""
-    return databases.shared("empty", "template1", migrate)
+
+    async def fill(dsn: str) -> None:
+        await migrate(dsn)
+        await server.compact(dsn)
+
+    return databases.shared("empty", "template1", fill)
 
 
 @pytest.fixture(scope="session")
@@ -142,14 +159,20 @@ def demo_template(databases: Databases, empty_template: str) -> str:
         await _add_viewers(dsn)
         await server.administer(dsn, "SELECT give_positions(1000000)")
         await server.administer(dsn, "ANALYZE")
+        await server.compact(dsn)
 
     return databases.shared("demo", empty_template, fill)
 
 
 async def _add_viewers(dsn: str) -> None:
-    """Viewers that the fixtures lack, and a session for each of `CUSTOMERS`, so that reading tests need not log in."""
+    """Viewers that the fixtures lack; for each of `CUSTOMERS` a session, so that reading tests need not log in, and a
+    hash of the password that costs little."""
     connection = await asyncpg.connect(dsn)
     try:
+        await connection.executemany(
+            "UPDATE customers SET password_hash = $2 WHERE id = $1",
+            [(CUSTOMERS[name], CheapHasher().hash(text)) for name, text in PASSWORDS.items()],
+        )
         await connection.executemany(
             "INSERT INTO customer_sessions (id, channel_id, customer_id, expires_at) OVERRIDING SYSTEM VALUE"
             " VALUES ($1, 1, $2, now() + interval '7 days')",

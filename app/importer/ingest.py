@@ -61,7 +61,7 @@ from app.importer.progress import Progress
 from app.importer.reader import read
 from app.importer.records import Channel, Known, Outdated, Refused, printable
 from app.importer.staging import Outcome, Staged
-from app.postgres.connect import CONNECT_SECONDS, Connector
+from app.postgres.connect import CONNECT_SECONDS, Connector, is_direct
 
 _BATCH_RECORDS = 1000
 _BATCH_BYTES = 16 * 1024 * 1024
@@ -96,13 +96,14 @@ async def ingest(
     """
     shown = Progress(files, report, report.isatty() if progress is None else progress)
     try:
-        if not (await Connector(dsn, statement_cache=0).persistence()).sessions:
-            shown.say(_SHARED)
-            return 1
-        connection = await asyncpg.connect(
-            dsn, timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings=_SESSION
-        )
+        connection = await _connect(dsn)
         try:
+            if not await is_direct(connection):
+                await connection.close(timeout=5)  # a pooler may have no more than the two that are tried
+                if not (await Connector(dsn, statement_cache=0).persistence()).sessions:
+                    shown.say(_SHARED)
+                    return 1
+                connection = await _connect(dsn)
             run = _Run(connection, await staging.known(connection), shown, strict, dry_run)
             await run.all(files)
         finally:
@@ -114,6 +115,10 @@ async def ingest(
     if numbers is not None:
         numbers.write(f"{json.dumps(run.numbers)}\n")
     return 1 if run.refused else 0
+
+
+async def _connect(dsn: str) -> asyncpg.Connection:
+    return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings=_SESSION)
 
 
 class _Undone(Exception):

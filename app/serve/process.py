@@ -63,12 +63,13 @@ def serve(
     on_stop: Callable[[Server], None],
     has_siblings: bool = False,
 ) -> None:
+    proxies = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
     config = uvicorn.Config(
-        Forwarded(service, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),
+        Forwarded(service, proxies),
         interface="asgi3",  # it would ask for a coroutine function, and take another callable for an old interface
         proxy_headers=False,
         lifespan="on",
-        http=protocol_of(settings),
+        http=protocol_of(settings, proxies),
         ws=socket_protocol_of(settings),
         ws_max_size=settings.limits.frame_bytes,
         ws_per_message_deflate=False,  # 64 KiB a socket, and frames are small

@@ -13,10 +13,10 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -40,19 +40,29 @@ _EXHAUSTED_SECONDS = 1.0
 logger = logging.getLogger("waybill.serve")
 
 
-def protocol_of(settings: Settings) -> Any:
+def protocol_of(settings: Settings, trusted: str = "127.0.0.1") -> Any:
     """What `uvicorn.Config` takes as `http`: a name, or a maker of protocols, though its types ask for a class.
 
-    Raises `SettingsError` where another uvicorn is installed than the one that our protocol is made for.
+    `trusted` are the proxies, as uvicorn's `forwarded_allow_ips` names them. Raises `SettingsError` where another
+    uvicorn is installed than the one that our protocol is made for.
     """
     if settings.protocol == "stock":
         return "httptools"
     if uvicorn.__version__.rpartition(".")[0] != UVICORN:
         raise SettingsError(f"PROTOCOL must be stock with uvicorn {uvicorn.__version__}: ours is made for {UVICORN}")
+    from uvicorn.middleware.proxy_headers import _TrustedHosts
+
     from app.http.protocol import Bounds, Protocol
 
     limits = settings.limits
-    bounds = Bounds(limits.head_bytes, limits.headers, settings.head_seconds, min(limits.connections, _most_files()))
+    bounds = Bounds(
+        limits.head_bytes,
+        limits.headers,
+        settings.head_seconds,
+        min(limits.connections, _most_files()),
+        limits.address_connections,
+        cast("Container[str]", _TrustedHosts(trusted)),
+    )
     return partial(Protocol, bounds=bounds)
 
 
@@ -75,9 +85,15 @@ def _most_files() -> int:
 
 
 class ServingState(ServerState):
-    """What the connections of a process share. `is_draining` tells those that come that they end with their answer."""
+    """What the connections of a process share. `is_draining` tells those that come that they end with their answer;
+    `addresses` is how many there are from each.
+    """
 
     is_draining = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: dict[str, int] = {}
 
 
 class Server(uvicorn.Server):

@@ -146,29 +146,38 @@ END;
 CREATE INDEX CONCURRENTLY waiting_reports_page ON waiting_reports (page_host(code)) WHERE page_host(code) IS NOT NULL;
 
 -- step: read news again when its carrier has come
--- What is there under the same key already is told twice. The row that stays looks for its code: see the next step.
-CREATE FUNCTION read_waiting_report(report_id uuid, of_code text) RETURNS void LANGUAGE plpgsql AS $$
+-- Of two that become the same, or the same as another of their teller, one stays; who is written again looks for its code:
+-- see the next step.
+CREATE FUNCTION read_waiting_reports(ids uuid[], codes text[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  DELETE FROM waiting_reports w
-  USING waiting_reports o
-  WHERE w.id = report_id AND o.id <> w.id AND normalized_code(o.code) = normalized_code(of_code) AND o.told_by = w.told_by
-    AND o.carrier_id IS NOT DISTINCT FROM w.carrier_id AND o.external_id = w.external_id;
-  UPDATE waiting_reports w SET code = of_code WHERE w.id = report_id;
+  WITH read AS (
+    SELECT r.id, r.code, row_number() OVER (
+        PARTITION BY w.told_by, normalized_code(r.code), w.carrier_id, coalesce(w.external_id, r.id::text)
+        ORDER BY w.told_at, w.id) > 1
+      OR EXISTS (
+        SELECT FROM waiting_reports o
+        WHERE normalized_code(o.code) = normalized_code(r.code) AND o.id <> r.id AND o.told_by = w.told_by
+          AND o.carrier_id IS NOT DISTINCT FROM w.carrier_id AND o.external_id = w.external_id) AS is_known
+    FROM unnest(ids, codes) AS r (id, code)
+    JOIN waiting_reports w ON w.id = r.id
+  ), gone AS (
+    DELETE FROM waiting_reports w USING read r WHERE w.id = r.id AND r.is_known
+  )
+  UPDATE waiting_reports w SET code = r.code FROM read r WHERE w.id = r.id AND NOT r.is_known;
 END $$;
 
 -- Carriers and news may be written at the same time, as codes and news may.
 CREATE FUNCTION look_for_news_of_carrier() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(1470275862);
-  PERFORM read_waiting_report(k.id, k.code)
-  FROM carriers c
-  CROSS JOIN LATERAL (
+  PERFORM read_waiting_reports(array_agg(k.id), array_agg(k.code))
+  FROM (
     SELECT w.id, code_of_page(w.code, c.track_and_trace_url) AS code
-    FROM waiting_reports w
-    WHERE page_host(w.code) = page_host(c.track_and_trace_url) AND may_mean_carrier(w, c)
-    ORDER BY w.told_at, w.id
+    FROM carriers c
+    JOIN waiting_reports w ON page_host(w.code) = page_host(c.track_and_trace_url) AND may_mean_carrier(w, c)
+    WHERE c.id = NEW.id
   ) k
-  WHERE c.id = NEW.id AND k.code IS NOT NULL;
+  WHERE k.code IS NOT NULL;
   PERFORM take_waiting_reports(t)
   FROM carriers c
   JOIN waiting_reports w ON is_carrier_called(c, w.carrier) AND w.carrier_id IS DISTINCT FROM c.id
@@ -181,7 +190,7 @@ CREATE OR REPLACE FUNCTION look_for_reported_code() RETURNS trigger LANGUAGE plp
 BEGIN
   PERFORM pg_advisory_xact_lock(1470275862);
   IF page_host(NEW.code) IS NOT NULL THEN
-    PERFORM read_waiting_report(k.id, k.code)
+    PERFORM read_waiting_reports(ARRAY[k.id], ARRAY[k.code])
     FROM (
       SELECT w.id, code_of_page(w.code, c.track_and_trace_url) AS code
       FROM waiting_reports w

@@ -844,6 +844,20 @@ async def test_reports_of_one_teller_that_wait_are_bounded(
     assert (await report("IN_TRANSIT", viewer="editor", code="early 3"))["isWaiting"]
 
 
+async def test_reports_of_one_teller_that_wait_for_a_page_are_bounded(
+    report: Report, written: GraphQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_report, "MOST_WAITING_PAGES", 2)
+    inputs = [news(code=f"{PAGE}{n}", carrierId=None) for n in range(3)] + [news(code="early")]
+    results = await written(REPORTS, inputs=inputs)
+    assert [bool(result["report"]) for result in results] == [True, True, False, True]
+    assert results[2]["error"]["path"] == "inputs.2.code"
+    assert "1000" not in results[2]["error"]["message"]
+    assert (await report("IN_TRANSIT", viewer="editor", code=f"{PAGE}3", carrierId=None))["isWaiting"]
+    await written(NEW_CARRIER, input=late_carrier(trackAndTraceURL=f"{PAGE}{{code}}"))
+    assert (await report("IN_TRANSIT", code="https://other.example/1", carrierId=None))["isWaiting"]
+
+
 async def test_report_and_code_that_come_at_the_same_moment_meet(
     copy_connection: asyncpg.Connection, other: asyncpg.Connection
 ) -> None:
