@@ -29,7 +29,7 @@ from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable
 from app.execution.execute import Engine
 from app.execution.schema import build
 from app.http import health, overload
-from app.http.address import client_address
+from app.http.address import client_address, peer_address
 from app.http.cors import CrossOrigin, Origins, WholeCrossOrigin
 from app.http.deadline import Deadlines
 from app.http.graphql import GraphQLEndpoint
@@ -118,7 +118,8 @@ class Waybill:
         self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         self.password_links = PasswordLinks(self.db, self.tokens, passwords, self.logins, self.settings)
-        retention = Retention(self.db.pool, self.settings.retention_days) if self.settings.retention_days else None
+        days = self.settings.retention
+        retention = Retention(self.db.pool, days) if days else None
         health.watch(self.telemetry, self.db, self.engine)
         overload.watch(self.telemetry, self.shedder)
         metrics.watch(self.telemetry, self.hub, self.sessions)
@@ -161,7 +162,7 @@ class Waybill:
         if isinstance(state.storefront.refusal, ServiceUnavailable):
             raise state.storefront.refusal
         try:
-            viewer = await authenticate(scope["headers"], state.fields, self.db, self.tokens)
+            viewer = await authenticate(scope["headers"], state.fields, self.db, self.tokens, peer_address(scope))
         except NotAuthenticated as error:
             refused = error.with_traceback(None)  # whose frames would hold the request in a circle
         context = state.work.context = Context(
@@ -194,8 +195,8 @@ class Waybill:
             storefront=session.storefront,
         )
 
-    async def find_storefront(self, keys: Sequence[str]) -> Storefront:
-        return await find_storefront(keys, self.db)
+    async def find_storefront(self, keys: Sequence[str], address: str) -> Storefront:
+        return await find_storefront(keys, self.db, address)
 
     async def ready(self, _request: Request) -> Response:
         ready = None if self.is_stopping else await health.readiness(self.db, self.migrations)

@@ -149,7 +149,11 @@ def _work(options: argparse.Namespace, folder: Path, postgres: Cluster) -> None:
     if loads := [name for name in options.loads or () if name in live.NAMES]:
         if len(loads) != len(options.loads):
             raise RuntimeError(f"{', '.join(live.NAMES)} are a run of their own.")
-        live.measure(folder, postgres, loads, options.orders, options.secs)
+        trees = options.tree or [("waybill", servers.HERE.parent)]
+        home = options.peers_dir.absolute() if options.peers else None
+        if home:
+            servers.set_up_peers(options.peers.absolute(), home, ("node24/node_modules", "node-mercurius/node_modules"))
+        live.measure(folder, postgres, loads, options.orders, options.secs, trees, home, options.servers)
         return
     if set(options.loads or ()) & set(overload.NAMES):
         overload.measure(folder, postgres, options.orders, options.secs)

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.demo import embedded
-from app.settings import Settings
+from app.settings import Settings, secret
 from sql.advisory_lock import AdvisoryLock
 
 GENERATED_ORDERS = 2_000
@@ -37,7 +37,7 @@ def database(environ: Mapping[str, str], *, join: bool = True) -> Iterator[str]:
     `join` takes the server of a `dev` that is running; without it that is an EmbeddedError.
     """
     folder = data_dir(environ)
-    if dsn := environ.get("DATABASE_URL") or (join and embedded.running(folder)):
+    if dsn := secret(environ, "DATABASE_URL")[0] or (join and embedded.running(folder)):
         yield dsn
         return
     with embedded.start(folder) as server:
@@ -54,8 +54,8 @@ def settings(environ: Mapping[str, str], dsn: str = "postgresql://") -> Settings
 
 def environment(environ: Mapping[str, str], dsn: str) -> dict[str, str]:
     """What `settings` reads."""
-    given = {key: value for key, value in environ.items() if value}
-    if "TOKEN_SECRET" not in given:
+    given = {key: value for key, value in environ.items() if value and key != "DATABASE_URL_FILE"}
+    if not secret(environ, "TOKEN_SECRET")[0]:
         given["TOKEN_SECRET"] = embedded.secret(data_dir(environ) / "token.secret")
     return {"DEVELOPMENT": "1", **given, "DATABASE_URL": dsn}
 

@@ -49,12 +49,18 @@ def _is_forwarded(scope: Scope) -> bool:
     return not _FORWARDED.isdisjoint([name for name, _ in scope.get("headers", ())])
 
 
+def peer_address(scope: Scope) -> str:
+    """The client's address as it is, empty where the transport has none; see `client_address` for proxies."""
+    host: str = (scope.get("client") or ("",))[0]
+    return host
+
+
 def client_address(scope: Scope) -> str:
     """The client's address, empty where the transport has none; of IPv6 the network, all of which is one client's.
 
     The server has put the address of X-Forwarded-For in the place of a proxy's that it trusts (`FORWARDED_ALLOW_IPS`).
     """
-    return network((scope.get("client") or ("",))[0])
+    return network(peer_address(scope))
 
 
 @lru_cache(1_000)

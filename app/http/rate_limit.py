@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.storefront_key import HEADER, Storefront
+from app.http.address import peer_address
 from app.http.mapped_windows import MappedWindows
 from app.http.reply import Reply, reply
 from app.http.state import Header, state_of
@@ -28,7 +29,7 @@ logger = logging.getLogger("waybill.rate_limit")
 WINDOW_SECONDS = 60
 _KEY_HEADER = HEADER.encode()
 
-FindStorefront = Callable[[Sequence[str]], Awaitable[Storefront]]
+FindStorefront = Callable[[Sequence[str], str], Awaitable[Storefront]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,8 @@ class Windows:
 class Admission:
     """Counts the requests of every valid storefront key before they are answered.
 
-    What `find` makes of the values of the key's header goes into the state of the request, what is left of its limit
-    into the headers of the answer.
+    What `find` makes of the values of the key's header and of the client's address goes into the state of the request,
+    what is left of its limit into the headers of the answer.
     """
 
     def __init__(self, find: FindStorefront, limits: RateLimits) -> None:
@@ -121,7 +122,7 @@ class Admission:
         if _KEY_HEADER not in state.fields:
             return None
         keys = [value.decode("latin-1") for name, value in scope["headers"] if name == _KEY_HEADER]
-        state.storefront = await self._find(keys)
+        state.storefront = await self._find(keys, peer_address(scope))
         key = state.storefront.key
         if key is None:
             return None

@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope
 from app.errors import Overloaded, RequestRefused
 from app.execution.document import RequestErrors
 from app.execution.execute import refuse
+from app.http.address import peer_address
 from app.http.body import read_body
 from app.http.graphql import MOST_PARAMETERS, GraphQLEndpoint, GraphQLRequest, Streams
 from app.http.negotiation import accepts_events, accepts_parts
@@ -100,10 +101,10 @@ class Reservations(Streams):
             return None
         if b"query=" in scope["query_string"]:
             return await self._follow(reservation, scope, state, receive, endpoint)
-        return self._open(reservation)
+        return await self._open(reservation, scope)
 
     async def _reserve(self, scope: Scope) -> Reply:
-        session = Session(scope["headers"], Events.transport)
+        session = Session(scope["headers"], Events.transport, peer_address(scope))
         sessions = self._operations.subscriptions.sessions
         await sessions.look_up(session)
         if session.viewer is None:
@@ -139,7 +140,7 @@ class Reservations(Streams):
     ) -> Reply:
         """A stream of its own. The token proves as much as a header that no page of another origin may send."""
         request = await endpoint.read(scope, state, receive, is_proven=True)
-        session = Session(reservation.session.headers, Events.transport)
+        session = Session(reservation.session.headers, Events.transport, peer_address(scope))
         await self._operations.subscriptions.sessions.look_up(session)
         state.storefront = session.storefront
         try:
@@ -150,11 +151,15 @@ class Reservations(Streams):
             raise RequestRefused("A token stands for the credentials of subscriptions alone.")
         return await self._events.follow_as(session, request, operation, state, partial(_streaming, reservation))
 
-    def _open(self, reservation: Reservation) -> Reply:
+    async def _open(self, reservation: Reservation, scope: Scope) -> Reply:
         """The one stream of many operations."""
         if reservation.write is not None:
             raise RequestRefused("This stream is open already.", status=409, code="CONFLICT")
         session, sessions = reservation.session, self._operations.subscriptions.sessions
+        here = Session(session.headers, Events.transport, peer_address(scope))
+        await sessions.look_up(here)
+        if here.viewer is None:
+            return reply({"errors": [over()]}, 401)
 
         async def produce(write: Write) -> None:
             is_over = asyncio.Event()
@@ -239,5 +244,4 @@ def _token_of(scope: Scope, state: State) -> str | None:
         parameters = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=MOST_PARAMETERS)
     except ValueError:  # there are more
         return None
-    [token, *_] = parameters.get("token", [""])
-    return str(token)
+    return next(iter(parameters.get("token", ())), None)

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from app.errors import NotAuthenticated, Overloaded
 from app.execution.document import Operation
 from app.execution.execute import Answer
+from app.http.address import peer_address
 from app.http.graphql import GraphQLRequest, Stream
 from app.http.reply import Reply, dump
 from app.http.state import State
@@ -138,7 +139,7 @@ class HTTPStream(Stream):
         return StreamReply(self.form, produce)
 
     async def follow(self, request: GraphQLRequest, operation: Operation, scope: Scope, state: State) -> Reply:
-        session = Session(scope["headers"], self.form.transport)
+        session = Session(scope["headers"], self.form.transport, peer_address(scope))
         await self._subscriptions.sessions.look_up(session)
         return await self.follow_as(session, request, operation, state)
 
