@@ -29,11 +29,8 @@ LEFT JOIN LATERAL (
   LIMIT 1
 ) AS parcel ON true
 LEFT JOIN LATERAL (
-  SELECT coalesce(sum(x.quantity), 0)::int AS total_qty,
-    sum(coalesce(x.weight, i.weight * x.quantity))::float8 AS total_weight
-  FROM shipment_items x
-  JOIN order_items i ON i.id = x.order_item_id AND i.channel_id = x.channel_id
-  WHERE x.shipment_id = s.id AND x.channel_id = s.channel_id
+  SELECT coalesce(sum(x.quantity), 0)::int AS total_qty, sum(x.weight)::float8 AS total_weight
+  FROM customer_goods(s.id, s.channel_id) AS x
 ) AS goods ON true
 
 -- name: by_number

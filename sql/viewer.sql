@@ -6,6 +6,9 @@ SELECT
   k.id,
   k.scopes,
   extract(epoch FROM k.expires_at)::float8 AS expires_at,
+  k.key_hash,
+  extract(epoch FROM k.former_expires_at)::float8 AS former_expires_at,
+  k.networks,
   EXISTS (SELECT FROM api_key_companies l WHERE l.api_key_id = k.id) AS is_limited,
   ARRAY(SELECT g.channel_id FROM api_key_channels g WHERE g.api_key_id = k.id ORDER BY g.channel_id) AS channel_ids,
   ARRAY(
@@ -30,7 +33,7 @@ FROM api_keys k
 WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
 
 -- name: partner_by_key_hash
-{partner} AND k.key_hash = :key_hash
+{partner} AND (k.key_hash = :key_hash OR k.former_key_hash = :key_hash AND k.former_expires_at > now())
 
 -- name: partner_by_id
 {partner} AND k.id = :partner_id

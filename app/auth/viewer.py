@@ -21,6 +21,7 @@ from typing import NamedTuple
 import asyncpg
 
 from app.auth import api_key
+from app.auth.network import Network, is_within
 from app.auth.token import Claims, Tokens
 from app.errors import AccountSuspended, NotAuthenticated
 from app.postgres.database import Database
@@ -94,10 +95,11 @@ class Viewer:
 
 
 class Partner(NamedTuple):
-    """A key that was good when it was read, and is until `expires_at`, in seconds since 1970."""
+    """A key that was good when it was read, and is until `expires_at`, in seconds since 1970, from its `networks`."""
 
     viewer: Viewer
     expires_at: float
+    networks: Sequence[Network] | None
 
 
 # What sql/viewer.sql reads. Partners are kept by the digest of their key and by their id.
@@ -106,12 +108,17 @@ CONTACTS = Tables[int, Viewer]("contacts", "contact_companies", "companies")
 
 
 async def authenticate(
-    headers: Sequence[tuple[bytes, bytes]], fields: Mapping[bytes, bytes], db: Database, tokens: Tokens
+    headers: Sequence[tuple[bytes, bytes]],
+    fields: Mapping[bytes, bytes],
+    db: Database,
+    tokens: Tokens,
+    address: str = "",
 ) -> Viewer | None:
     """The viewer of a request, None where it brings no credential.
 
     `headers` are those of the request, their names in lower case; `fields` are the same by name. A credential that
-    comes twice is refused: whoever stands before us may have checked the other one.
+    comes twice is refused: whoever stands before us may have checked the other one. `address` is the client's, which a
+    key may be bound to; without one such a key is not good.
 
     Keys, contacts and companies are read anew as soon as they change (see `app.postgres.events`), sessions each
     time, so a revocation holds as soon as the database has told of it, and a logout at once. What
@@ -123,7 +130,7 @@ async def authenticate(
         if names.count(_KEY) > 1 or names.count(_TOKEN) > 1:
             raise NotAuthenticated
     key, authorization = fields.get(_KEY), fields.get(_TOKEN)
-    application = None if key is None else await _partner(api_key.digest(key.decode("latin-1")), db)
+    application = None if key is None else await _partner(api_key.digest(key.decode("latin-1")), db, address)
     if authorization is None:
         return application
     session, bar, token = _bearer(authorization.decode("latin-1")).rpartition("|")
@@ -131,7 +138,7 @@ async def authenticate(
     is_customer = claims.subject.startswith("customer:")
     if bool(bar) != is_customer or (is_customer and claims.jti != session):
         raise NotAuthenticated
-    viewer = await _of_token(claims, db)
+    viewer = await _of_token(claims, db, address)
     return viewer if application is None else replace(viewer, permissions=viewer.permissions & application.permissions)
 
 
@@ -147,14 +154,14 @@ def _known(names: Iterable[str]) -> frozenset[str]:
     return frozenset(known | {_INCLUDED[name] for name in known if name in _INCLUDED})
 
 
-async def _of_token(claims: Claims, db: Database) -> Viewer:
+async def _of_token(claims: Claims, db: Database, address: str) -> Viewer:
     subject = _SUBJECT.fullmatch(claims.subject)
     if not subject or subject[1] not in _BY_KIND or int(subject[2]) > _LARGEST_ID:
         raise NotAuthenticated
-    return await _BY_KIND[subject[1]](int(subject[2]), claims, db)
+    return await _BY_KIND[subject[1]](int(subject[2]), claims, db, address)
 
 
-async def _staff(_id: int, claims: Claims, _db: Database) -> Viewer:
+async def _staff(_id: int, claims: Claims, _db: Database, _address: str) -> Viewer:
     return _staff_of(claims)
 
 
@@ -166,11 +173,11 @@ def _staff_of(claims: Claims) -> Viewer:
     return Viewer(Kind.STAFF, claims.subject, Visibility.everything(), _known(granted))
 
 
-async def _partner_of_token(partner_id: int, claims: Claims, db: Database) -> Viewer:
-    return _narrowed(await _partner(partner_id, db), claims)
+async def _partner_of_token(partner_id: int, claims: Claims, db: Database, address: str) -> Viewer:
+    return _narrowed(await _partner(partner_id, db, address), claims)
 
 
-async def _contact(contact_id: int, claims: Claims, db: Database) -> Viewer:
+async def _contact(contact_id: int, claims: Claims, db: Database, _address: str) -> Viewer:
     async def look_up() -> Viewer:
         """A contact reads; no role makes it write."""
         row = _only(await db.gather(_CONTACTS, contact_id))
@@ -180,7 +187,7 @@ async def _contact(contact_id: int, claims: Claims, db: Database) -> Viewer:
     return _narrowed(await db.table_cache(CONTACTS).get(contact_id, look_up), claims)
 
 
-async def _customer(customer_id: int, claims: Claims, db: Database) -> Viewer:
+async def _customer(customer_id: int, claims: Claims, db: Database, _address: str) -> Viewer:
     """A customer reads its own orders on both surfaces, and no scope or role makes it do more.
 
     A `scope` narrows what it may do on the B2B surface, as everybody's does. The shop's surface asks for no scope: it
@@ -197,7 +204,7 @@ async def _customer(customer_id: int, claims: Claims, db: Database) -> Viewer:
     return _narrowed(Viewer(Kind.CUSTOMER, claims.subject, visibility, _READING, row["id"]), claims)
 
 
-_BY_KIND: Mapping[str, Callable[[int, Claims, Database], Awaitable[Viewer]]] = {
+_BY_KIND: Mapping[str, Callable[[int, Claims, Database, str], Awaitable[Viewer]]] = {
     Kind.STAFF.value: _staff,
     Kind.PARTNER.value: _partner_of_token,
     Kind.CONTACT.value: _contact,
@@ -205,11 +212,11 @@ _BY_KIND: Mapping[str, Callable[[int, Claims, Database], Awaitable[Viewer]]] = {
 }
 
 
-async def _partner(key: bytes | int, db: Database) -> Viewer:
-    """The partner of the digest of a key, or of an id."""
+async def _partner(key: bytes | int, db: Database, address: str) -> Viewer:
+    """The partner of the digest of a key, or of an id, who asks from `address`."""
     partners = db.table_cache(PARTNERS)
     partner = partners.cached(key) or await partners.get(key, partial(_look_up_partner, key, db))
-    if partner.expires_at <= time.time():
+    if partner.expires_at <= time.time() or not is_within(address, partner.networks):
         raise NotAuthenticated
     return partner.viewer
 
@@ -225,7 +232,10 @@ async def _look_up_partner(key: bytes | int, db: Database) -> Partner:
         Visibility.of_companies(channel_ids, company_ids) if row["is_limited"] else Visibility.of_channels(channel_ids)
     )
     viewer = Viewer(Kind.PARTNER, f"partner:{row['id']}", visibility, _known(row["scopes"]))
-    return Partner(viewer, row["expires_at"] or math.inf)
+    expires_at = row["expires_at"] or math.inf
+    if isinstance(key, bytes) and row["key_hash"] != key:  # which another one has replaced
+        expires_at = min(expires_at, row["former_expires_at"])
+    return Partner(viewer, expires_at, row["networks"])
 
 
 def _narrowed(viewer: Viewer, claims: Claims) -> Viewer:

@@ -1,7 +1,7 @@
 """The way to PostgreSQL: one way to run a named statement within a viewer's visibility, and rows that are kept."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import partial
@@ -34,6 +34,10 @@ _TYPES: Mapping[str, type] = {
 }  # fmt: skip
 
 
+def _current(settings: Settings, key: str) -> Callable[[], str | None] | None:
+    return partial(settings.current, key) if key in settings.secret_files else None
+
+
 class Database:
     """`statements` counts what was sent since the start; the metrics show it and the tests assert it.
 
@@ -62,6 +66,7 @@ class Database:
             statement_cache=settings.statement_cache,
             statement_bytes=settings.cache_bytes // 4,
             seconds=settings.deadline,
+            current=_current(settings, "DATABASE_URL"),
         )
         pool = Pool(
             connect,
@@ -73,7 +78,12 @@ class Database:
         )
         listen = connect
         if settings.listen_url:
-            listen = Connector(settings.listen_url, statement_cache=0, seconds=settings.deadline)
+            listen = Connector(
+                settings.listen_url,
+                statement_cache=0,
+                seconds=settings.deadline,
+                current=_current(settings, "LISTEN_URL"),
+            )
         async with pool.connection() as first:
             if settings.statement_cache and not await is_direct(first):
                 first.terminate()  # a pooler may have but one, which the trial needs

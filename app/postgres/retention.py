@@ -1,14 +1,15 @@
-"""What is kept no longer than so many days: changes with their transactions, idempotency keys, sessions and logins.
+"""What is kept no longer than so many days, table by table: changes with their transactions, idempotency keys, and so
+on.
 
-`python -m app prune` takes it away once; with `RETENTION_DAYS` a service does so every hour, one process at a time for
-the feed. Both go in batches that are committed one by one, with as long a rest between as the last one took: nobody
-waits for them, and one that is stopped has done what it has done.
+`python -m app prune` takes it away once; with `RETENTION_DAYS` and its kin a service does so every hour, one process at
+a time for the feed. Both go in batches that are committed one by one, with as long a rest between as the last one took:
+nobody waits for them, and one that is stopped has done what it has done.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -26,40 +27,38 @@ _BATCH = 1_000
 _LONGEST_REST_SECONDS = 1.0
 _EVERY_SECONDS = 3_600.0
 
-# What is taken away, by the words of who is told.
+# By what `Settings.retention` calls it.
 _STATEMENTS = {
-    "changes and transactions": SQL.feed,
-    "idempotency keys": SQL.idempotency_keys,
+    "changes": SQL.feed,
+    "idempotency_keys": SQL.idempotency_keys,
     "sessions": SQL.sessions,
     "logins": SQL.attempts,
+    "waiting_reports": SQL.waiting_reports,
+    "audit_entries": SQL.audit_entries,
 }
 
+Days = Mapping[str, int]
 Take = Callable[[Statement, datetime], Awaitable[int]]
 
 
-async def prune(dsn: str, days: int) -> str:
-    """Takes away what is older, and tells what. Raises what asyncpg raises."""
-    connection = await asyncpg.connect(dsn)
-    try:
+async def prune(connection: asyncpg.Connection, days: Days) -> dict[str, int]:
+    """Takes away what is older, and tells how many rows. Raises what asyncpg raises."""
 
-        async def take(statement: Statement, before: datetime) -> int:
-            [row] = await fetch(connection, statement, before=before, most=_BATCH)
-            gone: int = row["gone"]
-            return gone
+    async def take(statement: Statement, before: datetime) -> int:
+        [row] = await fetch(connection, statement, before=before, most=_BATCH)
+        gone: int = row["gone"]
+        return gone
 
-        gone = await _prune(take, days)
-    finally:
-        await connection.close()
-    return ", ".join(f"{number:,} {what}" for what, number in gone.items()) + " removed"
+    return await _prune(take, days)
 
 
-async def _prune(take: Take, days: int) -> dict[str, int]:
-    before = datetime.now(UTC) - timedelta(days=days)
-    gone = dict.fromkeys(_STATEMENTS, 0)
-    for what, statement in _STATEMENTS.items():
+async def _prune(take: Take, days: Days) -> dict[str, int]:
+    gone = dict.fromkeys(days, 0)
+    for what, kept in days.items():
+        before = datetime.now(UTC) - timedelta(days=kept)
         while True:
             begun = time.monotonic()
-            number = await take(statement, before)
+            number = await take(_STATEMENTS[what], before)
             gone[what] += number
             if not number:
                 break
@@ -70,7 +69,7 @@ async def _prune(take: Take, days: int) -> dict[str, int]:
 class Retention:
     """Prunes in the background of a service, from its start on."""
 
-    def __init__(self, pool: Pool, days: int) -> None:
+    def __init__(self, pool: Pool, days: Days) -> None:
         self._pool = pool
         self._days = days
         self._task = asyncio.create_task(self._run())
