@@ -21,7 +21,7 @@ from app.auth.password import Passwords
 from app.auth.password_link import PasswordLinks
 from app.auth.storefront_key import Storefront, find_storefront
 from app.auth.token import Tokens
-from app.auth.viewer import authenticate
+from app.auth.viewer import Viewer, authenticate
 from app.cache import Cache
 from app.context import Context
 from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable
@@ -57,6 +57,8 @@ from app.rest.openapi import OpenAPI
 from app.rest.shop import ShopEndpoint
 from app.settings import Settings
 from app.telemetry import Telemetry, log_to_stderr
+from app.webhooks.message import Messages
+from app.webhooks.target import Targets
 
 # Beside the sources in a checkout and in an installed wheel alike.
 SCHEMA = Path(__file__).parent.parent / "schema.graphql"
@@ -94,6 +96,8 @@ class Waybill:
         limits = settings.limits
         self.sessions = Sessions(self.tokens, most=limits.streams, most_of_viewer=limits.viewer_streams)
         self.subscriptions = Subscriptions(self.engine, self.hub, self.sessions, self.context_of)
+        targets = Targets(settings.webhook_allowed_networks, settings.webhook_ports)
+        self.messages = Messages(self.engine, targets, self.context_for)
         self.migrations = frozenset(migration_names())
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -155,6 +159,7 @@ class Waybill:
             logins=self.logins,
             password_links=self.password_links,
             lookups=self.lookups,
+            messages=self.messages,
             storefront=state.storefront,
             address=client_address(scope),
             idempotency_key=state.idempotency_key,
@@ -172,7 +177,22 @@ class Waybill:
             logins=self.logins,
             password_links=self.password_links,
             lookups=self.lookups,
+            messages=self.messages,
             storefront=session.storefront,
+        )
+
+    def context_for(self, viewer: Viewer) -> Context:
+        """Of what is told to an endpoint as its owner, who is not asking."""
+        return Context(
+            db=self.db,
+            request_id=new_id().decode(),
+            viewer=viewer,
+            largest_page=self.settings.limits.page,
+            logins=self.logins,
+            password_links=self.password_links,
+            lookups=self.lookups,
+            messages=self.messages,
+            storefront=Storefront(),
         )
 
     async def find_storefront(self, keys: Sequence[str]) -> Storefront:

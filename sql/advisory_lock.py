@@ -28,6 +28,9 @@ class AdvisoryLock(IntEnum):
     # The beginning of the feed, for the transaction that takes a batch of the oldest changes away; a literal of the
     # same migration.
     FEED_BEGINNING = 0x57A2A117
+    # No lock but the seed of many: an owner, hashed with it, has one endpoint of webhooks made at a time, so that they
+    # can be counted (sql/webhook_endpoint.sql).
+    WEBHOOK_OWNER = 0x57A2A118
     # No lock but the seed of many: an actor and its idempotency key, hashed with it, are locked while the request is
     # answered (sql/write.sql).
     IDEMPOTENCY_KEY = 0x57A2A115
