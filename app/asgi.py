@@ -47,7 +47,7 @@ from app.live.websocket import WebSocketEndpoint
 from app.postgres.database import Database
 from app.postgres.lookups import Lookups
 from app.postgres.migrate import migration_names
-from app.postgres.retention import Retention
+from app.postgres.retention import WEBHOOKS, Retention
 from app.postgres.startup import until_reachable
 from app.resolvers import bindables
 from app.resolvers.names import snake_case
@@ -57,6 +57,7 @@ from app.rest.openapi import OpenAPI
 from app.rest.shop import ShopEndpoint
 from app.settings import Settings
 from app.telemetry import Telemetry, log_to_stderr
+from app.webhooks.deliverer import Deliverer
 from app.webhooks.message import Messages
 from app.webhooks.target import Targets
 
@@ -103,8 +104,15 @@ class Waybill:
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        async with self.running():
+            app.state.db = self.db
+            yield
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """All that goes on while requests are answered, and as much of it as `python -m app deliver` is."""
         self._loop = asyncio.get_running_loop()
-        self.db = app.state.db = await until_reachable(lambda: Database.connect(self.settings, self.cache))
+        self.db = await until_reachable(lambda: Database.connect(self.settings, self.cache))
         await self.db.events.start()
         self.db.feed.start()
         passwords = Passwords()
@@ -116,7 +124,7 @@ class Waybill:
         health.watch(self.telemetry, self.db, self.engine)
         metrics.watch(self.telemetry, self.hub, self.sessions)
         try:
-            async with self.telemetry.shared():
+            async with self.telemetry.shared(), self._delivering():
                 yield
         finally:
             self._loop = None
@@ -127,6 +135,20 @@ class Waybill:
             if retention is not None:
                 await retention.close()
             await self.db.close()
+
+    @asynccontextmanager
+    async def _delivering(self) -> AsyncIterator[None]:
+        """Calls the endpoints of webhooks, if that is to be done here."""
+        if not self.settings.deliver:
+            yield
+            return
+        log = Retention(self.db.pool, self.settings.webhook_log_days, WEBHOOKS)
+        deliverer = Deliverer(self.db, self.messages, self.context_for, self.settings)
+        try:
+            async with deliverer.running():
+                yield
+        finally:
+            await log.close()
 
     def reload(self) -> None:
         """Reads the keys of tokens anew, between two steps of the loop: this may be called by a signal's handler."""

@@ -109,8 +109,10 @@ WITH moved AS (
   SET position = w.position, number = w.number, late_until = coalesce(w.late_until, e.late_until),
     held = CASE WHEN e.held = '{}' THEN e.held ELSE ARRAY(
       SELECT x.id FROM transactions x WHERE x.id = ANY (e.held) AND (x.position > w.position OR x.position IS NULL)) END
-  FROM unnest(:ids::uuid[], :positions::bigint[], :numbers::bigint[], :late_until::timestamptz[]) AS w (id, position, number, late_until)
-  WHERE e.id = w.id AND e.deliverer = :deliverer
+  FROM unnest(
+    :ids::uuid[], :revisions::bigint[], :positions::bigint[], :numbers::bigint[], :late_until::timestamptz[]
+  ) AS w (id, revision, position, number, late_until)
+  WHERE e.id = w.id AND e.deliverer = :deliverer AND e.revision = w.revision
   RETURNING e.id
 ), added AS (
   INSERT INTO webhook_deliveries AS d (id, endpoint_id, place, lane, type, event, order_id, shipment_id, next_attempt_at)
@@ -174,6 +176,12 @@ FROM unnest(:ids::uuid[], :bodies::bytea[], :media_types::text[]) AS w (id, body
 WHERE d.id = w.id AND e.id = d.endpoint_id AND e.deliverer = :deliverer AND d.state = 'WAITING'
 RETURNING d.id, d.body, d.media_type;
 
+-- A receiver that was away is there again: what was put off is due.
+-- name: hasten
+UPDATE webhook_deliveries d
+SET next_attempt_at = :now
+WHERE d.endpoint_id = :endpoint_id AND d.state = 'WAITING' AND d.next_attempt_at > :now;
+
 -- name: withhold
 UPDATE webhook_deliveries d SET state = 'WITHHELD', ended_at = :now WHERE d.id = ANY(:ids::uuid[]) AND d.state = 'WAITING';
 
@@ -197,7 +205,7 @@ FROM unnest(
 JOIN noted n ON n.id = w.id
 ORDER BY w.number;
 
--- Shipments that became late after `since` and until `until`. A day ends within 40 hours of the moment that it is stored as.
+-- Shipments that became late until `until`, behind the one with `after_id` of those at `since`. A day ends within 40 hours of the moment that it is stored as.
 -- name: late
 SELECT s.id::text, s.order_id, s.channel_id, s.company_id, s.status, s.version, o.status AS order_status, p.late_from
 FROM shipments s
@@ -205,7 +213,7 @@ JOIN orders o ON o.id = s.order_id AND o.channel_id = s.channel_id
 CROSS JOIN LATERAL (SELECT promise_end(s.expected_delivery_at, channel_time_zone(s.channel_id)) AS late_from) p
 WHERE s.expected_delivery_at > :since::timestamptz - interval '40 hours' AND s.expected_delivery_at <= :until
   AND s.status IS DISTINCT FROM 'DELIVERED' AND s.status IS DISTINCT FROM 'CANCELED'
-  AND p.late_from > :since AND p.late_from <= :until AND {visible shipments s}
+  AND (p.late_from, s.id) > (:since, :after_id) AND p.late_from <= :until AND {visible shipments s}
 ORDER BY p.late_from, s.id
 LIMIT :limit;
 

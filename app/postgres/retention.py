@@ -1,5 +1,7 @@
 """What is kept no longer than so many days: changes with their transactions, idempotency keys, sessions and logins.
 
+The log of webhooks has days of its own, and whoever delivers sees to it.
+
 `python -m app prune` takes it away once; with `RETENTION_DAYS` a service does so every hour, one process at a time for
 the feed. Both go in batches that are committed one by one, with as long a rest between as the last one took: nobody
 waits for them, and one that is stopped has done what it has done.
@@ -8,7 +10,7 @@ waits for them, and one that is stopped has done what it has done.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -33,6 +35,10 @@ _STATEMENTS = {
     "sessions": SQL.sessions,
     "logins": SQL.attempts,
 }
+WEBHOOKS = {
+    "attempts of webhooks": SQL.webhook_attempts,
+    "deliveries of webhooks": SQL.webhook_deliveries,
+}
 
 Take = Callable[[Statement, datetime], Awaitable[int]]
 
@@ -47,16 +53,16 @@ async def prune(dsn: str, days: int) -> str:
             gone: int = row["gone"]
             return gone
 
-        gone = await _prune(take, days)
+        gone = await _prune(take, days, _STATEMENTS)
     finally:
         await connection.close()
     return ", ".join(f"{number:,} {what}" for what, number in gone.items()) + " removed"
 
 
-async def _prune(take: Take, days: int) -> dict[str, int]:
+async def _prune(take: Take, days: int, statements: Mapping[str, Statement]) -> dict[str, int]:
     before = datetime.now(UTC) - timedelta(days=days)
-    gone = dict.fromkeys(_STATEMENTS, 0)
-    for what, statement in _STATEMENTS.items():
+    gone = dict.fromkeys(statements, 0)
+    for what, statement in statements.items():
         while True:
             begun = time.monotonic()
             number = await take(statement, before)
@@ -68,11 +74,12 @@ async def _prune(take: Take, days: int) -> dict[str, int]:
 
 
 class Retention:
-    """Prunes in the background of a service, from its start on."""
+    """Prunes in the background of a service, from its start on. `statements` are by the words of who is told."""
 
-    def __init__(self, pool: Pool, days: int) -> None:
+    def __init__(self, pool: Pool, days: int, statements: Mapping[str, Statement] = _STATEMENTS) -> None:
         self._pool = pool
         self._days = days
+        self._statements = statements
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -88,7 +95,7 @@ class Retention:
     async def _run(self) -> None:
         while True:
             try:
-                gone = await _prune(self._take, self._days)
+                gone = await _prune(self._take, self._days, self._statements)
                 if any(gone.values()):
                     logger.info("what is kept no longer was removed", extra={"facts": dict(gone)})
             except Exception as error:  # the next hour is the remedy

@@ -11,7 +11,17 @@ FOR_DELIVERERS = {
         "transaction_after",
     },
     "webhook_delivery": {
-        *("recorded", "advance", "advance_replay", "waiting", "bodies", "freeze", "withhold", "note_attempts"),
+        *(
+            "recorded",
+            "advance",
+            "advance_replay",
+            "waiting",
+            "bodies",
+            "freeze",
+            "hasten",
+            "withhold",
+            "note_attempts",
+        ),
         *("waiting_by_endpoint_ids", "attempts_by_delivery_ids"),
     },
 }
