@@ -101,6 +101,7 @@ class Sender:
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
             limit=0,  # each endpoint has its own
+            ssl=ssl.create_default_context(),
             resolver=VettedResolver(self._targets, self._resolve),
             use_dns_cache=False,
             keepalive_timeout=_KEEP_ALIVE_SECONDS,
