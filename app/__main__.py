@@ -1,4 +1,4 @@
-"""The command line: `python -m app dev | serve | migrate | import | customer | generate | token | explain`.
+"""The command line: `python -m app dev | serve | deliver | migrate | import | customer | webhooks | generate | …`.
 
 Modules are imported by the commands that need them: `token` answers at once.
 """
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from app.demo import dev
 from app.demo.embedded import EmbeddedError
 from app.settings import LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS, Settings, SettingsError
+from app.webhooks import command as webhooks
 
 if TYPE_CHECKING:
     from app.postgres.locks import Verdict
@@ -60,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="serve the database at DATABASE_URL")
     serve.set_defaults(command=_serve, serves=True)
+
+    deliver = commands.add_parser("deliver", help="call the endpoints of webhooks, as one of any number of processes")
+    deliver.set_defaults(command=_deliver, serves=True)
+
+    webhooks.add_commands(commands).set_defaults(command=_webhooks)
 
     migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
     migrate.add_argument(
@@ -152,6 +158,29 @@ def _serve(_options: argparse.Namespace) -> None:
     listener = _listen(settings)
     _run(check(settings.database_url, migration_names()), settings.database_url)
     _answer(settings, listener)
+
+
+def _deliver(_options: argparse.Namespace) -> None:
+    from app.postgres.migrate import migration_names
+    from app.postgres.startup import check
+
+    settings = Settings.from_env(os.environ)
+    _run(check(settings.database_url, migration_names()), settings.database_url)
+    _run(webhooks.deliver(settings), settings.database_url)
+
+
+def _webhooks(options: argparse.Namespace) -> int:
+    from app.postgres.migrate import migration_names
+    from app.postgres.startup import check
+
+    with dev.database(os.environ) as dsn:
+        _run(check(dsn, migration_names()), dsn)
+        try:
+            print(_run(options.task(options, dev.settings(os.environ, dsn)), dsn))
+        except webhooks.Refused as refused:
+            print(refused, file=sys.stderr)
+            return 1
+    return 0
 
 
 def _migrate(options: argparse.Namespace) -> int:
