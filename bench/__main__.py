@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from app.demo.embedded import EmbeddedError, remove
-from bench import cluster, cold, dataset, lists, live, load, report, sampling, search, servers, workload, write
+from bench import cluster, cold, dataset, lists, live, load, report, sampling, search, servers, webhook, workload, write
 from bench.answer import Different
 from bench.cluster import Cluster
 from bench.publish import publish
@@ -59,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_names,
         default=None,
         metavar="A,B",
-        help=f"of {','.join(workload.NAMES)}; or {','.join(live.NAMES)}, or {','.join(write.NAMES)} alone",
+        help=f"of {','.join(workload.NAMES)}; or {','.join(live.NAMES)}; or one of"
+        f" {','.join(webhook.NAMES + write.NAMES)} alone",
     )
     add("--rounds", type=int, default=3)
     add("--secs", type=int, default=4, help="of one server's turn in a round (default 4)")
@@ -135,6 +136,9 @@ def _work(options: argparse.Namespace, folder: Path, postgres: Cluster) -> None:
         if len(loads) != len(options.loads):
             raise RuntimeError(f"{', '.join(live.NAMES)} are a run of their own.")
         live.measure(folder, postgres, loads, options.orders, options.secs)
+        return
+    if options.loads and set(options.loads) & set(webhook.NAMES):
+        webhook.measure(folder, postgres, options.orders)
         return
     groups = list(_groups(options, postgres))
     if options.profile:
