@@ -57,6 +57,8 @@ from app.rest.openapi import OpenAPI
 from app.rest.shop import ShopEndpoint
 from app.settings import Settings
 from app.telemetry import Telemetry, log_to_stderr
+from app.webhooks import asyncapi
+from app.webhooks.asyncapi import AsyncAPI
 from app.webhooks.deliverer import Deliverer
 from app.webhooks.message import Messages
 from app.webhooks.target import Targets
@@ -292,6 +294,7 @@ def create_app(settings: Settings) -> "Service":
             ),
             *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
             Route(openapi.PATH, OpenAPI(exports)),
+            Route(asyncapi.PATH, AsyncAPI(waybill.engine.schema)),
             Route("/healthz", health.live),
             Route("/readyz", waybill.ready),
             Route("/metrics", waybill.metrics),
