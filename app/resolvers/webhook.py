@@ -6,6 +6,7 @@ of one type or several: that a shipment is delivered is an update of it, a chang
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple, Self
 from uuid import UUID, uuid5
 
@@ -184,6 +185,19 @@ def lane_of(event: Event) -> str:
 def message_id(id_: UUID) -> str:
     """The `webhook-id` of a delivery."""
     return f"msg_{id_.hex}"
+
+
+def root_of(event: Event) -> Event:
+    """What a document begins with: the event, with the key of its object by the column that it is a key of."""
+    kind, key = event["change_type"], event["object_id"]
+    return {
+        **event,
+        "timestamp": datetime.fromisoformat(event["timestamp"]),
+        "order_item_id": int(key) if kind == "ORDER_ITEM" else None,
+        "shipment_item_id": key if kind == "SHIPMENT_ITEM" else None,
+        "track_and_trace_id": key if kind == "TRACK_AND_TRACE" else None,
+        "tracking_event_id": key if kind == "TRACKING_EVENT" else None,
+    }
 
 
 def changed_fields(event: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -17,7 +17,7 @@ from app.execution.document import RequestErrors, root_fields
 from app.execution.execute import Answer, Engine
 from app.http.reply import dump
 from app.resolvers.scalar import serialize_date_time
-from app.resolvers.webhook import Event, delivery_id, dotted, is_of_gone, message_id
+from app.resolvers.webhook import Event, delivery_id, dotted, is_of_gone, message_id, root_of
 from app.webhooks.target import Targets
 from loaders.rows import Row
 
@@ -115,8 +115,7 @@ class Messages:
     async def _run(self, endpoint: Row, context: Context, event: Event) -> Answer:
         text = endpoint["document"] or DOCUMENTS[event["type"].partition("_")[0]]
         operation = self._engine.prepare(text)
-        root = {**event, "timestamp": datetime.fromisoformat(event["timestamp"])}
-        return await self._engine.run_event(operation, {}, context, context.request_id, root)
+        return await self._engine.run_event(operation, {}, context, context.request_id, root_of(event))
 
 
 async def seen_orders(context: Context, events: Sequence[Event]) -> set[tuple[int, int]]:

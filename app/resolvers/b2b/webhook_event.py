@@ -1,13 +1,10 @@
 """What an endpoint is told, as its document asks for it. Whoever has endpoints may have all these rows."""
 
-from typing import Any
-
-from ariadne import ObjectType
-
 from app.context import Context, Info
 from app.errors import Forbidden
 from app.resolvers.b2b.audit import AuditedField, as_audited
 from app.resolvers.feed import GuardedSubscription, Watch
+from app.resolvers.field_plan import WITH_PARENT, PlannedType, relation
 from app.resolvers.webhook import Event, changed_fields
 from loaders.order import order_by_id
 from loaders.order_item import order_item_by_id
@@ -17,7 +14,7 @@ from loaders.track_and_trace import track_and_trace_by_id
 from loaders.tracking_event import tracking_event_by_id
 
 subscription = GuardedSubscription()
-event_type = ObjectType("WebhookEvent")
+event_type = PlannedType("WebhookEvent")
 
 
 def _nobody(_context: Context) -> None:
@@ -40,38 +37,11 @@ def resolve_webhook_event_changed(event: Event, _info: Info) -> list[AuditedFiel
     return [as_audited(*field) for field in changed_fields(event)]
 
 
-@event_type.field("order")
-async def resolve_webhook_event_order(event: Event, info: Info) -> Any:
-    return await info.context.load(order_by_id, event["order_id"])
-
-
-@event_type.field("shipment")
-async def resolve_webhook_event_shipment(event: Event, info: Info) -> Any:
-    return None if event["shipment_id"] is None else await info.context.load(shipment_by_id, event["shipment_id"])
-
-
-@event_type.field("orderItem")
-async def resolve_webhook_event_order_item(event: Event, info: Info) -> Any:
-    is_one = event["change_type"] == "ORDER_ITEM"
-    return await info.context.load(order_item_by_id, int(event["object_id"])) if is_one else None
-
-
-@event_type.field("shipmentItem")
-async def resolve_webhook_event_shipment_item(event: Event, info: Info) -> Any:
-    is_one = event["change_type"] == "SHIPMENT_ITEM"
-    return await info.context.load(shipment_item_by_id, event["object_id"]) if is_one else None
-
-
-@event_type.field("trackAndTrace")
-async def resolve_webhook_event_track_and_trace(event: Event, info: Info) -> Any:
-    is_one = event["change_type"] == "TRACK_AND_TRACE"
-    return await info.context.load(track_and_trace_by_id, event["object_id"]) if is_one else None
-
-
-@event_type.field("trackingEvent")
-async def resolve_webhook_event_tracking_event(event: Event, info: Info) -> Any:
-    is_one = event["change_type"] == "TRACKING_EVENT"
-    return await info.context.load(tracking_event_by_id, event["object_id"]) if is_one else None
-
+event_type.set_plan("order", relation(order_by_id, "order_id", WITH_PARENT))
+event_type.set_plan("shipment", relation(shipment_by_id, "shipment_id", WITH_PARENT))
+event_type.set_plan("orderItem", relation(order_item_by_id, "order_item_id", WITH_PARENT))
+event_type.set_plan("shipmentItem", relation(shipment_item_by_id, "shipment_item_id", WITH_PARENT))
+event_type.set_plan("trackAndTrace", relation(track_and_trace_by_id, "track_and_trace_id", WITH_PARENT))
+event_type.set_plan("trackingEvent", relation(tracking_event_by_id, "tracking_event_id", WITH_PARENT))
 
 bindables = [subscription, event_type]
