@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check conformance fuzz clients lint format token migrate where schema bench lock clean
+.PHONY: help run test check conformance fuzz clients packages lint format token migrate where schema bench lock clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,13 +23,16 @@ check: lint test ## what CI runs: lint, types, import contracts, tests
 conformance: $(READY) ## run graphql-core's own execution tests by compiled plans
 	@exec $(RUN) -m tests.conformance
 
-fuzz: $(READY) ## compare executors on random documents, trade with a model, and kill 1,000 times beside the feed, deliver 100,000 webhooks; MINUTES=10, SEED=N has a round again
+fuzz: $(READY) ## compare executors on random documents, trade with a model, and kill 1,000 times beside the feed and its subscribers, deliver 100,000 webhooks; MINUTES=10, SEED=N has a round again
 	@FUZZ_MINUTES=$(or $(MINUTES),10) FUZZ_SEED=$(SEED) exec $(RUN) -m pytest -q -s tests/contract/test_random_documents.py \
 		tests/app/execution/test_equivalence.py tests/app/execution/test_generated_equivalence.py tests/test_trade.py \
-		tests/test_feed_kills.py tests/test_webhook_kills.py
+		tests/test_feed_kills.py tests/test_live_kills.py tests/test_webhook_kills.py
 
 clients: $(READY) ## run docs/clients.md with the real clients, installed from their registries
 	@exec $(RUN) -m pytest --no-header -rs tests/clients $(ARGS)
+
+packages: $(READY) ## build the wheel and the steps of deploy/Containerfile, install them into empty environments, and run them
+	@exec $(RUN) -m pytest --no-header -rs tests/packages $(ARGS)
 
 lint: $(READY) ## lint, format check, types, import contracts
 	@$(RUN) -m ruff check .
@@ -57,11 +60,14 @@ bench: $(READY) ## measure speed and cost; PEERS=DIR SERVERS=A,B LOADS=A,B SCALE
 	@exec $(RUN) -m bench $(if $(PEERS),--peers '$(PEERS)') $(if $(SERVERS),--servers '$(SERVERS)') $(if $(LOADS),--loads '$(LOADS)') \
 		$(if $(SCALE),--scale '$(SCALE)') $(if $(COLD),--cold '$(COLD)') $(if $(SEARCH),--search) $(if $(PROFILE),--profile) $(if $(PUBLISH),--publish) $(ARGS)
 
-lock: $(READY) ## resolve pyproject.toml anew into requirements.lock, for every platform
+lock: $(READY) ## resolve pyproject.toml anew into the locks, for every platform
 	@$(RUN) -m pip install --quiet 'uv>=0.9'
 	@$(RUN) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --custom-compile-command 'make lock' --extra embedded --extra dev \
 		--output-file requirements.lock pyproject.toml
+	@$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-annotate --custom-compile-command 'make lock' --constraint requirements.lock \
+		--output-file deploy/requirements.lock pyproject.toml
 
 clean: ## delete the environment, the caches and the demo database
 	@$(PYTHON) -c 'import os, pathlib; from app.demo.embedded import remove; \

@@ -1,25 +1,25 @@
-"""The command line: `python -m app dev | serve | deliver | migrate | import | customer | webhooks | generate | …`.
+"""The command line: what the service does by itself (`dev`, `serve`), and all that its operator does.
 
 Modules are imported by the commands that need them: `token` answers at once.
 """
 
 import argparse
 import asyncio
-import errno
 import gc
-import getpass
 import json
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.demo import dev
 from app.demo.embedded import EmbeddedError
-from app.settings import LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS, Settings, SettingsError
+from app.serve.hangup import on_hangup
+from app.serve.listen import open_sockets
+from app.settings import Settings, SettingsError, secret
 from app.webhooks import command as webhooks
 
 if TYPE_CHECKING:
@@ -27,21 +27,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Open requests may take this long after Ctrl-C or SIGTERM.
-GRACE_SECONDS = 10
-
 # Of a viewer; see sql.visibility.Reach.
 REACHES = ("everything", "channels", "companies", "contact", "customer")
-
-GC_THRESHOLDS = (50_000, 10, 10)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 done (an interrupted server, too), 1 could not, 2 wrong usage, 130 interrupted."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser(given[0] if given else "").parse_args(given)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.serves:
-        _on_hangup(lambda: None)
+        on_hangup(lambda: None)
     try:
         return int(options.command(options) or 0)
     except KeyboardInterrupt:
@@ -51,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str) -> argparse.ArgumentParser:
+    """That of a command, or of all: the operator's are made of many modules."""
     parser = argparse.ArgumentParser(prog="python -m app", description=(__doc__ or "").partition("\n")[0])
     parser.set_defaults(serves=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -74,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         help="change nothing, and say of each missing step which locks it takes and who waits; the exit status is 1"
         " where somebody waits longer than a moment",
     )
+    _add_json(migrate)
     migrate.set_defaults(command=_migrate)
 
     import_ = commands.add_parser("import", help="read orders and shipments from files of NDJSON")
@@ -81,24 +79,6 @@ def _parser() -> argparse.ArgumentParser:
     import_.add_argument("--strict", action="store_true", help="load nothing if any record is bad")
     import_.add_argument("--dry-run", action="store_true", help="say what would happen, and write nothing")
     import_.set_defaults(command=_import)
-
-    prune = commands.add_parser("prune", help="remove changes, idempotency keys, sessions and logins of long ago")
-    prune.add_argument(
-        "--days", type=_days, metavar="N", help="that are kept; RETENTION_DAYS where it is left out", default=None
-    )
-    prune.set_defaults(command=_prune)
-
-    customer = commands.add_parser("customer", help="merge accounts of customers, or set a password")
-    tasks = customer.add_subparsers(required=True, metavar="TASK")
-    merge = tasks.add_parser("merge", help="have one customer have the orders of another, for good")
-    merge.add_argument("source", metavar="FROM", help="id, or e-mail with --channel, of who is the other one")
-    merge.add_argument("target", metavar="INTO")
-    merge.set_defaults(command=_merge)
-    password = tasks.add_parser("password", help="set a password, read from standard input, and end all tokens")
-    password.add_argument("customer", metavar="CUSTOMER", help="id, or e-mail with --channel")
-    password.set_defaults(command=_password)
-    for task in (merge, password):
-        task.add_argument("--channel", metavar="CODE", help="of the channel whose customers are meant")
 
     generate = commands.add_parser("generate", help="add made-up orders that look real")
     generate.add_argument("--orders", type=_count, default=dev.GENERATED_ORDERS, metavar="N")
@@ -113,19 +93,24 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("file", metavar="FILE", help="of one GraphQL operation; - is standard input")
     explain.add_argument("--variables", type=_object, default={}, metavar="JSON")
     explain.add_argument("--reach", choices=REACHES, default=REACHES[0], help="how far the viewer sees")
+    _add_json(explain)
     explain.set_defaults(command=_explain)
+
+    if command not in commands.choices:
+        from app.admin.commands import add_commands
+
+        parser.set_defaults(command=_administer)
+        add_commands(commands)
     return parser
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:12]) <= 10_000_000:
         raise argparse.ArgumentTypeError("must be a whole number from 1 to 10000000")
-    return int(text)
-
-
-def _days(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or not LEAST_RETENTION_DAYS <= int(text[:12]) <= MOST_RETENTION_DAYS:
-        raise argparse.ArgumentTypeError(f"must be a whole number from {LEAST_RETENTION_DAYS} to {MOST_RETENTION_DAYS}")
     return int(text)
 
 
@@ -141,13 +126,14 @@ def _object(text: str) -> dict[str, Any]:
 
 def _dev(_options: argparse.Namespace) -> None:
     # The address first: what is wrong with it should not wait for the database.
-    listener = _listen(dev.settings(os.environ))
+    sockets = open_sockets(dev.settings(os.environ))
     with dev.database(os.environ, join=False) as dsn:
-        settings = dev.settings(os.environ, dsn)
+        environ = dev.environment(os.environ, dsn)
+        settings = Settings.from_env(environ)
         taken = "The database holds other data: use `serve` for it, or an empty one for the demo."
         _run(dev.prepare(settings), dsn, taken)
         print(dev.welcome(settings, _run(dev.customer_token(settings), dsn)), flush=True)
-        _answer(settings, listener)
+        _answer(settings, sockets, environ)
 
 
 def _serve(_options: argparse.Namespace) -> None:
@@ -155,9 +141,25 @@ def _serve(_options: argparse.Namespace) -> None:
     from app.postgres.startup import check
 
     settings = Settings.from_env(os.environ)
-    listener = _listen(settings)
-    _run(check(settings.database_url, migration_names()), settings.database_url)
-    _answer(settings, listener)
+    sockets = open_sockets(settings)
+    if not settings.workers:  # each of them looks for itself
+        _run(check(settings.database_url, migration_names()), settings.database_url)
+    _answer(settings, sockets, os.environ)
+
+
+def _answer(settings: Settings, sockets: list[socket.socket], environ: Mapping[str, str]) -> None:
+    """Serves until SIGINT or SIGTERM; KeyboardInterrupt then. `environ` is what the settings were read from."""
+    if settings.workers:
+        from app.serve.supervisor import WorkersError, supervise
+
+        try:
+            supervise(settings, sockets, environ)
+        except WorkersError as error:
+            raise SystemExit(str(error)) from error
+    gc.disable()  # while the application is made, which lasts: `serve` has it on again
+    from app.serve.process import answer_alone
+
+    answer_alone(settings, sockets)
 
 
 def _deliver(_options: argparse.Namespace) -> None:
@@ -166,7 +168,6 @@ def _deliver(_options: argparse.Namespace) -> None:
 
     settings = Settings.from_env(os.environ)
     _run(check(settings.database_url, migration_names()), settings.database_url)
-    _spare_the_garbage_collector()
     _run(webhooks.deliver(settings), settings.database_url, loop=_fast_loop())
 
 
@@ -189,21 +190,38 @@ def _migrate(options: argparse.Namespace) -> int:
 
     with dev.database(os.environ) as dsn:
         if options.check:
-            return _tell_locks(_run(check(dsn), dsn))
+            return _tell_locks(_run(check(dsn), dsn), as_json=options.json)
         applied = _run(migrate(dsn, lambda line: print(line, file=sys.stderr, flush=True)), dsn)
-    print("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+    if options.json:
+        print(json.dumps({"applied": applied}))
+    else:
+        print("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
     return 0
 
 
-def _tell_locks(verdicts: "Sequence[tuple[str, str, Verdict]]") -> int:
-    """One line for each missing step. The exit status: 1 if any blocks."""
+def _tell_locks(verdicts: "Sequence[tuple[str, str, Verdict]]", *, as_json: bool) -> int:
+    """One line for each missing step, or JSON. The exit status: 1 if any blocks."""
+    status = int(any(verdict.blocks for _, _, verdict in verdicts))
+    if as_json:
+        steps = [
+            {
+                "migration": migration,
+                "step": step,
+                "blocks": verdict.blocks,
+                "says": verdict.words,
+                "locks": {table: str(mode) for table, mode in verdict.locks.items()},
+            }
+            for migration, step, verdict in verdicts
+        ]
+        print(json.dumps(steps))
+        return status
     for migration, step, verdict in verdicts:
         locks = ", ".join(f"{mode} on {table}" for table, mode in sorted(verdict.locks.items()))
         place = f"{migration}: {step}" if step else migration
         print(f"{place}: {'BLOCKS, ' if verdict.blocks else ''}{verdict.words}{f' ({locks})' if locks else ''}")
     if not verdicts:
         print("nothing to apply")
-    return int(any(verdict.blocks for _, _, verdict in verdicts))
+    return status
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -215,45 +233,36 @@ def _import(options: argparse.Namespace) -> int:
         return _run(ingest(dsn, options.files, strict=options.strict, dry_run=options.dry_run), dsn)
 
 
-def _prune(options: argparse.Namespace) -> int:
-    from app.postgres.retention import prune
-
-    days = options.days
-    if days is None:
-        try:
-            days = _days(os.environ.get("RETENTION_DAYS", ""))
-        except argparse.ArgumentTypeError as error:
-            raise SystemExit(f"--days, or RETENTION_DAYS, {error}") from error
-    return _say(lambda dsn: prune(dsn, days))
-
-
-def _merge(options: argparse.Namespace) -> int:
-    from app.admin.customer import merge
-
-    return _say(lambda dsn: merge(dsn, options.source, options.target, options.channel))
-
-
-def _password(options: argparse.Namespace) -> int:
-    from app.admin.customer import set_password
-
-    text = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    return _say(lambda dsn: set_password(dsn, options.customer, text, options.channel))
-
-
-def _say(task: Callable[[str], Coroutine[Any, Any, str]]) -> int:
-    """Does a task with a migrated database and prints what became of it; the exit status."""
-    from app.admin.customer import CustomerError
+def _administer(options: argparse.Namespace) -> int:
+    """Does what an operator asks for, and prints what became of it; the exit status."""
+    from app.admin.command import Refused, perform
+    from app.admin.show import show
     from app.postgres.migrate import migration_names
     from app.postgres.startup import check
 
-    with dev.database(os.environ) as dsn:
-        _run(check(dsn, migration_names()), dsn)
-        try:
-            print(_run(task(dsn), dsn))
-        except CustomerError as error:
-            print(error, file=sys.stderr)
-            return 1
-    return 0
+    try:
+        if "local_task" in options:
+            answer = options.local_task(options)
+        else:
+            with dev.database(os.environ) as dsn:
+                if not options.any_schema:
+                    _run(check(dsn, migration_names()), dsn)
+                options.settings = lambda: _settings(dsn)
+                answer = _run(perform(dsn, options), dsn)
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    print(show(answer.value, answer.columns, as_json=options.json))
+    for note in answer.notes:
+        print(note, file=sys.stderr)
+    return int(answer.failed)
+
+
+def _settings(dsn: str) -> Settings:
+    """Those of the service on a database: nothing is made up for one that was named. Raises `SettingsError`."""
+    if secret(os.environ, "DATABASE_URL")[0]:
+        return Settings.from_env(os.environ)
+    return dev.settings(os.environ, dsn)
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -287,90 +296,12 @@ def _explain(options: argparse.Namespace) -> int:
     with open(options.file, encoding="utf-8") if options.file != "-" else nullcontext(sys.stdin) as file:
         document = file.read()
     try:
-        print(asyncio.run(explain(document, options.variables, Reach(options.reach))), end="")
+        text = asyncio.run(explain(document, options.variables, Reach(options.reach)))
+        print(json.dumps({"explanation": text}) if options.json else text, end="\n" * options.json)
     except Unexplained as error:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """The bound socket; it accepts once the application is ready. Raises OSError that names the address."""
-    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise _unusable(settings, error) from error
-    return listener
-
-
-def _unusable(settings: Settings, error: OSError) -> OSError:
-    return OSError(f"{settings.host}, port {settings.port}: {error.strerror}. Set HOST or PORT.")
-
-
-def _answer(settings: Settings, listener: socket.socket) -> None:
-    """Serves until SIGINT or SIGTERM; KeyboardInterrupt then, after the open requests are answered.
-
-    Raises OSError that names the address where another process listens there by now.
-    """
-    import uvicorn
-
-    from app.asgi import create_app
-    from app.http.address import Forwarded
-    from app.http.server import Server, protocol_of, socket_protocol_of
-
-    service = create_app(settings)
-    config = uvicorn.Config(
-        Forwarded(service, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),
-        interface="asgi3",  # it would ask for a coroutine function, and take another callable for an old interface
-        proxy_headers=False,
-        lifespan="on",
-        http=protocol_of(settings),
-        ws=socket_protocol_of(settings),
-        ws_max_size=settings.limits.frame_bytes,
-        ws_per_message_deflate=False,  # 64 KiB a socket, and frames are small
-        timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        server_header=False,
-        log_config=None,
-        access_log=False,  # the application writes its own, with request ids
-    )
-    _spare_the_garbage_collector()
-    _on_hangup(service.reload)
-    try:
-        Server(config, drain_seconds=settings.drain_seconds, on_stop=service.stop).run([listener])
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise _unusable(settings, error) from error
-
-
-def _on_hangup(reload: Callable[[], None]) -> None:
-    """SIGHUP calls `reload`; but when it tells that the terminal we were started from is gone, we end."""
-    terminals = [descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor)]
-
-    def handle(_number: int, _frame: object) -> None:
-        if terminals and not any(map(os.isatty, terminals)):
-            signal.raise_signal(signal.SIGTERM)
-        else:
-            reload()
-
-    signal.signal(signal.SIGHUP, handle)
-
-
-def _spare_the_garbage_collector() -> None:
-    """Half the time of an answer of a hundred shipments went to looking for garbage where there was none.
-
-    What the application is made of (modules, schema) lives as long as the process, and is taken out of every search. A
-    search begins after 50,000 new objects, not 700: an answer's rows are then mostly gone by themselves. What is left
-    for it are circles, such as an error with the traceback that led to it. Measured with graphql-core's executor and
-    eight such answers at a time, its share fell from 53 % to 20 %.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

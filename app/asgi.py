@@ -1,7 +1,7 @@
 """The composition root: settings in, application out. Nothing else knows all the parts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -27,15 +27,16 @@ from app.context import Context
 from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable
 from app.execution.execute import Engine
 from app.execution.schema import build
-from app.http import health
-from app.http.address import client_address
+from app.http import health, overload
+from app.http.address import client_address, peer_address
 from app.http.cors import CrossOrigin, Origins, WholeCrossOrigin
 from app.http.deadline import Deadlines
 from app.http.graphql import GraphQLEndpoint
 from app.http.index import index
 from app.http.middleware import Counted, Exchange, WholeExchange
+from app.http.overload import LoadShedder, Shedding, WholeShedding
 from app.http.rate_limit import Admission, RateLimited, RateLimits
-from app.http.reply import Answering, refusal, reply
+from app.http.reply import Answering, Reply, refusal, reply
 from app.http.state import new_id, state_of
 from app.live import metrics
 from app.live.hub import Hub
@@ -55,7 +56,7 @@ from app.rest import export, openapi, shop
 from app.rest.export import Export, Slots
 from app.rest.openapi import OpenAPI
 from app.rest.shop import ShopEndpoint
-from app.settings import Settings
+from app.settings import Settings, Worker
 from app.telemetry import Telemetry, log_to_stderr
 from app.webhooks import asyncapi
 from app.webhooks.asyncapi import AsyncAPI
@@ -80,13 +81,17 @@ class Waybill:
     logins: Logins
     lookups: Lookups
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises `SettingsError` for unusable keys and `SchemaError` for a schema that its resolvers do not fit."""
+    def __init__(self, settings: Settings, worker: Worker | None = None) -> None:
+        """`worker` is what it is where others answer beside it.
+
+        Raises `SettingsError` for unusable keys and `SchemaError` for a schema that its resolvers do not fit."""
         self.settings = settings
         self.is_stopping = False
         self.tokens = Tokens(settings)
-        self.rate_limits = RateLimits(settings.redis_url)
-        self.telemetry = Telemetry(settings.prometheus_multiproc_dir)
+        self.rate_limits = RateLimits(settings.redis_url, worker)
+        shared = settings.prometheus_multiproc_dir
+        self.telemetry = Telemetry(shared, worker.number if worker and shared == worker.folder else None)
+        self.shedder = LoadShedder()
         self.cache = Cache(settings.cache_bytes)
         self.engine = Engine(
             executable_schema(),
@@ -122,9 +127,12 @@ class Waybill:
         self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         self.password_links = PasswordLinks(self.db, self.tokens, passwords, self.logins, self.settings)
-        retention = Retention(self.db.pool, self.settings.retention_days) if self.settings.retention_days else None
+        days = self.settings.retention
+        retention = Retention(self.db.pool, days) if days else None
         health.watch(self.telemetry, self.db, self.engine)
+        overload.watch(self.telemetry, self.shedder)
         metrics.watch(self.telemetry, self.hub, self.sessions)
+        self.telemetry.watch_process()
         try:
             async with self.telemetry.shared(), self._delivering():
                 yield
@@ -144,7 +152,7 @@ class Waybill:
         if not self.settings.deliver:
             yield
             return
-        log = Retention(self.db.pool, self.settings.webhook_log_days, WEBHOOKS)
+        log = Retention(self.db.pool, dict.fromkeys(WEBHOOKS, self.settings.webhook_log_days))
         deliverer = Deliverer(self.db, self.messages, self.context_for, self.settings)
         try:
             async with deliverer.running():
@@ -157,10 +165,14 @@ class Waybill:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.tokens.reload)
 
+    def leave(self) -> None:
+        """It ends, and others go on in its place: what lasts should begin anew with them."""
+        self.sessions.stop()
+
     def stop(self) -> None:
         """From here on nobody should send anything new."""
         self.is_stopping = True
-        self.sessions.stop()
+        self.leave()
 
     async def open_context(self, scope: Scope) -> Context:
         """A credential that is not accepted is a matter of the fields that need one, so introspection needs none.
@@ -171,7 +183,7 @@ class Waybill:
         if isinstance(state.storefront.refusal, ServiceUnavailable):
             raise state.storefront.refusal
         try:
-            viewer = await authenticate(scope["headers"], state.fields, self.db, self.tokens)
+            viewer = await authenticate(scope["headers"], state.fields, self.db, self.tokens, peer_address(scope))
         except NotAuthenticated as error:
             refused = error.with_traceback(None)  # whose frames would hold the request in a circle
         context = state.work.context = Context(
@@ -187,6 +199,7 @@ class Waybill:
             storefront=state.storefront,
             address=client_address(scope),
             idempotency_key=state.idempotency_key,
+            seconds=state.work.seconds,
         )
         return context
 
@@ -219,8 +232,8 @@ class Waybill:
             storefront=Storefront(),
         )
 
-    async def find_storefront(self, keys: Sequence[str]) -> Storefront:
-        return await find_storefront(keys, self.db)
+    async def find_storefront(self, keys: Sequence[str], address: str) -> Storefront:
+        return await find_storefront(keys, self.db, address)
 
     async def ready(self, _request: Request) -> Response:
         ready = None if self.is_stopping else await health.readiness(self.db, self.migrations)
@@ -231,16 +244,17 @@ class Waybill:
         return Response(text, media_type=media_type)
 
 
-def create_app(settings: Settings) -> "Service":
+def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
     log_to_stderr()
-    waybill = Waybill(settings)
+    waybill = Waybill(settings, worker)
     body_bytes = settings.limits.body_bytes
     deadlines = Deadlines(settings.deadline)
     admission = Admission(waybill.find_storefront, waybill.rate_limits)
 
-    operations = Operations(waybill.subscriptions, admission, deadlines, waybill.telemetry.requests["graphql"])
+    graphql_requests = waybill.telemetry.requests["graphql"]
+    operations = Operations(waybill.subscriptions, admission, deadlines, waybill.shedder, graphql_requests)
     most_operations = settings.limits.stream_operations
-    streams = Reservations(operations, most_operations=most_operations)
+    streams = Reservations(operations, most_operations=most_operations, body_bytes=body_bytes, worker=worker)
 
     def endpoint(*, needs_key: bool = False) -> GraphQLEndpoint:
         return GraphQLEndpoint(
@@ -274,17 +288,18 @@ def create_app(settings: Settings) -> "Service":
     ]
     # The second path is where the B2B SDK points by itself (B-2).
     graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}
-    whole: dict[str, Answering] = {**graphql}
+    shedder = waybill.shedder
+    whole: dict[str, Answering] = {path: WholeShedding(answering, shedder) for path, answering in graphql.items()}
     middleware = [Middleware(Exchange, deadlines=deadlines)]
     if settings.allowed_origins:
         origins = Origins(settings.allowed_origins, closed=health.PATHS)
-        whole = {path: WholeCrossOrigin(answering, origins) for path, answering in graphql.items()}
+        whole = {path: WholeCrossOrigin(answering, origins) for path, answering in whole.items()}
         middleware.append(Middleware(CrossOrigin, origins))
+    middleware.append(Middleware(Shedding, shedder))
     service = Service(
-        {path: WholeExchange(answering, deadlines) for path, answering in whole.items()},
+        {path: WholeExchange(answering, shedder, deadlines) for path, answering in whole.items()},
         {path: socket(answering) for path, answering in graphql.items()},
-        waybill.reload,
-        waybill.stop,
+        waybill,
         routes=[
             Route("/", index),
             *(Route(path, answering) for path, answering in graphql.items()),
@@ -312,26 +327,33 @@ class Service(Starlette):
     what speaks over `sockets`, which last, and would take the memory of all its layers with them.
 
     Whatever is spelt another way goes through the routes, which name the same endpoints. `reload` reads anew what
-    operators change while the application runs, `stop` has it say that it is not ready any more.
+    operators change while the application runs, `stop` has it say that it is not ready any more, and `leave` ends what
+    lasts where others are in its place.
     """
 
     def __init__(
         self,
         answering: Mapping[str, Answering],
         sockets: Mapping[str, ASGIApp],
-        reload: Callable[[], None],
-        stop: Callable[[], None],
+        waybill: Waybill,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._answering = answering
         self._sockets = sockets
-        self.reload = reload
-        self.stop = stop
+        self.waybill = waybill
+        self.reload = waybill.reload
+        self.stop = waybill.stop
+        self.leave = waybill.leave
 
     def find(self, scope: Scope) -> Answering | None:
         """What has the answer to a request whole, so that it need not be sent by the messages of ASGI."""
         return self._answering.get(scope["path"]) if scope["type"] == "http" else None
+
+    def at_once(self, scope: Scope) -> Reply | None:
+        """The answer to a request for which nothing is to be done: there are too many."""
+        answering = self._answering.get(scope["path"])
+        return None if answering is None else answering.at_once(scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = self._sockets.get(scope["path"]) if scope["type"] == "websocket" else None

@@ -52,7 +52,8 @@ class Context:
 
     `largest_page` bounds every list (B-23); `viewer` is None without a credential, and `refusal` says why one that was
     brought is not accepted. `storefront` is the shop that the request comes from. `address` is the client's, empty
-    where there is none. `idempotency_key` is what the caller names a mutation by. `writing` is the request's
+    where there is none. `idempotency_key` is what the caller names a mutation by, and `seconds` how long it waits, None
+    where it does not say. `writing` is the request's
     transaction, None before `write`.
     """
 
@@ -71,8 +72,10 @@ class Context:
         storefront: Storefront,
         address: str = "",
         idempotency_key: IdempotencyKey | None = None,
+        seconds: float | None = None,
     ) -> None:
         self.db = db
+        self._seconds = seconds
         self.largest_page = largest_page
         self.request_id = request_id
         self._viewer = viewer
@@ -137,7 +140,7 @@ class Context:
 
         Whoever has the block commits it; what is not committed by its end is taken back.
         """
-        self._transaction = Transaction(self.db, self.request_id)
+        self._transaction = Transaction(self.db, self.request_id, self._seconds)
         try:
             yield self._transaction
         finally:

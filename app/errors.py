@@ -371,6 +371,12 @@ class Overloaded(ServiceUnavailable):
     text = "Too many requests are waiting for the database."
 
 
+class Shed(Overloaded):
+    """Refused before anything was done for it; see `app.http.overload`."""
+
+    text = "There are too many requests at this moment."
+
+
 class OutcomeUnknown(ServiceUnavailable):
     """A write whose commit was sent, and not answered. It does not say when to try again: first look what is there."""
 

@@ -40,7 +40,7 @@ _VISIBILITIES: Mapping[Reach, Visibility] = {
     Reach.EVERYTHING: Visibility.everything(),
     Reach.CHANNELS: Visibility.of_channels([1]),
     Reach.COMPANIES: Visibility.of_companies([1], [1]),
-    Reach.CONTACT: Visibility.of_contact([1], [1]),
+    Reach.CONTACT: Visibility.of_contact(1, [1]),
     Reach.CUSTOMER: Visibility.of_customer(1, 1),
 }
 

@@ -1,4 +1,9 @@
-"""The service's configuration: read once from the environment, frozen, every fault named at once."""
+"""The service's configuration: read once from the environment, frozen, every fault named at once.
+
+A secret may stand in a file instead: `TOKEN_SECRET_FILE` names it, or systemd has it among its credentials
+(`LoadCredential=token_secret:…`). Such a file is read anew when it changes, so that a secret is replaced without a
+restart.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -11,8 +16,13 @@ from app.cache import DEFAULT_BYTES
 from app.rules import url_fault
 
 MINIMUM_SECRET_BYTES = 32
+_MAXIMUM_SECRET_BYTES = 65_536
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"
 # Answers under idempotency keys are kept for two days.
 LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS = 2, 36_500
+# What `RETENTION_DAYS_…` are for; those of the second line `RETENTION_DAYS` alone leaves as they are.
+RETAINED = ("changes", "idempotency_keys", "sessions", "logins", "waiting_reports", "audit_entries")
+KEPT_UNLESS_NAMED = ("waiting_reports", "audit_entries")
 
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
@@ -20,6 +30,7 @@ _ORIGIN = re.compile(
 _LARGEST_PORT = 65_535
 _MOST_RETRIES = 100
 _LONGEST_RETRY_SECONDS = 604_800
+_MOST_WORKERS = 256
 _DEFAULT_PORTS = {("http", "80"), ("https", "443")}
 
 Network = IPv4Network | IPv6Network
@@ -41,6 +52,7 @@ class Limits:
     head_bytes: int = 65_536
     headers: int = 100
     connections: int = 10_000
+    address_connections: int = 1_000
     tokens: int = 2_000
     depth: int = 12
     aliases: int = 30
@@ -58,32 +70,45 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Worker:
+    """One of several processes that answer on the same socket (`app.serve.supervisor`).
+
+    `number` is its own as long as it lives, and another's afterwards; `folder` is where they meet.
+    """
+
+    number: int
+    folder: Path
+
+
+@dataclass(frozen=True)
 class Settings:
     """`database_url` is passed to asyncpg as it is: several hosts and `target_session_attrs` included.
 
-    `token_secret` signs and checks the service's own HS256 tokens; `jwks_file` names further public keys, each with its
-    own `kid` and `alg`. `redis_url` is where workers share their rate limits; without one each counts alone.
-    `allowed_origins` are those whose pages may call from a browser, as browsers write them (`app.http.cors`).
-    `listen_url` is where the database's notifications are listened to, in place of `database_url`. `statement_cache` is
-    how many prepared statements a connection keeps. `cache_bytes` is what all may take that is kept for documents
-    (`app.cache`), and a quarter of it what a connection's prepared statements may, of PostgreSQL's memory. `deadline`
-    is what a request may take, in seconds, and `pool_wait_seconds` how long it may wait for a connection, with no more
-    than `pool_queue` that do.
-    What is older than `retention_days` is not kept (`app.postgres.retention`); all is without it.
-    `link_page` is the shop's page where customers set a password, with `{token}` for the token of their link and
-    `{channel}` for the code of their channel.
-    A service that is to `deliver` calls the endpoints of webhooks. What they may lead to, beside the public internet by
-    443, is `webhook_allowed_networks` and `webhook_ports`. A message is tried again after each of
-    `webhook_retry_seconds`, the last of them again and again, and an attempt takes `webhook_timeout` seconds at most;
-    what fails for `webhook_disable_days` is given up. Their log is kept for `webhook_log_days`.
-    A request has `head_seconds` for its head, and a connection is kept open for `keep_alive_seconds` without one. A
-    server that is told to stop goes on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or
-    `stock` for uvicorn's own. `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is
-    `compiled`, or `reference` to have graphql-core run everything: the answers are the same.
+    `token_secret` signs and checks the service's own HS256 tokens, and those that `token_secret_previous` has signed
+    are good, too; `jwks_file` names further public keys, each with its own `kid` and `alg`. `secret_files` are the
+    files that secrets were read from, by their keys. `redis_url` is where machines share their rate limits; without one
+    each counts alone. `allowed_origins` are those whose pages may call from a browser, as browsers write them
+    (`app.http.cors`). `listen_url` is where the database's notifications are listened to, in place of `database_url`.
+    `statement_cache` is how many prepared statements a connection keeps. `cache_bytes` is what all may take that is
+    kept for documents (`app.cache`), and a quarter of it what a connection's prepared statements may, of PostgreSQL's
+    memory. `deadline` is what a request may take, in seconds, and `pool_wait_seconds` how long it may wait for a
+    connection, with no more than `pool_queue` that do. What is older than `retention_days`, or than those of its own
+    table, is not kept (`app.postgres.retention`). `link_page` is the shop's page where customers set a password, with
+    `{token}` for the token of their link and `{channel}` for the code of their channel. A service that is to `deliver`
+    calls the endpoints of webhooks. What they may lead to, beside the public internet by 443, is
+    `webhook_allowed_networks` and `webhook_ports`. A message is tried again after each of `webhook_retry_seconds`, the
+    last of them again and again, and an attempt takes `webhook_timeout` seconds at most; what fails for
+    `webhook_disable_days` is given up. Their log is kept for `webhook_log_days`. `workers` is how many processes
+    answer under one that supervises them; with 0 the only one answers itself. A request has `head_seconds`
+    for its head, and a connection is kept open for `keep_alive_seconds` without one. A server that is told to stop goes
+    on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or `stock` for uvicorn's own.
+    `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is `compiled`, or `reference` to have
+    graphql-core run everything: the answers are the same.
     """
 
     database_url: str = field(repr=False)
     token_secret: str = field(repr=False)
+    token_secret_previous: str | None = field(default=None, repr=False)
     token_issuer: str = "waybill"
     token_audience: str = "waybill"
     jwks_file: Path | None = None
@@ -93,6 +118,7 @@ class Settings:
     link_page: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
+    workers: int = 0
     pool_size: int = 10
     pool_wait_seconds: float = 5.0
     pool_queue: int = 5_000
@@ -101,6 +127,12 @@ class Settings:
     listen_url: str | None = field(default=None, repr=False)
     deadline: float = 15.0
     retention_days: int | None = None
+    retention_days_changes: int | None = None
+    retention_days_idempotency_keys: int | None = None
+    retention_days_sessions: int | None = None
+    retention_days_logins: int | None = None
+    retention_days_waiting_reports: int | None = None
+    retention_days_audit_entries: int | None = None
     head_seconds: float = 10.0
     keep_alive_seconds: int = 65
     drain_seconds: float = 5.0
@@ -118,15 +150,25 @@ class Settings:
     login_attempts_per_address: int = 5
     login_attempts_per_hour: int = 100
     limits: Limits = Limits()
+    secret_files: Mapping[str, Path] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises `SettingsError` that names every missing or unusable key, never its value."""
         faults: list[str] = []
         values: dict[str, Any] = {}
+        files: dict[str, Path] = {}
 
         def read(key: str, convert: Callable[[str], Any], *, required: bool = False) -> None:
             text = environ.get(key, "")
+            if key in SECRETS:
+                try:
+                    text, file = secret(environ, key)
+                except SettingsError as error:
+                    faults.append(str(error))
+                    return
+                if file is not None:
+                    files[key] = file
             if not text:
                 if required:
                     faults.append(f"{key} is required")
@@ -138,6 +180,7 @@ class Settings:
 
         read("DATABASE_URL", _database_url, required=True)
         read("TOKEN_SECRET", _secret, required=True)
+        read("TOKEN_SECRET_PREVIOUS", _secret)
         read("TOKEN_ISSUER", str)
         read("TOKEN_AUDIENCE", str)
         read("JWKS_FILE", _file)
@@ -147,6 +190,7 @@ class Settings:
         read("LINK_PAGE", _link_page)
         read("HOST", str)
         read("PORT", _between(1, _LARGEST_PORT))
+        read("WORKERS", _between(0, _MOST_WORKERS))
         read("POOL_SIZE", _between(1, 1_000))
         read("POOL_WAIT_SECONDS", _seconds(0.1, 600))
         read("POOL_QUEUE", _between(1, 1_000_000))
@@ -155,6 +199,8 @@ class Settings:
         read("LISTEN_URL", _database_url)
         read("DEADLINE", _seconds(0.1, 3_600))
         read("RETENTION_DAYS", _between(LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS))
+        for name in RETAINED:
+            read(f"RETENTION_DAYS_{name.upper()}", _between(LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS))
         read("HEAD_SECONDS", _seconds(0.1, 600))
         read("KEEP_ALIVE_SECONDS", _between(1, 3_600))
         read("DRAIN_SECONDS", _seconds(0, 600))
@@ -177,7 +223,68 @@ class Settings:
         if faults:
             raise SettingsError("\n".join(faults))
         limits = {name: values.pop(f"limit_{name}") for name in limit_names if f"limit_{name}" in values}
-        return cls(**values, limits=Limits(**limits))
+        return cls(**values, limits=Limits(**limits), secret_files=files)
+
+    @property
+    def retention(self) -> dict[str, int]:
+        """For how many days what is kept of `RETAINED`; what is not among them is kept for good."""
+        days = {name: getattr(self, f"retention_days_{name}") or self._retention_of(name) for name in RETAINED}
+        return {name: kept for name, kept in days.items() if kept}
+
+    def _retention_of(self, name: str) -> int | None:
+        return None if name in KEPT_UNLESS_NAMED else self.retention_days
+
+    def current(self, key: str) -> str | None:
+        """A secret as its file says now; as it was read where there is none, or nothing that can be used."""
+        known: str | None = getattr(self, key.lower())
+        if key not in self.secret_files:
+            return known
+        try:
+            return read_secret_file(self.secret_files[key]) or known
+        except (OSError, UnicodeError):
+            return known
+
+
+# The keys of the environment, and those of them that nobody may read.
+KEYS = (
+    *(name.upper() for name in Settings.__dataclass_fields__ if name not in ("limits", "secret_files")),
+    *(f"LIMIT_{name.upper()}" for name in Limits.__dataclass_fields__),
+)
+SECRETS = tuple(
+    key for key in KEYS if not key.startswith("LIMIT_") and not Settings.__dataclass_fields__[key.lower()].repr
+)
+
+
+def secret(environ: Mapping[str, str], key: str) -> tuple[str, Path | None]:
+    """A secret, empty where there is none, and the file that holds it: that of `<key>_FILE`, or systemd's.
+
+    Raises `SettingsError` where it is given twice, or cannot be read.
+    """
+    text, named = environ.get(key, ""), environ.get(f"{key}_FILE", "")
+    if text and named:
+        raise SettingsError(f"{key} and {key}_FILE are both set: one of them is enough")
+    if text:
+        return text, None
+    if named:
+        file = Path(named)
+    else:
+        directory = environ.get(_CREDENTIALS, "")
+        file = Path(directory) / key.lower()
+        if not directory or not file.exists():
+            return "", None
+    try:
+        return read_secret_file(file), file
+    except OSError as fault:
+        reason = fault.strerror
+    except UnicodeError:
+        reason = "it is no text"
+    raise SettingsError(f"{key}_FILE cannot be read: {reason}" if named else f"the credential {key.lower()}: {reason}")
+
+
+def read_secret_file(file: Path) -> str:
+    """Its text without the line's end. Raises OSError or UnicodeError."""
+    with file.open("rb") as opened:
+        return opened.read(_MAXIMUM_SECRET_BYTES).decode().rstrip("\r\n")
 
 
 def _link_page(text: str) -> str:

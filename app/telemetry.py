@@ -25,9 +25,11 @@ from prometheus_client import (
     Histogram,
     ProcessCollector,
     disable_created_metrics,
+    values,
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.values import MultiProcessValue
 
 _QUOTED_BY_DRIVER = "asyncpg."
 
@@ -160,6 +162,10 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client has few types
 
 
+# Of what prometheus-client tells of a process; of several it would say nothing.
+_NO_SUMS = ("process_start_time_seconds", "process_max_fds")
+
+
 class Requests:
     """The requests of one surface. What records them is bound once: finding it by its labels costs more."""
 
@@ -179,12 +185,16 @@ class Telemetry:
     (errors of the caller beside or instead of data), `refused` (nothing ran), `unavailable` (for lack of the database,
     or of time), `aborted` (the caller hung up before the end) or `failed` (a defect of this service).
 
-    The directory is that of PROMETHEUS_MULTIPROC_DIR, which prometheus-client itself reads when it is imported.
+    The directory is that of PROMETHEUS_MULTIPROC_DIR, which prometheus-client itself reads when it is imported. It has
+    files for each process, by its id, or by its `number`: who has that later goes on with their counts.
     """
 
-    def __init__(self, shared: Path | None = None) -> None:
+    def __init__(self, shared: Path | None = None, number: int | None = None) -> None:
         self.registry = self._told = CollectorRegistry()
         self._is_shared = shared is not None
+        self._number = os.getpid() if number is None else number
+        if shared is not None:
+            values.ValueClass = MultiProcessValue(lambda: self._number)  # type: ignore[no-untyped-call]
         if shared is None:
             ProcessCollector(registry=self.registry)
         else:
@@ -225,6 +235,21 @@ class Telemetry:
         for value, read in reads.items():
             self._followed.append(partial(_set, gauge.labels(value), read))
 
+    def watch_process(self) -> None:
+        """Has the metrics of several processes tell what they take together, and how many there are."""
+        if not self._is_shared:
+            return  # prometheus-client tells it of one
+        self.follow_gauge("waybill_workers", "Processes that answer.", lambda: 1)
+        starts = Counter("waybill_worker_starts", "Processes that began to answer.", registry=self.registry)
+        starts.inc()
+        process = ProcessCollector(registry=None)
+        for family in process.collect():
+            read = partial(_value_of, process, family.name)
+            if family.type == "counter":
+                self.follow_count(family.name, family.documentation, read)
+            elif family.name not in _NO_SUMS:
+                self.follow_gauge(family.name, family.documentation, read)
+
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """The metrics, and their media type: the text format of Prometheus, or OpenMetrics for whom `accept`s it."""
         self._refresh()
@@ -243,7 +268,7 @@ class Telemetry:
         finally:
             sharing.cancel()
             self._refresh()
-            mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+            mark_process_dead(self._number)  # type: ignore[no-untyped-call]
 
     async def _share(self) -> None:
         while True:
@@ -253,6 +278,15 @@ class Telemetry:
     def _refresh(self) -> None:
         for advance in self._followed:
             advance()
+
+
+def forget_worker(shared: Path, number: int) -> None:
+    """Takes what one process tells of the moment out of what all tell: it has ended, perhaps without a word."""
+    mark_process_dead(number, str(shared))  # type: ignore[no-untyped-call]
+
+
+def _value_of(process: ProcessCollector, name: str) -> float:
+    return next(family.samples[0].value for family in process.collect() if family.name == name)
 
 
 def _set(gauge: Gauge, read: Callable[[], float]) -> None:

@@ -16,7 +16,22 @@ from itertools import chain
 from pathlib import Path
 
 from app.demo.embedded import EmbeddedError, remove
-from bench import cluster, cold, dataset, lists, live, load, report, sampling, search, servers, webhook, workload, write
+from bench import (
+    cluster,
+    cold,
+    dataset,
+    lists,
+    live,
+    load,
+    overload,
+    report,
+    sampling,
+    search,
+    servers,
+    webhook,
+    workload,
+    write,
+)
 from bench.answer import Different
 from bench.cluster import Cluster
 from bench.publish import publish
@@ -60,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         metavar="A,B",
         help=f"of {','.join(workload.NAMES)}; or {','.join(live.NAMES)}; or one of"
-        f" {','.join(webhook.NAMES + write.NAMES)} alone",
+        f" {','.join(overload.NAMES + webhook.NAMES + write.NAMES)} alone",
     )
     add("--rounds", type=int, default=3)
     add("--secs", type=int, default=4, help="of one server's turn in a round (default 4)")
@@ -135,7 +150,14 @@ def _work(options: argparse.Namespace, folder: Path, postgres: Cluster) -> None:
     if loads := [name for name in options.loads or () if name in live.NAMES]:
         if len(loads) != len(options.loads):
             raise RuntimeError(f"{', '.join(live.NAMES)} are a run of their own.")
-        live.measure(folder, postgres, loads, options.orders, options.secs)
+        trees = options.tree or [("waybill", servers.HERE.parent)]
+        home = options.peers_dir.absolute() if options.peers else None
+        if home:
+            servers.set_up_peers(options.peers.absolute(), home, ("node24/node_modules", "node-mercurius/node_modules"))
+        live.measure(folder, postgres, loads, options.orders, options.secs, trees, home, options.servers)
+        return
+    if set(options.loads or ()) & set(overload.NAMES):
+        overload.measure(folder, postgres, options.orders, options.secs)
         return
     if options.loads and set(options.loads) & set(webhook.NAMES):
         webhook.measure(folder, postgres, options.orders)

@@ -2,14 +2,15 @@
 
 `s1` opens sockets that subscribe and are told nothing, and sees what the process takes for each. `s2` has contacts
 listen, several sockets each, while shipments of their orders are written one after the other, and sees how long each
-event takes from the commit of its transaction to its frame.
+event takes from the commit of its transaction to its frame. Beside the service stand subscriptions as they are usually
+made, by Ariadne and Mercurius: told by notifications, resuming nothing (`listening/`).
 """
 
 import asyncio
 import json
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -50,35 +51,92 @@ class Lateness:
     database: float
 
 
-def measure(folder: Path, postgres: Cluster, loads: Sequence[str], orders: int, seconds: int) -> None:
-    """Prints a line for each load, on a copy of the data set."""
-    database = dataset.ours(postgres, servers.HERE.parent, orders)
-    contacts = dataset.visitors(postgres, database).contacts
-    copy = f"{database}_live"
+def measure(
+    folder: Path,
+    postgres: Cluster,
+    loads: Sequence[str],
+    orders: int,
+    seconds: int,
+    trees: Sequence[tuple[str, Path]],
+    home: Path | None,
+    wanted: Sequence[str] = (),
+) -> None:
+    """Prints a line for each load and server, on a copy of the data set. `home` is where Mercurius is, if anywhere.
+
+    `wanted` are the names of the servers that are measured; all there are where none is named.
+    """
+    peers = ("plain-ariadne", *(["mercurius"] if home else []))
+    for name, tree in trees:
+        if wanted and name not in wanted:
+            continue
+        with _copy(postgres, tree, orders) as (database, contacts):
+            _measure(_server(name, tree, postgres, database), folder, postgres, database, contacts, loads, seconds)
+    with _copy(postgres, trees[0][1], orders) as (database, contacts):
+        if "s2" in loads:
+            _print_nobody(postgres, database, contacts, seconds)
+        postgres.psql(database, "-f", str(servers.HERE / "listening" / "notify.sql"))
+        for name in peers:
+            if wanted and name not in wanted:
+                continue
+            server = servers.listening(name, home or Path(), postgres.url(database))
+            _measure(server, folder, postgres, database, contacts, loads, seconds)
+
+
+@contextmanager
+def _copy(postgres: Cluster, tree: Path, orders: int) -> Iterator[tuple[str, Sequence[Contact]]]:
+    """A copy of the data set of a checkout, for the time of the block, and who listens."""
+    original = dataset.ours(postgres, tree, orders)
+    contacts = dataset.visitors(postgres, original).contacts
+    copy = f"{original}_live"
     postgres.psql("postgres", "-c", f"DROP DATABASE IF EXISTS {copy}")
-    postgres.psql("postgres", "-c", f"CREATE DATABASE {copy} TEMPLATE {database}")
+    postgres.psql("postgres", "-c", f"CREATE DATABASE {copy} TEMPLATE {original}")
     # Goods of all orders may be shipped.
     update = "UPDATE orders SET status = 'CONFIRMED' WHERE status <> 'CONFIRMED'"
     postgres.psql(copy, "-c", "SET session_replication_role = replica", "-c", update)
     try:
-        if "s1" in loads:
-            kib = asyncio.run(_idle(_server(postgres, copy), folder, contacts))
-            print(f"s1: {IDLE_SOCKETS:,} sockets that wait, {kib:.1f} KiB each", flush=True)
-        if "s2" in loads:
-            url = postgres.url(copy)
-            late = asyncio.run(_told(_server(postgres, copy), folder, postgres, url, contacts, seconds))
-            frames = f"{late.events / seconds:.0f} changes/s, {late.frames / late.events:.1f} frames each"
-            delay = f"from commit to frame p50 {late.p50:.1f} ms, p99 {late.p99:.1f} ms"
-            cpu = f"CPU of a change {late.gateway:.2f} + {late.database:.2f} ms"
-            print(
-                f"s2: {CONTACTS * SOCKETS_EACH:,} sockets of {CONTACTS} contacts, {frames}; {delay}; {cpu}", flush=True
-            )
+        yield copy, contacts
     finally:
         postgres.psql("postgres", "-c", f"DROP DATABASE {copy} WITH (FORCE)")
 
 
-def _server(postgres: Cluster, database: str) -> Server:
-    return servers.waybill("waybill", servers.HERE.parent, postgres.url(database), {"LIMIT_CONNECTIONS": "20000"})
+def _measure(
+    server: Server,
+    folder: Path,
+    postgres: Cluster,
+    database: str,
+    contacts: Sequence[Contact],
+    loads: Sequence[str],
+    seconds: int,
+) -> None:
+    if "s1" in loads:
+        kib = asyncio.run(_idle(server, folder, contacts))
+        print(f"s1 {server.name}: {IDLE_SOCKETS:,} sockets that wait, {kib:.1f} KiB each", flush=True)
+    if "s2" in loads:
+        late = asyncio.run(_told(server, folder, postgres, postgres.url(database), contacts, seconds))
+        frames = f"{late.events / seconds:.0f} changes/s, {late.frames / late.events:.1f} frames each"
+        delay = f"from commit to frame p50 {late.p50:.1f} ms, p99 {late.p99:.1f} ms"
+        cpu = f"CPU of a change {late.gateway:.2f} + {late.database:.2f} ms"
+        who = f"{CONTACTS * SOCKETS_EACH:,} sockets of {CONTACTS} contacts"
+        print(f"s2 {server.name}: {who}, {frames}; {delay}; {cpu}", flush=True)
+
+
+def _print_nobody(postgres: Cluster, database: str, contacts: Sequence[Contact], seconds: int) -> None:
+    """What the writes cost by themselves."""
+
+    async def write() -> float:
+        writer = await asyncpg.connect(postgres.url(database))
+        await _write(writer, contacts[:CONTACTS], 2)
+        before = settled(postgres.cpu_seconds)
+        committed = await _write(writer, contacts[:CONTACTS], seconds)
+        spent: float = settled(postgres.cpu_seconds) - before
+        await writer.close()
+        return 1000 * spent / len(committed)
+
+    print(f"s2 nobody: CPU of a change {asyncio.run(write()):.2f} ms of PostgreSQL", flush=True)
+
+
+def _server(name: str, tree: Path, postgres: Cluster, database: str) -> Server:
+    return servers.waybill(name, tree, postgres.url(database), {"LIMIT_CONNECTIONS": "20000"})
 
 
 async def _subscribed(server: Server, contact: Contact) -> ClientConnection:
@@ -87,6 +145,7 @@ async def _subscribed(server: Server, contact: Contact) -> ClientConnection:
         f"ws://127.0.0.1:{server.port}/graphql",
         subprotocols=["graphql-transport-ws"],  # type: ignore[list-item]
         compression=None,
+        open_timeout=120,
         ping_interval=None,
         proxy=None,
     )

@@ -27,7 +27,7 @@ VIEWERS = {
     "staff": Visibility.everything(),
     "channels": Visibility.of_channels([1, 2]),
     "companies": Visibility.of_companies([1, 2], [1, 2, 3]),
-    "contact": Visibility.of_contact([2], [1]),
+    "contact": Visibility.of_contact(2, [1]),
     "customer": Visibility.of_customer(1, 5),
 }
 

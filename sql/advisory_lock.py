@@ -22,15 +22,18 @@ class AdvisoryLock(IntEnum):
     # The end of the feed of changes, for the transaction that gives positions to commits; a literal of
     # sql/migrations/0020_group_commit.sql, which nobody edits.
     FEED_POSITION = 0x57A2A114
-    # Codes and the news that waits for them, from the end of the transaction that writes one of them until its commit
-    # can be seen: shared by codes, alone for news. A literal of the same migration.
+    # Codes, carriers and the news that waits for them, from the end of the transaction that writes one of them until
+    # its commit can be seen: shared by codes, alone for news and carriers. A literal of the same migration, and of
+    # sql/migrations/0021_pages.sql.
     CODES_AND_NEWS = 0x57A2A116
     # The beginning of the feed, for the transaction that takes a batch of the oldest changes away; a literal of the
     # same migration.
     FEED_BEGINNING = 0x57A2A117
+    # What an operator's doctor mends, for the transaction of each thing (app/admin/doctor.py).
+    MENDING = 0x57A2A118
     # No lock but the seed of many: an owner, hashed with it, has one endpoint of webhooks made at a time, so that they
     # can be counted (sql/webhook_endpoint.sql).
-    WEBHOOK_OWNER = 0x57A2A118
+    WEBHOOK_OWNER = 0x57A2A119
     # No lock but the seed of many: an actor and its idempotency key, hashed with it, are locked while the request is
     # answered (sql/write.sql).
     IDEMPOTENCY_KEY = 0x57A2A115

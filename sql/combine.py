@@ -13,6 +13,7 @@ from sql import Prepared
 
 _PARAMETER = re.compile(r"\$(\d+)")
 _SHARED = "visible_"
+_KEYS = re.compile(r"= ANY\((\$\d+::\w+\[\])\)")
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class CombinedPart:
     """A statement among others: `columns` are those wanted of it.
 
     Its parameter `parameter` takes the values that the column `key` of part `parent` has; all others are its own.
+    `is_keyed` says that it is found by lists of keys.
     """
 
     prepared: Prepared
@@ -27,6 +29,7 @@ class CombinedPart:
     parent: int | None = None
     key: str = ""
     parameter: str = ""
+    is_keyed: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,12 @@ class CombinedStatement:
 def combine(parts: Sequence[CombinedPart]) -> CombinedStatement:
     """Parts come after those that they hang on."""
     places: dict[tuple[int, str], int] = {}
+    parents = {part.parent for part in parts}
     texts = [_text(index, part, places) for index, part in enumerate(parts)]
+    texts = [
+        _cut(text, part) if index in parents else text
+        for index, (text, part) in enumerate(zip(texts, parts, strict=True))
+    ]
     named = ",\n".join(f"p{index} AS (\n{text}\n)" for index, text in enumerate(texts))
     selected = ", ".join(f"a{index}.*" for index in range(len(parts)))
     arrays = ",\n".join(f"({_arrays(index, part)}) AS a{index}" for index, part in enumerate(parts))
@@ -69,7 +77,15 @@ def _text(index: int, part: CombinedPart, places: dict[tuple[int, str], int]) ->
         owner = 0 if name.startswith(_SHARED) else index
         return f"${places.setdefault((owner, name), len(places) + 1)}"
 
-    return _PARAMETER.sub(place, part.prepared.text)
+    text = _PARAMETER.sub(place, part.prepared.text)
+    # How many keys there are is hidden: a plan for one seems cheaper than one for as many as may be, and is made anew
+    # each time, which takes longer than all the rest.
+    return _KEYS.sub(r"= ANY(ARRAY(SELECT unnest(\1)))", text) if part.is_keyed else text
+
+
+def _cut(text: str, part: CombinedPart) -> str:
+    """With the wanted columns alone: what is read more than once is made whole, with all that its text has."""
+    return f"SELECT {', '.join(part.columns)}\nFROM (\n{text}\n) AS q"
 
 
 def _arrays(index: int, part: CombinedPart) -> str:

@@ -1,11 +1,18 @@
 -- Accounts of customers, for the operator's commands.
 
--- name: find
-SELECT c.id, c.channel_id, c.email, c.external_id, c.phone, c.password_hash, c.merged_into_id
+-- fragment: customer
+SELECT c.id, c.channel_id, h.code AS channel, c.email, c.external_id, c.phone, c.first_name, c.last_name, c.password_hash,
+  c.is_suspended, c.merged_into_id, c.created_at
 FROM customers c
 JOIN channels h ON h.id = c.channel_id
 WHERE (c.id = :id::int OR lower(c.email) = lower(:email::text)) AND (:channel::text IS NULL OR h.code = :channel)
 ORDER BY c.id
+
+-- name: look_up
+{customer}
+
+-- name: find
+{customer}
 FOR NO KEY UPDATE OF c
 
 -- Who was merged into the source before is the target now.
@@ -54,4 +61,22 @@ WITH links AS (
 )
 UPDATE customers c
 SET password_hash = :password_hash, last_modified_at = statement_timestamp()
+WHERE c.id = :id AND c.channel_id = :channel_id
+
+-- name: add
+INSERT INTO customers (channel_id, email, first_name, last_name, password_hash)
+VALUES (:channel_id, :email, :first_name, :last_name, :password_hash)
+RETURNING id
+
+-- A customer who may not log in has no session and no link either.
+-- name: suspend
+WITH links AS (
+  DELETE FROM password_links l WHERE l.customer_id = :id AND l.channel_id = :channel_id AND :is_suspended
+), sessions AS (
+  UPDATE customer_sessions s
+  SET revoked_at = now()
+  WHERE s.customer_id = :id AND s.channel_id = :channel_id AND s.revoked_at IS NULL AND :is_suspended
+)
+UPDATE customers c
+SET is_suspended = :is_suspended, last_modified_at = statement_timestamp()
 WHERE c.id = :id AND c.channel_id = :channel_id

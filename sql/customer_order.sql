@@ -24,13 +24,14 @@ o.id AS key, '/api/shop/customer-orders/' || o.id AS id, o.id AS _id, o.channel_
   to_char(o.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS created_at,
   to_char(o.last_modified_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS updated_at
 
+-- What is always there is joined as if it might not be: where none of its columns is selected, PostgreSQL leaves it out.
 -- fragment: beside
-JOIN channels c ON c.id = o.channel_id
-CROSS JOIN LATERAL (
+LEFT JOIN channels c ON c.id = o.channel_id
+LEFT JOIN LATERAL (
   SELECT count(*)::int AS total_item_count, coalesce(sum(i.quantity), 0)::int AS total_qty_ordered
   FROM order_items i
   WHERE i.order_id = o.id AND i.channel_id = o.channel_id AND i.parent_order_item_id IS NULL
-) AS lines
+) AS lines ON true
 
 -- name: by_id
 -- feeds: CustomerOrder

@@ -12,7 +12,7 @@ SELECT i.id AS key, '/api/shop/customer-order-items/' || i.id AS id, i.id AS _id
   round(coalesce(i.discount, 0) * i.quantity, coalesce(minor_units(o.currency), 2))::float8 AS discount_amount,
   coalesce(round(i.discount * 100 / nullif(i.price + i.discount, 0), 2), 0)::float8 AS discount_percent
 FROM orders o
-JOIN channels c ON c.id = o.channel_id
+LEFT JOIN channels c ON c.id = o.channel_id
 CROSS JOIN LATERAL (
   SELECT i.*
   FROM order_items i

@@ -16,7 +16,8 @@ s.number AS key, '/api/shop/shipments/' || s.number AS id, s.number AS _id, s.id
   to_char(s.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS created_at,
   to_char(s.last_modified_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS updated_at
 
--- The first code stands for the shipment (C-33). Carriers have no code, so it is made of the name.
+-- The first code stands for the shipment (C-33). Carriers have no code, so it is made of the name. What is always there is
+-- joined as if it might not be: see sql/customer_order.sql.
 -- fragment: beside
 LEFT JOIN LATERAL (
   SELECT t.code AS track_number, c.name AS carrier_title,
@@ -27,13 +28,10 @@ LEFT JOIN LATERAL (
   ORDER BY t.created_at, t.id
   LIMIT 1
 ) AS parcel ON true
-CROSS JOIN LATERAL (
-  SELECT coalesce(sum(x.quantity), 0)::int AS total_qty,
-    sum(coalesce(x.weight, i.weight * x.quantity))::float8 AS total_weight
-  FROM shipment_items x
-  JOIN order_items i ON i.id = x.order_item_id AND i.channel_id = x.channel_id
-  WHERE x.shipment_id = s.id AND x.channel_id = s.channel_id
-) AS goods
+LEFT JOIN LATERAL (
+  SELECT coalesce(sum(x.quantity), 0)::int AS total_qty, sum(x.weight)::float8 AS total_weight
+  FROM customer_goods(s.id, s.channel_id) AS x
+) AS goods ON true
 
 -- name: by_number
 -- feeds: CustomerOrderShipment

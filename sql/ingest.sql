@@ -53,7 +53,8 @@ CREATE TEMPORARY TABLE import_lines (
   has_unit boolean, quantity_shipped bigint DEFAULT 0, quantity_delivered bigint DEFAULT 0, PRIMARY KEY (n, line)
 );
 CREATE TEMPORARY TABLE import_shipments (
-  n int, position int, external_id text, status text, sub_status text, has_sub_status boolean, created_at timestamptz,
+  n int, position int, external_id text, status text, sub_status text, has_sub_status boolean,
+  sub_status_set_at timestamptz, created_at timestamptz,
   expected_delivery_at timestamptz, has_promise boolean, has_items boolean, has_codes boolean, stored_status text,
   shipment_id uuid, is_new boolean DEFAULT false, is_changed boolean DEFAULT false, PRIMARY KEY (n, external_id)
 );
@@ -85,11 +86,12 @@ CREATE TEMPORARY TABLE import_events (
   is_new boolean DEFAULT false
 );
 CREATE TEMPORARY TABLE import_refunds (
-  n int, external_id text, amount numeric, reason text, created_at timestamptz, refund_id uuid,
-  is_new boolean DEFAULT false, PRIMARY KEY (n, external_id)
+  n int, position int, external_id text, amount numeric, is_computed boolean, reason text, created_at timestamptz,
+  refund_id uuid, is_new boolean DEFAULT false, PRIMARY KEY (n, external_id)
 );
 CREATE TEMPORARY TABLE import_refund_items (
-  n int, refund text, line int, quantity int, amount numeric, PRIMARY KEY (n, refund, line)
+  n int, refund text, line int, quantity int, amount numeric, is_computed boolean,
+  PRIMARY KEY (n, refund, line)
 )
 
 -- What is staged hangs on orders, but for news.
@@ -575,44 +577,59 @@ DELETE FROM import_shipments k
 WHERE EXISTS (
   SELECT FROM import_matches m WHERE m.n = k.n AND m.shipment = k.external_id AND m.is_made_here AND NOT m.is_alone)
 
--- A status that was set here stays where the record is older than that, and so does that of a shipment made here where the
--- lifecycle does not lead from it to the record's.
+-- A status that was set here stays where the record is older than that, one that carriers told where it is older than their
+-- news, and that of a shipment made here where the lifecycle does not lead from it to the record's.
 -- name: keep_statuses
 WITH kept AS (
   UPDATE import_orders i SET status = o.status
   FROM orders o
   WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at < o.status_changed_at
-)
-UPDATE import_shipments g SET status = NULL, has_sub_status = false
-FROM import_orders i, shipments s
-WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id AND (
-  i.source_modified_at < s.status_changed_at
-  -- What carriers told stays where the record is behind it; one that does not say when it was made, also where there is
-  -- a way to and fro.
-  OR s.status_set_at IS NULL AND g.status <> s.status AND EXISTS (
-    SELECT FROM track_and_traces t
+), stored AS (
+  SELECT g.n, g.external_id, s.status, s.is_made_here OR s.external_id IS NULL AS is_made_here, e.told,
+    CASE WHEN s.status_set_at IS NULL AND e.told > 0 THEN e.newest ELSE s.status_changed_at END AS since
+  FROM import_shipments g
+  JOIN import_orders i USING (n)
+  JOIN shipments s ON s.id = g.shipment_id AND s.channel_id = i.channel_id
+  CROSS JOIN LATERAL (
+    SELECT max(e.occurred_at) AS newest, count(*) FILTER (WHERE (e.occurred_at <= s.status_set_at) IS NOT TRUE) AS told
+    FROM track_and_traces t
     JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
     WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id
-  ) AND (
+  ) e
+)
+UPDATE import_shipments g SET status = NULL, has_sub_status = false
+FROM stored s
+JOIN import_orders i USING (n)
+WHERE s.n = g.n AND s.external_id = g.external_id AND (
+  i.source_modified_at < s.since
+  -- What carriers told stays where the record is behind it; one that does not say when it was made, also where there is
+  -- a way to and fro.
+  OR s.told > 0 AND g.status <> s.status AND (
     NOT EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status)
     OR i.source_modified_at IS NULL
       AND EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = g.status AND f.next_status = s.status))
-  OR (s.is_made_here OR s.external_id IS NULL) AND NOT EXISTS (
+  OR s.is_made_here AND NOT EXISTS (
     SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status))
 
--- What the record says beyond the status is for as long as carriers have told nothing of the shipment's codes; from then on
--- it counts together with another status alone. That takes what was said of the former one away.
+-- What the record says beyond the status holds until there is another one, or news of the shipment's codes that is newer
+-- than the record (decision 18): any, where the record does not say when it was made. It takes what was said of a former
+-- status away.
 -- name: keep_sub_statuses
-UPDATE import_shipments g SET sub_status = CASE
-  WHEN g.status IS NOT NULL AND g.status IS DISTINCT FROM s.status THEN g.sub_status
-  WHEN NOT g.has_sub_status OR EXISTS (
-    SELECT FROM track_and_traces t
-    JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
-    WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id
-  ) THEN s.sub_status
-  ELSE g.sub_status END
-FROM import_orders i, shipments s
-WHERE i.n = g.n AND s.id = g.shipment_id AND s.channel_id = i.channel_id
+UPDATE import_shipments g SET sub_status = CASE WHEN k.is_said THEN g.sub_status ELSE k.sub_status END,
+  sub_status_set_at = CASE WHEN k.is_said THEN k.said_at ELSE k.sub_status_set_at END
+FROM (
+  SELECT h.n, h.external_id, s.sub_status, s.sub_status_set_at,
+    CASE WHEN h.has_sub_status THEN i.source_modified_at END AS said_at, coalesce(h.status <> s.status, h.status IS NOT NULL)
+      OR h.has_sub_status AND h.sub_status IS DISTINCT FROM s.sub_status AND NOT EXISTS (
+        SELECT FROM track_and_traces t
+        JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
+        WHERE t.shipment_id = s.id AND t.channel_id = s.channel_id
+          AND (e.occurred_at < i.source_modified_at) IS NOT TRUE) AS is_said
+  FROM import_shipments h
+  JOIN import_orders i USING (n)
+  JOIN shipments s ON s.id = h.shipment_id AND s.channel_id = i.channel_id
+) k
+WHERE k.n = g.n AND k.external_id = g.external_id
 
 -- name: keep_payment_statuses
 UPDATE import_orders i SET payment_status = o.payment_status
@@ -630,9 +647,9 @@ WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at
 -- items and codes.
 -- name: keep_delivered_shipments
 INSERT INTO import_shipments (
-  n, position, external_id, sub_status, created_at, expected_delivery_at, has_promise, has_items, has_codes, stored_status,
-  shipment_id)
-SELECT i.n, -1, h.external_id, h.sub_status, h.created_at, h.expected_delivery_at, true, false, false, h.status, h.id
+  n, position, external_id, sub_status, sub_status_set_at, created_at, expected_delivery_at, has_promise, has_items,
+  has_codes, stored_status, shipment_id)
+SELECT i.n, -1, h.external_id, h.sub_status, h.sub_status_set_at, h.created_at, h.expected_delivery_at, true, false, false, h.status, h.id
 FROM import_orders i
 JOIN shipments h ON h.order_id = i.order_id AND h.channel_id = i.channel_id
 WHERE i.has_shipments AND h.external_id IS NOT NULL AND NOT h.is_made_here AND {is_delivered}
@@ -1070,7 +1087,7 @@ FROM (
 ) o
 WHERE o.n = i.n AND (i.own_gross, i.own_net, i.own_tax) IS DISTINCT FROM (NULL::numeric, NULL::numeric, NULL::numeric)
 
--- Refunds are known by their keys; those without one were made here, and are not the record's to take away.
+-- Refunds are known by their keys. Those that were made here are not the record's to take away.
 -- name: find_refunds
 UPDATE import_refunds f SET refund_id = r.id, created_at = coalesce(f.created_at, r.created_at)
 FROM import_orders i
@@ -1080,8 +1097,72 @@ WHERE i.n = f.n AND r.external_id = f.external_id
 -- name: number_refunds
 UPDATE import_refunds SET refund_id = gen_random_uuid(), is_new = true WHERE refund_id IS NULL
 
+-- fragment: is_listed
+EXISTS (SELECT FROM import_refunds f WHERE f.n = i.n AND f.refund_id = r.id)
+
 -- fragment: stays
-r.order_id = i.order_id AND r.channel_id = i.channel_id AND (NOT i.has_refunds OR r.external_id IS NULL)
+r.order_id = i.order_id AND r.channel_id = i.channel_id
+  AND (NOT i.has_refunds OR (r.external_id IS NULL OR r.is_made_here) AND NOT {is_listed})
+
+-- Amounts in two currencies make no sum.
+-- name: refuse_currencies
+SELECT i.n, '$.currency' AS path, format('the order has been paid back in %s, by refunds that the record does not list', o.currency)
+    AS reason
+FROM import_orders i
+JOIN orders o ON o.id = i.order_id AND o.channel_id = i.channel_id
+WHERE o.currency <> i.currency AND EXISTS (SELECT FROM refunds r WHERE {stays})
+UNION ALL
+SELECT i.n, '$.currency', format('the order has been invoiced or paid in %s', o.currency)
+FROM import_orders i
+JOIN orders o ON o.id = i.order_id AND o.channel_id = i.channel_id
+WHERE o.currency <> i.currency AND (o.invoiced_total, o.payment_gross, o.payment_net, o.payment_tax) <> (0, 0, 0, 0)
+ORDER BY 1
+
+-- What is paid back of a line by refunds that stay, beside what the record says; `most` is what all of the line costs.
+-- fragment: shared
+(
+    SELECT i.n, t.line, i.currency, sum(m.amount) AS kept, greatest(0, round(
+        t.price_total * CASE WHEN i.sub_total > 0 THEN 1 - least(i.discount_amount / i.sub_total, 1) ELSE 1 END + t.tax,
+        minor_units(i.currency))) AS most
+    FROM import_orders i
+    JOIN refunds r ON {stays}
+    JOIN refund_items m ON m.refund_id = r.id AND m.channel_id = r.channel_id
+    JOIN order_items l ON l.id = m.order_item_id AND l.channel_id = m.channel_id
+    JOIN import_lines t ON t.n = i.n AND t.line = l.line
+    WHERE i.has_refunds
+    GROUP BY i.n, t.line, i.currency, i.sub_total, i.discount_amount, t.price_total, t.tax
+  ) s
+
+-- What is computed is no more than they leave.
+-- name: limit_refund_items
+UPDATE import_refund_items m SET amount = k.amount
+FROM (
+  SELECT w.n, w.refund, w.line,
+    round(least(w.amount, greatest(0, s.most - s.kept - w.before)), minor_units(s.currency)) AS amount
+  FROM (
+    SELECT p.*, coalesce(sum(p.amount) OVER (
+        PARTITION BY p.n, p.line ORDER BY f.position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+    FROM import_refund_items p
+    JOIN import_refunds f ON f.n = p.n AND f.external_id = p.refund
+  ) w
+  JOIN {shared} ON s.n = w.n AND s.line = w.line
+  WHERE w.is_computed
+) k
+WHERE k.n = m.n AND k.refund = m.refund AND k.line = m.line AND k.amount < m.amount
+
+-- name: add_up_refunds
+UPDATE import_refunds f SET amount = s.amount
+FROM (SELECT m.n, m.refund, sum(m.amount) AS amount FROM import_refund_items m GROUP BY m.n, m.refund) s
+WHERE s.n = f.n AND s.refund = f.external_id AND f.is_computed AND f.amount <> s.amount
+
+-- name: warn_refund_items
+SELECT m.n, '$.refunds' AS path, format('%s is paid back of line %s beside the %s that was paid back here, but it cost %s',
+  money_text(sum(m.amount), s.currency), m.line, money_text(s.kept, s.currency), money_text(s.most, s.currency)) AS reason
+FROM import_refund_items m
+JOIN {shared} ON s.n = m.n AND s.line = m.line
+GROUP BY m.n, m.line, s.kept, s.most, s.currency
+HAVING sum(m.amount) + s.kept > s.most
+ORDER BY m.n, m.line
 
 -- name: count_refunds
 UPDATE import_orders i SET refunded_total =
@@ -1103,7 +1184,7 @@ WHERE i.has_refunds AND NOT i.is_new AND (
   ARRAY(SELECT (f.external_id, trim_scale(f.amount), f.reason, f.created_at) FROM import_refunds f WHERE f.n = i.n AND NOT f.is_new
       ORDER BY f.external_id)
     IS DISTINCT FROM ARRAY(SELECT (r.external_id, trim_scale(r.amount), r.reason, r.created_at) FROM refunds r
-      WHERE r.order_id = i.order_id AND r.channel_id = i.channel_id AND r.external_id IS NOT NULL ORDER BY r.external_id)
+      WHERE r.order_id = i.order_id AND r.channel_id = i.channel_id AND NOT ({stays}) ORDER BY r.external_id)
   OR EXISTS (SELECT FROM import_refunds f WHERE f.n = i.n AND f.is_new)
   OR ARRAY(SELECT (f.refund_id, m.line, m.quantity, trim_scale(m.amount))
       FROM import_refunds f JOIN import_refund_items m ON m.n = f.n AND m.refund = f.external_id
@@ -1112,7 +1193,7 @@ WHERE i.has_refunds AND NOT i.is_new AND (
       FROM refunds r
       JOIN refund_items m ON m.refund_id = r.id
       JOIN order_items l ON l.id = m.order_item_id AND l.channel_id = m.channel_id
-      WHERE r.order_id = i.order_id AND r.channel_id = i.channel_id AND r.external_id IS NOT NULL ORDER BY r.id, l.line))
+      WHERE r.order_id = i.order_id AND r.channel_id = i.channel_id AND NOT ({stays}) ORDER BY r.id, l.line))
 
 -- name: keep_line_values
 UPDATE import_lines l SET
@@ -1233,10 +1314,16 @@ ORDER BY n, a.position
 -- fragment: staged_address
 a.type, a.company, a.first_name, a.last_name, a.street, a.number, a.postal_code, a.city, a.region, a.country, a.phone
 
+-- What a record says of a new shipment, older news does not take back, but for that which the record tells itself. What is
+-- over is over, whenever that was said.
 -- name: create_shipments
-INSERT INTO shipments (id, order_id, channel_id, external_id, status, sub_status, expected_delivery_at, created_at)
-SELECT g.shipment_id, i.order_id, i.channel_id, g.external_id, coalesce(g.status, 'CREATED'), g.sub_status, g.expected_delivery_at,
-  coalesce(g.created_at, now())
+INSERT INTO shipments (
+  id, order_id, channel_id, external_id, status, status_set_at, sub_status, sub_status_set_at, expected_delivery_at,
+  created_at)
+SELECT g.shipment_id, i.order_id, i.channel_id, g.external_id, coalesce(g.status, 'CREATED'),
+  CASE WHEN g.status NOT IN ('DELIVERED', 'CANCELED') AND NOT EXISTS (
+    SELECT FROM import_events e WHERE e.n = g.n AND e.shipment = g.external_id) THEN i.source_modified_at END, g.sub_status,
+  CASE WHEN g.sub_status IS NOT NULL THEN i.source_modified_at END, g.expected_delivery_at, coalesce(g.created_at, now())
 FROM import_shipments g
 JOIN import_orders i USING (n)
 WHERE g.is_new
@@ -1271,7 +1358,8 @@ WHERE i.n = g.n AND NOT g.is_new AND (
 -- name: update_shipments
 WITH changed AS (
   UPDATE shipments s
-  SET status = coalesce(g.status, s.status), sub_status = g.sub_status, expected_delivery_at = g.expected_delivery_at,
+  SET status = coalesce(g.status, s.status), sub_status = g.sub_status, sub_status_set_at = g.sub_status_set_at,
+    expected_delivery_at = g.expected_delivery_at,
     external_id = CASE WHEN s.is_made_here THEN coalesce(s.external_id, g.external_id) ELSE g.external_id END,
     is_made_here = s.is_made_here OR s.external_id IS NULL,
     created_at = coalesce(g.created_at, s.created_at), last_modified_at = statement_timestamp(),
@@ -1535,8 +1623,7 @@ UPDATE import_orders i SET is_changed = true FROM changed WHERE i.order_id = cha
 -- name: write_refunds
 WITH gone AS (
   DELETE FROM refunds r USING import_orders i
-  WHERE i.has_refunds AND r.order_id = i.order_id AND r.channel_id = i.channel_id AND r.external_id IS NOT NULL
-    AND NOT EXISTS (SELECT FROM import_refunds f WHERE f.n = i.n AND f.external_id = r.external_id)
+  WHERE i.has_refunds AND r.order_id = i.order_id AND r.channel_id = i.channel_id AND NOT ({stays}) AND NOT {is_listed}
 ), changed AS (
   UPDATE refunds r SET amount = f.amount, reason = f.reason, created_at = f.created_at,
     last_modified_at = statement_timestamp()
@@ -1699,7 +1786,7 @@ WITH told AS (
   LEFT JOIN LATERAL (
     SELECT c.id FROM carriers c
     WHERE {names_carrier} AND (c.channel_id IS NULL OR h.id IS NULL OR c.channel_id = h.id)
-    ORDER BY c.channel_id NULLS LAST
+    ORDER BY c.channel_id NULLS LAST, c.id
     LIMIT 1
   ) c ON true
   WHERE e.track_and_trace_id IS NULL
@@ -1707,9 +1794,9 @@ WITH told AS (
     ROW(e.status, e.sub_status, e.occurred_at, e.occurred_local, e.location, e.description)::text END, e.n
 ), made AS (
   INSERT INTO waiting_reports (
-    id, code, carrier_id, channel_ids, external_id, status, sub_status, occurred_at, occurred_local,
+    id, code, carrier_id, carrier, channel_ids, external_id, status, sub_status, occurred_at, occurred_local,
     expected_delivery_at, expected_local, location, description)
-  SELECT e.id, e.code, e.of_carrier, CASE WHEN e.of_channel IS NOT NULL THEN ARRAY[e.of_channel] END, e.external_id,
+  SELECT e.id, e.code, e.of_carrier, e.carrier, CASE WHEN e.of_channel IS NOT NULL THEN ARRAY[e.of_channel] END, e.external_id,
     e.status, e.sub_status, e.occurred_at, e.occurred_local, e.expected_delivery_at, e.expected_local, e.location,
     e.description
   FROM told e

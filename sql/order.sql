@@ -33,7 +33,7 @@ WHERE o.id = :id AND {visible orders o};
 -- feeds: Order
 SELECT {order_columns}
 FROM orders o
-WHERE o.id = ANY(:ids) AND {visible orders o};
+WHERE o.id = ANY(:ids::int[]) AND {visible orders o};
 
 -- name: by_uuid
 -- feeds: Order
@@ -117,6 +117,33 @@ FROM (
 CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
 ORDER BY {order};
 
+-- Statuses one by one, in an index that has all that is asked for, between those orders that the next one tells of.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: status, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: ID
+-- each: status::text[]
+WITH span AS MATERIALIZED ({span})
+SELECT {order_columns}
+FROM (
+  SELECT {lists branch_of_span}:limit::bigint AS size, :skip::bigint AS skip, n.lowest, n.highest FROM span n OFFSET 0
+) AS given
+CROSS JOIN LATERAL (
+  SELECT o.*
+  FROM {branches branch_of_span} AS o
+  ORDER BY {order}
+  LIMIT given.size OFFSET given.skip
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+ORDER BY {order};
+
+-- fragment: branch_of_span
+SELECT {keys o}
+FROM orders o
+WHERE {visible orders o}{filters} AND o.id >= given.lowest AND o.id <= given.highest
+ORDER BY {order}
+LIMIT given.size + given.skip
+
 -- The days tell between which orders all of them lie: those of an old month are not looked for among the newest.
 -- variant: page
 -- reaches: EVERYTHING, CHANNELS
@@ -149,6 +176,53 @@ WHERE {visible order_days o}{on_days o}
 -- filters: status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
 -- sorts: STATUS
 {by_value}
+
+-- Of an export that few orders have had these are found first, and then sorted; of another, enough are among the first that
+-- the list comes to.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: exported_at.greater_than, exported_at.less_than?, price.greater_than?, price.less_than?, price.equal?, status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: CREATED_AT, LAST_MODIFIED_AT, ID, STATUS, TOTAL_GROSS, VALID_UNTIL, COMPANY
+{of_export}
+
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: exported_at.less_than, price.greater_than?, price.less_than?, price.equal?, status?, type?, export_statuses?, channel_ids?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: CREATED_AT, LAST_MODIFIED_AT, ID, STATUS, TOTAL_GROSS, VALID_UNTIL, COMPANY
+{of_export}
+
+-- fragment: of_export
+WITH exported AS MATERIALIZED (
+  SELECT o.id, o.channel_id
+  FROM orders o
+  WHERE {visible orders o}{only exported_at}
+  LIMIT 2001
+), few AS MATERIALIZED (
+  SELECT count(*) <= 2000 AS are_few FROM exported
+)
+SELECT {order_columns}
+FROM (
+  (
+    SELECT o.id, o.channel_id
+    FROM exported e
+    JOIN orders o ON o.id = e.id AND o.channel_id = e.channel_id
+    LEFT JOIN companies c ON c.id = o.company_id AND c.channel_id = o.channel_id
+    WHERE (SELECT f.are_few FROM few f) AND {visible orders o}{filters}
+    ORDER BY {order}
+    LIMIT :limit::bigint + :skip::bigint
+  ) UNION ALL (
+    SELECT o.id, o.channel_id
+    FROM orders o
+    LEFT JOIN companies c ON c.id = o.company_id AND c.channel_id = o.channel_id
+    WHERE NOT (SELECT f.are_few FROM few f) AND {visible orders o}{filters}
+    ORDER BY {order}
+    LIMIT :limit::bigint + :skip::bigint
+  )
+) AS k
+CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.id = k.id AND o.channel_id = k.channel_id LIMIT 1) AS o
+LEFT JOIN companies c ON c.id = o.company_id AND c.channel_id = o.channel_id
+ORDER BY {order}
+LIMIT :limit OFFSET :skip;
 
 -- The days that the page lies in, by how many rows each has of those that are asked for, and only then their rows.
 -- fragment: page_of_days

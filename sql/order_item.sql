@@ -28,7 +28,7 @@ EXISTS (
 -- feeds: OrderItem
 SELECT {order_item}
 FROM order_items i
-WHERE i.id = ANY(:ids) AND {visible order_items i};
+WHERE i.id = ANY(:ids::int[]) AND {visible order_items i};
 
 -- name: by_order_ids
 -- feeds: OrderItem
@@ -85,6 +85,53 @@ FROM order_items i
 WHERE i.id = ANY(:ids) AND i.order_id = :order_id AND i.channel_id = :channel_id AND {visible order_items i}
 ORDER BY i.id, i.channel_id
 FOR NO KEY UPDATE OF i;
+
+-- All that a new shipment of an order rests on, by one statement, as each of `order.lock`, `carrier.share`,
+-- `track_and_trace.taken` and `lock` has it, and locked in their sequence: nothing of an order that is not there.
+-- Rows that are locked are read as they are then; where codes are taken meanwhile, their constraint tells. A code is `awaited`
+-- where news waits for it, which moves the shipment as soon as that is made.
+-- name: lock_for_shipment
+WITH ordered AS MATERIALIZED (
+  SELECT o.id, o.channel_id, o.status
+  FROM orders o
+  WHERE o.id = :order_id AND (:channel_id::int IS NULL OR o.channel_id = :channel_id) AND {visible orders o}
+  ORDER BY o.channel_id
+  FOR NO KEY UPDATE OF o
+), shared AS MATERIALIZED (
+  SELECT c.id, c.key, c.name, c.track_and_trace_url
+  FROM carriers c
+  WHERE c.id = ANY(:carrier_ids::int[])
+    AND (c.channel_id IS NULL OR c.channel_id = ANY(ARRAY(SELECT d.channel_id FROM ordered d))) AND {visible carriers c}
+    AND EXISTS (SELECT FROM ordered)
+  ORDER BY c.id
+  FOR KEY SHARE OF c
+), lines AS MATERIALIZED (
+  SELECT i.id, i.name, i.sku, i.class, {is_bundle} AS is_bundle,
+    open_quantity(i.quantity, i.quantity_canceled) AS quantity, i.quantity_shipped
+  FROM order_items i
+  WHERE i.id = ANY(:line_ids::int[]) AND i.order_id = :order_id
+    AND i.channel_id = ANY(ARRAY(SELECT d.channel_id FROM ordered d)) AND {visible order_items i}
+  ORDER BY i.id, i.channel_id
+  FOR NO KEY UPDATE OF i
+)
+SELECT 'orders' AS list, d.id, d.channel_id, d.status, w.is_shippable, NULL AS key, NULL AS name, NULL AS track_and_trace_url,
+  NULL AS sku, NULL AS class, NULL::boolean AS is_bundle, NULL::int AS quantity, NULL::bigint AS quantity_shipped
+FROM ordered d
+LEFT JOIN order_statuses w ON w.code = d.status
+UNION ALL
+SELECT 'carriers', c.id, NULL, NULL, NULL, c.key, c.name, c.track_and_trace_url, NULL, NULL, NULL, NULL, NULL
+FROM shared c
+UNION ALL
+SELECT k.list, w.place::int - 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM ordered d
+CROSS JOIN unnest(:codes::text[], :carrier_ids::int[]) WITH ORDINALITY AS w (code, carrier_id, place)
+CROSS JOIN LATERAL (
+  VALUES ('taken', is_code_taken(w.code, w.carrier_id, d.channel_id, d.id, NULL, NULL)), ('awaited', is_code_awaited(w.code))
+) AS k (list, holds)
+WHERE k.holds
+UNION ALL
+SELECT 'lines', i.id, NULL, NULL, NULL, NULL, i.name, NULL, i.sku, i.class, i.is_bundle, i.quantity, i.quantity_shipped
+FROM lines i;
 
 -- The order that a line is of; see `order.lock`.
 -- name: order_of

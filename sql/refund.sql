@@ -54,8 +54,8 @@ FOR NO KEY UPDATE OF i;
 -- name: create
 -- feeds: Refund
 WITH r AS (
-  INSERT INTO refunds (order_id, channel_id, external_id, amount, reason)
-  VALUES (:order_id, :channel_id, :external_id::text, :amount, :reason::text)
+  INSERT INTO refunds (order_id, channel_id, external_id, amount, reason, is_made_here)
+  VALUES (:order_id, :channel_id, :external_id::text, :amount, :reason::text, true)
   RETURNING *
 ), items AS (
   INSERT INTO refund_items (refund_id, order_item_id, order_id, channel_id, quantity, amount)

@@ -35,6 +35,27 @@ WITH gone AS (
 )
 SELECT count(*)::int AS gone FROM gone;
 
+-- News of codes that nobody has written: a carrier's words, with places and remarks.
+-- name: waiting_reports
+WITH gone AS (
+  DELETE FROM waiting_reports
+  WHERE id IN (
+    SELECT w.id FROM waiting_reports w
+    WHERE w.told_at < :before ORDER BY w.told_at LIMIT :most FOR UPDATE SKIP LOCKED)
+  RETURNING 1
+)
+SELECT count(*)::int AS gone FROM gone;
+
+-- name: audit_entries
+WITH gone AS (
+  DELETE FROM audit_entries
+  WHERE id IN (
+    SELECT a.id FROM audit_entries a
+    WHERE a.occurred_at < :before ORDER BY a.id LIMIT :most FOR UPDATE SKIP LOCKED)
+  RETURNING 1
+)
+SELECT count(*)::int AS gone FROM gone;
+
 -- name: webhook_attempts
 WITH gone AS (
   DELETE FROM webhook_attempts

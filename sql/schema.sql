@@ -361,21 +361,66 @@ BEGIN
   IF current_setting('waybill.skipped_steps', true) = 'allowed' THEN
     RETURN NULL;
   END IF;
-  PERFORM FROM orders o
-  WHERE (o.id, o.channel_id) IN (SELECT n.order_id, n.channel_id FROM new_rows n)
-  ORDER BY o.id, o.channel_id
-  FOR SHARE;
-  SELECT o.status INTO refused
-  FROM orders o
-  JOIN order_statuses s ON s.code = o.status AND NOT s.is_shippable
-  WHERE (o.id, o.channel_id) IN (SELECT n.order_id, n.channel_id FROM new_rows n)
-  LIMIT 1;
-  IF FOUND THEN
+  WITH held AS MATERIALIZED (
+    SELECT o.status
+    FROM orders o
+    WHERE (o.id, o.channel_id) IN (SELECT n.order_id, n.channel_id FROM new_rows n)
+    ORDER BY o.id, o.channel_id
+    FOR SHARE
+  )
+  SELECT min(h.status) FILTER (WHERE NOT s.is_shippable) INTO refused
+  FROM held h
+  LEFT JOIN order_statuses s ON s.code = h.status;
+  IF refused IS NOT NULL THEN
     RAISE EXCEPTION 'an order that is % cannot be shipped', refused
       USING ERRCODE = 'check_violation', CONSTRAINT = 'shipments_order_shippable', TABLE = 'shipments';
   END IF;
   RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.code_of_page(address text, template text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $_$
+DECLARE
+  parts CONSTANT text := '(?i)https?://[^/?#]*([^?#]*)(?:\?([^#]*))?(?:#(.*))?$';
+  blanks CONSTANT text := '\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff';
+  given text[];
+  page text[];
+  part record;
+  code text;
+BEGIN
+  IF page_host(address) IS DISTINCT FROM page_host(template) THEN
+    RETURN NULL;
+  END IF;
+  given := regexp_match(regexp_replace(address, '[' || blanks || '\u0001-\u001f\u007f-\u009f\u2028\u2029]+$', ''), parts);
+  page := regexp_match(template, parts);
+  IF given IS NULL OR page IS NULL OR given[1] !~ page_pattern(page[1], '/?&#') THEN
+    RETURN NULL;
+  END IF;
+  FOR part IN
+    SELECT p.pattern, p.told, p.is_encoded
+    FROM (
+      SELECT 1 AS kind, 1 AS place, page[1] AS template, page_pattern(page[1], '/?&#') AS pattern, given[1] AS told,
+        true AS is_encoded
+      UNION ALL
+      SELECT 2, 1, page[3], page_pattern(page[3], '/?&#'), given[3], true
+      UNION ALL
+      SELECT 3, w.place, w.value, page_pattern(w.value, '\n'), (
+          SELECT g.value FROM page_parameters(given[2]) g WHERE g.name = w.name ORDER BY g.place DESC LIMIT 1), false
+      FROM page_parameters(page[2]) w
+    ) p
+    WHERE strpos(p.template, '{code}') > 0
+    ORDER BY p.kind, p.place
+  LOOP
+    code := substring(part.told FROM part.pattern);
+    code := regexp_replace(CASE WHEN part.is_encoded THEN percent_decoded(code) ELSE code END,
+      '^[' || blanks || ']+|[' || blanks || ']+$', '', 'g');
+    IF is_line(code) THEN
+      RETURN code;
+    END IF;
+  END LOOP;
+  RETURN NULL;
+END $_$;
 
 CREATE FUNCTION public.count_bundle() RETURNS trigger
     LANGUAGE plpgsql
@@ -496,6 +541,200 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.is_line(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text) AND (value ~ '[^\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]'::text));
+
+CREATE FUNCTION public.open_quantity(quantity integer, canceled integer) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN GREATEST(0, (quantity - GREATEST(0, canceled)));
+
+CREATE FUNCTION public.packed_goods(of_shipment_id uuid, in_channel_id integer) RETURNS TABLE(number integer, order_item_id integer, name text, sku text, quantity integer, weight numeric)
+    LANGUAGE plpgsql STABLE ROWS 10
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH RECURSIVE held AS (
+    SELECT x.number, x.order_item_id AS line_id, coalesce(x.name, i.name) AS name, coalesce(x.sku, i.sku) AS sku,
+      coalesce(x.quantity, 0) AS quantity, coalesce(x.weight, i.weight * x.quantity) AS weight
+    FROM shipment_items x
+    JOIN order_items i ON i.id = x.order_item_id AND i.channel_id = x.channel_id
+    WHERE x.shipment_id = of_shipment_id AND x.channel_id = in_channel_id AND i.parent_order_item_id IS NOT NULL
+  ), climbed AS (
+    SELECT h.number, h.line_id, true AS is_part FROM held h
+    UNION ALL
+    SELECT c.number, i.parent_order_item_id, c.is_part AND i.class = 'product'
+    FROM climbed c
+    JOIN order_items i ON i.id = c.line_id AND i.channel_id = in_channel_id
+    WHERE i.parent_order_item_id IS NOT NULL
+  ), placed AS (
+    SELECT h.*, c.is_part, t.id AS top_id, t.name AS top_name, t.sku AS top_sku, t.order_id,
+      open_quantity(t.quantity, t.quantity_canceled)::bigint AS top_open
+    FROM climbed c
+    JOIN held h ON h.number = c.number
+    JOIN order_items t ON t.id = c.line_id AND t.channel_id = in_channel_id AND t.parent_order_item_id IS NULL
+  ), parts AS (
+    SELECT DISTINCT p.top_id, p.top_open, p.top_id AS id, p.order_id FROM placed p WHERE p.is_part
+    UNION ALL
+    SELECT a.top_id, a.top_open, p.id, a.order_id
+    FROM parts a
+    JOIN order_items p ON p.parent_order_item_id = a.id AND p.order_id = a.order_id AND p.channel_id = in_channel_id
+      AND p.class = 'product'
+  ), packs AS (
+    SELECT a.top_id, min(a.top_open * least(coalesce(h.quantity, 0), o.open) / o.open)::int AS quantity
+    FROM parts a
+    JOIN order_items l ON l.id = a.id AND l.channel_id = in_channel_id
+    CROSS JOIN LATERAL (SELECT open_quantity(l.quantity, l.quantity_canceled)::bigint AS open) o
+    LEFT JOIN (SELECT k.line_id, sum(k.quantity) AS quantity FROM held k GROUP BY k.line_id) h ON h.line_id = a.id
+    WHERE o.open > 0 AND NOT is_bundle(l.id, in_channel_id)
+    GROUP BY a.top_id
+  )
+  SELECT min(p.number), p.top_id, p.top_name, p.top_sku, k.quantity, sum(p.weight)
+  FROM placed p
+  JOIN packs k ON k.top_id = p.top_id AND k.quantity > 0
+  WHERE p.is_part
+  GROUP BY p.top_id, p.top_name, p.top_sku, k.quantity
+  UNION ALL
+  SELECT p.number, p.top_id, p.name, p.sku, p.quantity, p.weight
+  FROM placed p
+  LEFT JOIN packs k ON k.top_id = p.top_id
+  WHERE NOT (p.is_part AND coalesce(k.quantity, 0) > 0);
+END $$;
+
+CREATE TABLE public.order_items (
+    id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
+    line integer,
+    class text DEFAULT 'product'::text NOT NULL,
+    type text DEFAULT 'simple'::text NOT NULL,
+    product_id integer,
+    parent_order_item_id integer,
+    quantity integer NOT NULL,
+    quantity_invoiced integer DEFAULT 0 NOT NULL,
+    quantity_canceled integer DEFAULT 0 NOT NULL,
+    quantity_refunded integer DEFAULT 0 NOT NULL,
+    sku text NOT NULL,
+    name text NOT NULL,
+    notes text,
+    supplier text,
+    supplier_code text,
+    manufacturer text,
+    manufacturer_code text,
+    ean_code text,
+    original_price numeric,
+    price numeric NOT NULL,
+    price_net numeric NOT NULL,
+    price_total numeric NOT NULL,
+    price_total_net numeric NOT NULL,
+    customer_price numeric,
+    cost_price numeric,
+    discount numeric,
+    tax numeric NOT NULL,
+    tax_percentage integer DEFAULT 0 NOT NULL,
+    tax_code text DEFAULT 'H'::text NOT NULL,
+    is_bonus boolean DEFAULT false NOT NULL,
+    minimum_quantity integer,
+    unit integer,
+    package text,
+    package_unit text,
+    package_unit_quantity text,
+    purchase_unit integer,
+    purchase_minimum_quantity integer,
+    request_date timestamp with time zone,
+    weight numeric(12,3),
+    additional jsonb,
+    quantity_shipped bigint DEFAULT 0 NOT NULL,
+    quantity_overshipped bigint DEFAULT 0 NOT NULL,
+    line_id text,
+    exact_tax_percentage numeric,
+    quantity_delivered bigint DEFAULT 0,
+    version integer DEFAULT 1 NOT NULL,
+    quantity_unit text,
+    CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text, 'postage'::text, 'payment'::text, 'service'::text, 'giftcard'::text, 'deposit'::text]))),
+    CONSTRAINT order_items_exact_tax_percentage_sane CHECK (((exact_tax_percentage >= (0)::numeric) AND (exact_tax_percentage <= (100)::numeric) AND (exact_tax_percentage = round(exact_tax_percentage, 6)))),
+    CONSTRAINT order_items_line_positive CHECK ((line > 0)),
+    CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (public.open_quantity(quantity, quantity_canceled) + quantity_overshipped))),
+    CONSTRAINT order_items_quantity_delivered_known CHECK ((quantity_delivered IS NOT NULL)),
+    CONSTRAINT order_items_quantity_not_negative CHECK ((quantity >= 0)),
+    CONSTRAINT order_items_tax_code_known CHECK ((tax_code = ANY (ARRAY['H'::text, 'L'::text, 'N'::text, 'M'::text, 'CUST'::text]))),
+    CONSTRAINT order_items_tax_percentage_sane CHECK (((tax_percentage >= 0) AND (tax_percentage <= 100)))
+);
+
+COMMENT ON COLUMN public.order_items.line IS 'number of the line in the system it was imported from';
+
+COMMENT ON COLUMN public.order_items.quantity_canceled IS 'units of quantity that are not to be shipped any more';
+
+COMMENT ON COLUMN public.order_items.price IS 'for one, without tax, discount taken off; price_net with tax; the totals are for the line (B-35)';
+
+COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of shipments that are not canceled, of a bundle as far as its parts are shipped; kept by triggers';
+
+COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
+
+COMMENT ON COLUMN public.order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
+
+COMMENT ON COLUMN public.order_items.exact_tax_percentage IS 'with its decimals; null where tax_percentage has none';
+
+COMMENT ON COLUMN public.order_items.quantity_delivered IS 'of quantity_shipped, what is in shipments that are delivered; kept by triggers';
+
+COMMENT ON COLUMN public.order_items.version IS 'counts the changes of what the feed tells of a line: quantity, cancellations, class, parent';
+
+COMMENT ON COLUMN public.order_items.quantity_unit IS 'what the quantity is measured in, as the source calls it; null where it does not say';
+
+CREATE TABLE public.shipment_items (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    number integer NOT NULL,
+    shipment_id uuid NOT NULL,
+    order_item_id integer NOT NULL,
+    order_id integer NOT NULL,
+    channel_id integer NOT NULL,
+    name text,
+    sku text,
+    quantity integer,
+    weight numeric(12,3),
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_id integer,
+    version integer DEFAULT 1 NOT NULL,
+    external_id text,
+    CONSTRAINT shipment_items_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
+    CONSTRAINT shipment_items_quantity_positive CHECK ((quantity > 0))
+);
+
+COMMENT ON COLUMN public.shipment_items.company_id IS 'that of the order; kept by triggers, for indexes';
+
+COMMENT ON COLUMN public.shipment_items.external_id IS 'key of the item in another system';
+
+CREATE FUNCTION public.customer_goods(of_shipment_id uuid, in_channel_id integer) RETURNS TABLE(number integer, order_item_id integer, name text, sku text, quantity integer, weight numeric)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT x.number,
+     x.order_item_id,
+     COALESCE(x.name, i.name) AS "coalesce",
+     COALESCE(x.sku, i.sku) AS "coalesce",
+     COALESCE(x.quantity, 0) AS "coalesce",
+     COALESCE(x.weight, (i.weight * (x.quantity)::numeric)) AS "coalesce"
+    FROM (public.shipment_items x
+      JOIN public.order_items i ON (((i.id = x.order_item_id) AND (i.channel_id = x.channel_id))))
+   WHERE ((x.shipment_id = customer_goods.of_shipment_id) AND (x.channel_id = customer_goods.in_channel_id) AND (i.parent_order_item_id IS NULL))
+ UNION ALL
+  SELECT g.number,
+     g.order_item_id,
+     g.name,
+     g.sku,
+     g.quantity,
+     g.weight
+    FROM (( SELECT x.id
+            FROM (public.shipment_items x
+              JOIN public.order_items i ON (((i.id = x.order_item_id) AND (i.channel_id = x.channel_id))))
+           WHERE ((x.shipment_id = customer_goods.of_shipment_id) AND (x.channel_id = customer_goods.in_channel_id) AND ((+ i.parent_order_item_id) IS NOT NULL))
+          LIMIT 1) hanging
+      CROSS JOIN LATERAL public.packed_goods(customer_goods.of_shipment_id, customer_goods.in_channel_id) g(number, order_item_id, name, sku, quantity, weight));
+END;
+
 CREATE FUNCTION public.day_end(day date, zone text) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (((day + 1))::timestamp without time zone AT TIME ZONE zone);
@@ -503,37 +742,6 @@ CREATE FUNCTION public.day_end(day date, zone text) RETURNS timestamp with time 
 CREATE FUNCTION public.day_start(day date, zone text) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((day)::timestamp without time zone AT TIME ZONE zone);
-
-CREATE FUNCTION public.finish_orders() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-  counted record;
-  present text;
-  finished text;
-BEGIN
-  FOR counted IN
-    SELECT DISTINCT n.order_id, n.channel_id, c.shipped_status, c.delivered_status
-    FROM new_rows n
-    JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
-    JOIN channels c ON c.id = n.channel_id AND (c.shipped_status IS NOT NULL OR c.delivered_status IS NOT NULL)
-    WHERE (o.quantity_shipped, o.quantity_delivered, o.quantity, o.quantity_canceled, o.class)
-      IS DISTINCT FROM (n.quantity_shipped, n.quantity_delivered, n.quantity, n.quantity_canceled, n.class)
-    ORDER BY n.order_id, n.channel_id
-  LOOP
-    SELECT o.status INTO present FROM orders o
-    WHERE o.id = counted.order_id AND o.channel_id = counted.channel_id
-    FOR NO KEY UPDATE;
-    SELECT finished_status(
-      present, counted.shipped_status, counted.delivered_status, p.ordered, p.shipped, p.delivered) INTO finished
-    FROM order_progress(counted.order_id, counted.channel_id) p;
-    IF finished <> present THEN
-      UPDATE orders SET status = finished, status_date = statement_timestamp(), last_modified_at = statement_timestamp()
-      WHERE id = counted.order_id AND channel_id = counted.channel_id;
-    END IF;
-  END LOOP;
-  RETURN NULL;
-END $$;
 
 CREATE FUNCTION public.finished_status(present text, shipped_status text, delivered_status text, ordered bigint, shipped bigint, delivered bigint) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -707,11 +915,12 @@ DECLARE
   ways text[] := ARRAY(SELECT n.status || ' ' || n.next_status FROM shipment_status_followers n);
   present record;
   progress text[];
+  newest timestamptz;
   told text;
   finer text;
   former text := coalesce(current_setting('waybill.skipped_steps', true), '');
 BEGIN
-  SELECT s.status, s.sub_status, s.status_set_at INTO present
+  SELECT s.status, s.sub_status, s.status_set_at, s.sub_status_set_at INTO present
   FROM shipments s
   WHERE s.id = followed_id AND s.channel_id = followed_channel_id
   FOR NO KEY UPDATE;
@@ -722,16 +931,22 @@ BEGIN
     SELECT progress_of_code(t.id, t.channel_id, ways) FROM track_and_traces t
     WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id);
   told := status_of_codes(progress);
+  IF coalesce(present.status_set_at, present.sub_status_set_at) IS NOT NULL THEN
+    newest := (
+      SELECT max(e.occurred_at)
+      FROM track_and_traces t
+      JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
+      WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id);
+  END IF;
   IF told <> present.status THEN
     IF NOT present.status || ' ' || told = ANY (ways) THEN
       told := NULL;
-    ELSIF present.status_set_at IS NOT NULL AND told || ' ' || present.status = ANY (ways) AND NOT EXISTS (
-        SELECT FROM track_and_traces t
-        JOIN tracking_events e ON e.track_and_trace_id = t.id AND e.channel_id = t.channel_id
-        WHERE t.shipment_id = followed_id AND t.channel_id = followed_channel_id
-          AND e.occurred_at > present.status_set_at) THEN
+    ELSIF present.status_set_at IS NOT NULL AND told || ' ' || present.status = ANY (ways)
+        AND NOT coalesce(newest > present.status_set_at, false) THEN
       told := NULL;
     END IF;
+  ELSIF NOT coalesce(newest > present.sub_status_set_at, present.sub_status_set_at IS NULL) THEN
+    told := NULL;
   END IF;
   IF told IS NOT NULL THEN
     finer := (
@@ -750,7 +965,8 @@ BEGIN
   END IF;
   IF told IS NOT NULL AND (told, finer) IS DISTINCT FROM (present.status, present.sub_status) THEN
     PERFORM set_config('waybill.skipped_steps', 'codes', true);
-    UPDATE shipments s SET status = told, sub_status = finer, last_modified_at = statement_timestamp()
+    UPDATE shipments s SET status = told, sub_status = finer, sub_status_set_at = NULL,
+      last_modified_at = statement_timestamp()
     WHERE s.id = followed_id AND s.channel_id = followed_channel_id;
     PERFORM set_config('waybill.skipped_steps', former, true);
   ELSIF is_written THEN
@@ -797,6 +1013,67 @@ BEGIN
   PERFORM follow_codes(OLD.shipment_id, OLD.channel_id, false);
   IF TG_OP = 'UPDATE' THEN
     PERFORM follow_codes(NEW.shipment_id, NEW.channel_id, false);
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.follow_order_items() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  found record;
+  counted record;
+  present text;
+  finished text;
+BEGIN
+  SELECT array_agg(n.order_id) AS order_ids, array_agg(n.channel_id) AS channel_ids,
+    array_agg((n.sku, n.name, n.ean_code, n.manufacturer, n.manufacturer_code, n.supplier, n.supplier_code, n.notes)
+      IS DISTINCT FROM (o.sku, o.name, o.ean_code, o.manufacturer, o.manufacturer_code, o.supplier, o.supplier_code, o.notes)
+    ) AS words,
+    bool_or(n.version <> o.version) AS are_changed,
+    bool_or((n.quantity_shipped, n.quantity_delivered, n.quantity, n.quantity_canceled, n.class)
+      IS DISTINCT FROM (o.quantity_shipped, o.quantity_delivered, o.quantity, o.quantity_canceled, o.class)
+      AND (c.shipped_status IS NOT NULL OR c.delivered_status IS NOT NULL)) AS may_finish
+  INTO found
+  FROM new_rows n
+  JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+  LEFT JOIN channels c ON c.id = n.channel_id;
+  PERFORM note_due(found.order_ids, found.channel_ids, found.words);
+  IF found.may_finish AND current_setting('waybill.finishing', true) IS DISTINCT FROM 'held' THEN
+    FOR counted IN
+      SELECT DISTINCT n.order_id, n.channel_id, c.shipped_status, c.delivered_status
+      FROM new_rows n
+      JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
+      JOIN channels c ON c.id = n.channel_id AND (c.shipped_status IS NOT NULL OR c.delivered_status IS NOT NULL)
+      WHERE (o.quantity_shipped, o.quantity_delivered, o.quantity, o.quantity_canceled, o.class)
+        IS DISTINCT FROM (n.quantity_shipped, n.quantity_delivered, n.quantity, n.quantity_canceled, n.class)
+      ORDER BY n.order_id, n.channel_id
+    LOOP
+      SELECT o.status INTO present FROM orders o
+      WHERE o.id = counted.order_id AND o.channel_id = counted.channel_id
+      FOR NO KEY UPDATE;
+      SELECT finished_status(
+        present, counted.shipped_status, counted.delivered_status, p.ordered, p.shipped, p.delivered) INTO finished
+      FROM order_progress(counted.order_id, counted.channel_id) p;
+      IF finished <> present THEN
+        UPDATE orders SET status = finished, status_date = statement_timestamp(), last_modified_at = statement_timestamp()
+        WHERE id = counted.order_id AND channel_id = counted.channel_id;
+      END IF;
+    END LOOP;
+  END IF;
+  IF found.are_changed THEN
+    INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old, new)
+    SELECT writing_transaction(), 'ORDER_ITEM', 'UPDATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
+      coalesce(d.old, '{}'), coalesce(d.new, '{}')
+    FROM old_rows b
+    JOIN new_rows a ON a.id = b.id AND a.channel_id = b.channel_id AND a.version <> b.version
+    CROSS JOIN LATERAL recorded(ROW(b.*)::order_items) o
+    CROSS JOIN LATERAL recorded(ROW(a.*)::order_items) n
+    CROSS JOIN LATERAL (
+      SELECT jsonb_object_agg(f.key, f.value) AS old, jsonb_object_agg(f.key, n.fields -> f.key) AS new
+      FROM jsonb_each(o.fields) f
+      WHERE f.value <> n.fields -> f.key
+    ) d;
   END IF;
   RETURN NULL;
 END $$;
@@ -949,11 +1226,13 @@ CREATE FUNCTION public.give_waiting_reports() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-  PERFORM take_waiting_reports(t)
-  FROM new_rows n
-  JOIN track_and_traces t ON t.id = n.id AND t.channel_id = n.channel_id
-  WHERE EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(n.code))
-  ORDER BY t.shipment_id, t.channel_id, t.id;
+  IF EXISTS (SELECT FROM new_rows n JOIN waiting_reports w ON normalized_code(w.code) = normalized_code(n.code)) THEN
+    PERFORM take_waiting_reports(t)
+    FROM new_rows n
+    JOIN track_and_traces t ON t.id = n.id AND t.channel_id = n.channel_id
+    WHERE EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(n.code))
+    ORDER BY t.shipment_id, t.channel_id, t.id;
+  END IF;
   RETURN NULL;
 END $$;
 
@@ -977,9 +1256,52 @@ BEGIN
     WHERE p.parent_order_item_id = of_line_id AND p.channel_id = of_channel_id AND p.class = 'product');
 END $$;
 
-CREATE FUNCTION public.is_line(value text) RETURNS boolean
+CREATE FUNCTION public.slug(name text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ((value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text) AND (value ~ '[^\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]'::text));
+    RETURN rtrim("left"(btrim(regexp_replace(lower((translate(replace(replace(replace(replace(replace(replace(replace(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]+'::text, ''::text, 'g'::text), 'ß'::text, 'ss'::text), 'æ'::text, 'ae'::text), 'Æ'::text, 'ae'::text), 'œ'::text, 'oe'::text), 'Œ'::text, 'oe'::text), 'þ'::text, 'th'::text), 'Þ'::text, 'th'::text), 'øØłŁđĐ'::text, 'oolldd'::text) COLLATE "C")), '[^a-z0-9]+'::text, '-'::text, 'g'::text), '-'::text), 64), '-'::text);
+
+CREATE TABLE public.carriers (
+    id integer NOT NULL,
+    name text NOT NULL,
+    type text DEFAULT 'DELIVERY'::text NOT NULL,
+    track_and_trace_url text,
+    logo text,
+    shipping_cost numeric(12,2),
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by integer,
+    last_modified_by integer,
+    version integer DEFAULT 1 NOT NULL,
+    channel_id integer,
+    key text,
+    source_name text,
+    time_zone text,
+    CONSTRAINT carriers_key_slug CHECK (((key IS NOT NULL) AND (key ~ '^[a-z0-9]+([._-][a-z0-9]+)*$'::text) AND (length(key) <= 64))),
+    CONSTRAINT carriers_logo_length CHECK ((length(logo) <= 255)),
+    CONSTRAINT carriers_name_length CHECK (((length(name) >= 1) AND (length(name) <= 64))),
+    CONSTRAINT carriers_type_known CHECK ((type = ANY (ARRAY['PICKUP'::text, 'DELIVERY'::text]))),
+    CONSTRAINT carriers_url_length CHECK ((length(track_and_trace_url) <= 255))
+);
+
+COMMENT ON COLUMN public.carriers.channel_id IS 'null: of all channels';
+
+COMMENT ON COLUMN public.carriers.key IS 'what other systems call the carrier, in small letters; it stays when the name changes';
+
+COMMENT ON COLUMN public.carriers.source_name IS 'the name in records of other systems, where the carrier has been given another one here';
+
+COMMENT ON COLUMN public.carriers.time_zone IS 'where the moments that the carrier tells without an offset are meant; null: where the channel is';
+
+CREATE FUNCTION public.is_carrier_called(c public.carriers, word text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE((((c).name = word) OR ((c).source_name = word) OR ((c).key = lower((word COLLATE "C"))) OR ((c).key = public.slug(word))), false);
+
+CREATE FUNCTION public.is_code_awaited(wanted text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+  RETURN EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(wanted));
+END $$;
 
 CREATE FUNCTION public.is_shipment_sub_status(word text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -1003,6 +1325,7 @@ CREATE TABLE public.shipments (
     status_set_at timestamp with time zone,
     status_changed_at timestamp with time zone,
     is_made_here boolean DEFAULT false NOT NULL,
+    sub_status_set_at timestamp with time zone,
     CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
     CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
 );
@@ -1018,6 +1341,8 @@ COMMENT ON COLUMN public.shipments.status_set_at IS 'when a person or an import 
 COMMENT ON COLUMN public.shipments.status_changed_at IS 'when the status last changed here, not by a record; null where never';
 
 COMMENT ON COLUMN public.shipments.is_made_here IS 'made by a mutation, so that no record of another system takes it away';
+
+COMMENT ON COLUMN public.shipments.sub_status_set_at IS 'when the record was made that says the sub-status; null where it follows the codes, or any news may';
 
 CREATE TABLE public.track_and_traces (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1180,11 +1505,45 @@ CREATE FUNCTION public.last_end(day date) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE 'UTC'::text) + '12:00:00'::interval);
 
+CREATE FUNCTION public.look_for_news_of_carrier() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(1470275862);
+  PERFORM read_waiting_reports(array_agg(k.id), array_agg(k.code))
+  FROM (
+    SELECT w.id, code_of_page(w.code, c.track_and_trace_url) AS code
+    FROM carriers c
+    JOIN waiting_reports w ON page_host(w.code) = page_host(c.track_and_trace_url) AND may_mean_carrier(w, c)
+    WHERE c.id = NEW.id
+  ) k
+  WHERE k.code IS NOT NULL;
+  PERFORM take_waiting_reports(t)
+  FROM carriers c
+  JOIN waiting_reports w ON is_carrier_called(c, w.carrier) AND w.carrier_id IS DISTINCT FROM c.id
+  JOIN track_and_traces t ON normalized_code(t.code) = normalized_code(w.code) AND t.carrier_id = c.id
+  WHERE c.id = NEW.id
+  ORDER BY t.shipment_id, t.channel_id, t.id;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.look_for_reported_code() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(1470275862);
+  IF page_host(NEW.code) IS NOT NULL THEN
+    PERFORM read_waiting_reports(ARRAY[k.id], ARRAY[k.code])
+    FROM (
+      SELECT w.id, code_of_page(w.code, c.track_and_trace_url) AS code
+      FROM waiting_reports w
+      JOIN carriers c ON page_host(c.track_and_trace_url) = page_host(w.code) AND may_mean_carrier(w, c)
+      WHERE w.id = NEW.id
+      ORDER BY c.id
+    ) k
+    WHERE k.code IS NOT NULL
+    LIMIT 1;
+  END IF;
   PERFORM take_waiting_reports(t)
   FROM waiting_reports w
   JOIN track_and_traces t ON normalized_code(t.code) = normalized_code(w.code)
@@ -1198,12 +1557,57 @@ CREATE FUNCTION public.look_for_waiting_reports() RETURNS trigger
     AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(1470275862);
-  PERFORM take_waiting_reports(t)
-  FROM track_and_traces t
-  WHERE t.id = NEW.id AND t.channel_id = NEW.channel_id
-    AND EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(t.code));
+  IF EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(NEW.code)) THEN
+    PERFORM take_waiting_reports(t)
+    FROM track_and_traces t
+    WHERE t.id = NEW.id AND t.channel_id = NEW.channel_id
+      AND EXISTS (SELECT FROM waiting_reports w WHERE normalized_code(w.code) = normalized_code(t.code));
+  END IF;
   RETURN NULL;
 END $$;
+
+CREATE TABLE public.waiting_reports (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    code text NOT NULL,
+    carrier_id integer,
+    channel_ids integer[],
+    company_ids integer[],
+    external_id text,
+    status text NOT NULL,
+    sub_status text,
+    occurred_at timestamp with time zone,
+    occurred_local timestamp without time zone,
+    expected_delivery_at timestamp with time zone,
+    expected_local timestamp without time zone,
+    location text,
+    description text,
+    told_by text DEFAULT COALESCE(NULLIF(current_setting('waybill.actor'::text, true), ''::text), 'system'::text) NOT NULL,
+    told_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    carrier text,
+    CONSTRAINT waiting_reports_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255))),
+    CONSTRAINT waiting_reports_description_length CHECK ((length(description) <= 1000)),
+    CONSTRAINT waiting_reports_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
+    CONSTRAINT waiting_reports_location_length CHECK ((length(location) <= 255)),
+    CONSTRAINT waiting_reports_moment CHECK ((num_nonnulls(occurred_at, occurred_local) = 1)),
+    CONSTRAINT waiting_reports_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text]))),
+    CONSTRAINT waiting_reports_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
+);
+
+COMMENT ON TABLE public.waiting_reports IS 'what was told of codes that nobody had recorded; it waits for them for 30 days';
+
+COMMENT ON COLUMN public.waiting_reports.channel_ids IS 'whose codes the teller sees; null: those of all channels';
+
+COMMENT ON COLUMN public.waiting_reports.company_ids IS 'of which companies, in these channels; null: of all';
+
+COMMENT ON COLUMN public.waiting_reports.occurred_local IS 'the moment where none was told with an offset: read in the zone of the carrier or channel';
+
+COMMENT ON COLUMN public.waiting_reports.expected_local IS 'the promise where none was told with an offset';
+
+COMMENT ON COLUMN public.waiting_reports.carrier IS 'the name or key that the teller gave in place of an id: carriers of several channels may have it';
+
+CREATE FUNCTION public.may_mean_carrier(w public.waiting_reports, c public.carriers) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN ((((w).carrier_id = (c).id) OR (((w).carrier_id IS NULL) AND ((w).carrier IS NULL)) OR public.is_carrier_called(c, (w).carrier)) AND (((w).channel_ids IS NULL) OR ((c).channel_id IS NULL) OR ((c).channel_id = ANY ((w).channel_ids))));
 
 CREATE FUNCTION public.money_text(amount numeric, currency text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1214,12 +1618,21 @@ CREATE FUNCTION public.note_due(ids integer[], of_channel_ids integer[], wordy b
     AS $$
 DECLARE
   writer CONSTANT text := pg_current_xact_id()::text;
+  known CONSTANT text := current_setting('waybill.due', true);
+  noted text := writer;
 BEGIN
-  IF ids IS NOT NULL THEN
-    INSERT INTO orders_due (order_ids, channel_ids, words, is_first)
-    VALUES (ids, of_channel_ids, wordy, current_setting('waybill.due', true) IS DISTINCT FROM writer);
-    PERFORM set_config('waybill.due', writer, true);
+  IF ids IS NULL THEN
+    RETURN;
   END IF;
+  IF ids[1] = ALL (ids) AND of_channel_ids[1] = ALL (of_channel_ids) THEN
+    noted := concat_ws(' ', writer, ids[1], of_channel_ids[1]);
+    IF known = noted AND false = ALL (wordy) THEN
+      RETURN;
+    END IF;
+  END IF;
+  INSERT INTO orders_due (order_ids, channel_ids, words, is_first)
+  VALUES (ids, of_channel_ids, wordy, split_part(known, ' ', 1) IS DISTINCT FROM writer);
+  noted := set_config('waybill.due', noted, true);
 END $$;
 
 CREATE FUNCTION public.note_due_codes() RETURNS trigger
@@ -1246,36 +1659,19 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE FUNCTION public.note_due_items() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-  PERFORM note_due(array_agg(k.order_id), array_agg(k.channel_id), array_agg(k.words))
-  FROM (
-    SELECT n.order_id, n.channel_id, bool_or((n.sku, n.name, n.ean_code, n.manufacturer, n.manufacturer_code, n.supplier,
-        n.supplier_code, n.notes)
-      IS DISTINCT FROM (o.sku, o.name, o.ean_code, o.manufacturer, o.manufacturer_code, o.supplier, o.supplier_code,
-        o.notes)) AS words
-    FROM new_rows n
-    JOIN old_rows o ON o.id = n.id AND o.channel_id = n.channel_id
-    GROUP BY n.order_id, n.channel_id
-  ) AS k;
-  RETURN NULL;
-END $$;
-
 CREATE FUNCTION public.note_due_new_codes() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 DECLARE
-  writer CONSTANT text := pg_current_xact_id()::text;
+  writer text := pg_current_xact_id()::text;
+  is_known CONSTANT boolean := split_part(current_setting('waybill.due', true), ' ', 1) IS NOT DISTINCT FROM writer;
 BEGIN
   INSERT INTO orders_due (order_ids, channel_ids, words, codes, is_first)
-  SELECT array_agg(n.order_id), array_agg(n.channel_id), array_agg(false), array_agg(n.code),
-    current_setting('waybill.due', true) IS DISTINCT FROM writer
+  SELECT array_agg(n.order_id), array_agg(n.channel_id), array_agg(false), array_agg(n.code), NOT is_known
   FROM written n
   HAVING count(*) > 0;
-  IF FOUND THEN
-    PERFORM set_config('waybill.due', writer, true);
+  IF FOUND AND NOT is_known THEN
+    writer := set_config('waybill.due', writer, true);
   END IF;
   RETURN NULL;
 END $$;
@@ -1362,6 +1758,9 @@ BEGIN
   IF NEW.sub_status = OLD.sub_status AND current_setting('waybill.sub_status', true) IS DISTINCT FROM 'given' THEN
     NEW.sub_status := NULL;
   END IF;
+  IF current_setting('waybill.sub_status', true) IS DISTINCT FROM 'given' THEN
+    NEW.sub_status_set_at := NULL;
+  END IF;
   RETURN NEW;
 END $$;
 
@@ -1419,91 +1818,6 @@ CREATE FUNCTION public.numbers_of(texts text[]) RETURNS text[]
             FROM unnest(numbers_of.texts) x(value)) AS "array";
 END;
 
-CREATE FUNCTION public.open_quantity(quantity integer, canceled integer) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN GREATEST(0, (quantity - GREATEST(0, canceled)));
-
-CREATE TABLE public.order_items (
-    id integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
-    line integer,
-    class text DEFAULT 'product'::text NOT NULL,
-    type text DEFAULT 'simple'::text NOT NULL,
-    product_id integer,
-    parent_order_item_id integer,
-    quantity integer NOT NULL,
-    quantity_invoiced integer DEFAULT 0 NOT NULL,
-    quantity_canceled integer DEFAULT 0 NOT NULL,
-    quantity_refunded integer DEFAULT 0 NOT NULL,
-    sku text NOT NULL,
-    name text NOT NULL,
-    notes text,
-    supplier text,
-    supplier_code text,
-    manufacturer text,
-    manufacturer_code text,
-    ean_code text,
-    original_price numeric,
-    price numeric NOT NULL,
-    price_net numeric NOT NULL,
-    price_total numeric NOT NULL,
-    price_total_net numeric NOT NULL,
-    customer_price numeric,
-    cost_price numeric,
-    discount numeric,
-    tax numeric NOT NULL,
-    tax_percentage integer DEFAULT 0 NOT NULL,
-    tax_code text DEFAULT 'H'::text NOT NULL,
-    is_bonus boolean DEFAULT false NOT NULL,
-    minimum_quantity integer,
-    unit integer,
-    package text,
-    package_unit text,
-    package_unit_quantity text,
-    purchase_unit integer,
-    purchase_minimum_quantity integer,
-    request_date timestamp with time zone,
-    weight numeric(12,3),
-    additional jsonb,
-    quantity_shipped bigint DEFAULT 0 NOT NULL,
-    quantity_overshipped bigint DEFAULT 0 NOT NULL,
-    line_id text,
-    exact_tax_percentage numeric,
-    quantity_delivered bigint DEFAULT 0,
-    version integer DEFAULT 1 NOT NULL,
-    quantity_unit text,
-    CONSTRAINT order_items_class_known CHECK ((class = ANY (ARRAY['product'::text, 'incentive'::text, 'surcharge'::text, 'postage'::text, 'payment'::text, 'service'::text, 'giftcard'::text, 'deposit'::text]))),
-    CONSTRAINT order_items_exact_tax_percentage_sane CHECK (((exact_tax_percentage >= (0)::numeric) AND (exact_tax_percentage <= (100)::numeric) AND (exact_tax_percentage = round(exact_tax_percentage, 6)))),
-    CONSTRAINT order_items_line_positive CHECK ((line > 0)),
-    CONSTRAINT order_items_never_overshipped CHECK ((quantity_shipped <= (public.open_quantity(quantity, quantity_canceled) + quantity_overshipped))),
-    CONSTRAINT order_items_quantity_delivered_known CHECK ((quantity_delivered IS NOT NULL)),
-    CONSTRAINT order_items_quantity_not_negative CHECK ((quantity >= 0)),
-    CONSTRAINT order_items_tax_code_known CHECK ((tax_code = ANY (ARRAY['H'::text, 'L'::text, 'N'::text, 'M'::text, 'CUST'::text]))),
-    CONSTRAINT order_items_tax_percentage_sane CHECK (((tax_percentage >= 0) AND (tax_percentage <= 100)))
-);
-
-COMMENT ON COLUMN public.order_items.line IS 'number of the line in the system it was imported from';
-
-COMMENT ON COLUMN public.order_items.quantity_canceled IS 'units of quantity that are not to be shipped any more';
-
-COMMENT ON COLUMN public.order_items.price IS 'for one, without tax, discount taken off; price_net with tax; the totals are for the line (B-35)';
-
-COMMENT ON COLUMN public.order_items.quantity_shipped IS 'sum over the items of shipments that are not canceled, of a bundle as far as its parts are shipped; kept by triggers';
-
-COMMENT ON COLUMN public.order_items.quantity_overshipped IS 'shipped beyond the order before the store refused that; it can only shrink';
-
-COMMENT ON COLUMN public.order_items.line_id IS 'key of the line in the system it was imported from, whatever its number is there by now';
-
-COMMENT ON COLUMN public.order_items.exact_tax_percentage IS 'with its decimals; null where tax_percentage has none';
-
-COMMENT ON COLUMN public.order_items.quantity_delivered IS 'of quantity_shipped, what is in shipments that are delivered; kept by triggers';
-
-COMMENT ON COLUMN public.order_items.version IS 'counts the changes of what the feed tells of a line: quantity, cancellations, class, parent';
-
-COMMENT ON COLUMN public.order_items.quantity_unit IS 'what the quantity is measured in, as the source calls it; null where it does not say';
-
 CREATE FUNCTION public.order_progress(of_order_id integer, of_channel_id integer) RETURNS TABLE(lines bigint, canceled bigint, ordered bigint, shipped bigint, delivered bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -1530,6 +1844,65 @@ CREATE FUNCTION public.owned_by(kind text, ids integer[]) RETURNS tsquery
  SELECT (string_agg(concat('''', public.owner_word(owned_by.kind, x.id), ''''), ' | '::text))::tsquery AS string_agg
     FROM unnest(owned_by.ids) x(id);
 END;
+
+CREATE FUNCTION public.page_host(address text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN regexp_replace(lower("substring"(address, '(?i)^[\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\u0001-\u001f\u007f-\u009f\u2028\u2029]*https?://([^/?#]*)'::text)), '^www\.'::text, ''::text);
+
+CREATE FUNCTION public.percent_decoded(value text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+  RETURN convert_from((
+    SELECT string_agg(
+      CASE WHEN p.piece[1] ~ '^%[0-9A-Fa-f]{2}' THEN decode(replace(p.piece[1], '%', ''), 'hex')
+        ELSE convert_to(p.piece[1], 'UTF8') END, '' ORDER BY p.place)
+    FROM regexp_matches(value, '(?:%[0-9A-Fa-f]{2})+|[^%]+|%', 'g') WITH ORDINALITY AS p (piece, place)), 'UTF8');
+EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.page_parameters(query text, OUT place bigint, OUT name text, OUT value text) RETURNS SETOF record
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT k.place,
+     public.percent_decoded(k.name) AS percent_decoded,
+     public.percent_decoded(k.value) AS percent_decoded
+    FROM ( SELECT p.place,
+             split_part(p.pair, '='::text, 1) AS name,
+             substr(p.pair, (strpos(p.pair, '='::text) + 1)) AS value
+            FROM regexp_split_to_table(replace(page_parameters.query, '+'::text, ' '::text), '&'::text) WITH ORDINALITY p(pair, place)
+           WHERE (strpos(p.pair, '='::text) > 0)) k
+   WHERE (k.value <> ''::text);
+END;
+
+CREATE FUNCTION public.page_pattern(template text, ends text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $_$
+DECLARE
+  piece record;
+  is_first boolean := true;
+  pattern text := '^';
+BEGIN
+  FOR piece IN
+    SELECT p.part[1] AS places, regexp_replace(p.part[2], '([][\\^$.|?*+(){}/-])', '\\\1', 'g') AS words,
+      regexp_replace(left(lead(p.part[2]) OVER (ORDER BY p.place), 1), '([][\\^-])', '\\\1') AS following
+    FROM regexp_matches(rtrim(template, '/'),
+      '((?:\{code\}|\{postalCode\}|\{country\}|\{language\}|\{orderNumber\})+)'
+      '|((?:(?!\{(?:code|postalCode|country|language|orderNumber)\}).)+)', 'g') WITH ORDINALITY AS p (part, place)
+    ORDER BY p.place
+  LOOP
+    IF piece.places IS NULL THEN
+      pattern := pattern || piece.words;
+    ELSIF is_first AND strpos(piece.places, '{code}') > 0 THEN
+      pattern := pattern || '([^' || ends || ']+)';
+      is_first := false;
+    ELSE
+      pattern := pattern || '[^' || ends || coalesce(piece.following, '') || ']*';
+    END IF;
+  END LOOP;
+  RETURN pattern || '/?$';
+END $_$;
 
 CREATE FUNCTION public.pass_company_on() RETURNS trigger
     LANGUAGE plpgsql
@@ -1599,37 +1972,6 @@ END $$;
 CREATE FUNCTION public.promise_end(moment timestamp with time zone, zone text) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN public.is_day(moment) THEN (((moment AT TIME ZONE 'UTC'::text) + '1 day'::interval) AT TIME ZONE zone) ELSE moment END;
-
-CREATE TABLE public.carriers (
-    id integer NOT NULL,
-    name text NOT NULL,
-    type text DEFAULT 'DELIVERY'::text NOT NULL,
-    track_and_trace_url text,
-    logo text,
-    shipping_cost numeric(12,2),
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_by integer,
-    last_modified_by integer,
-    version integer DEFAULT 1 NOT NULL,
-    channel_id integer,
-    key text,
-    source_name text,
-    time_zone text,
-    CONSTRAINT carriers_key_slug CHECK (((key IS NOT NULL) AND (key ~ '^[a-z0-9]+([._-][a-z0-9]+)*$'::text) AND (length(key) <= 64))),
-    CONSTRAINT carriers_logo_length CHECK ((length(logo) <= 255)),
-    CONSTRAINT carriers_name_length CHECK (((length(name) >= 1) AND (length(name) <= 64))),
-    CONSTRAINT carriers_type_known CHECK ((type = ANY (ARRAY['PICKUP'::text, 'DELIVERY'::text]))),
-    CONSTRAINT carriers_url_length CHECK ((length(track_and_trace_url) <= 255))
-);
-
-COMMENT ON COLUMN public.carriers.channel_id IS 'null: of all channels';
-
-COMMENT ON COLUMN public.carriers.key IS 'what other systems call the carrier, in small letters; it stays when the name changes';
-
-COMMENT ON COLUMN public.carriers.source_name IS 'the name in records of other systems, where the carrier has been given another one here';
-
-COMMENT ON COLUMN public.carriers.time_zone IS 'where the moments that the carrier tells without an offset are meant; null: where the channel is';
 
 CREATE FUNCTION public.told_at(told timestamp without time zone, by_carrier_id integer, in_channel_id integer) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
@@ -1707,6 +2049,26 @@ BEGIN
   RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.read_waiting_reports(ids uuid[], codes text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  WITH read AS (
+    SELECT r.id, r.code, row_number() OVER (
+        PARTITION BY w.told_by, normalized_code(r.code), w.carrier_id, coalesce(w.external_id, r.id::text)
+        ORDER BY w.told_at, w.id) > 1
+      OR EXISTS (
+        SELECT FROM waiting_reports o
+        WHERE normalized_code(o.code) = normalized_code(r.code) AND o.id <> r.id AND o.told_by = w.told_by
+          AND o.carrier_id IS NOT DISTINCT FROM w.carrier_id AND o.external_id = w.external_id) AS is_known
+    FROM unnest(ids, codes) AS r (id, code)
+    JOIN waiting_reports w ON w.id = r.id
+  ), gone AS (
+    DELETE FROM waiting_reports w USING read r WHERE w.id = r.id AND r.is_known
+  )
+  UPDATE waiting_reports w SET code = r.code FROM read r WHERE w.id = r.id AND NOT r.is_known;
+END $$;
+
 CREATE FUNCTION public.record_carriers() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1733,25 +2095,6 @@ BEGIN
       jsonb_strip_nulls(o.fields)
     FROM old_rows r, recorded(ROW(r.*)::carriers) o;
   END IF;
-  RETURN NULL;
-END $$;
-
-CREATE FUNCTION public.record_order_items() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-  INSERT INTO changes (transaction_id, type, action, entity_id, channel_id, order_id, shipment_id, version, old, new)
-  SELECT writing_transaction(), 'ORDER_ITEM', 'UPDATED', n.entity_id, n.channel_id, n.order_id, n.shipment_id, n.version,
-    coalesce(d.old, '{}'), coalesce(d.new, '{}')
-  FROM old_rows b
-  JOIN new_rows a ON a.id = b.id AND a.channel_id = b.channel_id AND a.version <> b.version
-  CROSS JOIN LATERAL recorded(ROW(b.*)::order_items) o
-  CROSS JOIN LATERAL recorded(ROW(a.*)::order_items) n
-  CROSS JOIN LATERAL (
-    SELECT jsonb_object_agg(f.key, f.value) AS old, jsonb_object_agg(f.key, n.fields -> f.key) AS new
-    FROM jsonb_each(o.fields) f
-    WHERE f.value <> n.fields -> f.key
-  ) d;
   RETURN NULL;
 END $$;
 
@@ -1918,30 +2261,6 @@ CREATE FUNCTION public.recorded(r public.orders) RETURNS TABLE(entity_id text, c
      jsonb_build_object('status', (r).status, 'type', (r).type, 'externalId', (r).external_id, 'companyId', (r).company_id, 'contactId', (r).contact_id, 'customerId', (r).customer_id, 'currency', (r).currency, 'totalGross', (r).total_gross, 'totalNet', (r).total_net, 'totalTax', (r).total_tax, 'refundedTotal', (r).refunded_total, 'paymentStatus', (r).payment_status) AS jsonb_build_object;
 END;
 
-CREATE TABLE public.shipment_items (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    number integer NOT NULL,
-    shipment_id uuid NOT NULL,
-    order_item_id integer NOT NULL,
-    order_id integer NOT NULL,
-    channel_id integer NOT NULL,
-    name text,
-    sku text,
-    quantity integer,
-    weight numeric(12,3),
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
-    company_id integer,
-    version integer DEFAULT 1 NOT NULL,
-    external_id text,
-    CONSTRAINT shipment_items_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
-    CONSTRAINT shipment_items_quantity_positive CHECK ((quantity > 0))
-);
-
-COMMENT ON COLUMN public.shipment_items.company_id IS 'that of the order; kept by triggers, for indexes';
-
-COMMENT ON COLUMN public.shipment_items.external_id IS 'key of the item in another system';
-
 CREATE FUNCTION public.recorded(r public.shipment_items) RETURNS TABLE(entity_id text, channel_id integer, order_id integer, shipment_id uuid, version integer, fields jsonb)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -1984,9 +2303,12 @@ DECLARE
   wordy boolean[];
   coded record;
   noted jsonb;
-  counted bigint;
+  present bigint;
+  held bigint;
 BEGIN
-  PERFORM set_config('waybill.due', '', true);
+  IF set_config('waybill.due', '', true) <> '' THEN
+    RETURN NULL;
+  END IF;
   WITH taken AS (
     DELETE FROM orders_due d WHERE d.writer = pg_current_xact_id()
     RETURNING d.order_ids, d.channel_ids, d.words, coalesce(d.codes, '{}') AS codes
@@ -1998,24 +2320,36 @@ BEGIN
   )
   SELECT array_agg(d.order_id ORDER BY d.order_id, d.channel_id),
     array_agg(d.channel_id ORDER BY d.order_id, d.channel_id), array_agg(d.words ORDER BY d.order_id, d.channel_id),
-    jsonb_agg(d.codes ORDER BY d.order_id, d.channel_id)
-  INTO ids, channel_ids, wordy, noted
-  FROM due d;
+    jsonb_agg(d.codes ORDER BY d.order_id, d.channel_id), count(o.id)
+  INTO ids, channel_ids, wordy, noted, present
+  FROM due d
+  LEFT JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id;
   IF ids IS NULL THEN
     RETURN NULL;
   END IF;
   PERFORM FROM order_fulfillments f
   WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
   ORDER BY f.order_id, f.channel_id FOR UPDATE;
-  INSERT INTO order_fulfillments AS f (order_id, channel_id, status, created_at, wanted_at)
-  SELECT o.id, o.channel_id, g.status, g.created_at, g.wanted_at
-  FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
-  JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
-  CROSS JOIN LATERAL fulfillment_of_order(o.id, o.channel_id) AS g
-  ORDER BY o.id, o.channel_id
-  ON CONFLICT (order_id, channel_id) DO UPDATE
-    SET status = EXCLUDED.status, created_at = EXCLUDED.created_at, wanted_at = EXCLUDED.wanted_at
-  WHERE (f.status, f.created_at, f.wanted_at) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.created_at, EXCLUDED.wanted_at);
+  GET DIAGNOSTICS held = ROW_COUNT;
+  IF held = cardinality(ids) THEN
+    UPDATE order_fulfillments f
+    SET status = g.status, created_at = g.created_at, wanted_at = g.wanted_at
+    FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
+    JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
+    CROSS JOIN LATERAL fulfillment_of_order(o.id, o.channel_id) AS g
+    WHERE f.order_id = d.order_id AND f.channel_id = d.channel_id
+      AND (f.status, f.created_at, f.wanted_at) IS DISTINCT FROM (g.status, g.created_at, g.wanted_at);
+  ELSE
+    INSERT INTO order_fulfillments AS f (order_id, channel_id, status, created_at, wanted_at)
+    SELECT o.id, o.channel_id, g.status, g.created_at, g.wanted_at
+    FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
+    JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id
+    CROSS JOIN LATERAL fulfillment_of_order(o.id, o.channel_id) AS g
+    ORDER BY o.id, o.channel_id
+    ON CONFLICT (order_id, channel_id) DO UPDATE
+      SET status = EXCLUDED.status, created_at = EXCLUDED.created_at, wanted_at = EXCLUDED.wanted_at
+    WHERE (f.status, f.created_at, f.wanted_at) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.created_at, EXCLUDED.wanted_at);
+  END IF;
   -- A tsvector has no more than a megabyte, for which an order is gathered whole.
   FOR coded IN
     SELECT d.order_id, d.channel_id, d.place, ARRAY(SELECT jsonb_array_elements_text(k.codes)) AS codes
@@ -2042,9 +2376,7 @@ BEGIN
     ORDER BY o.id, o.channel_id
     ON CONFLICT (order_id, channel_id) DO UPDATE SET words = EXCLUDED.words WHERE w.words <> EXCLUDED.words;
   END IF;
-  SELECT count(*) INTO counted FROM unnest(ids, channel_ids) AS d (order_id, channel_id)
-  JOIN orders o ON o.id = d.order_id AND o.channel_id = d.channel_id;
-  IF counted < cardinality(ids) THEN
+  IF present < cardinality(ids) THEN
     DELETE FROM order_fulfillments f
     WHERE (f.order_id, f.channel_id) IN (SELECT * FROM unnest(ids, channel_ids))
       AND NOT EXISTS (SELECT FROM orders o WHERE o.id = f.order_id AND o.channel_id = f.channel_id);
@@ -2115,33 +2447,43 @@ END $$;
 
 CREATE FUNCTION public.refuse_shipped_items(shipment_ids uuid[], line_ids integer[], line_channel_ids integer[]) RETURNS void
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
+DECLARE
+  lines record;
+  refused bigint;
 BEGIN
-  IF EXISTS (
-    SELECT FROM order_items l
-    WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids))
-      AND (NOT is_shippable_class(l.class) OR is_bundle(l.id, l.channel_id))
-  ) THEN
-    RAISE EXCEPTION 'a line that is no goods, or a bundle, is not shipped itself'
-      USING ERRCODE = 'check_violation', CONSTRAINT = 'shipment_items_line_shippable', TABLE = 'shipment_items';
+  IF line_ids IS NOT NULL THEN
+    SELECT array_agg(l.order_id) AS order_ids, array_agg(l.channel_id) AS channel_ids,
+      bool_or(NOT is_shippable_class(l.class) OR EXISTS (
+        SELECT FROM order_items p
+        WHERE p.parent_order_item_id = l.id AND p.channel_id = l.channel_id AND p.class = 'product')) AS are_refused
+    INTO lines
+    FROM order_items l
+    WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids));
+    IF lines.are_refused THEN
+      RAISE EXCEPTION 'a line that is no goods, or a bundle, is not shipped itself'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'shipment_items_line_shippable', TABLE = 'shipment_items';
+    END IF;
   END IF;
   IF current_setting('waybill.skipped_steps', true) = 'allowed' THEN
     RETURN;
   END IF;
-  PERFORM FROM orders o
-  WHERE (o.id, o.channel_id) IN (
-    SELECT l.order_id, l.channel_id FROM order_items l
-    WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids)))
-  ORDER BY o.id, o.channel_id
-  FOR SHARE;
-  IF EXISTS (
-    SELECT FROM order_items l
-    JOIN orders o ON o.id = l.order_id AND o.channel_id = l.channel_id
-    JOIN order_statuses s ON s.code = o.status AND NOT s.is_shippable
-    WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids))
-  ) THEN
-    RAISE EXCEPTION 'the order cannot be shipped'
-      USING ERRCODE = 'check_violation', CONSTRAINT = 'shipments_order_shippable', TABLE = 'shipment_items';
+  IF line_ids IS NOT NULL THEN
+    WITH held AS MATERIALIZED (
+      SELECT o.status
+      FROM orders o
+      WHERE (o.id, o.channel_id) IN (SELECT * FROM unnest(lines.order_ids, lines.channel_ids))
+      ORDER BY o.id, o.channel_id
+      FOR SHARE
+    )
+    SELECT count(*) FILTER (WHERE NOT s.is_shippable) INTO refused
+    FROM held h
+    LEFT JOIN order_statuses s ON s.code = h.status;
+    IF refused > 0 THEN
+      RAISE EXCEPTION 'the order cannot be shipped'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'shipments_order_shippable', TABLE = 'shipment_items';
+    END IF;
   END IF;
   IF EXISTS (
     SELECT FROM shipments s
@@ -2210,10 +2552,6 @@ BEGIN
   RETURN NEW;
 END $$;
 
-CREATE FUNCTION public.slug(name text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN rtrim("left"(btrim(regexp_replace(lower((translate(replace(replace(replace(replace(replace(replace(replace(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]+'::text, ''::text, 'g'::text), 'ß'::text, 'ss'::text), 'æ'::text, 'ae'::text), 'Æ'::text, 'ae'::text), 'œ'::text, 'oe'::text), 'Œ'::text, 'oe'::text), 'þ'::text, 'th'::text), 'Þ'::text, 'th'::text), 'øØłŁđĐ'::text, 'oolldd'::text) COLLATE "C")), '[^a-z0-9]+'::text, '-'::text, 'g'::text), '-'::text), 64), '-'::text);
-
 CREATE FUNCTION public.status_of_codes(progress text[]) RETURNS text
     LANGUAGE sql IMMUTABLE
     BEGIN ATOMIC
@@ -2272,7 +2610,7 @@ DECLARE
   taken bigint;
 BEGIN
   INSERT INTO commits (transaction_id) VALUES (NEW.id) RETURNING number INTO taken;
-  PERFORM set_config('waybill.commit_number', taken::text, true);
+  taken := set_config('waybill.commit_number', taken::text, true);
   RETURN NULL;
 END $$;
 
@@ -2450,10 +2788,11 @@ BEGIN
     TRUNCATE shipment_tallies;
   ELSIF TG_OP = 'INSERT' THEN
     INSERT INTO shipment_tallies (channel_id, company_id, status, n)
-    SELECT channel_id, coalesce(company_id, 0), coalesce(status, ''), count(*)
-    FROM added
-    GROUP BY GROUPING SETS ((channel_id, status), (channel_id, status, company_id))
-    HAVING grouping(company_id) = 1 OR company_id IS NOT NULL;
+    SELECT a.channel_id, k.company_id, coalesce(a.status, ''), count(*)
+    FROM added a
+    CROSS JOIN LATERAL unnest(ARRAY[0, a.company_id]) AS k (company_id)
+    WHERE k.company_id IS NOT NULL
+    GROUP BY a.channel_id, k.company_id, a.status;
   ELSIF TG_OP = 'DELETE' THEN
     INSERT INTO shipment_tallies (channel_id, company_id, status, n)
     SELECT channel_id, coalesce(company_id, 0), coalesce(status, ''), -count(*)
@@ -2664,7 +3003,7 @@ BEGIN
     IF current_setting('waybill.commit_number', true) <> '' THEN
       UPDATE commits SET number = nextval('commit_numbers')
       WHERE number = current_setting('waybill.commit_number')::bigint RETURNING number INTO made;
-      PERFORM set_config('waybill.commit_number', made::text, true);
+      made := set_config('waybill.commit_number', made::text, true);
     END IF;
     RETURN known::bigint;
   END IF;
@@ -2673,7 +3012,7 @@ BEGIN
     coalesce(nullif(current_setting('waybill.actor', true), ''), 'system'),
     nullif(current_setting('waybill.request_id', true), ''))
   RETURNING id INTO made;
-  PERFORM set_config('waybill.transaction_id', made::text, true);
+  made := set_config('waybill.transaction_id', made::text, true);
   RETURN made;
 END $$;
 
@@ -2696,11 +3035,44 @@ CREATE TABLE public.api_keys (
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    prefix text,
+    networks cidr[],
+    former_key_hash bytea,
+    former_expires_at timestamp with time zone,
+    CONSTRAINT api_keys_former_key_ends CHECK (((former_key_hash IS NULL) OR ((length(former_key_hash) = 32) AND (former_expires_at IS NOT NULL)))),
     CONSTRAINT api_keys_hash_sha256 CHECK ((length(key_hash) = 32))
 );
 
+COMMENT ON COLUMN public.api_keys.prefix IS 'the first characters of the key, to know it by; null of a key that was made elsewhere';
+
+COMMENT ON COLUMN public.api_keys.networks IS 'where it may come from; null is anywhere';
+
+COMMENT ON COLUMN public.api_keys.former_key_hash IS 'of the key that this one replaces, which is good until former_expires_at';
+
 ALTER TABLE public.api_keys ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.api_keys_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.audit_entries (
+    id bigint NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    subject text NOT NULL,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+COMMENT ON TABLE public.audit_entries IS 'what operators did by command; of orders and shipments, changes tell it too';
+
+COMMENT ON COLUMN public.audit_entries.subject IS 'of what, by its id: never a name or an e-mail, which somebody may have to be forgotten by';
+
+ALTER TABLE public.audit_entries ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.audit_entries_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -3242,6 +3614,7 @@ CREATE TABLE public.refunds (
     reason text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    is_made_here boolean DEFAULT false NOT NULL,
     CONSTRAINT refunds_amount_not_negative CHECK ((amount >= (0)::numeric)),
     CONSTRAINT refunds_external_id_line CHECK ((public.is_line(external_id) AND (length(external_id) <= 255))),
     CONSTRAINT refunds_reason_length CHECK ((length(reason) <= 255))
@@ -3250,6 +3623,8 @@ CREATE TABLE public.refunds (
 COMMENT ON COLUMN public.refunds.external_id IS 'key of the refund in the system that it comes from';
 
 COMMENT ON COLUMN public.refunds.amount IS 'with tax, in the currency of the order: all of it, whatever its lines say';
+
+COMMENT ON COLUMN public.refunds.is_made_here IS 'recorded by a mutation: a record that does not list its key leaves it. Those without a key are, too';
 
 CREATE TABLE public.schema_migration_steps (
     migration text NOT NULL,
@@ -3366,9 +3741,21 @@ CREATE TABLE public.storefront_keys (
     is_active boolean DEFAULT true NOT NULL,
     requests_per_minute integer DEFAULT 100 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    prefix text,
+    networks cidr[],
+    former_key_hash bytea,
+    former_expires_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    CONSTRAINT storefront_keys_former_key_ends CHECK (((former_key_hash IS NULL) OR ((length(former_key_hash) = 32) AND (former_expires_at IS NOT NULL)))),
     CONSTRAINT storefront_keys_hash_sha256 CHECK ((length(key_hash) = 32)),
     CONSTRAINT storefront_keys_rate_positive CHECK ((requests_per_minute > 0))
 );
+
+COMMENT ON COLUMN public.storefront_keys.prefix IS 'the first characters of the key, to know it by; null of a key that was made elsewhere';
+
+COMMENT ON COLUMN public.storefront_keys.networks IS 'where it may come from; null is anywhere';
+
+COMMENT ON COLUMN public.storefront_keys.former_key_hash IS 'of the key that this one replaces, which is good until former_expires_at';
 
 ALTER TABLE public.storefront_keys ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.storefront_keys_id_seq
@@ -3412,42 +3799,6 @@ ALTER TABLE public.transactions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE public.waiting_reports (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    code text NOT NULL,
-    carrier_id integer,
-    channel_ids integer[],
-    company_ids integer[],
-    external_id text,
-    status text NOT NULL,
-    sub_status text,
-    occurred_at timestamp with time zone,
-    occurred_local timestamp without time zone,
-    expected_delivery_at timestamp with time zone,
-    expected_local timestamp without time zone,
-    location text,
-    description text,
-    told_by text DEFAULT COALESCE(NULLIF(current_setting('waybill.actor'::text, true), ''::text), 'system'::text) NOT NULL,
-    told_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT waiting_reports_code_length CHECK (((length(code) >= 1) AND (length(code) <= 255))),
-    CONSTRAINT waiting_reports_description_length CHECK ((length(description) <= 1000)),
-    CONSTRAINT waiting_reports_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 255))),
-    CONSTRAINT waiting_reports_location_length CHECK ((length(location) <= 255)),
-    CONSTRAINT waiting_reports_moment CHECK ((num_nonnulls(occurred_at, occurred_local) = 1)),
-    CONSTRAINT waiting_reports_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text, 'PARTIALLY_DELIVERED'::text, 'CANCELED'::text, 'DELIVERED'::text]))),
-    CONSTRAINT waiting_reports_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
-);
-
-COMMENT ON TABLE public.waiting_reports IS 'what was told of codes that nobody had recorded; it waits for them for 30 days';
-
-COMMENT ON COLUMN public.waiting_reports.channel_ids IS 'whose codes the teller sees; null: those of all channels';
-
-COMMENT ON COLUMN public.waiting_reports.company_ids IS 'of which companies, in these channels; null: of all';
-
-COMMENT ON COLUMN public.waiting_reports.occurred_local IS 'the moment where none was told with an offset: read in the zone of the carrier or channel';
-
-COMMENT ON COLUMN public.waiting_reports.expected_local IS 'the promise where none was told with an offset';
 
 CREATE TABLE public.webhook_attempts (
     id bigint NOT NULL,
@@ -3611,7 +3962,9 @@ CREATE FUNCTION public.take_waiting_reports(r public.track_and_traces) RETURNS v
     BEGIN ATOMIC
  WITH taken AS (
           DELETE FROM public.waiting_reports w
-           WHERE ((public.normalized_code(w.code) = public.normalized_code((take_waiting_reports.r).code)) AND (w.told_at > (now() - '30 days'::interval)) AND ((w.carrier_id = (take_waiting_reports.r).carrier_id) OR (w.carrier_id IS NULL) OR ((take_waiting_reports.r).carrier_id IS NULL)) AND ((w.channel_ids IS NULL) OR ((take_waiting_reports.r).channel_id = ANY (w.channel_ids))) AND ((w.company_ids IS NULL) OR ((take_waiting_reports.r).company_id = ANY (w.company_ids))))
+           WHERE ((public.normalized_code(w.code) = public.normalized_code((take_waiting_reports.r).code)) AND (w.told_at > (now() - '30 days'::interval)) AND ((w.carrier_id = (take_waiting_reports.r).carrier_id) OR (w.carrier_id IS NULL) OR ((take_waiting_reports.r).carrier_id IS NULL) OR (EXISTS ( SELECT
+                    FROM public.carriers c
+                   WHERE ((c.id = (take_waiting_reports.r).carrier_id) AND public.is_carrier_called(c.*, w.carrier))))) AND ((w.channel_ids IS NULL) OR ((take_waiting_reports.r).channel_id = ANY (w.channel_ids))) AND ((w.company_ids IS NULL) OR ((take_waiting_reports.r).company_id = ANY (w.company_ids))))
            RETURNING w.id,
              w.code,
              w.carrier_id,
@@ -3627,7 +3980,8 @@ CREATE FUNCTION public.take_waiting_reports(r public.track_and_traces) RETURNS v
              w.location,
              w.description,
              w.told_by,
-             w.told_at
+             w.told_at,
+             w.carrier
          )
   INSERT INTO public.tracking_events (track_and_trace_id, channel_id, external_id, status, sub_status, occurred_at, expected_delivery_at, location, description, recorded_by)  SELECT (take_waiting_reports.r).id AS id,
              (take_waiting_reports.r).channel_id AS channel_id,
@@ -3657,6 +4011,9 @@ ALTER TABLE ONLY public.api_keys
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.audit_entries
+    ADD CONSTRAINT audit_entries_pk PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.carrier_descriptions
     ADD CONSTRAINT carrier_descriptions_pk PRIMARY KEY (carrier_id, language);
@@ -3859,6 +4216,8 @@ ALTER TABLE ONLY public.webhook_endpoints
 CREATE INDEX api_key_channels_channel ON public.api_key_channels USING btree (channel_id);
 
 CREATE INDEX api_key_companies_company ON public.api_key_companies USING btree (company_id, channel_id);
+
+CREATE UNIQUE INDEX api_keys_former_key ON public.api_keys USING btree (former_key_hash);
 
 CREATE INDEX changes_left_shipment ON public.changes USING btree (((old ->> 'shipmentId'::text))) WHERE ((action = 'UPDATED'::text) AND (old ? 'shipmentId'::text));
 
@@ -4066,6 +4425,8 @@ CREATE INDEX shipments_status_id ON public.shipments USING btree (status, id) IN
 
 CREATE INDEX storefront_keys_channel ON public.storefront_keys USING btree (channel_id);
 
+CREATE UNIQUE INDEX storefront_keys_former_key ON public.storefront_keys USING btree (former_key_hash);
+
 CREATE INDEX track_and_trace_days_key ON public.track_and_trace_days USING btree (channel_id, created_on);
 
 CREATE INDEX track_and_traces_carrier ON public.track_and_traces USING btree (carrier_id, created_at DESC, id);
@@ -4104,6 +4465,8 @@ CREATE INDEX waiting_reports_code ON public.waiting_reports USING btree (public.
 
 CREATE UNIQUE INDEX waiting_reports_external_id_unique ON public.waiting_reports USING btree (told_by, public.normalized_code(code), carrier_id, external_id) NULLS NOT DISTINCT WHERE (external_id IS NOT NULL);
 
+CREATE INDEX waiting_reports_page ON public.waiting_reports USING btree (public.page_host(code)) WHERE (public.page_host(code) IS NOT NULL);
+
 CREATE INDEX waiting_reports_told ON public.waiting_reports USING btree (told_by, told_at);
 
 CREATE INDEX webhook_attempts_age ON public.webhook_attempts USING btree (started_at);
@@ -4139,6 +4502,8 @@ CREATE TRIGGER carriers_moments_other BEFORE UPDATE OF created_at, last_modified
 CREATE TRIGGER carriers_name_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
 
 CREATE TRIGGER carriers_name_other BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE CONSTRAINT TRIGGER carriers_news_came AFTER INSERT OR UPDATE OF channel_id, key, name, source_name, track_and_trace_url ON public.carriers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_news_of_carrier();
 
 CREATE TRIGGER carriers_record_created AFTER INSERT ON public.carriers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_carriers();
 
@@ -4224,9 +4589,7 @@ CREATE TRIGGER order_items_due_delete AFTER DELETE ON public.order_items REFEREN
 
 CREATE TRIGGER order_items_due_insert AFTER INSERT ON public.order_items REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
 
-CREATE TRIGGER order_items_due_update AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_items();
-
-CREATE TRIGGER order_items_finish_orders AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('waybill.finishing'::text, true) IS DISTINCT FROM 'held'::text)) EXECUTE FUNCTION public.finish_orders();
+CREATE TRIGGER order_items_follow AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.follow_order_items();
 
 CREATE TRIGGER order_items_moments_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_moment(new.request_date))) EXECUTE FUNCTION public.refuse_moment('request_date');
 
@@ -4243,8 +4606,6 @@ CREATE TRIGGER order_items_parent_other BEFORE UPDATE OF parent_order_item_id ON
 CREATE TRIGGER order_items_prices_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.are_prices(ARRAY[new.original_price, new.price, new.price_net, new.customer_price, new.cost_price, new.discount], NULL::numeric[]))) EXECUTE FUNCTION public.refuse_value('price');
 
 CREATE TRIGGER order_items_prices_other BEFORE UPDATE OF original_price, price, price_net, customer_price, cost_price, discount ON public.order_items FOR EACH ROW WHEN ((NOT public.are_prices(ARRAY[new.original_price, new.price, new.price_net, new.customer_price, new.cost_price, new.discount], ARRAY[old.original_price, old.price, old.price_net, old.customer_price, old.cost_price, old.discount]))) EXECUTE FUNCTION public.refuse_value('price');
-
-CREATE TRIGGER order_items_record_updated AFTER UPDATE ON public.order_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_order_items();
 
 CREATE TRIGGER order_items_sku_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
 
@@ -4512,7 +4873,7 @@ CREATE TRIGGER tracking_events_promise_is_followed AFTER INSERT ON public.tracki
 
 CREATE CONSTRAINT TRIGGER transactions_take_number AFTER INSERT ON public.transactions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new."position" IS NULL)) EXECUTE FUNCTION public.take_commit_number();
 
-CREATE CONSTRAINT TRIGGER waiting_reports_code_came AFTER INSERT ON public.waiting_reports DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_reported_code();
+CREATE CONSTRAINT TRIGGER waiting_reports_code_came AFTER INSERT OR UPDATE OF code ON public.waiting_reports DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_reported_code();
 
 ALTER TABLE ONLY public.api_key_channels
     ADD CONSTRAINT api_key_channels_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);

@@ -95,6 +95,13 @@ LIMIT :limit OFFSET :skip;
 
 -- variant: page
 -- reaches: EVERYTHING, CHANNELS
+-- filters: statuses, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
+-- sorts: ID
+-- each: statuses::text[]
+{branchwise}
+
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
 -- filters: statuses?, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?, expected_delivery_at.greater_than?, expected_delivery_at.less_than?
 -- sorts: CREATED_AT, LAST_MODIFIED_AT, EXPECTED_DELIVERY_AT
 {by_day}
@@ -332,17 +339,24 @@ FROM shipment_tallies s
 WHERE s.company_id <> 0 AND {visible shipment_tallies s}{filters};
 
 -- What is given is hidden as above: with it, PostgreSQL would plan for the very companies, each time anew.
+-- Without those of orders that are not shown, of which companies have few.
 -- variant: count
 -- reaches: CONTACT
+-- filters: company_ids?, statuses?
 -- each: visible_channel_ids::int[], visible_company_ids::int[]
-SELECT count(*)::int AS items_found
+SELECT coalesce(sum(s.n), 0)::int AS items_found
 FROM (SELECT {lists}true OFFSET 0) AS given
-CROSS JOIN LATERAL {branches counted} AS s;
+CROSS JOIN LATERAL {branches shown} AS s;
 
--- fragment: counted
-SELECT s.id
-FROM shipments s
-WHERE {visible shipments s}
+-- fragment: shown
+SELECT s.n
+FROM shipment_tallies s
+WHERE s.company_id <> 0 AND {visible shipment_tallies s}{filters}
+UNION ALL
+SELECT -1
+FROM orders d
+JOIN shipments s ON s.order_id = d.id AND s.channel_id = d.channel_id
+WHERE {hidden orders d}{filters}
 
 -- variant: count
 -- reaches: EVERYTHING, CHANNELS

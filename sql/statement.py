@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from sql.days import day_of, day_of_row, on_days, outside
 from sql.merge import branches, lists, sizes_of
-from sql.visibility import Reach, predicate
+from sql.visibility import Reach, hidden, predicate
 
 _PLACE = re.compile(r"\{(\w+)(?: (\w+))?(?: (\w+))?\}")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
@@ -163,18 +163,22 @@ class Statement:
         filters: frozenset[str] = frozenset(),
         order: tuple[str, ...] = (),
         values: Mapping[str, Any] | None = None,
+        *,
+        stays_in_order: bool = False,
     ) -> Prepared:
         """`filters` name filters of the file; `order` its sorts, each with a direction: `CREATED_AT DESC`.
 
         Rows without what is sorted by come last, or first where a sort says so: `CARRIER_ID DESC NULLS FIRST`.
 
         With the `values` of its parameters the text is for them, by the lengths of their lists; without, for any.
+        With `stays_in_order` it is for rows that hang on visible ones of their order: see `sql.visibility`.
         """
         skip = self._step(0 if values is None else values.get("skip", 0))
-        prepared = self._prepare(reach, filters, order, None, skip)
+        prepared = self._prepare(reach, filters, order, None, skip, stays_in_order)
         if values is None or not prepared.lists:
             return prepared
-        return self._prepare(reach, filters, order, sizes_of([values[name] for name in prepared.lists]), skip)
+        sizes = sizes_of([values[name] for name in prepared.lists])
+        return self._prepare(reach, filters, order, sizes, skip, stays_in_order)
 
     def _step(self, skip: int) -> int:
         """The most that a variant asks to be skipped, of those that serve behind so many rows."""
@@ -189,6 +193,7 @@ class Statement:
         order: tuple[str, ...],
         sizes: tuple[int, ...] | None,
         skip: int,
+        stays_in_order: bool,
     ) -> Prepared:
         variant = self.variant(reach, filters, order, skip)
         texts_of = {name: self.parts.filters[name] for name in sorted(filters - variant.without)}
@@ -207,14 +212,22 @@ class Statement:
                     if word == "days_in_order":
                         return self.parts.order(order[:1]).replace(column, f"{name}.day")
                     return {"sorted": column, "day": day_of(column), "day_of_row": day_of_row(column)}[word]
+                if word in ("onwards", "earlier"):
+                    is_onwards, goes_up = word == "onwards", order[0].endswith(" ASC")
+                    return (">" if is_onwards == goes_up else "<") + ("=" if is_onwards else "")
                 if word == "sorted_alone":
                     return self.parts.order(order[:1])
                 if word == "ties":
                     return self.parts.order(order[1:] or ("ID ASC",))
                 if word == "visible":
-                    return f"({predicate(reach, name, alias, is_keyed=self.is_keyed)})"
+                    keyed = self.is_keyed
+                    return f"({predicate(reach, name, alias, is_keyed=keyed, stays_in_order=stays_in_order)})"
+                if word == "hidden":
+                    return f"({hidden(reach, alias)})"
                 if word == "filters":
                     return conditions + (part[0] if part else "")
+                if word == "only":
+                    return "".join(f"\n  AND ({text})" for of, text in texts_of.items() if of.startswith(name))
                 if word == "order":
                     return part[1] if part else self.parts.order(order)
                 if word == "lists":

@@ -192,6 +192,83 @@ WHERE {visible track_and_traces t}{filters}
 ORDER BY {order}
 LIMIT given.size + given.skip
 
+-- Far behind the first page: its first value is found in an index that knows no id, and where the row before has another
+-- one, so many rows come before that value as before the page. Only then are its rows sorted by their ids, too.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: carrier_ids?
+-- sorts: CODE
+-- skip: 1000
+WITH edge AS MATERIALIZED ({edge})
+{by_edge}
+
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- sorts: SHIPMENT_ID
+-- skip: 1000
+WITH edge AS MATERIALIZED ({edge})
+{by_edge}
+
+-- variant: page
+-- reaches: CHANNELS
+-- filters: carrier_ids
+-- sorts: SHIPMENT_ID
+-- each: visible_channel_ids::int[], carrier_ids::int[]
+-- skip: 1000
+WITH edge AS MATERIALIZED (
+  SELECT t.*
+  FROM (SELECT {lists branch_of_edge}2::bigint AS size, :skip::bigint AS skip OFFSET 0) AS given
+  CROSS JOIN LATERAL {branches branch_of_edge} AS t
+  ORDER BY {sorted_alone}
+  LIMIT 2 OFFSET greatest(:skip::bigint - 1, 0)
+)
+{by_edge}
+
+-- fragment: edge
+SELECT {sorted}
+FROM track_and_traces t
+WHERE {visible track_and_traces t}{filters}
+ORDER BY {sorted_alone}
+LIMIT 2 OFFSET greatest(:skip::bigint - 1, 0)
+
+-- fragment: branch_of_edge
+SELECT {sorted}
+FROM track_and_traces t
+WHERE {visible track_and_traces t}{filters}
+ORDER BY {sorted_alone}
+LIMIT given.size + given.skip
+
+-- fragment: by_edge
+, edges AS MATERIALIZED (
+  SELECT e.both[least(:skip::int, 1) + 1] AS first, e.both[1] = e.both[2] AS are_alike
+  FROM (SELECT array_agg({sorted}) AS both FROM edge t) AS e
+)
+SELECT {track_and_trace}
+FROM (
+  SELECT {keys t}
+  FROM track_and_traces t
+  WHERE {sorted} {onwards} (SELECT e.first FROM edges e) AND {visible track_and_traces t}{filters}
+  ORDER BY {order}
+  LIMIT :limit OFFSET :skip::bigint - (
+    SELECT CASE WHEN e.are_alike THEN (
+      SELECT count(*)
+      FROM track_and_traces t
+      WHERE {sorted} {earlier} e.first AND {visible track_and_traces t}{filters}
+    ) ELSE :skip::bigint END
+    FROM edges e
+  )
+) AS k
+CROSS JOIN LATERAL (SELECT t.* FROM track_and_traces t WHERE t.id = k.id AND t.channel_id = k.channel_id LIMIT 1) AS t
+ORDER BY {order};
+
+-- Carriers one by one, in an index that has all that is asked for.
+-- variant: page
+-- reaches: EVERYTHING, CHANNELS
+-- filters: carrier_ids, created_at.greater_than?, created_at.less_than?, last_modified_at.greater_than?, last_modified_at.less_than?
+-- sorts: ID
+-- each: carrier_ids::int[]
+{branchwise}
+
 -- Far behind the first page: what comes before it is counted in an index, where one has all that is asked for.
 -- variant: page
 -- filters: any

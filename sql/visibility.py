@@ -65,9 +65,9 @@ class Visibility:
         return cls(Reach.COMPANIES, channel_ids, company_ids)
 
     @classmethod
-    def of_contact(cls, channel_ids: Sequence[int], company_ids: Sequence[int]) -> Self:
+    def of_contact(cls, channel_id: int, company_ids: Sequence[int]) -> Self:
         """A contact: the orders of its companies and their daughters, unless their status is not public (B-8)."""
-        return cls(Reach.CONTACT, channel_ids, company_ids)
+        return cls(Reach.CONTACT, (channel_id,), company_ids)
 
     @classmethod
     def of_customer(cls, channel_id: int, customer_id: int) -> Self:
@@ -130,7 +130,8 @@ class Visibility:
 # Not one of those that are not public, which are looked up once for all rows: a look for each order cost as much as the
 # order. As a list of those that are, it could become the condition of an index, or a join, that reads all orders of a
 # company to sort them.
-_PUBLIC = "{o}.status <> ALL (ARRAY(SELECT w.code FROM order_statuses w WHERE NOT w.is_public))"
+_NOT_PUBLIC = "ARRAY(SELECT w.code FROM order_statuses w WHERE NOT w.is_public)"
+_PUBLIC = f"{{o}}.status <> ALL ({_NOT_PUBLIC})"
 
 _OF_ORDERS = {
     Reach.EVERYTHING: "true",
@@ -172,6 +173,13 @@ def _of_order_and_company(reach: Reach, alias: str) -> str:
     # A look at one order, for the reason that `_PUBLIC` gives.
     is_public = f"(SELECT {_PUBLIC.format(o='o')} FROM orders o WHERE {_same_order(alias)})"  # noqa: S608  our own text
     return f"{of_companies} AND {is_public}"
+
+
+def _of_company(reach: Reach, alias: str) -> str:
+    """What counts by company alone: of a contact's it counts what hangs on orders that `hidden` finds, too."""
+    if reach not in (Reach.COMPANIES, Reach.CONTACT):
+        return _of_whole_channel(reach, alias)
+    return f"{_in_channel(reach, alias)} AND {alias}.company_id = ANY(:visible_company_ids)"
 
 
 def _of_words(reach: Reach, alias: str) -> str:
@@ -255,7 +263,7 @@ POLICIES: Mapping[str, Policy] = {
     "order_item_sources": _of_order,
     "order_sources": _of_order,
     "shipments": _of_order_and_company,
-    "shipment_tallies": _of_order_and_company,
+    "shipment_tallies": _of_company,
     "shipment_items": _of_order_and_company,
     "shipment_sources": _of_order,
     "track_and_traces": _of_order_and_company,
@@ -278,6 +286,8 @@ _OF_ONE_ORDER = frozenset(
     }
 )
 _KEYS_OF_ONE_ORDER = frozenset({"id", "order_id", "order_item_id", "shipment_id", "refund_id"})
+# On the customer surface an order calls its id the key of its lists.
+_KEY_OF_CUSTOMER_ORDER = "key", "order_ids"
 
 
 def stays_in_order(tables: Iterable[str], key: str, parameter: str) -> bool:
@@ -286,16 +296,23 @@ def stays_in_order(tables: Iterable[str], key: str, parameter: str) -> bool:
     `parameter` is what takes the keys. Who sees the other row then sees them, whatever else may be seen.
     """
     owned = {table for table in tables if POLICIES[table](Reach.CONTACT, "") != POLICIES[table](Reach.CHANNELS, "")}
-    by_own_key = key in _KEYS_OF_ONE_ORDER and (parameter == "ids" or parameter.removesuffix("s") in _KEYS_OF_ONE_ORDER)
+    names_one = parameter == "ids" or parameter.removesuffix("s") in _KEYS_OF_ONE_ORDER
+    by_own_key = (key in _KEYS_OF_ONE_ORDER and names_one) or (key, parameter) == _KEY_OF_CUSTOMER_ORDER
     return not owned or (by_own_key and owned <= _OF_ONE_ORDER)
 
 
+# Each sees orders of one channel, where an id is that of one row.
+_OF_ONE_CHANNEL = frozenset({Reach.CONTACT, Reach.CUSTOMER})
+
 # What a row is compared with, by columns that lists have indexes for.
-_COMPARED = re.compile(r"\b\w+\.\w+ = (?:ANY\()?:visible_")
+_COMPARED = re.compile(r"\b\w+\.\w+ = (?:ANY)?\(?:visible_")
 
 
-def predicate(reach: Reach, table: str, alias: str, *, is_keyed: bool = False) -> str:
+def predicate(reach: Reach, table: str, alias: str, *, is_keyed: bool = False, stays_in_order: bool = False) -> str:
     """The condition under which a row of `table`, called `alias`, exists for a viewer of this reach.
+
+    Of rows that hang on visible ones of the same order, as `stays_in_order` says (see there), whoever sees one channel
+    alone is asked for that channel: the order has been looked at.
 
     Of rows that are found by other keys, `is_keyed`, it is judged row by row: no index is to be had for a sum. With one
     to choose, PostgreSQL takes a plan for the very values to be cheaper, and makes it anew each time, which costs
@@ -303,5 +320,20 @@ def predicate(reach: Reach, table: str, alias: str, *, is_keyed: bool = False) -
 
     Raises KeyError for a table without a policy.
     """
-    text = POLICIES[table](reach, alias)
-    return _COMPARED.sub(r"+\g<0>", text) if is_keyed else text
+    is_seen = stays_in_order and table in _OF_ONE_ORDER and reach in _OF_ONE_CHANNEL
+    text = _in_channel(reach, alias) if is_seen else POLICIES[table](reach, alias)
+    if not is_keyed:
+        return text
+    if reach in _OF_ONE_CHANNEL:  # of a list of any length ten values are expected, and a plan for one is made anew
+        text = text.replace("= ANY(:visible_channel_ids)", "= (:visible_channel_ids::int[])[1]")
+    return _COMPARED.sub(r"+\g<0>", text)
+
+
+def hidden(reach: Reach, alias: str) -> str:
+    """The condition on orders, called `alias`, that a viewer would see if their status were public: none for most.
+
+    A total that is told of tallies is without them. What they are is for nobody to read.
+    """
+    if reach is not Reach.CONTACT:
+        return "false"
+    return f"{_orders(Reach.COMPANIES, alias)} AND {alias}.status = ANY ({_NOT_PUBLIC})"

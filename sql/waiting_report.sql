@@ -29,7 +29,12 @@ ORDER BY w.place
 ON CONFLICT (told_by, normalized_code(code), carrier_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
 RETURNING id;
 
--- Counted no further than is allowed.
+-- Counted no further than is allowed: of all, and of those that wait for a carrier's page.
 -- name: room
-SELECT :most::int - count(*)::int AS room
-FROM (SELECT FROM waiting_reports w WHERE w.told_by = :told_by LIMIT :most) AS told;
+SELECT :most::int - (
+    SELECT count(*)::int FROM (SELECT FROM waiting_reports w WHERE w.told_by = :told_by LIMIT :most) AS told) AS room,
+  :most_pages::int - (
+    SELECT count(*)::int
+    FROM (
+      SELECT FROM waiting_reports w WHERE w.told_by = :told_by AND page_host(w.code) IS NOT NULL LIMIT :most_pages
+    ) AS told) AS page_room;

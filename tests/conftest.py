@@ -1,6 +1,8 @@
 """A real PostgreSQL for every test: `DATABASE_URL` where it is set, the embedded server otherwise.
 
-Reads share one seeded database per worker; a test that writes takes a clone of a template, which costs some 10 ms.
+Reads share one seeded database per worker; a test that writes takes a clone of a template, which costs 40 ms of the
+processor. Those that do no more than ask share an application, its connections and their loop as well, whose first
+answer would cost 30 ms: see `shares`.
 """
 
 import asyncio
@@ -8,26 +10,39 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from functools import partial
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
+import pytest_asyncio
+from argon2 import PasswordHasher
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from app.__main__ import GC_THRESHOLDS
 from app.asgi import create_app
+from app.auth import password
 from app.auth.token import Tokens
 from app.demo import fixtures
 from app.http.deadline import Deadlines
+from app.http.rate_limit import RateLimits, Windows
 from app.postgres.database import Database
 from app.postgres.migrate import migrate
+from app.serve.process import GC_THRESHOLDS
 from app.settings import Settings
 from tests import server
 from tests.server import Databases
+
+# What makes it dear to guess a password protects nobody here: 60 ms of the processor for each that is told.
+CheapHasher = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+password.PasswordHasher = CheapHasher  # type: ignore[misc,assignment]
+
+# httpx looks for it with each request, in every directory of the path.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 SERVER = pytest.StashKey[ExitStack]()
 GENERATED_ORDERS = 150
@@ -72,6 +87,11 @@ API_KEYS = {
 }
 # Customers come with the key of their shop; the ids of their sessions are such as the database never gives by itself.
 CUSTOMERS = {"john": 1, "jane": 2, "suspended": 3}
+PASSWORDS = {
+    "john": fixtures.CUSTOMER_PASSWORD,
+    "jane": OTHER_CUSTOMER_PASSWORD,
+    "suspended": SUSPENDED_PASSWORD,
+}
 FIRST_SESSION = 10**15
 KEY_HEADER = "X-STOREFRONT-KEY"
 
@@ -120,7 +140,12 @@ def databases(server_dsn: str) -> Iterator[Databases]:
 @pytest.fixture(scope="session")
 def empty_template(databases: Databases) -> str:
     """The DSN of a migrated database without rows. Nobody may stay connected to it."""
-    return databases.shared("empty", "template1", migrate)
+
+    async def fill(dsn: str) -> None:
+        await migrate(dsn)
+        await server.compact(dsn)
+
+    return databases.shared("empty", "template1", fill)
 
 
 @pytest.fixture(scope="session")
@@ -134,14 +159,20 @@ def demo_template(databases: Databases, empty_template: str) -> str:
         await _add_viewers(dsn)
         await server.administer(dsn, "SELECT give_positions(1000000)")
         await server.administer(dsn, "ANALYZE")
+        await server.compact(dsn)
 
     return databases.shared("demo", empty_template, fill)
 
 
 async def _add_viewers(dsn: str) -> None:
-    """Viewers that the fixtures lack, and a session for each of `CUSTOMERS`, so that reading tests need not log in."""
+    """Viewers that the fixtures lack; for each of `CUSTOMERS` a session, so that reading tests need not log in, and a
+    hash of the password that costs little."""
     connection = await asyncpg.connect(dsn)
     try:
+        await connection.executemany(
+            "UPDATE customers SET password_hash = $2 WHERE id = $1",
+            [(CUSTOMERS[name], CheapHasher().hash(text)) for name, text in PASSWORDS.items()],
+        )
         await connection.executemany(
             "INSERT INTO customer_sessions (id, channel_id, customer_id, expires_at) OVERRIDING SYSTEM VALUE"
             " VALUES ($1, 1, $2, now() + interval '7 days')",
@@ -221,9 +252,64 @@ async def connection_to() -> AsyncIterator[ConnectionTo]:
         yield connect
 
 
+# Whoever changes the modules that are loaded, or reads what they print, does so beside nobody.
+OWN = {"caplog", "capsys", "monkeypatch"}
+
+
+def shares(test: pytest.Function, fixtures: Mapping[str, Sequence[pytest.FixtureDef[Any]]]) -> bool:
+    """Whether a test does no more than ask, so that it may run on what others have run on before.
+
+    A test has its own application by naming `app`, or a fixture that does; it has its own of everything where a fixture
+    lives on the loop of the test, or is another one than here.
+    """
+    names_app = {name for name, (*_, fixture) in fixtures.items() if "app" in fixture.argnames} - {"client"}
+    return (
+        not names_app
+        and "app" not in test._fixtureinfo.argnames
+        and OWN.isdisjoint(fixtures)
+        and all(
+            len(defined) == 1 and not iscoroutinefunction(defined[0].func) and not isasyncgenfunction(defined[0].func)
+            for defined in fixtures.values()
+        )
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Has the tests that share run on the one loop of a worker, before it is settled which loops there are."""
+    fixtures = metafunc._arg2fixturedefs
+    if not fixtures.keys().isdisjoint({"app", "connection"}) and shares(metafunc.definition, fixtures):
+        mark = pytest.mark.asyncio(loop_scope="session")
+        mark(metafunc.function)
+        metafunc.definition.add_marker(mark)
+
+
+def _is_shared(node: pytest.Item) -> bool:
+    mark = node.get_closest_marker("asyncio")
+    return mark is not None and "loop_scope" in mark.kwargs
+
+
 @pytest.fixture
-async def connection(demo_dsn: str, connection_to: ConnectionTo) -> asyncpg.Connection:
+def connection(request: pytest.FixtureRequest, demo_dsn: str) -> asyncpg.Connection:
     """A connection to the shared demo database."""
+    return request.getfixturevalue("shared_connection" if _is_shared(request.node) else "own_connection")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def workers_connection(demo_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(demo_dsn)
+    yield connection
+    await connection.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shared_connection(workers_connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
+    yield workers_connection
+    await workers_connection.reset()
+
+
+@pytest.fixture
+async def own_connection(demo_dsn: str, connection_to: ConnectionTo) -> asyncpg.Connection:
     return await connection_to(demo_dsn)
 
 
@@ -356,6 +442,14 @@ def deadlines(monkeypatch: pytest.MonkeyPatch) -> Aging:
     return deadlines
 
 
+class ForgetfulLimits(RateLimits):
+    def forget(self) -> None:
+        self._memory = Windows()
+
+
+RATE_LIMITS = ForgetfulLimits()
+
+
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Starlette]:
     """The application between start-up and shutdown."""
@@ -365,9 +459,26 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
 
 
 @pytest.fixture
-async def app(demo_dsn: str) -> AsyncIterator[Starlette]:
+def app(request: pytest.FixtureRequest, demo_dsn: str) -> Starlette:
     """The real application on the shared demo database."""
+    if not _is_shared(request.node):
+        return request.getfixturevalue("own_app")
+    RATE_LIMITS.forget()
+    return request.getfixturevalue("shared_app")
+
+
+@pytest.fixture
+async def own_app(demo_dsn: str) -> AsyncIterator[Starlette]:
     async with running(settings_for(demo_dsn)) as app:
+        yield app
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_app(demo_dsn: str) -> AsyncIterator[Starlette]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.asgi.RateLimits", lambda *_: RATE_LIMITS)
+        app = create_app(settings_for(demo_dsn))
+    async with app.router.lifespan_context(app):
         yield app
 
 
@@ -395,13 +506,12 @@ def calling(app: ASGIApp) -> httpx.AsyncClient:
 
 
 @pytest.fixture
-async def client(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
-    async with calling(app) as client:
-        yield client
+def client(app: Starlette) -> httpx.AsyncClient:
+    return calling(app)
 
 
 @pytest.fixture
-def graphql(app: Starlette, client: httpx.AsyncClient, demo_dsn: str) -> GraphQL:
+def graphql(client: httpx.AsyncClient, demo_dsn: str) -> GraphQL:
     """Posts a document as a viewer and returns the answer's JSON."""
     settings = settings_for(demo_dsn)
 

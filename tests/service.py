@@ -17,14 +17,19 @@ ROOT = Path(__file__).parents[1]
 
 
 class Service:
-    """Started and ended at will, each time on the same port. `settings` are keys of the environment."""
+    """Started and ended at will, each time on the same port. `settings` are keys of the environment.
 
-    def __init__(self, dsn: str, port: int, log: Path, settings: dict[str, str], streams: dict[str, Any]) -> None:
-        self.site = f"http://127.0.0.1:{port}"
+    `options` are those of `create_subprocess_exec`; and a `command`, the arguments of Python in place
+    of `-m app serve`, and the `site` where it answers, in place of the port's.
+    """
+
+    def __init__(self, dsn: str, port: int, log: Path, settings: dict[str, str], options: dict[str, Any]) -> None:
+        self._command = options.pop("command", ("-m", "app", "serve"))
+        self.site = options.pop("site", f"http://127.0.0.1:{port}")
         self.log = log
         given = {"DATABASE_URL": dsn, "TOKEN_SECRET": TOKEN_SECRET, "HOST": "127.0.0.1", "PORT": str(port)}
         self._environment = {**os.environ, **given, **settings}
-        self._streams = streams
+        self._options = options
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -35,10 +40,10 @@ class Service:
     async def start(self) -> None:
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "app", "serve"),
+                *(sys.executable, *self._command),
                 cwd=ROOT,
                 env=self._environment,
-                **{"stdout": output, "stderr": output, **self._streams},
+                **{"stdout": output, "stderr": output, **self._options},
             )
         await self.become_ready()
 
@@ -63,11 +68,11 @@ class Service:
 
 @asynccontextmanager
 async def serving(
-    dsn: str, log: Path, streams: dict[str, Any] | None = None, **settings: str
+    dsn: str, log: Path, options: dict[str, Any] | None = None, **settings: str
 ) -> AsyncIterator[Service]:
-    """A service that answers, with `streams` in place of its log where they are given."""
+    """A service that answers. `options` are those of `Service`, such as streams in place of its log."""
     with reserved_port() as port:
-        service = Service(dsn, port, log, settings, streams or {})
+        service = Service(dsn, port, log, settings, dict(options or {}))
         try:
             await service.start()
             yield service

@@ -34,11 +34,11 @@ class SigningKey:
         self.jwk = jwk.construct(public, "ES256").to_dict() | {"kid": kid}
         self.kept = self.token()
 
-    def token(self) -> str:
+    def token(self, **given: str) -> str:
         """Never the same twice."""
         now = int(time.time())
         times = {"iat": now, "exp": now + 3_600, "jti": os.urandom(8).hex()}
-        claims = {"iss": "waybill", "aud": "waybill", "sub": "staff:1", "scope": READER_SCOPES, **times}
+        claims = {"iss": "waybill", "aud": "waybill", "sub": "staff:1", "scope": READER_SCOPES, **times, **given}
         return jws.sign(claims, self._private, headers={"kid": self.kid}, algorithm="ES256")
 
 

@@ -1,95 +1,192 @@
-"""`python -m app customer`: accounts that turn out to be one person's, and passwords.
+"""`customers`: accounts of shops, their passwords, and accounts that turn out to be one person's.
 
 Customers are named by their id, or by their e-mail together with the code of their channel.
 """
 
+import argparse
+from typing import Any
+
 import asyncpg
 
 import sql
+from app.admin.command import (
+    LARGEST_ID,
+    Answer,
+    Commands,
+    Noun,
+    Options,
+    Refused,
+    channel_id,
+    email,
+    note,
+    person_name,
+    quoted,
+    read_secret,
+)
 from app.auth.password import Passwords
-from app.postgres.connect import CONNECT_SECONDS
 from app.postgres.direct import fetch
 from app.resolvers.customer.login import faults_of_password
 
 _SQL = sql.load("customer_account")
-_LARGEST_ID = 2**31 - 1
-_QUOTED = 100
 
 
-class CustomerError(Exception):
-    """What an operator asked for cannot be done; the words say why."""
+def add_commands(commands: Commands) -> None:
+    noun = Noun(commands, "customers", "customer", help="make accounts of shops, set passwords, suspend, merge")
+    create = noun.task("create", _create, "make an account", writes=True)
+    create.add_argument("email", type=email, metavar="EMAIL")
+    create.add_argument("--channel", required=True, metavar="CODE", help="of whose shop it is")
+    create.add_argument("--first-name", type=person_name, default="", metavar="NAME")
+    create.add_argument("--last-name", type=person_name, default="", metavar="NAME")
+    create.add_argument(
+        "--password", action="store_true", help="with a password, read from the terminal or from standard input"
+    )
+    _name_one(noun.task("show", _show, "tell one account"))
+    _name_one(
+        noun.task("password", _password, "set a password, read from standard input, and end all tokens", writes=True)
+    )
+    _name_one(noun.task("disable", _disable, "let a customer log in no more, and end all tokens at once", writes=True))
+    _name_one(noun.task("enable", _enable, "let a customer log in again", writes=True))
+    task = noun.task("merge", _merge, "have one customer have the orders of another, for good", writes=True)
+    task.add_argument("source", metavar="FROM", help="id, or e-mail with --channel, of who is the other one")
+    task.add_argument("target", metavar="INTO")
+    _name_channel(task)
 
 
-async def merge(dsn: str, source: str, target: str, channel: str | None) -> str:
+def _name_one(task: argparse.ArgumentParser) -> None:
+    task.add_argument("customer", metavar="CUSTOMER", help="id, or e-mail with --channel")
+    _name_channel(task)
+
+
+def _name_channel(task: argparse.ArgumentParser) -> None:
+    task.add_argument("--channel", metavar="CODE", help="of the channel whose customers are meant")
+
+
+async def _create(connection: asyncpg.Connection, options: Options) -> Answer:
+    password = read_secret("Password") if options.password else None
+    of_channel = await channel_id(connection, options.channel)
+    try:
+        [row] = await fetch(
+            connection,
+            _SQL.add,
+            channel_id=of_channel,
+            email=options.email,
+            first_name=options.first_name,
+            last_name=options.last_name,
+            password_hash=None if password is None else await _hash(password),
+        )
+    except asyncpg.UniqueViolationError:
+        raise Refused(f"the channel has a customer {quoted(options.email)} already") from None
+    has_password = password is not None
+    subject = f"customer:{row['id']}"
+    await note(connection, "customers create", subject, channel=options.channel, has_password=has_password)
+    return Answer({"id": row["id"], "channel": options.channel, "email": options.email, "has_password": has_password})
+
+
+async def _show(connection: asyncpg.Connection, options: Options) -> Answer:
+    return Answer(_told(await find(connection, options.customer, options.channel, merged=True, lock=False)))
+
+
+async def _password(connection: asyncpg.Connection, options: Options) -> Answer:
+    return await set_password(connection, options.customer, read_secret("Password"), options.channel)
+
+
+async def set_password(connection: asyncpg.Connection, who: str, password: str, channel: str | None) -> Answer:
+    """Ends all tokens and links of the customer. Raises `Refused`."""
+    customer = await find(connection, who, channel)
+    if customer["email"] is None:
+        raise Refused("the customer has no e-mail to log in with")
+    values = {"id": customer["id"], "channel_id": customer["channel_id"]}
+    await fetch(connection, _SQL.set_password, **values, password_hash=await _hash(password))
+    await note(connection, "customers password", f"customer:{customer['id']}")
+    return Answer(
+        {"id": customer["id"], "has_password": True},
+        notes=[f"Customer {customer['id']} has a password, and has to log in anew."],
+    )
+
+
+async def _disable(connection: asyncpg.Connection, options: Options) -> Answer:
+    return await _suspend(connection, options, is_suspended=True)
+
+
+async def _enable(connection: asyncpg.Connection, options: Options) -> Answer:
+    return await _suspend(connection, options, is_suspended=False)
+
+
+async def _suspend(connection: asyncpg.Connection, options: Options, *, is_suspended: bool) -> Answer:
+    customer = await find(connection, options.customer, options.channel)
+    values = {"id": customer["id"], "channel_id": customer["channel_id"]}
+    await fetch(connection, _SQL.suspend, **values, is_suspended=is_suspended)
+    await note(connection, f"customers {'disable' if is_suspended else 'enable'}", f"customer:{customer['id']}")
+    return Answer({"id": customer["id"], "is_suspended": is_suspended})
+
+
+async def _merge(connection: asyncpg.Connection, options: Options) -> Answer:
+    return await merge(connection, options.source, options.target, options.channel)
+
+
+async def merge(connection: asyncpg.Connection, source: str, target: str, channel: str | None) -> Answer:
     """Has `target` have the orders of `source`, for good: what is found by the keys of the one is the other's.
 
-    All tokens of `source` end, and its password, unless the target takes over its e-mail. Raises `CustomerError`.
+    All tokens of `source` end, and its password, unless the target takes over its e-mail. Raises `Refused`.
     """
-    connection = await _connect(dsn)
-    try:
-        async with connection.transaction():
-            one, other = [await _find(connection, who, channel) for who in (source, target)]
-            if one["id"] == other["id"]:
-                raise CustomerError("the two are one customer")
-            if one["channel_id"] != other["channel_id"]:
-                raise CustomerError("the two are customers of different channels")
-            values = {"source": one["id"], "target": other["id"], "channel_id": one["channel_id"]}
-            (row,) = await fetch(connection, _SQL.merge, **values)
-            await fetch(connection, _SQL.release_keys, **values)
-            keys = {name: one[name] for name in ("email", "external_id", "phone", "password_hash")}
-            await fetch(connection, _SQL.take_keys, **values, **keys)
-    finally:
-        await connection.close()
-    return f"customer {one['id']} is customer {other['id']} now, with {row['orders']} orders more"
+    one, other = [await find(connection, who, channel) for who in (source, target)]
+    if one["id"] == other["id"]:
+        raise Refused("the two are one customer")
+    if one["channel_id"] != other["channel_id"]:
+        raise Refused("the two are customers of different channels")
+    values = {"source": one["id"], "target": other["id"], "channel_id": one["channel_id"]}
+    (row,) = await fetch(connection, _SQL.merge, **values)
+    await fetch(connection, _SQL.release_keys, **values)
+    keys = {name: one[name] for name in ("email", "external_id", "phone", "password_hash")}
+    await fetch(connection, _SQL.take_keys, **values, **keys)
+    await note(connection, "customers merge", f"customer:{one['id']}", into=other["id"], orders=row["orders"])
+    return Answer(
+        {"id": one["id"], "merged_into_id": other["id"], "orders": row["orders"]},
+        notes=[f"Customer {one['id']} is customer {other['id']} now, with {row['orders']} orders more."],
+    )
 
 
-async def set_password(dsn: str, who: str, password: str, channel: str | None) -> str:
-    """Ends all tokens and links of the customer. Raises `CustomerError`."""
+async def _hash(password: str) -> str:
+    """Raises `Refused` for a password that nobody may have."""
     if faults := faults_of_password(password):
-        raise CustomerError(" ".join(faults))
+        raise Refused(" ".join(faults))
     passwords = Passwords()
-    connection = await _connect(dsn)
     try:
-        async with connection.transaction():
-            customer = await _find(connection, who, channel)
-            if customer["email"] is None:
-                raise CustomerError("the customer has no e-mail to log in with")
-            password_hash = await passwords.hash(password)
-            values = {"id": customer["id"], "channel_id": customer["channel_id"]}
-            await fetch(connection, _SQL.set_password, **values, password_hash=password_hash)
+        return await passwords.hash(password)
     finally:
-        await connection.close()
         passwords.close()
-    return f"customer {customer['id']} has a password, and has to log in anew"
-
-
-async def _connect(dsn: str) -> asyncpg.Connection:
-    return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=0)
 
 
 def _id_of(who: str) -> int | None:
-    """None of an e-mail. Raises `CustomerError` for what is neither that nor an id."""
+    """None of an e-mail. Raises `Refused` for what is neither that nor an id."""
     if "@" in who:
         return None
     # More digits than an id has, and those of other scripts, are none of ours to read.
     digits = who.lstrip("0")
-    if not who.isascii() or not who.isdecimal() or not 0 < len(digits) <= len(str(_LARGEST_ID)):
-        raise CustomerError(f"{who[:_QUOTED]!r} is neither an e-mail nor an id, which is 1 to {_LARGEST_ID}")
-    if int(digits) > _LARGEST_ID:
-        raise CustomerError(f"there is no customer {who}: an id is 1 to {_LARGEST_ID}")
+    if not who.isascii() or not who.isdecimal() or not 0 < len(digits) <= len(str(LARGEST_ID)):
+        raise Refused(f"{quoted(who)} is neither an e-mail nor an id, which is 1 to {LARGEST_ID}")
+    if int(digits) > LARGEST_ID:
+        raise Refused(f"there is no customer {who}: an id is 1 to {LARGEST_ID}")
     return int(digits)
 
 
-async def _find(connection: asyncpg.Connection, who: str, channel: str | None) -> asyncpg.Record:
-    """The customer, locked. Raises `CustomerError`."""
+async def find(
+    connection: asyncpg.Connection, who: str, channel: str | None, *, merged: bool = False, lock: bool = True
+) -> asyncpg.Record:
+    """The customer, locked unless told otherwise. Raises `Refused`, for one that was merged unless `merged`."""
     key = {"id": _id_of(who), "email": who if "@" in who else None, "channel": channel}
     if key["email"] is not None and channel is None:
-        raise CustomerError("an e-mail needs --channel: each channel has customers of its own")
-    rows = await fetch(connection, _SQL.find, **key)
+        raise Refused("an e-mail needs --channel: each channel has customers of its own")
+    rows = await fetch(connection, _SQL.find if lock else _SQL.look_up, **key)
     if not rows:
-        raise CustomerError(f"there is no customer {who[:_QUOTED]}")
+        raise Refused(f"there is no customer {quoted(who)}")
     if len(rows) > 1:
-        raise CustomerError(f"several channels have a customer {who}: name one by --channel")
-    if rows[0]["merged_into_id"] is not None:
-        raise CustomerError(f"customer {who} was merged into customer {rows[0]['merged_into_id']}")
+        raise Refused(f"several channels have a customer {who}: name one by --channel")
+    if rows[0]["merged_into_id"] is not None and not merged:
+        raise Refused(f"customer {who} was merged into customer {rows[0]['merged_into_id']}")
     return rows[0]
+
+
+def _told(row: asyncpg.Record) -> dict[str, Any]:
+    told = {name: value for name, value in row.items() if name not in ("channel_id", "password_hash")}
+    return told | {"has_password": row["password_hash"] is not None}

@@ -228,8 +228,17 @@ class Logins:
 
     def _key(self, *parts: str) -> bytes:
         """Keyed, so that who reads the table cannot try out e-mails and addresses."""
-        return hmac.digest(self._secret, "\n".join(parts).encode("utf-8", "surrogatepass"), "sha256")
+        return hmac.digest(self._secret, _text_of(*parts), "sha256")
 
     async def _row(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
         rows = await self._db.fetch(statement, _EVERYTHING, **values)
         return rows[0] if rows else None
+
+
+def account_key(channel_id: int, email: str) -> bytes:
+    """What the addresses of an account are kept under, before it is keyed; `email` is in the database's spelling."""
+    return _text_of("account", str(channel_id), email)
+
+
+def _text_of(*parts: str) -> bytes:
+    return "\n".join(parts).encode("utf-8", "surrogatepass")

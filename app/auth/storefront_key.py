@@ -1,11 +1,14 @@
 """Storefront keys: the header X-STOREFRONT-KEY names the shop, and with it the channel, that a request comes from."""
 
+import math
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import asyncpg
 
 from app.auth import api_key
+from app.auth.network import is_within
 from app.errors import NotAuthenticated, ServiceUnavailable, StorefrontKeyInvalid, StorefrontKeyRequired
 from app.postgres.database import Database
 from app.postgres.events import Tables
@@ -36,19 +39,20 @@ class Storefront(NamedTuple):
         return self.key
 
 
-async def find_storefront(keys: Sequence[str], db: Database) -> Storefront:
-    """`keys` are the values of the header. Not every request needs a key, so what is wrong is told, not raised.
+async def find_storefront(keys: Sequence[str], db: Database, address: str = "") -> Storefront:
+    """`keys` are the values of the header, `address` is the client's. Not every request needs a key, so what is wrong
+    is told, not raised.
 
     Read anew as soon as a key changes (see `app.postgres.events`), so one that is switched off ends when the database
-    has told of it.
+    has told of it. What expires is compared with the clock.
     """
     try:
-        return Storefront(await _row(keys, db))
+        return Storefront(await _row(keys, db, address))
     except (NotAuthenticated, ServiceUnavailable) as refusal:
         return Storefront(refusal=refusal.with_traceback(None))  # whose frames would hold the request in a circle
 
 
-async def _row(keys: Sequence[str], db: Database) -> asyncpg.Record:
+async def _row(keys: Sequence[str], db: Database, address: str) -> asyncpg.Record:
     if not any(keys):
         raise StorefrontKeyRequired
     if len(keys) > 1:  # whoever stands before us may have checked the other one
@@ -64,4 +68,7 @@ async def _row(keys: Sequence[str], db: Database) -> asyncpg.Record:
             raise StorefrontKeyInvalid
         return rows[0]
 
-    return await db.table_cache(STOREFRONTS).get(key_hash, look_up)
+    row = await db.table_cache(STOREFRONTS).get(key_hash, look_up)
+    if (row["expires_at"] or math.inf) <= time.time() or not is_within(address, row["networks"]):
+        raise StorefrontKeyInvalid
+    return row

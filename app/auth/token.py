@@ -7,10 +7,12 @@ A token is believed when (decision 11, RFC 8725)
 
 - it has at most 4,096 characters: three segments of base64url, header and payload strict JSON objects;
 - its `kid` names one of our keys, its `alg` is the one algorithm of that key, and `crit` and `b64` are absent;
-- `exp`, `iat`, `aud`, `iss` and `sub` are there, of the right type, ours, and in force now.
+- `exp`, `iat`, `aud`, `iss` and `sub` are there, of the right type, and in force now; issuer and audience are those of
+  the settings, or those that the key's entry in the JWKS file names.
 
-Who verifies a token looks whether the JWKS file has changed, once a second at most, and at once for a key that is not
-known. All tokens are then verified anew: a key that was taken out of the file opens nothing a second later.
+Who verifies a token looks whether the JWKS file, or one with a secret, has changed: once a second at most, and at once
+for a key that is not known, or a token of ours that no secret has signed. All tokens are then verified anew: a key that
+was taken out of the file opens nothing a second later.
 """
 
 import hashlib
@@ -20,14 +22,15 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jose import jwk, jws
 from jose.backends.base import Key
+from jose.exceptions import JWSError
 from jose.utils import base64url_decode, base64url_encode
 
 from app.auth.watched_file import WatchedFile
@@ -37,6 +40,9 @@ from app.settings import MINIMUM_SECRET_BYTES, Settings, SettingsError
 logger = logging.getLogger("waybill.auth")
 
 OWN_KEY = "waybill"
+_JWKS = "JWKS_FILE"
+# The first of them signs.
+_OWN_SECRETS = ("TOKEN_SECRET", "TOKEN_SECRET_PREVIOUS")
 MAXIMUM_LENGTH = 4_096
 MAXIMUM_CACHED = 10_000
 MAXIMUM_JWKS_BYTES = 256_000
@@ -66,6 +72,18 @@ class Claims:
     jti: str | None
     scope: frozenset[str] | None
     roles: frozenset[str]
+
+
+class KnownKey(NamedTuple):
+    """A key with its one algorithm, and whose tokens for whom it may sign."""
+
+    algorithm: str
+    key: Key
+    issuers: frozenset[str]
+    audiences: frozenset[str]
+
+
+Keys = dict[str, KnownKey]
 
 
 class Tokens:
@@ -105,8 +123,8 @@ class Tokens:
             "exp": issued_at + int(lifetime.total_seconds()),
         }
         claims = {"jti": secrets.token_urlsafe(16)} | claims
-        algorithm, key = self._keys.by_kid[OWN_KEY]
-        return jws.sign(claims | registered, key, headers={"kid": OWN_KEY}, algorithm=algorithm)
+        own = self._keys.by_kid[OWN_KEY]
+        return jws.sign(claims | registered, own.key, headers={"kid": OWN_KEY}, algorithm=own.algorithm)
 
     def _cached(self, token: str) -> Claims:
         _require(len(token) <= MAXIMUM_LENGTH and _SHAPE.fullmatch(token), "shape")
@@ -136,19 +154,28 @@ class Tokens:
         _require(isinstance(header.get("kid"), str), "kid")
         if header["kid"] not in self._keys.by_kid and self._keys.look_for(header["kid"], now):
             self._verified = {}
-        algorithm, key = self._keys.by_kid[header["kid"]]
-        _require(header.get("alg") == algorithm, "alg")
-        return self._claims(_json_object(jws.verify(token, key, [algorithm])))
+        known = self._keys.by_kid[header["kid"]]
+        _require(header.get("alg") == known.algorithm, "alg")
+        try:
+            payload = jws.verify(token, known.key, [known.algorithm])
+        except JWSError:
+            # Another process may have signed it with a secret that is a moment old.
+            if header["kid"] != OWN_KEY or not self._keys.look_for(token, now):
+                raise
+            self._verified = {}
+            known = self._keys.by_kid[OWN_KEY]
+            payload = jws.verify(token, known.key, [known.algorithm])
+        return self._claims(_json_object(payload), known)
 
-    def _claims(self, payload: dict[str, Any]) -> Claims:
+    def _claims(self, payload: dict[str, Any], key: KnownKey) -> Claims:
         now = self._clock()
         expires_at, issued_at = _instant(payload["exp"]), _instant(payload["iat"])
         _require(now < expires_at and issued_at < expires_at, "exp")
         _require(issued_at <= now + CLOCK_SKEW, "iat")
         _require(_instant(payload.get("nbf", 0)) <= now + CLOCK_SKEW, "nbf")
-        _require(payload["iss"] == self._issuer, "iss")
+        _require(_name(payload["iss"]) in key.issuers, "iss")
         audience = payload["aud"]
-        _require(self._audience in _texts([audience] if isinstance(audience, str) else audience), "aud")
+        _require(key.audiences & _texts([audience] if isinstance(audience, str) else audience), "aud")
         jti, scope = payload.get("jti"), payload.get("scope")
         return Claims(
             subject=_name(payload["sub"]),
@@ -160,78 +187,116 @@ class Tokens:
 
 
 class _KeyRing:
-    """The keys by `kid`, each with its one algorithm: our own, and those of the JWKS file as it is now.
+    """The keys by `kid`: our own, and those of the JWKS file as it is now.
 
-    A file that cannot be used leaves the keys as they were.
+    Files that cannot be used leave the keys as they were.
     """
 
     def __init__(self, settings: Settings) -> None:
         """Raises `SettingsError` that names every unusable key."""
-        self._own = _own_key(settings.token_secret)
-        self.by_kid = self._own
-        self._file: WatchedFile | None = None
+        self._settings = settings
+        self._files = {
+            name: WatchedFile(settings.secret_files[name], MAXIMUM_JWKS_BYTES)
+            for name in _OWN_SECRETS
+            if name in settings.secret_files
+        }
+        if settings.jwks_file is not None:
+            self._files[_JWKS] = WatchedFile(settings.jwks_file, MAXIMUM_JWKS_BYTES)
         # In between there is nothing to look at: never, where there is no file.
-        self._looked_at, self._look_at = -math.inf, math.inf
+        self._looked_at, self._look_at = -math.inf, -math.inf if self._files else math.inf
         self._unknown: set[str] = set()
         self._unknown_since = -math.inf
-        self._contents: bytes | None = None  # good or not
         self._fault = ""
-        if settings.jwks_file is not None:
-            self._file = WatchedFile(settings.jwks_file, MAXIMUM_JWKS_BYTES)
-            self._contents = _contents(self._file)
-            self.by_kid = self._own | _keys_of(self._contents or b"")
-            self._look_at = -math.inf
+        self._contents = {name: _contents(name, file) or b"" for name, file in self._files.items()}
+        self._tried = dict(self._contents)  # good or not
+        self.by_kid = self._made()
 
     def have_changed(self, now: float) -> bool:
-        """Looks at the file, if it is time to. A clock that was set back makes it time."""
+        """Looks at the files, if it is time to. A clock that was set back makes it time."""
         if self._looked_at <= now < self._look_at:
             return False
         return self._look(now)
 
-    def look_for(self, kid: str, now: float) -> bool:
-        """Whether the keys changed while nobody looked; that `kid` is among them is not said."""
-        if self._file is None:
+    def look_for(self, what: str, now: float) -> bool:
+        """Whether the keys changed while nobody looked; that they are now what was looked for is not said.
+
+        `what` is a `kid` that is not known, or a token that none of our own secrets has signed.
+        """
+        if not self._files:
             return False
         if not self._unknown_since <= now < self._unknown_since + UNKNOWN_KEYS_SECONDS:
             self._unknown, self._unknown_since = set(), now
-        if kid in self._unknown or len(self._unknown) >= UNKNOWN_KEYS:
+        if what in self._unknown or len(self._unknown) >= UNKNOWN_KEYS:
             return False
-        self._unknown.add(kid)
+        self._unknown.add(what)
         return self._look(now)
 
     def _look(self, now: float) -> bool:
-        self._looked_at, self._look_at = now, now + LOOK_SECONDS if self._file else math.inf
-        return self._file is not None and self._read(self._file)
+        self._looked_at, self._look_at = now, now + LOOK_SECONDS if self._files else math.inf
+        return self._read()
 
     def reload(self) -> bool:
-        """Reads the file whatever its times say, and tells in the log what came of it. Whether the keys changed."""
-        if self._file is None:
+        """Reads the files whatever their times say, and tells in the log what came of it. Whether the keys changed."""
+        if not self._files:
             return False
-        self._fault, self._contents = "", None
-        return self._read(self._file, anyway=True)
+        self._fault, self._tried = "", {}
+        return self._read(anyway=True)
 
-    def _read(self, file: WatchedFile, *, anyway: bool = False) -> bool:
+    def _read(self, *, anyway: bool = False) -> bool:
         try:
-            contents = _contents(file, anyway=anyway)
-            if contents is None:
+            for name, file in self._files.items():
+                contents = _contents(name, file, anyway=anyway)
+                if contents is not None:
+                    self._contents[name] = contents
+                    self._fault = ""
+            if self._contents == self._tried:
                 return False
-            former, self._contents, self._fault = self._contents, contents, ""
-            if contents == former:
-                return False
-            keys = self._own | _keys_of(contents)
+            changed = [name for name in self._contents if self._contents[name] != self._tried.get(name)]
+            self._tried = dict(self._contents)
+            keys = self._made()
         except SettingsError as error:
             self._complain(str(error).replace("\n", "; "))
             return False
         facts = {"added": sorted(keys.keys() - self.by_kid), "removed": sorted(self.by_kid.keys() - keys)}
         self.by_kid = keys
-        logger.info("JWKS_FILE was read anew", extra={"facts": facts})
+        for name in changed:
+            logger.info("%s was read anew", name, extra={"facts": facts if name == _JWKS else {}})
         return True
+
+    def _made(self) -> Keys:
+        """Raises `SettingsError`."""
+        settings = self._settings
+        secrets = [
+            (name, self._contents[name].rstrip(b"\r\n") if name in self._contents else known.encode())
+            for name, known in zip(
+                _OWN_SECRETS, (settings.token_secret, settings.token_secret_previous or ""), strict=True
+            )
+        ]
+        issuers, audiences = frozenset({settings.token_issuer}), frozenset({settings.token_audience})
+        keys = {OWN_KEY: KnownKey("HS256", _own_key(secrets), issuers, audiences)}
+        if _JWKS in self._contents:
+            keys |= _keys_of(self._contents[_JWKS], issuers, audiences)
+        return keys
 
     def _complain(self, fault: str) -> None:
         """Once of a fault that stays."""
         if fault != self._fault:
             logger.error("the keys stay as they were: %s", fault)
         self._fault = fault
+
+
+class _OwnKey(Key):
+    """Signs with the first of the service's secrets, and believes what any of them has signed."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self._keys = keys
+
+    def sign(self, msg: bytes) -> bytes:
+        signature: bytes = self._keys[0].sign(msg)
+        return signature
+
+    def verify(self, msg: bytes, sig: bytes) -> bool:
+        return any(key.verify(msg, sig) for key in self._keys)
 
 
 class _Ed25519Key(Key):
@@ -246,33 +311,42 @@ class _Ed25519Key(Key):
         return True
 
 
-Keys = dict[str, tuple[str, Key]]
+def _own_key(secrets: Sequence[tuple[str, bytes]]) -> Key:
+    """The first is that of the service, the others may be empty. Raises `SettingsError`."""
+    keys = []
+    for place, (name, secret) in enumerate(secrets):
+        if not secret and place:
+            continue
+        try:
+            keys.append(_hmac_key(secret))
+        except Exception as fault:
+            raise SettingsError(f"{name} {fault}") from None
+    return _OwnKey(keys)
 
 
-def _own_key(secret: str) -> Keys:
-    try:
-        return {OWN_KEY: ("HS256", _hmac_key(secret.encode()))}
-    except Exception as fault:
-        raise SettingsError(f"TOKEN_SECRET {fault}") from None
-
-
-def _contents(file: WatchedFile, *, anyway: bool = False) -> bytes | None:
+def _contents(name: str, file: WatchedFile, *, anyway: bool = False) -> bytes | None:
     """None where nothing has changed. Raises `SettingsError`."""
     try:
         return file.changed(anyway=anyway)
     except OSError as fault:
-        raise SettingsError(f"JWKS_FILE cannot be read: {fault.strerror}") from None
+        raise SettingsError(
+            f"{name if name == _JWKS else f'the file of {name}'} cannot be read: {fault.strerror}"
+        ) from None
 
 
-def _keys_of(contents: bytes) -> Keys:
-    """The keys of a JWKS by `kid`, each with its one algorithm. Raises `SettingsError` that names all unusable ones."""
+def _keys_of(contents: bytes, issuers: frozenset[str], audiences: frozenset[str]) -> Keys:
+    """The keys of a JWKS by `kid`. Raises `SettingsError` that names all unusable ones.
+
+    An entry's own members `iss` and `aud`, a text or a list, stand in the place of `issuers` and `audiences`.
+    """
     keys: Keys = {}
     faults: list[str] = []
     for place, entry in enumerate(_jwks(contents)):
         try:
             kid = _name(entry["kid"])
             _require(kid != OWN_KEY and kid not in keys, "has the kid of another key")
-            keys[kid] = (entry["alg"], _public_key(entry))
+            key = _public_key(entry)
+            keys[kid] = KnownKey(entry["alg"], key, _named(entry, "iss", issuers), _named(entry, "aud", audiences))
         except Exception as fault:
             faults.append(f"JWKS_FILE key {place} {_reason(fault)}")
     if faults:
@@ -307,6 +381,15 @@ def _public_key(entry: dict[str, Any]) -> Key:
         bits = int.from_bytes(_decode(entry["n"])).bit_length()
         _require(bits >= _MINIMUM_RSA_BITS, f"has fewer than {_MINIMUM_RSA_BITS} bits")
     return jwk.construct(entry, algorithm)
+
+
+def _named(entry: dict[str, Any], member: str, others: frozenset[str]) -> frozenset[str]:
+    if member not in entry:
+        return others
+    given = entry[member]
+    names = given if isinstance(given, list) else [given]
+    _require(names and all(isinstance(name, str) and _NAME.fullmatch(name) for name in names), f"names no {member}")
+    return frozenset(names)
 
 
 def _hmac_key(secret: bytes) -> Key:

@@ -16,15 +16,17 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 
 from app.auth import api_key
+from app.auth.network import Network, is_within
 from app.auth.token import Claims, Tokens
 from app.errors import AccountSuspended, NotAuthenticated
 from app.postgres.database import Database
 from app.postgres.events import Tables
+from loaders.batch import many
 from sql import Visibility, load
 
 PERMISSIONS = {
@@ -63,6 +65,11 @@ _STAFF_CACHED = 1_000
 
 _KEY, _TOKEN = b"apikey", b"authorization"
 
+_SQL = load("viewer")
+# Many ask at the same time, each as another.
+_CONTACTS = many(_SQL.contacts_by_ids, parameter="contact_ids", column="id")
+_SESSIONS = many(load("customer_session").by_ids, parameter="session_ids", column="id")
+
 
 class Kind(Enum):
     """Decision 8."""
@@ -89,10 +96,11 @@ class Viewer:
 
 
 class Partner(NamedTuple):
-    """A key that was good when it was read, and is until `expires_at`, in seconds since 1970."""
+    """A key that was good when it was read, and is until `expires_at`, in seconds since 1970, from its `networks`."""
 
     viewer: Viewer
     expires_at: float
+    networks: Sequence[Network] | None
 
 
 # What sql/viewer.sql reads. Partners are kept by the digest of their key and by their id.
@@ -101,12 +109,17 @@ CONTACTS = Tables[int, Viewer]("contacts", "contact_companies", "companies")
 
 
 async def authenticate(
-    headers: Sequence[tuple[bytes, bytes]], fields: Mapping[bytes, bytes], db: Database, tokens: Tokens
+    headers: Sequence[tuple[bytes, bytes]],
+    fields: Mapping[bytes, bytes],
+    db: Database,
+    tokens: Tokens,
+    address: str = "",
 ) -> Viewer | None:
     """The viewer of a request, None where it brings no credential.
 
     `headers` are those of the request, their names in lower case; `fields` are the same by name. A credential that
-    comes twice is refused: whoever stands before us may have checked the other one.
+    comes twice is refused: whoever stands before us may have checked the other one. `address` is the client's, which a
+    key may be bound to; without one such a key is not good.
 
     Keys, contacts and companies are read anew as soon as they change (see `app.postgres.events`), sessions each
     time, so a revocation holds as soon as the database has told of it, and a logout at once. What
@@ -118,7 +131,7 @@ async def authenticate(
         if names.count(_KEY) > 1 or names.count(_TOKEN) > 1:
             raise NotAuthenticated
     key, authorization = fields.get(_KEY), fields.get(_TOKEN)
-    application = None if key is None else await _partner(api_key.digest(key.decode("latin-1")), db)
+    application = None if key is None else await _partner(api_key.digest(key.decode("latin-1")), db, address)
     if authorization is None:
         return application
     session, bar, token = _bearer(authorization.decode("latin-1")).rpartition("|")
@@ -126,7 +139,7 @@ async def authenticate(
     is_customer = claims.subject.startswith("customer:")
     if bool(bar) != is_customer or (is_customer and claims.jti != session):
         raise NotAuthenticated
-    viewer = await _of_token(claims, db)
+    viewer = await _of_token(claims, db, address)
     return viewer if application is None else replace(viewer, permissions=viewer.permissions & application.permissions)
 
 
@@ -142,14 +155,14 @@ def _known(names: Iterable[str]) -> frozenset[str]:
     return frozenset(known | {_INCLUDED[name] for name in known if name in _INCLUDED})
 
 
-async def _of_token(claims: Claims, db: Database) -> Viewer:
+async def _of_token(claims: Claims, db: Database, address: str) -> Viewer:
     subject = _SUBJECT.fullmatch(claims.subject)
     if not subject or subject[1] not in _BY_KIND or int(subject[2]) > _LARGEST_ID:
         raise NotAuthenticated
-    return await _BY_KIND[subject[1]](int(subject[2]), claims, db)
+    return await _BY_KIND[subject[1]](int(subject[2]), claims, db, address)
 
 
-async def _staff(_id: int, claims: Claims, _db: Database) -> Viewer:
+async def _staff(_id: int, claims: Claims, _db: Database, _address: str) -> Viewer:
     return _staff_of(claims)
 
 
@@ -161,21 +174,21 @@ def _staff_of(claims: Claims) -> Viewer:
     return Viewer(Kind.STAFF, claims.subject, Visibility.everything(), _known(granted))
 
 
-async def _partner_of_token(partner_id: int, claims: Claims, db: Database) -> Viewer:
-    return _narrowed(await _partner(partner_id, db), claims)
+async def _partner_of_token(partner_id: int, claims: Claims, db: Database, address: str) -> Viewer:
+    return _narrowed(await _partner(partner_id, db, address), claims)
 
 
-async def _contact(contact_id: int, claims: Claims, db: Database) -> Viewer:
+async def _contact(contact_id: int, claims: Claims, db: Database, _address: str) -> Viewer:
     async def look_up() -> Viewer:
         """A contact reads; no role makes it write."""
-        row = await _only_row(db, "contact_by_id", contact_id=contact_id)
-        visibility = Visibility.of_contact((row["channel_id"],), tuple(row["company_ids"]))
+        row = _only(await db.gather(_CONTACTS, contact_id))
+        visibility = Visibility.of_contact(row["channel_id"], tuple(row["company_ids"]))
         return Viewer(Kind.CONTACT, f"contact:{contact_id}", visibility, _READING)
 
     return _narrowed(await db.table_cache(CONTACTS).get(contact_id, look_up), claims)
 
 
-async def _customer(customer_id: int, claims: Claims, db: Database) -> Viewer:
+async def _customer(customer_id: int, claims: Claims, db: Database, _address: str) -> Viewer:
     """A customer reads its own orders on both surfaces, and no scope or role makes it do more.
 
     A `scope` narrows what it may do on the B2B surface, as everybody's does. The shop's surface asks for no scope: it
@@ -183,15 +196,16 @@ async def _customer(customer_id: int, claims: Claims, db: Database) -> Viewer:
     """
     if not claims.jti or not _SESSION.fullmatch(claims.jti):
         raise NotAuthenticated
-    session_id = int(claims.jti)
-    row = await _only_row(db, "by_id", "customer_session", session_id=session_id, customer_id=customer_id)
+    row = _only(await db.gather(_SESSIONS, int(claims.jti)))
+    if row["customer_id"] != customer_id:
+        raise NotAuthenticated
     if row["is_suspended"]:
         raise AccountSuspended(row["channel_id"])
     visibility = Visibility.of_customer(row["channel_id"], customer_id)
-    return _narrowed(Viewer(Kind.CUSTOMER, claims.subject, visibility, _READING, session_id), claims)
+    return _narrowed(Viewer(Kind.CUSTOMER, claims.subject, visibility, _READING, row["id"]), claims)
 
 
-_BY_KIND: Mapping[str, Callable[[int, Claims, Database], Awaitable[Viewer]]] = {
+_BY_KIND: Mapping[str, Callable[[int, Claims, Database, str], Awaitable[Viewer]]] = {
     Kind.STAFF.value: _staff,
     Kind.PARTNER.value: _partner_of_token,
     Kind.CONTACT.value: _contact,
@@ -199,26 +213,30 @@ _BY_KIND: Mapping[str, Callable[[int, Claims, Database], Awaitable[Viewer]]] = {
 }
 
 
-async def _partner(key: bytes | int, db: Database) -> Viewer:
-    """The partner of the digest of a key, or of an id."""
+async def _partner(key: bytes | int, db: Database, address: str) -> Viewer:
+    """The partner of the digest of a key, or of an id, who asks from `address`."""
     partners = db.table_cache(PARTNERS)
     partner = partners.cached(key) or await partners.get(key, partial(_look_up_partner, key, db))
-    if partner.expires_at <= time.time():
+    if partner.expires_at <= time.time() or not is_within(address, partner.networks):
         raise NotAuthenticated
     return partner.viewer
 
 
 async def _look_up_partner(key: bytes | int, db: Database) -> Partner:
     if isinstance(key, bytes):
-        row = await _only_row(db, "partner_by_key_hash", key_hash=key)
+        rows = await db.fetch(_SQL.partner_by_key_hash, Visibility.everything(), key_hash=key)
     else:
-        row = await _only_row(db, "partner_by_id", partner_id=key)
+        rows = await db.fetch(_SQL.partner_by_id, Visibility.everything(), partner_id=key)
+    row = _only(rows)
     channel_ids, company_ids = tuple(row["channel_ids"]), tuple(row["company_ids"])
     visibility = (
         Visibility.of_companies(channel_ids, company_ids) if row["is_limited"] else Visibility.of_channels(channel_ids)
     )
     viewer = Viewer(Kind.PARTNER, f"partner:{row['id']}", visibility, _known(row["scopes"]))
-    return Partner(viewer, row["expires_at"] or math.inf)
+    expires_at = row["expires_at"] or math.inf
+    if isinstance(key, bytes) and row["key_hash"] != key:  # which another one has replaced
+        expires_at = min(expires_at, row["former_expires_at"])
+    return Partner(viewer, expires_at, row["networks"])
 
 
 def _narrowed(viewer: Viewer, claims: Claims) -> Viewer:
@@ -226,9 +244,8 @@ def _narrowed(viewer: Viewer, claims: Claims) -> Viewer:
     return viewer if claims.scope is None else replace(viewer, permissions=viewer.permissions & _known(claims.scope))
 
 
-async def _only_row(db: Database, statement: str, noun: str = "viewer", **key: Any) -> asyncpg.Record:
+def _only(rows: Sequence[asyncpg.Record]) -> asyncpg.Record:
     """Ids are unique within a channel; one that two channels share names nobody."""
-    rows = await db.fetch(getattr(load(noun), statement), Visibility.everything(), **key)
     if len(rows) != 1:
         raise NotAuthenticated
     return rows[0]

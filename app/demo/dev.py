@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.demo import embedded
-from app.settings import Settings
+from app.settings import Settings, secret
 from sql.advisory_lock import AdvisoryLock
 
 GENERATED_ORDERS = 2_000
@@ -29,7 +29,13 @@ MUTATION = "mutation { shipmentCreate(input: {orderId: 2075, items: []}) { id } 
 
 
 def data_dir(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("DATA_DIR") or Path(__file__).parents[2] / ".data").absolute()
+    """In a checkout beside the sources, or else where programs keep their users' data."""
+    checkout = Path(__file__).parents[2]
+    if (checkout / "Makefile").exists():
+        folder = checkout / ".data"
+    else:
+        folder = Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "waybill"
+    return Path(environ.get("DATA_DIR") or folder).absolute()
 
 
 @contextmanager
@@ -39,7 +45,7 @@ def database(environ: Mapping[str, str], *, join: bool = True) -> Iterator[str]:
     `join` takes the server of a `dev` that is running; without it that is an EmbeddedError.
     """
     folder = data_dir(environ)
-    if dsn := environ.get("DATABASE_URL") or (join and embedded.running(folder)):
+    if dsn := secret(environ, "DATABASE_URL")[0] or (join and embedded.running(folder)):
         yield dsn
         return
     with embedded.start(folder) as server:
@@ -51,10 +57,15 @@ def settings(environ: Mapping[str, str], dsn: str = "postgresql://") -> Settings
 
     Without `dsn` they are for what needs no database.
     """
-    given = {key: value for key, value in environ.items() if value}
-    if "TOKEN_SECRET" not in given:
+    return Settings.from_env(environment(environ, dsn))
+
+
+def environment(environ: Mapping[str, str], dsn: str) -> dict[str, str]:
+    """What `settings` reads."""
+    given = {key: value for key, value in environ.items() if value and key != "DATABASE_URL_FILE"}
+    if not secret(environ, "TOKEN_SECRET")[0]:
         given["TOKEN_SECRET"] = embedded.secret(data_dir(environ) / "token.secret")
-    return Settings.from_env({**_OF_ONES_OWN, **given, "DATABASE_URL": dsn})
+    return {**_OF_ONES_OWN, **given, "DATABASE_URL": dsn}
 
 
 async def prepare(settings: Settings) -> None:

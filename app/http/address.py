@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.http.reply import Answering
+from app.http.reply import Answering, Reply
 
 _IPV6_HOST_BITS = 64
 _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
@@ -19,6 +19,7 @@ class Finding(Protocol):
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]: ...
     def find(self, scope: Scope) -> Answering | None: ...
+    def at_once(self, scope: Scope) -> Reply | None: ...
 
 
 class Forwarded:
@@ -39,9 +40,19 @@ class Forwarded:
         """See `Service.find`; a request that was forwarded goes its way by ASGI."""
         return None if _is_forwarded(scope) else self._app.find(scope)
 
+    def at_once(self, scope: Scope) -> Reply | None:
+        """See `Service.at_once`: where a request comes from makes no difference to it."""
+        return self._app.at_once(scope)
+
 
 def _is_forwarded(scope: Scope) -> bool:
     return not _FORWARDED.isdisjoint([name for name, _ in scope.get("headers", ())])
+
+
+def peer_address(scope: Scope) -> str:
+    """The client's address as it is, empty where the transport has none; see `client_address` for proxies."""
+    host: str = (scope.get("client") or ("",))[0]
+    return host
 
 
 def client_address(scope: Scope) -> str:
@@ -49,11 +60,12 @@ def client_address(scope: Scope) -> str:
 
     The server has put the address of X-Forwarded-For in the place of a proxy's that it trusts (`FORWARDED_ALLOW_IPS`).
     """
-    return _network((scope.get("client") or ("",))[0])
+    return network(peer_address(scope))
 
 
 @lru_cache(1_000)
-def _network(host: str) -> str:
+def network(host: str) -> str:
+    """Whom an address is counted with."""
     try:
         address = ip_address(host)
     except ValueError:

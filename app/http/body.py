@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope
 from app.errors import RequestRefused
 from app.http.state import state_of
 
-_BODY_SECONDS = 15
+_BODY_SECONDS = 10
 _DISCARD_SECONDS = 2.0
 _DISCARDED_BYTES = 4 << 20
 

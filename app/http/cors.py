@@ -124,3 +124,7 @@ class WholeCrossOrigin(Answering):
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
         return self._origins.admit(scope) or await self.app.answer(scope, receive)
+
+    def at_once(self, scope: Scope) -> Reply | None:
+        reply = self.app.at_once(scope)
+        return None if reply is None else self._origins.admit(scope) or reply

@@ -1,6 +1,7 @@
 """How long a request may take, and what becomes of it when its caller has gone.
 
-One timer looks after all requests that are being answered, so that none of them has to start one. A request that is
+One timer looks after all requests that are being answered, so that none of them has to start one, but those whose
+callers will not wait for so long (`Prefer: wait=5`, RFC 7240). A request that is
 over its time, or whose caller hung up, is cancelled wherever it waits; what it waits for (a statement, a connection of
 the pool) is cancelled with it.
 """
@@ -33,17 +34,30 @@ class Cancellable(Protocol):
     def cancel(self) -> None: ...
 
 
+class Shedder(Protocol):
+    """Who counts what is under way (`app.http.overload`)."""
+
+    def enter(self, work: "Work") -> None: ...
+    def leave(self, work: "Work", *, is_answered: bool = True) -> None: ...
+
+
 class Work:
     """The answering of one request by a task that began at `since`, by `time.perf_counter`.
 
     What `goes_on` is not cancelled when its caller leaves: a write ends as it would have, whoever hears of it.
-    `context` is what goes on fetching for the request beside its task, and is cancelled with it.
+    `context` is what goes on fetching for the request beside its task, and is cancelled with it. `shedder` counts it
+    among what is under way since `admitted_at`; None where it is not.
     """
 
     # Every request has one of these, so nothing is set that is seldom needed.
     goes_on = False
     context: Cancellable | None = None
+    shedder: Shedder | None = None
+    admitted_at = 0.0
+    seconds: float | None = None
+    _timer: asyncio.TimerHandle | None = None
     _ending: Ending | None = None
+    _was_cancelled = False
     _watcher: asyncio.Task[None] | None = None
 
     def __init__(self, deadlines: "Deadlines", task: asyncio.Task[object] | None, since: float) -> None:
@@ -57,9 +71,23 @@ class Work:
     def end(self) -> None:
         """It is answered."""
         self._deadlines.running.pop(self, None)
-        self._task = self.context = None  # which hold what holds this
+        if self.shedder is not None:
+            self.shedder.leave(self, is_answered=not self._was_cancelled)
+        self._task = self.context = self.shedder = None  # which hold what holds this
+        if self._timer is not None:
+            self._timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
+
+    def shorten(self, seconds: float) -> bool:
+        """Its caller waits no longer than so many `seconds`. Whether that is less than it would have had."""
+        if seconds >= self._deadlines.seconds:
+            return False
+        self.seconds = seconds
+        self._deadlines.running.pop(self, None)
+        left = self.since + within(seconds) - time.perf_counter()
+        self._timer = asyncio.get_running_loop().call_later(left, self.cancel, Ending.LATE)
+        return True
 
     def watch(self, scope: Scope, receive: Receive) -> None:
         """Sees to it that `leave` is called where the server does not do so by itself; the body has been read."""
@@ -80,6 +108,7 @@ class Work:
         if self._task is None or self._ending is not None:
             return
         self._ending = ending
+        self._was_cancelled = True
         self._task.cancel()
         if self.context is not None:
             self.context.cancel()
@@ -98,22 +127,39 @@ class Work:
     def lift(self) -> None:
         """From here on it has limits of its own."""
         self._deadlines.running.pop(self, None)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.shedder is not None:
+            self.shedder.leave(self, is_answered=False)
+            self.shedder = None
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """The deadline begins anew after the block, which has limits of its own."""
+        shedder = self.shedder
         self.lift()
         yield
+        if shedder is not None:
+            shedder.enter(self)
         self.since = time.perf_counter()
-        self._deadlines.running[self] = None
-        self._deadlines.start()
+        if self.seconds is not None:
+            self.shorten(self.seconds)
+        else:
+            self._deadlines.running[self] = None
+            self._deadlines.start()
+
+
+def within(seconds: float) -> float:
+    """When to cancel what has to be answered in so many seconds."""
+    return seconds - min(seconds * _REMAINDER, _MOST_REMAINDER_SECONDS)
 
 
 class Deadlines:
     """The requests of one process that are being answered, oldest first. Each is told after `seconds` at the latest."""
 
     def __init__(self, seconds: float = DEADLINE_SECONDS) -> None:
-        self._seconds = seconds - min(seconds * _REMAINDER, _MOST_REMAINDER_SECONDS)
+        self.seconds = seconds
+        self._seconds = within(seconds)
         self.running: dict[Work, None] = {}
         self.timer: asyncio.TimerHandle | None = None
 

@@ -2,18 +2,22 @@
 
 import asyncio
 import logging
+import re
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import RequestRefused, ServiceUnavailable, TimedOut
+from app.errors import RequestRefused, ServiceUnavailable, Shed, TimedOut
 from app.execution.errors import internal, log_defect, log_fault
 from app.http.deadline import Deadlines, Ending, Work
+from app.http.overload import LoadShedder
 from app.http.reply import Answering, Reply, refusal, reply, unavailable
 from app.http.state import ID_HEADER, STATE, TASK, Header, State, new_id, state_of
 from app.telemetry import Requests, log_facts
 
 logger = logging.getLogger("waybill.http")
+
+_WAIT = re.compile(rb"(?:^|[,\s])wait\s*=\s*\"?([0-9]{1,5})\"?(?:$|[,;\s])", re.IGNORECASE)
 
 # How long whom there was no room for should wait.
 _RETRY_SECONDS = "1"
@@ -81,8 +85,9 @@ class Exchange:
 class WholeExchange(Answering):
     """The same for what has its answer whole."""
 
-    def __init__(self, app: Answering, deadlines: Deadlines | None = None) -> None:
+    def __init__(self, app: Answering, shedder: LoadShedder, deadlines: Deadlines | None = None) -> None:
         self.app = app
+        self._shedder = shedder
         self._deadlines = deadlines or Deadlines()
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
@@ -106,6 +111,19 @@ class WholeExchange(Answering):
             state.work.end()
             _log(scope, status, started)
 
+    def at_once(self, scope: Scope) -> Reply | None:
+        if not self._shedder.waiting:
+            return None
+        started = time.perf_counter()
+        state = _begin(scope, self._deadlines, started)
+        reply = self.app.at_once(scope)
+        state.work.end()
+        if reply is not None:
+            state.outcome = "shed"
+            reply.raw_headers = _with_defaults(reply.raw_headers + state.answer_headers)
+            _log(scope, reply.status_code, started)
+        return reply
+
 
 class Counted:
     """An ASGI application whose requests are counted, by the outcome that it leaves in their state."""
@@ -127,7 +145,16 @@ def _begin(scope: Scope, deadlines: Deadlines, started: float) -> State:
     # A server that knows the task spares us looking for it; it must not stay in the scope, which the task holds.
     task = scope.pop(TASK, None) or asyncio.current_task()
     state = scope[STATE] = State(scope, Work(deadlines, task, started))
+    if b"prefer" in state.fields:
+        _prefer(state)
     return state
+
+
+def _prefer(state: State) -> None:
+    """RFC 7240: whoever says for how long it waits is not answered later."""
+    found = _WAIT.search(state.fields[b"prefer"])
+    if found and int(found[1]) and state.work.shorten(float(found[1])):
+        state.answer_headers.append((b"preference-applied", b"wait=%d" % int(found[1])))
 
 
 def refuse_unread(error: RequestRefused, client: tuple[str, int] | None) -> Reply:
@@ -161,7 +188,9 @@ def _ended(scope: Scope) -> Reply | None:
 def _failure(error: Exception, scope: Scope) -> Reply:
     request_id = state_of(scope).request_id
     if isinstance(error, ServiceUnavailable):
-        log_fault(error, request_id)
+        if not isinstance(error, Shed):  # its line of the log says it
+            log_fault(error, request_id)
+        state_of(scope).outcome = "shed" if isinstance(error, Shed) else state_of(scope).outcome
         return unavailable(error)
     log_defect(error, request_id, path=scope["path"])
     return reply({"errors": [{"message": "Internal server error", "extensions": internal(request_id)}]}, 500)

@@ -11,7 +11,7 @@ is answered.
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -29,12 +29,14 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from app.errors import RequestRefused
+from app.http.address import network
 from app.http.deadline import EXTENSION
 from app.http.middleware import refuse_unread
 from app.http.reply import Answering, Reply
 from app.http.state import BODY, STATE, TASK, State
 
 Find = Callable[[HTTPScope], Answering | None]
+AtOnce = Callable[[HTTPScope], Reply | None]
 
 # Callers choose their URLs: a long one is not worth the memory.
 _REMEMBERED_URL_BYTES = 256
@@ -44,6 +46,8 @@ _FRAMING = frozenset((b"connection", b"transfer-encoding"))
 # After a refusal what still comes is read and thrown away for a while: a connection that is closed over unread bytes is
 # reset, and its client may never read the answer.
 _LINGER_SECONDS = 2.0
+# Who reads nothing of an answer for so long has gone. It is what one may read slowly that is not bounded.
+_STALL_SECONDS = 10.0
 _LINGER_BYTES = 4 << 20
 # Requests that wait on one connection for the answer of another.
 _MOST_PIPELINED = 100
@@ -61,13 +65,16 @@ class Bounds:
     """What a connection may ask of this process before anybody knows who is asking. Times are in seconds.
 
     `head_bytes` are those of the request line and all headers, `head_seconds` the time for them to come, from the first
-    moment of a connection or the first byte of a later request. `connections` are those of the process.
+    moment of a connection or the first byte of a later request. `connections` are those of the process, and
+    `address_connections` those of one address (of IPv6, one network) that is not `trusted`, as proxies are.
     """
 
     head_bytes: int = 65_536
     headers: int = 100
     head_seconds: float = 10
     connections: int = 10_000
+    address_connections: int = 1_000
+    trusted: Container[str] = ()
 
 
 class _Trailers(list[tuple[bytes, bytes]]):
@@ -82,7 +89,7 @@ class Protocol(HttpToolsProtocol):
 
     An application may have a method `find` that gives, for an ASGI scope, an `Answering` or None. It is asked for those
     requests whose body came with their head: then what answers needs no messages, and has the body in the scope
-    (`BODY`), and the task that answers (`TASK`).
+    (`BODY`), and the task that answers (`TASK`). A method `at_once` gives the answer to those that need no task.
     """
 
     # When the connection is closed, by the clock of the loop; None while a request is being answered.
@@ -101,6 +108,9 @@ class Protocol(HttpToolsProtocol):
     # What is to be told once all requests before it are answered. Nothing more is read then.
     _refusal: RequestRefused | None = None
     _discarded_bytes = 0
+    # Where it comes from, if that is counted.
+    _address: str | None = None
+    _reader_watch: asyncio.TimerHandle | None = None
     _arrived = 0  # at a time
     _pipelined_bytes = 0  # since requests wait for the answer of another
 
@@ -109,6 +119,7 @@ class Protocol(HttpToolsProtocol):
         self._bounds = bounds or Bounds()
         self._trailers = _Trailers()
         self._is_draining = getattr(self.server_state, "is_draining", False)
+        self._addresses: dict[str, int] = getattr(self.server_state, "addresses", {})
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -119,14 +130,54 @@ class Protocol(HttpToolsProtocol):
         has_extras = self.access_log or self.root_path or self.config.reset_contextvars
         self._is_plain = not (has_extras or self._is_draining) and self.limit_concurrency is None
         self._find: Find | None = getattr(self.app, "find", None)
+        self._at_once: AtOnce | None = getattr(self.app, "at_once", None)
         self._deadline = self.loop.time() + self._bounds.head_seconds
         self._look_after(self._bounds.head_seconds)
         if len(self.connections) > self._bounds.connections:
             self._refuse(_overloaded())
+        elif self.client is not None and self.client[0] not in self._bounds.trusted:
+            self._count_address(self.client[0])
+
+    def _count_address(self, host: str) -> None:
+        address = self._address = network(host)
+        self._addresses[address] = number = self._addresses.get(address, 0) + 1
+        if number > self._bounds.address_connections:
+            self._refuse(_too_many_of_address())
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_watching_reader()
+
+    def _watch_reader(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self._reader_watch = self.loop.call_later(_STALL_SECONDS, self._look_at_reader, unread)
+
+    def _look_at_reader(self, unread: int) -> None:
+        """Who has read nothing of what was written holds memory for nothing."""
+        if self.transport.get_write_buffer_size() >= unread:
+            self.transport.abort()
+        else:
+            self._watch_reader()
+
+    def _stop_watching_reader(self) -> None:
+        if self._reader_watch is not None:
+            self._reader_watch.cancel()
+            self._reader_watch = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._stop_timer()
+        self._stop_watching_reader()
+        if self._address is not None:
+            left = self._addresses[self._address] - 1
+            if left:
+                self._addresses[self._address] = left
+            else:
+                del self._addresses[self._address]
         for cycle in (self._answered, *(waiting for waiting, _ in self.pipeline)):
             if cycle is None or cycle.response_complete:
                 continue
@@ -240,6 +291,10 @@ class Protocol(HttpToolsProtocol):
         cycle, self._arriving = self._arriving, None
         if cycle is None or self.transport.is_closing():
             return
+        if self._at_once is not None and not cycle.more_body:
+            reply = self._at_once(cycle.scope)
+            if reply is not None and cycle.send_at_once(reply):
+                return
         answering = self._find(cycle.scope) if self._find and not cycle.more_body else None
         running = cycle.run_asgi(self.app) if answering is None else cycle.answer(answering)
         cycle.task = self.loop.create_task(running)
@@ -335,6 +390,8 @@ class Protocol(HttpToolsProtocol):
             self._look_after(remaining)
         elif self.headers is self._trailers or self._refusal is not None:
             super().timeout_keep_alive_handler()
+            if self.transport.get_write_buffer_size():  # nobody reads it
+                self.transport.abort()
         else:
             self._refuse(_too_slow())
 
@@ -471,6 +528,9 @@ _too_many_pipelined = partial(
     RequestRefused, f"Over {_MOST_PIPELINED} requests wait on this connection, which is the limit."
 )
 _too_slow = partial(RequestRefused, "The request did not arrive in time.", status=408, code="REQUEST_TIMEOUT")
+_too_many_of_address = partial(
+    RequestRefused, "There are too many connections from this address.", status=503, code="OVERLOADED"
+)
 _overloaded = partial(RequestRefused, "There are too many connections.", status=503, code="OVERLOADED")
 
 
@@ -521,6 +581,10 @@ class Cycle(RequestResponseCycle):
             await super().run_asgi(app)
         finally:
             self._tasks.discard(self.task)
+
+    def send_at_once(self, reply: Reply) -> bool:
+        """Whether an answer for which nothing was to be done is sent; a task sends it otherwise, or another."""
+        return self._send_whole(reply.status_code, reply.raw_headers, bytes(reply.body))
 
     async def answer(self, answering: Answering) -> None:
         self._is_received = True

@@ -1,8 +1,8 @@
 """How often a storefront key may ask: so many requests a minute, counted for GraphQL and REST together (C-46).
 
-The count is kept in Redis where the settings name one, so that all workers share it, and in memory otherwise. The
-window is fixed: it opens with the first request of a key and is over a minute later, which is the one instant that the
-header X-RateLimit-Reset can honestly name.
+The count is kept in Redis where the settings name one, so that all machines share it, in a file where there are several
+workers on this one, and in memory otherwise. The window is fixed: it opens with the first request of a key and is over
+a minute later, which is the one instant that the header X-RateLimit-Reset can honestly name.
 """
 
 import logging
@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.storefront_key import HEADER, Storefront
+from app.http.address import peer_address
+from app.http.mapped_windows import MappedWindows
 from app.http.reply import Reply, reply
 from app.http.state import Header, state_of
+from app.settings import Worker
 
 if TYPE_CHECKING:
     from app.http.shared_windows import SharedWindows
@@ -26,7 +29,7 @@ logger = logging.getLogger("waybill.rate_limit")
 WINDOW_SECONDS = 60
 _KEY_HEADER = HEADER.encode()
 
-FindStorefront = Callable[[Sequence[str]], Awaitable[Storefront]]
+FindStorefront = Callable[[Sequence[str], str], Awaitable[Storefront]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,9 @@ class Quota:
 
 
 class RateLimits:
-    def __init__(self, redis_url: str | None = None) -> None:
-        """`redis_url` is `redis://`, `rediss://` or `redis+unix://`."""
-        self._memory = Windows()
+    def __init__(self, redis_url: str | None = None, worker: Worker | None = None) -> None:
+        """`redis_url` is `redis://`, `rediss://` or `redis+unix://`; `worker` shares with its siblings."""
+        self._own = MappedWindows(worker.folder / "rate-limits", WINDOW_SECONDS) if worker else Windows()
         self._shared: SharedWindows | None = None
         if redis_url:
             from app.http import shared_windows  # a fifth of what a start imports, for those who have one
@@ -67,17 +70,19 @@ class RateLimits:
     async def close(self) -> None:
         if self._shared:
             await self._shared.close()
+        if isinstance(self._own, MappedWindows):
+            self._own.close()
 
     async def take(self, key_id: int, per_minute: int) -> Quota:
         """Counts one request of a storefront key; a refused one counts too, or a caller might hammer for free."""
         if self._shared is None:
-            return Quota(per_minute, *self._memory.count(key_id))
+            return Quota(per_minute, *self._own.count(key_id))
         try:
             used, resets_at = await self._shared.count(key_id)
         except ConnectionError as error:
-            # A shop stays open while Redis is away; each worker then counts alone.
-            logger.warning("rate limits are counted per process: %s", error)
-            used, resets_at = self._memory.count(key_id)
+            # A shop stays open while Redis is away; each machine then counts alone.
+            logger.warning("rate limits are counted per machine: %s", error)
+            used, resets_at = self._own.count(key_id)
         return Quota(per_minute, used, resets_at)
 
 
@@ -103,8 +108,8 @@ class Windows:
 class Admission:
     """Counts the requests of every valid storefront key before they are answered.
 
-    What `find` makes of the values of the key's header goes into the state of the request, what is left of its limit
-    into the headers of the answer.
+    What `find` makes of the values of the key's header and of the client's address goes into the state of the request,
+    what is left of its limit into the headers of the answer.
     """
 
     def __init__(self, find: FindStorefront, limits: RateLimits) -> None:
@@ -117,7 +122,7 @@ class Admission:
         if _KEY_HEADER not in state.fields:
             return None
         keys = [value.decode("latin-1") for name, value in scope["headers"] if name == _KEY_HEADER]
-        state.storefront = await self._find(keys)
+        state.storefront = await self._find(keys, peer_address(scope))
         key = state.storefront.key
         if key is None:
             return None

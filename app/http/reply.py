@@ -37,6 +37,10 @@ class Answering(ABC):
     @abstractmethod
     async def answer(self, scope: Scope, receive: Receive) -> Reply: ...
 
+    def at_once(self, _scope: Scope) -> Reply | None:
+        """The answer to a request for which nothing is to be done, None for all others."""
+        return None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await (await self.answer(scope, receive))(scope, receive, send)
 

@@ -15,8 +15,9 @@ What a record leaves open, and the import settles:
 
 - Newer wins (decision 18). An order has the moment at which its source wrote the record (`sourceModifiedAt`; where that
   is missing, `lastModifiedAt`). A record older than that changes nothing, is reported and counted as outdated, and is
-  no fault of the file: the exit status stays 0. A status that was set here (by a mutation, a report, an operator) stays
-  where the record is older than the setting. A record without a moment is taken for new.
+  no fault of the file: the exit status stays 0. A status that was set here (by a mutation, an operator) stays where the
+  record is older than the setting, one that carriers told where it is older than their news. A record without a moment
+  is taken for new.
 - What an order owns becomes what the record says, and what the record does not mention stays: a value that is null is
   emptied, and lines, addresses, shipments, items and codes that are gone from their list are deleted; a code that
   another shipment of the record lists moves there. What lines and their order cost is mentioned as a whole: without a
@@ -59,7 +60,7 @@ from app.importer.progress import Progress
 from app.importer.reader import read
 from app.importer.records import Channel, Known, Outdated, Refused, printable
 from app.importer.staging import Outcome, Staged
-from app.postgres.connect import CONNECT_SECONDS, Connector
+from app.postgres.connect import CONNECT_SECONDS, Connector, is_direct
 
 _BATCH_RECORDS = 1000
 _BATCH_BYTES = 16 * 1024 * 1024
@@ -92,13 +93,14 @@ async def ingest(
     """
     shown = Progress(files, report, report.isatty() if progress is None else progress)
     try:
-        if not (await Connector(dsn, statement_cache=0).persistence()).sessions:
-            shown.say(_SHARED)
-            return 1
-        connection = await asyncpg.connect(
-            dsn, timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings=_SESSION
-        )
+        connection = await _connect(dsn)
         try:
+            if not await is_direct(connection):
+                await connection.close(timeout=5)  # a pooler may have no more than the two that are tried
+                if not (await Connector(dsn, statement_cache=0).persistence()).sessions:
+                    shown.say(_SHARED)
+                    return 1
+                connection = await _connect(dsn)
             run = _Run(connection, await staging.known(connection), shown, strict, dry_run)
             await run.all(files)
         finally:
@@ -108,6 +110,10 @@ async def ingest(
         return 1
     shown.say(run.summary)
     return 1 if run.refused else 0
+
+
+async def _connect(dsn: str) -> asyncpg.Connection:
+    return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings=_SESSION)
 
 
 class _Undone(Exception):

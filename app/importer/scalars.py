@@ -27,7 +27,7 @@ EXPECTED = {
     _SIGNED: 'a decimal such as "12.50" or "-12.50", at most 12 digits before the point and 6 after it',
     _PERCENTAGE: 'a percentage from "0" to "100" such as "8.875", with at most 6 decimals',
     _RATE: 'a rate above 0 such as "1.0825", at most 10 digits before the point and 12 after it',
-    _FRACTION: 'a fraction from "0" to "1" such as "0.15"',
+    _FRACTION: 'a fraction from "0" to "1" such as "0.15", with at most 6 decimals',
     _EMAIL: "an e-mail address",
     _CURRENCY: "an ISO 4217 currency code of three capitals",
     _LANGUAGE: "a language of two capitals",

@@ -7,7 +7,7 @@ batch that met another writer's locks the wrong way round is simply written agai
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
@@ -63,8 +63,8 @@ _TABLES = {
     "import_shipment_items": "n shipment line quantity",
     "import_codes": "n shipment position path carrier code key expected_delivery_at expected_local has_promise",
     "import_sources": "n shipment id name",
-    "import_refunds": "n external_id amount reason created_at",
-    "import_refund_items": "n refund line quantity amount",
+    "import_refunds": "n position external_id amount is_computed reason created_at",
+    "import_refund_items": "n refund line quantity amount is_computed",
     "import_parcel_items": "n shipment code_position path line quantity",
     "import_packed_codes": "n shipment code_position",
     "import_events": (
@@ -75,132 +75,129 @@ _TABLES = {
 
 # Rows are locked, then the rules are checked, then rows are written: a shipment lets go of a line before the line goes,
 # and of a code before another shipment takes the code. A code has moved before its former shipment goes.
-STEPS = (
-    "measure_staging",
-    "find_channels",
-    "create_companies",
-    "find_companies",
-    "find_orders",
-    "leave_out_outdated",
-    "find_customers",
-    "give_keys_to_customers",
-    "part_customers",
-    "create_customers_with_keys",
-    "find_customers_with_keys",
-    "create_customers_with_emails",
-    "find_customers_with_emails",
-    "number_other_customers",
-    "create_other_customers",
-    "number_orders",
-    "measure_orders",
-    "lock_shipments",
-    "lock_lines",
-    "find_lines",
-    "take_numbers_away",
-    "give_numbers",
-    "keep_line_parts",
-    "complete_line_parts",
-    "refuse_other_goods",
-    "refuse_other_classes",
-    "find_carriers",
-    "find_shipments",
-    "match_shipments",
-    "adopt_shipments",
-    "leave_known_items",
-    "leave_known_codes",
-    "leave_known_shipments",
-    "keep_statuses",
-    "keep_sub_statuses",
-    "keep_payment_statuses",
-    "keep_delivered_shipments",
-    "keep_delivered_items",
-    "number_shipments",
-    "measure_shipments",
-    "find_codes",
-    "find_other_codes",
-    "find_moved_codes",
-    "date_codes",
-    "keep_delivered_codes",
-    "refuse_codes",
-    "refuse_shipment_statuses",
-    "refuse_items_of_closed_shipments",
-    "refuse_shipments_of_orders",
-    "refuse_lines_of_shipments",
-    "refuse_missing_lines",
-    "count_shipped",
-    "refuse_overshipped_lines",
-    "finish_orders",
-    "hold_finishing",
-    "refuse_promises",
-    "update_companies",
-    "update_customers",
-    "refuse_company_circles",
-    "keep_order_values",
-    "refuse_ratios",
-    "find_ratios",
-    "add_up",
-    "warn_totals",
-    "take_totals",
-    "find_refunds",
-    "number_refunds",
-    "count_refunds",
-    "warn_refunds",
-    "compare_refunds",
-    "keep_line_values",
-    "create_orders",
-    "create_lines",
-    "raise_lines",
-    "set_parents",
-    "delete_addresses",
-    "create_addresses",
-    "create_shipments",
-    "compare_shipments",
-    "update_shipments",
-    "move_codes",
-    "delete_shipments",
-    "delete_shipment_items",
-    "update_shipment_items",
-    "create_shipment_items",
-    "delete_lines",
-    "lower_lines",
-    "delete_codes",
-    "refuse_taken_codes",
-    "update_codes",
-    "create_codes",
-    "create_sources",
-    "find_packed_codes",
-    "refuse_parcel_items",
-    "delete_parcel_items",
-    "create_parcel_items",
-    "update_orders",
-    "write_refunds",
-    "delete_refund_items",
-    "update_refund_items",
-    "create_refund_items",
-    "release_finishing",
-)
-# What they do is about refunds and codes that records mention, and about parcels of which they say what is in them.
-# PostgreSQL plans a step for 2 ms whether or not there are any.
-_OF_REFUNDS = frozenset(
-    {
-        *("find_refunds", "number_refunds", "warn_refunds", "compare_refunds", "write_refunds"),
-        *("delete_refund_items", "update_refund_items", "create_refund_items"),
-    }
-)
-_OF_CODES = frozenset({"find_codes", "find_other_codes", "find_moved_codes", "refuse_codes", "move_codes"})
-_OF_PARCELS = frozenset({"find_packed_codes", "refuse_parcel_items", "delete_parcel_items", "create_parcel_items"})
+#
+# PostgreSQL plans a step for a millisecond or two, whether there is anything to do or not. Each says what it is about,
+# in words of `_facts`: where one of them is missing (of `a/b` both) it would do nothing, and is left out.
+STEPS = {
+    "measure_staging": "",
+    "find_channels": "",
+    "create_companies": "company",
+    "find_companies": "company",
+    "find_orders": "",
+    "leave_out_outdated": "stored",
+    "find_customers": "customer",
+    "give_keys_to_customers": "customer_key",
+    "part_customers": "customer_key",
+    "create_customers_with_keys": "customer_key",
+    "find_customers_with_keys": "customer_key",
+    "create_customers_with_emails": "customer",
+    "find_customers_with_emails": "customer",
+    "number_other_customers": "customer",
+    "create_other_customers": "customer",
+    "number_orders": "",
+    "measure_orders": "",
+    "lock_shipments": "stored",
+    "lock_lines": "stored",
+    "find_lines": "stored",
+    "take_numbers_away": "stored",
+    "give_numbers": "stored",
+    "keep_line_parts": "stored",
+    "complete_line_parts": "",
+    "refuse_other_goods": "stored",
+    "refuse_other_classes": "stored",
+    "find_carriers": "code",
+    "find_shipments": "stored shipment",
+    "match_shipments": "stored shipment",
+    "adopt_shipments": "stored shipment",
+    "leave_known_items": "stored shipment",
+    "leave_known_codes": "stored shipment",
+    "leave_known_shipments": "stored shipment",
+    "keep_statuses": "stored",
+    "keep_sub_statuses": "stored shipment",
+    "keep_payment_statuses": "stored",
+    "keep_delivered_shipments": "stored",
+    "keep_delivered_items": "stored",
+    "number_shipments": "shipment",
+    "measure_shipments": "stored/shipment",
+    "find_codes": "stored code",
+    "find_other_codes": "stored code",
+    "find_moved_codes": "stored code",
+    "date_codes": "code",
+    "keep_delivered_codes": "stored",
+    "refuse_codes": "code",
+    "refuse_shipment_statuses": "stored shipment",
+    "refuse_items_of_closed_shipments": "stored item",
+    "refuse_shipments_of_orders": "shipment",
+    "refuse_lines_of_shipments": "item",
+    "refuse_missing_lines": "stored/item",
+    "count_shipped": "stored/item",
+    "refuse_overshipped_lines": "stored/item",
+    "finish_orders": "",
+    "hold_finishing": "",
+    "refuse_promises": "stored/shipment",
+    "update_companies": "company",
+    "update_customers": "customer",
+    "refuse_company_circles": "company",
+    "keep_order_values": "stored",
+    "refuse_ratios": "ratio",
+    "find_ratios": "",
+    "add_up": "",
+    "warn_totals": "totals",
+    "take_totals": "totals",
+    "find_refunds": "stored refunds",
+    "number_refunds": "refunds",
+    "refuse_currencies": "stored",
+    "limit_refund_items": "stored refunds",
+    "add_up_refunds": "stored refunds",
+    "warn_refund_items": "stored refunds",
+    "count_refunds": "stored/refunds",
+    "warn_refunds": "refunds",
+    "compare_refunds": "stored refunds",
+    "keep_line_values": "stored",
+    "create_orders": "",
+    "create_lines": "",
+    "raise_lines": "stored",
+    "set_parents": "stored/parent",
+    "delete_addresses": "stored",
+    "create_addresses": "address",
+    "create_shipments": "shipment",
+    "compare_shipments": "stored",
+    "update_shipments": "stored",
+    "move_codes": "stored code",
+    "delete_shipments": "stored",
+    "delete_shipment_items": "stored",
+    "update_shipment_items": "stored item",
+    "create_shipment_items": "item",
+    "delete_lines": "stored",
+    "lower_lines": "stored",
+    "delete_codes": "stored",
+    "refuse_taken_codes": "code",
+    "update_codes": "stored code",
+    "create_codes": "code",
+    "create_sources": "stored/source",
+    "find_packed_codes": "parcel",
+    "refuse_parcel_items": "parcel",
+    "delete_parcel_items": "stored parcel",
+    "create_parcel_items": "parcel",
+    "update_orders": "stored",
+    "write_refunds": "refunds",
+    "delete_refund_items": "stored refunds",
+    "update_refund_items": "stored refunds",
+    "create_refund_items": "refunds",
+    "release_finishing": "",
+}
 # Of the news, which comes once the codes of its batch are there.
-EVENT_STEPS = (
-    "find_codes_of_orders",
-    "find_codes_of_events",
-    "refuse_ambiguous_events",
-    "choose_codes_of_events",
-    "refuse_codes_of_other_shipments",
-    "date_events",
-    "refuse_future_events",
-    "record_events",
-    "keep_events_waiting",
-)
+EVENT_STEPS = {
+    "find_codes_of_orders": "order",
+    "find_codes_of_events": "event",
+    "refuse_ambiguous_events": "event",
+    "choose_codes_of_events": "event",
+    "refuse_codes_of_other_shipments": "event",
+    "date_events": "",
+    "refuse_future_events": "",
+    "record_events": "",
+    "keep_events_waiting": "",
+}
 
 _statements = sql.load("ingest")
 
@@ -334,29 +331,60 @@ async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Ou
     await _copy(connection, copied)
     orders = [staged.record for staged in copied.values() if isinstance(staged.record, Order)]
     tables = {table for staged in copied.values() for table, _ in staged.rows}
+    facts = _facts(orders, tables) | ({"event"} if len(orders) < len(copied) else set())
     if orders:
-        idle = frozenset() if any(order.refunds is not None for order in orders) else _OF_REFUNDS
-        if "import_codes" not in tables:
-            idle |= _OF_CODES
-        if "import_packed_codes" not in tables:
-            idle |= _OF_PARCELS
-        outcome.warnings += await _run(connection, [step for step in STEPS if step not in idle], copied)
+        outcome.warnings += await _run(connection, STEPS, facts, copied)
+        (row,) = await connection.fetch(_text("outcome"))
+        outcome.add(Outcome(row["created"], row["updated"], len(orders) - row["created"] - row["updated"]))
     if "import_events" in tables:
-        await _run(connection, EVENT_STEPS, copied)
-    (row,) = await connection.fetch(_text("outcome"))
-    outcome.add(Outcome(row["created"], row["updated"], len(orders) - row["created"] - row["updated"]))
-    (row,) = await connection.fetch(_text("outcome_of_events"))
-    outcome.add(Outcome(created=row["created"], unchanged=row["unchanged"]))
+        await _run(connection, EVENT_STEPS, facts, copied)
+        (row,) = await connection.fetch(_text("outcome_of_events"))
+        outcome.add(Outcome(created=row["created"], unchanged=row["unchanged"]))
     outcome.warnings += [(staged.place, warning) for staged in copied.values() for warning in staged.warnings]
     return outcome
 
 
-async def _run(connection: asyncpg.Connection, steps: Sequence[str], batch: dict[int, Staged]) -> list[tuple[str, str]]:
+def _facts(orders: Sequence[Order], tables: set[str]) -> set[str]:
+    """What there is in a batch, in the words of `STEPS`. Its orders may be `stored` until somebody has looked."""
+    companies = [order.company for order in orders if order.company]
+    customers = [order.customer for order in orders if order.customer]
+    is_there = {
+        "order": bool(orders),
+        "stored": bool(orders),
+        "company": bool(companies),
+        "customer": bool(customers),
+        "customer_key": any(customer.external_id is not None for customer in customers),
+        "address": "import_addresses" in tables,
+        "parent": any(line.parent_line for order in orders for line in order.items),
+        "ratio": any(order.currency_ratio for order in orders),
+        "totals": any(order.totals is not None for order in orders),
+        "refunds": any(order.refunds is not None for order in orders),
+        "shipment": "import_shipments" in tables,
+        "item": "import_shipment_items" in tables,
+        "source": "import_sources" in tables,
+        "code": "import_codes" in tables,
+        "parcel": "import_packed_codes" in tables,
+    }
+    return {fact for fact, there in is_there.items() if there}
+
+
+def has_work(about: str, facts: set[str]) -> bool:
+    """Whether a step that is about this may have anything to do."""
+    return all(not facts.isdisjoint(words.split("/")) for words in about.split())
+
+
+async def _run(
+    connection: asyncpg.Connection, steps: Mapping[str, str], facts: set[str], batch: dict[int, Staged]
+) -> list[tuple[str, str]]:
     """The warnings, each with its record's place. Raises `_RefusedByStore`."""
     warnings: list[tuple[str, str]] = []
-    for step in steps:
+    for step, about in steps.items():
+        if not has_work(about, facts):
+            continue
         if not step.startswith(("refuse_", "leave_out_", "warn_")):
-            await connection.execute(_text(step))
+            done = await connection.execute(_text(step))
+            if step == "find_orders" and done == "UPDATE 0":
+                facts.discard("stored")
         elif rows := await connection.fetch(_text(step)):
             if step.startswith("warn_"):
                 warnings += [(batch[row["n"]].place, f"{row['path']}: {row['reason']}") for row in rows]
@@ -481,6 +509,7 @@ class _Prices:
             if abs(lines[n].price_total_net) >= LIMIT:
                 raise Refused(f"$.items[{n}]", "the line's total has more than 12 digits")
             warnings += _difference(f"$.items[{n}]", line, Decimal(line.price) * line.quantity, order.currency)
+            warnings += _part_of_unit(f"$.items[{n}]", line, lines[n], order.currency)
         discount = _discount(order)
         prices = price.of_order(lines, percentages, order.currency, discount)
         if abs(prices.gross + prices.tax + order.postage) >= LIMIT or prices.discount >= LIMIT:
@@ -518,6 +547,14 @@ def _rounding(path: str, amount: str | float | None, currency: str) -> list[str]
     exact = _to_six(amount or 0)
     counted = rounded(exact, currency)
     return [] if exact == counted else [f"{path}: {exact.normalize():f} is taken as {counted:f} {currency}"]
+
+
+def _part_of_unit(path: str, line: Line, costs: LinePrice, currency: str) -> list[str]:
+    """Of a line's discount between two smallest units: it is the line that is rounded (decision 23)."""
+    exact = _to_six(line.discount_amount or 0)
+    if exact == rounded(exact, currency):
+        return []
+    return [f"{path}.discountAmount: {exact.normalize():f} is taken off, and the line rounded to {costs.price_total:f}"]
 
 
 def _to_six(value: str | float) -> Decimal:
@@ -671,14 +708,20 @@ def _refunds(order: Order, prices: _Prices, warnings: list[str]) -> Iterator[_Re
         left = None if whole is None else max(nothing, whole - sum(given.values()))
         amounts = []
         for m, item in enumerate(refund.items):
+            pieces = order.items[places[item.line]].quantity
+            if returned[item.line] + item.quantity > pieces:
+                told = (
+                    f"{item.quantity} are paid back of what is left of the line, {max(0, pieces - returned[item.line])}"
+                )
+                warnings.append(f"$.refunds[{n}].items[{m}].quantity: {told}")
             if m in given:
                 amount = given[m]
                 if amount > left_of[item.line]:
                     told = f"{amount:f} is paid back of what is left of the line, {left_of[item.line]:f}"
                     warnings.append(f"$.refunds[{n}].items[{m}].amount: {told}")
             else:
-                paid, quantity = prices.paid(places[item.line]), order.items[places[item.line]].quantity
-                amount = refund_of(paid, quantity, returned[item.line], item.quantity, order.currency)
+                paid = prices.paid(places[item.line])
+                amount = refund_of(paid, pieces, returned[item.line], item.quantity, order.currency)
                 amount = min(amount, left_of[item.line], *([] if left is None else [left]))
                 left = None if left is None else left - amount
             returned[item.line] += item.quantity
@@ -691,10 +734,12 @@ def _refunds(order: Order, prices: _Prices, warnings: list[str]) -> Iterator[_Re
 
 
 def _refund_rows(prices: _Prices) -> Iterator[tuple[str, tuple[object, ...]]]:
-    for refund, amount, amounts in prices.refunds:
+    for n, (refund, amount, amounts) in enumerate(prices.refunds):
         for item, of_item in zip(refund.items, amounts, strict=True):
-            yield "import_refund_items", (refund.external_id, item.line, item.quantity, of_item)
-        yield "import_refunds", (refund.external_id, amount, refund.reason, refund.created_at)
+            is_computed = item.amount is None
+            yield "import_refund_items", (refund.external_id, item.line, item.quantity, of_item, is_computed)
+        is_computed = refund.amount is None
+        yield "import_refunds", (n, refund.external_id, amount, is_computed, refund.reason, refund.created_at)
 
 
 def _reason(error: asyncpg.PostgresError) -> str:

@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from app.live import websocket
 from app.live.hub import Hub
 from app.live.session import TRANSPORTS, Sessions
+from app.live.websocket import CODES
 from app.telemetry import Telemetry
 
 
@@ -26,5 +26,5 @@ def watch(telemetry: Telemetry, hub: Hub, sessions: Sessions) -> None:
         "waybill_socket_closes",
         "WebSockets that ended, by code.",
         "code",
-        {code: partial(websocket.closes.__getitem__, code) for code in websocket.closes},
+        {code: partial(sessions.closes.__getitem__, code) for code in CODES},
     )

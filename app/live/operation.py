@@ -17,6 +17,7 @@ from app.execution.execute import Answer, refuse
 from app.http.deadline import Deadlines, Ending, Work
 from app.http.graphql import GraphQLEndpoint, GraphQLRequest
 from app.http.mutation import RenderedAnswer
+from app.http.overload import LoadShedder, kind_of
 from app.http.rate_limit import Admission
 from app.http.reply import dump
 from app.http.state import STATE, State
@@ -40,8 +41,14 @@ class Operations:
     """Runs those of one process whose answers do not go the way of an HTTP request."""
 
     def __init__(
-        self, subscriptions: Subscriptions, admission: Admission, deadlines: Deadlines, requests: Requests
+        self,
+        subscriptions: Subscriptions,
+        admission: Admission,
+        deadlines: Deadlines,
+        shedder: LoadShedder,
+        requests: Requests,
     ) -> None:
+        self._shedder = shedder
         self.subscriptions = subscriptions
         self._admission = admission
         self._deadlines = deadlines
@@ -73,6 +80,9 @@ class Operations:
         state = scope[STATE] = State(scope, work)
         outcome = "failed"
         try:
+            kind = kind_of(scope["path"], state.fields)
+            if kind is not None and not self._shedder.admit(work, kind):
+                await self._shedder.wait(work, kind)
             begun = await self._run(endpoint, request, session, scope, state)
             outcome = "errors" if isinstance(begun, Answer) and "errors" in begun.body else "ok"
             return begun

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import parse_qs
 
@@ -20,14 +20,18 @@ from starlette.types import Receive, Scope
 from app.errors import Overloaded, RequestRefused
 from app.execution.document import RequestErrors
 from app.execution.execute import refuse
+from app.http.address import peer_address
+from app.http.body import read_body
 from app.http.graphql import MOST_PARAMETERS, GraphQLEndpoint, GraphQLRequest, Streams
 from app.http.negotiation import accepts_events, accepts_parts
 from app.http.reply import Reply, dump, reply
 from app.http.state import State
 from app.live.operation import Operations
+from app.live.relay import no_such_stream, pass_on
 from app.live.session import Ending, Session
 from app.live.stream import Events, HTTPStream, Parts, StreamReply, Write, over
 from app.live.subscription import Refused
+from app.settings import Worker
 
 _HEADER = b"x-graphql-event-stream-token"
 _TOKEN_BYTES = 24
@@ -35,6 +39,9 @@ _TOKEN_BYTES = 24
 SECONDS = 60.0
 _MOST = 10_000
 _LONGEST_ID = 200
+# Behind the number of a worker. No sign of a token made here.
+_OF_WORKER = "."
+_LONGEST_NUMBER = 4
 
 
 @dataclass
@@ -49,9 +56,16 @@ class Reservation:
 
 
 class Reservations(Streams):
-    """The streams of GraphQL over HTTP, and the tokens of one process."""
+    """The streams of GraphQL over HTTP, and the tokens of one process.
 
-    def __init__(self, operations: Operations, *, most_operations: int) -> None:
+    A token of a `worker` begins with its number, by which its siblings know whom to ask.
+    """
+
+    def __init__(
+        self, operations: Operations, *, most_operations: int, body_bytes: int, worker: Worker | None = None
+    ) -> None:
+        self._worker = worker
+        self._body_bytes = body_bytes
         self._operations = operations
         self._most_operations = most_operations
         self._events = HTTPStream(Events(), operations.subscriptions)
@@ -73,9 +87,12 @@ class Reservations(Streams):
         token = _token_of(scope, state)
         if token is None:
             return None
+        if holder := self._holder_of(token):
+            body = await read_body(scope, receive, self._body_bytes) if method == "POST" else b""
+            return await pass_on(holder, scope, state, body)
         reservation = self._reserved.get(token)
         if reservation is None or self._is_over(reservation):
-            raise RequestRefused("There is no such stream, or not any more.", status=404, code="NOT_FOUND")
+            raise no_such_stream()
         if method == "DELETE":
             return _end(reservation, scope)
         if method == "POST":
@@ -84,10 +101,10 @@ class Reservations(Streams):
             return None
         if b"query=" in scope["query_string"]:
             return await self._follow(reservation, scope, state, receive, endpoint)
-        return self._open(reservation)
+        return await self._open(reservation, scope)
 
     async def _reserve(self, scope: Scope) -> Reply:
-        session = Session(scope["headers"], Events.transport)
+        session = Session(scope["headers"], Events.transport, peer_address(scope))
         sessions = self._operations.subscriptions.sessions
         await sessions.look_up(session)
         if session.viewer is None:
@@ -97,11 +114,21 @@ class Reservations(Streams):
             del self._reserved[token]
         if len(self._reserved) >= _MOST or not sessions.has_room(session):
             raise Overloaded("There are too many streams.")
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        prefix = f"{self._worker.number}{_OF_WORKER}" if self._worker else ""
+        token = prefix + secrets.token_urlsafe(_TOKEN_BYTES)
         self._reserved[token] = Reservation(session, time.monotonic() + SECONDS)
         body = token.encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
         return Reply(body, 201, headers)
+
+    def _holder_of(self, token: str) -> Worker | None:
+        """The sibling that may know a token; None where it would be known here."""
+        number, is_of_worker, _ = token.partition(_OF_WORKER)
+        if self._worker is None or not (is_of_worker and number.isascii() and number.isdecimal()):
+            return None
+        if len(number) > _LONGEST_NUMBER or int(number) == self._worker.number:
+            return None
+        return replace(self._worker, number=int(number))
 
     def _is_over(self, reservation: Reservation) -> bool:
         return reservation.session.ending is not None or (
@@ -113,7 +140,7 @@ class Reservations(Streams):
     ) -> Reply:
         """A stream of its own. The token proves as much as a header that no page of another origin may send."""
         request = await endpoint.read(scope, state, receive, is_proven=True)
-        session = Session(reservation.session.headers, Events.transport)
+        session = Session(reservation.session.headers, Events.transport, peer_address(scope))
         await self._operations.subscriptions.sessions.look_up(session)
         state.storefront = session.storefront
         try:
@@ -124,11 +151,15 @@ class Reservations(Streams):
             raise RequestRefused("A token stands for the credentials of subscriptions alone.")
         return await self._events.follow_as(session, request, operation, state, partial(_streaming, reservation))
 
-    def _open(self, reservation: Reservation) -> Reply:
+    async def _open(self, reservation: Reservation, scope: Scope) -> Reply:
         """The one stream of many operations."""
         if reservation.write is not None:
             raise RequestRefused("This stream is open already.", status=409, code="CONFLICT")
         session, sessions = reservation.session, self._operations.subscriptions.sessions
+        here = Session(session.headers, Events.transport, peer_address(scope))
+        await sessions.look_up(here)
+        if here.viewer is None:
+            return reply({"errors": [over()]}, 401)
 
         async def produce(write: Write) -> None:
             is_over = asyncio.Event()
@@ -213,5 +244,4 @@ def _token_of(scope: Scope, state: State) -> str | None:
         parameters = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=MOST_PARAMETERS)
     except ValueError:  # there are more
         return None
-    [token, *_] = parameters.get("token", [""])
-    return str(token)
+    return next(iter(parameters.get("token", ())), None)

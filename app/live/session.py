@@ -46,6 +46,7 @@ class Listener(Protocol):
 
 class Session:
     """The credentials of a connection, and what they stand for now. `headers` have their names in lower case.
+    `address` is the client's.
 
     `transport` is one of `TRANSPORTS`.
 
@@ -53,10 +54,11 @@ class Session:
     `ending`; `listeners` are woken then, and when the viewer is another one.
     """
 
-    __slots__ = ("ending", "headers", "listeners", "on_end", "refused", "storefront", "transport", "viewer")
+    __slots__ = ("address", "ending", "headers", "listeners", "on_end", "refused", "storefront", "transport", "viewer")
 
-    def __init__(self, headers: Headers, transport: str) -> None:
+    def __init__(self, headers: Headers, transport: str, address: str) -> None:
         self.headers = headers
+        self.address = address
         self.transport = transport
         self.viewer: Viewer | None = None
         self.refused: NotAuthenticated | None = None
@@ -79,12 +81,15 @@ class Session:
 class Sessions:
     """Those of one process. `most` may be kept, and `most_of_viewer` of one viewer.
 
+    `closes` counts the WebSockets that ended, by their codes.
+
     `db` is there while the application runs.
     """
 
     db: Database
 
     def __init__(self, tokens: Tokens, *, most: int, most_of_viewer: int) -> None:
+        self.closes: Counter[str] = Counter()
         self._tokens = tokens
         self._most = most
         self._most_of_viewer = most_of_viewer
@@ -144,17 +149,20 @@ class Sessions:
 
     async def look_up(self, session: Session) -> None:
         """Finds out what the credentials stand for. Raises `ServiceUnavailable`."""
-        fields = dict(reversed(session.headers))
         await self._look_up_storefront(session)
         try:
-            session.viewer, session.refused = await authenticate(session.headers, fields, self.db, self._tokens), None
+            session.viewer, session.refused = await self._viewer_of(session), None
         except NotAuthenticated as refused:
             session.viewer, session.refused = None, refused.with_traceback(None)
+
+    async def _viewer_of(self, session: Session) -> Viewer | None:
+        fields = dict(reversed(session.headers))
+        return await authenticate(session.headers, fields, self.db, self._tokens, session.address)
 
     async def _look_up_storefront(self, session: Session) -> None:
         keys = [value.decode("latin-1") for name, value in session.headers if name == _STOREFRONT]
         if keys:
-            storefront = await find_storefront(keys, self.db)
+            storefront = await find_storefront(keys, self.db, session.address)
             if isinstance(storefront.refusal, ServiceUnavailable):
                 raise storefront.refusal
             session.storefront = storefront

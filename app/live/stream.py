@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from app.errors import NotAuthenticated, Overloaded
 from app.execution.document import Operation
 from app.execution.execute import Answer
+from app.http.address import peer_address
 from app.http.graphql import GraphQLRequest, Stream
 from app.http.reply import Reply, dump
 from app.http.state import State
@@ -108,7 +109,7 @@ class StreamReply(Reply):
                     await write(self.form.beat)
 
         await write(self.form.begin)
-        tasks = [asyncio.ensure_future(work) for work in (self._produce(write), beat(), _left(receive))]
+        tasks = [asyncio.ensure_future(work) for work in (self._produce(write), beat(), left(receive))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -119,7 +120,7 @@ class StreamReply(Reply):
             await send({"type": "http.response.body", "body": b""})
 
 
-async def _left(receive: Receive) -> None:
+async def left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -138,7 +139,7 @@ class HTTPStream(Stream):
         return StreamReply(self.form, produce)
 
     async def follow(self, request: GraphQLRequest, operation: Operation, scope: Scope, state: State) -> Reply:
-        session = Session(scope["headers"], self.form.transport)
+        session = Session(scope["headers"], self.form.transport, peer_address(scope))
         await self._subscriptions.sessions.look_up(session)
         return await self.follow_as(session, request, operation, state)
 

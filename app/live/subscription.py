@@ -211,7 +211,7 @@ class Subscription:
         viewer = self._session.viewer
         assert viewer is not None  # noqa: S101  nobody else subscribes
         # Of a session that may end before the audience does: who asks is what its members have in common.
-        session = Session(self._session.headers, self._session.transport)
+        session = Session(self._session.headers, self._session.transport, self._session.address)
         session.viewer, session.storefront = viewer, self._session.storefront
         execute = partial(self._subscriptions.execute, self._request, self._operation, session)
         return Audience(self._watch, viewer.visibility, execute, since)

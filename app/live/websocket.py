@@ -7,7 +7,6 @@ after 1012 and 1013; after the others they give up.
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from types import NoneType
@@ -22,6 +21,7 @@ from app.auth import storefront_key
 from app.errors import Overloaded, RequestRefused, ServiceUnavailable, quotable
 from app.execution.errors import log_defect
 from app.execution.execute import refuse
+from app.http.address import peer_address
 from app.http.graphql import GraphQLEndpoint, GraphQLRequest, PersistedQueryNotSupported
 from app.http.reply import dump
 from app.http.state import new_id
@@ -52,16 +52,11 @@ INTERNAL_ERROR = 4500
 RESTART = 1012
 TRY_AGAIN_LATER = 1013
 
-_OTHER = "other"
-# How many connections ended by each code. 1000 and 1001 are clients that left, 1005 and 1006 those that said nothing.
-closes: Counter[str] = Counter(
-    dict.fromkeys(
-        [
-            *("1000", "1001", "1005", "1006", "1007", "1008", "1009", "1012", "1013"),
-            *("4400", "4401", "4403", "4406", "4408", "4409", "4429", "4500", _OTHER),
-        ],
-        0,
-    )
+OTHER = "other"
+# The codes that the metrics know. 1000 and 1001 are clients that left, 1005 and 1006 those that said nothing.
+CODES = (
+    *("1000", "1001", "1005", "1006", "1007", "1008", "1009", "1012", "1013"),
+    *("4400", "4401", "4403", "4406", "4408", "4409", "4429", "4500", OTHER),
 )
 
 
@@ -136,7 +131,7 @@ class Connection:
             }
             log_facts(logger, "socket", facts)
             code = str(self._code)
-            closes[code if code in closes else _OTHER] += 1
+            self._endpoint.operations.subscriptions.sessions.closes[code if code in CODES else OTHER] += 1
 
     async def _accept(self) -> None:
         if PROTOCOL not in self._scope["subprotocols"]:
@@ -208,7 +203,9 @@ class Connection:
         """The session of the credentials of the payload, or of the upgrade's headers. Raises `Closed`."""
         if not isinstance(payload, (dict, NoneType)):
             raise Closed(BAD_REQUEST, "The payload of connection_init must be an object")
-        session = Session(_with_credentials(self._scope["headers"], payload or {}), "websocket")
+        session = Session(
+            _with_credentials(self._scope["headers"], payload or {}), "websocket", peer_address(self._scope)
+        )
         sessions = self._endpoint.operations.subscriptions.sessions
         try:
             await sessions.look_up(session)

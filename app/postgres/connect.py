@@ -10,7 +10,7 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -26,6 +26,8 @@ logger = logging.getLogger("waybill.database")
 
 CONNECT_SECONDS = 5
 _CLOSE_SECONDS = 2
+_NEW_PASSWORD_SECONDS = 2
+_RETRY_SECONDS = 0.1
 _PROBE_SECONDS = 2
 _PROBES = 3
 # What the server takes for a prepared statement that has run often enough to have a plan, by its text: 450 kB for the
@@ -184,12 +186,21 @@ class Connector:
 
     `seconds` bounds statements and idle transactions on the server too, where it takes that from a client: what could
     not be cancelled ends there all the same. What the URL says itself is left as it is.
+
+    `current` tells the URL as it is now, where that may change: its role and its password, for the connections to come.
     """
 
     def __init__(
-        self, url: str, *, statement_cache: int, statement_bytes: int = DEFAULT_BYTES // 4, seconds: float | None = None
+        self,
+        url: str,
+        *,
+        statement_cache: int,
+        statement_bytes: int = DEFAULT_BYTES // 4,
+        seconds: float | None = None,
+        current: Callable[[], str | None] | None = None,
     ) -> None:
         self.url = url
+        self._current = current
         self.statement_cache = statement_cache
         self._statement_bytes = statement_bytes
         self._losses: list[float] = []
@@ -242,6 +253,19 @@ class Connector:
         )
 
     async def _connect(self, statement_cache: int, bounds: Mapping[str, str] | None = None) -> asyncpg.Connection:
+        """The server may know of a new password before its file does, or the other way round."""
+        until = time.monotonic() + (_NEW_PASSWORD_SECONDS if self._current else 0)
+        while True:
+            if self._current is not None:
+                self.url = self._current() or self.url
+            try:
+                return await self._connect_once(statement_cache, bounds)
+            except asyncpg.InvalidAuthorizationSpecificationError:
+                if time.monotonic() >= until:
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _connect_once(self, statement_cache: int, bounds: Mapping[str, str] | None) -> asyncpg.Connection:
         connection: Connection = await asyncpg.connect(
             self.url,
             timeout=CONNECT_SECONDS,

@@ -1,13 +1,14 @@
 """The way to PostgreSQL: one way to run a named statement within a viewer's visibility, and rows that are kept."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import partial
 from typing import Any, Self
 
 import asyncpg
+from aiodataloader import DataLoader
 
 from app.cache import Cache
 from app.postgres.connect import Connector, is_direct
@@ -15,6 +16,7 @@ from app.postgres.events import Events
 from app.postgres.feed import Feed
 from app.postgres.pool import Pool
 from app.settings import Settings
+from loaders.batch import Batch
 from loaders.selection import CombinedQueries
 from sql import Prepared, Statement, Visibility, load
 from sql.combine import CombinedStatement
@@ -32,6 +34,10 @@ _TYPES: Mapping[str, type] = {
 }  # fmt: skip
 
 
+def _current(settings: Settings, key: str) -> Callable[[], str | None] | None:
+    return partial(settings.current, key) if key in settings.secret_files else None
+
+
 class Database:
     """`statements` counts what was sent since the start; the metrics show it and the tests assert it.
 
@@ -47,6 +53,7 @@ class Database:
         self.table_cache = events.table_cache  # the values made of some tables' rows, kept until the rows change
         self.queries = CombinedQueries(self.columns_of, cache)
         self._columns: dict[Statement, Mapping[str, type]] = {}
+        self._gathering: dict[Batch, _Gathering] = {}
 
     @classmethod
     async def connect(cls, settings: Settings, cache: Cache | None = None) -> Self:
@@ -59,6 +66,7 @@ class Database:
             statement_cache=settings.statement_cache,
             statement_bytes=settings.cache_bytes // 4,
             seconds=settings.deadline,
+            current=_current(settings, "DATABASE_URL"),
         )
         pool = Pool(
             connect,
@@ -70,7 +78,12 @@ class Database:
         )
         listen = connect
         if settings.listen_url:
-            listen = Connector(settings.listen_url, statement_cache=0, seconds=settings.deadline)
+            listen = Connector(
+                settings.listen_url,
+                statement_cache=0,
+                seconds=settings.deadline,
+                current=_current(settings, "LISTEN_URL"),
+            )
         async with pool.connection() as first:
             if settings.statement_cache and not await is_direct(first):
                 first.terminate()  # a pooler may have but one, which the trial needs
@@ -102,6 +115,13 @@ class Database:
             rows: list[asyncpg.Record] = await on.fetch(text, *arguments)
             return rows
         return await (self.pool.fetch if statement.is_read else self.pool.fetch_once)(text, *arguments)
+
+    def gather(self, batch: Batch, key: Any) -> Awaitable[list[asyncpg.Record]]:
+        """The rows of a key of `batch`, whoever may see them. What is asked for at the same time shares a statement."""
+        gathering = self._gathering.get(batch)
+        if gathering is None:
+            gathering = self._gathering[batch] = _Gathering(self, batch)
+        return gathering.load(key)
 
     async def fetch_combined(self, combined: CombinedStatement, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
         """The one row of several statements in one; see `sql.combine`.
@@ -149,6 +169,26 @@ class Database:
         await self.feed.close()
         await self.events.close()
         await self.pool.close()
+
+
+class _Gathering(DataLoader[Any, list[asyncpg.Record]]):
+    """Gathers keys of many requests, and keeps nothing."""
+
+    cache = False
+    max_batch_size = 50
+
+    def __init__(self, db: Database, batch: Batch) -> None:
+        super().__init__()
+        self._db = db
+        self._batch = batch
+
+    async def batch_load_fn(self, keys: list[Any]) -> list[list[asyncpg.Record]]:
+        batch = self._batch
+        rows_of: dict[Any, list[asyncpg.Record]] = {key: [] for key in keys}
+        values: dict[str, Any] = {batch.parameter: list(rows_of), **batch.values}
+        for row in await self._db.fetch(batch.statement, _OURS, **values):
+            rows_of[row[batch.column]].append(row)
+        return [rows_of[key] for key in keys]
 
 
 async def _describe(text: str, connection: asyncpg.Connection) -> Mapping[str, type]:

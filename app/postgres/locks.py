@@ -61,7 +61,7 @@ class Verdict:
 _NAME = r"(?:public \. )?(\w+)"
 _CONSTANT = r"(?:-? ?[\d.]+|''|true|false|null|now \( \)|current_timestamp)(?: :: \w+(?: \[ \])?)?"
 _TYPE = (
-    r"(?:smallint|int|integer|bigint|numeric|text|boolean|date|timestamptz|uuid|jsonb|bytea)"
+    r"(?:smallint|int|integer|bigint|numeric|text|boolean|date|timestamptz|uuid|jsonb|bytea|cidr)"
     r"(?: \( [\d ,]+ \))?(?: \[ \])?"
 )
 # A column that is added without a look at the rows: what they hold of it stands in the catalog.

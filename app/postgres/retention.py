@@ -1,10 +1,9 @@
-"""What is kept no longer than so many days: changes with their transactions, idempotency keys, sessions and logins.
+"""What is kept no longer than so many days, table by table: changes with their transactions, idempotency keys, and so
+on.
 
-The log of webhooks has days of its own, and whoever delivers sees to it.
-
-`python -m app prune` takes it away once; with `RETENTION_DAYS` a service does so every hour, one process at a time for
-the feed. Both go in batches that are committed one by one, with as long a rest between as the last one took: nobody
-waits for them, and one that is stopped has done what it has done.
+`python -m app prune` takes it away once; with `RETENTION_DAYS` and its kin a service does so every hour, one process at
+a time for the feed. Both go in batches that are committed one by one, with as long a rest between as the last one took:
+nobody waits for them, and one that is stopped has done what it has done.
 """
 
 import asyncio
@@ -28,44 +27,42 @@ _BATCH = 1_000
 _LONGEST_REST_SECONDS = 1.0
 _EVERY_SECONDS = 3_600.0
 
-# What is taken away, by the words of who is told.
+# By what `Settings.retention` calls it.
 _STATEMENTS = {
-    "changes and transactions": SQL.feed,
-    "idempotency keys": SQL.idempotency_keys,
+    "changes": SQL.feed,
+    "idempotency_keys": SQL.idempotency_keys,
     "sessions": SQL.sessions,
     "logins": SQL.attempts,
+    "waiting_reports": SQL.waiting_reports,
+    "audit_entries": SQL.audit_entries,
+    "webhook_attempts": SQL.webhook_attempts,
+    "webhook_deliveries": SQL.webhook_deliveries,
 }
-WEBHOOKS = {
-    "attempts of webhooks": SQL.webhook_attempts,
-    "deliveries of webhooks": SQL.webhook_deliveries,
-}
+# The log of webhooks, which has days of its own: whoever delivers sees to it.
+WEBHOOKS = ("webhook_attempts", "webhook_deliveries")
 
+Days = Mapping[str, int]
 Take = Callable[[Statement, datetime], Awaitable[int]]
 
 
-async def prune(dsn: str, days: int) -> str:
-    """Takes away what is older, and tells what. Raises what asyncpg raises."""
-    connection = await asyncpg.connect(dsn)
-    try:
+async def prune(connection: asyncpg.Connection, days: Days) -> dict[str, int]:
+    """Takes away what is older, and tells how many rows. Raises what asyncpg raises."""
 
-        async def take(statement: Statement, before: datetime) -> int:
-            [row] = await fetch(connection, statement, before=before, most=_BATCH)
-            gone: int = row["gone"]
-            return gone
+    async def take(statement: Statement, before: datetime) -> int:
+        [row] = await fetch(connection, statement, before=before, most=_BATCH)
+        gone: int = row["gone"]
+        return gone
 
-        gone = await _prune(take, days, _STATEMENTS)
-    finally:
-        await connection.close()
-    return ", ".join(f"{number:,} {what}" for what, number in gone.items()) + " removed"
+    return await _prune(take, days)
 
 
-async def _prune(take: Take, days: int, statements: Mapping[str, Statement]) -> dict[str, int]:
-    before = datetime.now(UTC) - timedelta(days=days)
-    gone = dict.fromkeys(statements, 0)
-    for what, statement in statements.items():
+async def _prune(take: Take, days: Days) -> dict[str, int]:
+    gone = dict.fromkeys(days, 0)
+    for what, kept in days.items():
+        before = datetime.now(UTC) - timedelta(days=kept)
         while True:
             begun = time.monotonic()
-            number = await take(statement, before)
+            number = await take(_STATEMENTS[what], before)
             gone[what] += number
             if not number:
                 break
@@ -74,12 +71,11 @@ async def _prune(take: Take, days: int, statements: Mapping[str, Statement]) -> 
 
 
 class Retention:
-    """Prunes in the background of a service, from its start on. `statements` are by the words of who is told."""
+    """Prunes in the background of a service, from its start on."""
 
-    def __init__(self, pool: Pool, days: int, statements: Mapping[str, Statement] = _STATEMENTS) -> None:
+    def __init__(self, pool: Pool, days: Days) -> None:
         self._pool = pool
         self._days = days
-        self._statements = statements
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -95,7 +91,7 @@ class Retention:
     async def _run(self) -> None:
         while True:
             try:
-                gone = await _prune(self._take, self._days, self._statements)
+                gone = await _prune(self._take, self._days)
                 if any(gone.values()):
                     logger.info("what is kept no longer was removed", extra={"facts": dict(gone)})
             except Exception as error:  # the next hour is the remedy

@@ -129,8 +129,9 @@ class Transaction:
     is kept will rest on.
     """
 
-    def __init__(self, db: Database, request_id: str) -> None:
-        """`request_id` is what the audit trail tells of what is written."""
+    def __init__(self, db: Database, request_id: str, seconds: float | None = None) -> None:
+        """`request_id` is what the audit trail tells of what is written; `seconds` bounds each statement, too."""
+        self._seconds = db.seconds if seconds is None else min(seconds, db.seconds)
         self.has_begun = False
         self.answer: bytes | None = None
         self.is_broken = False
@@ -149,7 +150,7 @@ class Transaction:
     async def begin(self, actor: str, tables: frozenset[str] = frozenset()) -> None:
         """`actor` is who writes, for the audit trail. Raises `ServiceUnavailable`."""
         db = self._db
-        milliseconds = str(round(db.seconds * 1000))
+        milliseconds = str(round(self._seconds * 1000))
         values = {"actor": actor, "request_id": self._request_id, "milliseconds": milliseconds}
         connection, row = await db.begin(_BEGIN, SQL.begin, **values)
         if row["transaction_id"] is None:

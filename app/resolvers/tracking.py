@@ -20,6 +20,7 @@ _COLUMNS = {
     "{orderNumber}": "order_number",
 }
 _OURS = re.compile("|".join(map(re.escape, (PLACE, *_COLUMNS))))
+_PLACES = re.compile(f"((?:{_OURS.pattern})+)")
 # What stands for a value in other systems' templates. A percent sign alone escapes a character, a colon and brackets
 # are parts of many an address: they are placeholders where a whole segment or value begins with them.
 _FOREIGN = re.compile(
@@ -31,6 +32,8 @@ _FOREIGN = re.compile(
     r"|<[^<>]*>|\#{2,}\w*\#*|[{}]",
     re.IGNORECASE,
 )
+_HALVES = re.compile("[\ud800-\udfff]")
+_BLANK_ENDS = re.compile(rf"\A[{BLANKS}]+|[{BLANKS}]+\Z")
 _NOTHING = re.compile(rf"[{BLANKS}{CONTROLS}]*")
 _ORDER_OF_PLACES = {"2": "{postalCode}", "3": "{country}"}  # of `%1$s`, `%2$s`, `%3$s`
 _MEANINGS = (
@@ -97,7 +100,8 @@ def _kind(template: str) -> _Kind:
 def code_of(text: str, template: str | None) -> str:
     """The code in `text` where that is an address of the template's page, as people paste it; and else `text` itself.
 
-    Other parameters than that of the code may differ, and be missing.
+    Other parameters than that of the code may differ, and be missing. `0021_pages.sql` says the same in SQL, for news
+    that waits for a page.
     """
     if not template or not is_address(text):
         return text
@@ -109,15 +113,16 @@ def code_of(text: str, template: str | None) -> str:
         return text
     if not _pattern(page.path).match(given.path):
         return text
-    parts = [(page.path, given.path), (page.fragment, given.fragment)]
-    # What is no UTF-8 must not become another code: such bytes stay apart as halves of surrogate pairs.
-    values = dict(parse_qsl(given.query, errors="surrogateescape"))
-    parts += [
-        (value, quote(values.get(name, ""), safe="", errors="surrogateescape")) for name, value in parse_qsl(page.query)
-    ]
-    for template_part, part in parts:
+    for template_part, part in ((page.path, given.path), (page.fragment, given.fragment)):
         found = _pattern(template_part).match(part) if PLACE in template_part else None
         if found and (code := _decoded(found["code"])):
+            return code
+    # What is no UTF-8 is no code: such bytes stay apart as halves of surrogate pairs.
+    values = dict(parse_qsl(given.query, errors="surrogateescape"))
+    for name, value in parse_qsl(page.query):
+        told = values.get(name, "")
+        found = _pattern(value, "\n").match(told) if PLACE in value and not _HALVES.search(told) else None
+        if found and (code := _sound(found["code"])):
             return code
     return text
 
@@ -160,11 +165,16 @@ def _host_of(address: str) -> str:
 
 
 def _decoded(part: str) -> str | None:
-    """What percent-encoding says, None where that can be no code: no UTF-8, blank, or with control characters."""
+    """What percent-encoding says, None where that can be no code."""
     try:
-        code = unquote(part, errors="strict").strip()
+        return _sound(unquote(part, errors="strict"))
     except UnicodeDecodeError:
         return None
+
+
+def _sound(text: str) -> str | None:
+    """The code without blanks around it, None where it can be none: blank, or with control characters."""
+    code = _BLANK_ENDS.sub("", text)
     return None if line_fault(code) else code
 
 
@@ -173,19 +183,24 @@ def _host(text: str) -> str:
 
 
 @lru_cache(512)
-def _pattern(template: str) -> re.Pattern[str]:
-    """Of a part of a template: what a person pastes in its place. Each place ends where the next character begins."""
-    pieces = re.split(f"({_OURS.pattern})", template.rstrip("/"))
+def _pattern(template: str, ends: str = "/?&#") -> re.Pattern[str]:
+    """Of a part of a template: what a person pastes in its place. `ends` are characters that are in no place.
+
+    The code is as long as can be, and any other place ends where the next character begins: so nothing is tried more
+    than once for each character of the code. Places side by side are one.
+    """
+    pieces = _PLACES.split(template.rstrip("/"))
+    following = (*pieces[1:], "")
     is_first = True
     pattern = ""
-    for piece in pieces:
-        if not _OURS.fullmatch(piece):
+    for number, piece in enumerate(pieces):
+        if number % 2 == 0:
             pattern += re.escape(piece)
-        elif piece == PLACE and is_first:
-            pattern, is_first = pattern + "(?P<code>[^/?&#]{1,255})", False
+        elif PLACE in piece and is_first:
+            pattern, is_first = f"{pattern}(?P<code>[^{ends}]+)", False
         else:
-            pattern += "[^/?&#]{0,255}"
-    return re.compile(pattern + "/?$")
+            pattern += f"[^{ends}{re.escape(following[number][:1])}]*"
+    return re.compile(rf"{pattern}/?\Z")
 
 
 def template_fault(template: str) -> str | None:

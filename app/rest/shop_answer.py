@@ -86,7 +86,7 @@ class Payment(ShopAnswer):
 
 
 class OrderShipmentItem(ShopAnswer):
-    """How much of an order's line a shipment holds."""
+    """How much of an order's line a shipment holds; parts of a bundle are packs as far as they make them up."""
 
     id: Id
     order_item_id: Id
@@ -186,7 +186,7 @@ class OrderEntry(ShopAnswer):
 
 
 class ShipmentItem(ShopAnswer):
-    """What a shipment holds of one line of its order."""
+    """What a shipment holds of one line of its order; parts of a bundle are packs as far as they make them up."""
 
     id: Id
     order_item_id: Id

@@ -179,6 +179,9 @@ def test_migrate_checks_what_would_block(command_line: CommandLine, fresh_dsn: s
         "0008_idempotency_rights.sql: shown: readers and writers of idempotency_keys wait for a moment"
         " (ACCESS EXCLUSIVE on idempotency_keys)"
     )
+    told = json.loads(command_line.run("migrate", "--check", "--json", DATABASE_URL=fresh_dsn).stdout)
+    assert (told[0]["migration"], told[0]["blocks"]) == ("0008_idempotency_rights.sql", False)
+    assert told[0]["locks"] == {"idempotency_keys": "ACCESS EXCLUSIVE"}
     asyncio.run(server.administer(fresh_dsn, "DELETE FROM schema_migrations WHERE name > '0003'"))
     checked = command_line.run("migrate", "--check", DATABASE_URL=fresh_dsn)
     assert checked.returncode == 1
@@ -202,5 +205,7 @@ def test_explain_needs_no_database_and_says_what_is_wrong(command_line: CommandL
     refused = command_line.run("explain", str(document))
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "--variables" in refused.stderr
+    told = command_line.run("explain", str(document), "--variables", '{"id": 1}', "--json", DATABASE_URL="nowhere")
+    assert json.loads(told.stdout) == {"explanation": explained.stdout}
     assert command_line.run("explain", str(document), "--variables", "[1]").returncode == 2
     assert command_line.run("explain", str(tmp_path / "missing.graphql")).returncode == 1

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Limits, Settings, SettingsError
+from app.settings import SECRETS, Limits, Settings, SettingsError
 
 GOOD = {"DATABASE_URL": "postgresql://user:password@db.test/waybill", "TOKEN_SECRET": "s" * 32}
 
@@ -144,3 +144,43 @@ def test_settings_take_nothing_else_for_an_origin(text: str) -> None:
         ) as refused:
             Settings.from_env({**GOOD, "ALLOWED_ORIGINS": given})
         assert "test" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", SECRETS)
+def test_every_secret_may_stand_in_a_file_or_among_credentials(key: str, tmp_path: Path) -> None:
+    value = f"{'redis' if key == 'REDIS_URL' else 'postgresql'}://user:password@db.test/of-more-than-thirty-two-bytes"
+    environ = {name: text for name, text in GOOD.items() if name != key}
+    file = tmp_path / key.lower()
+    file.write_text(f"{value}\n")
+    for given in ({f"{key}_FILE": str(file)}, {"CREDENTIALS_DIRECTORY": str(tmp_path)}):
+        settings = Settings.from_env(environ | given)
+        assert getattr(settings, key.lower()) == value
+        assert settings.secret_files == {key: file}
+        assert "password" not in repr(settings)
+        file.write_text(f"{value}/new")
+        assert settings.current(key) == f"{value}/new"
+        file.write_bytes(b"\xff")
+        assert settings.current(key) == value
+        file.write_text(f"{value}\n")
+    assert getattr(Settings.from_env(environ | given | {key: f"{value}/own"}), key.lower()) == f"{value}/own"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"TOKEN_SECRET": "s" * 32, "TOKEN_SECRET_FILE": "{file}"}, "TOKEN_SECRET and TOKEN_SECRET_FILE are both set"),
+        ({"TOKEN_SECRET_FILE": "{file}.none"}, "TOKEN_SECRET_FILE cannot be read: No such file or directory"),
+        ({"TOKEN_SECRET_FILE": "{file}"}, "TOKEN_SECRET must have at least 32 bytes"),
+        ({"TOKEN_SECRET_PREVIOUS": "short"}, "TOKEN_SECRET_PREVIOUS must have at least 32 bytes"),
+        ({"CREDENTIALS_DIRECTORY": "{folder}"}, "the credential token_secret: Is a directory"),
+    ],
+)
+def test_secret_that_cannot_be_had_is_named(given: dict[str, str], said: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("short")
+    (tmp_path / "folder" / "token_secret").mkdir(parents=True)
+    named = {key: text.format(file=file, folder=tmp_path / "folder") for key, text in given.items()}
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_env({"DATABASE_URL": GOOD["DATABASE_URL"], **named})
+    assert said in str(refused.value)
+    assert str(tmp_path) not in str(refused.value)

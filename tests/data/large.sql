@@ -20,13 +20,15 @@ FROM generate_series(1, greatest(10, current_setting('fill.orders')::int / 20)) 
 -- Half of the orders are a company's, the first company has a tenth of those; the third channel has a hundredth of all.
 INSERT INTO orders (
   id, channel_id, status, company_id, customer_id, email, currency, total_gross, total_net, total_tax, sub_total,
-  created_at, last_modified_at)
+  exported_at, created_at, last_modified_at)
 SELECT i, channel_id,
   CASE WHEN h % 100 < 8 THEN 'QUOTATION' WHEN h % 100 < 10 THEN 'CANCELED' WHEN h % 100 < 14 THEN 'NEW'
     WHEN h % 100 < 20 THEN 'CONFIRMED' ELSE 'COMPLETED' END,
   CASE WHEN h % 2 = 0 THEN CASE WHEN h / 100 % 10 = 0 THEN 1 ELSE 2 + h / 1000 % 499 END END,
   CASE WHEN h % 2 = 1 AND channel_id = 1 THEN 1 + h / 100 % greatest(10, n / 20) END,
   'someone@example.test', 'EUR', h % 9000 + 1, h % 9000 + 1, 0, h % 9000 + 1,
+  -- Since a day of autumn few have had an export, in all more than a list looks at to tell.
+  CASE WHEN h % 3 = 0 THEN timestamptz '2025-01-01Z' + i % 365 * interval '1 day' END,
   placed, placed + h % 72 * interval '1 hour'
 FROM (
   SELECT i, n, h, CASE WHEN h / 7 % 100 = 0 THEN 3 WHEN h / 7 % 100 < 34 THEN 2 ELSE 1 END AS channel_id,

@@ -26,6 +26,7 @@ def test_numbers_of_locks_are_those_of_the_register() -> None:
         ("prune_feed", f"pg_try_advisory_xact_lock({AdvisoryLock.FEED_BEGINNING:d})"),
         ("look_for_waiting_reports", f"pg_advisory_xact_lock_shared({AdvisoryLock.CODES_AND_NEWS:d})"),
         ("look_for_reported_code", f"pg_advisory_xact_lock({AdvisoryLock.CODES_AND_NEWS:d})"),
+        ("look_for_news_of_carrier", f"pg_advisory_xact_lock({AdvisoryLock.CODES_AND_NEWS:d})"),
     ],
 )
 async def test_store_locks_by_the_numbers_of_the_register(

@@ -81,7 +81,7 @@ async def test_statement_that_may_be_sent_twice_changes_nothing(
 
 def test_statements_that_only_read_are_known_as_such() -> None:
     reads = {f"{statement.noun}.{statement.name}" for statement in STATEMENTS if statement.is_read}
-    assert {"shipment.page", "order.by_ids", "viewer.partner_by_id", "customer_session.by_id", "change.page"} <= reads
+    assert {"shipment.page", "order.by_ids", "viewer.partner_by_id", "customer_session.by_ids", "change.page"} <= reads
     assert not {"login_attempt.take", "customer_session.open", "write.begin", "order.lock"} & reads
 
 

@@ -14,7 +14,7 @@ VISIBILITIES = [
     Visibility.everything(),
     *(Visibility.of_channels(channels) for channels in [(1,), (2,), (1, 2), ()]),
     *(Visibility.of_companies((1,), companies) for companies in [(3,), (4,), (3, 4), ()]),
-    *(Visibility.of_contact((1,), companies) for companies in [(3,), (4,), (3, 4), ()]),
+    *(Visibility.of_contact(1, companies) for companies in [(3,), (4,), (3, 4), ()]),
     *(Visibility.of_customer(1, customer) for customer in (1, 2, 3)),
 ]
 

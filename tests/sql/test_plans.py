@@ -37,7 +37,7 @@ VISIBILITIES = {
     "channels": Visibility.of_channels([1, 2]),
     "small channel": Visibility.of_channels([3]),
     "companies": Visibility.of_companies([1, 2], [1, 7]),
-    "contact": Visibility.of_contact([1], [1, 9]),
+    "contact": Visibility.of_contact(1, [1, 9]),
     "customer": Visibility.of_customer(1, 5),
 }
 NEWEST = "CREATED_AT DESC"
@@ -401,6 +401,41 @@ async def test_every_list_gives_what_a_naive_query_does(noun: str, viewer: str, 
                 cells = await connection.fetchval(f"SELECT count(*) FROM {noun}_days")
                 assert rows_read(await executed(connection, prepared, values)) <= 2 * cells + DAYS, said
     await connection.close()
+
+
+@pytest.mark.parametrize("viewer", ["staff", "channels", "small channel"])
+@pytest.mark.parametrize("sort", ["SHIPMENT_ID ASC", "SHIPMENT_ID DESC", "CODE ASC", "CODE DESC"])
+async def test_page_begins_anywhere_among_rows_that_sort_alike(viewer: str, sort: str, large_dsn: str) -> None:
+    connection = await asyncpg.connect(large_dsn, server_settings={"jit": "off", "timezone": "UTC"})
+    visibility, page = VISIBILITIES[viewer], sql.load("track_and_trace").page
+    for filters in (frozenset[str](), frozenset({"carrier_ids"})):
+        for skip in (*range(1000, 1012), 10**6):
+            values = _values(visibility, {"carrier_ids": [1, 2, 3]}, limit=5, skip=skip)
+            prepared = page.prepare(visibility.reach, filters, (sort, "ID ASC"), values)
+            plain = replace(page, variants=[]).prepare(visibility.reach, filters, (sort, "ID ASC"))
+            assert prepared.text != plain.text
+            rows = await connection.fetch(prepared.text, *prepared.arguments(values))
+            assert rows == await connection.fetch(plain.text, *plain.arguments(values)), (filters, skip)
+    await connection.close()
+
+
+@pytest.mark.parametrize("viewer", ["staff", "channels", "small channel"])
+@pytest.mark.parametrize(("bound", "moment"), [("greater", "2000-01-01"), ("greater", SINCE), ("less", UNTIL)])
+async def test_orders_of_an_export_are_listed_alike_where_few_have_had_one_and_where_many(
+    viewer: str, bound: str, moment: str, large_dsn: str, connection_to: ConnectionTo
+) -> None:
+    connection, page = await connection_to(large_dsn), sql.load("order").page
+    asked = {f"exported_at.{bound}_than": f"{moment[:10]}T00:00:00Z", "status": ["COMPLETED", "NEW"]}
+    for sort, way, skip in product(sorted(page.parts.sorts), ("ASC", "DESC"), (0, 1200)):
+        order = (f"{sort} {way}", *(() if sort == "ID" else ("ID ASC",)))
+        values = {name: _moment(v) for name, v in _values(VISIBILITIES[viewer], asked, limit=12, skip=skip).items()}
+        texts = [
+            one.prepare(VISIBILITIES[viewer].reach, frozenset(asked), order, values)
+            for one in (page, replace(page, variants=[]))
+        ]
+        found, wanted = [await connection.fetch(text.text, *text.arguments(values)) for text in texts]
+        assert found == wanted, (order, skip)
+        assert texts[0].text != texts[1].text
 
 
 def _moment(value: Any) -> Any:

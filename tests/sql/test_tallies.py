@@ -182,6 +182,27 @@ async def test_lists_between_any_bounds_are_those_of_a_naive_query(writer: async
     assert len(found) > 15
 
 
+async def test_total_of_a_contact_is_without_what_its_orders_hide(writer: asyncpg.Connection) -> None:
+    """Shipments of orders whose status is not public: the tallies count them."""
+    statement, found = sql.load("shipment").count, set[int]()
+    company = await writer.fetchval(
+        "SELECT company_id FROM shipments WHERE channel_id = 1 AND company_id > 0 GROUP BY 1 ORDER BY count(*) DESC"
+    )
+    values = {"visible_channel_ids": [1], "visible_company_ids": [company], "statuses": ["DELIVERED", "IN_TRANSIT"]}
+    values["company_ids"] = [company, company + 1]
+    codes = await writer.fetch("SELECT status FROM orders WHERE company_id = $1 GROUP BY 1 ORDER BY 1", company)
+    for (code,) in codes:
+        await writer.execute("UPDATE order_statuses SET is_public = code <> $1 WHERE customer_status IS NOT NULL", code)
+        for filters in map(frozenset[str], ((), ("statuses",), ("company_ids",), ("company_ids", "statuses"))):
+            texts = [
+                one.prepare(Reach.CONTACT, filters, (), values) for one in (statement, replace(statement, variants=[]))
+            ]
+            shown, counted = [await writer.fetchval(text.text, *text.arguments(values)) for text in texts]
+            assert shown == counted, (code, filters)
+            found.add(counted)
+    assert len(found) > 2
+
+
 async def test_tallies_follow_a_copy(writer: asyncpg.Connection) -> None:
     [order_id, channel_id] = await writer.fetchrow("SELECT id, channel_id FROM orders WHERE company_id IS NOT NULL")
     await writer.copy_records_to_table(

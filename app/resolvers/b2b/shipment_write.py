@@ -1,6 +1,7 @@
 """Writing shipments on the B2B surface (B-50 to B-53)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -18,16 +19,17 @@ from app.resolvers.b2b.argument import (
     refuse_repeated,
     require_version,
 )
-from app.resolvers.b2b.carrier_lock import require_carriers
-from app.resolvers.b2b.named_line import lines_left, name_lines
+from app.resolvers.b2b.carrier_lock import carriers_of
+from app.resolvers.b2b.named_line import is_named_by_id, lines_left, name_lines
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shippable import CANCELED, CLOSED, OrderLines, require_shippable
 from app.resolvers.b2b.track_and_trace_write import complete
 from app.resolvers.b2b.tracking_code import as_code, pages_of
-from app.rules import is_day, normalized_code, promise_fault
+from app.rules import is_day, line_fault, normalized_code, promise_fault
 
 SQL = sql.load("shipment")
 ORDER = sql.load("order")
+LINE = sql.load("order_item")
 CODE = sql.load("track_and_trace")
 CHANNEL = sql.load("channel")
 
@@ -41,14 +43,14 @@ mutation = MutationType()
 async def resolve_shipment_create(_root: None, info: Info, input: dict[str, Any]) -> Any:
     """Raises `OrderNotFound`, `OrderItemNotFound` or `ValidationError`."""
     context = await writing(info)
-    order = await _order(context, input)
-    status = input.get("status") or "CREATED"
+    status, codes = input.get("status") or "CREATED", input.get("trackAndTraces") or ()
+    ground = await _ground(context, input, is_canceled=status == CANCELED)
+    order = ground.order
     expected = await _first_promise(context, input.get("expectedDeliveryAt"), order["channel_id"])
-    is_canceled = status == CANCELED
     columns = {
         **_sources(input.get("sources") or ()),
-        **await _codes(context, order, input.get("trackAndTraces") or (), is_canceled=is_canceled),
-        **await _items(context, order, input.get("items"), is_canceled=is_canceled),
+        **await _codes(context, ground, codes, is_canceled=status == CANCELED),
+        **_items(ground),
     }
     await _refuse_used_keys(context, order, columns)
     [row] = await context.fetch(
@@ -60,10 +62,10 @@ async def resolve_shipment_create(_root: None, info: Info, input: dict[str, Any]
         expected_delivery_at=expected,
         **columns,
     )
-    if codes := input.get("trackAndTraces"):
-        created = {"id": UUID(row["id"]), "channel_id": order["channel_id"]}
-        await complete(context, created, codes)
-        # News that waited for a code has moved the shipment.
+    created = {"id": UUID(row["id"]), "channel_id": order["channel_id"]}
+    is_completed = await complete(context, created, codes)
+    if is_completed or ground.is_awaited or columns["codes"] != [code["code"] for code in codes]:
+        # News that waits for a code has moved the shipment.
         [row] = await context.fetch(SQL.by_id, id=created["id"])
     return row
 
@@ -110,22 +112,71 @@ async def resolve_shipment_delete(_root: None, info: Info, id: str, ifVersion: i
     return True
 
 
-async def _order(context: Context, input: dict[str, Any]) -> Any:
-    """The order that is named by its id or by another system's number, locked, if it can be shipped.
+@dataclass(frozen=True)
+class _Ground:
+    """What a new shipment rests on, locked: its order, and rows of carriers and lines that it may refer to.
 
-    Raises `OrderNotFound` or `ValidationError`.
+    `items` are inputs that name their lines by id. Codes at the places `taken` are in use, and where one `is_awaited`
+    news waits for it.
+    """
+
+    order: Any
+    carriers: Sequence[Any]
+    taken: Sequence[int]
+    is_awaited: bool
+    items: Sequence[Mapping[str, Any]]
+    lines: OrderLines
+
+
+async def _ground(context: Context, input: dict[str, Any], *, is_canceled: bool) -> _Ground:
+    """By one statement, where order and lines are named by their ids.
+
+    Raises `OrderNotFound`, `OrderItemNotFound` or `ValidationError`.
     """
     order_id, number, channel_id = (input.get(field) for field in ("orderId", "orderExternalId", "channelId"))
     if (order_id is None) == (number is None):
         raise ValidationError("input.orderId", "and orderExternalId exclude each other; exactly one is required")
-    if number is None:
-        orders = await context.fetch(ORDER.lock, id=order_id)
-        orders = [order for order in orders if channel_id in (None, order["channel_id"])]
-    else:
-        orders = await context.fetch(ORDER.lock_by_external_id, external_id=number, channel_id=channel_id)
     path = "input.orderId" if number is None else "input.orderExternalId"
+    items: Sequence[Mapping[str, Any]] | None = input.get("items")
+    if number is not None or items is None or not all(map(is_named_by_id, items)):
+        if number is None:
+            orders = await context.fetch(ORDER.lock, id=order_id)
+            orders = [order for order in orders if channel_id in (None, order["channel_id"])]
+        else:
+            orders = await context.fetch(ORDER.lock_by_external_id, external_id=number, channel_id=channel_id)
+        order = _shippable(orders, order_id or number, path)
+        order_id, channel_id = order["id"], order["channel_id"]
+        items = await lines_left(context, order_id, channel_id) if items is None else items
+        items = await name_lines(context, order_id, channel_id, dict(zip(_paths(items), items, strict=True)))
+    codes = [code for code in input.get("trackAndTraces") or () if not line_fault(code["code"])]
+    rows = await context.fetch(
+        LINE.lock_for_shipment,
+        order_id=order_id,
+        channel_id=channel_id,
+        codes=[code["code"] for code in codes],
+        carrier_ids=[code.get("carrierId") for code in codes],
+        line_ids=list({item["orderItemId"] for item in items}),
+    )
+    found: dict[str, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row["list"], []).append(row)
+    return _Ground(
+        _shippable(found.get("orders", []), order_id, path),
+        found.get("carriers", ()),
+        [row["id"] for row in found.get("taken", ())],
+        "awaited" in found,
+        items,
+        OrderLines(found.get("lines", ()), is_canceled=is_canceled),
+    )
+
+
+def _shippable(orders: Sequence[Any], given: Any, path: str) -> Any:
+    """The one row of an order that was named by `given`, if it can be shipped.
+
+    Raises `OrderNotFound` or `ValidationError`.
+    """
     if not orders:
-        raise OrderNotFound(order_id or number, path)
+        raise OrderNotFound(given, path)
     if len(orders) > 1:
         raise ValidationError("input.channelId", "must be given: orders of several channels have this number")
     [order] = orders
@@ -196,11 +247,14 @@ def _sources(sources: Sequence[dict[str, str]]) -> dict[str, Any]:
     }
 
 
-async def _codes(context: Context, order: Any, codes: Sequence[dict[str, Any]], *, is_canceled: bool) -> dict[str, Any]:
+async def _codes(
+    context: Context, ground: _Ground, codes: Sequence[dict[str, Any]], *, is_canceled: bool
+) -> dict[str, Any]:
     """Those of a canceled shipment may be in use elsewhere: they are not under way."""
+    order = ground.order
     carrier_ids = [code.get("carrierId") for code in codes]
     paths = (f"input.trackAndTraces.{place}.carrierId" for place in range(len(codes)))
-    carriers = await require_carriers(context, order["channel_id"], dict(zip(paths, carrier_ids, strict=True)))
+    carriers = carriers_of(ground.carriers, dict(zip(paths, carrier_ids, strict=True)))
     pages = await pages_of(context, [code["code"] for code in codes])
     texts = [
         as_code(context, code["code"], f"input.trackAndTraces.{place}.code", carriers.get(code.get("carrierId")), pages)
@@ -208,26 +262,20 @@ async def _codes(context: Context, order: Any, codes: Sequence[dict[str, Any]], 
     ]
     pairs = zip(carrier_ids, map(normalized_code, texts), strict=True)
     refuse_repeated(pairs, "input.trackAndTraces.{}.code")
-    keys = {"order_id": order["id"], "channel_id": order["channel_id"]}
-    if any(carrier_ids) and not is_canceled:
-        for row in await context.fetch(CODE.taken, codes=texts, carrier_ids=carrier_ids, **keys):
-            raise ValidationError(f"input.trackAndTraces.{row['place']}.code", "is in use with this carrier already")
+    taken = ground.taken
+    if texts != [code["code"] for code in codes]:  # they were named by addresses of their pages
+        keys = {"order_id": order["id"], "channel_id": order["channel_id"]}
+        taken = [row["place"] for row in await context.fetch(CODE.taken, codes=texts, carrier_ids=carrier_ids, **keys)]
+    if taken and not is_canceled:
+        raise ValidationError(f"input.trackAndTraces.{taken[0]}.code", "is in use with this carrier already")
     external_ids = _external_ids(codes, "input.trackAndTraces")
     return {"carrier_ids": carrier_ids, "codes": texts, "code_keys": external_ids}
 
 
-async def _items(
-    context: Context, order: Any, items: Sequence[dict[str, Any]] | None, *, is_canceled: bool
-) -> dict[str, Any]:
-    """Without a list of items, all that is left to ship."""
-    key = (order["id"], order["channel_id"])
-    inputs = await lines_left(context, *key) if items is None else items
-    external_ids = _external_ids(inputs, "input.items")
-    paths = [f"input.items.{place}" for place in range(len(inputs))]
-    named = await name_lines(context, *key, dict(zip(paths, inputs, strict=True)))
-    line_ids = {item["orderItemId"] for item in named}
-    lines = await OrderLines.lock(context, *key, line_ids, is_canceled=is_canceled)
-    rows = [lines.item(item, path) for item, path in zip(named, paths, strict=True)]
+def _items(ground: _Ground) -> dict[str, Any]:
+    external_ids = _external_ids(ground.items, "input.items")
+    pairs = zip(ground.items, _paths(ground.items), strict=True)
+    rows = [ground.lines.item(item, path) for item, path in pairs]
     return {
         "item_keys": external_ids,
         "order_item_ids": [row["order_item_id"] for row in rows],
@@ -235,6 +283,10 @@ async def _items(
         "skus": [row["sku"] for row in rows],
         "quantities": [row["quantity"] for row in rows],
     }
+
+
+def _paths(items: Sequence[Any]) -> list[str]:
+    return [f"input.items.{place}" for place in range(len(items))]
 
 
 def _external_ids(inputs: Sequence[Mapping[str, Any]], path: str) -> list[str | None]:

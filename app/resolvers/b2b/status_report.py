@@ -27,8 +27,10 @@ CARRIER = sql.load("carrier")
 # How far the clock of a carrier may be ahead of ours, and a clock of another time zone.
 CLOCK_SKEW = timedelta(minutes=5)
 _FURTHEST_ZONE = timedelta(hours=14)
-# How many reports of one teller wait for their codes.
+# How many reports of one teller wait for their codes, and how many of these for a carrier that has the page which they
+# name: whoever writes one reads them all again.
 MOST_WAITING = 100_000
+MOST_WAITING_PAGES = 1_000
 
 mutation = MutationType()
 report = ObjectType("ShipmentStatusReport")
@@ -273,12 +275,24 @@ async def _wait(context: Context, told: Mapping[int, News]) -> dict[int, Outcome
     if not told:
         return {}
     outcomes = await _unknown_carriers(context, told)
-    [row] = await context.fetch(WAITING.room, told_by=context.viewer.subject, most=MOST_WAITING)
-    places = [place for place in told if place not in outcomes]
-    for place in places[row["room"] :]:
-        rule = f"is not recorded, and {MOST_WAITING} reports of yours wait for their codes already"
-        outcomes[place] = Refusal(ValidationError(f"{told[place].path}.code", rule))
-    ids = {place: uuid4() for place in places[: row["room"]]}
+    [left] = await context.fetch(
+        WAITING.room, told_by=context.viewer.subject, most=MOST_WAITING, most_pages=MOST_WAITING_PAGES
+    )
+    room, page_room = left["room"], left["page_room"]
+    ids: dict[int, UUID] = {}
+    for place, news in told.items():
+        if place in outcomes:
+            continue
+        is_page = is_address(news.code)
+        if len(ids) >= room:
+            rule = f"is not recorded, and {MOST_WAITING} reports of yours wait for their codes already"
+        elif is_page and not page_room:
+            rule = f"is of a page of no carrier, and {MOST_WAITING_PAGES} reports of yours wait for one already"
+        else:
+            ids[place] = uuid4()
+            page_room -= is_page
+            continue
+        outcomes[place] = Refusal(ValidationError(f"{news.path}.code", rule))
     if not ids:
         return outcomes
     waiting = [told[place] for place in ids]

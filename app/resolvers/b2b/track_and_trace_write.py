@@ -48,13 +48,13 @@ async def resolve_track_and_trace_create(_root: None, info: Info, input: dict[st
     return row
 
 
-async def complete(context: Context, shipment: Any, inputs: Sequence[Mapping[str, Any]]) -> None:
+async def complete(context: Context, shipment: Any, inputs: Sequence[Mapping[str, Any]]) -> bool:
     """What the codes of a new shipment, in the order given, have beside themselves: their goods and promises.
 
-    Raises `ShipmentItemNotFound`, `OrderItemNotFound` or `ValidationError`.
+    Returns whether there is any. Raises `ShipmentItemNotFound`, `OrderItemNotFound` or `ValidationError`.
     """
     if not any(given.get("items") or given.get("expectedDeliveryAt") for given in inputs):
-        return
+        return False
     rows = await context.fetch(SQL.by_shipment_ids, shipment_ids=[shipment["id"]])
     parcels: dict[UUID, Contents] = {}
     promises: dict[UUID, datetime | None] = {}
@@ -69,6 +69,7 @@ async def complete(context: Context, shipment: Any, inputs: Sequence[Mapping[str
         expected_delivery_at=list(promises.values()),
         channel_id=shipment["channel_id"],
     )
+    return True
 
 
 async def _promise(context: Context, input: Mapping[str, Any], path: str, channel_id: int) -> datetime | None:

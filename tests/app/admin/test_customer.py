@@ -3,8 +3,9 @@
 import asyncpg
 import pytest
 
-from app.admin.customer import CustomerError, merge, set_password
+from app.admin.command import Refused
 from app.auth.password import Passwords
+from tests.app.admin.conftest import Operate
 
 # Of channel 1: John, who has a password and orders, and Jane.
 JOHN, JANE = "customer@example.com", "jane.second@example.com"
@@ -49,13 +50,13 @@ async def row(connection: asyncpg.Connection, customer: int) -> asyncpg.Record:
 
 
 async def test_merged_customer_is_the_other_one(
-    demo_copy_dsn: str, copy_connection: asyncpg.Connection, jane: int
+    operate: Operate, copy_connection: asyncpg.Connection, jane: int
 ) -> None:
     john = await copy_connection.fetchval("SELECT id FROM customers WHERE email = $1", JOHN)
     before = await row(copy_connection, john)
     channel = await copy_connection.fetchval("SELECT code FROM channels WHERE id = 1")
-    said = await merge(demo_copy_dsn, JANE.upper(), str(john), channel)
-    assert said == f"customer {jane} is customer {john} now, with 1 orders more"
+    told = await operate("customers", "merge", JANE.upper(), john, "--channel", channel)
+    assert told == {"id": jane, "merged_into_id": john, "orders": 1}
     assert dict(await row(copy_connection, jane)) == {
         "email": JANE,
         "external_id": None,
@@ -68,34 +69,36 @@ async def test_merged_customer_is_the_other_one(
     after = await row(copy_connection, john)
     assert (after["email"], after["external_id"], after["orders"]) == (JOHN, "C-1", before["orders"] + 1)
     assert (after["password_hash"], after["sessions"]) == (before["password_hash"], before["sessions"])
-    told = await copy_connection.fetchval("SELECT new ->> 'customerId' FROM changes ORDER BY id DESC LIMIT 1")
-    assert told == str(john)
+    changed = await copy_connection.fetchval("SELECT new ->> 'customerId' FROM changes ORDER BY id DESC LIMIT 1")
+    assert changed == str(john)
+    actor = await copy_connection.fetchval("SELECT actor FROM transactions ORDER BY id DESC LIMIT 1")
+    assert actor.startswith("operator:")
     for who in (JANE, str(jane)):
-        with pytest.raises(CustomerError, match="was merged into"):
-            await merge(demo_copy_dsn, who, JOHN, channel)
+        with pytest.raises(Refused, match="was merged into"):
+            await operate("customer", "merge", who, JOHN, "--channel", channel)
 
 
 async def test_target_without_an_email_takes_it_over(
-    demo_copy_dsn: str, copy_connection: asyncpg.Connection, jane: int
+    operate: Operate, copy_connection: asyncpg.Connection, jane: int
 ) -> None:
     other = await copy_connection.fetchval("INSERT INTO customers (channel_id, phone) VALUES (1, '1') RETURNING id")
-    await merge(demo_copy_dsn, str(jane), str(other), None)
+    await operate("customers", "merge", jane, other)
     merged = await row(copy_connection, other)
     assert (merged["email"], merged["external_id"], merged["password_hash"], merged["orders"]) == (JANE, "C-1", "x", 1)
     assert (await row(copy_connection, jane))["email"] is None
     last = await copy_connection.fetchval("INSERT INTO customers (channel_id, phone) VALUES (1, '2') RETURNING id")
-    await merge(demo_copy_dsn, str(other), str(last), None)
+    await operate("customers", "merge", other, last)
     assert (await row(copy_connection, jane))["merged_into_id"] == last
 
 
 async def test_customers_of_two_channels_are_not_merged(
-    demo_copy_dsn: str, copy_connection: asyncpg.Connection, jane: int
+    operate: Operate, copy_connection: asyncpg.Connection, jane: int
 ) -> None:
     other = await copy_connection.fetchval("INSERT INTO customers (channel_id, phone) VALUES (2, '1') RETURNING id")
     for source, target, words in (
         (str(jane), str(other), "different channels"),
         (str(jane), str(jane), "one customer"),
-        (str(jane), "999999", "no customer 999999"),
+        (str(jane), "999999", "no customer '999999'"),
         (JANE, str(jane), "needs --channel"),
         (str(jane), "2147483648", "no customer 2147483648: an id is 1 to 2147483647"),
         ("9" * 30, str(jane), "neither an e-mail nor an id, which is 1 to 2147483647"),
@@ -104,15 +107,15 @@ async def test_customers_of_two_channels_are_not_merged(
         ("jane", str(jane), "'jane' is neither"),
         ("\u0661", str(jane), "is neither"),
     ):
-        with pytest.raises(CustomerError, match=words):
-            await merge(demo_copy_dsn, source, target, None)
+        with pytest.raises(Refused, match=words):
+            await operate("customers", "merge", "--", source, target)
     assert (await row(copy_connection, jane))["orders"] == 1
 
 
 async def test_password_is_set_and_ends_tokens_and_links(
-    demo_copy_dsn: str, copy_connection: asyncpg.Connection, jane: int
+    operate: Operate, copy_connection: asyncpg.Connection, jane: int
 ) -> None:
-    await set_password(demo_copy_dsn, str(jane), "correct horse", None)
+    await operate("customers", "password", jane, stdin="correct horse\n")
     after = await row(copy_connection, jane)
     passwords = Passwords()
     assert await passwords.matches(after["password_hash"], "correct horse")
@@ -121,10 +124,30 @@ async def test_password_is_set_and_ends_tokens_and_links(
 
 
 async def test_password_that_nobody_could_log_in_with_is_refused(
-    demo_copy_dsn: str, copy_connection: asyncpg.Connection, jane: int
+    operate: Operate, copy_connection: asyncpg.Connection, jane: int
 ) -> None:
     other = await copy_connection.fetchval("INSERT INTO customers (channel_id, phone) VALUES (1, '1') RETURNING id")
     for who, password in ((jane, "short"), (jane, ""), (jane, " " * 8), (other, "correct horse")):
-        with pytest.raises(CustomerError):
-            await set_password(demo_copy_dsn, str(who), password, None)
+        with pytest.raises(Refused):
+            await operate("customers", "password", who, stdin=password)
     assert (await row(copy_connection, jane))["password_hash"] == "x"
+
+
+async def test_customer_is_made_with_a_password_and_disabled(
+    operate: Operate, copy_connection: asyncpg.Connection
+) -> None:
+    new = ("customers", "create", "new@example.com", "--channel", "default")
+    made = await operate(*new, "--password", stdin="correct horse")
+    assert (made["email"], made["has_password"]) == ("new@example.com", True)
+    await copy_connection.execute(
+        "INSERT INTO customer_sessions (channel_id, customer_id, expires_at) VALUES (1, $1, now() + interval '1 day')",
+        made["id"],
+    )
+    with pytest.raises(Refused, match="already"):
+        await operate("customers", "create", "NEW@example.com", "--channel", "default")
+    assert await operate("customers", "disable", made["id"]) == {"id": made["id"], "is_suspended": True}
+    assert (await row(copy_connection, made["id"]))["sessions"] == 0
+    await operate("customers", "enable", "new@example.com", "--channel", "default")
+    shown = await operate("customers", "show", made["id"])
+    assert (shown["is_suspended"], shown["channel"]) == (False, "default")
+    assert "password_hash" not in shown

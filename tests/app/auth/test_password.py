@@ -6,6 +6,7 @@ import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+from app.auth import password
 from app.auth.password import Passwords, _decoy
 from tests.conftest import FAR_TOO_LONG, until
 
@@ -15,8 +16,17 @@ HASH = PasswordHasher().hash(PASSWORD)
 CHEAP_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
+@pytest.fixture(autouse=True)
+def at_full_cost(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As in a service, and not as in other tests."""
+    monkeypatch.setattr(password, "PasswordHasher", PasswordHasher)
+    _decoy.cache_clear()
+    yield
+    _decoy.cache_clear()
+
+
 @pytest.fixture
-def passwords() -> Iterator[Passwords]:
+def passwords(at_full_cost: None) -> Iterator[Passwords]:
     passwords = Passwords()
     yield passwords
     passwords.close()

@@ -1,5 +1,6 @@
 """Who a credential makes of its bearer, on a real database."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -118,7 +119,7 @@ async def test_key_and_token_make_the_token_viewer_who_may_what_both_may(db: Dat
     viewer = await viewer_of(bearer(token) | {"apiKey": READ_KEY}, db, tokens)
     assert viewer == Viewer(Kind.STAFF, "staff:1", Visibility.everything(), frozenset({"orders:read"}))
     contact = await viewer_of(bearer(tokens.issue("contact:5")) | {"apikey": FULL_KEY}, db, tokens)
-    assert contact.visibility == Visibility.of_contact((1,), (30,))
+    assert contact.visibility == Visibility.of_contact(1, (30,))
 
 
 async def test_key_and_token_must_both_be_good(db: Database, tokens: Tokens) -> None:
@@ -295,9 +296,15 @@ async def test_contact_sees_its_companies_and_all_their_daughters(
     db: Database, tokens: Tokens, contact: int, companies: tuple[int, ...]
 ) -> None:
     viewer = await viewer_of(bearer(tokens.issue(f"contact:{contact}")), db, tokens)
-    assert viewer == Viewer(
-        Kind.CONTACT, f"contact:{contact}", Visibility.of_contact((1,), companies), frozenset(READING)
-    )
+    assert viewer == Viewer(Kind.CONTACT, f"contact:{contact}", Visibility.of_contact(1, companies), frozenset(READING))
+    assert db.statements == 1
+
+
+async def test_contacts_that_ask_at_the_same_time_are_read_by_one_statement(db: Database, tokens: Tokens) -> None:
+    asking = [viewer_of(bearer(tokens.issue(f"contact:{contact}")), db, tokens) for contact in (1, 2, 404, 1, 6)]
+    found = await asyncio.gather(*asking, return_exceptions=True)
+    companies = [one.visibility.company_ids if isinstance(one, Viewer) else type(one) for one in found]
+    assert companies == [(10, 11, 12, 13), (11, 13), NotAuthenticated, (10, 11, 12, 13), ()]
     assert db.statements == 1
 
 
@@ -317,7 +324,7 @@ async def test_contact_loses_access_at_once(db: Database, tokens: Tokens) -> Non
     headers = bearer(tokens.issue("contact:1", timedelta(days=1)))
     await viewer_of(headers, db, tokens)
     await execute(db.pool, "DELETE FROM contact_companies WHERE contact_id = 1 AND company_id = 10")
-    assert (await viewer_of(headers, db, tokens)).visibility == Visibility.of_contact((1,), (13,))
+    assert (await viewer_of(headers, db, tokens)).visibility == Visibility.of_contact(1, (13,))
     await execute(db.pool, "UPDATE contacts SET is_active = false WHERE id = 1")
     await refused(headers, db, tokens)
 
@@ -330,4 +337,4 @@ async def test_contact_that_is_kept_changes_with_its_rows(db: Database, tokens: 
     assert (await viewer_of(less, db, tokens)).permissions == {"orders:read"}
     await execute(db.pool, "UPDATE companies SET parent_id = NULL")
     await until(lambda: not db.table_cache(CONTACTS).cached(2))
-    assert (await viewer_of(whole, db, tokens)).visibility == Visibility.of_contact((1,), (11,))
+    assert (await viewer_of(whole, db, tokens)).visibility == Visibility.of_contact(1, (11,))

@@ -18,6 +18,7 @@ from app.http import health
 from app.http.cors import EXPOSED_HEADERS, CrossOrigin, Origins
 from app.http.graphql import PREFLIGHT_HEADERS, GraphQLEndpoint
 from app.http.middleware import Exchange, WholeExchange
+from app.http.overload import Shedding, WholeShedding
 from app.rest import export, openapi
 from tests.app.http.serving import WAYS, served
 from tests.conftest import calling, credentials, running, settings_for
@@ -233,5 +234,6 @@ def test_without_origins_a_request_takes_no_step_more(demo_dsn: str) -> None:
     app: Service = create_app(settings_for(demo_dsn))
     whole = app.find({"type": "http", "path": "/graphql"})
     assert isinstance(whole, WholeExchange)
-    assert isinstance(whole.app, GraphQLEndpoint)
-    assert [middleware.cls for middleware in app.user_middleware] == [Exchange]
+    assert isinstance(whole.app, WholeShedding)
+    assert isinstance(whole.app.app, GraphQLEndpoint)
+    assert [middleware.cls for middleware in app.user_middleware] == [Exchange, Shedding]

@@ -15,14 +15,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.demo import fixtures
 from app.http.protocol import Protocol
 from tests.app.http.test_protocol import Served, serve
-from tests.conftest import credentials, running, settings_for, until, until_waiting
+from tests.conftest import NEVER, credentials, running, settings_for, until, until_waiting
 
 SHIPMENTS = "{ shipments(input: {offset: 1}) { items { id } } }"
 SHIPMENT = "query ($id: String!) { shipment(id: $id) { id } }"
 # Below rows that are there already, by loaders and thus by tasks of their own.
 NESTED = "{ carriers { items { name trackAndTraces { code } } } }"
 CREATE = 'mutation { carrierCreate(input: {channelId: 1, name: "Comet", type: DELIVERY, descriptions: []}) { id } }'
-FAR_TOO_LONG = 30
 
 # Who tells that a caller has left: our own server by itself, the others by messages of ASGI.
 SERVERS = {"ours": Protocol, "httptools": HttpToolsProtocol, "h11": H11Protocol}
@@ -30,7 +29,7 @@ SERVERS = {"ours": Protocol, "httptools": HttpToolsProtocol, "h11": H11Protocol}
 
 @pytest.fixture
 async def app(demo_copy_dsn: str) -> AsyncIterator[Starlette]:
-    async with running(settings_for(demo_copy_dsn, deadline=600, pool_size=4)) as app:
+    async with running(settings_for(demo_copy_dsn, deadline=NEVER, pool_size=4, pool_wait_seconds=NEVER)) as app:
         yield app
 
 

@@ -3,6 +3,7 @@ import re
 import asyncpg
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
 
 from app.http import health
 from app.postgres.database import Database
@@ -52,7 +53,7 @@ async def requests(client: httpx.AsyncClient, surface: str) -> dict[str, float]:
     }
 
 
-async def test_metrics_count_requests_documents_and_statements(client: httpx.AsyncClient) -> None:
+async def test_metrics_count_requests_documents_and_statements(client: httpx.AsyncClient, app: Starlette) -> None:
     for query in (*["{ __typename }"] * 3, "{ nothing }", "{ carriers { itemsFound } }"):
         await client.post("/graphql", json={"query": query})
     await client.post("/graphql", content=b"")

@@ -395,6 +395,50 @@ async def test_connections_are_bounded() -> None:
         assert b"200 OK" in await first.answer(GET)
 
 
+async def test_connections_of_an_address_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "uvicorn.protocols.http.httptools_impl.get_remote_addr", lambda _transport: ("2001:db8::1", 50_000)
+    )
+    for trusted, is_bounded in [((), True), (("2001:db8::1",), False)]:
+        protocol = bounded(address_connections=1, trusted=trusted)
+        async with serve(echo, protocol) as served:
+            addresses = served.server.server_state.addresses = {}  # type: ignore[attr-defined]  # as ServingState has
+            async with served.connect() as first:
+                async with served.connect() as second:
+                    if is_bounded:
+                        assert b"from this address" in await second.reader.read()
+                    else:
+                        assert b"200 OK" in await second.answer(GET)
+                assert b"200 OK" in await first.answer(GET)
+            await asyncio.sleep(0.1)
+            async with served.connect() as third:
+                assert b"200 OK" in await third.answer(GET)
+        assert addresses == {}
+
+
+async def test_who_reads_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.http.protocol._STALL_SECONDS", 1.0)
+    async with serve(answers(LARGE)) as served, served.connect() as client:
+        client.writer.transport.pause_reading()  # it reads by itself
+        client.writer.write(GET)
+        await asyncio.sleep(0.9)
+        assert served.server.server_state.connections
+        await asyncio.sleep(1.5)
+        assert not served.server.server_state.connections
+
+
+async def test_who_reads_slowly_gets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.http.protocol._STALL_SECONDS", 0.1)
+    async with serve(answers(LARGE)) as served, served.connect() as client:
+        client.writer.write(GET)
+        await client.reader.readuntil(b"\r\n\r\n")
+        received = b""
+        while len(received) < len(LARGE):
+            await asyncio.sleep(0.09)  # of a quiet loop's clock
+            received += await client.reader.read(1 << 18)
+        assert received == LARGE
+
+
 def bounded(**bounds: Any) -> Any:
     return partial(Protocol, bounds=Bounds(**bounds))
 

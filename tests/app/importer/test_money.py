@@ -32,10 +32,10 @@ def store(fresh_dsn: str, tmp_path: Path) -> Store:
     return Store(fresh_dsn, tmp_path)
 
 
-async def ask(store: Store, document: str) -> Any:
+async def ask(store: Store, document: str, viewer: str = "staff") -> Any:
     settings = settings_for(store.dsn)
     async with running(settings) as app, calling(app) as client:
-        answer = await client.post("/graphql", json={"query": document}, headers=credentials("staff", settings))
+        answer = await client.post("/graphql", json={"query": document}, headers=credentials(viewer, settings))
     assert "errors" not in answer.json(), answer.text
     return answer.json()["data"]
 
@@ -221,6 +221,80 @@ async def test_refunds_become_what_the_record_says(store: Store) -> None:
     assert await consistency.breaches(store.dsn) == {}
 
 
+REFUND = """mutation {
+  refundCreate(input: {orderId: %d, externalId: "PSP-1", items: [{orderItemId: %d, quantity: 1}]}) { amountExact }
+}"""
+
+
+async def paid_back_here(store: Store) -> None:
+    """One piece of the first line."""
+    [(order_id, line_id)] = await store.fetch("SELECT order_id, id FROM order_items WHERE line = 1")
+    assert (await ask(store, REFUND % (order_id, line_id), "overrider"))["refundCreate"]["amountExact"]
+
+
+async def test_refund_that_was_made_here_stays_where_a_record_does_not_list_it(store: Store) -> None:
+    """It has a key; a record that lists that tells of it."""
+    lines = [line(1, quantity=3, price="10")]
+    await store.take(SHOP, sold(1, *lines))
+    await paid_back_here(store)
+    refunds = "SELECT external_id, amount::text FROM refunds ORDER BY external_id"
+    other = {"externalId": "R-1", "amount": "1", "createdAt": "2024-03-05T10:00:00Z"}
+    for listed in ([other], [], [other]):
+        await store.take(sold(1, *lines, refunds=listed))
+        assert ("PSP-1", "10.00") in await store.fetch(refunds)
+    assert await store.fetch("SELECT refunded_total::text FROM orders") == [("11.00",)]
+    before = await store.rows()
+    await store.take(sold(1, *lines, refunds=[other]))
+    assert await store.rows() == before
+    await store.take(sold(1, *lines, refunds=[{**other, "externalId": "PSP-1", "amount": "4"}]))
+    assert await store.fetch(refunds) == [("PSP-1", "4.00")]
+    await store.take(sold(1, *lines, refunds=[]))
+    assert await store.fetch(refunds) == [("PSP-1", "4.00")]
+
+
+async def test_refunds_of_a_record_share_a_line_with_those_that_were_made_here(store: Store) -> None:
+    """What is computed is what they leave; what is given is believed, with a warning."""
+    lines = [line(1, quantity=2, price="10.01", discountAmount="10.01")]
+    await store.take(SHOP, sold(1, *lines))
+    await paid_back_here(store)
+    back = [{"externalId": f"R-{n}", "items": [{"line": 1, "quantity": 1}]} for n in (1, 2)]
+    report = await store.take(sold(1, *lines, refunds=back))
+    assert report == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    refunds = """
+        SELECT r.amount::text, i.amount::text FROM refunds r JOIN refund_items i ON i.refund_id = r.id
+        ORDER BY r.external_id
+    """
+    assert await store.fetch(refunds) == [("5.01", "5.01"), ("5.00", "5.00"), ("0.00", "0.00")]
+    before = await store.rows()
+    await store.take(sold(1, *lines, refunds=back))
+    assert await store.rows() == before
+    back[1]["items"][0] |= {"amount": "5.00", "quantity": 2}
+    assert (await store.take(sold(1, *lines, refunds=back)))[:3] == [
+        "1: warning: $.refunds: 10.00 is paid back of line 1 beside the 5.01 that was paid back here, but it cost"
+        " 10.01",
+        "1: warning: $.refunds: 15.01 is paid back of an order of 10.01",
+        "1: warning: $.refunds[1].items[0].quantity: 2 are paid back of what is left of the line, 1",
+    ]
+
+
+@pytest.mark.parametrize("refunds", [None, []])
+async def test_order_that_was_paid_back_keeps_its_currency(store: Store, refunds: list[Any] | None) -> None:
+    """Refunds of the record change theirs with it."""
+    listed = {"externalId": "R-1", "amount": "10.50", "createdAt": "2024-03-05T10:00:00Z"}
+    await store.take(SHOP, sold(refunds=[listed]))
+    yen = sold(currency="JPY", refunds=[{**listed, "amount": "10"}])
+    assert await store.take(yen) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch("SELECT currency, refunded_total::text FROM orders") == [("JPY", "10")]
+    await paid_back_here(store)
+    euros = sold(currency="EUR", **({} if refunds is None else {"refunds": refunds}))
+    told = "the order has been paid back in JPY, by refunds that the record does not list"
+    assert (await store.take(euros))[0] == f"1: $.currency: {told}"
+    await store.fetch("DELETE FROM refunds RETURNING 1")
+    assert (await store.take(euros))[-1] == "1 read, 0 created, 1 updated, 0 unchanged, 0 refused"
+    await store.fetch("UPDATE orders SET invoiced_total = 100 RETURNING 1")
+    assert (await store.take(yen))[0] == "1: $.currency: the order has been invoiced or paid in EUR"
+
+
 async def test_refunds_that_leave_the_sum_change_their_order_once(store: Store) -> None:
     first, second = ({"externalId": key, "amount": "5", "createdAt": "2024-03-05T10:00:00Z"} for key in ("R-1", "R-2"))
     await store.take(SHOP, sold(refunds=[first]))
@@ -246,6 +320,15 @@ async def test_pieces_of_a_discounted_order_get_back_what_was_paid(store: Store)
     assert [totals for _number, *totals in numbers] == [["104.50", "104.50"], ["111.01", "111.01"]]
     assert await store.fetch(amounts.format(numbers[0][0])) == [("52.25",), ("52.25",)]
     assert await store.fetch(amounts.format(numbers[1][0])) == [("55.00",), ("55.00",), ("0.34",), ("0.33",), ("0.34",)]
+
+
+async def test_discount_of_a_line_between_two_units_is_told(store: Store) -> None:
+    """The line is rounded once, not its discount (decision 23)."""
+    record = sold(1, line(1, quantity=1, price="1", discountAmount="0.005"), line(2, discountAmount="0.10"))
+    assert (await store.take(SHOP, record))[:2] == [
+        "2: warning: $.items[0].discountAmount: 0.005 is taken off, and the line rounded to 1.00",
+        "2 read, 2 created, 0 updated, 0 unchanged, 0 refused, 1 with a warning",
+    ]
 
 
 async def test_amount_that_is_rounded_is_told(store: Store) -> None:

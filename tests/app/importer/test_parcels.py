@@ -251,6 +251,35 @@ async def test_news_and_codes_may_be_named_by_the_address_of_the_page(store: Sto
     assert await store.fetch("SELECT code FROM waiting_reports") == [("https://slow.example/?c=T1",)]
 
 
+async def test_news_by_an_address_waits_for_the_carrier_that_has_its_page(store: Store) -> None:
+    """In a file before, also where the code has come without a link, and told twice."""
+    page = {**SWIFT, "name": "Late", "trackAndTraceURL": "https://late.example/{code}"}
+    told = [event("IN_TRANSIT", code="https://late.example/t1"), event("DELIVERED", 2, code="https://late.example/T-2")]
+    told = [{name: value for name, value in each.items() if name != "carrier"} for each in told]
+    await store.take(SHOP, {"kind": "carrier", "name": "Late"}, *told)
+    await store.take(with_codes(code(carrier="Late")))
+    assert await store.fetch(STATUSES) == [("T-1", None, "CREATED")]
+    await store.take(page)
+    assert await store.fetch(STATUSES) == [("T-1", "IN_TRANSIT", "IN_TRANSIT")]
+    assert await store.take(*told) == ["2 read, 0 created, 0 updated, 2 unchanged, 0 refused"]
+    await store.take(with_codes(code(carrier="Late"), code("T 2", carrier="Late")))
+    assert await store.fetch(STATUSES) == [
+        ("T 2", "DELIVERED", "PARTIALLY_DELIVERED"),
+        ("T-1", "IN_TRANSIT", "PARTIALLY_DELIVERED"),
+    ]
+
+
+async def test_news_waits_for_the_carrier_of_whatever_channel_that_is_called_so(store: Store) -> None:
+    other = {**SHOP, "code": "other"}
+    of_channel = {**SWIFT, "key": "swift"}
+    await store.take(SHOP, other, {**of_channel, "channel": "shop"}, event("IN_TRANSIT", carrier="SWIFT"))
+    await store.take({**SWIFT, "name": "Rapid", "channel": "other"})
+    await store.take({**with_codes(code(carrier="Rapid")), "channel": "other"})
+    assert await store.fetch(STATUSES) == [("T-1", None, "CREATED")]
+    await store.fetch("UPDATE carriers SET key = 'swift' WHERE name = 'Rapid' RETURNING 1")
+    assert await store.fetch(STATUSES) == [("T-1", "IN_TRANSIT", "IN_TRANSIT")]
+
+
 @pytest.mark.parametrize(
     ("told", "moment"),
     [
@@ -345,6 +374,42 @@ async def test_what_a_record_says_beyond_the_status_gives_way_to_news(store: Sto
     later["sourceModifiedAt"] = "2099-01-01T00:00:00Z"
     await store.take(later)
     assert await store.fetch(FINER) == [("OUT_FOR_DELIVERY", "PAYMENT_DUE")]
+
+
+@pytest.mark.parametrize("is_record_first", [True, False])
+async def test_what_a_newer_record_says_beyond_the_status_holds_until_there_is_newer_news(
+    store: Store, *, is_record_first: bool
+) -> None:
+    record = {
+        **with_codes(code(), status="IN_TRANSIT", subStatus="CUSTOMS"),
+        "sourceModifiedAt": "2024-03-04T10:30:00Z",
+    }
+    told = [event("IN_TRANSIT", 20, subStatus="DELAYED"), event("IN_TRANSIT", 10, subStatus="DAMAGED")]
+    first = {**with_codes(code()), "sourceModifiedAt": "2024-03-04T09:00:00Z"}
+    await store.take(SHOP, SWIFT, first)
+    for taken in [record, *told] if is_record_first else [*told, record]:
+        await store.take(taken)
+    assert await store.fetch(FINER) == [("IN_TRANSIT", "CUSTOMS")]
+    before = await store.rows()
+    assert (await store.take(record, *told))[-1] == "3 read, 0 created, 0 updated, 3 unchanged, 0 refused"
+    assert await store.rows() == before
+    await store.take(event("IN_TRANSIT", 40, subStatus="REFUSED"))
+    assert await store.take(record) == UNCHANGED
+    assert await store.fetch(FINER) == [("IN_TRANSIT", "REFUSED")]
+    await store.take(event("IN_TRANSIT", 5, subStatus="LOST"))
+    assert await store.fetch(FINER) == [("IN_TRANSIT", "REFUSED")]
+
+
+@pytest.mark.parametrize("status", ["EXCEPTION", "FAILED_DELIVERY"])
+async def test_what_a_record_says_of_a_new_shipment_is_not_taken_back_by_older_news(store: Store, status: str) -> None:
+    """In whatever order they come."""
+    record = {**with_codes(code(), status=status, subStatus="REFUSED"), "sourceModifiedAt": "2024-03-04T10:30:00Z"}
+    other = {**order(2, shipments=[shipment(2, status=status)]), "sourceModifiedAt": "2024-03-04T10:30:00Z"}
+    await store.take(SHOP, SWIFT, event("IN_TRANSIT", 20), record, other, event("IN_TRANSIT", 20, code="T-2"))
+    statuses = "SELECT status FROM shipments ORDER BY external_id"
+    assert await store.fetch(statuses) == [(status,), (status,)]
+    await store.take(*(event("IN_TRANSIT", 40, code=f"T-{n}") for n in (1, 2)))
+    assert await store.fetch(statuses) == [("IN_TRANSIT",), ("IN_TRANSIT",)]
 
 
 async def test_what_an_older_record_says_beyond_a_status_that_was_set_here_is_left_out(store: Store) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 import websockets
@@ -34,6 +35,10 @@ subscription CustomerOrder($id: ID!, $after: String) {
     cursor occurredAt action changeType customerOrder { id status progress shipments { edges { node { status } } } }
   }
 }
+"""
+_FEED = """
+SELECT h.type, h.entity_id, h.version FROM changes h JOIN transactions x ON x.id = h.transaction_id
+WHERE h.shipment_id IS NOT NULL AND h.channel_id IN (1, 2) ORDER BY x.position, h.id
 """
 PROTOCOL = "graphql-transport-ws"
 
@@ -94,6 +99,45 @@ async def following(site: str, viewer: str | None, dsn: str = "postgresql://") -
     async with connected(site) as socket:
         await socket.begin(credentials(viewer, settings_for(dsn)))
         yield socket
+
+
+async def changes_of_shipments(connection: asyncpg.Connection) -> list[tuple[str, str, int]]:
+    """What followers of shipments are told from the beginning of the feed: type, id and version of each."""
+    return [tuple(row) for row in await connection.fetch(_FEED)]
+
+
+class Follower:
+    """Comes back with its last cursor whenever it is cut off, to any of the sites, and keeps what all changes were."""
+
+    _SUBSCRIPTION = """
+    subscription S($after: String) { shipmentChanges(after: $after) { cursor action change { type id version } } }
+    """
+
+    def __init__(self, sites: Sequence[str]) -> None:
+        self.sites = sites
+        self.after: str | None = None
+        self.told: list[tuple[str, str, int]] = []
+        self.connections = 0
+        self.current: Any = None
+
+    async def follow(self) -> None:
+        headers = credentials("apikey", settings_for("postgresql://"))
+        while True:
+            with suppress(OSError, websockets.WebSocketException, EOFError):
+                async with connected(self.sites[self.connections % len(self.sites)]) as socket:
+                    self.current = socket.connection
+                    self.connections += 1
+                    await socket.begin(headers)
+                    await socket.subscribe("1", self._SUBSCRIPTION, after=self.after)
+                    while (message := await socket.receive())["type"] == "next":
+                        event = message["payload"]["data"]["shipmentChanges"]
+                        self.after = event["cursor"]
+                        if event["action"] != "UP_TO_DATE":
+                            self.told.append(
+                                (event["change"]["type"], event["change"]["id"], event["change"]["version"])
+                            )
+                    assert [error["extensions"]["code"] for error in message["payload"]] == ["SERVICE_UNAVAILABLE"]
+            await asyncio.sleep(0.05)
 
 
 @pytest.fixture

@@ -196,3 +196,7 @@ async def test_a_token_is_good_for_those_who_come_soon(
     late = await http.get("/graphql", params={"token": token, "query": ORDERS}, headers=EVENTS)
     assert (unknown.status_code, late.status_code) == (404, 404)
     assert unknown.json() == late.json()
+    for other in ({"xtoken": token}, {"token": ""}):
+        parameters = {**other, "query": "{ __typename }"}
+        plain = await http.get("/graphql", params=parameters, headers={"graphql-require-preflight": "1"})
+        assert plain.json() == {"data": {"__typename": "Query"}}, "it is about no stream"

@@ -7,6 +7,7 @@ import socket as sockets
 from urllib.parse import urlsplit
 
 import asyncpg
+import httpx
 import pytest
 import websockets
 from starlette.applications import Starlette
@@ -188,7 +189,10 @@ async def test_who_does_not_read_is_let_go(
     writer.write(b"".join(client.data_to_send()))
     await until(lambda: any(record.message == "socket" for record in caplog.records))
     [facts] = [vars(record)["facts"] for record in caplog.records if record.message == "socket"]
+    assert facts["code"] == 1013
     assert facts["ms"] < 20_000, "pings that nobody answers would end it, too, after 40 s"
+    async with httpx.AsyncClient(base_url=site) as http:
+        assert 'waybill_socket_closes_total{code="1013"} 1.0' in (await http.get("/metrics")).text
     writer.transport.abort()
 
 

@@ -14,7 +14,7 @@ VISIBILITIES = [
     (Visibility.of_channels(()), "false"),
     (Visibility.of_companies((1,), (2, 4)), "channel_id = 1 AND company_id IN (2, 4)"),
     (Visibility.of_companies((2,), (2, 4)), "false"),
-    (Visibility.of_contact((1,), (2, 3)), f"channel_id = 1 AND company_id IN (2, 3) AND {PUBLIC}"),
+    (Visibility.of_contact(1, (2, 3)), f"channel_id = 1 AND company_id IN (2, 3) AND {PUBLIC}"),
     (Visibility.of_customer(1, 1), f"channel_id = 1 AND customer_id = 1 AND {PUBLIC}"),
     (Visibility.of_customer(2, 1), "false"),
 ]

@@ -241,7 +241,7 @@ async def test_it_starts_without_a_database_to_listen_to() -> None:
     ("tables", "noun", "statements"),
     [
         (PARTNERS, "viewer", ("partner_by_key_hash", "partner_by_id")),
-        (CONTACTS, "viewer", ("contact_by_id",)),
+        (CONTACTS, "viewer", ("contacts_by_ids",)),
         (STOREFRONTS, "storefront_key", ("by_key_hash",)),
     ],
 )

@@ -60,7 +60,7 @@ BRIEF = [
     "ALTER TABLE orders ALTER COLUMN extra3 SET DEFAULT 'x', ALTER extra4 DROP DEFAULT",
     "ALTER TABLE orders ALTER COLUMN email DROP NOT NULL",
     "ALTER TABLE orders ALTER COLUMN email SET STATISTICS 500",
-    "ALTER TABLE shipment_items ALTER COLUMN weight TYPE numeric",
+    "ALTER TABLE carriers ALTER COLUMN shipping_cost TYPE numeric",
     "ALTER TABLE orders SET (autovacuum_vacuum_scale_factor = 0.01)",
     "ALTER TABLE orders RENAME COLUMN extra3 TO extra5",
     "ALTER TABLE orders DISABLE TRIGGER orders_version",

@@ -7,10 +7,12 @@ import asyncpg
 import pytest
 
 from app.postgres.retention import prune
+from app.settings import Settings
 from tests.app.resolvers.b2b.conftest import posting
 from tests.app.resolvers.b2b.test_change import NEW_ORDER, PAGE, Consumer
-from tests.conftest import FAR_TOO_LONG, ConnectionTo, GraphQL, running, settings_for
+from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, ConnectionTo, GraphQL, running, settings_for
 
+ALL = dict.fromkeys(("changes", "idempotency_keys", "sessions", "logins"), 30)
 GIVE = "SELECT give_positions(1000000)"
 OLD = "UPDATE transactions SET occurred_at = occurred_at - interval '40 days'"
 COUNTED = "SELECT (SELECT count(*) FROM transactions) AS transactions, (SELECT count(*) FROM changes) AS changes"
@@ -46,14 +48,42 @@ async def test_prune_removes_what_is_older_and_no_more(store: asyncpg.Connection
     young = [await store.fetchval(NEW_ORDER, 1, None) for _ in range(3)]
     await store.execute(GIVE)
     before = await store.fetchrow(COUNTED)
-    told = await prune(demo_copy_dsn, 30)
+    told = await prune(store, ALL)
     assert dict(await store.fetchrow(COUNTED)) == {"transactions": 3, "changes": 3}
     assert [row[0] for row in await store.fetch("SELECT entity_id FROM changes ORDER BY id")] == list(map(str, young))
     removed = before["transactions"] + before["changes"] - 6
-    assert told == (f"{removed:,} changes and transactions, 2 idempotency keys, 4 sessions, 3 logins removed")
-    assert await prune(demo_copy_dsn, 30) == (
-        "0 changes and transactions, 0 idempotency keys, 0 sessions, 0 logins removed"
+    assert told == {"changes": removed, "idempotency_keys": 2, "sessions": 4, "logins": 3}
+    assert await prune(store, ALL) == {"changes": 0, "idempotency_keys": 0, "sessions": 0, "logins": 0}
+
+
+async def test_each_table_has_days_of_its_own(store: asyncpg.Connection) -> None:
+    await store.execute(GIVEN)
+    await store.execute(
+        """
+        INSERT INTO waiting_reports (code, status, occurred_at, told_at)
+        SELECT 'code' || age, 'IN_TRANSIT', now(), now() - age * interval '1 day' FROM generate_series(29, 31) age;
+        INSERT INTO audit_entries (actor, action, subject, occurred_at)
+        SELECT 'operator:ann', 'keys create', 'api_key:1', now() - age * interval '1 day' FROM generate_series(29, 31)
+        age;
+        """
     )
+    environ = {"DATABASE_URL": "postgresql://", "TOKEN_SECRET": TOKEN_SECRET, "RETENTION_DAYS": "32"}
+    days = Settings.from_env(environ).retention
+    assert days == dict.fromkeys(("changes", "idempotency_keys", "sessions", "logins"), 32)
+    environ |= {
+        "RETENTION_DAYS_SESSIONS": "30",
+        "RETENTION_DAYS_WAITING_REPORTS": "30",
+        "RETENTION_DAYS_AUDIT_ENTRIES": "31",
+    }
+    gone = await prune(store, Settings.from_env(environ).retention)
+    assert gone == {
+        "changes": 0,
+        "idempotency_keys": 0,
+        "sessions": 4,
+        "logins": 1,
+        "waiting_reports": 2,
+        "audit_entries": 1,
+    }
 
 
 async def test_prune_keeps_the_newest_and_what_is_behind_something_younger(
@@ -63,10 +93,10 @@ async def test_prune_keeps_the_newest_and_what_is_behind_something_younger(
     position = await store.fetchval("SELECT max(position) FROM transactions")
     await store.execute(OLD)
     await store.execute("UPDATE transactions SET occurred_at = now() WHERE position = $1", position // 2)
-    await prune(demo_copy_dsn, 30)
+    await prune(store, ALL)
     assert await store.fetchval("SELECT min(position) FROM transactions") == position // 2
     await store.execute(OLD)
-    await prune(demo_copy_dsn, 30)
+    await prune(store, ALL)
     assert await store.fetchval("SELECT array_agg(position) FROM transactions") == [position]
 
 
@@ -78,7 +108,7 @@ async def test_cursor_of_what_was_removed_is_expired_and_names_the_export(
     await store.execute(OLD)
     kept = str(await store.fetchval(NEW_ORDER, 1, None))
     await store.execute(GIVE)
-    await prune(demo_copy_dsn, 30)
+    await prune(store, ALL)
     for cursor in cursors[:-1]:
         [error] = (await post(PAGE, {"after": cursor}, viewer="staff"))["errors"]
         assert error["extensions"] == {
@@ -94,8 +124,8 @@ async def test_cursor_of_what_was_removed_is_expired_and_names_the_export(
     assert [told["id"] for told in (await anew.poll())["changes"]] == [made]
 
 
-async def test_prune_of_a_feed_without_changes_does_nothing(fresh_dsn: str) -> None:
-    assert (await prune(fresh_dsn, 30)).startswith("0 changes and transactions")
+async def test_prune_of_a_feed_without_changes_does_nothing(fresh_dsn: str, connection_to: ConnectionTo) -> None:
+    assert (await prune(await connection_to(fresh_dsn), ALL))["changes"] == 0
 
 
 async def test_a_service_with_retention_prunes_by_itself(store: asyncpg.Connection, demo_copy_dsn: str) -> None:

@@ -63,30 +63,38 @@ def test_template_without_a_place_is_refused() -> None:
     assert template_fault("https://www.purolator.com/tracker") == "must say {code} where the code goes"
 
 
-@pytest.mark.parametrize(
-    ("template", "text", "code"),
-    [
-        ("https://t.example/?B={code}&P={postalCode}", "https://t.example/?P=1234AB&B=3S1", "3S1"),
-        ("https://t.example/?B={code}", "HTTP://WWW.T.example/?x=1&B=a%20b#top", "a b"),
-        ("https://t.example/track/?B={code}", "https://t.example/track?B=1", "1"),
-        ("https://t.example/?B={code}", "https://t.example/other?B=1", None),
-        ("https://t.example/?B={code}", "https://t.example/?B=", None),
-        ("https://t.example/?B={code}", "https://evil.example/?B=1", None),
-        ("https://t.example/p/{code}/{country}-{language}", "https://t.example/p/1Z%2F9/NL-nl/", "1Z/9"),
-        ("https://t.example/p/{code}.html", "https://t.example/p/1Z9.html?utm=1", "1Z9"),
-        ("https://t.example/p/{code}", "https://t.example/p/1/2", None),
-        ("https://t.example/#/p/{code}", "https://t.example/#/p/1Z9", "1Z9"),
-        ("https://t.example/?q=x{code}", "https://t.example/?q=x1&y=2", "1"),
-        ("https://t.example/{code}", "3S1", None),
-        ("https://t.example/{code}", "https://[t.example/1", None),
-        (None, "https://t.example/1", None),
-        ("https://t.example/?B={code}", "https://t.example/?B=3S%00", None),
-        ("https://t.example/{code}", "https://t.example/a%09b", None),
-        ("https://t.example/?B={code}", "https://t.example/?B=3S%ff", None),
-        ("https://t.example/{code}", "https://t.example/3S%ff", None),
-        ("https://t.example/{code}", "https://t.example/%E2%80%8B", None),
-    ],
-)
+PAGES = [
+    ("https://t.example/?B={code}&P={postalCode}", "https://t.example/?P=1234AB&B=3S1", "3S1"),
+    ("https://t.example/?B={code}", "HTTP://WWW.T.example/?x=1&B=a%20b#top", "a b"),
+    ("https://t.example/track/?B={code}", "https://t.example/track?B=1", "1"),
+    ("https://t.example/?B={code}", "https://t.example/other?B=1", None),
+    ("https://t.example/?B={code}", "https://t.example/?B=", None),
+    ("https://t.example/?B={code}", "https://evil.example/?B=1", None),
+    ("https://t.example/p/{code}/{country}-{language}", "https://t.example/p/1Z%2F9/NL-nl/", "1Z/9"),
+    ("https://t.example/p/{code}.html", "https://t.example/p/1Z9.html?utm=1", "1Z9"),
+    ("https://t.example/p/{code}", "https://t.example/p/1/2", None),
+    ("https://t.example/#/p/{code}", "https://t.example/#/p/1Z9", "1Z9"),
+    ("https://t.example/?q=x{code}", "https://t.example/?q=x1&y=2", "1"),
+    ("https://t.example/{code}", "3S1", None),
+    ("https://t.example/{code}", "https://[t.example/1", None),
+    (None, "https://t.example/1", None),
+    ("https://t.example/?B={code}", "https://t.example/?B=3S%00", None),
+    ("https://t.example/{code}", "https://t.example/a%09b", None),
+    ("https://t.example/?B={code}", "https://t.example/?B=3S%ff", None),
+    ("https://t.example/{code}", "https://t.example/3S%ff", None),
+    ("https://t.example/{code}", "https://t.example/%E2%80%8B", None),
+    ("https://t.example/?B={code}", "https://t.example/?B=a%2Fb%26c", "a/b&c"),
+    ("https://t.example/?B=NL:{code}", "https://t.example/?B=NL%3A1", "1"),
+    ("https://t.example/?B={code}", "https://t.example/?B=1&B=2", "2"),
+    ("https://t.example/?B={code}", "https://t.example/?C=%ff&B=2", "2"),
+    ("https://t.example/{code}-{country}", "https://t.example/A-B-NL", "A-B"),
+    ("https://t.example/{country}.{code}", "https://t.example/NL.1.2", "1.2"),
+    ("https://t.example/{code}{country}", "https://t.example/1NL", "1NL"),
+    ("https://t.example/" + "{code}a{country}a" * 8, "https://t.example/" + "a" * 200 + "!", None),
+]
+
+
+@pytest.mark.parametrize(("template", "text", "code"), PAGES)
 def test_code_of_takes_the_code_out_of_an_address_of_the_template(
     template: str | None, text: str, code: str | None
 ) -> None:

@@ -331,7 +331,7 @@ async def test_export_reads_no_faster_than_its_caller(
     blocked.set()
     await calling
     assert caller.is_complete
-    assert idle(copy)
+    await until(lambda: idle(copy))
 
 
 async def test_export_ends_with_its_caller(copy: Starlette, demo_copy_dsn: str) -> None:
@@ -343,7 +343,7 @@ async def test_export_ends_with_its_caller(copy: Starlette, demo_copy_dsn: str) 
     caller.hang_up()
     await calling
     assert not caller.is_complete
-    assert idle(copy)
+    await until(lambda: idle(copy))
 
 
 async def test_export_that_is_cancelled_gives_its_connection_back(copy: Starlette, demo_copy_dsn: str) -> None:
@@ -353,7 +353,7 @@ async def test_export_that_is_cancelled_gives_its_connection_back(copy: Starlett
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await calling
-    assert idle(copy)
+    await until(lambda: idle(copy))
 
 
 async def test_export_leaves_a_caller_who_takes_nothing(copy: Starlette, demo_copy_dsn: str) -> None:
@@ -364,7 +364,7 @@ async def test_export_leaves_a_caller_who_takes_nothing(copy: Starlette, demo_co
     with pytest.raises(TimeoutError):
         await caller.call(copy, demo_copy_dsn)
     assert not caller.is_complete
-    assert idle(copy)
+    await until(lambda: idle(copy))
 
 
 async def test_export_that_fails_in_the_middle_never_ends_well(
@@ -392,7 +392,7 @@ async def test_export_that_fails_before_its_first_line_is_an_error(
         response = await client.get(export.PATH, headers=credentials("staff", settings_for(demo_copy_dsn)))
     assert response.status_code == 500
     assert response.json()["errors"][0]["message"] == "Internal server error"
-    assert idle(copy)
+    await until(lambda: idle(copy))
 
 
 async def test_exports_beyond_half_of_the_pool_wait_outside(demo_dsn: str) -> None:

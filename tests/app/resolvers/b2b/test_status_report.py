@@ -758,6 +758,81 @@ async def test_report_of_an_unknown_carrier_does_not_wait(refused: Refused) -> N
     assert (await refused(REPORT, input=news(code="EARLY1", carrierId=999)))["path"] == "input.carrierId"
 
 
+NEW_CARRIER = "mutation New($input: CarrierCreateInput!) { carrierCreate(input: $input) { id } }"
+SET_CARRIER = "mutation Set($id: Int!, $input: CarrierUpdateInput!) { carrierUpdate(id: $id, input: $input) { id } }"
+PAGE = "https://late.example/t?c="
+
+
+def late_carrier(**input: Any) -> dict[str, Any]:
+    return {"name": "Late", "type": "DELIVERY", "descriptions": []} | input
+
+
+@pytest.mark.parametrize("is_code_first", [True, False])
+@pytest.mark.parametrize("has_carrier", [True, False])
+async def test_report_by_an_address_waits_for_the_carrier_that_has_its_page(
+    report: Report, written: GraphQL, *, is_code_first: bool, has_carrier: bool
+) -> None:
+    """Whatever comes first of the carrier, its template and the code."""
+    told = await report("IN_TRANSIT", 3, code=f" {PAGE}early%201#top", carrierId=None, externalId="e-1")
+    assert told["isWaiting"]
+    carrier = (await written(NEW_CARRIER, input=late_carrier()))["id"] if has_carrier else None
+    code = code_of(carrierId=carrier)
+    if is_code_first:
+        assert (await written(ADD_CODE, input=code))["status"] is None
+    page = {"trackAndTraceURL": f"{PAGE}{{code}}"}
+    if has_carrier:
+        await written(SET_CARRIER, id=carrier, input=page)
+    else:
+        await written(NEW_CARRIER, input=late_carrier(**page))
+    again = await report("IN_TRANSIT", 3, code=f"{PAGE}EARLY1", carrierId=None, externalId="e-1")
+    assert (again["isNew"], again["isWaiting"]) == (False, not is_code_first)
+    if not is_code_first:
+        assert (await written(ADD_CODE, input=code))["status"] == "IN_TRANSIT"
+        again = await report("IN_TRANSIT", 3, code="EARLY1", carrierId=carrier, externalId="e-1")
+    assert (again["isNew"], again["event"]["occurredAt"]) == (False, at(3))
+
+
+async def test_report_by_an_address_that_becomes_one_that_waits_is_told_once(
+    report: Report, written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    for code in ("EARLY-1", f"{PAGE}EARLY1"):
+        await report("IN_TRANSIT", code=code, carrierId=None, externalId="e-1")
+    await written(NEW_CARRIER, input=late_carrier(trackAndTraceURL=f"{PAGE}{{code}}"))
+    assert await copy_connection.fetchval("SELECT array_agg(code) FROM waiting_reports") == ["EARLY-1"]
+
+
+async def test_report_by_an_address_is_not_read_by_a_carrier_that_it_does_not_name(
+    report: Report, written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    """Nor by one of a channel that its teller does not see."""
+    await copy_connection.execute("INSERT INTO channels (id, code, name, currency) VALUES (77, 'far', 'Far', 'EUR')")
+    await report("IN_TRANSIT", code=f"{PAGE}A", carrierId=2)
+    await report("IN_TRANSIT", code=f"{PAGE}B", carrierId=None, viewer="northwind-writer")
+    await copy_connection.execute(
+        "INSERT INTO carriers (name, track_and_trace_url, channel_id) VALUES ('Far', $1, 77)", f"{PAGE}{{code}}"
+    )
+    codes = "SELECT array_agg(code ORDER BY code) FROM waiting_reports"
+    assert await copy_connection.fetchval(codes) == [f"{PAGE}A", f"{PAGE}B"]
+    await written(SET_CARRIER, viewer="editor", id=2, input={"trackAndTraceURL": f"{PAGE}{{code}}"})
+    assert await copy_connection.fetchval(codes) == ["A", "B"]
+
+
+async def test_report_by_an_address_and_its_carrier_that_come_at_the_same_moment_meet(
+    copy_connection: asyncpg.Connection, other: asyncpg.Connection
+) -> None:
+    report = "INSERT INTO waiting_reports (code, status, occurred_at) VALUES ($1, 'IN_TRANSIT', now())"
+    carrier = "INSERT INTO carriers (name, track_and_trace_url) VALUES ($1, $2)"
+    for name, is_report_first in (("early", True), ("late", False)):
+        of_report, of_carrier = copy_connection.transaction(), other.transaction()
+        await of_report.start()
+        await of_carrier.start()
+        await copy_connection.execute(report, f"https://{name}.example/A-{name}")
+        await other.execute(carrier, name, f"https://{name}.example/A-{{code}}")
+        for transaction in (of_report, of_carrier) if is_report_first else (of_carrier, of_report):
+            await transaction.commit()
+    assert await other.fetchval("SELECT array_agg(code ORDER BY code) FROM waiting_reports") == ["early", "late"]
+
+
 async def test_reports_of_one_teller_that_wait_are_bounded(
     report: Report, written: GraphQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -767,6 +842,20 @@ async def test_reports_of_one_teller_that_wait_are_bounded(
     assert second["report"]["isWaiting"]
     assert third["error"]["path"] == "inputs.2.code"
     assert (await report("IN_TRANSIT", viewer="editor", code="early 3"))["isWaiting"]
+
+
+async def test_reports_of_one_teller_that_wait_for_a_page_are_bounded(
+    report: Report, written: GraphQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_report, "MOST_WAITING_PAGES", 2)
+    inputs = [news(code=f"{PAGE}{n}", carrierId=None) for n in range(3)] + [news(code="early")]
+    results = await written(REPORTS, inputs=inputs)
+    assert [bool(result["report"]) for result in results] == [True, True, False, True]
+    assert results[2]["error"]["path"] == "inputs.2.code"
+    assert "1000" not in results[2]["error"]["message"]
+    assert (await report("IN_TRANSIT", viewer="editor", code=f"{PAGE}3", carrierId=None))["isWaiting"]
+    await written(NEW_CARRIER, input=late_carrier(trackAndTraceURL=f"{PAGE}{{code}}"))
+    assert (await report("IN_TRANSIT", code="https://other.example/1", carrierId=None))["isWaiting"]
 
 
 async def test_report_and_code_that_come_at_the_same_moment_meet(

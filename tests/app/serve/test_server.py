@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tomllib
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,43 +18,13 @@ import httpx
 import pytest
 import uvicorn
 
-from app.http.server import UVICORN, Server
+from app.serve.server import UVICORN, Server
 from app.settings import Settings
+from tests.app.serve.callers import QUERY, Callers
 from tests.conftest import FAR_TOO_LONG, reserved_port
 from tests.service import serving
 
 ROOT = Path(__file__).parents[3]
-QUERY = {"query": "{ __typename }"}
-
-
-class Callers:
-    """Asks again and again on connections that are kept alive, and counts the answers by status."""
-
-    def __init__(self, site: str, number: int) -> None:
-        self.seen: Counter[int | str] = Counter()
-        self._site = site
-        self._enough = asyncio.Event()
-        self._calling = [asyncio.create_task(self._call()) for _ in range(number)]
-
-    async def _call(self) -> None:
-        async with httpx.AsyncClient() as client:
-            while not self._enough.is_set():
-                try:
-                    response = await client.post(f"{self._site}/graphql", json=QUERY)
-                    self.seen[response.status_code] += 1
-                except httpx.ConnectError:
-                    self.seen["not there"] += 1
-                    return
-
-    async def until(self, answers: int) -> None:
-        wanted = self.seen[200] + answers
-        async with asyncio.timeout(FAR_TOO_LONG):
-            while self.seen[200] < wanted:  # noqa: ASYNC110  answers set no event
-                await asyncio.sleep(0.01)
-
-    async def end(self) -> None:
-        self._enough.set()
-        await asyncio.gather(*self._calling)
 
 
 async def test_a_service_that_is_told_to_stop_answers_whom_it_has_accepted(demo_dsn: str, tmp_path: Path) -> None:
@@ -85,7 +54,7 @@ sys.modules["app.http.protocol"] = None  # to import it fails
 import uvicorn
 uvicorn.__version__ = "99.1"
 from app.asgi import create_app
-from app.http.server import protocol_of
+from app.serve.server import protocol_of
 from app.settings import Settings, SettingsError
 stock = Settings(database_url="", token_secret="x" * 32, protocol="stock")
 create_app(stock)
@@ -223,7 +192,7 @@ def test_server_that_another_has_overtaken_ends_and_says_why(loop: str) -> None:
         second.bind(first.getsockname())
         first.listen()
         config = uvicorn.Config(application, lifespan="on", log_config=None, loop=loop)
-        server = Server(config, drain_seconds=0, on_stop=lambda: None)
+        server = Server(config, drain_seconds=0)
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner, pytest.raises(OSError, match="in use"):
             runner.run(asyncio.wait_for(server.serve([second]), FAR_TOO_LONG))
     assert said == ["lifespan.startup", "lifespan.shutdown"]

@@ -1,0 +1,338 @@
+"""`doctor`: whether the database is what the service needs, and all that is kept twice agrees; `--mend` puts it right.
+
+It only reads without `--mend`, beside whoever writes. What it mends of tallies it adds as a difference, which nobody
+waits for; what is missing of the schema it makes as sql/schema.sql says.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any
+
+import asyncpg
+
+import sql
+from app.admin.command import Answer, Commands, Options, Refused, add_task, note_alone
+from app.postgres.connect import CONNECT_SECONDS, Connector
+from app.postgres.direct import fetch
+from app.postgres.events import CHANNEL
+from app.postgres.migrate import migration_names
+from app.postgres.startup import OLDEST_SERVER
+from app.settings import Settings, SettingsError, secret
+from sql import Statement
+from sql.advisory_lock import AdvisoryLock
+
+_SQL = sql.load("doctor")
+
+OK, WARNING, FAULT, MENDED = "ok", "warning", "FAULT", "mended"
+
+_HEARD_SECONDS = 3
+# What tokens put up with (`app.auth.token.CLOCK_SKEW`), and what should make one look.
+_WRONG_CLOCK, _ODD_CLOCK = timedelta(seconds=30), timedelta(seconds=2)
+# Two thousand million transactions are all that there are.
+_OLD_AGE = 1_000_000_000
+_SHOWN = 5
+
+# What is kept twice, by the words of who is told, each with its statements; `deep` ones gather every order anew.
+_TALLIES = (
+    ("tallies of orders", "order_tallies"),
+    ("tallies of shipments", "shipment_tallies"),
+    ("days of orders", "order_days"),
+    ("days of their fulfilment", "order_fulfillment_days"),
+    ("days of shipments", "shipment_days"),
+    ("days of items", "shipment_item_days"),
+    ("days of codes", "track_and_trace_days"),
+)
+_COUNTERS = (
+    ("lines: shipped, delivered", "lines"),
+    ("orders: paid back", "refunds"),
+    ("lines: paid back", "refunded_lines"),
+    ("orders to be found", "found_orders"),
+)
+_DEEP = (("orders: fulfilment", "fulfillments"), ("orders: words", "words"))
+
+_OBJECT = re.compile(
+    r"^(?:CREATE (?:UNLOGGED )?(?P<table>TABLE) public\.(?P<t>\w+)"
+    r"|CREATE (?:UNIQUE )?(?P<index>INDEX) (?P<i>\w+)"
+    r"|CREATE (?:CONSTRAINT )?(?P<trigger>TRIGGER) (?P<g>\w+)"
+    r"|CREATE (?P<function>FUNCTION) public\.(?P<f>\w+)"
+    r"|ALTER TABLE ONLY public\.\w+\s+ADD (?P<constraint>CONSTRAINT) (?P<c>\w+))[^;]*;",
+    re.MULTILINE,
+)
+_MADE_AGAIN = ("index", "constraint", "trigger")
+
+
+@dataclass
+class Finding:
+    check: str
+    state: str
+    says: str
+    remedy: str = ""
+
+
+def add_commands(commands: Commands) -> None:
+    task = add_task(
+        commands,
+        "doctor",
+        _doctor,
+        "look whether the database is fit, and all that is counted in it agrees; ends with 1 where it is not",
+        is_noted=True,
+        any_schema=True,
+    )
+    task.add_argument("--mend", action="store_true", help="put right what can be: counts, sequences, indexes, the feed")
+    task.add_argument(
+        "--deep", action="store_true", help="gather anew by what each order is found, too: a minute for 100,000 orders"
+    )
+
+
+async def _doctor(connection: asyncpg.Connection, options: Options) -> Answer:
+    findings = [finding async for finding in _examine(connection, options)]
+    mended = [finding.check for finding in findings if finding.state == MENDED]
+    if mended:
+        await note_alone(connection, options, "doctor --mend", "database", mended=mended)
+    rows = [vars(finding) for finding in findings]
+    return Answer(rows, failed=any(finding.state == FAULT for finding in findings))
+
+
+async def examine(connection: asyncpg.Connection, options: Options) -> list[Finding]:
+    """What `doctor` finds. Raises what asyncpg raises."""
+    return [finding async for finding in _examine(connection, options)]
+
+
+async def _examine(connection: asyncpg.Connection, options: Options) -> AsyncIterator[Finding]:
+    [server] = await fetch(connection, _SQL.server)
+    yield _version(connection, server)
+    yield _role(server)
+    yield await _clock(connection)
+    yield _connections(options, server)
+    migrations = await _migrations(connection)
+    yield migrations
+    dsn = options.dsn
+    for finding in await _reached(dsn, server):
+        yield finding
+    yield _age(server)
+    if migrations.state == FAULT:
+        return  # what follows asks for tables that may not be there
+    if options.mend and server["is_read_only"]:
+        raise Refused("the server takes no writes: mend at its primary")
+    yield await examine_schema(connection, mend=options.mend)
+    yield await _sequences(connection, mend=options.mend)
+    yield await _kept(connection, "feed of changes", "feed", mend=options.mend, lock=AdvisoryLock.FEED_POSITION)
+    yield await _kept(connection, "waits of the feed", "waits", mend=options.mend, lock=AdvisoryLock.FEED_POSITION)
+    # Counters first: when they are put right, what is tallied of them changes.
+    for words, name in _COUNTERS + (_DEEP if options.deep else ()) + _TALLIES:
+        yield await _kept(connection, words, name, mend=options.mend)
+
+
+def _version(connection: asyncpg.Connection, server: asyncpg.Record) -> Finding:
+    says = f"PostgreSQL {server['version'].partition(' ')[0]}"
+    if connection.get_server_version().major < OLDEST_SERVER:
+        return Finding("server", FAULT, says, f"Waybill needs PostgreSQL {OLDEST_SERVER} or later")
+    return Finding("server", OK, says)
+
+
+def _role(server: asyncpg.Record) -> Finding:
+    says = f"role {server['role']}, schema {server['schema']}"
+    if not server["may_create"]:
+        return Finding("role", WARNING, f"{says}: may not create tables", "migrate with a role that may")
+    return Finding("role", OK, says)
+
+
+async def _clock(connection: asyncpg.Connection) -> Finding:
+    before = datetime.now(UTC)
+    [server] = await fetch(connection, _SQL.server)
+    after = datetime.now(UTC)
+    skew = max(before - server["now"], server["now"] - after, timedelta())
+    says = f"{skew.total_seconds():.1f} s apart"
+    if skew >= _ODD_CLOCK:
+        state = FAULT if skew >= _WRONG_CLOCK else WARNING
+        return Finding("clock", state, says, "set the clocks of this machine and of the server by NTP")
+    return Finding("clock", OK, says)
+
+
+def _connections(options: Options, server: asyncpg.Record) -> Finding:
+    """Whether the server has as many as all workers of this machine may open, each with one that listens."""
+    try:
+        settings: Settings = options.settings()
+    except SettingsError:
+        return Finding("connections", WARNING, "the settings cannot be used", "look at `config check`")
+    wanted = max(settings.workers, 1) * (settings.pool_size + 1)
+    says = f"{wanted} of {server['max_connections']}"
+    if wanted >= server["max_connections"]:
+        return Finding("connections", FAULT, says, "raise max_connections, or lower POOL_SIZE or WORKERS")
+    return Finding("connections", OK, says)
+
+
+async def _migrations(connection: asyncpg.Connection) -> Finding:
+    known = set(migration_names())
+    try:
+        applied = {row["name"] for row in await fetch(connection, _SQL.migrations)}
+    except asyncpg.UndefinedTableError:
+        applied = set()
+    if missing := sorted(known - applied):
+        return Finding("migrations", FAULT, f"lacks {_listed(missing)}", "run `migrate`")
+    if unknown := sorted(applied - known):
+        return Finding("migrations", WARNING, f"has {_listed(unknown)}, of a newer version", "run that version")
+    return Finding("migrations", OK, f"{len(applied)} applied")
+
+
+async def _reached(dsn: str, server: asyncpg.Record) -> list[Finding]:
+    """The way to the server: a pooler, a standby, notifications."""
+    found = []
+    persistence = await Connector(dsn, statement_cache=0).persistence()
+    if persistence.sessions and persistence.statements:
+        found.append(Finding("pooler", OK, "none, or one that keeps sessions"))
+    else:
+        remedy = "" if persistence.statements else "set STATEMENT_CACHE=0; "
+        remedy += "set LISTEN_URL to the server's own address, and migrate, import and mend by it"
+        if server["statement_timeout"] == "0":
+            remedy += f"; ALTER ROLE {server['role']} SET statement_timeout = '15s'"
+        kept = "statements" if persistence.statements else "neither statements nor sessions"
+        found.append(Finding("pooler", WARNING, f"one that shares sessions and keeps {kept}", remedy))
+    if server["is_standby"]:
+        found.append(Finding("standby", WARNING, "a standby: reads only", "for writes name the primary, too"))
+    elif server["is_read_only"]:
+        found.append(Finding("standby", WARNING, "takes no writes", "look at default_transaction_read_only"))
+    else:
+        found.append(Finding("standby", OK, "none: takes writes"))
+    try:
+        listen_url = secret(os.environ, "LISTEN_URL")[0] or dsn
+    except SettingsError as error:
+        return [*found, Finding("notifications", FAULT, str(error))]
+    return [*found, await _notifications(listen_url, dsn)]
+
+
+async def _notifications(listen_url: str, dsn: str) -> Finding:
+    word, heard = secrets.token_hex(8), asyncio.Event()
+
+    def hear(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+        if payload == word:
+            heard.set()
+
+    remedy = "without, revoked keys hold for a second more: set LISTEN_URL to the primary's own address"
+    listening = await asyncpg.connect(listen_url, timeout=CONNECT_SECONDS, statement_cache_size=0)
+    try:
+        await listening.add_listener(CHANNEL, hear)
+        telling = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=0)
+        try:
+            await telling.execute(f"NOTIFY {CHANNEL}, '{word}'")
+        finally:
+            await telling.close()
+        async with asyncio.timeout(_HEARD_SECONDS):
+            await heard.wait()
+    except asyncpg.ReadOnlySQLTransactionError:
+        return Finding("notifications", WARNING, "a standby sends none", remedy)
+    except TimeoutError:
+        return Finding("notifications", WARNING, "none come: a pooler does not pass them on", remedy)
+    finally:
+        listening.terminate()
+    return Finding("notifications", OK, "come")
+
+
+def _age(server: asyncpg.Record) -> Finding:
+    says = f"{server['age']:,} transactions old"
+    if server["age"] > _OLD_AGE:
+        return Finding("age", WARNING, says, "VACUUM FREEZE soon: autovacuum does not keep up")
+    return Finding("age", OK, says)
+
+
+def schema_objects() -> Iterator[tuple[str, str, str]]:
+    """Kind, name and statement of all that sql/schema.sql makes, in its order."""
+    for match in _OBJECT.finditer(files("sql").joinpath("schema.sql").read_text("utf-8")):
+        kind, name = next((kind, name) for kind, name in _named(match) if name)
+        yield kind, name, match[0]
+
+
+def _named(match: re.Match[str]) -> Iterator[tuple[str, str | None]]:
+    for kind, group in (("table", "t"), ("index", "i"), ("trigger", "g"), ("function", "f"), ("constraint", "c")):
+        yield kind, match[group]
+
+
+async def examine_schema(connection: asyncpg.Connection, *, mend: bool) -> Finding:
+    """Whether all is there that sql/schema.sql makes, and in force. Raises what asyncpg raises."""
+    schema = await connection.fetchval("SELECT current_schema()::text")
+    there = {(row["kind"], row["name"]): row["is_good"] for row in await fetch(connection, _SQL.schema_objects)}
+    bad = [(kind, name, text) for kind, name, text in schema_objects() if not there.get((kind, name))]
+    if not bad:
+        return Finding("schema", OK, f"{len(there)} objects")
+    named = _listed(
+        [f"{kind} {name}" + ("" if (kind, name) not in there else " (off, or not valid)") for kind, name, _ in bad]
+    )
+    if any(kind not in _MADE_AGAIN for kind, _, _ in bad) or (mend and schema != "public"):
+        return Finding(
+            "schema", FAULT, f"lacks {named}", "restore the schema, or migrate an empty database and restore the data"
+        )
+    if not mend:
+        return Finding("schema", FAULT, f"lacks {named}", "doctor --mend makes them again")
+    for kind, name, text in bad:
+        await _make_again(connection, kind, name, text, is_there=(kind, name) in there)
+    return Finding("schema", MENDED, f"lacked {named}")
+
+
+async def _make_again(connection: asyncpg.Connection, kind: str, name: str, text: str, *, is_there: bool) -> None:
+    """Beside readers and writers, as migrations do."""
+    table = re.search(r"(?:ON|TABLE ONLY) (public\.\w+)", text)
+    assert table is not None  # noqa: S101  each of these kinds names its table
+    if kind == "index":
+        if is_there:
+            await connection.execute(f'DROP INDEX CONCURRENTLY "{name}"')
+        await connection.execute(text.replace("INDEX", "INDEX CONCURRENTLY", 1))
+    elif kind == "trigger":
+        await connection.execute(f'ALTER TABLE {table[1]} ENABLE TRIGGER "{name}"' if is_there else text)
+    else:
+        if not is_there:
+            is_checked = "FOREIGN KEY" in text or " CHECK " in text
+            await connection.execute(text.replace(";", " NOT VALID;") if is_checked else text)
+        await connection.execute(f'ALTER TABLE {table[1]} VALIDATE CONSTRAINT "{name}"')
+
+
+async def _sequences(connection: asyncpg.Connection, *, mend: bool) -> Finding:
+    highest: dict[str, int] = {}
+    for row in await fetch(connection, _SQL.sequences):
+        most = await connection.fetchval(f"SELECT max({row['column']}) FROM {row['table']}")  # noqa: S608  names of the catalog
+        highest[row["sequence"]] = max(highest.get(row["sequence"], 0), most or 0)
+    behind = []
+    for sequence, most in highest.items():
+        state = await connection.fetchrow(f"SELECT last_value, is_called FROM {sequence}")  # noqa: S608
+        if most >= state["last_value"] + state["is_called"]:
+            behind.append(sequence)
+            if mend:
+                await connection.execute("SELECT setval($1::text::regclass, $2)", sequence, most)
+    if not behind:
+        return Finding("sequences", OK, f"{len(highest)} are ahead of their columns")
+    says = f"behind their columns: {_listed(behind)}"
+    return Finding("sequences", MENDED if mend else FAULT, says, "" if mend else "doctor --mend")
+
+
+async def _kept(connection: asyncpg.Connection, words: str, name: str, *, mend: bool, **values: Any) -> Finding:
+    wrong, right = getattr(_SQL, f"wrong_{name}"), getattr(_SQL, f"mend_{name}")
+    number = await _count(connection, wrong)
+    if not number:
+        return Finding(words, OK, "agree" if not values else "in order")
+    if not mend:
+        return Finding(words, FAULT, f"{number:,} wrong", "doctor --mend")
+    async with connection.transaction():
+        # Of two that add the same difference, one would be wrong again.
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", AdvisoryLock.MENDING)
+        await connection.execute("SELECT set_config('waybill.actor', 'doctor', true)")
+        await fetch(connection, right, **values)
+    left = await _count(connection, wrong)
+    if left:
+        return Finding(words, FAULT, f"{number:,} were wrong, and {left:,} are", "report it")
+    return Finding(words, MENDED, f"{number:,} were wrong")
+
+
+async def _count(connection: asyncpg.Connection, statement: Statement) -> int:
+    [row] = await fetch(connection, statement)
+    number: int = row["wrong"]
+    return number
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

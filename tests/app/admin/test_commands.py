@@ -1,0 +1,154 @@
+"""Contacts, channels, tokens, settings and the audit trail by command."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from app.__main__ import main
+from app.admin.command import Refused
+from app.admin.config import unknown
+from app.auth.token import Tokens
+from tests.app.admin.conftest import Operate
+from tests.conftest import TOKEN_SECRET, settings_for
+
+
+async def test_contact_is_made_of_companies_and_disabled(operate: Operate, copy_connection: asyncpg.Connection) -> None:
+    made = await operate("contacts", "create", "new@example.com", "--channel", "default", "--company", 3)
+    assert (made["companies"], made["is_active"]) == ([3], True)
+    changed = await operate("contacts", "companies", made["id"], "--company", 2, "--company", 4)
+    assert changed["companies"] == [2, 4]
+    token = (await operate("tokens", "create", f"contact:{made['id']}"))["token"]
+    assert (await operate("tokens", "show", stdin=token))["subject"] == f"contact:{made['id']}"
+    await operate("contacts", "disable", made["id"])
+    with pytest.raises(Refused, match="that is good"):
+        await operate("tokens", "create", f"contact:{made['id']}")
+    assert not (await operate("contacts", "show", made["id"]))["is_active"]
+    assert made["id"] in [row["id"] for row in await operate("contacts", "list", "--company", 4)]
+    for arguments, words in (
+        (("create", "NEW@example.com", "--channel", "default"), "already"),
+        (("create", "x@example.com", "--channel", "default", "--company", 999), "no company 999"),
+        (("show", 999_999), "no contact 999999"),
+    ):
+        with pytest.raises(Refused, match=words):
+            await operate("contacts", *arguments)
+
+
+async def test_channel_has_a_zone_and_rates(operate: Operate) -> None:
+    named = ("outlet", "--name", "Outlet", "--currency", "eur")
+    made = await operate("channels", "create", *named, "--time-zone", "Asia/Tokyo")
+    assert (made["currency"], made["time_zone"], made["orders"]) == ("EUR", "Asia/Tokyo", 0)
+    assert (await operate("channels", "rate", "outlet", "usd", "0.92"))["rates"] == {"USD": Decimal("0.92")}
+    assert (await operate("channels", "rate", "outlet", "USD"))["rates"] == {}
+    assert (await operate("channels", "zone", "outlet", "Europe/Amsterdam"))["time_zone"] == "Europe/Amsterdam"
+    assert (await operate("channels", "show", "default"))["orders"] > 0
+    for arguments, words in (
+        (("rate", "outlet", "XYZ", "2"), "ISO 4217"),
+        (("rate", "outlet", "EUR", "2"), "own currency"),
+        (("rate", "outlet", "GBP"), "no rate"),
+        (("zone", "outlet", "Europe/Atlantis"), "time zone"),
+        (("show", "nowhere"), "no channel 'nowhere'"),
+        (("create", "outlet", "--name", "x", "--currency", "EUR"), "already"),
+        (("create", "other", "--name", "x", "--currency", "EURO"), "ISO 4217"),
+        (("create", "other", "--name", "x", "--currency", "XYZ"), "ISO 4217"),
+        (("create", "other", "--name", "x", "--currency", "EUR", "--time-zone", "here"), "time zone"),
+    ):
+        with pytest.raises(Refused, match=words):
+            await operate("channels", *arguments)
+
+
+async def test_token_of_staff_says_what_it_may_do(operate: Operate, demo_copy_dsn: str) -> None:
+    made = await operate("tokens", "create", "staff:7", "--permission", "orders:read", "--lifetime", "1h")
+    claims = Tokens(settings_for(demo_copy_dsn)).verify(made["token"])
+    assert (claims.subject, claims.scope) == ("staff:7", {"orders:read"})
+    assert claims.expires_at == int(made["expires_at"].timestamp())
+    with pytest.raises(Refused, match="name it by --permission"):
+        await operate("tokens", "create", "staff:7")
+    for text, words in ((made["token"] + "x", "not good"), ("x", "no JWT")):
+        with pytest.raises(Refused, match=words):
+            await operate("tokens", "show", stdin=text)
+    [entry] = await operate("audit", "list", "--subject", "staff:7")
+    assert entry["details"]["permissions"] == ["orders:read"]
+    assert made["token"] not in json.dumps(entry, default=str)
+    for subject in ("staff:0", "staff:x", "customer:1", "staff", "staff:007"):
+        with pytest.raises(SystemExit):
+            await operate("tokens", "create", subject, "--permission", "orders:read")
+
+
+async def test_write_that_is_refused_leaves_no_entry(operate: Operate) -> None:
+    before = await operate("audit", "list")
+    with pytest.raises(Refused):
+        await operate("keys", "create", "x", "--permission", "orders:read", "--channel", "nowhere")
+    assert await operate("audit", "list") == before
+
+
+async def test_entry_says_who_it_was(operate: Operate) -> None:
+    await operate("channels", "zone", "default", "Europe/Amsterdam", "--by", "ann")
+    [entry] = await operate("audit", "list", "--actor", "operator:ann")
+    assert (entry["action"], entry["subject"]) == ("channels zone", "channel:1")
+    assert entry["details"] == {"before": "UTC", "now": "Europe/Amsterdam"}
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("TOKEN_SECRETS", "TOKEN_SECRETS is not known: is it TOKEN_SECRET?"),
+        ("REDIS_URI", "REDIS_URI is not known: is it REDIS_URL?"),
+        ("LIMIT_DEPHT", "LIMIT_DEPHT is not known: is it LIMIT_DEPTH?"),
+        ("LIMIT_SPEED_OF_LIGHT", "LIMIT_SPEED_OF_LIGHT is not known"),
+        ("TOKEN_SECRT_FILE", "TOKEN_SECRT_FILE is not known: is it TOKEN_SECRET_FILE?"),
+        ("database_url", "database_url is not known: is it DATABASE_URL?"),
+    ],
+)
+def test_key_that_is_no_setting_is_told(key: str, said: str) -> None:
+    assert list(unknown({key: "x"})) == [said]
+
+
+def test_keys_of_others_are_left_alone() -> None:
+    others = "PATH HOME HOSTNAME HOSTTYPE LANG LISTEN_FDS LISTEN_PID NOTIFY_SOCKET DATABASE_HOST POSTGRES_USER"
+    assert list(unknown(dict.fromkeys(others.split(), "x"))) == []
+
+
+def test_config_check_tells_settings_and_no_secret(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{TOKEN_SECRET}\n")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://waybill:s3cr3t@db.test/waybill?password=s3cr3t")
+    monkeypatch.setenv("TOKEN_SECRET_FILE", str(file))
+    monkeypatch.setenv("POOL_SIZE", "7")
+    monkeypatch.delenv("WAYBILL_TEST_RUN", raising=False)
+    assert main(["config", "check", "--json"]) == 0
+    printed = capsys.readouterr().out
+    assert "s3cr3t" not in printed
+    assert TOKEN_SECRET not in printed
+    rows = {row["key"]: row for row in json.loads(printed)}
+    assert rows["DATABASE_URL"]["value"] == "postgresql://***@db.test/waybill"
+    assert rows["TOKEN_SECRET"] == {"key": "TOKEN_SECRET", "value": "***", "from": str(file), "is_default": False}
+    assert rows["POOL_SIZE"] == {"key": "POOL_SIZE", "value": 7, "from": "environment", "is_default": False}
+    assert rows["LIMIT_DEPTH"] == {"key": "LIMIT_DEPTH", "value": 12, "from": "default", "is_default": True}
+    monkeypatch.setenv("POOL_SIZE", "many")
+    monkeypatch.setenv("POOL_SIZES", "7")
+    assert main(["config", "check"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "POOL_SIZE must be a whole number from 1 to 1000",
+        "POOL_SIZES is not known: is it POOL_SIZE?",
+    ]
+
+
+def test_commands_print_for_programs_and_say_what_was_refused(
+    demo_dsn: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", demo_dsn)
+    assert main(["keys", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["name"] == "Demo partner"
+    assert main(["keys", "list"]) == 0
+    heading, *_ = capsys.readouterr().out.splitlines()
+    assert heading.split()[:4] == ["ID", "NAME", "PREFIX", "STATE"]
+    assert main(["keys", "show", "999"]) == 1
+    assert capsys.readouterr() == ("", "there is no key 999\n")
+    with pytest.raises(SystemExit) as usage:
+        main(["keys"])
+    assert usage.value.code == 2

@@ -1,0 +1,190 @@
+"""The doctor finds what is wrong, puts it right, and finds nothing where nothing is."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.__main__ import _parser, main
+from app.admin.command import Answer, Refused, perform
+from app.admin.doctor import schema_objects
+from tests.app.admin.conftest import Operate
+from tests.conftest import TOKEN_SECRET, Databases, settings_for
+from tests.pooler import needs_pgbouncer, pooler
+from tests.server import administer
+
+# Written as a restore would that goes wrong: no trigger sees it.
+UNSEEN = "SET session_replication_role = replica"
+# By what the doctor calls it: what breaks it.
+WRONG = {
+    "tallies of orders": "DELETE FROM order_tallies WHERE status = 'NEW'",
+    "tallies of shipments": "INSERT INTO shipment_tallies VALUES (1, 0, 'CREATED', 5)",
+    "days of orders": "UPDATE order_days SET n = n + 1 WHERE channel_id = 1",
+    "days of their fulfilment": "DELETE FROM order_fulfillment_days",
+    "days of shipments": "UPDATE shipment_days SET created_on = created_on + 1 WHERE channel_id = 1",
+    "days of items": "DELETE FROM shipment_item_days WHERE quantity > 1",
+    "days of codes": "INSERT INTO track_and_trace_days VALUES (1, '2026-01-01', '2026-01-01', 9, 1)",
+    "lines: shipped, delivered": "UPDATE order_items SET quantity_delivered = quantity_delivered + 1 WHERE id % 7 = 0",
+    "orders: paid back": "UPDATE orders SET refunded_total = refunded_total + 1 WHERE id = 1",
+    "lines: paid back": "UPDATE order_items SET quantity_refunded = quantity_refunded + 1 WHERE order_id = 1",
+    "orders to be found": "DELETE FROM order_words WHERE order_id % 2 = 0",
+    "orders: fulfilment": "UPDATE order_fulfillments SET status = 'DELIVERED' WHERE order_id = 1",
+    "orders: words": "UPDATE order_words SET words = 'nothing' WHERE order_id = 1",
+    "feed of changes": """
+        UPDATE transactions SET position = NULL WHERE position = (SELECT max(position) FROM transactions)
+    """,
+    "waits of the feed": """
+        UPDATE feed_ends SET missing = '{7}', missing_until = ARRAY['999999999999'::xid8]
+    """,
+    "sequences": "SELECT setval('shipments_number_seq', 1), setval('user_ids', 1)",
+    "schema": """
+        DROP INDEX order_words_words;
+        ALTER TABLE shipments DROP CONSTRAINT shipments_order_fk;
+        ALTER TABLE shipments DROP CONSTRAINT shipments_status_known;
+        DROP TRIGGER orders_version ON orders;
+        ALTER TABLE orders DISABLE TRIGGER orders_tally_insert
+    """,
+}
+
+
+@pytest.fixture(autouse=True)
+async def no_sessions_of_the_tests(copy_connection: asyncpg.Connection) -> None:
+    """Their ids are such as the database never gives by itself."""
+    await copy_connection.execute("DELETE FROM customer_sessions")
+
+
+async def found(operate: Operate, *arguments: str) -> dict[str, str]:
+    """The states by what was looked at, of those alone that are not well."""
+    rows = await operate("doctor", "--deep", *arguments)
+    assert {row["check"] for row in rows} >= {"server", "clock", "migrations", "notifications", *WRONG}
+    return {row["check"]: row["state"] for row in rows if row["state"] != "ok"}
+
+
+@pytest.fixture
+async def unseen(copy_connection: asyncpg.Connection) -> asyncpg.Connection:
+    await copy_connection.execute(UNSEEN)
+    return copy_connection
+
+
+async def test_store_that_is_well_is_found_so(operate: Operate) -> None:
+    answer = await operate("doctor", "--deep", whole=True)
+    assert {row["state"] for row in answer.value} == {"ok"}, answer.value
+    assert not answer.failed
+
+
+@pytest.mark.parametrize("check", WRONG)
+async def test_what_is_wrong_is_found_and_mended(operate: Operate, unseen: asyncpg.Connection, check: str) -> None:
+    await unseen.execute(WRONG[check])
+    answer = await operate("doctor", "--deep", whole=True)
+    assert answer.failed
+    # Days and words follow how far orders are fulfilled, which follows lines.
+    assert check in {row["check"] for row in answer.value if row["state"] == "FAULT"}
+    mended = await found(operate, "--mend")
+    assert mended[check] == "mended"
+    assert set(mended.values()) == {"mended"}
+    assert await found(operate) == {}
+    entries = await operate("audit", "list", "--subject", "database")
+    assert check in entries[0]["details"]["mended"]
+
+
+async def test_feed_goes_on_behind_what_was_mended(operate: Operate, unseen: asyncpg.Connection) -> None:
+    await unseen.execute(WRONG["feed of changes"])
+    await operate("doctor", "--mend")
+    before = await unseen.fetchval("SELECT max(position) FROM feed_ends")
+    await unseen.execute("SET session_replication_role = origin")
+    await unseen.execute("UPDATE orders SET remarks = 'x' WHERE id = 1")
+    await unseen.execute("SELECT give_positions(1000)")
+    positions = await unseen.fetch("SELECT position FROM transactions WHERE position > $1 ORDER BY id", before)
+    assert [row["position"] for row in positions] == [before + 1, before + 2]
+
+
+async def test_writers_go_on_while_tallies_are_mended(
+    operate: Operate, unseen: asyncpg.Connection, other: asyncpg.Connection
+) -> None:
+    """Who has written and not committed counts with their commit, and not twice."""
+    await unseen.execute(WRONG["tallies of orders"])
+    writing = other.transaction()
+    await writing.start()
+    await other.execute("UPDATE orders SET status = 'CONFIRMED' WHERE status = 'NEW'")
+    await operate("doctor", "--mend")
+    await writing.commit()
+    assert await found(operate) == {}
+
+
+@pytest.fixture
+def empty(databases: Databases) -> Iterator[str]:
+    dsn = databases.create()
+    yield dsn
+    databases.drop(dsn)
+
+
+async def examined(dsn: str, *arguments: str, **settings: Any) -> Answer:
+    options = _parser("doctor").parse_args(["doctor", *arguments])
+    options.settings = lambda: settings_for(dsn, **settings)
+    return await perform(dsn, options)
+
+
+async def test_empty_database_lacks_migrations(empty: str) -> None:
+    answer = await examined(empty)
+    states = {row["check"]: row for row in answer.value}
+    assert states["migrations"]["state"] == "FAULT"
+    assert states["migrations"]["remedy"] == "run `migrate`"
+    assert answer.failed
+
+
+async def test_server_that_takes_no_writes_is_told_and_not_mended(demo_copy_dsn: str) -> None:
+    dsn = f"{demo_copy_dsn}?default_transaction_read_only=on"
+    answer = await examined(dsn)
+    states = {row["check"]: row for row in answer.value}
+    assert (states["standby"]["state"], states["standby"]["says"]) == ("warning", "takes no writes")
+    with pytest.raises(Refused, match="mend at its primary"):
+        await examined(dsn, "--mend")
+
+
+async def test_more_connections_than_the_server_has_are_told(operate: Operate, demo_copy_dsn: str) -> None:
+    answer = await examined(demo_copy_dsn, pool_size=1_000)
+    assert [row["check"] for row in answer.value if row["state"] == "FAULT"] == ["connections"]
+
+
+@needs_pgbouncer
+async def test_pooler_is_recognised_with_what_to_set(demo_copy_dsn: str) -> None:
+    with pooler(demo_copy_dsn, "transaction", 10) as dsn:
+        answer = await examined(dsn)
+    states = {row["check"]: row for row in answer.value}
+    assert states["pooler"]["state"] == "warning"
+    for word in ("LISTEN_URL", "STATEMENT_CACHE=0", "SET statement_timeout"):
+        assert word in states["pooler"]["remedy"]
+    assert states["notifications"]["state"] == "warning"
+    assert not answer.failed
+
+
+def test_doctor_ends_with_1_where_something_is_wrong(
+    demo_dsn: str, fresh_dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", fresh_dsn)
+    monkeypatch.setenv("TOKEN_SECRET", TOKEN_SECRET)
+    assert main(["doctor", "--json"]) == 0
+    assert {row["state"] for row in json.loads(capsys.readouterr().out)} == {"ok"}
+    asyncio.run(administer(fresh_dsn, "DROP INDEX order_words_words"))
+    assert main(["doctor"]) == 1
+    assert "lacks index order_words_words" in capsys.readouterr().out
+
+
+async def test_every_object_of_the_schema_is_looked_for(connection: asyncpg.Connection) -> None:
+    """What schema.sql makes and what there is are the same names, of every kind."""
+    made = {(kind, name) for kind, name, _ in schema_objects()}
+    there = await connection.fetch(
+        """
+        SELECT 'trigger' AS kind, tgname::text AS name FROM pg_trigger WHERE NOT tgisinternal
+        UNION SELECT 'constraint', conname::text FROM pg_constraint
+          WHERE connamespace = 'public'::regnamespace AND contype IN ('f', 'p', 'u') AND conrelid <> 0
+        UNION SELECT 'index', indexname::text FROM pg_indexes i WHERE schemaname = 'public' AND NOT EXISTS (
+          SELECT FROM pg_constraint c WHERE c.conname = i.indexname)
+        UNION SELECT 'table', tablename::text FROM pg_tables WHERE schemaname = 'public'
+        UNION SELECT 'function', proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        """
+    )
+    assert {tuple(row) for row in there} - made == set()

@@ -1,0 +1,79 @@
+"""The operator's day of docs/operating.md, block by block, on a demo database."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from app.admin.commands import _NOUNS
+from tests.app.admin.conftest import bin_folder
+from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, Databases
+
+__all__ = ["bin_folder"]
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "operating.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def target(databases: Databases, demo_copy_dsn: str) -> Iterator[str]:
+    """The DSN of a database that a block creates."""
+    name = f"{urlsplit(demo_copy_dsn).path[1:]}_target"
+    dsn = urlsplit(demo_copy_dsn)._replace(path=f"/{name}").geturl()
+    yield dsn
+    databases.drop(dsn)
+
+
+def test_every_block_can_be_run_as_it_stands(
+    demo_copy_dsn: str,
+    target: str,
+    bin_folder: Path,
+    tmp_path: Path,
+) -> None:
+    environ = os.environ | {
+        "DATABASE_URL": demo_copy_dsn,
+        "TOKEN_SECRET": TOKEN_SECRET,
+        "TARGET": target,
+        "TARGET_NAME": urlsplit(target).path[1:],
+        "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PYTHON": sys.executable,
+    }
+    environ.pop("WAYBILL_TEST_RUN", None)
+    clean = 'psql -qc "DELETE FROM customer_sessions" "$DATABASE_URL"'  # whose ids no sequence has given
+    for block in [clean, *BLOCKS]:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", f'python() {{ "$PYTHON" "$@"; }}\n{block}'],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=FAR_TOO_LONG,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, (block, done.stdout, done.stderr)
+    assert '"subject": "customer:1"' in (tmp_path / "held.json").read_text()
+
+
+def test_every_command_is_on_the_page() -> None:
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers()
+    for noun in _NOUNS:
+        noun.add_commands(commands)
+    for name, command in commands.choices.items():
+        if name == "customer":  # an older name
+            continue
+        assert f"python -m app {name}" in PAGE, name
+        for action in command._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                missing = [task for task in action.choices if task not in PAGE]
+                assert missing == [], (name, missing)
