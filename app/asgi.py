@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +154,14 @@ class Waybill:
             return
         log = Retention(self.db.pool, dict.fromkeys(WEBHOOKS, self.settings.webhook_log_days))
         deliverer = Deliverer(self.db, self.messages, self.context_for, self.settings)
+        self.telemetry.follow_counts(
+            "waybill_webhook_attempts",
+            "Requests to receivers of webhooks.",
+            "outcome",
+            {outcome: partial(deliverer.counts.__getitem__, outcome) for outcome in deliverer.counts},
+        )
+        self.telemetry.follow_gauge("waybill_webhook_endpoints", "Endpoints served.", lambda: deliverer.endpoints)
+        self.telemetry.follow_gauge("waybill_webhook_waiting", "Deliveries that wait.", lambda: deliverer.waiting)
         try:
             async with deliverer.running():
                 yield

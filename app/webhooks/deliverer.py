@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -96,6 +96,21 @@ class Deliverer:
                 await self._tools.log.close()
                 with suppress(ServiceUnavailable):
                     await self._db.fetch(SQL.leave, _OURS, deliverer=self.id)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Attempts since the start, those that were a `success` and those that were a `failure`."""
+        return self._tools.log.counts
+
+    @property
+    def endpoints(self) -> int:
+        """How many this process has."""
+        return len(self._endpoints)
+
+    @property
+    def waiting(self) -> int:
+        """How many deliveries of its endpoints wait, as far as they have been read."""
+        return sum(len(each.lanes) for each in self._endpoints.values())
 
     def wake(self) -> None:
         """The clock has been set, or something has been written that should be seen at once."""

@@ -54,6 +54,7 @@ class Log:
     """Writes that of one process, from `start` to `close`."""
 
     def __init__(self, db: Database, deliverer: UUID) -> None:
+        self.counts = {"success": 0, "failure": 0}  # attempts since the start
         self._db = db
         self._deliverer = deliverer
         self._entries: list[Entry] = []
@@ -75,6 +76,7 @@ class Log:
     def note(self, entry: Entry, endpoint_id: UUID, health: Health | None) -> asyncio.Future[None]:
         """A future that is done when the entry is stored. `health` is None where nothing need be said of it."""
         self._entries.append(entry)
+        self.counts["success" if entry.outcome.is_success else "failure"] += 1
         if health is not None:
             self._health[endpoint_id] = health
         if self._written is None:

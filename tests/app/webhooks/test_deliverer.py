@@ -456,7 +456,7 @@ async def test_deliverers_share_the_endpoints(world: World, receiver: Receiver) 
     first = await world.deliver()
     second = await world.deliver()
     async with asyncio.timeout(30):
-        while sorted(len(each._endpoints) for each in (first, second)) != [2, 2]:  # noqa: ASYNC110
+        while sorted(each.endpoints for each in (first, second)) != [2, 2]:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     await world.box()
     requests = await receiver.until(4)
