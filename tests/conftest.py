@@ -50,7 +50,7 @@ FAR_TOO_LONG = 60  # seconds, on any machine, for what is known to come
 NEVER = 3_600
 TOKEN_SECRET = "a secret of the tests, of thirty-two bytes and more"
 READER_SCOPES = "orders:read shipments:read"
-WRITER_SCOPES = f"{READER_SCOPES} orders:write shipments:write carriers:write"
+WRITER_SCOPES = f"{READER_SCOPES} orders:write shipments:write carriers:write webhooks:write"
 
 # The names by which tests call viewers; the ids are those of the fixtures.
 SUBJECTS = {

@@ -40,6 +40,8 @@ WITHOUT_VIEWER |= {"api_key", "audit_entry", "channel_setting", "contact", "doct
 # Changes are read once for all who listen, and judged viewer by viewer: tests/sql/test_owner.py holds that to the
 # predicates.
 WITHOUT_VIEWER |= {"feed"}
+# An endpoint is its owner's, whom each statement for callers compares with: tests/sql/test_webhook.py holds them to it.
+WITHOUT_VIEWER |= {"webhook_endpoint", "webhook_delivery"}
 TABLE = re.compile(r"(?:\b(?:FROM|JOIN)|^\s*UPDATE)\s+([a-z_]+)\s+(?:AS\s+)?([a-z]+)\b", re.IGNORECASE | re.MULTILINE)
 # What a statement names itself, from tables that are judged where it reads them.
 NAMED_HERE = re.compile(r"\b([a-z_]+) AS \(")

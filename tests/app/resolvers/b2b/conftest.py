@@ -15,6 +15,7 @@ WRITTEN = (
     *("orders", "order_items", "shipments", "shipment_sources", "shipment_items", "track_and_traces"),
     *("carriers", "carrier_descriptions", "tracking_events", "transactions", "changes"),
     *("refunds", "refund_items"),
+    *("webhook_endpoints", "webhook_deliveries"),
 )
 DIGEST = " UNION ALL ".join(
     f"SELECT {place} AS place, coalesce(sum(hashtextextended(t::text, 0)), 0) AS digest FROM {table} t"
