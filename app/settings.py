@@ -96,8 +96,8 @@ class Settings:
     many processes answer under one that supervises them; with 0 the only one answers itself. A request has
     `head_seconds` for its head, and a connection is kept open for `keep_alive_seconds` without one. A server that is
     told to stop goes on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or `stock` for
-    uvicorn's own. `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is `compiled`, or `reference`
-    to have graphql-core run everything: the answers are the same.
+    uvicorn's own. `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is `compiled`, or
+    `reference` to have graphql-core run everything: the answers are the same.
     """
 
     database_url: str = field(repr=False)
