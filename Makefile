@@ -63,7 +63,7 @@ bench: $(READY) ## measure speed and cost; PEERS=DIR SERVERS=A,B LOADS=A,B SCALE
 lock: $(READY) ## resolve pyproject.toml anew into the locks, for every platform
 	@$(RUN) -m pip install --quiet 'uv>=0.9'
 	@$(RUN) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --custom-compile-command 'make lock' --extra embedded --extra dev \
+		--no-emit-find-links --custom-compile-command 'make lock' --extra embedded --extra dev --extra otel \
 		--output-file requirements.lock pyproject.toml
 	@$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-annotate --custom-compile-command 'make lock' --constraint requirements.lock \

@@ -49,7 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser(command: str) -> argparse.ArgumentParser:
     """That of a command, or of all: the operator's are made of many modules."""
-    parser = argparse.ArgumentParser(prog="python -m app", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m app",
+        description=(__doc__ or "").partition("\n")[0],
+        epilog="Settings come from the environment, above all DATABASE_URL and TOKEN_SECRET (or DATABASE_URL_FILE,"
+        " TOKEN_SECRET_FILE); `config check` prints all that are in force. Without DATABASE_URL it is the embedded"
+        " server of DATA_DIR.",
+    )
     parser.set_defaults(serves=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -78,6 +84,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     import_.add_argument("files", nargs="+", metavar="FILE", help="- is standard input")
     import_.add_argument("--strict", action="store_true", help="load nothing if any record is bad")
     import_.add_argument("--dry-run", action="store_true", help="say what would happen, and write nothing")
+    _add_json(import_)
     import_.set_defaults(command=_import)
 
     generate = commands.add_parser("generate", help="add made-up orders that look real")
@@ -230,7 +237,9 @@ def _import(options: argparse.Namespace) -> int:
 
     with dev.database(os.environ) as dsn:
         _run(migrate(dsn), dsn)
-        return _run(ingest(dsn, options.files, strict=options.strict, dry_run=options.dry_run), dsn)
+        numbers = sys.stdout if options.json else None
+        work = ingest(dsn, options.files, strict=options.strict, dry_run=options.dry_run, numbers=numbers)
+        return _run(work, dsn)
 
 
 def _administer(options: argparse.Namespace) -> int:

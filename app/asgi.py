@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache, partial
+from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from app.http.cors import CrossOrigin, Origins, WholeCrossOrigin
 from app.http.deadline import Deadlines
 from app.http.graphql import GraphQLEndpoint
 from app.http.index import index
-from app.http.middleware import Counted, Exchange, WholeExchange
+from app.http.middleware import Counted, Exchange, Watcher, WholeExchange
 from app.http.overload import LoadShedder, Shedding, WholeShedding
 from app.http.rate_limit import Admission, RateLimited, RateLimits
 from app.http.reply import Answering, Reply, refusal, reply
@@ -58,6 +59,7 @@ from app.rest.openapi import OpenAPI
 from app.rest.shop import ShopEndpoint
 from app.settings import Settings, Worker
 from app.telemetry import Telemetry, log_to_stderr
+from app.tracing import Tracing
 from app.webhooks import asyncapi
 from app.webhooks.asyncapi import AsyncAPI
 from app.webhooks.deliverer import Deliverer
@@ -91,6 +93,8 @@ class Waybill:
         self.rate_limits = RateLimits(settings.redis_url, worker)
         shared = settings.prometheus_multiproc_dir
         self.telemetry = Telemetry(shared, worker.number if worker and shared == worker.folder else None)
+        self.telemetry.slow_seconds = settings.slow_statement
+        self.tracing = Tracing(settings.traces) if settings.traces else None
         self.shedder = LoadShedder()
         self.cache = Cache(settings.cache_bytes)
         self.engine = Engine(
@@ -123,6 +127,7 @@ class Waybill:
         await self.db.events.start()
         self.db.feed.start()
         passwords = Passwords()
+        self.db.observe = self.telemetry.observe_statement
         self.hub.db = self.sessions.db = self.db
         self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
@@ -145,6 +150,8 @@ class Waybill:
             if retention is not None:
                 await retention.close()
             await self.db.close()
+            if self.tracing is not None:
+                await asyncio.to_thread(self.tracing.close)
 
     @asynccontextmanager
     async def _delivering(self) -> AsyncIterator[None]:
@@ -248,12 +255,16 @@ class Waybill:
         return reply({"status": "not ready"}, 503) if ready is None else reply(ready)
 
     async def metrics(self, request: Request) -> Response:
+        token, given = self.settings.metrics_token, request.headers.get("authorization", "")
+        if token is not None and not compare_digest(given.encode(), f"Bearer {token}".encode()):
+            error = RequestRefused("The metrics need their token.", status=401, code="UNAUTHENTICATED")
+            return refusal(error, {"www-authenticate": "Bearer"})
         text, media_type = self.telemetry.exposition(request.headers.get("accept", ""))
         return Response(text, media_type=media_type)
 
 
 def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     waybill = Waybill(settings, worker)
     body_bytes = settings.limits.body_bytes
     deadlines = Deadlines(settings.deadline)
@@ -298,14 +309,15 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
     graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}
     shedder = waybill.shedder
     whole: dict[str, Answering] = {path: WholeShedding(answering, shedder) for path, answering in graphql.items()}
-    middleware = [Middleware(Exchange, deadlines=deadlines)]
+    watcher = Watcher(waybill.telemetry, waybill.tracing)
+    middleware = [Middleware(Exchange, deadlines=deadlines, watcher=watcher)]
     if settings.allowed_origins:
         origins = Origins(settings.allowed_origins, closed=health.PATHS)
         whole = {path: WholeCrossOrigin(answering, origins) for path, answering in whole.items()}
         middleware.append(Middleware(CrossOrigin, origins))
     middleware.append(Middleware(Shedding, shedder))
     service = Service(
-        {path: WholeExchange(answering, shedder, deadlines) for path, answering in whole.items()},
+        {path: WholeExchange(answering, shedder, deadlines, watcher) for path, answering in whole.items()},
         {path: socket(answering) for path, answering in graphql.items()},
         waybill,
         routes=[

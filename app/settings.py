@@ -31,6 +31,7 @@ _LARGEST_PORT = 65_535
 _MOST_RETRIES = 100
 _LONGEST_RETRY_SECONDS = 604_800
 _MOST_WORKERS = 256
+_SHORTEST_TOKEN = 16
 _DEFAULT_PORTS = {("http", "80"), ("https", "443")}
 
 Network = IPv4Network | IPv6Network
@@ -94,8 +95,10 @@ class Settings:
     memory. `deadline` is what a request may take, in seconds, and `pool_wait_seconds` how long it may wait for a
     connection, with no more than `pool_queue` that do. What is older than `retention_days`, or than those of its own
     table, is not kept (`app.postgres.retention`). `link_page` is the shop's page where customers set a password, with
-    `{token}` for the token of their link and `{channel}` for the code of their channel. A service that is to `deliver`
-    calls the endpoints of webhooks. What they may lead to, beside the public internet by 443, is
+    `{token}` for the token of their link and `{channel}` for the code of their channel. `metrics_token` is what whoever
+    asks for the metrics has to bring. `log_format` is `json`, or `text` for people. A statement that takes
+    `slow_statement` seconds is named in the log. `traces` is the share of requests that is traced. A service that is to
+    `deliver` calls the endpoints of webhooks. What they may lead to, beside the public internet by 443, is
     `webhook_allowed_networks` and `webhook_ports`. A message is tried again after each of `webhook_retry_seconds`, the
     last of them again and again, and an attempt takes `webhook_timeout` seconds at most; what fails for
     `webhook_disable_days` is given up. Their log is kept for `webhook_log_days`. `workers` is how many processes
@@ -115,6 +118,10 @@ class Settings:
     redis_url: str | None = field(default=None, repr=False)
     allowed_origins: tuple[str, ...] = ()
     prometheus_multiproc_dir: Path | None = None
+    metrics_token: str | None = field(default=None, repr=False)
+    log_format: str = "json"
+    slow_statement: float = 1.0
+    traces: float = 0.0
     link_page: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
@@ -187,6 +194,10 @@ class Settings:
         read("REDIS_URL", _redis_url)
         read("ALLOWED_ORIGINS", _origins)
         read("PROMETHEUS_MULTIPROC_DIR", _directory)
+        read("METRICS_TOKEN", _token)
+        read("LOG_FORMAT", _one_of("json", "text"))
+        read("SLOW_STATEMENT", _seconds(0.001, 3_600))
+        read("TRACES", _share)
         read("LINK_PAGE", _link_page)
         read("HOST", str)
         read("PORT", _between(1, _LARGEST_PORT))
@@ -364,6 +375,18 @@ def _secret(text: str) -> str:
     if len(text.encode()) < MINIMUM_SECRET_BYTES:
         raise ValueError(f"must have at least {MINIMUM_SECRET_BYTES} bytes")
     return text
+
+
+def _token(text: str) -> str:
+    if len(text.encode()) < _SHORTEST_TOKEN:
+        raise ValueError(f"must have at least {_SHORTEST_TOKEN} bytes")
+    return text
+
+
+def _share(text: str) -> float:
+    if not re.fullmatch(r"[01](\.[0-9]{1,6})?", text) or float(text) > 1:
+        raise ValueError("must be a number from 0 to 1")
+    return float(text)
 
 
 def _file(text: str) -> Path:

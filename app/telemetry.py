@@ -1,4 +1,4 @@
-"""What the operator sees: one JSON object per line in the log, and metrics.
+"""What the operator sees: lines in the log, one JSON object each or for people, and metrics.
 
 Neither ever holds a token, a variable or a parameter of a statement.
 """
@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import sys
 import time
 import traceback
@@ -32,6 +33,8 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.values import MultiProcessValue
 
 _QUOTED_BY_DRIVER = "asyncpg."
+# What needs no quotes to be seen as one word.
+_PLAIN = re.compile(r"[!-~]*")
 
 LINES_SECONDS = 0.1
 _SHARE_SECONDS = 1.0
@@ -39,15 +42,22 @@ _SHARE_SECONDS = 1.0
 _SERVICE = logging.getLogger("waybill")  # above all loggers of the service
 
 
-class JsonFormatter(logging.Formatter):
+Render = Callable[[dict[str, object]], str]
+
+
+class FactsFormatter(logging.Formatter):
     """`time`, `level`, `logger` and `event`, beside the `facts` that a record was given through `extra`."""
+
+    def __init__(self, render: Render | None = None) -> None:
+        super().__init__()
+        self._render = render or _one_line
 
     def format(self, record: logging.LogRecord) -> str:
         facts = getattr(record, "facts", {})
         line = _line(record.created, record.levelname.lower(), record.name, record.getMessage(), facts)
         if record.exc_info and record.exc_info[1]:
             line["error"] = describe(record.exc_info[1])
-        return _one_line(line)
+        return self._render(line)
 
 
 def _line(created: float, level: str, logger: str, event: str, facts: dict[str, Any]) -> dict[str, object]:
@@ -69,6 +79,22 @@ def _one_line(facts: dict[str, object]) -> str:
     """JSON in ASCII: a path may hold characters that move a terminal's cursor."""
     line = orjson.dumps(facts, default=str)
     return line.decode() if line.isascii() else json.dumps(facts, default=str)
+
+
+def _for_people(facts: dict[str, object]) -> str:
+    """What happened when and to whom on a line, and below it the traceback of a defect."""
+    rest = dict(facts)
+    moment, level, logger, event, error = (
+        str(rest.pop(name, "")) for name in ("time", "level", "logger", "event", "error")
+    )
+    words = [f"{name}={_word(value)}" for name, value in rest.items()]
+    line = f"{moment[11:23]} {level:7} {logger.removeprefix('waybill.'):12} {' '.join([event, *words])}"
+    return f"{line}\n{error}" if error else line
+
+
+def _word(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text[1:-1] if isinstance(value, str) and _PLAIN.fullmatch(value) else text
 
 
 def describe(error: BaseException) -> str:
@@ -93,8 +119,9 @@ class LogHandler(logging.StreamHandler[TextIO]):
     write what is left; at the end of the process logging does.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, render: "Render" = _one_line) -> None:
         super().__init__(stream)
+        self.render = render
         self._waiting: list[str] = []
         self._writer: asyncio.AbstractEventLoop | None = None  # that will write what is waiting
 
@@ -128,11 +155,14 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def log_to_stderr() -> None:
-    """Sends the log of the service and of its server to standard error, once however often it is called."""
+def log_to_stderr(form: str = "json") -> None:
+    """Sends the log of the service and of its server to standard error, once however often it is called.
+
+    `form` is `json`, or `text` for people who read it.
+    """
     if not any(isinstance(handler, LogHandler) for handler in _SERVICE.handlers):
-        handler = LogHandler(sys.stderr)
-        handler.setFormatter(JsonFormatter())
+        handler = LogHandler(sys.stderr, _one_line if form == "json" else _for_people)
+        handler.setFormatter(FactsFormatter(handler.render))
         for logger in (_SERVICE, logging.getLogger("uvicorn")):
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)
@@ -148,7 +178,7 @@ def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None
         return
     handlers = _SERVICE.handlers
     if len(handlers) == 1 and isinstance(handlers[0], LogHandler) and not (logger.handlers or logging.root.handlers):
-        handlers[0].add(_one_line(_line(time.time(), "info", logger.name, event, facts)))
+        handlers[0].add(handlers[0].render(_line(time.time(), "info", logger.name, event, facts)))
     else:
         logger.info(event, extra={"facts": facts})
 
@@ -157,6 +187,9 @@ SURFACES = ("graphql", "rest", "export")
 OUTCOMES = ("ok", "errors", "refused", "unavailable", "aborted", "failed")
 # To the deadline of a request, and beyond it for exports, which take as long as their callers need.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
+
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_statement_logger = logging.getLogger("waybill.database")
 
 # Or every series comes twice, once with the time of its start.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client has few types
@@ -212,6 +245,46 @@ class Telemetry:
             buckets=_SECONDS,
         )
         self.requests = {surface: Requests(surface, requests, seconds) for surface in SURFACES}
+
+        self._exchanges = Histogram(
+            "http_server_request_duration_seconds",
+            "What requests took, by OpenTelemetry's names.",
+            ["http_request_method", "http_route", "http_response_status_code"],
+            registry=self.registry,
+            buckets=_SECONDS,
+        )
+        self._exchange: dict[tuple[str, str, int], Callable[[float], None]] = {}
+        self._statements = Histogram(
+            "db_client_operation_duration_seconds",
+            "What statements took, with the wait for a connection, by the file of sql/ that they stand in.",
+            ["db_system_name", "db_collection_name"],
+            registry=self.registry,
+            buckets=_SECONDS,
+        )
+        self._statement: dict[str, Callable[[float], None]] = {}
+        self.slow_seconds = float("inf")
+
+    def observe_exchange(self, method: str, route: str, status: int, seconds: float) -> None:
+        """`route` is the path as it is written in the code, so that there are few."""
+        key = method, route, status
+        observe = self._exchange.get(key)
+        if observe is None:
+            labels = method if method in _METHODS else "_OTHER", route, str(status)
+            observe = self._exchanges.labels(*labels).observe
+            if method in _METHODS:
+                self._exchange[key] = observe
+        observe(seconds)
+
+    def observe_statement(self, name: str, seconds: float) -> None:
+        """`name` is that of its file and its own: `order.by_ids`. One that is slow is named in the log."""
+        observe = self._statement.get(name)
+        if observe is None:
+            noun = name.partition(".")[0]
+            observe = self._statement[name] = self._statements.labels("postgresql", noun).observe
+        observe(seconds)
+        if seconds >= self.slow_seconds:
+            facts = {"statement": name, "ms": round(seconds * 1000, 1)}
+            _statement_logger.warning("slow statement", extra={"facts": facts})
 
     def follow_count(self, name: str, explanation: str, read: Callable[[], float]) -> None:
         """A counter of what is counted where it happens, as cheaply as can be: `read` gives its number."""

@@ -24,12 +24,14 @@ _WRITE = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|SET_CONFIG|NEXTVAL)
 class Prepared:
     """A statement in the server's own form: `text` with $1, $2 …, and the names of those parameters in order.
 
-    `lists` are those of them whose values it takes one by one.
+    `lists` are those of them whose values it takes one by one. `name` is that of its file and its own, for those who
+    watch: `order.by_ids`.
     """
 
     text: str
     parameters: tuple[str, ...]
     lists: tuple[str, ...] = ()
+    name: str = ""
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         return [values[name] for name in self.parameters]
@@ -247,7 +249,9 @@ class Statement:
 
         names: dict[str, int] = {}
         text = _PARAMETER.sub(lambda match: f"${names.setdefault(match[1], len(names) + 1)}", fill(variant.template))
-        return Prepared(text, tuple(names), tuple(name for name in variant.each if name in names))
+        return Prepared(
+            text, tuple(names), tuple(name for name in variant.each if name in names), f"{self.noun}.{self.name}"
+        )
 
     def has_variant(self, reach: Reach, filters: frozenset[str], order: tuple[str, ...] = ()) -> bool:
         """Whether a variant serves the caller: a text that costs by what it gives."""

@@ -37,6 +37,7 @@ from app.http.rate_limit import Admission
 from app.http.reply import Answering, Reply, refusal, reply, reply_bytes, unavailable
 from app.http.state import State, state_of
 from app.telemetry import Telemetry
+from app.tracing import step
 
 # A browser sends none of these from a page of another origin unless a preflight allowed it, which is for the origins of
 # the settings alone (`app.http.cors`). Without one, any page could make its visitor's browser run a query by GET.
@@ -264,12 +265,15 @@ class GraphQLEndpoint(Answering):
         """The answer to a query, or a mutation. Raises `RequestRefused` for an idempotency key that is none."""
         request_id = state.request_id
         if operation.kind is not OperationType.MUTATION:
-            return await self._engine.run(operation, request.variables, await self._open_context(scope), request_id)
+            context = await self._open_context(scope)
+            with step("graphql.execute"):
+                return await self._engine.run(operation, request.variables, context, request_id)
 
         state.work.goes_on = True
 
         async def run(context: Any) -> Answer:
-            return await self._engine.run(operation, request.variables, context, request_id)
+            with step("graphql.execute"):
+                return await self._engine.run(operation, request.variables, context, request_id)
 
         asked = request.query, operation.name, request.variables
         state.idempotency_key = read_key(scope["headers"], request.extensions, *asked)

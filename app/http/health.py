@@ -59,10 +59,17 @@ def watch(telemetry: Telemetry, db: Database, engine: Engine) -> None:
         "by",
         {by: partial(engine.executions.__getitem__, by) for by in engine.executions},
     )
-    telemetry.follow_gauge(
-        "waybill_connections_in_use", "Connections to the database that are lent.", lambda: pool.lent
+    telemetry.follow_gauges(
+        "db_client_connection_count",
+        "Connections to the database.",
+        "db_client_connection_state",
+        {"used": lambda: pool.lent, "idle": lambda: pool.idle},
     )
-    telemetry.follow_gauge("waybill_connections_awaited", "Who waits for a connection.", lambda: pool.waiting)
+    telemetry.follow_gauge("db_client_connection_max", "Connections that there may be.", lambda: pool.size)
+    telemetry.follow_gauge("db_client_connection_pending_requests", "Who waits for a connection.", lambda: pool.waiting)
+    telemetry.follow_count(
+        "db_client_connection_timeouts", "Who has waited for one for too long.", lambda: pool.timeouts
+    )
     telemetry.follow_count(
         "waybill_repeated", "Statements that were tried anew because a connection was lost.", lambda: pool.repeated
     )

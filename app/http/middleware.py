@@ -12,8 +12,9 @@ from app.execution.errors import internal, log_defect, log_fault
 from app.http.deadline import Deadlines, Ending, Work
 from app.http.overload import LoadShedder
 from app.http.reply import Answering, Reply, refusal, reply, unavailable
-from app.http.state import ID_HEADER, STATE, TASK, Header, State, new_id, state_of
-from app.telemetry import Requests, log_facts
+from app.http.state import ID_HEADER, ROUTE, STATE, TASK, Header, State, new_id, state_of
+from app.telemetry import Requests, Telemetry, log_facts
+from app.tracing import TRAIL, Tracing
 
 logger = logging.getLogger("waybill.http")
 
@@ -43,9 +44,10 @@ _LEFT = 499
 class Exchange:
     """Pure ASGI, and raw: it is in the way of every request. The steps behind it have its `State`."""
 
-    def __init__(self, app: ASGIApp, deadlines: Deadlines | None = None) -> None:
+    def __init__(self, app: ASGIApp, deadlines: Deadlines | None = None, watcher: "Watcher | None" = None) -> None:
         self.app = app
         self._deadlines = deadlines or Deadlines()
+        self._watcher = watcher or Watcher()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,6 +55,7 @@ class Exchange:
             return
         started = time.perf_counter()
         state = _begin(scope, self._deadlines, started)
+        self._watcher.begin(state, started)
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -79,20 +82,29 @@ class Exchange:
             await failure(scope, receive, send_with_headers)
         finally:
             state.work.end()
-            _log(scope, status, started)
+            self._watcher.end(scope, status, started)
 
 
 class WholeExchange(Answering):
     """The same for what has its answer whole."""
 
-    def __init__(self, app: Answering, shedder: LoadShedder, deadlines: Deadlines | None = None) -> None:
+    def __init__(
+        self,
+        app: Answering,
+        shedder: LoadShedder,
+        deadlines: Deadlines | None = None,
+        watcher: "Watcher | None" = None,
+    ) -> None:
         self.app = app
         self._shedder = shedder
+        self._watcher = watcher or Watcher()
         self._deadlines = deadlines or Deadlines()
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
         started = time.perf_counter()
         state = _begin(scope, self._deadlines, started)
+        scope[ROUTE] = scope["path"]  # nothing else is found by its path alone
+        self._watcher.begin(state, started)
         status = 0
         try:
             try:
@@ -109,19 +121,20 @@ class WholeExchange(Answering):
             return reply
         finally:
             state.work.end()
-            _log(scope, status, started)
+            self._watcher.end(scope, status, started)
 
     def at_once(self, scope: Scope) -> Reply | None:
         if not self._shedder.waiting:
             return None
         started = time.perf_counter()
         state = _begin(scope, self._deadlines, started)
+        scope[ROUTE] = scope["path"]
         reply = self.app.at_once(scope)
         state.work.end()
         if reply is not None:
             state.outcome = "shed"
             reply.raw_headers = _with_defaults(reply.raw_headers + state.answer_headers)
-            _log(scope, reply.status_code, started)
+            self._watcher.end(scope, reply.status_code, started)
         return reply
 
 
@@ -196,15 +209,52 @@ def _failure(error: Exception, scope: Scope) -> Reply:
     return reply({"errors": [{"message": "Internal server error", "extensions": internal(request_id)}]}, 500)
 
 
-def _log(scope: Scope, status: int, started: float) -> None:
+class Watcher:
+    """What is told of every exchange: a line of the log, its time for the metrics, and a trace of some."""
+
+    def __init__(self, telemetry: Telemetry | None = None, tracing: Tracing | None = None) -> None:
+        self._observe = telemetry.observe_exchange if telemetry else None
+        self._tracing = tracing
+
+    def begin(self, state: State, started: float) -> None:
+        """In the task that answers."""
+        TRAIL.set(state.trail)
+        if self._tracing is not None:
+            trace = state.trail.trace = self._tracing.begin(state.fields, started)
+            if trace is not None:
+                state.answer_headers.append((b"traceresponse", trace.header))
+
+    def end(self, scope: Scope, status: int, started: float) -> None:
+        seconds = time.perf_counter() - started
+        method, route = scope["method"], _route(scope)
+        if self._observe is not None:
+            self._observe(method, route, status, seconds)
+        _log(scope, status, seconds)
+        trail = state_of(scope).trail
+        if trail.trace is not None:
+            trail.trace.end({"http.request.method": method, "http.route": route, "http.response.status_code": status})
+
+
+def _route(scope: Scope) -> str:
+    """As it is written here, whatever stands in its places; empty for a path at which nobody answers."""
+    route = scope.get("route")
+    return scope.get(ROUTE, "") if route is None else getattr(route, "path", "")
+
+
+def _log(scope: Scope, status: int, seconds: float) -> None:
     state = state_of(scope)
     facts = {
         "requestId": state.request_id,
         "method": scope["method"],
         "path": scope["path"][:_LONGEST_PATH],
         "status": status,
-        "ms": round((time.perf_counter() - started) * 1000, 1),
+        "ms": round(seconds * 1000, 1),
     }
+    trail = state.trail
+    if trail.statements:
+        facts["statements"], facts["dbMs"] = trail.statements, round(trail.seconds * 1000, 1)
+    if trail.trace is not None:
+        facts["traceId"] = trail.trace.id
     if state.operation:
         facts["operation"] = state.operation[:_LONGEST_NAME]
     if state.outcome:

@@ -31,7 +31,7 @@ from app.http.state import state_of
 from app.telemetry import Telemetry
 
 # Under way at a time: at least, as long as nothing is known, and at most.
-LEAST, _INITIAL, _MOST = 10, 64, 1_000
+LEAST, _INITIAL, _MOST = 10, 128, 1_000
 # How often it is looked how long answers take, and of how many.
 _WINDOW_SECONDS, _WINDOW_ANSWERS = 0.1, 20
 # So much longer than with few under way may answers take.

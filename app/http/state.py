@@ -9,6 +9,7 @@ from starlette.types import Scope
 from app.auth.storefront_key import Storefront
 from app.http.deadline import Work
 from app.postgres.transaction import IdempotencyKey
+from app.tracing import Trail
 
 Header = tuple[bytes, bytes]
 
@@ -16,6 +17,8 @@ Header = tuple[bytes, bytes]
 STATE = "waybill.state"
 BODY = "waybill.body"
 TASK = "waybill.task"
+# The path at which a request is answered, where Starlette has not found it.
+ROUTE = "waybill.route"
 
 ID_HEADER = b"x-request-id"
 _ID_BITS = 128
@@ -30,7 +33,8 @@ class State:
 
     `work` is ended when the deadline says so, and when its caller leaves. `body` is there where the server has it
     whole, packed or not. What a step adds to `answer_headers` goes into the answer, whoever gives it. `Admission` sets
-    `storefront`; `operation` (a name) and `outcome` (see `Telemetry`) are for the log, empty where there is none.
+    `storefront`; `operation` (a name) and `outcome` (see `Telemetry`) are for the log, empty where there is none;
+    `trail` is what its statements came to.
     """
 
     __slots__ = (
@@ -42,6 +46,7 @@ class State:
         "outcome",
         "request_id",
         "storefront",
+        "trail",
         "work",
     )
 
@@ -53,6 +58,7 @@ class State:
     outcome: str
     request_id: str
     storefront: Storefront
+    trail: Trail
     work: Work
 
     def __init__(self, scope: Scope, work: Work) -> None:
@@ -68,6 +74,7 @@ class State:
         self.idempotency_key = None
         self.operation = None
         self.outcome = ""
+        self.trail = Trail()
 
 
 def state_of(scope: Scope) -> State:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import partial
+from time import perf_counter
 from typing import Any, Self
 
 import asyncpg
@@ -16,6 +17,7 @@ from app.postgres.events import Events
 from app.postgres.feed import Feed
 from app.postgres.pool import Pool
 from app.settings import Settings
+from app.tracing import TRAIL
 from loaders.batch import Batch
 from loaders.selection import CombinedQueries
 from sql import Prepared, Statement, Visibility, load
@@ -41,7 +43,8 @@ def _current(settings: Settings, key: str) -> Callable[[], str | None] | None:
 class Database:
     """`statements` counts what was sent since the start; the metrics show it and the tests assert it.
 
-    `seconds` are what a request, and so a transaction of one, may take.
+    `seconds` are what a request, and so a transaction of one, may take. `observe`, where it is set, is told the name of
+    every statement that has ended, and what it took, with the wait for a connection, in seconds.
     """
 
     def __init__(self, pool: Pool, events: Events, seconds: float, cache: Cache) -> None:
@@ -50,6 +53,7 @@ class Database:
         self.feed = Feed(pool)
         self.seconds = seconds
         self.statements = 0
+        self.observe: Callable[[str, float], None] | None = None
         self.table_cache = events.table_cache  # the values made of some tables' rows, kept until the rows change
         self.queries = CombinedQueries(self.columns_of, cache)
         self._columns: dict[Statement, Mapping[str, type]] = {}
@@ -111,10 +115,18 @@ class Database:
         """
         text, arguments = within(visibility, statement, filters, order, values)
         self.statements += 1
-        if on is not None:
-            rows: list[asyncpg.Record] = await on.fetch(text, *arguments)
-            return rows
-        return await (self.pool.fetch if statement.is_read else self.pool.fetch_once)(text, *arguments)
+        began, error = perf_counter(), None
+        try:
+            if on is not None:
+                rows: list[asyncpg.Record] = await on.fetch(text, *arguments)
+                return rows
+            return await (self.pool.fetch if statement.is_read else self.pool.fetch_once)(text, *arguments)
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            self._tell(f"{statement.noun}.{statement.name}", began, error)
+            del error  # whose traceback holds this frame: a circle
 
     def gather(self, batch: Batch, key: Any) -> Awaitable[list[asyncpg.Record]]:
         """The rows of a key of `batch`, whoever may see them. What is asked for at the same time shares a statement."""
@@ -129,15 +141,38 @@ class Database:
         `values` are the parameters of each, those of the first with the viewer's keys (see `Visibility.keys`).
         """
         self.statements += 1
-        [row] = await self.pool.fetch(combined.text, *combined.arguments(values))
-        return row
+        began, error = perf_counter(), None
+        try:
+            [row] = await self.pool.fetch(combined.text, *combined.arguments(values))
+            return row
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            self._tell(combined.parts[0].prepared.name, began, error)
+            del error
 
     async def begin(self, text: str, first: Statement, **values: Any) -> tuple[asyncpg.Connection, asyncpg.Record]:
         """A connection in a transaction, and the one row of its `first` statement; see `Pool.begin`."""
         first_text, arguments = within(_OURS, first, frozenset(), (), values)
         self.statements += 1
+        began = perf_counter()
         connection, [row] = await self.pool.begin(text, first_text, *arguments)
+        self._tell(f"{first.noun}.{first.name}", began, None)
         return connection, row
+
+    def _tell(self, name: str, began: float, error: BaseException | None) -> None:
+        """That a statement has ended: a combined one has the name of its first."""
+        ended = perf_counter()
+        seconds = ended - began
+        if self.observe is not None:
+            self.observe(name, seconds)
+        trail = TRAIL.get()
+        if trail is not None:
+            trail.statements += 1
+            trail.seconds += seconds
+            if trail.trace is not None:
+                trail.trace.statement(name, began, ended, error)
 
     async def columns_of(self, statement: Statement, prepared: Prepared) -> Mapping[str, type]:
         """The names and types of a statement's columns (see `Column`); all its texts have the same."""

@@ -63,6 +63,7 @@ class Pool:
         seeks_writable: bool = False,
     ) -> None:
         self.repeated = 0  # how often something was tried anew since the start
+        self.timeouts = 0  # how often somebody has waited for too long
         self._connect = connect
         self._size = size
         self._wait_seconds = wait_seconds
@@ -83,6 +84,15 @@ class Pool:
     def lent(self) -> int:
         """How many connections are out at this moment."""
         return self._open - len(self._free)
+
+    @property
+    def idle(self) -> int:
+        """How many are open and free."""
+        return len(self._free)
+
+    @property
+    def size(self) -> int:
+        return self._size
 
     @property
     def waiting(self) -> int:
@@ -226,6 +236,7 @@ class Pool:
                 return
             del self._waiting[waiter]
             if not waiter.done():
+                self.timeouts += 1
                 waiter.set_exception(Overloaded(reason="wait"))
 
     async def _make(self) -> Connection:

@@ -50,7 +50,7 @@ def supervise(settings: Settings, sockets: list[socket.socket], environ: Mapping
 
     Raises `WorkersError` where they cannot be started.
     """
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     with tempfile.TemporaryDirectory(prefix="waybill-") as folder:
         asyncio.run(_run(settings, sockets, environ, Path(folder)))
     raise KeyboardInterrupt

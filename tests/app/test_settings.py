@@ -59,6 +59,9 @@ def test_settings_pass_a_dsn_of_several_hosts_on_untouched() -> None:
         ("POOL_QUEUE", "10", "0", "a whole number from 1 to 1000000"),
         ("STATEMENT_CACHE", "0", "-1", "a whole number from 0 to 100000"),
         ("CACHE_BYTES", "1000000", "999999", "a whole number from 1000000 to 100000000000"),
+        ("WORKERS", "4", "257", "a whole number from 0 to 256"),
+        ("SLOW_STATEMENT", "0.5", "0", "a number of seconds from 0.001 to 3600"),
+        ("TRACES", "0.01", "1.1", "a number from 0 to 1"),
         ("DEADLINE", "30", "1e3", "a number of seconds from 0.1 to 3600"),
         ("DEADLINE", "0.5", "nan", "a number of seconds from 0.1 to 3600"),
     ],
@@ -75,6 +78,14 @@ def test_settings_take_an_address_to_listen_at_and_do_not_print_it() -> None:
     assert "secret" not in repr(settings)
     with pytest.raises(SettingsError, match="LISTEN_URL must start with postgresql://"):
         Settings.from_env({**GOOD, "LISTEN_URL": "db.test"})
+
+
+def test_settings_guard_metrics_by_a_token_that_nobody_guesses() -> None:
+    settings = Settings.from_env({**GOOD, "METRICS_TOKEN": "a-token-of-mine-1"})
+    assert settings.metrics_token == "a-token-of-mine-1"
+    assert "a-token" not in repr(settings)
+    with pytest.raises(SettingsError, match="METRICS_TOKEN must have at least 16 bytes"):
+        Settings.from_env({**GOOD, "METRICS_TOKEN": "short"})
 
 
 def test_settings_share_metrics_in_a_directory_that_is_there(tmp_path: Path) -> None:

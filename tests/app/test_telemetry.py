@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from app.telemetry import OUTCOMES, JsonFormatter, LogHandler, Telemetry, describe, log_facts
+from app.telemetry import OUTCOMES, FactsFormatter, LogHandler, Telemetry, _for_people, describe, log_facts
 from tests.conftest import FAR_TOO_LONG, until
 
 
@@ -26,7 +26,7 @@ def test_a_line_is_one_json_object() -> None:
     record = logging.LogRecord("waybill.http", logging.INFO, "", 0, "request", None, None)
     record.facts = {"requestId": "r\n1"}
     record.created = 1_764_000_000.25
-    text = JsonFormatter().format(record)
+    text = FactsFormatter().format(record)
     line = json.loads(text)
     assert "\n" not in text
     assert (line["event"], line["level"], line["requestId"]) == ("request", "info", "r\n1")
@@ -73,7 +73,7 @@ def logger(stream: Stream) -> Iterator[logging.Logger]:
 def test_facts_are_the_same_line_whoever_listens(monkeypatch: pytest.MonkeyPatch, stream: Stream) -> None:
     service = logging.getLogger("waybill")
     handler = LogHandler(stream)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(FactsFormatter())
     monkeypatch.setattr(service, "handlers", [handler])
     monkeypatch.setattr(service, "level", logging.INFO)
     logger = logging.getLogger("waybill.test")
@@ -215,3 +215,22 @@ def test_processes_that_share_a_directory_tell_of_each_other(tmp_path: Path) -> 
     assert told['waybill_request_seconds_count{surface="rest"}'] == 2
     assert told["seen_total"] == 8
     assert told["free"] == 3  # the first has ended
+
+
+def test_lines_for_people_are_read_as_they_stand() -> None:
+    stream = io.StringIO()
+    handler = LogHandler(stream, _for_people)
+    handler.setFormatter(FactsFormatter(handler.render))
+    record = logging.LogRecord("waybill.http", logging.INFO, "", 0, "request", (), None)
+    record.created = 0.125
+    record.facts = {"path": "/a b\x1b[2J", "status": 200, "operation": "Mine"}
+    handler.emit(record)
+    try:
+        raise ValueError("why")
+    except ValueError:
+        failure = logging.LogRecord("waybill.x", logging.ERROR, "", 0, "defect", (), sys.exc_info())
+    handler.emit(failure)
+    first, second, *rest = stream.getvalue().splitlines()
+    assert first == r'00:00:00.125 info    http         request path="/a b\u001b[2J" status=200 operation=Mine'
+    assert second.endswith("error   x            defect")
+    assert rest[-1] == "builtins.ValueError: why"

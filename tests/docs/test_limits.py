@@ -20,7 +20,7 @@ from sql import merge
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text("utf-8")
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (\d+) \|", re.MULTILINE)
 # Settings that are numbers and bound nothing that a caller chooses.
-NO_BOUNDS = {"PORT", "WORKERS", "DRAIN_SECONDS"}
+NO_BOUNDS = {"PORT", "WORKERS", "DRAIN_SECONDS", "SLOW_STATEMENT", "TRACES"}
 
 
 def test_every_bound_is_named_with_its_default() -> None:

@@ -2,6 +2,7 @@ import re
 
 import asyncpg
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
@@ -42,7 +43,10 @@ NONE = dict.fromkeys(OUTCOMES, 0)
 
 async def counters(client: httpx.AsyncClient) -> dict[str, float]:
     text = (await client.get("/metrics")).text
-    return {name: float(value) for name, value in re.findall(r"^(waybill_\w+(?:\{.*\})?) (\S+)$", text, re.MULTILINE)}
+    return {
+        name: float(value)
+        for name, value in re.findall(r"^((?:waybill|db|http)_\w+(?:\{.*\})?) (\S+)$", text, re.MULTILINE)
+    }
 
 
 async def requests(client: httpx.AsyncClient, surface: str) -> dict[str, float]:
@@ -63,8 +67,8 @@ async def test_metrics_count_requests_documents_and_statements(client: httpx.Asy
     assert values['waybill_documents_total{result="miss"}'] == 4
     assert "waybill_statements_total" in values
     assert values["waybill_repeated_total"] == 0
-    assert values["waybill_connections_in_use"] == 0
-    assert values["waybill_connections_awaited"] == 0
+    assert values['db_client_connection_count{db_client_connection_state="used"}'] == 0
+    assert values["db_client_connection_pending_requests"] == 0
     assert sum(value for name, value in values.items() if name.startswith("waybill_executions_total{")) == 4
     assert values['waybill_executions_total{by="replay"}'] == 1
 
@@ -124,3 +128,42 @@ async def test_metrics_count_requests_over_the_limit_of_a_key(
         await client.get("/api/shop/customer-orders")
         assert await requests(client, "graphql") == {**NONE, "ok": 1, "refused": 2}
         assert await requests(client, "rest") == {**NONE, "refused": 1}
+
+
+async def test_metrics_are_for_who_has_their_token(demo_dsn: str) -> None:
+    settings = settings_for(demo_dsn, metrics_token="t" * 16)
+    async with running(settings) as app, calling(app) as client:
+        for headers in ({}, {"Authorization": "Bearer t"}, {"Authorization": f"Basic {'t' * 16}"}):
+            refused = await client.get("/metrics", headers=headers)
+            assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+            assert refused.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+            assert "waybill_requests" not in refused.text
+        told = await client.get("/metrics", headers={"Authorization": f"Bearer {'t' * 16}"})
+        assert (told.status_code, "waybill_requests" in told.text) == (200, True)
+
+
+async def test_a_slow_statement_is_named_in_the_log_without_a_value(
+    demo_dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_for(demo_dsn, slow_statement=0.0)
+    async with running(settings) as app, calling(app) as client:
+        query = "query ($term: String) { orders(input: {term: $term}) { itemsFound } }"
+        body = {"query": query, "variables": {"term": "secret"}}
+        answer = await client.post("/graphql", json=body, headers=credentials("staff", settings))
+        assert "errors" not in answer.json()
+    slow = [record.__dict__["facts"] for record in caplog.records if record.getMessage() == "slow statement"]
+    assert any(facts["statement"].startswith("order.") and facts["ms"] > 0 for facts in slow)
+    assert "secret" not in str(slow)
+
+
+async def test_a_request_tells_what_its_statements_took(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "waybill.http")
+    for query in ("{ __typename }", "{ carriers { itemsFound } }"):
+        await client.post("/graphql", json={"query": query}, headers=credentials("staff", settings_for("")))
+    facts = [record.__dict__["facts"] for record in caplog.records if record.getMessage() == "request"]
+    none, some = facts[-2:]
+    assert "statements" not in none
+    assert some["statements"] >= 1
+    assert 0 < some["dbMs"] <= some["ms"] + 0.1

@@ -76,7 +76,7 @@ def test_what_gets_slower_beyond_a_number_is_found() -> None:
 
 
 def test_a_limit_that_is_not_reached_stays() -> None:
-    assert set(settled_limit(lambda under_way: 0.001 * under_way, asked=20)) == {64.0}
+    assert set(settled_limit(lambda under_way: 0.001 * under_way, asked=20)) == {128.0}
 
 
 @pytest.fixture
