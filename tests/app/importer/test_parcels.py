@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.app.importer.test_ingest import SHOP, SWIFT, Store, order, shipment
+from tests.conftest import ConnectionTo
 
 STATUSES = (
     "SELECT t.code, t.status, s.status FROM track_and_traces t JOIN shipments s ON s.id = t.shipment_id ORDER BY 1"
@@ -19,8 +20,8 @@ HELD = """
 
 
 @pytest.fixture
-def store(fresh_dsn: str, tmp_path: Any) -> Store:
-    return Store(fresh_dsn, tmp_path)
+def store(fresh_dsn: str, tmp_path: Any, connection_to: ConnectionTo) -> Store:
+    return Store(fresh_dsn, tmp_path, connection_to)
 
 
 def code(name: str = "T-1", **fields: Any) -> dict[str, Any]:
