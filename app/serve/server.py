@@ -159,10 +159,12 @@ class Server(uvicorn.Server):
             await self._drain()
         self._pause()
         if not (self._is_interrupted or self.is_retiring):
-            # Those whom the system has accepted by the moment in which the sockets are closed: they would be reset.
+            # Those whom the system has accepted by the moment in which a socket is closed: they would be reset. So
+            # nothing may be awaited between.
             for listener in self._listeners:
                 while self._accept_one(listener):
                     pass
+                listener.close()
         while self._accepting:
             await asyncio.wait(self._accepting)
         self._listeners = []

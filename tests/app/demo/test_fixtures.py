@@ -206,7 +206,7 @@ async def test_credentials_are_kept_as_hashes(database: asyncpg.Connection) -> N
         """,
     )
     reads, channels = ["orders:read", "shipments:read"], ["default", "northwind"]
-    writes = ["orders:write", "shipments:write", "carriers:write"]
+    writes = ["orders:write", "shipments:write", "carriers:write", "webhooks:write"]
     assert partners == [
         (sha256(fixtures.PARTNER_KEY), reads + writes, channels),
         (sha256(PARTNER_READ_KEY), reads, channels),
