@@ -18,6 +18,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.demo.fixtures import STOREFRONT_KEY
+from app.serve.channel import BEAT_SECONDS
 from tests.app.serve.callers import QUERY, Callers
 from tests.conftest import FAR_TOO_LONG, KEY_HEADER, TOKEN_SECRET, credentials, reserved_port, settings_for
 from tests.service import ROOT, Service, serving
@@ -186,8 +187,17 @@ async def data(lines: AsyncIterator[str]) -> str:
 async def test_workers_end_with_their_supervisor(demo_dsn: str, tmp_path: Path) -> None:
     async with supervised(demo_dsn, tmp_path / "log", DRAIN_SECONDS="0") as service:
         left = workers(service)
+        command = Path(f"/proc/{min(left)}/cmdline").read_text()
+        [folder] = [
+            Path(word.removeprefix("--folder=")) for word in command.split("\0") if word.startswith("--folder=")
+        ]
+        assert folder.is_dir()
+        # It dies with words of theirs that it has not heard: two of each at least.
+        service.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(2.5 * BEAT_SECONDS)
         await service.kill()
         await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
+        assert not folder.exists()
 
 
 async def test_one_that_says_nothing_any_more_is_replaced(demo_dsn: str, tmp_path: Path) -> None:
