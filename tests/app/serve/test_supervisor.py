@@ -34,6 +34,12 @@ def workers(service: Service) -> set[int]:
     return {int(pid) for pid in Path(f"/proc/{main}/task/{main}/children").read_text().split()}
 
 
+def folder_of(worker: int) -> Path:
+    """Where it meets the others."""
+    words = Path(f"/proc/{worker}/cmdline").read_text().split("\0")
+    return Path(next(word.removeprefix("--folder=") for word in words if word.startswith("--folder=")))
+
+
 async def until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(FAR_TOO_LONG):
         while not condition():  # noqa: ASYNC110  processes set no event
@@ -187,10 +193,7 @@ async def data(lines: AsyncIterator[str]) -> str:
 async def test_workers_end_with_their_supervisor(demo_dsn: str, tmp_path: Path) -> None:
     async with supervised(demo_dsn, tmp_path / "log", DRAIN_SECONDS="0") as service:
         left = workers(service)
-        command = Path(f"/proc/{min(left)}/cmdline").read_text()
-        [folder] = [
-            Path(word.removeprefix("--folder=")) for word in command.split("\0") if word.startswith("--folder=")
-        ]
+        folder = folder_of(min(left))
         assert folder.is_dir()
         # It dies with words of theirs that it has not heard: two of each at least.
         service.process.send_signal(signal.SIGSTOP)
