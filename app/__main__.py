@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +20,7 @@ from app.demo.embedded import EmbeddedError
 from app.serve.hangup import on_hangup
 from app.serve.listen import open_sockets
 from app.settings import Settings, SettingsError, secret
+from app.webhooks import command as webhooks
 
 if TYPE_CHECKING:
     from app.postgres.locks import Verdict
@@ -48,7 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser(command: str) -> argparse.ArgumentParser:
     """That of a command, or of all: the operator's are made of many modules."""
-    parser = argparse.ArgumentParser(prog="python -m app", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m app",
+        description=(__doc__ or "").partition("\n")[0],
+        epilog="Settings come from the environment, above all DATABASE_URL and TOKEN_SECRET (or DATABASE_URL_FILE,"
+        " TOKEN_SECRET_FILE); `config check` prints all that are in force. Without DATABASE_URL it is the embedded"
+        " server of DATA_DIR.",
+    )
     parser.set_defaults(serves=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -57,6 +64,11 @@ def _parser(command: str) -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="serve the database at DATABASE_URL")
     serve.set_defaults(command=_serve, serves=True)
+
+    deliver = commands.add_parser("deliver", help="call the endpoints of webhooks, as one of any number of processes")
+    deliver.set_defaults(command=_deliver, serves=True)
+
+    webhooks.add_commands(commands).set_defaults(command=_webhooks)
 
     migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
     migrate.add_argument(
@@ -72,6 +84,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     import_.add_argument("files", nargs="+", metavar="FILE", help="- is standard input")
     import_.add_argument("--strict", action="store_true", help="load nothing if any record is bad")
     import_.add_argument("--dry-run", action="store_true", help="say what would happen, and write nothing")
+    _add_json(import_)
     import_.set_defaults(command=_import)
 
     generate = commands.add_parser("generate", help="add made-up orders that look real")
@@ -156,6 +169,29 @@ def _answer(settings: Settings, sockets: list[socket.socket], environ: Mapping[s
     answer_alone(settings, sockets)
 
 
+def _deliver(_options: argparse.Namespace) -> None:
+    from app.postgres.migrate import migration_names
+    from app.postgres.startup import check
+
+    settings = Settings.from_env(os.environ)
+    _run(check(settings.database_url, migration_names()), settings.database_url)
+    _run(webhooks.deliver(settings), settings.database_url, loop=_fast_loop())
+
+
+def _webhooks(options: argparse.Namespace) -> int:
+    from app.postgres.migrate import migration_names
+    from app.postgres.startup import check
+
+    with dev.database(os.environ) as dsn:
+        _run(check(dsn, migration_names()), dsn)
+        try:
+            print(_run(options.task(options, dev.settings(os.environ, dsn)), dsn))
+        except webhooks.Refused as refused:
+            print(refused, file=sys.stderr)
+            return 1
+    return 0
+
+
 def _migrate(options: argparse.Namespace) -> int:
     from app.postgres.migrate import check, migrate
 
@@ -201,7 +237,9 @@ def _import(options: argparse.Namespace) -> int:
 
     with dev.database(os.environ) as dsn:
         _run(migrate(dsn), dsn)
-        return _run(ingest(dsn, options.files, strict=options.strict, dry_run=options.dry_run), dsn)
+        numbers = sys.stdout if options.json else None
+        work = ingest(dsn, options.files, strict=options.strict, dry_run=options.dry_run, numbers=numbers)
+        return _run(work, dsn)
 
 
 def _administer(options: argparse.Namespace) -> int:
@@ -275,7 +313,21 @@ def _explain(options: argparse.Namespace) -> int:
     return 0
 
 
-def _run(work: Coroutine[Any, Any, T], dsn: str, taken: str = "") -> T:
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the loop that a server has, where there is one."""
+    try:
+        import uvloop
+    except ImportError:  # Windows has none
+        return None
+    return uvloop.new_event_loop
+
+
+def _run(
+    work: Coroutine[Any, Any, T],
+    dsn: str,
+    taken: str = "",
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> T:
     """Works on the database. A failure ends the command; `taken` is what it says where a row is there already."""
     import asyncpg
 
@@ -283,7 +335,8 @@ def _run(work: Coroutine[Any, Any, T], dsn: str, taken: str = "") -> T:
     from app.postgres.startup import explain
 
     try:
-        return asyncio.run(work)
+        with asyncio.Runner(loop_factory=loop) as runner:
+            return runner.run(work)
     except MigrationError as error:
         raise SystemExit(f"The database: {error}") from error
     except Exception as error:

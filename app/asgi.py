@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from app.auth.password import Passwords
 from app.auth.password_link import PasswordLinks
 from app.auth.storefront_key import Storefront, find_storefront
 from app.auth.token import Tokens
-from app.auth.viewer import authenticate
+from app.auth.viewer import Viewer, authenticate
 from app.cache import Cache
 from app.context import Context
 from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable
@@ -49,7 +49,7 @@ from app.live.websocket import WebSocketEndpoint
 from app.postgres.database import Database
 from app.postgres.lookups import Lookups
 from app.postgres.migrate import migration_names
-from app.postgres.retention import Retention
+from app.postgres.retention import WEBHOOKS, Retention
 from app.postgres.startup import until_reachable
 from app.resolvers import bindables
 from app.resolvers.names import snake_case
@@ -60,6 +60,11 @@ from app.rest.shop import ShopEndpoint
 from app.settings import Settings, Worker
 from app.telemetry import Telemetry, log_to_stderr
 from app.tracing import Tracing
+from app.webhooks import asyncapi
+from app.webhooks.asyncapi import AsyncAPI
+from app.webhooks.deliverer import Deliverer
+from app.webhooks.message import Messages
+from app.webhooks.target import Targets
 
 # Beside the sources in a checkout and in an installed wheel alike.
 SCHEMA = Path(__file__).parent.parent / "schema.graphql"
@@ -103,13 +108,22 @@ class Waybill:
         limits = settings.limits
         self.sessions = Sessions(self.tokens, most=limits.streams, most_of_viewer=limits.viewer_streams)
         self.subscriptions = Subscriptions(self.engine, self.hub, self.sessions, self.context_of)
+        targets = Targets(settings.webhook_allowed_networks, settings.webhook_ports)
+        self.messages = Messages(self.engine, targets, self.context_for)
         self.migrations = frozenset(migration_names())
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        async with self.running():
+            app.state.db = self.db
+            yield
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """All that goes on while requests are answered, and as much of it as `python -m app deliver` is."""
         self._loop = asyncio.get_running_loop()
-        self.db = app.state.db = await until_reachable(lambda: Database.connect(self.settings, self.cache))
+        self.db = await until_reachable(lambda: Database.connect(self.settings, self.cache))
         await self.db.events.start()
         self.db.feed.start()
         passwords = Passwords()
@@ -125,7 +139,7 @@ class Waybill:
         metrics.watch(self.telemetry, self.hub, self.sessions)
         self.telemetry.watch_process()
         try:
-            async with self.telemetry.shared():
+            async with self.telemetry.shared(), self._delivering():
                 yield
         finally:
             self._loop = None
@@ -138,6 +152,28 @@ class Waybill:
             await self.db.close()
             if self.tracing is not None:
                 await asyncio.to_thread(self.tracing.close)
+
+    @asynccontextmanager
+    async def _delivering(self) -> AsyncIterator[None]:
+        """Calls the endpoints of webhooks, if that is to be done here."""
+        if not self.settings.deliver:
+            yield
+            return
+        log = Retention(self.db.pool, dict.fromkeys(WEBHOOKS, self.settings.webhook_log_days))
+        deliverer = Deliverer(self.db, self.messages, self.context_for, self.settings)
+        self.telemetry.follow_counts(
+            "waybill_webhook_attempts",
+            "Requests to receivers of webhooks.",
+            "outcome",
+            {outcome: partial(deliverer.counts.__getitem__, outcome) for outcome in deliverer.counts},
+        )
+        self.telemetry.follow_gauge("waybill_webhook_endpoints", "Endpoints served.", lambda: deliverer.endpoints)
+        self.telemetry.follow_gauge("waybill_webhook_waiting", "Deliveries that wait.", lambda: deliverer.waiting)
+        try:
+            async with deliverer.running():
+                yield
+        finally:
+            await log.close()
 
     def reload(self) -> None:
         """Reads the keys of tokens anew, between two steps of the loop: this may be called by a signal's handler."""
@@ -174,6 +210,7 @@ class Waybill:
             logins=self.logins,
             password_links=self.password_links,
             lookups=self.lookups,
+            messages=self.messages,
             storefront=state.storefront,
             address=client_address(scope),
             idempotency_key=state.idempotency_key,
@@ -192,7 +229,22 @@ class Waybill:
             logins=self.logins,
             password_links=self.password_links,
             lookups=self.lookups,
+            messages=self.messages,
             storefront=session.storefront,
+        )
+
+    def context_for(self, viewer: Viewer) -> Context:
+        """Of what is told to an endpoint as its owner, who is not asking."""
+        return Context(
+            db=self.db,
+            request_id=new_id().decode(),
+            viewer=viewer,
+            largest_page=self.settings.limits.page,
+            logins=self.logins,
+            password_links=self.password_links,
+            lookups=self.lookups,
+            messages=self.messages,
+            storefront=Storefront(),
         )
 
     async def find_storefront(self, keys: Sequence[str], address: str) -> Storefront:
@@ -277,6 +329,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
             ),
             *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
             Route(openapi.PATH, OpenAPI(exports)),
+            Route(asyncapi.PATH, AsyncAPI(waybill.engine.schema)),
             Route("/healthz", health.live),
             Route("/readyz", waybill.ready),
             Route("/metrics", waybill.metrics),

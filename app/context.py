@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache, cached_property, partial
-from typing import Any
+from typing import Any, Protocol
 from weakref import proxy
 
 import asyncpg
@@ -18,12 +18,33 @@ from app.postgres.database import Database
 from app.postgres.events import TableCache, Tables
 from app.postgres.lookups import Lookups
 from app.postgres.transaction import IdempotencyKey, Transaction
+from app.webhooks.target import Targets
 from loaders.batch import Batch, Projection
 from loaders.prefetch import Loaders, Pending
 from loaders.result import COMPANY, ResultSet
 from loaders.rows import Row
 from loaders.selection import RowSelection
 from sql import Statement
+
+
+class Message(Protocol):
+    """What an endpoint is sent. One that `is_thin` has ids alone."""
+
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def is_thin(self) -> bool: ...
+
+
+class Messages(Protocol):
+    """What makes the messages of webhooks; `targets` say where they may go. See `app.webhooks.message`."""
+
+    targets: Targets
+
+    def document_fault(self, text: str) -> str | None: ...
+    async def of(self, endpoint: Row, viewer: Viewer, events: Sequence[dict[str, Any]]) -> Sequence[Message | None]: ...
 
 
 class Context:
@@ -47,6 +68,7 @@ class Context:
         logins: Logins,
         password_links: PasswordLinks,
         lookups: Lookups,
+        messages: Messages,
         storefront: Storefront,
         address: str = "",
         idempotency_key: IdempotencyKey | None = None,
@@ -60,6 +82,7 @@ class Context:
         self.logins = logins
         self.password_links = password_links
         self._lookups = lookups
+        self.messages = messages
         self.storefront = storefront
         self.address = address
         self.refusal = refusal

@@ -22,6 +22,8 @@
     │   ├── OrderItemNotFound          ORDER_ITEM_NOT_FOUND
     │   ├── OrderAddressNotFound       ORDER_ADDRESS_NOT_FOUND_ERROR
     │   ├── OrderStatusNotFound        ORDER_STATUS_NOT_FOUND_ERROR
+    │   ├── WebhookEndpointNotFound    WEBHOOK_ENDPOINT_NOT_FOUND
+    │   ├── WebhookDeliveryNotFound    WEBHOOK_DELIVERY_NOT_FOUND
     │   ├── CustomerOrderNotFound      NOT_FOUND
     │   └── CustomerShipmentNotFound   NOT_FOUND
     ├── CarrierAlreadyExists           CARRIER_ALREADY_EXISTS_ERROR         the name of another carrier
@@ -229,6 +231,14 @@ class OrderStatusNotFound(NotFound):
 
 class RefundNotFound(NotFound):
     code, noun = "REFUND_NOT_FOUND_ERROR", "Refund"
+
+
+class WebhookEndpointNotFound(NotFound):
+    code, noun = "WEBHOOK_ENDPOINT_NOT_FOUND", "Webhook endpoint"
+
+
+class WebhookDeliveryNotFound(NotFound):
+    code, noun = "WEBHOOK_DELIVERY_NOT_FOUND", "Webhook delivery"
 
 
 class CustomerOrderNotFound(NotFound):

@@ -160,6 +160,7 @@ class _Sketch(Context):
             logins=unused,
             password_links=unused,
             lookups=Lookups(recorder.fetch_combined),
+            messages=unused,
             storefront=Storefront(key),
         )
 

@@ -8,6 +8,7 @@ restart.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,13 @@ _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
 _LARGEST_PORT = 65_535
+_MOST_RETRIES = 100
+_LONGEST_RETRY_SECONDS = 604_800
 _MOST_WORKERS = 256
 _SHORTEST_TOKEN = 16
 _DEFAULT_PORTS = {("http", "80"), ("https", "443")}
+
+Network = IPv4Network | IPv6Network
 
 
 class SettingsError(Exception):
@@ -92,12 +97,16 @@ class Settings:
     table, is not kept (`app.postgres.retention`). `link_page` is the shop's page where customers set a password, with
     `{token}` for the token of their link and `{channel}` for the code of their channel. `metrics_token` is what whoever
     asks for the metrics has to bring. `log_format` is `json`, or `text` for people. A statement that takes
-    `slow_statement` seconds is named in the log. `traces` is the share of requests that is traced. `workers` is how
-    many processes answer under one that supervises them; with 0 the only one answers itself. A request has
-    `head_seconds` for its head, and a connection is kept open for `keep_alive_seconds` without one. A server that is
-    told to stop goes on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or `stock` for
-    uvicorn's own. `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is `compiled`, or
-    `reference` to have graphql-core run everything: the answers are the same.
+    `slow_statement` seconds is named in the log. `traces` is the share of requests that is traced. A service that is to
+    `deliver` calls the endpoints of webhooks. What they may lead to, beside the public internet by 443, is
+    `webhook_allowed_networks` and `webhook_ports`. A message is tried again after each of `webhook_retry_seconds`, the
+    last of them again and again, and an attempt takes `webhook_timeout` seconds at most; what fails for
+    `webhook_disable_days` is given up. Their log is kept for `webhook_log_days`. `workers` is how many processes
+    answer under one that supervises them; with 0 the only one answers itself. A request has `head_seconds`
+    for its head, and a connection is kept open for `keep_alive_seconds` without one. A server that is told to stop goes
+    on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or `stock` for uvicorn's own.
+    `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is `compiled`, or `reference` to have
+    graphql-core run everything: the answers are the same.
     """
 
     database_url: str = field(repr=False)
@@ -137,6 +146,13 @@ class Settings:
     protocol: str = "waybill"
     development: bool = False
     executor: str = "compiled"
+    deliver: bool = False
+    webhook_allowed_networks: tuple[Network, ...] = ()
+    webhook_ports: frozenset[int] = frozenset({443})
+    webhook_retry_seconds: tuple[int, ...] = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+    webhook_timeout: float = 20.0
+    webhook_disable_days: int = 5
+    webhook_log_days: int = 30
     login_attempts_per_email: int = 5
     login_attempts_per_address: int = 5
     login_attempts_per_hour: int = 100
@@ -202,6 +218,13 @@ class Settings:
         read("PROTOCOL", _one_of("waybill", "stock"))
         read("DEVELOPMENT", _flag)
         read("EXECUTOR", _executor)
+        read("DELIVER", _flag)
+        read("WEBHOOK_ALLOWED_NETWORKS", _networks)
+        read("WEBHOOK_PORTS", _ports)
+        read("WEBHOOK_RETRY_SECONDS", _retries)
+        read("WEBHOOK_TIMEOUT", _seconds(0.1, 60))
+        read("WEBHOOK_DISABLE_DAYS", _between(1, 365))
+        read("WEBHOOK_LOG_DAYS", _between(1, 365))
         read("LOGIN_ATTEMPTS_PER_EMAIL", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_ADDRESS", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_HOUR", _between(1, 1_000))
@@ -318,6 +341,34 @@ def _is_origin(text: str) -> bool:
         return False
     port = match["port"]
     return port is None or (int(port) <= _LARGEST_PORT and (match["scheme"], port) not in _DEFAULT_PORTS)
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(","))
+    except ValueError:
+        raise ValueError("must be networks such as 10.1.0.0/16 or fd00::/8, with commas between") from None
+
+
+def _ports(text: str) -> frozenset[int]:
+    port = _between(1, _LARGEST_PORT)
+    try:
+        return frozenset(port(part.strip()) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"must be ports from 1 to {_LARGEST_PORT}, with commas between") from None
+
+
+def _retries(text: str) -> tuple[int, ...]:
+    seconds, parts = _between(1, _LONGEST_RETRY_SECONDS), text.split(",")
+    try:
+        retries = tuple(seconds(part.strip()) for part in parts)
+    except ValueError:
+        retries = ()
+    if not retries or len(retries) > _MOST_RETRIES:
+        raise ValueError(
+            f"must be 1 to {_MOST_RETRIES} numbers of seconds, each up to {_LONGEST_RETRY_SECONDS}, with commas between"
+        )
+    return retries
 
 
 def _secret(text: str) -> str:

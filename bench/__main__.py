@@ -28,6 +28,7 @@ from bench import (
     sampling,
     search,
     servers,
+    webhook,
     workload,
     write,
 )
@@ -73,8 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_names,
         default=None,
         metavar="A,B",
-        help=f"of {','.join(workload.NAMES)}; or {','.join(live.NAMES)}, {overload.NAMES[0]} or"
-        f" {','.join(write.NAMES)} alone",
+        help=f"of {','.join(workload.NAMES)}; or {','.join(live.NAMES)}; or one of"
+        f" {','.join(overload.NAMES + webhook.NAMES + write.NAMES)} alone",
     )
     add("--rounds", type=int, default=3)
     add("--secs", type=int, default=4, help="of one server's turn in a round (default 4)")
@@ -157,6 +158,9 @@ def _work(options: argparse.Namespace, folder: Path, postgres: Cluster) -> None:
         return
     if set(options.loads or ()) & set(overload.NAMES):
         overload.measure(folder, postgres, options.orders, options.secs)
+        return
+    if options.loads and set(options.loads) & set(webhook.NAMES):
+        webhook.measure(folder, postgres, options.orders)
         return
     groups = list(_groups(options, postgres))
     if options.profile:

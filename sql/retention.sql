@@ -55,3 +55,24 @@ WITH gone AS (
   RETURNING 1
 )
 SELECT count(*)::int AS gone FROM gone;
+
+-- name: webhook_attempts
+WITH gone AS (
+  DELETE FROM webhook_attempts
+  WHERE id IN (
+    SELECT a.id FROM webhook_attempts a
+    WHERE a.started_at < :before ORDER BY a.started_at LIMIT :most FOR UPDATE SKIP LOCKED)
+  RETURNING 1
+)
+SELECT count(*)::int AS gone FROM gone;
+
+-- Those that wait have not ended.
+-- name: webhook_deliveries
+WITH gone AS (
+  DELETE FROM webhook_deliveries
+  WHERE id IN (
+    SELECT d.id FROM webhook_deliveries d
+    WHERE d.ended_at < :before ORDER BY d.ended_at LIMIT :most FOR UPDATE SKIP LOCKED)
+  RETURNING 1
+)
+SELECT count(*)::int AS gone FROM gone;

@@ -3800,6 +3800,160 @@ ALTER TABLE public.transactions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.webhook_attempts (
+    id bigint NOT NULL,
+    delivery_id uuid NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    milliseconds integer NOT NULL,
+    status integer,
+    error text,
+    headers jsonb NOT NULL,
+    answer bytea
+);
+
+COMMENT ON TABLE public.webhook_attempts IS 'the log: each request that was made, or could not be';
+
+COMMENT ON COLUMN public.webhook_attempts.status IS 'of the answer; null where none came, and error says why';
+
+COMMENT ON COLUMN public.webhook_attempts.headers IS 'of the request, without what is secret';
+
+COMMENT ON COLUMN public.webhook_attempts.answer IS 'the beginning of its body';
+
+ALTER TABLE public.webhook_attempts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.webhook_attempts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.webhook_deliverers (
+    id uuid NOT NULL,
+    alive_until timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.webhook_deliverers IS 'the processes that deliver: what one of them serves is anybody''s after alive_until';
+
+CREATE SEQUENCE public.webhook_places
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.webhook_deliveries (
+    id uuid NOT NULL,
+    endpoint_id uuid NOT NULL,
+    place bigint DEFAULT nextval('public.webhook_places'::regclass) NOT NULL,
+    lane text NOT NULL,
+    type text NOT NULL,
+    event jsonb NOT NULL,
+    order_id integer,
+    shipment_id uuid,
+    state text DEFAULT 'WAITING'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone NOT NULL,
+    media_type text,
+    body bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    tried_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT webhook_deliveries_state_known CHECK ((state = ANY (ARRAY['WAITING'::text, 'DELIVERED'::text, 'FAILED'::text, 'WITHHELD'::text])))
+)
+WITH (fillfactor='80', autovacuum_vacuum_scale_factor='0.05');
+
+COMMENT ON TABLE public.webhook_deliveries IS 'one for an endpoint and an event; what has ended is kept for the log';
+
+COMMENT ON COLUMN public.webhook_deliveries.id IS 'made of the endpoint and the event: the same event is never two';
+
+COMMENT ON COLUMN public.webhook_deliveries.place IS 'of those of a lane the lower one is delivered first';
+
+COMMENT ON COLUMN public.webhook_deliveries.lane IS 'what has an order of its own: that of an order waits for its own alone';
+
+COMMENT ON COLUMN public.webhook_deliveries.body IS 'what is sent, frozen before the first attempt; null before';
+
+COMMENT ON COLUMN public.webhook_deliveries.tried_at IS 'when the first attempt since the last time that it was made to wait was made';
+
+CREATE TABLE public.webhook_endpoints (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    owner text NOT NULL,
+    api_key_id integer,
+    url text NOT NULL,
+    description text,
+    types text[] NOT NULL,
+    channel_ids integer[],
+    company_ids integer[],
+    shipment_statuses text[],
+    order_statuses text[],
+    header_names text[] DEFAULT '{}'::text[] NOT NULL,
+    header_values text[] DEFAULT '{}'::text[] NOT NULL,
+    document text,
+    envelope text DEFAULT 'STANDARD'::text NOT NULL,
+    signature text DEFAULT 'V1'::text NOT NULL,
+    secret bytea NOT NULL,
+    previous_secret bytea,
+    previous_secret_until timestamp with time zone,
+    concurrency integer DEFAULT 10 NOT NULL,
+    rate integer,
+    disabled_at timestamp with time zone,
+    disabled_reason text,
+    "position" bigint NOT NULL,
+    number bigint NOT NULL,
+    held bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    late_until timestamp with time zone DEFAULT now() NOT NULL,
+    lost_at timestamp with time zone,
+    replay_position bigint,
+    replay_number bigint,
+    replay_end bigint,
+    replay_from timestamp with time zone,
+    replay_until timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    failing_since timestamp with time zone,
+    paused_until timestamp with time zone,
+    delivered_at timestamp with time zone,
+    deliverer uuid,
+    revision bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT webhook_endpoints_concurrency_bounds CHECK (((concurrency >= 1) AND (concurrency <= 100))),
+    CONSTRAINT webhook_endpoints_description_length CHECK ((length(description) <= 255)),
+    CONSTRAINT webhook_endpoints_document_length CHECK ((length(document) <= 100000)),
+    CONSTRAINT webhook_endpoints_envelope_known CHECK ((envelope = ANY (ARRAY['STANDARD'::text, 'CLOUD_EVENTS'::text]))),
+    CONSTRAINT webhook_endpoints_headers_in_pairs CHECK ((cardinality(header_names) = cardinality(header_values))),
+    CONSTRAINT webhook_endpoints_rate_bounds CHECK (((rate >= 1) AND (rate <= 1000))),
+    CONSTRAINT webhook_endpoints_reason_if_disabled CHECK (((disabled_at IS NULL) = (disabled_reason IS NULL))),
+    CONSTRAINT webhook_endpoints_reason_known CHECK ((disabled_reason = ANY (ARRAY['BY_OWNER'::text, 'GONE'::text, 'FAILING'::text, 'OWNER_ENDED'::text, 'DOCUMENT_INVALID'::text]))),
+    CONSTRAINT webhook_endpoints_signature_known CHECK ((signature = ANY (ARRAY['V1'::text, 'V1A'::text]))),
+    CONSTRAINT webhook_endpoints_url_length CHECK ((length(url) <= 2048))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE public.webhook_endpoints IS 'who is called, and how far in the feed of changes they have been told';
+
+COMMENT ON COLUMN public.webhook_endpoints.owner IS 'subject of the viewer whose sight decides what is told: partner:<id of the API key> or staff:<id>';
+
+COMMENT ON COLUMN public.webhook_endpoints.api_key_id IS 'the key of a partner, with which the endpoint goes; null of staff';
+
+COMMENT ON COLUMN public.webhook_endpoints.secret IS 'what is signed with, as it is: whoever reads it can sign';
+
+COMMENT ON COLUMN public.webhook_endpoints."position" IS 'with number: the place of the last change that was read for it';
+
+COMMENT ON COLUMN public.webhook_endpoints.held IS 'transactions behind the place that are known already';
+
+COMMENT ON COLUMN public.webhook_endpoints.late_until IS 'up to when shipments have been looked for that became late';
+
+COMMENT ON COLUMN public.webhook_endpoints.lost_at IS 'when changes were found to be kept no more that it had not been told';
+
+COMMENT ON COLUMN public.webhook_endpoints.replay_position IS 'as position, of a replay that is under way up to replay_end; null without one';
+
+COMMENT ON COLUMN public.webhook_endpoints.failures IS 'attempts that failed since the last one that did not';
+
+COMMENT ON COLUMN public.webhook_endpoints.deliverer IS 'the process that serves it, as long as that one is alive';
+
+COMMENT ON COLUMN public.webhook_endpoints.revision IS 'counts what the process that serves it has to read anew';
+
 ALTER TABLE ONLY public.tracking_events
     ADD CONSTRAINT tracking_events_external_id_unique UNIQUE (track_and_trace_id, external_id, channel_id);
 
@@ -4046,6 +4200,18 @@ ALTER TABLE ONLY public.transactions
 
 ALTER TABLE ONLY public.waiting_reports
     ADD CONSTRAINT waiting_reports_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhook_attempts
+    ADD CONSTRAINT webhook_attempts_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhook_deliverers
+    ADD CONSTRAINT webhook_deliverers_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pk PRIMARY KEY (id);
 
 CREATE INDEX api_key_channels_channel ON public.api_key_channels USING btree (channel_id);
 
@@ -4302,6 +4468,20 @@ CREATE UNIQUE INDEX waiting_reports_external_id_unique ON public.waiting_reports
 CREATE INDEX waiting_reports_page ON public.waiting_reports USING btree (public.page_host(code)) WHERE (public.page_host(code) IS NOT NULL);
 
 CREATE INDEX waiting_reports_told ON public.waiting_reports USING btree (told_by, told_at);
+
+CREATE INDEX webhook_attempts_age ON public.webhook_attempts USING btree (started_at);
+
+CREATE INDEX webhook_attempts_of_delivery ON public.webhook_attempts USING btree (delivery_id, id);
+
+CREATE INDEX webhook_deliveries_ended ON public.webhook_deliveries USING btree (ended_at);
+
+CREATE INDEX webhook_deliveries_listed ON public.webhook_deliveries USING btree (endpoint_id, place);
+
+CREATE INDEX webhook_deliveries_waiting ON public.webhook_deliveries USING btree (endpoint_id, place) WHERE (state = 'WAITING'::text);
+
+CREATE INDEX webhook_endpoints_api_key ON public.webhook_endpoints USING btree (api_key_id);
+
+CREATE INDEX webhook_endpoints_owner ON public.webhook_endpoints USING btree (owner, id);
 
 CREATE TRIGGER api_key_channels_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.api_key_channels FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
@@ -4841,3 +5021,12 @@ ALTER TABLE ONLY public.tracking_events
 
 ALTER TABLE ONLY public.waiting_reports
     ADD CONSTRAINT waiting_reports_carrier_fk FOREIGN KEY (carrier_id) REFERENCES public.carriers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.webhook_attempts
+    ADD CONSTRAINT webhook_attempts_delivery_fk FOREIGN KEY (delivery_id) REFERENCES public.webhook_deliveries(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_endpoint_fk FOREIGN KEY (endpoint_id) REFERENCES public.webhook_endpoints(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_api_key_fk FOREIGN KEY (api_key_id) REFERENCES public.api_keys(id) ON DELETE CASCADE;

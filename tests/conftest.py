@@ -50,7 +50,7 @@ FAR_TOO_LONG = 60  # seconds, on any machine, for what is known to come
 NEVER = 3_600
 TOKEN_SECRET = "a secret of the tests, of thirty-two bytes and more"
 READER_SCOPES = "orders:read shipments:read"
-WRITER_SCOPES = f"{READER_SCOPES} orders:write shipments:write carriers:write"
+WRITER_SCOPES = f"{READER_SCOPES} orders:write shipments:write carriers:write webhooks:write"
 
 # The names by which tests call viewers; the ids are those of the fixtures.
 SUBJECTS = {
@@ -254,6 +254,8 @@ async def connection_to() -> AsyncIterator[ConnectionTo]:
 
 # Whoever changes the modules that are loaded, or reads what they print, does so beside nobody.
 OWN = {"caplog", "capsys", "monkeypatch"}
+# Fixtures that there are for tests that share, and for the others.
+SHARED = {"app", "connection", "refused"}
 
 
 def shares(test: pytest.Function, fixtures: Mapping[str, Sequence[pytest.FixtureDef[Any]]]) -> bool:
@@ -278,13 +280,13 @@ def shares(test: pytest.Function, fixtures: Mapping[str, Sequence[pytest.Fixture
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Has the tests that share run on the one loop of a worker, before it is settled which loops there are."""
     fixtures = metafunc._arg2fixturedefs
-    if not fixtures.keys().isdisjoint({"app", "connection"}) and shares(metafunc.definition, fixtures):
+    if not SHARED.isdisjoint(fixtures) and shares(metafunc.definition, fixtures):
         mark = pytest.mark.asyncio(loop_scope="session")
         mark(metafunc.function)
         metafunc.definition.add_marker(mark)
 
 
-def _is_shared(node: pytest.Item) -> bool:
+def is_shared(node: pytest.Item) -> bool:
     mark = node.get_closest_marker("asyncio")
     return mark is not None and "loop_scope" in mark.kwargs
 
@@ -292,7 +294,7 @@ def _is_shared(node: pytest.Item) -> bool:
 @pytest.fixture
 def connection(request: pytest.FixtureRequest, demo_dsn: str) -> asyncpg.Connection:
     """A connection to the shared demo database."""
-    return request.getfixturevalue("shared_connection" if _is_shared(request.node) else "own_connection")
+    return request.getfixturevalue("shared_connection" if is_shared(request.node) else "own_connection")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -461,7 +463,7 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
 @pytest.fixture
 def app(request: pytest.FixtureRequest, demo_dsn: str) -> Starlette:
     """The real application on the shared demo database."""
-    if not _is_shared(request.node):
+    if not is_shared(request.node):
         return request.getfixturevalue("own_app")
     RATE_LIMITS.forget()
     return request.getfixturevalue("shared_app")

@@ -36,6 +36,7 @@ PERMISSIONS = {
     "shipments:write": "create, change and delete shipments, their items and codes; includes shipments:read",
     "shipments:override": "cancel a shipment that is under way, delete a closed one; of no use without shipments:write",
     "outbox:read": "read and acknowledge what is to be delivered: links by which customers set their passwords",
+    "webhooks:write": "make, change and delete endpoints of webhooks, and read their log",
     "carriers:update": "change carriers",
     "carriers:write": "create, change and delete carriers; includes carriers:update",
 }
@@ -248,3 +249,18 @@ def _only(rows: Sequence[asyncpg.Record]) -> asyncpg.Record:
     if len(rows) != 1:
         raise NotAuthenticated
     return rows[0]
+
+
+async def owner_of(subject: str, db: Database) -> Viewer:
+    """Who stands behind what is done for an owner who is not asking: a partner as its key is now, or staff who read.
+
+    `subject` is that of a viewer. Raises `NotAuthenticated` where the key is not good any more.
+    """
+    kind, _, number = subject.partition(":")
+    if kind == Kind.STAFF.value:
+        return Viewer(Kind.STAFF, subject, Visibility.everything(), _READING)
+    partners = db.table_cache(PARTNERS)
+    partner = await partners.get(int(number), partial(_look_up_partner, int(number), db))
+    if partner.expires_at <= time.time():
+        raise NotAuthenticated
+    return partner.viewer

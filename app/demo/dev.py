@@ -1,5 +1,7 @@
 """The development server: all that a newcomer needs from one command, again and again, also after a killed run."""
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,10 +16,16 @@ GENERATOR_SEED = 1
 # Who the demo's tokens speak for: the fixtures' partner key and their contact, by id. Staff are no rows.
 SUBJECTS = {"staff": "staff:1", "partner": "partner:1", "contact": "contact:4"}
 
+# A server of one's own calls receivers on the same machine.
+_OF_ONES_OWN = {"DEVELOPMENT": "1", "DELIVER": "1", "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128"}
+
 QUERY = (
     "{ shipments(input: {offset: 3}) { itemsFound items "
     "{ id status expectedDeliveryAt trackAndTraces { code trackingUrl carrier { name } } } } }"
 )
+
+
+MUTATION = "mutation { shipmentCreate(input: {orderId: 2075, items: []}) { id } }"
 
 
 def data_dir(environ: Mapping[str, str]) -> Path:
@@ -57,7 +65,7 @@ def environment(environ: Mapping[str, str], dsn: str) -> dict[str, str]:
     given = {key: value for key, value in environ.items() if value and key != "DATABASE_URL_FILE"}
     if not secret(environ, "TOKEN_SECRET")[0]:
         given["TOKEN_SECRET"] = embedded.secret(data_dir(environ) / "token.secret")
-    return {"DEVELOPMENT": "1", **given, "DATABASE_URL": dsn}
+    return {**_OF_ONES_OWN, **given, "DATABASE_URL": dsn}
 
 
 async def prepare(settings: Settings) -> None:
@@ -138,7 +146,7 @@ async def customer_token(settings: Settings) -> str:
 
 def welcome(settings: Settings, customer: str) -> str:
     """What a newcomer reads: where it is, who to be, what to paste. `customer` is the customer's token."""
-    from app.demo.fixtures import STOREFRONT_KEY
+    from app.demo.fixtures import PARTNER_KEY, STOREFRONT_KEY
 
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - shown, not bound
     site = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
@@ -155,6 +163,12 @@ def welcome(settings: Settings, customer: str) -> str:
             f"  --header 'authorization: Bearer {tokens['staff']}' \\",
             "  --header 'content-type: application/json' \\",
             f'  --data \'{{"query": "{QUERY}"}}\'',
+            "",
+            f"webhooks    {os.path.relpath(sys.executable)} -m app webhooks listen",
+            "            in another terminal, prints what endpoints are told; then write something:",
+            "",
+            f"curl --silent {url} --header 'apikey: {PARTNER_KEY}' --header 'content-type: application/json' \\",
+            f'  --data \'{{"query": "{MUTATION}"}}\'',
             "",
         ]
     )

@@ -13,7 +13,7 @@ INSERT INTO storefront_keys (id, channel_id, key_hash, name, created_at) VALUES
 
 INSERT INTO api_keys (id, name, key_hash, scopes, created_at) VALUES
   (1, 'Demo partner', sha256('pk_partner_demo_full'),
-   '{orders:read,shipments:read,orders:write,shipments:write,carriers:write}', '2024-11-01T09:00:00Z'),
+   '{orders:read,shipments:read,orders:write,shipments:write,carriers:write,webhooks:write}', '2024-11-01T09:00:00Z'),
   (2, 'Demo partner, read only', sha256('pk_partner_demo_read'),
    '{orders:read,shipments:read}', '2024-11-01T09:00:00Z');
 

@@ -57,7 +57,7 @@ class Operation:
         self.document = document
         self.kind: OperationType = node.operation
         self.name = node.name.value if node.name else None
-        self.is_introspection = all(name.startswith("__") for name in _root_fields(document, node))
+        self.is_introspection = all(name.startswith("__") for name in root_fields(document, node))
         self.lengths = lengths
         self.planner = Planner(schema, document, node)
 
@@ -67,7 +67,7 @@ class Operation:
         return self.planner.plan_count * _BYTES_PER_PLAN + self.planner.fields * _BYTES_PER_FIELD
 
 
-def _root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> Iterator[str]:
+def root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> Iterator[str]:
     """Their names, whether @skip and @include let them run or not."""
     fragments = fragments_of(document)
     waiting: list[SelectionSetNode] = [operation.selection_set]

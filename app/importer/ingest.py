@@ -46,6 +46,7 @@ What a record leaves open, and the import settles:
   has of its own; but a code that is there keeps its carrier as long as that bears the name.
 """
 
+import json
 import sys
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
@@ -82,14 +83,16 @@ async def ingest(
     dry_run: bool = False,
     report: TextIO = sys.stderr,
     progress: bool | None = None,
+    numbers: TextIO | None = None,
 ) -> int:
     """Imports `.ndjson` and `.ndjson.gz` files, `-` being standard input. The exit status: 1 if any line was refused.
 
     A `dry_run` says what would happen, and writes nothing. Like `strict` it is one transaction: other writers of the
     same orders wait for its end.
 
-    Refused lines, the progress (on a terminal, unless `progress` says otherwise) and a summary go to `report`. A server
-    that is lost or cannot be reached ends the import with status 1; what was applied before stays.
+    Refused lines, the progress (on a terminal, unless `progress` says otherwise) and a summary go to `report`, and
+    what the summary says to `numbers`, as JSON. A server that is lost or cannot be reached ends the import with status
+    1; what was applied before stays.
     """
     shown = Progress(files, report, report.isatty() if progress is None else progress)
     try:
@@ -109,6 +112,8 @@ async def ingest(
         shown.say(f"the import has stopped: the database failed ({type(error).__name__})")
         return 1
     shown.say(run.summary)
+    if numbers is not None:
+        numbers.write(f"{json.dumps(run.numbers)}\n")
     return 1 if run.refused else 0
 
 
@@ -149,6 +154,21 @@ class _Run:
             + (f", {self.warned:,} with a warning" if self.warned else "")
             + (": a dry run, nothing was applied" if self.dry_run else "")
         )
+
+    @property
+    def numbers(self) -> dict[str, int | bool]:
+        """What the summary says, for programs."""
+        is_applied = not (self.dry_run or (self.strict and self.refused))
+        return {
+            "read": self.read,
+            "created": self.done.created,
+            "updated": self.done.updated,
+            "unchanged": self.done.unchanged,
+            "refused": self.refused,
+            "outdated": self.outdated,
+            "warned": self.warned,
+            "applied": is_applied,
+        }
 
     async def all(self, files: Sequence[str]) -> None:
         if not (self.strict or self.dry_run):

@@ -35,7 +35,11 @@ _STATEMENTS = {
     "logins": SQL.attempts,
     "waiting_reports": SQL.waiting_reports,
     "audit_entries": SQL.audit_entries,
+    "webhook_attempts": SQL.webhook_attempts,
+    "webhook_deliveries": SQL.webhook_deliveries,
 }
+# The log of webhooks, which has days of its own: whoever delivers sees to it.
+WEBHOOKS = ("webhook_attempts", "webhook_deliveries")
 
 Days = Mapping[str, int]
 Take = Callable[[Statement, datetime], Awaitable[int]]

@@ -77,7 +77,7 @@ def document(exports: Sequence[Export]) -> dict[str, Any]:
         "info": {
             "title": "Waybill over REST",
             "summary": "One customer's own orders and shipments for storefronts, and exports for partners and staff.",
-            "version": _version(),
+            "version": service_version(),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -103,7 +103,8 @@ def document(exports: Sequence[Export]) -> dict[str, Any]:
     }
 
 
-def _version() -> str:
+def service_version() -> str:
+    """Of the package that is installed."""
     try:
         return version("waybill")
     except PackageNotFoundError:  # a checkout that was never installed

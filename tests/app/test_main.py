@@ -209,3 +209,22 @@ def test_explain_needs_no_database_and_says_what_is_wrong(command_line: CommandL
     assert json.loads(told.stdout) == {"explanation": explained.stdout}
     assert command_line.run("explain", str(document), "--variables", "[1]").returncode == 2
     assert command_line.run("explain", str(tmp_path / "missing.graphql")).returncode == 1
+
+
+def test_import_tells_its_numbers_to_programs(command_line: CommandLine, fresh_dsn: str, tmp_path: Path) -> None:
+    records = tmp_path / "records.ndjson"
+    channel = '{"kind": "channel", "code": "shop", "name": "Shop", "currency": "EUR"}'
+    records.write_text(f'{channel}\n{{"kind": "nothing"}}\n')
+    done = command_line.run("import", str(records), "--json", DATABASE_URL=fresh_dsn)
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {
+        "read": 2,
+        "created": 1,
+        "updated": 0,
+        "unchanged": 0,
+        "refused": 1,
+        "outdated": 0,
+        "warned": 0,
+        "applied": True,
+    }
+    assert "2 read, 1 created" in done.stderr

@@ -57,13 +57,23 @@ EVERYBODYS = {"carrier", "carriers", "orderStatus", "orderStatuses", "trackingCo
 REFUSED = {"auditTrail"}
 # What belongs to no order: tests/app/resolvers/customer/test_password.py asks it.
 OF_CHANNELS = {"outboxEvents"}
+# An endpoint is its owner's: tests/app/resolvers/b2b/test_webhook.py asks for others'.
+OF_OWNERS = {"webhookEndpoints", "webhookEndpoint", "webhookDeliveries", "webhookDelivery", "webhookDryRun"}
 # For staff and partners.
 FEED = "changes"
 PARTNERS = ["northwind", "hofstra-writer"]
 
 
 def test_every_root_field_is_asked() -> None:
-    asked = set(SINGLE) | {root for root, _filter, _keys in FILTERED} | EVERYBODYS | REFUSED | OF_CHANNELS | {FEED}
+    asked = (
+        set(SINGLE)
+        | {root for root, _filter, _keys in FILTERED}
+        | EVERYBODYS
+        | REFUSED
+        | OF_CHANNELS
+        | OF_OWNERS
+        | {FEED}
+    )
     assert asked == set(ROOTS)
 
 

@@ -33,6 +33,11 @@ ROOTS = {
     "trackAndTrace": {SHIPMENTS},
     "trackAndTraces": {SHIPMENTS},
     "trackingCodeCheck": set(),
+    "webhookDeliveries": {"webhooks:write"},
+    "webhookDelivery": {"webhooks:write"},
+    "webhookDryRun": {"webhooks:write"},
+    "webhookEndpoint": {"webhooks:write"},
+    "webhookEndpoints": {"webhooks:write"},
 }
 SHOP = {"customerOrder", "customerOrders", "customerOrderShipment", "customerOrderShipments"}
 # Relations to rows that need another permission than their parent, with a document that reaches them.

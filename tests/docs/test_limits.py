@@ -10,8 +10,10 @@ from app.execution import planner
 from app.http import body, graphql
 from app.postgres import lookups
 from app.resolvers import field_plan
+from app.resolvers.b2b import webhook_write
 from app.rest import shop
 from app.settings import Limits, Settings
+from app.webhooks import endpoint, message, sender
 from loaders import selection
 from sql import merge
 
@@ -47,6 +49,11 @@ def test_every_bound_is_named_with_its_default() -> None:
         (selection._MOST_PARTS, "statements that are combined to one"),
         (merge._MOST_MERGED, "scans of one index"),
         (lookups._MOST_KEYS, "rows that requests look up by id"),
+        (webhook_write.MOST_ENDPOINTS, "endpoints of one owner"),
+        (webhook_write.MOST_HEADERS, "headers of an endpoint's own"),
+        (sender.MOST_ANSWER_BYTES, "bytes of an answer that are read"),
+        (message.LARGEST_BYTES, "bytes of a message"),
+        (endpoint.MOST_WAITING, "messages of an endpoint that wait"),
     ],
 )
 def test_bound_of_the_code_is_named_with_its_value(value: int, of: str) -> None:

@@ -1,13 +1,14 @@
 """No statement reads a tenant-owned table without the viewer's predicate."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 import sql
 from sql import Reach, Statement, Variant, Visibility
@@ -40,6 +41,8 @@ WITHOUT_VIEWER |= {"api_key", "audit_entry", "channel_setting", "contact", "doct
 # Changes are read once for all who listen, and judged viewer by viewer: tests/sql/test_owner.py holds that to the
 # predicates.
 WITHOUT_VIEWER |= {"feed"}
+# An endpoint is its owner's, whom each statement for callers compares with: tests/sql/test_webhook.py holds them to it.
+WITHOUT_VIEWER |= {"webhook_endpoint", "webhook_delivery"}
 TABLE = re.compile(r"(?:\b(?:FROM|JOIN)|^\s*UPDATE)\s+([a-z_]+)\s+(?:AS\s+)?([a-z]+)\b", re.IGNORECASE | re.MULTILINE)
 # What a statement names itself, from tables that are judged where it reads them.
 NAMED_HERE = re.compile(r"\b([a-z_]+) AS \(")
@@ -85,16 +88,26 @@ WHERE a.attname = 'order_id' AND a.attrelid IN (SELECT oid FROM pg_class WHERE r
 """
 
 
+ON_WORKERS_LOOP = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def parser(demo_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(demo_dsn)
+    await connection.execute(MARKS)
+    yield connection
+    await connection.close()
+
+
 @pytest.fixture
-async def marked(connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch) -> asyncpg.Connection:
-    """A connection to parse statements by, which have a call in place of each predicate."""
+def marked(parser: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch) -> asyncpg.Connection:
+    """A worker's connection to parse statements by, which have a call in place of each predicate."""
     monkeypatch.setattr(
         "sql.statement.predicate", lambda _reach, table, alias, **_: f"pg_temp.{MARK}{table}({alias}.channel_id)"
     )
     # Orders that are hidden are read where a count leaves out what hangs on them, and nowhere else.
     monkeypatch.setattr("sql.statement.hidden", lambda _reach, alias: f"pg_temp.{MARK}orders({alias}.channel_id)")
-    await connection.execute(MARKS)
-    return connection
+    return parser
 
 
 def _texts(statement: Statement) -> Iterator[str]:
@@ -147,6 +160,7 @@ def _unseen(found: Reads, keys: list[asyncpg.Record]) -> set[str]:
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: f"{statement.noun}.{statement.name}")
+@ON_WORKERS_LOOP
 async def test_statement_reads_rows_by_the_predicate_of_their_table(
     statement: Statement, marked: asyncpg.Connection
 ) -> None:
@@ -183,6 +197,7 @@ UNSEEN = {
 
 
 @pytest.mark.parametrize("template", UNSEEN)
+@ON_WORKERS_LOOP
 async def test_rows_that_are_read_without_a_predicate_are_noticed(template: str, marked: asyncpg.Connection) -> None:
     keys, text = await marked.fetch(KEYS), Statement("noun", "name", template, (), Parts()).prepare(Reach.CHANNELS).text
     async for found in reads(marked, [text]):
@@ -200,6 +215,7 @@ async def test_rows_that_are_read_without_a_predicate_are_noticed(template: str,
         " (SELECT t.order_id, t.channel_id FROM track_and_traces t WHERE {visible track_and_traces t})",
     ],
 )
+@ON_WORKERS_LOOP
 async def test_rows_that_hang_on_visible_ones_need_no_predicate(template: str, marked: asyncpg.Connection) -> None:
     keys, text = await marked.fetch(KEYS), Statement("noun", "name", template, (), Parts()).prepare(Reach.CHANNELS).text
     async for found in reads(marked, [text]):
@@ -214,6 +230,7 @@ async def test_rows_that_hang_on_visible_ones_need_no_predicate(template: str, m
         "SELECT p.id FROM (SELECT s.id, s.channel_id FROM shipments s) AS p WHERE {visible products p}",
     ],
 )
+@ON_WORKERS_LOOP
 async def test_predicate_of_another_table_is_noticed(template: str, marked: asyncpg.Connection) -> None:
     text = Statement("noun", "name", template, (), Parts()).prepare(Reach.CHANNELS).text
     async for found in reads(marked, [text]):

@@ -29,6 +29,9 @@ from app.resolvers.b2b import (
     track_and_trace_write,
     tracking_code,
     tracking_event,
+    webhook,
+    webhook_event,
+    webhook_write,
 )
 
 bindables: list[SchemaBindable] = [
@@ -58,4 +61,7 @@ bindables: list[SchemaBindable] = [
     *track_and_trace_write.bindables,
     *tracking_code.bindables,
     *tracking_event.bindables,
+    *webhook.bindables,
+    *webhook_event.bindables,
+    *webhook_write.bindables,
 ]

@@ -82,7 +82,12 @@ def resolve_audit_entry_cursor(row: Row, _info: Info) -> str:
 @audit_entry.field("fields")
 def resolve_audit_entry_fields(row: Row, _info: Info) -> list[AuditedField]:
     old, new = (orjson.loads(row[side] or "{}") for side in ("old", "new"))
-    return [AuditedField(name, _text(old.get(name)), _text(new.get(name))) for name in sorted(old | new)]
+    return [as_audited(name, old.get(name), new.get(name)) for name in sorted(old | new)]
+
+
+def as_audited(name: str, old: Any, new: Any) -> AuditedField:
+    """A field by its values as the feed has them."""
+    return AuditedField(name, _text(old), _text(new))
 
 
 def _text(value: Any) -> str | None:

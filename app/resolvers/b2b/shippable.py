@@ -58,11 +58,11 @@ class OrderLines:
         return await cls.lock(context, shipment["order_id"], shipment["channel_id"], ids, is_canceled=is_canceled)
 
     def item(self, input: Mapping[str, Any], path: str) -> dict[str, Any]:
-        """The columns of a new item; what `input`, one of `name_lines`, leaves out comes from its order line (B-51).
+        """The columns of a new item; what `input` leaves out comes from its order line (B-51), which `namedBy` names.
 
         Raises `OrderItemNotFound` or `ValidationError`.
         """
-        line = self.goods(input["orderItemId"], f"{path}.{input['namedBy']}")
+        line = self.goods(input["orderItemId"], f"{path}.{input.get('namedBy', 'orderItemId')}")
         given = {field: input[field] for field in ("name", "sku") if input.get(field) is not None}
         return {
             "order_item_id": line["id"],

@@ -35,6 +35,14 @@ fragment F on Shipment { id } { __typename }
 query($a: Int, $a: Int) { order(orderId: $a) { id } }
 { order(orderId: $a) { id } }
 query($a: Int!) { __typename }
+{ shipment(id: "1") { status id @include(if: $b) } }
+{ shipment(id: "1") { status ...F @skip(if: $b) } } fragment F on Shipment { id }
+{ shipment(id: "1") { status ... @skip(if: $b) { id } } }
+{ shipment(id: "1") { ...F } } fragment F on Shipment { items { ...G } } fragment G on ShipmentItem { id @skip(if: $b) }
+{ shipments(input: { page: 1, statuses: [DELIVERED, $s] }) { itemsFound items { id } } }
+query($b: Int!) { shipment(id: "1") { items { name orderItem { id @skip(if: $b) } } } }
+query($s: [String]) { shipments(input: { statuses: $s }) { itemsFound } }
+query($a: Boolean!, $b: Boolean!) { shipment(id: "1") { id @skip(if: $a) items { id } } }
 { __typename @nothing }
 query @skip(if: true) { __typename }
 { __typename @skip(if: true) @skip(if: false) }

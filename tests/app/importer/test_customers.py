@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.app.importer.test_ingest import SHOP, SWIFT, Store, order
+from tests.conftest import ConnectionTo
 
 ACCOUNTS = "SELECT external_id, email, phone FROM customers ORDER BY id"
 OWNERS = """
@@ -15,8 +16,8 @@ OWNERS = """
 
 
 @pytest.fixture
-async def store(fresh_dsn: str, tmp_path: Path) -> Store:
-    store = Store(fresh_dsn, tmp_path)
+async def store(fresh_dsn: str, tmp_path: Path, connection_to: ConnectionTo) -> Store:
+    store = Store(fresh_dsn, tmp_path, connection_to)
     await store.take(SHOP, SWIFT)
     return store
 

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,12 @@ def shipment(n: int, **fields: Any) -> dict[str, Any]:
 
 
 class Store:
-    """Imports records into the database of a test and reads it."""
+    """Imports records into the database of a test, and reads it over one connection."""
 
-    def __init__(self, dsn: str, folder: Path) -> None:
+    def __init__(self, dsn: str, folder: Path, connection_to: ConnectionTo) -> None:
         self.dsn = dsn
+        self._connecting = partial(connection_to, dsn)
+        self._connection: asyncpg.Connection | None = None
         self.file = folder / "records.ndjson"
         self.status: int | None = None
 
@@ -97,11 +100,9 @@ class Store:
         return said.splitlines()
 
     async def fetch(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(self.dsn)
-        try:
-            return [tuple(row) for row in await connection.fetch(statement, *arguments)]
-        finally:
-            await connection.close()
+        if self._connection is None:
+            self._connection = await self._connecting()
+        return [tuple(row) for row in await self._connection.fetch(statement, *arguments)]
 
     async def told(self, type: str, actor: str) -> list[tuple[str, int]]:
         """How many changes of a type the feed has of an actor, by action."""
@@ -125,8 +126,8 @@ class Store:
 
 
 @pytest.fixture
-def store(fresh_dsn: str, tmp_path: Path) -> Store:
-    return Store(fresh_dsn, tmp_path)
+def store(fresh_dsn: str, tmp_path: Path, connection_to: ConnectionTo) -> Store:
+    return Store(fresh_dsn, tmp_path, connection_to)
 
 
 async def test_northwind_comes_in_whole_and_twice_is_once(store: Store) -> None:

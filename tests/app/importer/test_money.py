@@ -10,7 +10,7 @@ from app.importer.reader import read
 from app.importer.records import Known, Refused
 from tests import consistency
 from tests.app.importer.test_ingest import SHOP, Store, line, order
-from tests.conftest import calling, credentials, running, settings_for
+from tests.conftest import ConnectionTo, calling, credentials, running, settings_for
 
 US = {**SHOP, "code": "us", "currency": "USD"}
 KNOWN = Known({"CONFIRMED"}, {"shop", "us"})
@@ -28,8 +28,8 @@ def sold(n: int = 1, *lines: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def store(fresh_dsn: str, tmp_path: Path) -> Store:
-    return Store(fresh_dsn, tmp_path)
+def store(fresh_dsn: str, tmp_path: Path, connection_to: ConnectionTo) -> Store:
+    return Store(fresh_dsn, tmp_path, connection_to)
 
 
 async def ask(store: Store, document: str, viewer: str = "staff") -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.app.importer.test_ingest import SHOP, SWIFT, Store, order, shipment
+from tests.conftest import ConnectionTo
 
 STATUSES = (
     "SELECT t.code, t.status, s.status FROM track_and_traces t JOIN shipments s ON s.id = t.shipment_id ORDER BY 1"
@@ -19,8 +20,8 @@ HELD = """
 
 
 @pytest.fixture
-def store(fresh_dsn: str, tmp_path: Any) -> Store:
-    return Store(fresh_dsn, tmp_path)
+def store(fresh_dsn: str, tmp_path: Any, connection_to: ConnectionTo) -> Store:
+    return Store(fresh_dsn, tmp_path, connection_to)
 
 
 def code(name: str = "T-1", **fields: Any) -> dict[str, Any]:
@@ -267,6 +268,27 @@ async def test_news_by_an_address_waits_for_the_carrier_that_has_its_page(store:
         ("T 2", "DELIVERED", "PARTIALLY_DELIVERED"),
         ("T-1", "IN_TRANSIT", "PARTIALLY_DELIVERED"),
     ]
+
+
+@pytest.mark.parametrize("carrier", ["Late", None])
+async def test_code_that_was_recorded_as_an_address_keeps_its_news_when_its_carrier_has_the_page(
+    store: Store, carrier: str | None
+) -> None:
+    address = "https://late.example/T-1"
+    record = with_codes(code(address, carrier=carrier, items=[{"line": 1, "quantity": 3}]))
+    told = {**event("IN_TRANSIT", code=address), "carrier": carrier}
+    await store.take(SHOP, {"kind": "carrier", "name": "Late"}, record, told)
+    codes = "SELECT id::text, code, status FROM track_and_traces"
+    [(key, *present)] = await store.fetch(codes)
+    assert present == [address, "IN_TRANSIT"]
+    await store.take({"kind": "carrier", "name": "Late", "trackAndTraceURL": "https://late.example/{code}"})
+    await store.take({**told, **news("OUT_FOR_DELIVERY", 5)})
+    assert await store.take(record) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(codes) == [(key, "T-1", "OUT_FOR_DELIVERY")]
+    assert await store.fetch(HELD) == [("T-1", 1, 3)]
+    before = await store.rows()
+    assert await store.take(record) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    assert await store.rows() == before
 
 
 async def test_news_waits_for_the_carrier_of_whatever_channel_that_is_called_so(store: Store) -> None:

@@ -6,15 +6,17 @@ from typing import Any
 
 import asyncpg
 import pytest
+import pytest_asyncio
 from starlette.applications import Starlette
 
-from tests.conftest import ConnectionTo, Databases, GraphQL, calling, credentials, running, settings_for
+from tests.conftest import Databases, GraphQL, calling, credentials, is_shared, running, settings_for
 
 Refused = Callable[..., Awaitable[dict[str, Any]]]
 WRITTEN = (
     *("orders", "order_items", "shipments", "shipment_sources", "shipment_items", "track_and_traces"),
     *("carriers", "carrier_descriptions", "tracking_events", "transactions", "changes"),
     *("refunds", "refund_items"),
+    *("webhook_endpoints", "webhook_deliveries"),
 )
 DIGEST = " UNION ALL ".join(
     f"SELECT {place} AS place, coalesce(sum(hashtextextended(t::text, 0)), 0) AS digest FROM {table} t"
@@ -63,11 +65,32 @@ def untouched_dsn(databases: Databases, demo_template: str) -> str:
 
 
 @pytest.fixture
-async def refused(untouched_dsn: str, connection_to: ConnectionTo) -> AsyncIterator[Refused]:
+def refused(request: pytest.FixtureRequest, untouched_dsn: str) -> Refused:
     """Posts a mutation that is refused, sees that it changes nothing, and returns its one error's extensions."""
-    connection = await connection_to(untouched_dsn)
-    async with running(settings_for(untouched_dsn)) as app, posting(app, untouched_dsn) as post:
-        yield refusing(post, connection)
+    refused: Refused = request.getfixturevalue("shared_refused" if is_shared(request.node) else "own_refused")
+    return refused
+
+
+@pytest.fixture
+async def own_refused(untouched_dsn: str) -> AsyncIterator[Refused]:
+    async with refusals(untouched_dsn) as refuse:
+        yield refuse
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_refused(untouched_dsn: str) -> AsyncIterator[Refused]:
+    async with refusals(untouched_dsn) as refuse:
+        yield refuse
+
+
+@asynccontextmanager
+async def refusals(dsn: str) -> AsyncIterator[Refused]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with running(settings_for(dsn)) as app, posting(app, dsn) as post:
+            yield refusing(post, connection)
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager

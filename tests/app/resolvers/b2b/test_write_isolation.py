@@ -88,6 +88,8 @@ CARRIERS: dict[str, tuple[str, str | int]] = {
 ELSEWHERE = {
     *("createCustomerLogin", "createLogout", "createVerifyToken", "customerPasswordRequest", "customerPasswordSet"),
     *("shipmentStatusReport", "shipmentStatusReports", "refundDelete", "outboxEventsAcknowledge"),
+    *("webhookEndpointCreate", "webhookEndpointUpdate", "webhookEndpointDelete", "webhookEndpointRotateSecret"),
+    *("webhookRedeliver", "webhookReplay", "webhookTest"),
 }
 
 

@@ -1,0 +1,430 @@
+"""An endpoint as the process serves it that has it: what waits is prepared, sent, and put off where it fails."""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+
+import sql
+from app.auth.viewer import Viewer, owner_of
+from app.context import Context
+from app.errors import NotAuthenticated, ServiceUnavailable
+from app.postgres.database import Database
+from app.resolvers.place import Place
+from app.resolvers.webhook import Wanted, message_id
+from app.settings import Settings
+from app.webhooks.lanes import Delivery, Lanes
+from app.webhooks.log import Entry, Health, Log
+from app.webhooks.message import NEEDED, Messages, is_seen, seen_orders
+from app.webhooks.sender import Outcome, Sender, host_of
+from app.webhooks.signature import Signer
+from loaders.rows import Row
+from sql import Visibility
+
+logger = logging.getLogger("waybill.webhooks")
+
+SQL = sql.load("webhook_delivery")
+ENDPOINT = sql.load("webhook_endpoint")
+
+# Deliveries of an endpoint that may wait: where there are so many, its cursor stands still.
+MOST_WAITING = 5_000
+# Messages that are made at a time.
+_AT_ONCE = 32
+# So many failures in a row are a receiver that is away: until one succeeds, there is one attempt a minute.
+AWAY_FAILURES = 10
+_PROBE_SECONDS = 60.0
+# How often it is noted when something was last delivered.
+_NOTED_SECONDS = 5.0
+_RETRY_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 60.0
+_OURS = Visibility.everything()
+_HIDDEN = "…"
+_GONE = 410
+_USER_AGENT = "Waybill-Webhooks/1"
+
+
+@dataclass
+class Tools:
+    """What the endpoints of one process share. `is_alive` tells whether what it serves is its own still."""
+
+    id: UUID
+    db: Database
+    messages: Messages
+    context_of: Callable[[Viewer], Context]
+    settings: Settings
+    sender: Sender
+    log: Log
+    is_alive: Callable[[], bool]
+    now: Callable[[], datetime]
+
+
+class Ready(NamedTuple):
+    """A delivery whose body is frozen."""
+
+    delivery: Delivery
+    body: bytes
+    media_type: str
+
+
+class Endpoint:
+    """`place` is how far the feed was read for it, which may be stored a little later, and `stored` what is stored."""
+
+    def __init__(self, row: Row, tools: Tools) -> None:
+        self.id = UUID(row["id"])
+        self.lanes = Lanes()
+        self.has_more = False
+        self.is_behind = True
+        self._tools = tools
+        self._woken = asyncio.Event()
+        self._ready: deque[Ready] = deque()
+        self._preparing: asyncio.Task[None] | None = None
+        self._sending = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._next_send = 0.0
+        self._noted_at = 0.0
+        self._is_stopping = False
+        self.has_ended = False
+        self.needs_reload = True
+        self._take_row(row)
+
+    def _take_row(self, row: Row) -> None:
+        self.row = row
+        self.revision: int = row["revision"]
+        self.wanted = Wanted.of(row)
+        self.place = self.stored = Place.of(row)
+        self.stored_at = 0.0
+        self.held = frozenset(row["held"])
+        self.late_until: datetime = row["late_until"]
+        self.replay = None if row["replay_position"] is None else Place(row["replay_position"], row["replay_number"])
+        self._failures: int = row["failures"]
+        self._failing_since: datetime | None = row["failing_since"]
+        self._paused_until: datetime | None = row["paused_until"]
+        now = datetime.now(UTC)
+        former = row["previous_secret"] if (row["previous_secret_until"] or now) > now else None
+        signature, secret = row["signature"], row["secret"]
+        self._signer = Signer(signature, secret)
+        self._rotating_signer = self._signer if former is None else Signer(signature, secret, former)
+        self._rotating_until: datetime | None = row["previous_secret_until"]
+
+    @property
+    def room(self) -> int:
+        """How many deliveries more may wait."""
+        return 0 if self.has_more or self.needs_reload else MOST_WAITING - len(self.lanes)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether its receiver does not answer."""
+        return self._failures >= AWAY_FAILURES
+
+    async def owner(self) -> Viewer:
+        """Raises `NotAuthenticated` where nobody may be told any more, and `ServiceUnavailable`."""
+        viewer = await owner_of(self.row["owner"], self._tools.db)
+        if not viewer.permissions >= NEEDED:
+            raise NotAuthenticated
+        return viewer
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def reload(self) -> None:
+        """Reads what is stored as soon as what is under way has ended."""
+        self.needs_reload = True
+        self.wake()
+
+    def stop(self) -> None:
+        """It ends as soon as what is under way has ended."""
+        self._is_stopping = True
+        self.wake()
+
+    async def disable(self, reason: str) -> None:
+        """Raises `ServiceUnavailable`."""
+        tools = self._tools
+        await tools.db.fetch(ENDPOINT.disable, _OURS, id=self.id, deliverer=tools.id, reason=reason)
+        facts = {"endpoint": str(self.id), "owner": self.row["owner"], "host": host_of(self.row["url"])}
+        logger.warning("an endpoint was disabled", extra={"facts": {**facts, "reason": reason}})
+        self.stop()
+
+    async def run(self) -> None:
+        """Serves until it is stopped, or cancelled: then what is under way is given up."""
+        try:
+            while not (self._is_stopping and not self._tasks):
+                self._woken.clear()
+                try:
+                    await self._go_on()
+                except ServiceUnavailable:
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                except NotAuthenticated:
+                    with suppress(ServiceUnavailable):
+                        await self.disable("OWNER_ENDED")
+                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._seconds_to_wait()):
+                        await self._woken.wait()
+        finally:
+            self.has_ended = True
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+
+    async def _go_on(self) -> None:
+        """Begins what can begin."""
+        if self._is_stopping:
+            return
+        if self.needs_reload or (self.has_more and len(self.lanes) < MOST_WAITING // 2):
+            self._take_back()
+            if self._tasks:
+                return  # the last one that ends comes back here
+            await self._reload()
+        tools, now = self._tools, self._tools.now()
+        if not tools.is_alive() or (self._paused_until is not None and now < self._paused_until):
+            self._take_back()
+            return
+        most = self._most
+        if self._preparing is None and len(self._ready) < most:
+            wanted = 1 if self.is_away else min(_AT_ONCE, 2 * most) - len(self._ready)
+            batch = list(islice(self.lanes.take(now), wanted))
+            if batch:
+                self._preparing = self._begin(self._prepare(batch))
+        while self._ready and self._sending < most and self._may_send():
+            self._sending += 1
+            self._begin(self._send(self._ready.popleft()))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task is self._preparing:
+            self._preparing = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a delivery broke off", exc_info=error, extra={"facts": {"endpoint": str(self.id)}})
+            self.needs_reload = True
+        self.wake()
+
+    @property
+    def _most(self) -> int:
+        """How many requests may be under way."""
+        return 1 if self.is_away else int(self.row["concurrency"])
+
+    def _may_send(self) -> bool:
+        """Whether the endpoint's rate lets another request begin, which is counted then."""
+        rate = self.row["rate"]
+        if rate is None:
+            return True
+        moment = asyncio.get_running_loop().time()
+        if moment < self._next_send:
+            return False
+        self._next_send = max(self._next_send, moment - 1 / rate) + 1 / rate
+        return True
+
+    def _seconds_to_wait(self) -> float:
+        if self._is_stopping or self.needs_reload:
+            return _LONGEST_WAIT_SECONDS
+        if not self._tools.is_alive():
+            return _RETRY_SECONDS
+        if self._ready and self._sending < self._most:
+            return max(0.001, self._next_send - asyncio.get_running_loop().time())
+        now = self._tools.now()
+        is_paused = self._paused_until is not None and self._paused_until > now
+        until = self._paused_until if is_paused else self.lanes.next_due
+        if until is None or until <= now:  # what is due has no place yet: whoever gives one back wakes us
+            return _LONGEST_WAIT_SECONDS
+        return min((until - now).total_seconds(), _LONGEST_WAIT_SECONDS)
+
+    def _take_back(self) -> None:
+        """What was prepared waits again."""
+        while self._ready:
+            self.lanes.put_off(self._ready.pop().delivery)
+
+    async def _reload(self) -> None:
+        """Reads anew what is stored: it may have been changed, or there is more of it than was read."""
+        tools = self._tools
+        rows = await tools.db.fetch(ENDPOINT.served, _OURS, id=self.id, deliverer=tools.id)
+        if not rows:
+            self.stop()
+            return
+        waiting = await tools.db.fetch(SQL.waiting, _OURS, endpoint_id=self.id, limit=MOST_WAITING)
+        self._take_row(rows[0])
+        self.lanes = Lanes()
+        self.lanes.add(
+            Delivery(
+                row["id"],
+                row["place"],
+                row["lane"],
+                orjson.loads(row["event"]),
+                row["next_attempt_at"],
+                row["attempts"],
+                row["tried_at"],
+                row["is_frozen"],
+            )
+            for row in waiting
+        )
+        self.has_more = len(waiting) == MOST_WAITING
+        self.is_behind = True
+        self.needs_reload = False
+
+    # ------------------------------------------------------------------------------------------------ before it is sent
+
+    async def _prepare(self, batch: Sequence[Delivery]) -> None:
+        """Has the bodies of deliveries frozen, those that have none yet by what the owner sees at this moment."""
+        try:
+            ready = await self._frozen(batch)
+        except ServiceUnavailable:
+            await asyncio.sleep(_RETRY_SECONDS)
+            ready = None
+        except NotAuthenticated:
+            ready = None
+            with suppress(ServiceUnavailable):
+                await self.disable("OWNER_ENDED")
+        if ready is None:
+            for delivery in batch:
+                self.lanes.put_off(delivery)
+            return
+        for delivery in batch:
+            found = ready.get(delivery.id)
+            if found is None:
+                self.lanes.end(delivery)
+            else:
+                self._ready.append(found)
+
+    async def _frozen(self, batch: Sequence[Delivery]) -> dict[UUID, Ready]:
+        """By their ids, without those that are withheld.
+
+        Raises `NotAuthenticated` and `ServiceUnavailable`.
+        """
+        tools, by_id = self._tools, {delivery.id: delivery for delivery in batch}
+        viewer = await self.owner()
+        frozen = [delivery for delivery in batch if delivery.is_frozen]
+        new = [delivery for delivery in batch if not delivery.is_frozen]
+        withheld: list[UUID] = []
+        rows: list[Row] = []
+        if frozen:
+            seen = await seen_orders(tools.context_of(viewer), [delivery.event for delivery in frozen])
+            withheld += [delivery.id for delivery in frozen if not is_seen(delivery.event, seen)]
+            rows += await tools.db.fetch(SQL.bodies, _OURS, ids=[delivery.id for delivery in frozen])
+        if new:
+            made = await tools.messages.of(self.row, viewer, [delivery.event for delivery in new])
+            withheld += [delivery.id for delivery, message in zip(new, made, strict=True) if message is None]
+            bodies = [(d.id, m.body, m.media_type) for d, m in zip(new, made, strict=True) if m is not None]
+            if bodies:
+                ids, texts, media_types = map(list, zip(*bodies, strict=True))
+                rows += await tools.db.fetch(
+                    SQL.freeze, _OURS, deliverer=tools.id, ids=ids, bodies=texts, media_types=media_types
+                )
+        if withheld:
+            await tools.db.fetch(SQL.withhold, _OURS, ids=withheld, now=tools.now())
+        for row in rows:
+            by_id[row["id"]].is_frozen = True
+        return {
+            row["id"]: Ready(by_id[row["id"]], row["body"], row["media_type"])
+            for row in rows
+            if row["id"] not in withheld
+        }
+
+    # ------------------------------------------------------------------------------------------------ when it is sent
+
+    async def _send(self, ready: Ready) -> None:
+        tools, delivery = self._tools, ready.delivery
+        try:
+            headers = self._headers(ready)
+            outcome = await tools.sender.post(self.row["url"], headers, ready.body)
+        finally:
+            self._sending -= 1
+            self.wake()
+        is_back = outcome.is_success and self.is_away
+        entry = self._judge(delivery, outcome, self._redacted(headers))
+        written = tools.log.note(entry, self.id, self._health(outcome))
+        # A failure has no part in the order: nothing is told of it twice.
+        await asyncio.shield(written)
+        if entry.ended_at is not None:
+            self.lanes.end(delivery)
+        else:
+            self.lanes.put_off(delivery)
+        if is_back:
+            self.lanes.make_due(tools.now())
+            with suppress(ServiceUnavailable):
+                await tools.db.fetch(SQL.hasten, _OURS, endpoint_id=self.id, now=tools.now())
+        await self._conclude(outcome)
+
+    def _headers(self, ready: Ready) -> dict[str, str]:
+        now = datetime.now(UTC)
+        is_rotating = self._rotating_until is not None and now < self._rotating_until
+        signer = self._rotating_signer if is_rotating else self._signer
+        own = dict(zip(self.row["header_names"], self.row["header_values"], strict=True))
+        return {
+            "Content-Type": ready.media_type,
+            "User-Agent": _USER_AGENT,
+            **own,
+            **signer.headers(message_id(ready.delivery.id), now, ready.body),
+        }
+
+    def _redacted(self, headers: dict[str, str]) -> dict[str, str]:
+        hidden = {"webhook-signature", *self.row["header_names"]}
+        return {name: _HIDDEN if name in hidden else value for name, value in headers.items()}
+
+    def _judge(self, delivery: Delivery, outcome: Outcome, headers: dict[str, str]) -> Entry:
+        """What becomes of a delivery after an attempt."""
+        settings, now = self._tools.settings, self._tools.now()
+        delivery.attempts += 1
+        delivery.tried_at = delivery.tried_at or now
+        state, ended_at = "WAITING", None
+        if outcome.is_success:
+            state, ended_at = "DELIVERED", now
+        elif now - delivery.tried_at >= timedelta(days=settings.webhook_disable_days) and not self._has_failed_alone():
+            state, ended_at = "FAILED", now
+        else:
+            pauses = settings.webhook_retry_seconds
+            seconds = pauses[min(delivery.attempts, len(pauses)) - 1] * random.uniform(0.9, 1.1)  # noqa: S311  no secret
+            delivery.next_attempt_at = now + timedelta(seconds=max(seconds, outcome.pause or 0.0))
+        return Entry(delivery.id, state, delivery.attempts, delivery.next_attempt_at, ended_at, headers, outcome)
+
+    def _has_failed_alone(self) -> bool:
+        """Whether nothing at all was delivered for so long that the endpoint is disabled: then nothing is given up."""
+        days = timedelta(days=self._tools.settings.webhook_disable_days)
+        return self._failing_since is not None and self._tools.now() - self._failing_since >= days
+
+    def _health(self, outcome: Outcome) -> Health | None:
+        """What an attempt says of the endpoint; None where that need not be stored."""
+        now = self._tools.now()
+        if outcome.is_success:
+            was_failing = self._failures > 0
+            self._failures, self._failing_since, self._paused_until = 0, None, None
+            moment = asyncio.get_running_loop().time()
+            if not was_failing and moment < self._noted_at + _NOTED_SECONDS:
+                return None
+            self._noted_at = moment
+            return Health(0, None, None, outcome.started_at)
+        self._failures += 1
+        self._failing_since = self._failing_since or now
+        pause = outcome.pause
+        if self.is_away:
+            pause = max(pause or 0.0, _PROBE_SECONDS)
+        if pause is not None:
+            until = now + timedelta(seconds=pause)
+            self._paused_until = until if self._paused_until is None else max(until, self._paused_until)
+        return Health(self._failures, self._failing_since, self._paused_until, None)
+
+    async def _conclude(self, outcome: Outcome) -> None:
+        """Disables the endpoint where its receiver wants no more, or has not been there for days."""
+        reason = None
+        if outcome.status == _GONE:
+            reason = "GONE"
+        elif not outcome.is_success and self._has_failed_alone():
+            reason = "FAILING"
+        if reason is not None and not self._is_stopping:
+            with suppress(ServiceUnavailable):
+                await self.disable(reason)

@@ -1,0 +1,142 @@
+"""`python -m app webhooks …` and `deliver`, as people run them."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from tests.app.webhooks.conftest import Receiver, World
+from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, reserved_port
+
+ROOT = Path(__file__).parents[3]
+
+
+def environment(dsn: str, **settings: str) -> dict[str, str]:
+    given = {"DATABASE_URL": dsn, "TOKEN_SECRET": TOKEN_SECRET, "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
+    return {**os.environ, **given, **settings}
+
+
+async def run(dsn: str, *arguments: str) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app", *arguments),
+        cwd=ROOT,
+        env=environment(dsn),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(FAR_TOO_LONG):
+        out, error = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), error.decode()
+
+
+async def done(dsn: str, *arguments: str) -> Any:
+    status, out, error = await run(dsn, "webhooks", *arguments)
+    assert status == 0, error
+    return json.loads(out)
+
+
+@asynccontextmanager
+async def started(dsn: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app", *arguments), cwd=ROOT, env=environment(dsn), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def line(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    async with asyncio.timeout(FAR_TOO_LONG):
+        return (await process.stdout.readline()).decode().strip()
+
+
+async def test_endpoint_is_written_and_read_by_command(demo_copy_dsn: str, receiver: Receiver, tmp_path: Path) -> None:
+    dsn = demo_copy_dsn
+    document = tmp_path / "document.graphql"
+    document.write_text("subscription { webhookEvent { orderId } }")
+    created = await done(
+        dsn,
+        *("create", receiver.site, "--type", "shipment.created", "--type", "order.status_changed"),
+        *("--owner", "partner:1", "--header", "X-Own: value", "--channel", "1", "--document", str(document)),
+        *("--envelope", "cloud-events", "--rate", "7", "--signature", "v1a"),
+    )
+    endpoint = created["endpoint"]
+    assert created["secret"].startswith("whsk_")
+    assert (endpoint["owner"], endpoint["types"]) == ("partner:1", ["SHIPMENT_CREATED", "ORDER_STATUS_CHANGED"])
+    assert (endpoint["headerNames"], endpoint["channelIds"], endpoint["rate"]) == (["X-Own"], [1], 7)
+    assert (endpoint["document"], endpoint["envelope"]) == (document.read_text(), "CLOUD_EVENTS")
+    key = endpoint["id"]
+    assert (await done(dsn, "update", key, "--disable", "--rate", "9"))["enabled"] is False
+    assert (await done(dsn, "update", key, "--enable"))["rate"] == 9
+    delivery = await done(dsn, "test", key, "order.created")
+    assert [each["id"] for each in await done(dsn, "deliveries", key, "--state", "waiting")] == [delivery["id"]]
+    assert (await done(dsn, "redeliver", delivery["id"]))["state"] == "WAITING"
+    assert (await done(dsn, "replay", key, "2026-01-01"))["replaying"] is True
+    assert (await done(dsn, "rotate", key))["secret"] != created["secret"]
+    assert [each["id"] for each in await done(dsn, "list")] == [key]
+    assert (await done(dsn, "show", key))["id"] == key
+    assert await done(dsn, "delete", key) is True
+    assert await done(dsn, "list") == []
+
+
+async def test_command_says_what_is_wrong(demo_copy_dsn: str) -> None:
+    for arguments, words in {
+        ("create", "https://10.0.0.1/", "--type", "order.created"): "input.url must not lead to an address",
+        ("create", "https://hooks.example.com/", "--type", "order.exploded"): "ORDER_EXPLODED",
+        ("create", "https://hooks.example.com/", "--owner", "partner:99"): "There is no partner:99",
+        ("create", "https://hooks.example.com/", "--owner", "contact:1"): "--owner must be",
+        ("show", "nothing"): 'Webhook endpoint "nothing" not found.',
+    }.items():
+        status, out, error = await run(demo_copy_dsn, "webhooks", *arguments)
+        assert (status, out) == (1, "")
+        assert words in error
+
+
+async def test_deliverers_are_processes_of_their_own(world: World, receiver: Receiver, demo_copy_dsn: str) -> None:
+    endpoint = await world.endpoint(receiver)
+    async with started(demo_copy_dsn, "deliver") as process:
+        assert await line(process) == "delivering"
+        await world.box()
+        await receiver.until(1)
+        await world.until_state(endpoint, waiting=0)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(FAR_TOO_LONG):
+            assert await process.wait() == 0
+    # It has given back what it served.
+    connection = await asyncpg.connect(demo_copy_dsn)
+    assert await connection.fetchval("SELECT count(*) FROM webhook_deliverers") == 0
+    assert await connection.fetchval("SELECT deliverer FROM webhook_endpoints") is None
+    await connection.close()
+
+
+async def test_listen_verifies_and_prints(world: World, demo_copy_dsn: str) -> None:
+    await world.deliver()
+    with reserved_port() as port:
+        async with started(demo_copy_dsn, "webhooks", "listen", "--port", str(port)) as process:
+            assert await line(process) == f"listening on http://127.0.0.1:{port}/"
+            box = await world.box()
+            told = await line(process)
+            assert "verified msg_" in told
+            assert "NOT VERIFIED" not in told
+            assert told.endswith(" shipment.created")
+            lines = []
+            while (text := await line(process)) != "}" or len(lines) < 20:
+                lines.append(text)
+                if text == f'"shipmentId": "{box}",':
+                    break
+            process.send_signal(signal.SIGINT)
+            async with asyncio.timeout(FAR_TOO_LONG):
+                assert await process.wait() == 0
+    assert await done(demo_copy_dsn, "list") == []
