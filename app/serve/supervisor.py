@@ -51,7 +51,7 @@ def supervise(settings: Settings, sockets: list[socket.socket], environ: Mapping
     Raises `WorkersError` where they cannot be started.
     """
     log_to_stderr(settings.log_format)
-    with tempfile.TemporaryDirectory(prefix="waybill-") as folder:
+    with tempfile.TemporaryDirectory(prefix="waybill-", ignore_cleanup_errors=True) as folder:
         asyncio.run(_run(settings, sockets, environ, Path(folder)))
     raise KeyboardInterrupt
 

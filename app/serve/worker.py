@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -57,7 +58,9 @@ def _work(worker: Worker, environ: Mapping[str, str], sockets: list[socket.socke
         service,
         settings,
         sockets,
-        on_start=lambda server: attending.add(asyncio.get_running_loop().create_task(_attend(channel, server))),
+        on_start=lambda server: attending.add(
+            asyncio.get_running_loop().create_task(_attend(channel, server, worker.folder))
+        ),
         on_stop=lambda server: service.leave() if server.is_retiring else service.stop(),
         has_siblings=True,
     )
@@ -71,7 +74,7 @@ def _open_to_siblings(worker: Worker) -> socket.socket:
     return listener
 
 
-async def _attend(channel: socket.socket, server: Server) -> None:
+async def _attend(channel: socket.socket, server: Server, folder: Path) -> None:
     """Tells the supervisor of us, and does what it says."""
     reader, writer = await asyncio.open_connection(sock=channel)
     writer.write(b"%b\n" % READY)
@@ -82,9 +85,13 @@ async def _attend(channel: socket.socket, server: Server) -> None:
                 server.retire()
             elif line == b"%b\n" % STOP:
                 server.stop()
-        server.stop()  # the supervisor is gone
+    except ConnectionError:
+        pass  # it was killed with words of ours that it had not heard
     finally:
         beating.cancel()
+    # The supervisor is gone, and cleans up nothing.
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _beat(writer: asyncio.StreamWriter) -> None:

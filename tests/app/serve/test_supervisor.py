@@ -18,6 +18,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.demo.fixtures import STOREFRONT_KEY
+from app.serve.channel import BEAT_SECONDS
 from tests.app.serve.callers import QUERY, Callers
 from tests.conftest import FAR_TOO_LONG, KEY_HEADER, TOKEN_SECRET, credentials, reserved_port, settings_for
 from tests.service import ROOT, Service, serving
@@ -31,6 +32,12 @@ def workers(service: Service) -> set[int]:
     """The processes that the supervisor has started."""
     main = service.process.pid
     return {int(pid) for pid in Path(f"/proc/{main}/task/{main}/children").read_text().split()}
+
+
+def folder_of(worker: int) -> Path:
+    """Where it meets the others."""
+    words = Path(f"/proc/{worker}/cmdline").read_text().split("\0")
+    return Path(next(word.removeprefix("--folder=") for word in words if word.startswith("--folder=")))
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -186,8 +193,14 @@ async def data(lines: AsyncIterator[str]) -> str:
 async def test_workers_end_with_their_supervisor(demo_dsn: str, tmp_path: Path) -> None:
     async with supervised(demo_dsn, tmp_path / "log", DRAIN_SECONDS="0") as service:
         left = workers(service)
+        folder = folder_of(min(left))
+        assert folder.is_dir()
+        # It dies with words of theirs that it has not heard: two of each at least.
+        service.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(2.5 * BEAT_SECONDS)
         await service.kill()
         await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
+        assert not folder.exists()
 
 
 async def test_one_that_says_nothing_any_more_is_replaced(demo_dsn: str, tmp_path: Path) -> None:
