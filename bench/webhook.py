@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
+from statistics import median
 
 import asyncpg
 
@@ -164,6 +164,7 @@ async def _committed(folder: Path, url: str) -> Sequence[tuple[str, float, float
     connection, writer = await asyncpg.connect(url), await asyncpg.connect(url)
     port = servers._free_port()
     with spawn([sys.executable, "-c", _RECEIVER, str(port)], cpu=CLIENT_CPU):
+        await _turn(writer)  # plans are made
         for words in ("with nobody who serves them", "while a process serves them"):
             none: list[float] = []
             some: list[float] = []
@@ -180,7 +181,7 @@ async def _committed(folder: Path, url: str) -> Sequence[tuple[str, float, float
                         stack.enter_context(_deliverer(folder, url))
                         await asyncio.sleep(4)
                     (some if is_with else none).append(await _turn(writer))
-            found.append((words, mean(none), mean(some)))
+            found.append((words, median(none), median(some)))
     await connection.close()
     await writer.close()
     return found
