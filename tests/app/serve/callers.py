@@ -14,7 +14,8 @@ class Callers:
     """Asks again and again on connections that are kept alive, and counts the answers by status.
 
     Each rests for so many seconds between two requests: less leaves no processor for what is started meanwhile, and a
-    connection that rests may be closed just as it is used again, which must not happen either. Whoever finds nobody stops. One whose connection breaks is counted as `broken`, and asks again.
+    connection that rests may be closed just as it is used again, which must not happen either. Whoever finds nobody
+    stops. One whose connection breaks is counted as `broken`, and asks again.
     """
 
     def __init__(self, site: str, number: int, rest: float = 0.0) -> None:
