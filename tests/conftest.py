@@ -507,6 +507,11 @@ def calling(app: ASGIApp) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://waybill.test")
 
 
+def connecting(**options: Any) -> httpx.AsyncClient:
+    """A client of a service on this machine. It loads no certificates, which takes longer than many requests."""
+    return httpx.AsyncClient(verify=False, **{"timeout": FAR_TOO_LONG, **options})
+
+
 @pytest.fixture
 def client(app: Starlette) -> httpx.AsyncClient:
     return calling(app)

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, reserved_port
+from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, connecting, reserved_port
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,7 +48,7 @@ class Service:
         await self.become_ready()
 
     async def become_ready(self) -> None:
-        async with asyncio.timeout(FAR_TOO_LONG), httpx.AsyncClient() as client:
+        async with asyncio.timeout(FAR_TOO_LONG), connecting() as client:
             while True:
                 with suppress(httpx.TransportError):
                     if (await client.get(f"{self.site}/readyz")).status_code == 200:

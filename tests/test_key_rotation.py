@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jose import jwk, jws
 
-from tests.conftest import FAR_TOO_LONG, READER_SCOPES
+from tests.conftest import FAR_TOO_LONG, READER_SCOPES, connecting
 from tests.service import Service, serving
 
 CALLERS = 8
@@ -58,7 +58,7 @@ class Load:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[httpx.AsyncClient]:
-        async with httpx.AsyncClient(timeout=FAR_TOO_LONG) as client, asyncio.timeout(2 * FAR_TOO_LONG):
+        async with connecting() as client, asyncio.timeout(2 * FAR_TOO_LONG):
             callers = [asyncio.create_task(self._call(client, caller)) for caller in range(CALLERS)]
             try:
                 yield client
@@ -142,7 +142,7 @@ async def test_sighup_reads_the_keys_anew_and_the_process_goes_on(demo_dsn: str,
     path = tmp_path / "jwks.json"
     one, two = SigningKey("one"), SigningKey("two")
     path.write_text(jwks_of(one))
-    async with serving(demo_dsn, tmp_path / "log", JWKS_FILE=str(path)) as service, httpx.AsyncClient() as client:
+    async with serving(demo_dsn, tmp_path / "log", JWKS_FILE=str(path)) as service, connecting() as client:
         load = Load(service.site, one)
         assert await load.ask(client, one.kept) == ""
         path.write_text(jwks_of(two))

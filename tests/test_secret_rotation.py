@@ -16,7 +16,7 @@ from app.auth.token import Tokens
 from app.errors import NotAuthenticated
 from app.settings import Settings
 from tests.app.admin.conftest import Operate, operate
-from tests.conftest import READER_SCOPES, TOKEN_SECRET
+from tests.conftest import READER_SCOPES, TOKEN_SECRET, connecting
 from tests.service import serving
 from tests.test_key_rotation import QUERY, Load, SigningKey
 
@@ -107,7 +107,7 @@ async def test_secret_that_cannot_be_used_leaves_the_former_one(demo_dsn: str, t
     old = OwnSecret(TOKEN_SECRET)
     async with (
         serving(demo_dsn, tmp_path / "log", TOKEN_SECRET="", TOKEN_SECRET_FILE=str(secret)) as service,
-        httpx.AsyncClient() as client,
+        connecting() as client,
     ):
         load = Load(service.site, old)
         replace(secret, "short")

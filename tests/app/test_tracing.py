@@ -13,7 +13,7 @@ import pytest
 
 from app.settings import SettingsError
 from app.tracing import TRAIL, Tracing, step
-from tests.conftest import FAR_TOO_LONG, credentials, running, settings_for
+from tests.conftest import connecting, credentials, running, settings_for
 from tests.service import serving
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra otel is not installed")
@@ -71,7 +71,7 @@ def attributes(span: Any) -> dict[str, Any]:
 
 async def ask(site: str, dsn: str, parent: str = "") -> httpx.Response:
     headers = credentials("staff", settings_for(dsn)) | ({"traceparent": parent} if parent else {})
-    async with httpx.AsyncClient(timeout=FAR_TOO_LONG) as client:
+    async with connecting() as client:
         return await client.post(f"{site}/graphql", json=QUERY, headers=headers)
 
 

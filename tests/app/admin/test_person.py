@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 
 from app.admin.command import Refused
 from tests.app.admin.conftest import Operate, run
-from tests.conftest import API_KEYS, KEY_HEADER, calling, fixtures, running, settings_for
+from tests.conftest import API_KEYS, KEY_HEADER, calling, connecting, fixtures, running, settings_for
 from tests.consistency import breaches
 from tests.service import serving
 
@@ -149,7 +148,7 @@ async def test_erased_person_is_in_no_archive_and_in_no_log(
     store = copy_connection
     filled = await haunt(store, who)
     dump = tmp_path / "before.sql"
-    async with serving(demo_copy_dsn, tmp_path / "log") as service, httpx.AsyncClient(base_url=service.site) as client:
+    async with serving(demo_copy_dsn, tmp_path / "log") as service, connecting(base_url=service.site) as client:
         partner = {"apikey": API_KEYS["apikey"]}
         search = "query ($term: String) { orders(input: {term: $term}) { itemsFound } }"
 

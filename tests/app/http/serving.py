@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.http.protocol import Protocol
 from app.http.socket_protocol import SocketProtocol
 from app.settings import Limits
-from tests.conftest import until
+from tests.conftest import connecting, until
 
 
 class Whole(Protocol):
@@ -53,7 +53,7 @@ async def served(app: Starlette, way: str) -> AsyncIterator[httpx.AsyncClient]:
         try:
             await until(lambda: server.started)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            async with httpx.AsyncClient(base_url=url) as client:
+            async with connecting(base_url=url) as client:
                 yield client
         finally:
             server.should_exit = True

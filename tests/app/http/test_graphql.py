@@ -22,7 +22,7 @@ from app.http.negotiation import GRAPHQL_RESPONSE
 from app.http.rate_limit import Admission, RateLimits
 from app.settings import Limits
 from app.telemetry import Telemetry
-from tests.conftest import calling, credentials, settings_for
+from tests.conftest import calling, connecting, credentials, settings_for
 
 QUERY = "{ __typename }"
 JSON_TYPE = {"content-type": "application/json"}
@@ -436,7 +436,7 @@ async def test_it_answers_over_a_socket(url: str) -> None:
         for byte in b'{"query": "{ __typename }"}':
             yield bytes([byte])
 
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with connecting(base_url=url) as client:
         answers: list[Any] = [
             (await client.post("/graphql", content=chunks(), headers=JSON_TYPE)).json(),
             *[response.json() for response in await asyncio.gather(*(post(client) for _ in range(20)))],

@@ -13,7 +13,7 @@ import websockets
 from starlette.applications import Starlette
 
 from tests.app.http.serving import served
-from tests.conftest import FAR_TOO_LONG, credentials, settings_for
+from tests.conftest import FAR_TOO_LONG, connecting, credentials, settings_for
 
 SHIPMENTS = """
 subscription Shipments($after: String, $input: ShipmentChangesInput) {
@@ -149,5 +149,5 @@ async def site(copy: Starlette) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def http(site: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=site, timeout=FAR_TOO_LONG) as client:
+    async with connecting(base_url=site) as client:
         yield client

@@ -7,7 +7,6 @@ import socket as sockets
 from urllib.parse import urlsplit
 
 import asyncpg
-import httpx
 import pytest
 import websockets
 from starlette.applications import Starlette
@@ -18,7 +17,7 @@ from websockets.uri import parse_uri
 from app.live import websocket
 from tests.app.http.serving import served
 from tests.app.live.conftest import ORDERS, PROTOCOL, SHIPMENTS, connected, following
-from tests.conftest import credentials, running, settings_for, until
+from tests.conftest import connecting, credentials, running, settings_for, until
 
 # A hundred are more than sockets hold that nobody reads.
 LONG = "x" * 60_000
@@ -191,7 +190,7 @@ async def test_who_does_not_read_is_let_go(
     [facts] = [vars(record)["facts"] for record in caplog.records if record.message == "socket"]
     assert facts["code"] == 1013
     assert facts["ms"] < 20_000, "pings that nobody answers would end it, too, after 40 s"
-    async with httpx.AsyncClient(base_url=site) as http:
+    async with connecting(base_url=site) as http:
         assert 'waybill_socket_closes_total{code="1013"} 1.0' in (await http.get("/metrics")).text
     writer.transport.abort()
 

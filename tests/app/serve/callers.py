@@ -5,7 +5,7 @@ from collections import Counter
 
 import httpx
 
-from tests.conftest import FAR_TOO_LONG
+from tests.conftest import FAR_TOO_LONG, connecting
 
 QUERY = {"query": "{ __typename }"}
 
@@ -26,7 +26,7 @@ class Callers:
         self._calling = [asyncio.create_task(self._call()) for _ in range(number)]
 
     async def _call(self) -> None:
-        async with httpx.AsyncClient(timeout=FAR_TOO_LONG) as client:
+        async with connecting() as client:
             while not self._enough.is_set():
                 try:
                     response = await client.post(f"{self._site}/graphql", json=QUERY)

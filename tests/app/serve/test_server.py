@@ -14,14 +14,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import uvicorn
 
 from app.serve.server import UVICORN, Server
 from app.settings import Settings
 from tests.app.serve.callers import QUERY, Callers
-from tests.conftest import FAR_TOO_LONG, reserved_port
+from tests.conftest import FAR_TOO_LONG, connecting, reserved_port
 from tests.service import serving
 
 ROOT = Path(__file__).parents[3]
@@ -41,7 +40,7 @@ async def test_a_service_that_is_told_to_stop_answers_whom_it_has_accepted(demo_
 async def test_the_stock_protocol_answers_the_same(demo_dsn: str, tmp_path: Path) -> None:
     answers = []
     for protocol in ("waybill", "stock"):
-        async with serving(demo_dsn, tmp_path / protocol, PROTOCOL=protocol) as service, httpx.AsyncClient() as client:
+        async with serving(demo_dsn, tmp_path / protocol, PROTOCOL=protocol) as service, connecting() as client:
             response = await client.post(f"{service.site}/graphql", json=QUERY, headers={"x-request-id": "same"})
             answers.append((response.status_code, response.content, sorted({**response.headers, "date": ""}.items())))
     assert answers[0] == answers[1]
@@ -81,12 +80,12 @@ def test_our_protocol_is_made_for_the_uvicorn_that_is_installed_with_it() -> Non
 
 
 async def test_a_service_that_stops_says_so_and_ends_connections(demo_dsn: str, tmp_path: Path) -> None:
-    async with serving(demo_dsn, tmp_path / "log", DRAIN_SECONDS="60") as service, httpx.AsyncClient() as client:
+    async with serving(demo_dsn, tmp_path / "log", DRAIN_SECONDS="60") as service, connecting() as client:
         kept = await client.post(f"{service.site}/graphql", json=QUERY)
         assert "connection" not in kept.headers
         service.process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(FAR_TOO_LONG):
-            async with httpx.AsyncClient() as other:
+            async with connecting() as other:
                 # What the service does about a signal sets no event here.
                 while (await other.get(f"{service.site}/readyz")).status_code != 503:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
@@ -100,7 +99,7 @@ async def test_a_service_that_stops_says_so_and_ends_connections(demo_dsn: str, 
 @pytest.mark.parametrize("protocol", ["waybill", "stock"])
 async def test_somebody_at_a_terminal_is_not_kept_waiting(demo_dsn: str, tmp_path: Path, protocol: str) -> None:
     settings = {"DRAIN_SECONDS": "600", "PROTOCOL": protocol}
-    async with serving(demo_dsn, tmp_path / "log", **settings) as service, httpx.AsyncClient() as client:
+    async with serving(demo_dsn, tmp_path / "log", **settings) as service, connecting() as client:
         await client.get(f"{service.site}/healthz")
         service.process.send_signal(signal.SIGINT)
         assert await service.end() == 0

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.demo.fixtures import STOREFRONT_KEY
 from app.serve.channel import BEAT_SECONDS
 from tests.app.serve.callers import QUERY, Callers
-from tests.conftest import FAR_TOO_LONG, KEY_HEADER, TOKEN_SECRET, credentials, reserved_port, settings_for
+from tests.conftest import FAR_TOO_LONG, KEY_HEADER, TOKEN_SECRET, connecting, credentials, reserved_port, settings_for
 from tests.service import ROOT, Service, serving
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the workers are found in /proc")
@@ -61,9 +61,18 @@ async def supervised(
         yield service
 
 
+def changed(constant: str) -> dict[str, Any]:
+    """Options of a service whose supervisor has another constant."""
+    program = (
+        f"import sys; from app.serve import supervisor; supervisor.{constant}; "
+        "from app.__main__ import main; sys.exit(main(['serve']))"
+    )
+    return {"command": ("-c", program)}
+
+
 async def ask(service: Service, path: str = "/graphql", **named: Any) -> httpx.Response:
     """On a connection of its own."""
-    async with httpx.AsyncClient(timeout=FAR_TOO_LONG) as client:
+    async with connecting() as client:
         return await client.request("POST" if "json" in named else "GET", f"{service.site}{path}", **named)
 
 
@@ -150,14 +159,14 @@ async def test_what_is_reserved_with_one_worker_is_found_by_all(demo_dsn: str, t
     async with supervised(demo_dsn, tmp_path / "log") as service:
         numbers = set()
         for _ in range(12):
-            async with httpx.AsyncClient(timeout=FAR_TOO_LONG) as client:
+            async with connecting() as client:
                 reserved = await client.put(f"{service.site}/graphql", headers=credentials("apikey", settings))
             assert reserved.status_code == 201
             token = reserved.text
             numbers.add(token.partition(".")[0])
             parameters = {"token": token, "query": query}
             async with (
-                httpx.AsyncClient(timeout=FAR_TOO_LONG) as client,
+                connecting() as client,
                 client.stream("GET", f"{service.site}/graphql", params=parameters, headers=events_only) as response,
             ):
                 assert response.headers["content-type"].startswith("text/event-stream")
@@ -166,7 +175,7 @@ async def test_what_is_reserved_with_one_worker_is_found_by_all(demo_dsn: str, t
         # One stream of many operations, each begun on a connection of its own.
         named = {"X-GraphQL-Event-Stream-Token": token}
         async with (
-            httpx.AsyncClient(timeout=FAR_TOO_LONG) as client,
+            connecting() as client,
             client.stream("GET", f"{service.site}/graphql", headers=named | events_only) as response,
         ):
             assert response.status_code == 200
@@ -204,11 +213,7 @@ async def test_workers_end_with_their_supervisor(demo_dsn: str, tmp_path: Path) 
 
 
 async def test_one_that_says_nothing_any_more_is_replaced(demo_dsn: str, tmp_path: Path) -> None:
-    program = (
-        "import sys; from app.serve import supervisor; supervisor.SILENT_SECONDS = 3; "
-        "from app.__main__ import main; sys.exit(main(['serve']))"
-    )
-    async with supervised(demo_dsn, tmp_path / "log", {"command": ("-c", program)}) as service:
+    async with supervised(demo_dsn, tmp_path / "log", changed("SILENT_SECONDS = 3")) as service:
         [one, *_] = before = workers(service)
         os.kill(one, signal.SIGSTOP)
         await until(lambda: len(workers(service)) == WORKERS and workers(service) != before)
@@ -243,7 +248,7 @@ async def test_workers_that_cannot_start_end_it_with_one_line(
 async def test_workers_that_cannot_start_any_more_end_it(
     demo_copy_dsn: str, copy_connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
-    async with supervised(demo_copy_dsn, tmp_path / "log") as service:
+    async with supervised(demo_copy_dsn, tmp_path / "log", changed("_FIRST_PAUSE_SECONDS = 0.05")) as service:
         await copy_connection.execute("DELETE FROM schema_migrations WHERE name LIKE '0020%'")
         # What does not start stays away: the old ones go on.
         before = workers(service)
@@ -316,5 +321,5 @@ async def test_a_socket_that_systemd_opened_outlasts_the_service(number: str, de
 
 
 async def ask_at(site: str) -> int:
-    async with httpx.AsyncClient(timeout=FAR_TOO_LONG) as client:
+    async with connecting() as client:
         return (await client.post(f"{site}/graphql", json=QUERY)).status_code
