@@ -62,7 +62,6 @@ from app.telemetry import Telemetry, log_to_stderr
 from app.tracing import Tracing
 from app.webhooks import asyncapi
 from app.webhooks.asyncapi import AsyncAPI
-from app.webhooks.deliverer import Deliverer
 from app.webhooks.message import Messages
 from app.webhooks.target import Targets
 
@@ -159,6 +158,9 @@ class Waybill:
         if not self.settings.deliver:
             yield
             return
+        # With it comes a client of HTTP, which nobody else needs, and whose loading takes long.
+        from app.webhooks.deliverer import Deliverer
+
         log = Retention(self.db.pool, dict.fromkeys(WEBHOOKS, self.settings.webhook_log_days))
         deliverer = Deliverer(self.db, self.messages, self.context_for, self.settings)
         self.telemetry.follow_counts(

@@ -23,9 +23,9 @@ from app.admin.command import (
     quoted,
     read_secret,
 )
+from app.auth.credentials import faults_of_password
 from app.auth.password import Passwords
 from app.postgres.direct import fetch
-from app.resolvers.customer.login import faults_of_password
 
 _SQL = sql.load("customer_account")
 

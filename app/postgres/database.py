@@ -9,12 +9,12 @@ from time import perf_counter
 from typing import Any, Self
 
 import asyncpg
-from aiodataloader import DataLoader
 
 from app.cache import Cache
 from app.postgres.connect import Connector, is_direct
 from app.postgres.events import Events
 from app.postgres.feed import Feed
+from app.postgres.gathering import Gathering, Gatherings
 from app.postgres.pool import Pool
 from app.settings import Settings
 from app.tracing import TRAIL
@@ -57,7 +57,7 @@ class Database:
         self.table_cache = events.table_cache  # the values made of some tables' rows, kept until the rows change
         self.queries = CombinedQueries(self.columns_of, cache)
         self._columns: dict[Statement, Mapping[str, type]] = {}
-        self._gathering: dict[Batch, _Gathering] = {}
+        self._gatherings = Gatherings[_Keys]()
 
     @classmethod
     async def connect(cls, settings: Settings, cache: Cache | None = None) -> Self:
@@ -130,10 +130,7 @@ class Database:
 
     def gather(self, batch: Batch, key: Any) -> Awaitable[list[asyncpg.Record]]:
         """The rows of a key of `batch`, whoever may see them. What is asked for at the same time shares a statement."""
-        gathering = self._gathering.get(batch)
-        if gathering is None:
-            gathering = self._gathering[batch] = _Gathering(self, batch)
-        return gathering.load(key)
+        return self._gatherings.ask(batch, lambda: _Keys(self, batch), key)
 
     async def fetch_combined(self, combined: CombinedStatement, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
         """The one row of several statements in one; see `sql.combine`.
@@ -206,24 +203,25 @@ class Database:
         await self.pool.close()
 
 
-class _Gathering(DataLoader[Any, list[asyncpg.Record]]):
-    """Gathers keys of many requests, and keeps nothing."""
+class _Keys(Gathering):
+    """Those of a batch."""
 
-    cache = False
-    max_batch_size = 50
+    __slots__ = ("batch", "db")
 
     def __init__(self, db: Database, batch: Batch) -> None:
         super().__init__()
-        self._db = db
-        self._batch = batch
+        self.db = db
+        self.batch = batch
 
-    async def batch_load_fn(self, keys: list[Any]) -> list[list[asyncpg.Record]]:
-        batch = self._batch
-        rows_of: dict[Any, list[asyncpg.Record]] = {key: [] for key in keys}
+    async def answer(self) -> None:
+        batch = self.batch
+        rows_of: dict[Any, list[asyncpg.Record]] = {key: [] for key, _ in self.asked}
         values: dict[str, Any] = {batch.parameter: list(rows_of), **batch.values}
-        for row in await self._db.fetch(batch.statement, _OURS, **values):
+        for row in await self.db.fetch(batch.statement, _OURS, **values):
             rows_of[row[batch.column]].append(row)
-        return [rows_of[key] for key in keys]
+        for key, future in self.asked:
+            if not future.done():  # whoever asked may have gone
+                future.set_result(rows_of[key])
 
 
 async def _describe(text: str, connection: asyncpg.Connection) -> Mapping[str, type]:

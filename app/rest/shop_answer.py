@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from app.resolvers.customer.login import EMAIL, LONGEST_EMAIL, LONGEST_PASSWORD_BYTES, SHORTEST_PASSWORD
+from app.auth.credentials import EMAIL, LONGEST_EMAIL, LONGEST_PASSWORD_BYTES, SHORTEST_PASSWORD
 
 Flag = Annotated[int, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]

@@ -6,7 +6,7 @@ Those that have come equally far share what is read: as long as all keep up, a c
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -32,7 +32,7 @@ ENDPOINT = sql.load("webhook_endpoint")
 _SCAN = 500
 # A place that nothing is stored with may be stored so much later: what it passed tells nobody anything.
 _STORE_SECONDS = 1.0
-_LATE_SECONDS = 30.0
+_LATE_PERIOD = timedelta(seconds=30)
 _LAST_ID = UUID(int=2**128 - 1)
 _STATUSES = Tables[str, frozenset[str]]("order_statuses")
 _OURS = Visibility.everything()
@@ -50,7 +50,7 @@ class Reader:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._db = tools.db
-        self._late_at = 0.0
+        self._late_at: datetime | None = None
 
     async def go_on(self, endpoints: Collection[Endpoint]) -> bool:
         """Reads some of what comes next; whether there is more. Raises `ServiceUnavailable`."""
@@ -213,10 +213,11 @@ class Reader:
 
     async def _store_late(self, endpoints: Iterable[Endpoint]) -> None:
         """Looks for shipments that have become late since the last time. No change tells of them."""
-        moment = time.monotonic()
-        if moment < self._late_at + _LATE_SECONDS:
+        now = self._tools.now()
+        # One that was looked at later than now was so by a clock that has been set back since.
+        if self._late_at is not None and self._late_at <= now < self._late_at + _LATE_PERIOD:
             return
-        self._late_at = moment
+        self._late_at = now
         for endpoint in endpoints:
             owner = await self._owner(endpoint) if LATE in endpoint.wanted.types else None
             if owner is not None:

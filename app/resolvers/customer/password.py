@@ -4,9 +4,9 @@ from typing import Any
 
 from ariadne import MutationType, ObjectType
 
+from app.auth.credentials import faults_of_email, faults_of_password
 from app.context import Info
 from app.errors import MalformedInput
-from app.resolvers.customer.login import faults_of_email, faults_of_password
 
 REQUESTED = "If there is an account with this e-mail address, a link is on its way to it."
 SET = "Your password has been set"

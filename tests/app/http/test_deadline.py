@@ -38,7 +38,8 @@ JOHN = {"email": fixtures.CUSTOMER_EMAIL, "password": fixtures.CUSTOMER_PASSWORD
 
 @pytest.fixture
 async def slow(deadlines: Aging, demo_dsn: str) -> AsyncIterator[Starlette]:
-    async with running(settings_for(demo_dsn, pool_size=2, pool_wait_seconds=NEVER)) as app:
+    """Nor does the server end a statement: what is left to run there runs on."""
+    async with running(settings_for(demo_dsn, pool_size=2, deadline=NEVER, pool_wait_seconds=NEVER)) as app:
         yield app
 
 

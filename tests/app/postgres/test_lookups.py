@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from app.auth.token import Tokens
 from app.postgres.database import Database
-from app.postgres.lookups import _MOST_KEYS
+from app.postgres.gathering import _MOST_ASKED
 from tests.conftest import (
     GraphQL,
     calling,
@@ -36,9 +36,9 @@ MISSING = "00000000-0000-4000-8000-000000000000"
 @pytest.fixture
 async def shipments(connection: asyncpg.Connection) -> list[str]:
     """The ids of more shipments than one statement takes."""
-    rows = await connection.fetch("SELECT id::text FROM shipments ORDER BY id LIMIT $1", _MOST_KEYS + 10)
+    rows = await connection.fetch("SELECT id::text FROM shipments ORDER BY id LIMIT $1", _MOST_ASKED + 10)
     ids = [row["id"] for row in rows]
-    assert len(ids) == _MOST_KEYS + 10
+    assert len(ids) == _MOST_ASKED + 10
     return ids
 
 

@@ -13,12 +13,15 @@ QUERY = {"query": "{ __typename }"}
 class Callers:
     """Asks again and again on connections that are kept alive, and counts the answers by status.
 
-    Whoever finds nobody stops. One whose connection breaks is counted as `broken`, and asks again.
+    Each rests for so many seconds between two requests: less leaves no processor for what is started meanwhile, and a
+    connection that rests may be closed just as it is used again, which must not happen either. Whoever finds nobody
+    stops. One whose connection breaks is counted as `broken`, and asks again.
     """
 
-    def __init__(self, site: str, number: int) -> None:
+    def __init__(self, site: str, number: int, rest: float = 0.0) -> None:
         self.seen: Counter[int | str] = Counter()
         self._site = site
+        self._rest = rest
         self._enough = asyncio.Event()
         self._calling = [asyncio.create_task(self._call()) for _ in range(number)]
 
@@ -28,6 +31,7 @@ class Callers:
                 try:
                     response = await client.post(f"{self._site}/graphql", json=QUERY)
                     self.seen[response.status_code] += 1
+                    await asyncio.sleep(self._rest)
                 except httpx.ConnectError:
                     self.seen["not there"] += 1
                     return

@@ -71,7 +71,7 @@ async def test_workers_are_killed_and_replaced_without_a_failed_answer(demo_dsn:
     async with supervised(demo_dsn, tmp_path / "log") as service:
         first = workers(service)
         assert len(first) == WORKERS
-        callers = Callers(service.site, 8)
+        callers = Callers(service.site, 8, rest=0.02)
         await callers.until(100)
         for round_ in range(2):
             before = workers(service)

@@ -334,19 +334,19 @@ async def test_shipment_that_becomes_late_is_told_once(
     world: World, receiver: Receiver, copy_connection: asyncpg.Connection
 ) -> None:
     endpoint = await world.endpoint(receiver, types=["SHIPMENT_LATE"])
-    box = await world.box()
-    promise = "UPDATE shipments SET expected_delivery_at = now() + interval '1 hour' WHERE id = $1"
-    await copy_connection.execute(promise, box)
+    boxes = [await world.box(), await world.box()]
+    promise = "UPDATE shipments SET expected_delivery_at = now() + $2 * interval '1 hour' WHERE id = $1"
+    await copy_connection.executemany(promise, [(boxes[0], 1), (boxes[1], 3)])
     await world.deliver()
     await asyncio.sleep(0.3)
     assert receiver.requests == []
+    for number, box in enumerate(boxes, start=1):
+        world.forward(hours=2)
+        request = (await receiver.until(number))[-1]
+        assert (request.message["type"], request.data["shipmentId"]) == ("shipment.late", box)
     world.forward(hours=2)
-    await world.deliver()  # looks at once
-    await world.deliver()
-    [request] = await receiver.until(1)
-    assert (request.message["type"], request.data["shipmentId"]) == ("shipment.late", box)
     await asyncio.sleep(0.3)
-    assert len(receiver.requests) == 1
+    assert len(receiver.requests) == 2
     assert (await world.state(endpoint))["waiting"] == 0
 
 
