@@ -667,6 +667,20 @@ WHERE g.has_items AND l.line IS NOT NULL AND {is_delivered}
     SELECT FROM import_shipment_items m WHERE m.n = g.n AND m.shipment = g.external_id AND m.line = l.line)
 GROUP BY g.n, g.external_id, l.line
 
+-- Nor does less of it stay.
+-- name: keep_delivered_quantities
+UPDATE import_shipment_items m SET quantity = held.quantity
+FROM (
+  SELECT g.n, g.external_id, l.line, sum(s.quantity) AS quantity
+  FROM import_shipments g
+  JOIN shipments h ON h.id = g.shipment_id
+  JOIN shipment_items s ON s.shipment_id = h.id AND s.channel_id = h.channel_id
+  JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
+  WHERE g.has_items AND {is_delivered}
+  GROUP BY g.n, g.external_id, l.line
+) held
+WHERE m.n = held.n AND m.shipment = held.external_id AND m.line = held.line AND m.quantity < held.quantity
+
 -- name: number_shipments
 UPDATE import_shipments SET shipment_id = gen_random_uuid(), is_new = true WHERE shipment_id IS NULL
 
