@@ -1706,7 +1706,8 @@ WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
 (c.key = lower(e.carrier COLLATE "C") OR c.name = e.carrier OR c.source_name = e.carrier OR c.key = slug(e.carrier))
 
 -- News of its own finds its code as a report does (B-60): that of its carrier, else one without a carrier, and of these
--- rather those whose parcel is under way than those that have freed the code, of which a channel has one.
+-- rather those whose parcel is under way than those that have freed the code, of which a channel has one. What happened in
+-- the time of a former parcel is of that one, unless the record names a shipment.
 -- fragment: fitting
 (
     SELECT e.n, t.id, t.channel_id, t.shipment_id, t.carrier_id,
@@ -1721,7 +1722,8 @@ WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
     LEFT JOIN carriers c ON c.id = t.carrier_id
     JOIN channels h ON h.id = t.channel_id
     WHERE e.shipment IS NULL AND (e.channel IS NULL OR h.code = e.channel)
-      AND (e.shipment_id IS NULL OR t.shipment_id = e.shipment_id)
+      AND (e.shipment_id = t.shipment_id OR e.shipment_id IS NULL AND NOT is_of_former_parcel(t,
+        coalesce(e.occurred_at, told_at(e.occurred_local, t.carrier_id, t.channel_id))))
       AND (e.carrier IS NULL OR t.carrier_id IS NULL OR {names_carrier})
   ) f
 
