@@ -117,6 +117,7 @@ STEPS = {
     "keep_payment_statuses": "stored",
     "keep_delivered_shipments": "stored",
     "keep_delivered_items": "stored",
+    "keep_delivered_quantities": "stored item",
     "number_shipments": "shipment",
     "measure_shipments": "stored/shipment",
     "find_codes": "stored code",

@@ -405,6 +405,19 @@ async def test_what_is_delivered_stays_where_a_record_lists_it_no_more(store: St
     assert await consistency.breaches(store.dsn) == {}
 
 
+@pytest.mark.parametrize("status", ["DELIVERED", "PARTIALLY_DELIVERED"])
+async def test_what_is_delivered_becomes_no_less(store: Store, status: str) -> None:
+    delivered = shipment(1, status=status, items=[{"line": 1, "quantity": 3}])
+    await store.take(SHOP, SWIFT, order(shipments=[delivered]))
+    before = await store.rows()
+    for quantity in (2, 1):
+        less = {**delivered, "items": [{"line": 1, "quantity": quantity}]}
+        assert await store.take(order(shipments=[less])) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    assert await store.rows() == before
+    lowered = order(items=[line(1, quantity=2), line(2)], shipments=[less])
+    assert (await store.take(lowered))[0] == "1: $.items: line 1: 3 shipped in the store, but 2 ordered"
+
+
 async def test_what_a_record_does_not_mention_stays_and_null_takes_it_away(store: Store) -> None:
     full = order(
         type="dropshipment",
