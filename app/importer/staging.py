@@ -415,6 +415,7 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
             "type": record.type,
             "template": record.template,
             "logo": record.logo,
+            "time_zone": record.time_zone,
             "languages": None if given is None else [description.language for description in given],
             "texts": None if given is None else [description.value for description in given],
         }
