@@ -211,15 +211,16 @@ described AS (
   UPDATE carriers c SET key = coalesce(:key, c.key), name = CASE WHEN c.source_name = :name THEN c.name ELSE :name END,
     source_name = CASE WHEN c.source_name IS NOT NULL OR c.name <> :name THEN :name END,
     type = coalesce(:type, c.type), track_and_trace_url = coalesce(:template, c.track_and_trace_url),
-    logo = coalesce(:logo, c.logo), last_modified_at = statement_timestamp()
+    logo = coalesce(:logo, c.logo), time_zone = coalesce(:time_zone, c.time_zone), last_modified_at = statement_timestamp()
   WHERE c.id IN (SELECT id FROM stored) AND (
     c.id IN (SELECT id FROM described) OR (c.key, c.type, c.track_and_trace_url, c.logo) IS DISTINCT FROM
       (coalesce(:key, c.key), coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo))
+    OR c.time_zone IS DISTINCT FROM coalesce(:time_zone, c.time_zone)
     OR c.source_name IS DISTINCT FROM :name AND (c.source_name IS NOT NULL OR c.name <> :name))
   RETURNING c.id
 ), created AS (
-  INSERT INTO carriers (channel_id, key, name, type, track_and_trace_url, logo)
-  SELECT h.id, :key, :name, coalesce(:type, 'DELIVERY'), :template, :logo FROM channel h WHERE NOT EXISTS (SELECT FROM stored)
+  INSERT INTO carriers (channel_id, key, name, type, track_and_trace_url, logo, time_zone)
+  SELECT h.id, :key, :name, coalesce(:type, 'DELIVERY'), :template, :logo, :time_zone FROM channel h WHERE NOT EXISTS (SELECT FROM stored)
   RETURNING id
 ), undescribed AS (
   DELETE FROM carrier_descriptions d

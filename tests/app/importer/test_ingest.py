@@ -728,6 +728,23 @@ async def test_channel_has_a_time_zone_and_keeps_it(store: Store) -> None:
     assert await store.fetch(zone) == [("Europe/Amsterdam", "Europe/Amsterdam")]
 
 
+async def test_carrier_has_a_time_zone_and_keeps_it(store: Store) -> None:
+    zone = "SELECT time_zone FROM carriers"
+    await store.take(SWIFT)
+    assert await store.fetch(zone) == [(None,)]
+    refused, _ = await store.take({**SWIFT, "timeZone": "Europe/Atlantis"})
+    assert refused == "1: $.timeZone: expected a name of the IANA time zone database such as Europe/Amsterdam"
+    assert await store.take({**SWIFT, "timeZone": "Asia/Tokyo"}) == [
+        "1 read, 0 created, 1 updated, 0 unchanged, 0 refused"
+    ]
+    assert await store.take({**SWIFT, "timeZone": None}, SWIFT) == [
+        "2 read, 0 created, 0 updated, 2 unchanged, 0 refused"
+    ]
+    assert await store.fetch(zone) == [("Asia/Tokyo",)]
+    await store.take({**SWIFT, "name": "Slow", "timeZone": "Europe/Paris"})
+    assert await store.fetch(zone + " WHERE name = 'Slow'") == [("Europe/Paris",)]
+
+
 @pytest.mark.parametrize("name", ["Europe/Atlantis", "europe/amsterdam", "posix/Europe/Paris", "x+3", "+02:00", "CEST"])
 async def test_channel_of_an_unknown_time_zone_is_refused(store: Store, name: str) -> None:
     report = await store.take({**SHOP, "timeZone": name}, order(1))
