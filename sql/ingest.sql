@@ -211,15 +211,16 @@ described AS (
   UPDATE carriers c SET key = coalesce(:key, c.key), name = CASE WHEN c.source_name = :name THEN c.name ELSE :name END,
     source_name = CASE WHEN c.source_name IS NOT NULL OR c.name <> :name THEN :name END,
     type = coalesce(:type, c.type), track_and_trace_url = coalesce(:template, c.track_and_trace_url),
-    logo = coalesce(:logo, c.logo), last_modified_at = statement_timestamp()
+    logo = coalesce(:logo, c.logo), time_zone = coalesce(:time_zone, c.time_zone), last_modified_at = statement_timestamp()
   WHERE c.id IN (SELECT id FROM stored) AND (
     c.id IN (SELECT id FROM described) OR (c.key, c.type, c.track_and_trace_url, c.logo) IS DISTINCT FROM
       (coalesce(:key, c.key), coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo))
+    OR c.time_zone IS DISTINCT FROM coalesce(:time_zone, c.time_zone)
     OR c.source_name IS DISTINCT FROM :name AND (c.source_name IS NOT NULL OR c.name <> :name))
   RETURNING c.id
 ), created AS (
-  INSERT INTO carriers (channel_id, key, name, type, track_and_trace_url, logo)
-  SELECT h.id, :key, :name, coalesce(:type, 'DELIVERY'), :template, :logo FROM channel h WHERE NOT EXISTS (SELECT FROM stored)
+  INSERT INTO carriers (channel_id, key, name, type, track_and_trace_url, logo, time_zone)
+  SELECT h.id, :key, :name, coalesce(:type, 'DELIVERY'), :template, :logo, :time_zone FROM channel h WHERE NOT EXISTS (SELECT FROM stored)
   RETURNING id
 ), undescribed AS (
   DELETE FROM carrier_descriptions d
@@ -666,6 +667,20 @@ WHERE g.has_items AND l.line IS NOT NULL AND {is_delivered}
   AND NOT EXISTS (
     SELECT FROM import_shipment_items m WHERE m.n = g.n AND m.shipment = g.external_id AND m.line = l.line)
 GROUP BY g.n, g.external_id, l.line
+
+-- Nor does less of it stay.
+-- name: keep_delivered_quantities
+UPDATE import_shipment_items m SET quantity = held.quantity
+FROM (
+  SELECT g.n, g.external_id, l.line, sum(s.quantity) AS quantity
+  FROM import_shipments g
+  JOIN shipments h ON h.id = g.shipment_id
+  JOIN shipment_items s ON s.shipment_id = h.id AND s.channel_id = h.channel_id
+  JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
+  WHERE g.has_items AND {is_delivered}
+  GROUP BY g.n, g.external_id, l.line
+) held
+WHERE m.n = held.n AND m.shipment = held.external_id AND m.line = held.line AND m.quantity < held.quantity
 
 -- name: number_shipments
 UPDATE import_shipments SET shipment_id = gen_random_uuid(), is_new = true WHERE shipment_id IS NULL
@@ -1692,7 +1707,8 @@ WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
 (c.key = lower(e.carrier COLLATE "C") OR c.name = e.carrier OR c.source_name = e.carrier OR c.key = slug(e.carrier))
 
 -- News of its own finds its code as a report does (B-60): that of its carrier, else one without a carrier, and of these
--- rather those whose parcel is under way than those that have freed the code, of which a channel has one.
+-- rather those whose parcel is under way than those that have freed the code, of which a channel has one. What happened in
+-- the time of a former parcel is of that one, unless the record names a shipment.
 -- fragment: fitting
 (
     SELECT e.n, t.id, t.channel_id, t.shipment_id, t.carrier_id,
@@ -1707,7 +1723,8 @@ WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
     LEFT JOIN carriers c ON c.id = t.carrier_id
     JOIN channels h ON h.id = t.channel_id
     WHERE e.shipment IS NULL AND (e.channel IS NULL OR h.code = e.channel)
-      AND (e.shipment_id IS NULL OR t.shipment_id = e.shipment_id)
+      AND (e.shipment_id = t.shipment_id OR e.shipment_id IS NULL AND NOT is_of_former_parcel(t,
+        coalesce(e.occurred_at, told_at(e.occurred_local, t.carrier_id, t.channel_id))))
       AND (e.carrier IS NULL OR t.carrier_id IS NULL OR {names_carrier})
   ) f
 

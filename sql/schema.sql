@@ -1458,6 +1458,25 @@ CREATE FUNCTION public.is_moment(value timestamp with time zone) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((value >= '1899-12-31 00:00:00+00'::timestamp with time zone) AND (value < '9999-01-02 00:00:00+00'::timestamp with time zone));
 
+CREATE FUNCTION public.is_of_former_parcel(t public.track_and_traces, moment timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+  RETURN moment < t.created_at AND EXISTS (
+    SELECT FROM track_and_traces o
+    JOIN shipments s ON s.id = o.shipment_id AND s.channel_id = o.channel_id
+    CROSS JOIN LATERAL (
+      SELECT max(e.occurred_at) AS newest, min(e.occurred_at) FILTER (WHERE e.status = 'CANCELED') AS canceled
+      FROM tracking_events e
+      WHERE e.track_and_trace_id = o.id AND e.channel_id = o.channel_id
+    ) e
+    WHERE normalized_code(o.code) = normalized_code(t.code) AND +o.carrier_id = t.carrier_id
+      AND +o.channel_id = t.channel_id AND o.created_at < t.created_at AND is_code_free(o)
+      AND moment <= CASE WHEN is_code_canceled(o) THEN coalesce(e.canceled, s.status_set_at)
+        ELSE coalesce(e.newest, s.status_set_at, s.created_at) + interval '90 days' END);
+END $$;
+
 CREATE FUNCTION public.is_shippable_class(class text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (class = ANY (ARRAY['product'::text, 'incentive'::text]));

@@ -31,14 +31,16 @@ WHERE e.id = ANY(:ids::uuid[]) AND {visible track_and_traces t};
 -- The codes that reports may mean, those that fit best: of the carrier that is named, else those whose carrier is not
 -- recorded, and where none is named, those without one before those of any; of these, those whose parcel is under way before
 -- those that have freed the code (decision 25). Of these a channel has one, the newest that was not canceled, or else the
--- newest. `place` is that of the report; the moments are those that were told without an offset.
+-- newest. What happened in the time of a former parcel is of that one, unless a shipment is named. `place` is that of the
+-- report; the moments are those that were told without an offset.
 -- name: codes_of_reports
 SELECT a.place::int - 1 AS place, f.id, f.channel_id, f.shipment_id, f.order_id,
   told_at(a.occurred_local, coalesce(f.carrier_id, a.carrier_id), f.channel_id) AS occurred_at,
   promised_at(a.expected_local, coalesce(f.carrier_id, a.carrier_id), f.channel_id) AS expected_delivery_at
 FROM unnest(
-  :codes::text[], :carrier_ids::int[], :shipment_ids::uuid[], :occurred_local::timestamp[], :expected_local::timestamp[]
-) WITH ORDINALITY AS a (code, carrier_id, shipment_id, occurred_local, expected_local, place)
+  :codes::text[], :carrier_ids::int[], :shipment_ids::uuid[], :occurred_at::timestamptz[], :occurred_local::timestamp[],
+  :expected_local::timestamp[]
+) WITH ORDINALITY AS a (code, carrier_id, shipment_id, occurred_at, occurred_local, expected_local, place)
 CROSS JOIN LATERAL (
   SELECT t.id, t.channel_id, t.shipment_id, t.order_id, t.carrier_id,
     rank() OVER (ORDER BY t.carrier_id IS DISTINCT FROM a.carrier_id, t.carrier_id IS NOT NULL, u.is_free) AS fit,
@@ -49,7 +51,9 @@ CROSS JOIN LATERAL (
   FROM track_and_traces t
   CROSS JOIN LATERAL (SELECT is_code_free(t) AS is_free) u
   WHERE normalized_code(t.code) = a.code AND (a.carrier_id IS NULL OR t.carrier_id IS NULL OR t.carrier_id = a.carrier_id)
-    AND (a.shipment_id IS NULL OR t.shipment_id = a.shipment_id) AND {visible track_and_traces t}
+    AND (a.shipment_id = t.shipment_id OR a.shipment_id IS NULL AND NOT is_of_former_parcel(t,
+      coalesce(a.occurred_at, told_at(a.occurred_local, coalesce(t.carrier_id, a.carrier_id), t.channel_id))))
+    AND {visible track_and_traces t}
 ) f
 WHERE f.fit = 1 AND f.use = 1
 ORDER BY a.place, f.shipment_id, f.channel_id, f.id;

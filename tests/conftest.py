@@ -446,7 +446,7 @@ def deadlines(monkeypatch: pytest.MonkeyPatch) -> Aging:
 
 class ForgetfulLimits(RateLimits):
     def forget(self) -> None:
-        self._memory = Windows()
+        self._own = Windows()
 
 
 RATE_LIMITS = ForgetfulLimits()

@@ -147,7 +147,8 @@ class Model:
                 takes_more = any(quantity > parcel.items.get(line, 0) for line, quantity in items.items())
                 if takes_more and parcel.status in CLOSED:
                     return False
-                after[name] = Parcel({**kept, **items}, True, parcel.status, parcel.is_set, parcel.news)
+                least = {line: max(quantity, kept.get(line, 0)) for line, quantity in items.items()}
+                after[name] = Parcel({**kept, **least}, True, parcel.status, parcel.is_set, parcel.news)
         if _exceeds(_sums(parcel.items for parcel in after.values() if parcel.status != "CANCELED"), record.ordered):
             return False
         self.moment, self.ordered, self.parcels = record.moment, dict(record.ordered), after

@@ -24,7 +24,7 @@ from tests.where import where
         ("Query.order", ["order_by_id", "sql/order.sql:", "by_uuid"]),
         ("Query.orders", ["resolver  app/resolvers/b2b/order.py:", "page", "count"]),
         ("Query.customerOrder", ["resolver  app/resolvers/customer/order.py:", "sql/customer_order.sql:", "by_id"]),
-        ("Mutation.shipmentCreate", ["share", "sql/shipment.sql:", "create"]),
+        ("Mutation.shipmentCreate", ["lock_for_shipment", "sql/shipment.sql:", "create"]),
         ("Order.shipments", ["declared  app/resolvers/b2b/order.py:", "shipments_by_order"]),
         (
             "Order.fulfillmentStatus",

@@ -59,7 +59,7 @@ from app.importer import staging
 from app.importer.lines import MAX_LINE, Unreadable, label, lines
 from app.importer.progress import Progress
 from app.importer.reader import read
-from app.importer.records import Channel, Known, Outdated, Refused, printable
+from app.importer.records import Carrier, Channel, Known, Outdated, Refused, printable
 from app.importer.staging import Outcome, Staged
 from app.postgres.connect import CONNECT_SECONDS, Connector, is_direct
 
@@ -198,7 +198,8 @@ class _Run:
             if text is None:
                 raise Refused("$", f"longer than {MAX_LINE >> 20} MB")
             record = read(text)
-            if isinstance(record, Channel) and record.time_zone is not None and not self.known.time_zones:
+            names_zone = isinstance(record, Channel | Carrier) and record.time_zone is not None
+            if names_zone and not self.known.time_zones:
                 self.known.time_zones.update(await staging.time_zones(self.connection))
             record.check(self.known)
             staged = staging.stage(place, record)

@@ -125,8 +125,7 @@ class Channel(_Shape, tag_field="kind", tag="channel"):
 
     def check(self, known: Known) -> None:
         """Raises Refused."""
-        if self.time_zone is not None and self.time_zone not in known.time_zones:
-            raise Refused("$.timeZone", "expected a name of the IANA time zone database such as Europe/Amsterdam")
+        _refuse_strange_zone(self.time_zone, known)
         _refuse_fault("$.currency", currency_fault(self.currency))
         for currency, rate in (self.rates or {}).items():
             _refuse_fault(f"$.rates.{currency}", currency_fault(currency) or rate_fault(rate))
@@ -153,6 +152,7 @@ class Carrier(_Shape, tag_field="kind", tag="carrier"):
     type: Literal["DELIVERY", "PICKUP"] | None = None
     template: Link | None = msgspec.field(default=None, name="trackAndTraceURL")
     logo: Link | None = None
+    time_zone: ShortText | None = None
     descriptions: tuple[Description, ...] | None = None
 
     @property
@@ -166,6 +166,7 @@ class Carrier(_Shape, tag_field="kind", tag="carrier"):
         if self.carrier_key is not None:
             self.carrier_key = as_key(self.carrier_key)
             _refuse_fault("$.key", key_fault(self.carrier_key))
+        _refuse_strange_zone(self.time_zone, known)
         if self.template is not None:
             _refuse_fault("$.trackAndTraceURL", template_fault(self.template))
         if self.logo is not None:
@@ -642,6 +643,11 @@ def _refuse_fault(path: str, fault: str | None) -> None:
 def _names_of_carrier(text: str) -> tuple[str, ...]:
     """What a record may mean by what it calls a carrier: its name, its key, or the key that is made of its name."""
     return text, as_key(text), slug(text)
+
+
+def _refuse_strange_zone(zone: str | None, known: Known) -> None:
+    if zone is not None and zone not in known.time_zones:
+        raise Refused("$.timeZone", "expected a name of the IANA time zone database such as Europe/Amsterdam")
 
 
 def _refuse_strange_date(path: str, moment: datetime | None) -> None:

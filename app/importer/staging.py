@@ -117,6 +117,7 @@ STEPS = {
     "keep_payment_statuses": "stored",
     "keep_delivered_shipments": "stored",
     "keep_delivered_items": "stored",
+    "keep_delivered_quantities": "stored item",
     "number_shipments": "shipment",
     "measure_shipments": "stored/shipment",
     "find_codes": "stored code",
@@ -415,6 +416,7 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
             "type": record.type,
             "template": record.template,
             "logo": record.logo,
+            "time_zone": record.time_zone,
             "languages": None if given is None else [description.language for description in given],
             "texts": None if given is None else [description.value for description in given],
         }
@@ -510,11 +512,13 @@ class _Prices:
                 raise Refused(f"$.items[{n}]", "the line's total has more than 12 digits")
             warnings += _difference(f"$.items[{n}]", line, Decimal(line.price) * line.quantity, order.currency)
             warnings += _part_of_unit(f"$.items[{n}]", line, lines[n], order.currency)
+            warnings += _beyond(f"$.items[{n}]", line, Decimal(line.price) * line.quantity, order.currency)
         discount = _discount(order)
         prices = price.of_order(lines, percentages, order.currency, discount)
         if abs(prices.gross + prices.tax + order.postage) >= LIMIT or prices.discount >= LIMIT:
             raise Refused("$.items", "the order's total has more than 12 digits")
         warnings += _difference("$", order, prices.sub_total, order.currency)
+        warnings += _beyond("$", order, prices.sub_total, order.currency)
         warnings += _rounding("$.shippingAmount", order.shipping_amount or None, order.currency)
         warnings += _rounding("$.discountAmount", order.discount_amount, order.currency)
         made = cls(lines, percentages, prices, discount, warnings)
@@ -540,6 +544,14 @@ def _difference(path: str, record: Order | Line, total: Decimal, currency: str) 
         rounded(off, currency) for off in (decimal(record.discount_amount), total * decimal(record.discount))
     )
     return [] if amount == computed else [f"{path}.discount: {computed} is not the discountAmount, which is taken off"]
+
+
+def _beyond(path: str, record: Order | Line, total: Decimal, currency: str) -> list[str]:
+    """Of a discount that takes off more than there is to pay."""
+    amount, cost = rounded(_to_six(record.discount_amount or 0), currency), rounded(total, currency)
+    if amount <= max(cost, Decimal(0)):
+        return []
+    return [f"{path}.discountAmount: {amount:f} is taken off, which is more than the {cost:f} that there is to pay"]
 
 
 def _rounding(path: str, amount: str | float | None, currency: str) -> list[str]:

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
 
-from tests.conftest import FAR_TOO_LONG, credentials, settings_for
+from tests.conftest import FAR_TOO_LONG, calling, credentials, settings_for
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAME = re.compile(r"\b(?:waybill|http|db|process)_[a-z_]+[a-z]\b")
@@ -65,11 +66,12 @@ async def test_the_names_are_those_of_opentelemetry(told: dict[str, set[str]]) -
     assert told["db_client_connection_count"] == {"db_client_connection_state"}
 
 
-async def test_what_callers_choose_makes_no_series(client: httpx.AsyncClient) -> None:
-    for number in range(20):
-        await client.request(f"X{number}", f"/nowhere/{number}")
-        await client.get(f"/api/shop/customer-orders/{number}")
-    text = (await client.get("/metrics")).text
+async def test_what_callers_choose_makes_no_series(app: Starlette) -> None:
+    async with calling(app) as client:
+        for number in range(20):
+            await client.request(f"X{number}", f"/nowhere/{number}")
+            await client.get(f"/api/shop/customer-orders/{number}")
+        text = (await client.get("/metrics")).text
     series = {line.partition(" ")[0] for line in text.splitlines() if "duration_seconds_count" in line}
     assert len([each for each in series if "customer-orders" in each]) == 1
     assert len([each for each in series if "_OTHER" in each]) == 1

@@ -25,7 +25,7 @@ from app.resolvers.b2b.shipment_lock import lock_shipment, writing
 from app.resolvers.b2b.shippable import CANCELED, CLOSED, OrderLines, require_shippable
 from app.resolvers.b2b.track_and_trace_write import complete
 from app.resolvers.b2b.tracking_code import as_code, pages_of
-from app.rules import is_day, line_fault, normalized_code, promise_fault
+from app.rules import is_day, normalized_code, promise_fault
 
 SQL = sql.load("shipment")
 ORDER = sql.load("order")
@@ -148,7 +148,7 @@ async def _ground(context: Context, input: dict[str, Any], *, is_canceled: bool)
         order_id, channel_id = order["id"], order["channel_id"]
         items = await lines_left(context, order_id, channel_id) if items is None else items
         items = await name_lines(context, order_id, channel_id, dict(zip(_paths(items), items, strict=True)))
-    codes = [code for code in input.get("trackAndTraces") or () if not line_fault(code["code"])]
+    codes = input.get("trackAndTraces") or ()
     rows = await context.fetch(
         LINE.lock_for_shipment,
         order_id=order_id,

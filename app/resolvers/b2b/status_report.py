@@ -176,6 +176,7 @@ async def _lock_codes(context: Context, told: Mapping[int, News]) -> dict[int, l
         "codes": [normalized_code(news.code) for news in every],
         "carrier_ids": [news.carrier_id for news in every],
         "shipment_ids": [news.shipment_id for news in every],
+        "occurred_at": [news.occurred_at for news in every],
         "occurred_local": [news.occurred_local for news in every],
         "expected_local": [news.expected_local for news in every],
     }

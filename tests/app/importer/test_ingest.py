@@ -405,6 +405,19 @@ async def test_what_is_delivered_stays_where_a_record_lists_it_no_more(store: St
     assert await consistency.breaches(store.dsn) == {}
 
 
+@pytest.mark.parametrize("status", ["DELIVERED", "PARTIALLY_DELIVERED"])
+async def test_what_is_delivered_becomes_no_less(store: Store, status: str) -> None:
+    delivered = shipment(1, status=status, items=[{"line": 1, "quantity": 3}])
+    await store.take(SHOP, SWIFT, order(shipments=[delivered]))
+    before = await store.rows()
+    for quantity in (2, 1):
+        less = {**delivered, "items": [{"line": 1, "quantity": quantity}]}
+        assert await store.take(order(shipments=[less])) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    assert await store.rows() == before
+    lowered = order(items=[line(1, quantity=2), line(2)], shipments=[less])
+    assert (await store.take(lowered))[0] == "1: $.items: line 1: 3 shipped in the store, but 2 ordered"
+
+
 async def test_what_a_record_does_not_mention_stays_and_null_takes_it_away(store: Store) -> None:
     full = order(
         type="dropshipment",
@@ -713,6 +726,23 @@ async def test_channel_has_a_time_zone_and_keeps_it(store: Store) -> None:
         "2 read, 0 created, 0 updated, 2 unchanged, 0 refused"
     ]
     assert await store.fetch(zone) == [("Europe/Amsterdam", "Europe/Amsterdam")]
+
+
+async def test_carrier_has_a_time_zone_and_keeps_it(store: Store) -> None:
+    zone = "SELECT time_zone FROM carriers"
+    await store.take(SWIFT)
+    assert await store.fetch(zone) == [(None,)]
+    refused, _ = await store.take({**SWIFT, "timeZone": "Europe/Atlantis"})
+    assert refused == "1: $.timeZone: expected a name of the IANA time zone database such as Europe/Amsterdam"
+    assert await store.take({**SWIFT, "timeZone": "Asia/Tokyo"}) == [
+        "1 read, 0 created, 1 updated, 0 unchanged, 0 refused"
+    ]
+    assert await store.take({**SWIFT, "timeZone": None}, SWIFT) == [
+        "2 read, 0 created, 0 updated, 2 unchanged, 0 refused"
+    ]
+    assert await store.fetch(zone) == [("Asia/Tokyo",)]
+    await store.take({**SWIFT, "name": "Slow", "timeZone": "Europe/Paris"})
+    assert await store.fetch(zone + " WHERE name = 'Slow'") == [("Europe/Paris",)]
 
 
 @pytest.mark.parametrize("name", ["Europe/Atlantis", "europe/amsterdam", "posix/Europe/Paris", "x+3", "+02:00", "CEST"])

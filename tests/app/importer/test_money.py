@@ -331,6 +331,33 @@ async def test_discount_of_a_line_between_two_units_is_told(store: Store) -> Non
     ]
 
 
+async def test_discount_beyond_what_there_is_to_pay_is_told(store: Store) -> None:
+    """It is taken off all the same: the record is believed. One of all of it is none of these."""
+    lines = [
+        line(1, quantity=1, price="10", discountAmount="20"),
+        line(2, quantity=0, price="10", discountAmount="2"),
+        line(3, quantity=2, price="10", discountAmount="20.004"),
+    ]
+    reports = [
+        (sold(1, *lines), "$.items[0].discountAmount: 20.00 is taken off, which is more than the 10.00", "-12.00"),
+        (
+            sold(2, line(1, quantity=1, price="10"), discountAmount="50"),
+            "$.discountAmount: 50.00 is taken off, which is more than the 10.00",
+            "-40.00",
+        ),
+    ]
+    await store.take(SHOP)
+    for n, (record, warning, gross) in enumerate(reports, 1):
+        report = await store.take(record)
+        assert report[0] == f"1: warning: {warning} that there is to pay"
+        assert report[-1].endswith("0 refused, 1 with a warning")
+        assert [line for line in report if "items[2]" in line and "more than" in line] == []
+        assert await store.fetch(f"SELECT total_gross::text FROM orders WHERE external_id = 'O-{n}'") == [(gross,)]
+    assert "$.items[1].discountAmount: 2.00 is taken off, which is more than the 0.00" in str(
+        await store.take(sold(3, *lines))
+    )
+
+
 async def test_amount_that_is_rounded_is_told(store: Store) -> None:
     """Floats of other systems are no amounts between two units."""
     yen = sold(1, line(1, quantity=1, price="900"), currency="JPY", shippingAmount="500.5", discountAmount=10.4)

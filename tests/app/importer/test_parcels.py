@@ -1,5 +1,6 @@
 """What an import brings of parcels: which goods are in them, and what carriers tell, with orders or on its own."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -236,6 +237,23 @@ async def test_news_of_parcels_that_have_freed_their_code_is_of_the_newest(store
     )
     await store.take(event("EXCEPTION", 2))
     assert await store.fetch(told) == [("S-3",), ("S-2",)]
+
+
+@pytest.mark.parametrize("offset", ["Z", ""])
+async def test_news_that_is_told_again_when_its_code_is_used_again_changes_nothing(store: Store, offset: str) -> None:
+    old = shipment(1, items=[{"line": 1, "quantity": 1}], trackAndTraces=[code()], createdAt="2024-03-01T10:00:00Z")
+    told = {**event("DELIVERED"), "occurredAt": f"2024-03-04T10:00:00{offset}"}
+    await store.take(SHOP, SWIFT, order(shipments=[old]), told)
+    await store.take(order(2, shipments=[shipment(2, trackAndTraces=[code()])]))
+    before = await store.rows()
+    assert await store.take(told) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    assert await store.rows() == before
+    await store.take(event("EXCEPTION", 5))
+    statuses = "SELECT external_id, status FROM shipments ORDER BY 1"
+    assert await store.fetch(statuses) == [("S-1", "DELIVERED"), ("S-2", "CREATED")]
+    # What happens now is of the parcel under way.
+    await store.take({**event("IN_TRANSIT"), "occurredAt": datetime.now(UTC).isoformat()})
+    assert await store.fetch(statuses) == [("S-1", "DELIVERED"), ("S-2", "IN_TRANSIT")]
 
 
 @pytest.mark.parametrize("carrier", ["Swift", None])

@@ -158,6 +158,7 @@ async def test_shipment_create_says_how_many_are_left(refused: Refused) -> None:
         ({"expectedDeliveryAt": "2020-01-01T00:00:00Z"}, "expectedDeliveryAt", "VALIDATION_ERROR"),
         ({"expectedDeliveryAt": "soon"}, "expectedDeliveryAt", "VALIDATION_ERROR"),
         ({"trackAndTraces": [{"code": "A"}, {"code": ""}]}, "trackAndTraces.1.code", "VALIDATION_ERROR"),
+        ({"trackAndTraces": [{"code": "\u00a0", "carrierId": 1}]}, "trackAndTraces.0.code", "VALIDATION_ERROR"),
         ({"trackAndTraces": [{"code": "x" * 256}]}, "trackAndTraces.0.code", "VALIDATION_ERROR"),
         ({"trackAndTraces": [{"code": "A", "carrierId": 4711}]}, "trackAndTraces.0.carrierId", "VALIDATION_ERROR"),
         (

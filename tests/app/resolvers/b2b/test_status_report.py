@@ -486,15 +486,15 @@ async def test_code_of_several_channels_is_refused_until_the_shipment_is_named(
 async def test_news_of_a_code_that_is_used_again_is_of_the_parcel_under_way(
     report: Report, copy_connection: asyncpg.Connection, freed: str
 ) -> None:
-    """As long as the report does not name the shipment of the former one (decision 25)."""
+    """As long as the report does not name the shipment of the former one (decision 25), nor tells of its time."""
     twin = await copy_connection.fetchval(
         """
         WITH twin AS (
           INSERT INTO shipments (order_id, channel_id)
           SELECT order_id, channel_id FROM shipments WHERE id = $1 RETURNING id, order_id, channel_id
         )
-        INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code)
-        SELECT twin.id, twin.order_id, twin.channel_id, t.carrier_id, t.code
+        INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, created_at)
+        SELECT twin.id, twin.order_id, twin.channel_id, t.carrier_id, t.code, '2025-11-04T10:00:00Z'
         FROM twin, track_and_traces t WHERE t.id = $2
         RETURNING shipment_id::text
         """,
@@ -511,6 +511,10 @@ async def test_news_of_a_code_that_is_used_again_is_of_the_parcel_under_way(
             " SELECT id, channel_id, 'DELIVERED', now() - interval '91 days' FROM track_and_traces WHERE id = $1",
             CODE_ID,
         )
+    early = {"status": "EXCEPTION", "occurredAt": "2025-11-04T09:59:00.000Z", "externalId": "early"}
+    for is_new in (True, False):
+        told = await report(**early)
+        assert (told["shipment"]["id"], told["isNew"]) == (SHIPMENT, is_new)
     told = await report("IN_TRANSIT")
     assert (told["shipment"]["id"], told["shipment"]["status"]) == (twin, "IN_TRANSIT")
     assert (await report("EXCEPTION", 1, shipmentId=SHIPMENT))["shipment"]["id"] == SHIPMENT
