@@ -577,15 +577,31 @@ DELETE FROM import_shipments k
 WHERE EXISTS (
   SELECT FROM import_matches m WHERE m.n = k.n AND m.shipment = k.external_id AND m.is_made_here AND NOT m.is_alone)
 
--- A status that was set here stays where the record is older than that, one that carriers told where it is older than their
--- news, and that of a shipment made here where the lifecycle does not lead from it to the record's.
+-- Somebody has set a status here from which the lifecycle does not lead to that of the record, which may say its own for ever.
+-- fragment: leads_back
+(s.status_changed_at IS NOT NULL AND s.status_set_at IS NOT NULL AND g.status <> s.status AND NOT EXISTS (
+    SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status))
+
+-- name: warn_statuses
+SELECT g.n, format('$.shipments[%s].status', g.position) AS path,
+  format('the shipment was set to %s here, and stays so: it does not get to %s', s.status, g.status) AS reason
+FROM import_shipments g
+JOIN import_orders i USING (n)
+JOIN shipments s ON s.id = g.shipment_id AND s.channel_id = i.channel_id
+WHERE {leads_back} AND NOT s.is_made_here AND s.external_id IS NOT NULL
+  AND (i.source_modified_at < s.status_changed_at) IS NOT TRUE
+ORDER BY g.n, g.position
+
+-- A status that was set here stays where the record is older than that, or where the lifecycle does not lead from it to the
+-- record's; one that carriers told where it is older than their news; and that of a shipment made here where the lifecycle does
+-- not lead from it to the record's.
 -- name: keep_statuses
 WITH kept AS (
   UPDATE import_orders i SET status = o.status
   FROM orders o
   WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at < o.status_changed_at
 ), stored AS (
-  SELECT g.n, g.external_id, s.status, s.is_made_here OR s.external_id IS NULL AS is_made_here, e.told,
+  SELECT g.n, g.external_id, s.status, s.is_made_here OR s.external_id IS NULL AS is_made_here, {leads_back} AS leads_back, e.told,
     CASE WHEN s.status_set_at IS NULL AND e.told > 0 THEN e.newest ELSE s.status_changed_at END AS since
   FROM import_shipments g
   JOIN import_orders i USING (n)
@@ -601,7 +617,7 @@ UPDATE import_shipments g SET status = NULL, has_sub_status = false
 FROM stored s
 JOIN import_orders i USING (n)
 WHERE s.n = g.n AND s.external_id = g.external_id AND (
-  i.source_modified_at < s.since
+  i.source_modified_at < s.since OR s.leads_back
   -- What carriers told stays where the record is behind it; one that does not say when it was made, also where there is
   -- a way to and fro.
   OR s.told > 0 AND g.status <> s.status AND (

@@ -112,6 +112,7 @@ STEPS = {
     "leave_known_items": "stored shipment",
     "leave_known_codes": "stored shipment",
     "leave_known_shipments": "stored shipment",
+    "warn_statuses": "stored shipment",
     "keep_statuses": "stored",
     "keep_sub_statuses": "stored shipment",
     "keep_payment_statuses": "stored",

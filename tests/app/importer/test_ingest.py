@@ -592,6 +592,25 @@ async def test_shipment_gets_from_the_stores_status_to_the_records_or_the_record
     assert await consistency.breaches(store.dsn) == {}
 
 
+@pytest.mark.parametrize("status", ["DELIVERED", "CANCELED"])
+async def test_record_with_the_status_of_before_somebody_set_another_is_applied_but_for_it(
+    store: Store, status: str
+) -> None:
+    """However often it says the former one."""
+    await store.take(SHOP, SWIFT, order(shipments=[shipment(1, status="FAILED_DELIVERY")]))
+    await store.fetch("SELECT set_config('waybill.skipped_steps', 'allowed', false)")
+    await store.fetch("UPDATE shipments SET status = $1 RETURNING 1", status)
+    statuses = "SELECT s.status, l.quantity FROM shipments s JOIN order_items l USING (order_id) WHERE l.line = 2"
+    for quantity in (5, 7):
+        later = order(items=[line(1), line(2, quantity=quantity)], shipments=[shipment(1, status="IN_TRANSIT")])
+        assert await store.take(later) == [
+            f"1: warning: $.shipments[0].status: the shipment was set to {status} here, and stays so: "
+            "it does not get to IN_TRANSIT",
+            "1 read, 0 created, 1 updated, 0 unchanged, 0 refused, 1 with a warning",
+        ]
+        assert await store.fetch(statuses) == [(status, quantity)]
+
+
 async def test_records_that_break_rules_are_refused_one_by_one_and_the_others_of_their_batch_load(store: Store) -> None:
     await store.take(SHOP, SWIFT, *(order(n) for n in range(1, 5)), order(5, **BEN))
     await store.fetch("""
