@@ -501,6 +501,17 @@ JOIN order_items s ON s.order_id = i.order_id AND s.channel_id = i.channel_id AN
 WHERE NOT i.is_new AND s.quantity_shipped > 0 AND is_shippable_class(s.class) AND NOT is_shippable_class(l.class)
 ORDER BY l.n, l.line
 
+-- What has been shipped of a line itself would count no more.
+-- name: refuse_other_bundles
+SELECT DISTINCT ON (l.n) l.n, '$.items' AS path,
+  format('line %s has been shipped and cannot become a bundle, of line %s', l.line, p.line) AS reason
+FROM import_lines l
+JOIN import_orders i USING (n)
+JOIN order_items s ON s.order_id = i.order_id AND s.channel_id = i.channel_id AND s.line = l.line
+JOIN import_lines p ON p.n = l.n AND p.parent_line = l.line AND p.class = 'product'
+WHERE NOT i.is_new AND s.quantity_shipped > 0 AND NOT is_bundle(s.id, s.channel_id)
+ORDER BY l.n, l.line, p.line
+
 -- name: refuse_other_goods
 SELECT DISTINCT ON (l.n) l.n, '$.items' AS path,
   format('line %s has been shipped as %s and cannot become %s', l.line, s.sku, l.sku) AS reason

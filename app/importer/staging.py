@@ -103,6 +103,7 @@ STEPS = {
     "give_numbers": "stored",
     "keep_line_parts": "stored",
     "complete_line_parts": "",
+    "refuse_other_bundles": "stored parent",
     "refuse_other_goods": "stored",
     "refuse_other_classes": "stored",
     "find_carriers": "code",

@@ -1146,6 +1146,23 @@ async def test_line_that_was_shipped_does_not_become_a_charge(store: Store) -> N
     assert (await store.take(charge))[0] == "1: $.items: line 1 has been shipped and cannot become surcharge"
 
 
+async def test_line_that_was_shipped_does_not_become_a_bundle(store: Store) -> None:
+    delivered = [shipment(1, status="DELIVERED", items=[{"line": 1, "quantity": 3}])]
+    await store.take(SHOP, SWIFT, order(shipments=delivered))
+    spare = line(3, parentLine=1)
+    before = await store.rows()
+    for shipments in (None, delivered):
+        assert (await store.take(order(items=[line(1), line(2), spare], shipments=shipments)))[0] == (
+            "1: $.items: line 1 has been shipped and cannot become a bundle, of line 3"
+        )
+    assert await store.rows() == before
+    # What is no goods makes none.
+    deposit = {**spare, "class": "deposit"}
+    assert await store.take(order(items=[line(1), line(2), deposit], shipments=None)) == [
+        "1 read, 0 created, 1 updated, 0 unchanged, 0 refused"
+    ]
+
+
 async def test_orders_of_a_channel_finish(store: Store) -> None:
     finishing = {**SHOP, "shippedStatus": None, "deliveredStatus": "COMPLETED"}
     goods = [{"line": 1, "quantity": 3}, {"line": 2, "quantity": 3}]
