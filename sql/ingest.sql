@@ -194,9 +194,9 @@ SELECT EXISTS (SELECT FROM updated) AS is_changed
 WITH channel AS (SELECT (SELECT h.id FROM channels h WHERE h.code = :channel) AS id),
 stored AS (
   SELECT c.id FROM carriers c, channel h
-  WHERE c.channel_id IS NOT DISTINCT FROM h.id AND (c.key = :key OR c.name = :name
-    OR :key::text IS NULL AND (c.source_name = :name OR c.key = slug(:name)))
-  ORDER BY c.key IS DISTINCT FROM :key, c.name <> :name, c.source_name IS DISTINCT FROM :name
+  WHERE c.channel_id IS NOT DISTINCT FROM h.id AND (c.key = :key
+    OR :key::text IS NULL AND (c.name = :name OR c.source_name = :name OR c.key = slug(:name)))
+  ORDER BY c.name <> :name, c.source_name IS DISTINCT FROM :name
   LIMIT 1
 ), given AS (SELECT * FROM unnest(:languages::text[], :texts::text[]) AS d (language, value)),
 described AS (
@@ -208,13 +208,13 @@ described AS (
       WHERE g.language IS NULL OR d.language IS NULL OR g.value IS DISTINCT FROM d.value
     )
 ), updated AS (
-  UPDATE carriers c SET key = coalesce(:key, c.key), name = CASE WHEN c.source_name = :name THEN c.name ELSE :name END,
+  UPDATE carriers c SET name = CASE WHEN c.source_name = :name THEN c.name ELSE :name END,
     source_name = CASE WHEN c.source_name IS NOT NULL OR c.name <> :name THEN :name END,
     type = coalesce(:type, c.type), track_and_trace_url = coalesce(:template, c.track_and_trace_url),
     logo = coalesce(:logo, c.logo), last_modified_at = statement_timestamp()
   WHERE c.id IN (SELECT id FROM stored) AND (
-    c.id IN (SELECT id FROM described) OR (c.key, c.type, c.track_and_trace_url, c.logo) IS DISTINCT FROM
-      (coalesce(:key, c.key), coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo))
+    c.id IN (SELECT id FROM described) OR (c.type, c.track_and_trace_url, c.logo) IS DISTINCT FROM
+      (coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo))
     OR c.source_name IS DISTINCT FROM :name AND (c.source_name IS NOT NULL OR c.name <> :name))
   RETURNING c.id
 ), created AS (
@@ -231,6 +231,14 @@ described AS (
   ON CONFLICT (carrier_id, language) DO UPDATE SET value = excluded.value
 )
 SELECT EXISTS (SELECT FROM created) AS is_new, EXISTS (SELECT FROM updated) AS is_changed
+
+-- name: refuse_carrier_name
+SELECT '$.name' AS path, format('in use by the carrier with the key %s', to_json(o.key)) AS reason
+FROM carriers o
+WHERE o.channel_id IS NOT DISTINCT FROM (SELECT h.id FROM channels h WHERE h.code = :channel)
+  AND o.name = :name AND o.key <> :key AND NOT EXISTS (
+    SELECT FROM carriers c
+    WHERE c.channel_id IS NOT DISTINCT FROM o.channel_id AND c.key = :key AND c.source_name = :name)
 
 -- A customer as a record of its own: by the key, else by the e-mail, else, with neither, by the phone of one who has no
 -- more. `is_of_another` tells that the e-mail is that of another one than the key.

@@ -324,6 +324,8 @@ async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Ou
     for n, staged in batch.items():
         if isinstance(staged.record, Channel):
             await _refuse_channel_currency(connection, n, staged.record)
+        elif isinstance(staged.record, Carrier):
+            await _refuse_carrier_name(connection, n, staged.record)
         if isinstance(staged.record, Channel | Carrier):
             outcome.add(await _write_reference(connection, staged.record))
         elif isinstance(staged.record, Account):
@@ -435,6 +437,14 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
 async def _refuse_channel_currency(connection: asyncpg.Connection, n: int, channel: Channel) -> None:
     values = {"code": channel.code, "currency": channel.currency}
     for row in await fetch(connection, _statements.refuse_channel_currency, **values):
+        raise _RefusedByStore({n: Refused(row["path"], row["reason"])})
+
+
+async def _refuse_carrier_name(connection: asyncpg.Connection, n: int, carrier: Carrier) -> None:
+    if carrier.carrier_key is None:
+        return
+    values = {"channel": carrier.channel, "key": carrier.carrier_key, "name": carrier.name}
+    for row in await fetch(connection, _statements.refuse_carrier_name, **values):
         raise _RefusedByStore({n: Refused(row["path"], row["reason"])})
 
 

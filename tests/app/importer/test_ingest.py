@@ -990,7 +990,8 @@ def test_every_statement_of_the_import_is_sent() -> None:
     frame |= {"known", "time_zones"}
     outcomes = {"outcome", "outcome_of_events"}
     of_channels = {"channel", "channel_statuses", "refuse_channel_currency", "channel_rates"}
-    assert named == {*staging.STEPS, *staging.EVENT_STEPS, *frame, *outcomes, *of_channels, "carrier", "customer"}
+    alone = {"carrier", "refuse_carrier_name", "customer"}
+    assert named == {*staging.STEPS, *staging.EVENT_STEPS, *frame, *outcomes, *of_channels, *alone}
 
 
 # ----------------------------------------------------------------------------------- what can be shipped: docs/lines.md
@@ -1215,13 +1216,15 @@ async def test_codes_name_their_carrier_by_its_key_or_name(store: Store, called:
     assert await store.fetch("SELECT key FROM carriers") == [("sw-1",)]
 
 
-async def test_carrier_of_a_record_that_gets_a_key_is_the_one_of_its_name(store: Store) -> None:
-    await store.take(SHOP, SWIFT)
-    assert await store.take({**SWIFT, "key": "s1"}, {**SWIFT, "key": "a b"}) == [
-        "2: $.key: must be letters and digits of ASCII, with single -, . or _ between them",
-        "2 read, 0 created, 1 updated, 0 unchanged, 1 refused",
+async def test_carrier_keeps_its_key_where_a_record_of_its_name_has_another(store: Store) -> None:
+    await store.take(SHOP, {**SWIFT, "key": "sw"}, {**SWIFT, "name": "Rapid"})
+    assert await store.take({**SWIFT, "key": "s1"}, {**SWIFT, "key": "rapid"}, {**SWIFT, "key": "a b"}, SWIFT) == [
+        "3: $.key: must be letters and digits of ASCII, with single -, . or _ between them",
+        '1: $.name: in use by the carrier with the key "sw"',
+        '2: $.name: in use by the carrier with the key "sw"',
+        "4 read, 0 created, 0 updated, 1 unchanged, 3 refused",
     ]
-    assert await store.fetch("SELECT key, name FROM carriers") == [("s1", "Swift")]
+    assert await store.fetch("SELECT key, name FROM carriers ORDER BY key") == [("rapid", "Rapid"), ("sw", "Swift")]
 
 
 async def test_codes_are_the_same_however_records_write_them(store: Store) -> None:
