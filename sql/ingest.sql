@@ -1861,6 +1861,7 @@ WITH told AS (
     SELECT FROM waiting_reports w
     WHERE normalized_code(w.code) = normalized_code(e.code) AND w.told_by = 'import' AND w.external_id IS NULL
       AND e.external_id IS NULL
+      AND (e.of_carrier IS NOT NULL OR w.carrier IS NOT DISTINCT FROM e.carrier)
       AND (w.carrier_id, w.status, w.sub_status, w.occurred_at, w.occurred_local, w.location, w.description)
         IS NOT DISTINCT FROM
         (e.of_carrier, e.status, e.sub_status, e.occurred_at, e.occurred_local, e.location, e.description))
@@ -1869,6 +1870,13 @@ WITH told AS (
   RETURNING id
 )
 UPDATE import_events e SET is_new = true FROM made WHERE made.id = e.id
+
+-- One that has yet to come, or a slip.
+-- name: warn_carriers
+SELECT e.n, '$.carrier' AS path, format('no carrier is called %s: the news waits for one', to_json(e.carrier)) AS reason
+FROM import_events e
+WHERE e.track_and_trace_id IS NULL AND e.carrier IS NOT NULL AND NOT EXISTS (SELECT FROM carriers c WHERE {names_carrier})
+ORDER BY e.n
 
 -- Of the records that are news.
 -- name: outcome_of_events

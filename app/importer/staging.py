@@ -200,6 +200,7 @@ EVENT_STEPS = {
     "refuse_future_events": "",
     "record_events": "",
     "keep_events_waiting": "",
+    "warn_carriers": "event",
 }
 
 _statements = sql.load("ingest")
@@ -342,7 +343,7 @@ async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Ou
         (row,) = await connection.fetch(_text("outcome"))
         outcome.add(Outcome(row["created"], row["updated"], len(orders) - row["created"] - row["updated"]))
     if "import_events" in tables:
-        await _run(connection, EVENT_STEPS, facts, copied)
+        outcome.warnings += await _run(connection, EVENT_STEPS, facts, copied)
         (row,) = await connection.fetch(_text("outcome_of_events"))
         outcome.add(Outcome(created=row["created"], unchanged=row["unchanged"]))
     outcome.warnings += [(staged.place, warning) for staged in copied.values() for warning in staged.warnings]
