@@ -194,9 +194,9 @@ SELECT EXISTS (SELECT FROM updated) AS is_changed
 WITH channel AS (SELECT (SELECT h.id FROM channels h WHERE h.code = :channel) AS id),
 stored AS (
   SELECT c.id FROM carriers c, channel h
-  WHERE c.channel_id IS NOT DISTINCT FROM h.id AND (c.key = :key OR c.name = :name
-    OR :key::text IS NULL AND (c.source_name = :name OR c.key = slug(:name)))
-  ORDER BY c.key IS DISTINCT FROM :key, c.name <> :name, c.source_name IS DISTINCT FROM :name
+  WHERE c.channel_id IS NOT DISTINCT FROM h.id AND (c.key = :key
+    OR :key::text IS NULL AND (c.name = :name OR c.source_name = :name OR c.key = slug(:name)))
+  ORDER BY c.name <> :name, c.source_name IS DISTINCT FROM :name
   LIMIT 1
 ), given AS (SELECT * FROM unnest(:languages::text[], :texts::text[]) AS d (language, value)),
 described AS (
@@ -208,14 +208,14 @@ described AS (
       WHERE g.language IS NULL OR d.language IS NULL OR g.value IS DISTINCT FROM d.value
     )
 ), updated AS (
-  UPDATE carriers c SET key = coalesce(:key, c.key), name = CASE WHEN c.source_name = :name THEN c.name ELSE :name END,
+  UPDATE carriers c SET name = CASE WHEN c.source_name = :name THEN c.name ELSE :name END,
     source_name = CASE WHEN c.source_name IS NOT NULL OR c.name <> :name THEN :name END,
     type = coalesce(:type, c.type), track_and_trace_url = coalesce(:template, c.track_and_trace_url),
     logo = coalesce(:logo, c.logo), time_zone = coalesce(:time_zone, c.time_zone), last_modified_at = statement_timestamp()
   WHERE c.id IN (SELECT id FROM stored) AND (
-    c.id IN (SELECT id FROM described) OR (c.key, c.type, c.track_and_trace_url, c.logo) IS DISTINCT FROM
-      (coalesce(:key, c.key), coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo))
-    OR c.time_zone IS DISTINCT FROM coalesce(:time_zone, c.time_zone)
+    c.id IN (SELECT id FROM described) OR (c.type, c.track_and_trace_url, c.logo, c.time_zone) IS DISTINCT FROM (
+      coalesce(:type, c.type), coalesce(:template, c.track_and_trace_url), coalesce(:logo, c.logo),
+      coalesce(:time_zone, c.time_zone))
     OR c.source_name IS DISTINCT FROM :name AND (c.source_name IS NOT NULL OR c.name <> :name))
   RETURNING c.id
 ), created AS (
@@ -232,6 +232,14 @@ described AS (
   ON CONFLICT (carrier_id, language) DO UPDATE SET value = excluded.value
 )
 SELECT EXISTS (SELECT FROM created) AS is_new, EXISTS (SELECT FROM updated) AS is_changed
+
+-- name: refuse_carrier_name
+SELECT '$.name' AS path, format('in use by the carrier with the key %s', to_json(o.key)) AS reason
+FROM carriers o
+WHERE o.channel_id IS NOT DISTINCT FROM (SELECT h.id FROM channels h WHERE h.code = :channel)
+  AND o.name = :name AND o.key <> :key AND NOT EXISTS (
+    SELECT FROM carriers c
+    WHERE c.channel_id IS NOT DISTINCT FROM o.channel_id AND c.key = :key AND c.source_name = :name)
 
 -- A customer as a record of its own: by the key, else by the e-mail, else, with neither, by the phone of one who has no
 -- more. `is_of_another` tells that the e-mail is that of another one than the key.
@@ -502,6 +510,17 @@ JOIN order_items s ON s.order_id = i.order_id AND s.channel_id = i.channel_id AN
 WHERE NOT i.is_new AND s.quantity_shipped > 0 AND is_shippable_class(s.class) AND NOT is_shippable_class(l.class)
 ORDER BY l.n, l.line
 
+-- What has been shipped of a line itself would count no more.
+-- name: refuse_other_bundles
+SELECT DISTINCT ON (l.n) l.n, '$.items' AS path,
+  format('line %s has been shipped and cannot become a bundle, of line %s', l.line, p.line) AS reason
+FROM import_lines l
+JOIN import_orders i USING (n)
+JOIN order_items s ON s.order_id = i.order_id AND s.channel_id = i.channel_id AND s.line = l.line
+JOIN import_lines p ON p.n = l.n AND p.parent_line = l.line AND p.class = 'product'
+WHERE NOT i.is_new AND s.quantity_shipped > 0 AND NOT is_bundle(s.id, s.channel_id)
+ORDER BY l.n, l.line, p.line
+
 -- name: refuse_other_goods
 SELECT DISTINCT ON (l.n) l.n, '$.items' AS path,
   format('line %s has been shipped as %s and cannot become %s', l.line, s.sku, l.sku) AS reason
@@ -578,15 +597,31 @@ DELETE FROM import_shipments k
 WHERE EXISTS (
   SELECT FROM import_matches m WHERE m.n = k.n AND m.shipment = k.external_id AND m.is_made_here AND NOT m.is_alone)
 
--- A status that was set here stays where the record is older than that, one that carriers told where it is older than their
--- news, and that of a shipment made here where the lifecycle does not lead from it to the record's.
+-- Somebody has set a status here from which the lifecycle does not lead to that of the record, which may say its own for ever.
+-- fragment: leads_back
+(s.status_changed_at IS NOT NULL AND s.status_set_at IS NOT NULL AND g.status <> s.status AND NOT EXISTS (
+    SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status))
+
+-- name: warn_statuses
+SELECT g.n, format('$.shipments[%s].status', g.position) AS path,
+  format('the shipment was set to %s here, and stays so: it does not get to %s', s.status, g.status) AS reason
+FROM import_shipments g
+JOIN import_orders i USING (n)
+JOIN shipments s ON s.id = g.shipment_id AND s.channel_id = i.channel_id
+WHERE {leads_back} AND NOT s.is_made_here AND s.external_id IS NOT NULL
+  AND (i.source_modified_at < s.status_changed_at) IS NOT TRUE
+ORDER BY g.n, g.position
+
+-- A status that was set here stays where the record is older than that, or where the lifecycle does not lead from it to the
+-- record's; one that carriers told where it is older than their news; and that of a shipment made here where the lifecycle does
+-- not lead from it to the record's.
 -- name: keep_statuses
 WITH kept AS (
   UPDATE import_orders i SET status = o.status
   FROM orders o
   WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at < o.status_changed_at
 ), stored AS (
-  SELECT g.n, g.external_id, s.status, s.is_made_here OR s.external_id IS NULL AS is_made_here, e.told,
+  SELECT g.n, g.external_id, s.status, s.is_made_here OR s.external_id IS NULL AS is_made_here, {leads_back} AS leads_back, e.told,
     CASE WHEN s.status_set_at IS NULL AND e.told > 0 THEN e.newest ELSE s.status_changed_at END AS since
   FROM import_shipments g
   JOIN import_orders i USING (n)
@@ -602,7 +637,7 @@ UPDATE import_shipments g SET status = NULL, has_sub_status = false
 FROM stored s
 JOIN import_orders i USING (n)
 WHERE s.n = g.n AND s.external_id = g.external_id AND (
-  i.source_modified_at < s.since
+  i.source_modified_at < s.since OR s.leads_back
   -- What carriers told stays where the record is behind it; one that does not say when it was made, also where there is
   -- a way to and fro.
   OR s.told > 0 AND g.status <> s.status AND (
@@ -1827,6 +1862,7 @@ WITH told AS (
     SELECT FROM waiting_reports w
     WHERE normalized_code(w.code) = normalized_code(e.code) AND w.told_by = 'import' AND w.external_id IS NULL
       AND e.external_id IS NULL
+      AND (e.of_carrier IS NOT NULL OR w.carrier IS NOT DISTINCT FROM e.carrier)
       AND (w.carrier_id, w.status, w.sub_status, w.occurred_at, w.occurred_local, w.location, w.description)
         IS NOT DISTINCT FROM
         (e.of_carrier, e.status, e.sub_status, e.occurred_at, e.occurred_local, e.location, e.description))
@@ -1835,6 +1871,13 @@ WITH told AS (
   RETURNING id
 )
 UPDATE import_events e SET is_new = true FROM made WHERE made.id = e.id
+
+-- One that has yet to come, or a slip.
+-- name: warn_carriers
+SELECT e.n, '$.carrier' AS path, format('no carrier is called %s: the news waits for one', to_json(e.carrier)) AS reason
+FROM import_events e
+WHERE e.track_and_trace_id IS NULL AND e.carrier IS NOT NULL AND NOT EXISTS (SELECT FROM carriers c WHERE {names_carrier})
+ORDER BY e.n
 
 -- Of the records that are news.
 -- name: outcome_of_events

@@ -3981,7 +3981,7 @@ CREATE FUNCTION public.take_waiting_reports(r public.track_and_traces) RETURNS v
     BEGIN ATOMIC
  WITH taken AS (
           DELETE FROM public.waiting_reports w
-           WHERE ((public.normalized_code(w.code) = public.normalized_code((take_waiting_reports.r).code)) AND (w.told_at > (now() - '30 days'::interval)) AND ((w.carrier_id = (take_waiting_reports.r).carrier_id) OR (w.carrier_id IS NULL) OR ((take_waiting_reports.r).carrier_id IS NULL) OR (EXISTS ( SELECT
+           WHERE ((public.normalized_code(w.code) = public.normalized_code((take_waiting_reports.r).code)) AND (w.told_at > (now() - '30 days'::interval)) AND ((w.carrier_id = (take_waiting_reports.r).carrier_id) OR ((w.carrier_id IS NULL) AND (w.carrier IS NULL)) OR ((take_waiting_reports.r).carrier_id IS NULL) OR (EXISTS ( SELECT
                     FROM public.carriers c
                    WHERE ((c.id = (take_waiting_reports.r).carrier_id) AND public.is_carrier_called(c.*, w.carrier))))) AND ((w.channel_ids IS NULL) OR ((take_waiting_reports.r).channel_id = ANY (w.channel_ids))) AND ((w.company_ids IS NULL) OR ((take_waiting_reports.r).company_id = ANY (w.company_ids))))
            RETURNING w.id,

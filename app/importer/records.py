@@ -271,7 +271,7 @@ class News(_Shape):
 
 
 class Event(News, tag_field="kind", tag="event", kw_only=True):
-    """News of its own, of a code that may come later."""
+    """News of its own, of a code that may come later, and so may its carrier."""
 
     code: Text
     carrier: ShortText | None = None
@@ -287,10 +287,6 @@ class Event(News, tag_field="kind", tag="event", kw_only=True):
         """Raises Refused."""
         if self.channel is not None:
             _refuse_unknown("$.channel", self.channel, known.channels, "channel")
-        if self.carrier is not None:
-            here = {name for channel, name in known.carriers if self.channel is None or channel in (None, self.channel)}
-            if here.isdisjoint(_names_of_carrier(self.carrier)):
-                raise Refused("$.carrier", f"unknown carrier {_quoted(self.carrier)}")
         self.code = known.code_of(self.code, self.carrier, self.channel)
         self.check_moments("$")
 

@@ -103,6 +103,7 @@ STEPS = {
     "give_numbers": "stored",
     "keep_line_parts": "stored",
     "complete_line_parts": "",
+    "refuse_other_bundles": "stored parent",
     "refuse_other_goods": "stored",
     "refuse_other_classes": "stored",
     "find_carriers": "code",
@@ -112,6 +113,7 @@ STEPS = {
     "leave_known_items": "stored shipment",
     "leave_known_codes": "stored shipment",
     "leave_known_shipments": "stored shipment",
+    "warn_statuses": "stored shipment",
     "keep_statuses": "stored",
     "keep_sub_statuses": "stored shipment",
     "keep_payment_statuses": "stored",
@@ -198,6 +200,7 @@ EVENT_STEPS = {
     "refuse_future_events": "",
     "record_events": "",
     "keep_events_waiting": "",
+    "warn_carriers": "event",
 }
 
 _statements = sql.load("ingest")
@@ -322,6 +325,8 @@ async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Ou
     for n, staged in batch.items():
         if isinstance(staged.record, Channel):
             await _refuse_channel_currency(connection, n, staged.record)
+        elif isinstance(staged.record, Carrier):
+            await _refuse_carrier_name(connection, n, staged.record)
         if isinstance(staged.record, Channel | Carrier):
             outcome.add(await _write_reference(connection, staged.record))
         elif isinstance(staged.record, Account):
@@ -338,7 +343,7 @@ async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Ou
         (row,) = await connection.fetch(_text("outcome"))
         outcome.add(Outcome(row["created"], row["updated"], len(orders) - row["created"] - row["updated"]))
     if "import_events" in tables:
-        await _run(connection, EVENT_STEPS, facts, copied)
+        outcome.warnings += await _run(connection, EVENT_STEPS, facts, copied)
         (row,) = await connection.fetch(_text("outcome_of_events"))
         outcome.add(Outcome(created=row["created"], unchanged=row["unchanged"]))
     outcome.warnings += [(staged.place, warning) for staged in copied.values() for warning in staged.warnings]
@@ -434,6 +439,14 @@ async def _write_reference(connection: asyncpg.Connection, record: Channel | Car
 async def _refuse_channel_currency(connection: asyncpg.Connection, n: int, channel: Channel) -> None:
     values = {"code": channel.code, "currency": channel.currency}
     for row in await fetch(connection, _statements.refuse_channel_currency, **values):
+        raise _RefusedByStore({n: Refused(row["path"], row["reason"])})
+
+
+async def _refuse_carrier_name(connection: asyncpg.Connection, n: int, carrier: Carrier) -> None:
+    if carrier.carrier_key is None:
+        return
+    values = {"channel": carrier.channel, "key": carrier.carrier_key, "name": carrier.name}
+    for row in await fetch(connection, _statements.refuse_carrier_name, **values):
         raise _RefusedByStore({n: Refused(row["path"], row["reason"])})
 
 

@@ -17,3 +17,28 @@ BEGIN
       AND moment <= CASE WHEN is_code_canceled(o) THEN coalesce(e.canceled, s.status_set_at)
         ELSE coalesce(e.newest, s.status_set_at, s.created_at) + interval '90 days' END);
 END $$;
+
+-- step: keep news of a carrier that has yet to come from the codes of others
+-- As 0021_pages.sql made it, but that a name which no carrier bears is none of all.
+CREATE OR REPLACE FUNCTION take_waiting_reports(r track_and_traces) RETURNS void LANGUAGE sql
+BEGIN ATOMIC
+  WITH taken AS (
+    DELETE FROM waiting_reports w
+    WHERE normalized_code(w.code) = normalized_code(r.code) AND w.told_at > now() - interval '30 days'
+      AND (w.carrier_id = r.carrier_id OR w.carrier_id IS NULL AND w.carrier IS NULL OR r.carrier_id IS NULL
+        OR EXISTS (SELECT FROM carriers c WHERE c.id = r.carrier_id AND is_carrier_called(c, w.carrier)))
+      AND (w.channel_ids IS NULL OR r.channel_id = ANY (w.channel_ids))
+      AND (w.company_ids IS NULL OR r.company_id = ANY (w.company_ids))
+    RETURNING w.*
+  )
+  INSERT INTO tracking_events (
+    track_and_trace_id, channel_id, external_id, status, sub_status, occurred_at, expected_delivery_at, location,
+    description, recorded_by)
+  SELECT r.id, r.channel_id, w.external_id, w.status, w.sub_status,
+    coalesce(w.occurred_at, told_at(w.occurred_local, coalesce(r.carrier_id, w.carrier_id), r.channel_id)),
+    coalesce(w.expected_delivery_at, promised_at(w.expected_local, coalesce(r.carrier_id, w.carrier_id), r.channel_id)),
+    w.location, w.description, w.told_by
+  FROM taken w
+  ORDER BY w.told_at, w.id
+  ON CONFLICT ON CONSTRAINT tracking_events_external_id_unique DO NOTHING;
+END;

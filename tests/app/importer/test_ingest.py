@@ -592,6 +592,25 @@ async def test_shipment_gets_from_the_stores_status_to_the_records_or_the_record
     assert await consistency.breaches(store.dsn) == {}
 
 
+@pytest.mark.parametrize("status", ["DELIVERED", "CANCELED"])
+async def test_record_with_the_status_of_before_somebody_set_another_is_applied_but_for_it(
+    store: Store, status: str
+) -> None:
+    """However often it says the former one."""
+    await store.take(SHOP, SWIFT, order(shipments=[shipment(1, status="FAILED_DELIVERY")]))
+    await store.fetch("SELECT set_config('waybill.skipped_steps', 'allowed', false)")
+    await store.fetch("UPDATE shipments SET status = $1 RETURNING 1", status)
+    statuses = "SELECT s.status, l.quantity FROM shipments s JOIN order_items l USING (order_id) WHERE l.line = 2"
+    for quantity in (5, 7):
+        later = order(items=[line(1), line(2, quantity=quantity)], shipments=[shipment(1, status="IN_TRANSIT")])
+        assert await store.take(later) == [
+            f"1: warning: $.shipments[0].status: the shipment was set to {status} here, and stays so: "
+            "it does not get to IN_TRANSIT",
+            "1 read, 0 created, 1 updated, 0 unchanged, 0 refused, 1 with a warning",
+        ]
+        assert await store.fetch(statuses) == [(status, quantity)]
+
+
 async def test_records_that_break_rules_are_refused_one_by_one_and_the_others_of_their_batch_load(store: Store) -> None:
     await store.take(SHOP, SWIFT, *(order(n) for n in range(1, 5)), order(5, **BEN))
     await store.fetch("""
@@ -988,7 +1007,8 @@ def test_every_statement_of_the_import_is_sent() -> None:
     frame |= {"known", "time_zones"}
     outcomes = {"outcome", "outcome_of_events"}
     of_channels = {"channel", "channel_statuses", "refuse_channel_currency", "channel_rates"}
-    assert named == {*staging.STEPS, *staging.EVENT_STEPS, *frame, *outcomes, *of_channels, "carrier", "customer"}
+    alone = {"carrier", "refuse_carrier_name", "customer"}
+    assert named == {*staging.STEPS, *staging.EVENT_STEPS, *frame, *outcomes, *of_channels, *alone}
 
 
 # ----------------------------------------------------------------------------------- what can be shipped: docs/lines.md
@@ -1144,6 +1164,23 @@ async def test_line_that_was_shipped_does_not_become_a_charge(store: Store) -> N
     assert (await store.take(charge))[0] == "1: $.items: line 1 has been shipped and cannot become surcharge"
 
 
+async def test_line_that_was_shipped_does_not_become_a_bundle(store: Store) -> None:
+    delivered = [shipment(1, status="DELIVERED", items=[{"line": 1, "quantity": 3}])]
+    await store.take(SHOP, SWIFT, order(shipments=delivered))
+    spare = line(3, parentLine=1)
+    before = await store.rows()
+    for shipments in (None, delivered):
+        assert (await store.take(order(items=[line(1), line(2), spare], shipments=shipments)))[0] == (
+            "1: $.items: line 1 has been shipped and cannot become a bundle, of line 3"
+        )
+    assert await store.rows() == before
+    # What is no goods makes none.
+    deposit = {**spare, "class": "deposit"}
+    assert await store.take(order(items=[line(1), line(2), deposit], shipments=None)) == [
+        "1 read, 0 created, 1 updated, 0 unchanged, 0 refused"
+    ]
+
+
 async def test_orders_of_a_channel_finish(store: Store) -> None:
     finishing = {**SHOP, "shippedStatus": None, "deliveredStatus": "COMPLETED"}
     goods = [{"line": 1, "quantity": 3}, {"line": 2, "quantity": 3}]
@@ -1196,13 +1233,15 @@ async def test_codes_name_their_carrier_by_its_key_or_name(store: Store, called:
     assert await store.fetch("SELECT key FROM carriers") == [("sw-1",)]
 
 
-async def test_carrier_of_a_record_that_gets_a_key_is_the_one_of_its_name(store: Store) -> None:
-    await store.take(SHOP, SWIFT)
-    assert await store.take({**SWIFT, "key": "s1"}, {**SWIFT, "key": "a b"}) == [
-        "2: $.key: must be letters and digits of ASCII, with single -, . or _ between them",
-        "2 read, 0 created, 1 updated, 0 unchanged, 1 refused",
+async def test_carrier_keeps_its_key_where_a_record_of_its_name_has_another(store: Store) -> None:
+    await store.take(SHOP, {**SWIFT, "key": "sw"}, {**SWIFT, "name": "Rapid"})
+    assert await store.take({**SWIFT, "key": "s1"}, {**SWIFT, "key": "rapid"}, {**SWIFT, "key": "a b"}, SWIFT) == [
+        "3: $.key: must be letters and digits of ASCII, with single -, . or _ between them",
+        '1: $.name: in use by the carrier with the key "sw"',
+        '2: $.name: in use by the carrier with the key "sw"',
+        "4 read, 0 created, 0 updated, 1 unchanged, 3 refused",
     ]
-    assert await store.fetch("SELECT key, name FROM carriers") == [("s1", "Swift")]
+    assert await store.fetch("SELECT key, name FROM carriers ORDER BY key") == [("rapid", "Rapid"), ("sw", "Swift")]
 
 
 async def test_codes_are_the_same_however_records_write_them(store: Store) -> None:

@@ -166,7 +166,6 @@ async def test_moment_without_an_offset_is_that_of_the_carrier_or_else_of_the_ch
 @pytest.mark.parametrize(
     ("fields", "refusal"),
     [
-        ({"carrier": "Slow"}, '$.carrier: unknown carrier "Slow"'),
         ({"channel": "nowhere"}, '$.channel: unknown channel "nowhere"'),
         ({"occurredAt": "2199-01-01T00:00:00Z"}, "$.occurredAt: lies more than five minutes in the future"),
         ({"occurredAt": "2199-01-01T00:00:00"}, "$.occurredAt: lies more than five minutes in the future"),
@@ -307,6 +306,37 @@ async def test_code_that_was_recorded_as_an_address_keeps_its_news_when_its_carr
     before = await store.rows()
     assert await store.take(record) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
     assert await store.rows() == before
+
+
+async def test_news_waits_for_its_carrier(store: Store) -> None:
+    """It is of no code of another one."""
+    page = "https://late.example/t2"
+    told = [event("IN_TRANSIT", carrier="Late"), event("DELIVERED", 1, carrier="late", code=page, externalId="e-1")]
+    await store.take(SHOP, SWIFT, with_codes(code()))
+    for new in (2, 0):
+        assert await store.take(*told) == [
+            '1: warning: $.carrier: no carrier is called "Late": the news waits for one',
+            '2: warning: $.carrier: no carrier is called "late": the news waits for one',
+            f"2 read, {new} created, 0 updated, {2 - new} unchanged, 0 refused, 2 with a warning",
+        ]
+    parcel = shipment(2, trackAndTraces=[code(carrier="Late"), code("T-2", carrier="Late")])
+    await store.take(order(2, shipments=[shipment(2, trackAndTraces=[code("T-9")])]))
+    assert await store.fetch("SELECT count(*) FROM tracking_events") == [(0,)]
+    late = {"kind": "carrier", "name": "Late", "trackAndTraceURL": "https://late.example/{code}"}
+    assert await store.take(late, order(3, shipments=[{**parcel, "externalId": "S-3"}])) == [
+        "2 read, 2 created, 0 updated, 0 unchanged, 0 refused"
+    ]
+    statuses = "SELECT t.code, c.name, t.status FROM track_and_traces t JOIN carriers c ON c.id = t.carrier_id"
+    assert await store.fetch(f"{statuses} ORDER BY 1, 2") == [
+        ("T-1", "Late", "IN_TRANSIT"),
+        ("T-1", "Swift", None),
+        ("T-2", "Late", "DELIVERED"),
+        ("T-9", "Swift", None),
+    ]
+    early = event("IN_TRANSIT", carrier="Later", code="T-3")
+    assert (await store.take(early, {**late, "name": "Later"}))[-1] == (
+        "2 read, 2 created, 0 updated, 0 unchanged, 0 refused"
+    )
 
 
 async def test_news_waits_for_the_carrier_of_whatever_channel_that_is_called_so(store: Store) -> None:
