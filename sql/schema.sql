@@ -1253,7 +1253,7 @@ CREATE FUNCTION public.is_bundle(of_line_id integer, of_channel_id integer) RETU
 BEGIN
   RETURN EXISTS (
     SELECT FROM order_items p
-    WHERE p.parent_order_item_id = of_line_id AND p.channel_id = of_channel_id AND p.class = 'product');
+    WHERE p.parent_order_item_id = of_line_id AND p.channel_id = of_channel_id AND p.class = 'product' AND p.quantity > 0);
 END $$;
 
 CREATE FUNCTION public.slug(name text) RETURNS text
@@ -1830,7 +1830,7 @@ CREATE FUNCTION public.order_progress(of_order_id integer, of_channel_id integer
       CROSS JOIN LATERAL ( SELECT public.open_quantity(l.quantity, l.quantity_canceled) AS open,
              (public.is_shippable_class(l.class) AND (NOT (EXISTS ( SELECT
                     FROM public.order_items p
-                   WHERE ((p.parent_order_item_id = l.id) AND (p.order_id = l.order_id) AND (p.channel_id = l.channel_id) AND (p.class = 'product'::text)))))) AS counts) g)
+                   WHERE ((p.parent_order_item_id = l.id) AND (p.order_id = l.order_id) AND (p.channel_id = l.channel_id) AND (p.class = 'product'::text) AND (p.quantity > 0)))))) AS counts) g)
    WHERE ((l.order_id = order_progress.of_order_id) AND (l.channel_id = order_progress.of_channel_id));
 END;
 
@@ -2457,7 +2457,8 @@ BEGIN
     SELECT array_agg(l.order_id) AS order_ids, array_agg(l.channel_id) AS channel_ids,
       bool_or(NOT is_shippable_class(l.class) OR EXISTS (
         SELECT FROM order_items p
-        WHERE p.parent_order_item_id = l.id AND p.channel_id = l.channel_id AND p.class = 'product')) AS are_refused
+        WHERE p.parent_order_item_id = l.id AND p.channel_id = l.channel_id AND p.class = 'product'
+          AND p.quantity > 0)) AS are_refused
     INTO lines
     FROM order_items l
     WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids));

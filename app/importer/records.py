@@ -482,8 +482,9 @@ class Order(_Shape, tag_field="kind", tag="order"):
             refund.check(f"$.refunds[{n}]", self.currency, lines)
 
     def parts_of(self, line: int) -> list[Line]:
-        """The goods that a line is made of, as far as the record says so."""
-        return [part for part in self.items if part.parent_line == line and (part.class_ or "product") == "product"]
+        """The goods that a line is made of, as far as the record says so. Nothing is made of what there is none of."""
+        parts = (part for part in self.items if part.parent_line == line and part.quantity)
+        return [part for part in parts if (part.class_ or "product") == "product"]
 
     def canceled_of(self, item: Line) -> int | None:
         """How much of a line is canceled, None where that stays as it is.

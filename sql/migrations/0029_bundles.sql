@@ -37,3 +37,83 @@ BEGIN
     (min(p.packs::bigint * least(p.quantity_refunded, p.quantity) / p.quantity) FILTER (WHERE p.counts))::int
   FROM parts p;
 END $$;
+
+-- step: take a line for no bundle whose parts are none
+-- Lines of quantity 0 are kept, and a line of which nothing was ordered makes nothing up: the line is shipped itself.
+CREATE OR REPLACE FUNCTION is_bundle(of_line_id int, of_channel_id int) RETURNS boolean
+LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM order_items p
+    WHERE p.parent_order_item_id = of_line_id AND p.channel_id = of_channel_id AND p.class = 'product' AND p.quantity > 0);
+END $$;
+
+CREATE OR REPLACE FUNCTION order_progress(of_order_id int, of_channel_id int)
+RETURNS TABLE (lines bigint, canceled bigint, ordered bigint, shipped bigint, delivered bigint) LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT count(*), coalesce(sum(l.quantity_canceled) FILTER (WHERE g.counts), 0)::bigint,
+    coalesce(sum(g.open) FILTER (WHERE g.counts), 0)::bigint,
+    coalesce(sum(least(g.open, l.quantity_shipped)) FILTER (WHERE g.counts), 0)::bigint,
+    coalesce(sum(least(g.open, l.quantity_delivered)) FILTER (WHERE g.counts), 0)::bigint
+  FROM order_items l
+  CROSS JOIN LATERAL (
+    SELECT open_quantity(l.quantity, l.quantity_canceled) AS open,
+      is_shippable_class(l.class) AND NOT EXISTS (
+        SELECT FROM order_items p
+        WHERE p.parent_order_item_id = l.id AND p.order_id = l.order_id AND p.channel_id = l.channel_id
+          AND p.class = 'product' AND p.quantity > 0) AS counts
+  ) g
+  WHERE l.order_id = of_order_id AND l.channel_id = of_channel_id;
+END;
+
+CREATE OR REPLACE FUNCTION refuse_shipped_items(shipment_ids uuid[], line_ids int[], line_channel_ids int[]) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+  lines record;
+  refused bigint;
+BEGIN
+  IF line_ids IS NOT NULL THEN
+    SELECT array_agg(l.order_id) AS order_ids, array_agg(l.channel_id) AS channel_ids,
+      bool_or(NOT is_shippable_class(l.class) OR EXISTS (
+        SELECT FROM order_items p
+        WHERE p.parent_order_item_id = l.id AND p.channel_id = l.channel_id AND p.class = 'product'
+          AND p.quantity > 0)) AS are_refused
+    INTO lines
+    FROM order_items l
+    WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids));
+    IF lines.are_refused THEN
+      RAISE EXCEPTION 'a line that is no goods, or a bundle, is not shipped itself'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'shipment_items_line_shippable', TABLE = 'shipment_items';
+    END IF;
+  END IF;
+  IF current_setting('waybill.skipped_steps', true) = 'allowed' THEN
+    RETURN;
+  END IF;
+  IF line_ids IS NOT NULL THEN
+    WITH held AS MATERIALIZED (
+      SELECT o.status
+      FROM orders o
+      WHERE (o.id, o.channel_id) IN (SELECT * FROM unnest(lines.order_ids, lines.channel_ids))
+      ORDER BY o.id, o.channel_id
+      FOR SHARE
+    )
+    SELECT count(*) FILTER (WHERE NOT s.is_shippable) INTO refused
+    FROM held h
+    LEFT JOIN order_statuses s ON s.code = h.status;
+    IF refused > 0 THEN
+      RAISE EXCEPTION 'the order cannot be shipped'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'shipments_order_shippable', TABLE = 'shipment_items';
+    END IF;
+  END IF;
+  IF EXISTS (
+    SELECT FROM shipments s
+    WHERE s.id = ANY (shipment_ids) AND s.status IN ('DELIVERED', 'CANCELED')
+      AND NOT EXISTS (
+        SELECT FROM changes c
+        WHERE c.shipment_id = s.id AND c.type = 'SHIPMENT' AND c.action = 'CREATED'
+          AND c.transaction_id = nullif(current_setting('waybill.transaction_id', true), '')::bigint)
+  ) THEN
+    RAISE EXCEPTION 'a shipment that is delivered or canceled is closed for items'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'shipment_items_shipment_open', TABLE = 'shipment_items';
+  END IF;
+END $$;
