@@ -34,6 +34,7 @@ from app.importer.scalars import (
     Moment,
     Number,
     Percentage,
+    Plain,
     Price,
     Promise,
     Quantity,
@@ -188,8 +189,8 @@ class Customer(_Shape):
     email: Email | None = None
     external_id: Text | None = None
     phone: Text | None = None
-    first_name: Words | None = None
-    last_name: Words | None = None
+    first_name: Plain | None = None
+    last_name: Plain | None = None
 
     def check_keys(self, path: str) -> None:
         """Raises Refused."""
@@ -215,15 +216,15 @@ class Account(Customer, tag_field="kind", tag="customer", kw_only=True):
 class Address(_Shape):
     type: Literal["delivery", "invoice"]
     street: Written
-    postal_code: Words
+    postal_code: Plain
     city: Written
     country: str
-    company: Words | None = None
-    first_name: Words | None = None
-    last_name: Words | None = None
-    number: Words | None = None
-    region: Words | None = None
-    phone: Words | None = None
+    company: Plain | None = None
+    first_name: Plain | None = None
+    last_name: Plain | None = None
+    number: Plain | None = None
+    region: Plain | None = None
+    phone: Plain | None = None
 
 
 class Line(_Shape):
@@ -414,10 +415,10 @@ class Order(_Shape, tag_field="kind", tag="order"):
     source_modified_at: Moment | None = None
     last_modified_at: Moment | None = None
     requested_delivery_at: Promise | UnsetType | None = UNSET
-    shipping_method: Words | UnsetType | None = UNSET
+    shipping_method: Plain | UnsetType | None = UNSET
     shipping_amount: AnyAmount | UnsetType | None = UNSET
     shipping_tax_percentage: Percentage | UnsetType | None = UNSET
-    reference: Words | UnsetType | None = UNSET
+    reference: Plain | UnsetType | None = UNSET
     coupon: Text | UnsetType | None = UNSET
     discount: Fraction | None = None
     discount_amount: AnyAmount | None = None
