@@ -18,6 +18,8 @@ SHIPPABLE = ("product", "incentive")
 SEPARATORS = r"\u0027-\u002a\u002c-\u002f\u003a\u003b\u005b-\u005d\u005f\u007c\u00b7\u2010-\u2015\u2212\u30fc"
 # A name, a number, a code: one line that says something. Each character is looked at once.
 LINE = rf"\A[{BLANKS}]*[^{BLANKS}{CONTROLS}][^{CONTROLS}]*\Z"
+# One line that may say nothing.
+PLAIN = rf"\A[^{CONTROLS}]*\Z"
 # A text that may have several lines.
 WRITTEN = rf"[^{BLANKS}{CONTROLS}]"
 

@@ -30,7 +30,8 @@ LEFT JOIN channels c ON c.id = o.channel_id
 LEFT JOIN LATERAL (
   SELECT count(*)::int AS total_item_count, coalesce(sum(i.quantity), 0)::int AS total_qty_ordered
   FROM order_items i
-  WHERE i.order_id = o.id AND i.channel_id = o.channel_id AND i.parent_order_item_id IS NULL
+  WHERE i.order_id = o.id AND i.channel_id = o.channel_id
+    AND (i.parent_order_item_id IS NULL OR NOT is_shippable_class(i.class))
 ) AS lines ON true
 
 -- name: by_id

@@ -7,7 +7,7 @@ SELECT o.id AS order_id,
   (
     SELECT coalesce(sum(i.price_total_net), 0)::float8
     FROM order_items i
-    WHERE i.order_id = o.id AND i.channel_id = o.channel_id AND i.parent_order_item_id IS NULL
+    WHERE i.order_id = o.id AND i.channel_id = o.channel_id
   ) AS sub_total_incl_tax
 FROM orders o
 WHERE o.id = ANY(:order_ids) AND {visible orders o};

@@ -157,13 +157,13 @@ INSERT INTO track_and_trace_days (channel_id, created_on, modified_on, carrier_i
   WHERE (l.quantity_shipped, l.quantity_delivered) <> (coalesce(k.shipped, 0), coalesce(k.delivered, 0))
     AND NOT EXISTS (
       SELECT FROM order_items p
-      WHERE p.parent_order_item_id = l.id AND p.channel_id = l.channel_id AND p.class = 'product')
+      WHERE p.parent_order_item_id = l.id AND p.channel_id = l.channel_id AND p.class = 'product' AND p.quantity > 0)
   UNION ALL
   SELECT l.id, l.channel_id
   FROM order_items l
   CROSS JOIN LATERAL progress_of_line(l) p
   WHERE (l.id, l.channel_id) IN (
-      SELECT b.parent_order_item_id, b.channel_id FROM order_items b WHERE b.class = 'product')
+      SELECT b.parent_order_item_id, b.channel_id FROM order_items b WHERE b.class = 'product' AND b.quantity > 0)
     AND (l.quantity_shipped, l.quantity_delivered) <> (p.shipped, p.delivered)
 
 -- How much of a line is shipped and delivered.

@@ -895,7 +895,8 @@ FROM import_shipment_items m
 JOIN import_shipments g ON g.n = m.n AND g.external_id = m.shipment
 JOIN import_lines t ON t.n = m.n AND t.line = m.line
 WHERE (NOT is_shippable_class(t.class)
-    OR EXISTS (SELECT FROM import_lines p WHERE p.n = t.n AND p.parent_line = t.line AND p.class = 'product'))
+    OR EXISTS (SELECT FROM import_lines p WHERE p.n = t.n AND p.parent_line = t.line AND p.class = 'product'
+      AND p.quantity > 0))
   AND NOT EXISTS (
     SELECT FROM shipment_items s
     JOIN order_items l ON l.id = s.order_item_id AND l.channel_id = s.channel_id
@@ -985,7 +986,8 @@ CROSS JOIN LATERAL (
     SELECT open_quantity(t.quantity, t.quantity_canceled) AS open, t.quantity_shipped, t.quantity_delivered
     FROM import_lines t
     WHERE t.n = k.n AND is_shippable_class(t.class)
-      AND NOT EXISTS (SELECT FROM import_lines b WHERE b.n = t.n AND b.parent_line = t.line AND b.class = 'product')
+      AND NOT EXISTS (SELECT FROM import_lines b WHERE b.n = t.n AND b.parent_line = t.line AND b.class = 'product'
+        AND b.quantity > 0)
     UNION ALL
     SELECT open_quantity(s.quantity, s.quantity_canceled), s.quantity_shipped, s.quantity_delivered
     FROM order_items s

@@ -22,7 +22,8 @@ i.id, i.order_id, i.channel_id, i.uuid::text, i.line_id, i.class, i.product_id, 
 -- fragment: is_bundle
 EXISTS (
   SELECT FROM order_items p
-  WHERE p.parent_order_item_id = i.id AND p.order_id = i.order_id AND p.channel_id = i.channel_id AND p.class = 'product')
+  WHERE p.parent_order_item_id = i.id AND p.order_id = i.order_id AND p.channel_id = i.channel_id AND p.class = 'product'
+    AND p.quantity > 0)
 
 -- name: by_ids
 -- feeds: OrderItem

@@ -1253,7 +1253,7 @@ CREATE FUNCTION public.is_bundle(of_line_id integer, of_channel_id integer) RETU
 BEGIN
   RETURN EXISTS (
     SELECT FROM order_items p
-    WHERE p.parent_order_item_id = of_line_id AND p.channel_id = of_channel_id AND p.class = 'product');
+    WHERE p.parent_order_item_id = of_line_id AND p.channel_id = of_channel_id AND p.class = 'product' AND p.quantity > 0);
 END $$;
 
 CREATE FUNCTION public.slug(name text) RETURNS text
@@ -1499,7 +1499,7 @@ END;
 
 CREATE FUNCTION public.is_tracking_template(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ((value ~ '^https://[^][\s/?#@{}<>%\\]+([/?#]|$)'::text) AND (value ~ '\{(code|postalCode|country|language|orderNumber)\}'::text) AND (value !~ '\$\{'::text) AND (regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}'::text, '~'::text, 'g'::text) !~* '[\s\\{}<>\u0001-\u001f\u007f-\u009f\u2028\u2029]|%s|%[0-9]+\$|%[du](?![0-9a-f])|%%?(?![0-9a-f]{2})[a-z_]\w*%|%(barcode|date|delivery|destination)\w*%|(?<=[/=])(:[a-z_]|\$[a-z_]|\[[^][]*\]|__[a-z]\w*__)|##'::text));
+    RETURN ((value ~ '^https://[^][\s/?#@:{}<>%\\]+(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?([/?#]|$)'::text) AND (value ~ '\{(code|postalCode|country|language|orderNumber)\}'::text) AND (value !~ '\$\{'::text) AND (regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}'::text, '~'::text, 'g'::text) !~* '[\s\\{}<>\u0001-\u001f\u007f-\u009f\u2028\u2029]|%s|%[0-9]+\$|%[du](?![0-9a-f])|%%?(?![0-9a-f]{2})[a-z_]\w*%|%(barcode|date|delivery|destination)\w*%|(?<=[/=])(:[a-z_]|\$[a-z_]|\[[^][]*\]|__[a-z]\w*__)|##'::text));
 
 CREATE FUNCTION public.keep_currency() RETURNS trigger
     LANGUAGE plpgsql
@@ -1849,7 +1849,7 @@ CREATE FUNCTION public.order_progress(of_order_id integer, of_channel_id integer
       CROSS JOIN LATERAL ( SELECT public.open_quantity(l.quantity, l.quantity_canceled) AS open,
              (public.is_shippable_class(l.class) AND (NOT (EXISTS ( SELECT
                     FROM public.order_items p
-                   WHERE ((p.parent_order_item_id = l.id) AND (p.order_id = l.order_id) AND (p.channel_id = l.channel_id) AND (p.class = 'product'::text)))))) AS counts) g)
+                   WHERE ((p.parent_order_item_id = l.id) AND (p.order_id = l.order_id) AND (p.channel_id = l.channel_id) AND (p.class = 'product'::text) AND (p.quantity > 0)))))) AS counts) g)
    WHERE ((l.order_id = order_progress.of_order_id) AND (l.channel_id = order_progress.of_channel_id));
 END;
 
@@ -2476,7 +2476,8 @@ BEGIN
     SELECT array_agg(l.order_id) AS order_ids, array_agg(l.channel_id) AS channel_ids,
       bool_or(NOT is_shippable_class(l.class) OR EXISTS (
         SELECT FROM order_items p
-        WHERE p.parent_order_item_id = l.id AND p.channel_id = l.channel_id AND p.class = 'product')) AS are_refused
+        WHERE p.parent_order_item_id = l.id AND p.channel_id = l.channel_id AND p.class = 'product'
+          AND p.quantity > 0)) AS are_refused
     INTO lines
     FROM order_items l
     WHERE (l.id, l.channel_id) IN (SELECT * FROM unnest(line_ids, line_channel_ids));
@@ -2523,6 +2524,40 @@ CREATE FUNCTION public.refuse_value() RETURNS trigger
 BEGIN
   RAISE EXCEPTION '% of % is refused', TG_ARGV[0], TG_TABLE_NAME
     USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = TG_ARGV[0];
+END $$;
+
+CREATE FUNCTION public.rolled_up(of_line_id integer, of_order_id integer, in_channel_id integer) RETURNS TABLE(price_total numeric, price_total_net numeric, tax numeric, discount numeric, tax_percentage numeric, canceled integer, refunded integer)
+    LANGUAGE plpgsql STABLE ROWS 1
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH RECURSIVE hanging AS (
+    SELECT l.id, l.price_total, l.price_total_net, l.tax, l.discount * l.quantity AS discount, l.quantity, l.quantity_canceled,
+      l.quantity_refunded, coalesce(l.exact_tax_percentage, l.tax_percentage)::numeric AS percentage, true AS is_part,
+      l.quantity AS packs
+    FROM order_items l
+    WHERE l.id = of_line_id AND l.order_id = of_order_id AND l.channel_id = in_channel_id
+    UNION ALL
+    SELECT p.id, p.price_total, p.price_total_net, p.tax, p.discount * p.quantity, p.quantity, p.quantity_canceled,
+      p.quantity_refunded, coalesce(p.exact_tax_percentage, p.tax_percentage)::numeric, h.is_part AND p.class = 'product',
+      h.packs
+    FROM hanging h
+    JOIN order_items p ON p.parent_order_item_id = h.id AND p.order_id = of_order_id AND p.channel_id = in_channel_id
+      AND is_shippable_class(p.class)
+  ), parts AS (
+    SELECT h.*, h.is_part AND h.id <> of_line_id AND h.quantity > 0 AND NOT is_bundle(h.id, in_channel_id) AS counts
+    FROM hanging h
+  )
+  SELECT sum(p.price_total), sum(p.price_total_net), sum(p.tax), sum(p.discount),
+    CASE WHEN count(DISTINCT p.percentage) FILTER (WHERE p.price_total <> 0) > 1 AND sum(p.price_total) <> 0
+      THEN round((sum(p.price_total_net) - sum(p.price_total)) * 100 / sum(p.price_total), 2)
+      ELSE coalesce(max(p.percentage) FILTER (WHERE p.price_total <> 0), max(p.percentage) FILTER (WHERE p.id = of_line_id))
+    END,
+    (min(p.packs::bigint * least(p.quantity_canceled, p.quantity) / p.quantity) FILTER (WHERE p.counts))::int,
+    (min(p.packs::bigint * least(p.quantity_refunded, p.quantity) / p.quantity) FILTER (WHERE p.counts))::int
+  FROM parts p;
 END $$;
 
 CREATE FUNCTION public.search_query(term text, fields text[]) RETURNS tsquery

@@ -34,6 +34,7 @@ from app.importer.scalars import (
     Moment,
     Number,
     Percentage,
+    Plain,
     Price,
     Promise,
     Quantity,
@@ -188,8 +189,8 @@ class Customer(_Shape):
     email: Email | None = None
     external_id: Text | None = None
     phone: Text | None = None
-    first_name: Words | None = None
-    last_name: Words | None = None
+    first_name: Plain | None = None
+    last_name: Plain | None = None
 
     def check_keys(self, path: str) -> None:
         """Raises Refused."""
@@ -215,15 +216,15 @@ class Account(Customer, tag_field="kind", tag="customer", kw_only=True):
 class Address(_Shape):
     type: Literal["delivery", "invoice"]
     street: Written
-    postal_code: Words
+    postal_code: Plain
     city: Written
     country: str
-    company: Words | None = None
-    first_name: Words | None = None
-    last_name: Words | None = None
-    number: Words | None = None
-    region: Words | None = None
-    phone: Words | None = None
+    company: Plain | None = None
+    first_name: Plain | None = None
+    last_name: Plain | None = None
+    number: Plain | None = None
+    region: Plain | None = None
+    phone: Plain | None = None
 
 
 class Line(_Shape):
@@ -410,10 +411,10 @@ class Order(_Shape, tag_field="kind", tag="order"):
     source_modified_at: Moment | None = None
     last_modified_at: Moment | None = None
     requested_delivery_at: Promise | UnsetType | None = UNSET
-    shipping_method: Words | UnsetType | None = UNSET
+    shipping_method: Plain | UnsetType | None = UNSET
     shipping_amount: AnyAmount | UnsetType | None = UNSET
     shipping_tax_percentage: Percentage | UnsetType | None = UNSET
-    reference: Words | UnsetType | None = UNSET
+    reference: Plain | UnsetType | None = UNSET
     coupon: Text | UnsetType | None = UNSET
     discount: Fraction | None = None
     discount_amount: AnyAmount | None = None
@@ -478,8 +479,9 @@ class Order(_Shape, tag_field="kind", tag="order"):
             refund.check(f"$.refunds[{n}]", self.currency, lines)
 
     def parts_of(self, line: int) -> list[Line]:
-        """The goods that a line is made of, as far as the record says so."""
-        return [part for part in self.items if part.parent_line == line and (part.class_ or "product") == "product"]
+        """The goods that a line is made of, as far as the record says so. Nothing is made of what there is none of."""
+        parts = (part for part in self.items if part.parent_line == line and part.quantity)
+        return [part for part in parts if (part.class_ or "product") == "product"]
 
     def canceled_of(self, item: Line) -> int | None:
         """How much of a line is canceled, None where that stays as it is.

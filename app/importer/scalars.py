@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from msgspec import Meta
 
-from app.rules import LINE, WRITTEN, moment_of
+from app.rules import LINE, PLAIN, WRITTEN, moment_of
 
 # A price has 12 digits before the point, as in the store, and few enough after it for 28 digits to compute exactly.
 _AMOUNT = r"\A[0-9]{1,12}(\.[0-9]{1,6})?\Z"
@@ -32,6 +32,7 @@ EXPECTED = {
     _CURRENCY: "an ISO 4217 currency code of three capitals",
     _LANGUAGE: "a language of two capitals",
     LINE: "a text that is not blank, without TAB, line ends or other control characters",
+    PLAIN: "a text without TAB, line ends or other control characters",
     WRITTEN: "a text that is not blank",
 }
 
@@ -65,6 +66,7 @@ Language = Annotated[str, Meta(pattern=_LANGUAGE)]
 Text = Annotated[str, Meta(pattern=LINE, max_length=255)]
 ShortText = Annotated[str, Meta(pattern=LINE, max_length=64)]
 Written = Annotated[str, Meta(pattern=WRITTEN, max_length=255)]
+Plain = Annotated[str, Meta(pattern=PLAIN, max_length=255)]
 Words = Annotated[str, Meta(max_length=255)]
 Email = Annotated[str, Meta(pattern=_EMAIL, max_length=254)]
 Link = Annotated[str, Meta(max_length=255)]

@@ -32,6 +32,7 @@ _FOREIGN = re.compile(
     r"|<[^<>]*>|\#{2,}\w*\#*|[{}]",
     re.IGNORECASE,
 )
+_PORT = re.compile("[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]")
 _HALVES = re.compile("[\ud800-\udfff]")
 _BLANK_ENDS = re.compile(rf"\A[{BLANKS}]+|[{BLANKS}]+\Z")
 _NOTHING = re.compile(rf"[{BLANKS}{CONTROLS}]*")
@@ -210,8 +211,12 @@ def template_fault(template: str) -> str | None:
     except ValueError:
         host = ""
     is_plain = bool(host) and not re.search(r"[][@%]", host) and not _OURS.search(host) and not _FOREIGN.search(host)
+    if is_plain and not template.startswith("https://") and template.lower().startswith("https://"):
+        return "must begin with https:// in small letters"
     if not is_plain or not template.startswith("https://"):
         return url_fault(template) or "must be an https URL with a host of its own"
+    if ":" in host and not _PORT.fullmatch(host.partition(":")[2]):
+        return "must have a port from 1 to 65535, or none"
     rest = _OURS.sub(_known, template)
     # Where a template has a place of ours, an @ is a part of the address.
     for found in _FOREIGN.finditer(rest):

@@ -28,6 +28,7 @@ FAULTY_LINES = [
 
 TEMPLATES = [
     "https://swift.example/{code}",
+    "https://swift.example:65535/{code}",
     "https://swift.example:8443/t?c={code}&p={postalCode}&d={country}-{language}",
     "https://swift.example/?order={orderNumber}",
     "https://swift.example?c={code}",
@@ -45,6 +46,13 @@ FAULTY_TEMPLATES = [
     "https://swift.example\\@evil.example/{code}",
     "https:///{code}",
     "https://[swift/{code}",
+    "HTTPS://swift.example/{code}",
+    "https://swift.example:/{code}",
+    "https://swift.example:0/{code}",
+    "https://swift.example:65536/{code}",
+    "https://swift.example:99999/{code}",
+    "https://swift.example:80:80/{code}",
+    "https://swift.example:http/{code}",
     "https://swift.example/a b/{code}",
     "https://swift.example/{code}\n",
     "https://swift.example/",

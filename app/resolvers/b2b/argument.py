@@ -53,7 +53,8 @@ def as_moment(text: str, argument: str) -> datetime:
     try:
         return moment_of(text)
     except ValueError:
-        raise ValidationError(argument, "must be an ISO 8601 date-time such as 2024-01-15T10:30:00.000Z") from None
+        rule = "must be an ISO 8601 date-time such as 2024-01-15T10:30:00.000Z, or a date"
+        raise ValidationError(argument, rule) from None
 
 
 def as_written_moment(text: str, argument: str) -> datetime:

@@ -2,7 +2,7 @@
 
 from app.resolvers.customer.connection_type import connection_types
 from app.resolvers.field_plan import WITH_PARENT, PlannedType, beside, relation
-from loaders.order_item import exact_by_order_item, money_by_order_item
+from loaders import customer_order_item
 
 order_item = PlannedType("CustomerOrderItem")
 
@@ -14,7 +14,7 @@ for _field, _column in {
     "taxPercent": "tax_percentage",
     "taxAmount": "tax",
 }.items():
-    order_item.set_plan(f"{_field}Exact", beside(exact_by_order_item, "key", _column))
-order_item.set_plan("totalMoney", relation(money_by_order_item("price_total"), "key", WITH_PARENT))
+    order_item.set_plan(f"{_field}Exact", beside(customer_order_item.exact, "key", _column))
+order_item.set_plan("totalMoney", relation(customer_order_item.total, "key", WITH_PARENT))
 
 bindables = [order_item, *connection_types("OrderItem")]

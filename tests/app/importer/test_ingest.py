@@ -1070,6 +1070,18 @@ async def test_bundle_of_which_less_is_ordered_and_shipped_later_stays_what_its_
     assert await consistency.breaches(store.dsn) == {}
 
 
+async def test_line_whose_only_part_is_none_is_shipped_itself(store: Store) -> None:
+    items = [line(1, quantity=2), line(2, quantity=0, parentLine=1)]
+    await store.take(SHOP, SWIFT, order(items=items, shipments=[]))
+    fulfillment = "SELECT status FROM order_fulfillments"
+    assert await store.fetch(fulfillment) == [("UNFULFILLED",)]
+    shipped = [shipment(1, items=[{"line": 1, "quantity": 2}], status="DELIVERED")]
+    assert (await store.take(order(items=items, shipments=shipped)))[-1].endswith("1 updated, 0 unchanged, 0 refused")
+    assert await progress(store) == {1: (0, 2, 2), 2: (0, 0, 0)}
+    assert await store.fetch(fulfillment) == [("DELIVERED",)]
+    assert await consistency.breaches(store.dsn) == {}
+
+
 async def test_what_is_canceled_is_not_left_to_ship_and_stays_where_a_record_does_not_mention_it(store: Store) -> None:
     await store.take(SHOP, SWIFT, order(items=[line(1, quantity=5, quantityCanceled=2), line(2, quantity=0)]))
     shipped = [shipment(1, items=[{"line": 1, "quantity": 4}])]

@@ -114,6 +114,12 @@ def test_channel_is_known_to_the_records_after_it() -> None:
         (lambda r: r.update(externalId="O-1\n"), "$.externalId"),
         (lambda r: r["company"].update(name="  "), "$.company.name"),
         (lambda r: r["addresses"][0].update(street="\n"), "$.addresses[0].street"),
+        (lambda r: r["addresses"][0].update(firstName="An\tn"), "$.addresses[0].firstName"),
+        (lambda r: r["addresses"][0].update(phone="1\n2"), "$.addresses[0].phone"),
+        (lambda r: r["addresses"][0].update(postalCode="1234\u2028AB"), "$.addresses[0].postalCode"),
+        (lambda r: r["customer"].update(firstName="Ann\n"), "$.customer.firstName"),
+        (lambda r: r.update(reference="\t"), "$.reference"),
+        (lambda r: r.update(shippingMethod="By\rair"), "$.shippingMethod"),
         (lambda r: r["shipments"][0]["trackAndTraces"][0].update(code=" "), "$.shipments[0].trackAndTraces[0].code"),
         (
             lambda r: r["shipments"][0].update(expectedDeliveryAt="2024-02-29T23:00:00Z"),

@@ -63,6 +63,12 @@ def test_template_without_a_place_is_refused() -> None:
     assert template_fault("https://www.purolator.com/tracker") == "must say {code} where the code goes"
 
 
+def test_address_of_a_template_is_refused_by_what_is_wrong_with_it() -> None:
+    assert template_fault("HTTPS://x.example/{code}") == "must begin with https:// in small letters"
+    assert template_fault("https://x.example:99999/{code}") == "must have a port from 1 to 65535, or none"
+    assert template_fault("http://x.example/{code}") == "must be an https URL with a host of its own"
+
+
 PAGES = [
     ("https://t.example/?B={code}&P={postalCode}", "https://t.example/?P=1234AB&B=3S1", "3S1"),
     ("https://t.example/?B={code}", "HTTP://WWW.T.example/?x=1&B=a%20b#top", "a b"),

@@ -177,6 +177,17 @@ async def test_bundle_is_not_put_into_a_shipment(refused_after: Refused, copy_co
     assert (extensions["path"], extensions["code"]) == ("input.orderItemId", "VALIDATION_ERROR")
 
 
+async def test_line_whose_parts_are_none_is_shipped_itself(
+    written: GraphQL, write: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute(PACK)
+    await copy_connection.execute("UPDATE order_items SET quantity = 0 WHERE id IN (20153, 20155)")
+    assert (await line(write, 20154))["isShippable"]
+    await ship(written, (20154, 2))
+    pack = await line(write, 20154)
+    assert (pack["quantityShipped"], pack["quantityRemaining"]) == (2, 0)
+
+
 @pytest.mark.parametrize("status", ["UNFINISHED", "REQUEST", "QUOTATION", "CANCELED", "FRAUD", "ARCHIVED"])
 async def test_shipment_of_an_order_that_cannot_be_shipped_is_refused(
     refused_after: Refused, copy_connection: asyncpg.Connection, status: str

@@ -664,6 +664,16 @@ async def test_moment_without_an_offset_is_that_of_the_carrier_or_else_of_the_ch
     assert told["event"]["occurredAt"] == "2025-11-04T09:00:00.000Z"
 
 
+async def test_date_without_a_time_is_its_midnight_there_and_the_refusal_of_others_says_that_it_is_taken(
+    report: Report, refused: Refused, copy_connection: asyncpg.Connection
+) -> None:
+    await copy_connection.execute("UPDATE carriers SET time_zone = 'Europe/Amsterdam'")
+    told = await report("IN_TRANSIT", occurredAt="2025-11-04")
+    assert told["event"]["occurredAt"] == "2025-11-03T23:00:00.000Z"
+    rule = (await refused(REPORT, input=news(occurredAt="yesterday")))["rule"]
+    assert rule == "must be an ISO 8601 date-time such as 2024-01-15T10:30:00.000Z, or a date"
+
+
 async def test_moment_without_an_offset_lies_not_in_the_future_there(
     report: Report, refused_after: Refused, copy_connection: asyncpg.Connection
 ) -> None:

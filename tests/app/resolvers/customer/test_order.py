@@ -162,6 +162,72 @@ async def test_parts_of_a_bundle_are_no_lines(demo_copy_dsn: str) -> None:
     }
 
 
+# Order 3 gets a pack of 2 that costs nothing itself: its parts do. A service and a deposit hang on it.
+PRICED_PACK = """
+INSERT INTO order_items (
+  id, order_id, channel_id, sku, name, quantity, class, parent_order_item_id, price, price_net, price_total,
+  price_total_net, tax, tax_percentage, quantity_canceled, quantity_refunded)
+SELECT w.id, 3, o.channel_id, w.name, w.name, w.quantity, w.class, w.parent, w.price, w.net / w.quantity,
+  w.price * w.quantity, w.net, w.net - w.price * w.quantity, w.percentage, w.canceled, w.refunded
+FROM orders o, (VALUES
+  (901, 'Pack', 2, 'product', NULL, 0, 0, 0, 0, 0), (902, 'Bed', 2, 'product', 901, 30, 72.60, 21, 1, 2),
+  (903, 'Box', 2, 'product', 901, 0, 0, 0, 0, 0), (904, 'Screw', 4, 'product', 903, 0.50, 2.18, 9, 3, 2),
+  (905, 'Gift', 1, 'incentive', 901, 0, 0, 0, 0, 0), (906, 'Assembly', 1, 'service', 901, 7, 8.47, 21, 0, 0),
+  (907, 'Crate', 2, 'deposit', 901, 1, 2.00, 0, 0, 0)
+) AS w (id, name, quantity, class, parent, price, net, percentage, canceled, refunded)
+WHERE o.id = 3
+ORDER BY w.id;
+"""
+
+
+async def test_bundle_costs_what_its_parts_cost_and_charges_are_lines(
+    demo_copy_dsn: str, copy_connection: asyncpg.Connection
+) -> None:
+    """What is canceled and paid back is in whole packs: one of the two, as far as the screws go."""
+    before = await copy_connection.fetchval("SELECT sum(price_total_net) FROM order_items WHERE order_id = 3")
+    await copy_connection.execute(PRICED_PACK)
+    settings = settings_for(demo_copy_dsn)
+    document = """
+      { customerOrder(id: "3") {
+          totalItemCount
+          items { totalCount edges { node {
+            name qtyOrdered qtyCanceled qtyRefunded price total priceExact totalExact taxPercentExact taxAmountExact
+            totalMoney { amount }
+          } } }
+      } }
+    """
+    async with running(settings) as app, calling(app) as client:
+        headers = credentials("john", settings)
+        answer = (await client.post("/graphql", json={"query": document}, headers=headers)).json()
+        order = (await client.get("/api/shop/customer-orders/3", headers=headers)).json()
+    told = answer["data"]["customerOrder"]
+    lines = {edge["node"]["name"]: edge["node"] for edge in told["items"]["edges"]}
+    assert set(lines) > {"Pack", "Assembly", "Crate"}
+    assert not lines.keys() & {"Bed", "Box", "Screw", "Gift"}
+    assert told["totalItemCount"] == told["items"]["totalCount"] == len(lines)
+    assert lines["Pack"] == {
+        "name": "Pack",
+        "qtyOrdered": 2,
+        "qtyCanceled": 1,
+        "qtyRefunded": 1,
+        "price": 31.0,
+        "total": 62.0,
+        "priceExact": "31.00",
+        "totalExact": "62.00",
+        "taxPercentExact": "20.61",
+        "taxAmountExact": "12.78",
+        "totalMoney": {"amount": "62.00"},
+    }
+    assert (lines["Assembly"]["total"], lines["Crate"]["total"]) == (7.0, 2.0)
+    items = {item["name"]: item for item in order["items"]}
+    assert set(items) == set(lines)
+    pack = items["Pack"]
+    assert (pack["total"], pack["totalInclTax"], pack["priceInclTax"], pack["taxAmount"]) == (62.0, 74.78, 37.39, 12.78)
+    assert (pack["qtyCanceled"], pack["qtyRefunded"]) == (1, 1)
+    assert order["subTotalInclTax"] == float(before) + 72.60 + 2.18 + 8.47 + 2.00
+    assert sum(item["totalInclTax"] for item in order["items"]) == pytest.approx(order["subTotalInclTax"])
+
+
 @pytest.mark.parametrize(("status", "shipped"), [("IN_TRANSIT", 2), ("CREATED", 2), ("CANCELED", 0)])
 async def test_cancelled_shipments_do_not_count_as_shipped(demo_copy_dsn: str, status: str, shipped: int) -> None:
     answer = await _own_database(
