@@ -146,7 +146,7 @@ class Deliverer:
         """Says that this process is alive, and has as many endpoints as each of those that are."""
         begun = time.monotonic()
         [row] = await self._db.fetch(SQL.stay_alive, _OURS, deliverer=self.id, lease=LEASE_SECONDS)
-        self._alive_until = begun + LEASE_SECONDS - _MARGIN_SECONDS
+        has_lapsed = begun >= self._alive_until
         rows = await self._db.fetch(SQL.revisions, _OURS, deliverer=self.id)
         revisions = {UUID(each["id"]): each["revision"] for each in rows}
         for id_, endpoint in list(self._endpoints.items()):
@@ -154,8 +154,10 @@ class Deliverer:
                 self._endpoints.pop(id_), self._tasks.pop(id_)
             elif id_ not in revisions:
                 endpoint.stop()
-            elif revisions[id_] != endpoint.revision and not endpoint.needs_reload:
-                endpoint.reload()
+            elif has_lapsed or (revisions[id_] != endpoint.revision and not endpoint.needs_reload):
+                endpoint.reload()  # in a time that it was not alive, others may have delivered
+        # Not before: what somebody else has taken over is not sent any more.
+        self._alive_until = begun + LEASE_SECONDS - _MARGIN_SECONDS
         share = math.ceil(row["endpoints"] / (row["others"] + 1))
         extra = list(self._endpoints)[share:]
         if extra:

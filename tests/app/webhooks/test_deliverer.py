@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook
 
 from tests.app.webhooks.conftest import Answer, Receiver, Request, World, listening
+from tests.conftest import FAR_TOO_LONG
 
 UPDATE = """
 mutation ($id: String!, $input: WebhookEndpointUpdateInput!) {
@@ -95,6 +96,54 @@ async def test_what_was_written_before_the_start_of_a_deliverer_is_told_in_order
         ("shipment.delivered", "DELIVERED"),
     ]
     assert told == dict.fromkeys(boxes, expected)
+
+
+async def test_nothing_is_lost_where_storing_what_was_read_fails(
+    world: World, receiver: Receiver, copy_connection: asyncpg.Connection
+) -> None:
+    endpoint = await world.endpoint(receiver)
+    await world.deliver()
+    first = await world.box()
+    await receiver.until(1)
+    await world.until_logged(endpoint, 1, state="DELIVERED")
+    async with copy_connection.transaction():
+        await copy_connection.execute("SELECT FROM webhook_endpoints FOR UPDATE")
+        second = await world.box(ORDERS[1])
+        ended = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%webhook_places%'"""
+        async with asyncio.timeout(FAR_TOO_LONG):
+            while not await copy_connection.fetch(ended):
+                await asyncio.sleep(0.01)
+                await copy_connection.execute("SELECT pg_stat_clear_snapshot()")
+    third = await world.box(ORDERS[2])
+    requests = await receiver.until(3)
+    assert requests[0].data["shipmentId"] == first
+    assert {request.data["shipmentId"] for request in requests[1:]} == {second, third}
+
+
+async def test_note_of_one_that_has_lost_the_endpoint_changes_nothing(
+    world: World, receiver: Receiver, copy_connection: asyncpg.Connection
+) -> None:
+    answered, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def behave(_request: Request) -> Answer:
+        answered.set()
+        await goes_on.wait()
+        return 500, {}, b""
+
+    receiver.behave = behave
+    endpoint = await world.endpoint(receiver)
+    await world.deliver()
+    await world.box()
+    await answered.wait()
+    # Somebody else has taken it over, and has delivered.
+    await copy_connection.execute("UPDATE webhook_endpoints SET deliverer = gen_random_uuid()")
+    await copy_connection.execute("UPDATE webhook_deliveries SET state = 'DELIVERED', attempts = 1, ended_at = now()")
+    goes_on.set()
+    async with asyncio.timeout(FAR_TOO_LONG):
+        while not (log := await world.log(endpoint))[0]["attempts"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert [(each["state"], len(each["attempts"])) for each in log] == [("DELIVERED", 1)]
 
 
 async def test_order_that_fails_waits_alone(world: World, receiver: Receiver) -> None:
