@@ -1,9 +1,12 @@
 -- Deliveries of webhooks and their attempts. They are their endpoint's owner's; `owner` is null for staff, who have all.
 
+-- A body is for who sees its order.
 -- fragment: delivery
 d.id::text, d.id AS key, d.endpoint_id::text, d.place, d.type, d.order_id, d.shipment_id::text, d.state,
   d.attempts AS attempt_count, CASE WHEN d.state = 'WAITING' THEN d.next_attempt_at END AS next_attempt_at, d.created_at,
-  d.ended_at, substring(d.body FROM 1 FOR 16384) AS body
+  d.ended_at, CASE WHEN EXISTS (
+    SELECT FROM orders o WHERE o.id = d.order_id AND o.channel_id = (d.event ->> 'channel_id')::int AND {visible orders o}
+  ) THEN substring(d.body FROM 1 FOR 16384) END AS body
 
 -- name: page
 -- feeds: WebhookDelivery

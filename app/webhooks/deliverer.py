@@ -159,12 +159,10 @@ class Deliverer:
         # Not before: what somebody else has taken over is not sent any more.
         self._alive_until = begun + LEASE_SECONDS - _MARGIN_SECONDS
         share = math.ceil(row["endpoints"] / (row["others"] + 1))
-        extra = list(self._endpoints)[share:]
-        if extra:
-            await self._stop(extra)
-            await self._db.fetch(SQL.release, _OURS, deliverer=self.id, ids=extra)
-        # What was stopped, and is enabled again, is claimed anew.
-        forgotten = [id_ for id_ in revisions if id_ not in self._endpoints and id_ not in extra]
+        for endpoint in [each for each in self._endpoints.values() if not each.is_stopping][share:]:
+            endpoint.stop()  # it is given up when what is under way has ended, which nobody waits for here
+        # What has ended is anybody's, as is what was stopped and is enabled again.
+        forgotten = [id_ for id_ in revisions if id_ not in self._endpoints]
         if forgotten:
             await self._db.fetch(SQL.release, _OURS, deliverer=self.id, ids=forgotten)
         room = min(share - len(self._endpoints), _MOST_CLAIMED)
