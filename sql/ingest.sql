@@ -220,7 +220,8 @@ described AS (
   RETURNING c.id
 ), created AS (
   INSERT INTO carriers (channel_id, key, name, type, track_and_trace_url, logo, time_zone)
-  SELECT h.id, :key, :name, coalesce(:type, 'DELIVERY'), :template, :logo, :time_zone FROM channel h WHERE NOT EXISTS (SELECT FROM stored)
+  SELECT h.id, :key, :name, coalesce(:type, 'DELIVERY'), :template, :logo, :time_zone FROM channel h
+  WHERE NOT EXISTS (SELECT FROM stored)
   RETURNING id
 ), undescribed AS (
   DELETE FROM carrier_descriptions d

@@ -1,9 +1,12 @@
 -- Deliveries of webhooks and their attempts. They are their endpoint's owner's; `owner` is null for staff, who have all.
 
+-- A body is for who sees its order.
 -- fragment: delivery
 d.id::text, d.id AS key, d.endpoint_id::text, d.place, d.type, d.order_id, d.shipment_id::text, d.state,
   d.attempts AS attempt_count, CASE WHEN d.state = 'WAITING' THEN d.next_attempt_at END AS next_attempt_at, d.created_at,
-  d.ended_at, substring(d.body FROM 1 FOR 16384) AS body
+  d.ended_at, CASE WHEN EXISTS (
+    SELECT FROM orders o WHERE o.id = d.order_id AND o.channel_id = (d.event ->> 'channel_id')::int AND {visible orders o}
+  ) THEN substring(d.body FROM 1 FOR 16384) END AS body
 
 -- name: page
 -- feeds: WebhookDelivery
@@ -185,24 +188,31 @@ WHERE d.endpoint_id = :endpoint_id AND d.state = 'WAITING' AND d.next_attempt_at
 -- name: withhold
 UPDATE webhook_deliveries d SET state = 'WITHHELD', ended_at = :now WHERE d.id = ANY(:ids::uuid[]) AND d.state = 'WAITING';
 
--- What attempts have led to, one by one with `ids`.
+-- What attempts have led to, one by one with `ids`. All are logged, but where somebody else serves the endpoint by now,
+-- or the delivery has gone on, they lead to nothing.
 -- name: note_attempts
-WITH noted AS (
+WITH present AS (
+  SELECT d.id, e.deliverer
+  FROM webhook_deliveries d
+  JOIN webhook_endpoints e ON e.id = d.endpoint_id
+  WHERE d.id = ANY(:ids::uuid[])
+  FOR KEY SHARE OF d
+), noted AS (
   UPDATE webhook_deliveries d
   SET state = w.state, attempts = w.attempts, next_attempt_at = w.next_attempt_at, tried_at = coalesce(d.tried_at, w.started_at),
     ended_at = w.ended_at
   FROM unnest(
     :ids::uuid[], :states::text[], :attempts::int[], :next_attempt_at::timestamptz[], :started_at::timestamptz[],
     :ended_at::timestamptz[]) AS w (id, state, attempts, next_attempt_at, started_at, ended_at)
-  WHERE d.id = w.id
-  RETURNING d.id
+  JOIN present p ON p.id = w.id
+  WHERE d.id = w.id AND (p.deliverer = :deliverer OR p.deliverer IS NULL) AND d.state = 'WAITING' AND d.attempts < w.attempts
 )
 INSERT INTO webhook_attempts (delivery_id, started_at, milliseconds, status, error, headers, answer)
-SELECT n.id, w.started_at, w.milliseconds, w.status, w.error, w.headers::jsonb, w.answer
+SELECT p.id, w.started_at, w.milliseconds, w.status, w.error, w.headers::jsonb, w.answer
 FROM unnest(
   :ids::uuid[], :started_at::timestamptz[], :milliseconds::int[], :statuses::int[], :errors::text[], :headers::text[],
   :answers::bytea[]) WITH ORDINALITY AS w (id, started_at, milliseconds, status, error, headers, answer, number)
-JOIN noted n ON n.id = w.id
+JOIN present p ON p.id = w.id
 ORDER BY w.number;
 
 -- Shipments that became late until `until`, behind the one with `after_id` of those at `since`. A day ends within 40 hours of the moment that it is stored as.

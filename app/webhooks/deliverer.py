@@ -146,7 +146,7 @@ class Deliverer:
         """Says that this process is alive, and has as many endpoints as each of those that are."""
         begun = time.monotonic()
         [row] = await self._db.fetch(SQL.stay_alive, _OURS, deliverer=self.id, lease=LEASE_SECONDS)
-        self._alive_until = begun + LEASE_SECONDS - _MARGIN_SECONDS
+        has_lapsed = begun >= self._alive_until
         rows = await self._db.fetch(SQL.revisions, _OURS, deliverer=self.id)
         revisions = {UUID(each["id"]): each["revision"] for each in rows}
         for id_, endpoint in list(self._endpoints.items()):
@@ -154,15 +154,15 @@ class Deliverer:
                 self._endpoints.pop(id_), self._tasks.pop(id_)
             elif id_ not in revisions:
                 endpoint.stop()
-            elif revisions[id_] != endpoint.revision and not endpoint.needs_reload:
-                endpoint.reload()
+            elif has_lapsed or (revisions[id_] != endpoint.revision and not endpoint.needs_reload):
+                endpoint.reload()  # in a time that it was not alive, others may have delivered
+        # Not before: what somebody else has taken over is not sent any more.
+        self._alive_until = begun + LEASE_SECONDS - _MARGIN_SECONDS
         share = math.ceil(row["endpoints"] / (row["others"] + 1))
-        extra = list(self._endpoints)[share:]
-        if extra:
-            await self._stop(extra)
-            await self._db.fetch(SQL.release, _OURS, deliverer=self.id, ids=extra)
-        # What was stopped, and is enabled again, is claimed anew.
-        forgotten = [id_ for id_ in revisions if id_ not in self._endpoints and id_ not in extra]
+        for endpoint in [each for each in self._endpoints.values() if not each.is_stopping][share:]:
+            endpoint.stop()  # it is given up when what is under way has ended, which nobody waits for here
+        # What has ended is anybody's, as is what was stopped and is enabled again.
+        forgotten = [id_ for id_ in revisions if id_ not in self._endpoints]
         if forgotten:
             await self._db.fetch(SQL.release, _OURS, deliverer=self.id, ids=forgotten)
         room = min(share - len(self._endpoints), _MOST_CLAIMED)

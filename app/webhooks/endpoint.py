@@ -91,7 +91,7 @@ class Endpoint:
         self._tasks: set[asyncio.Task[None]] = set()
         self._next_send = 0.0
         self._noted_at = 0.0
-        self._is_stopping = False
+        self.is_stopping = False
         self.has_ended = False
         self.needs_reload = True
         self._take_row(row)
@@ -118,7 +118,7 @@ class Endpoint:
     @property
     def room(self) -> int:
         """How many deliveries more may wait."""
-        return 0 if self.has_more or self.needs_reload else MOST_WAITING - len(self.lanes)
+        return 0 if self.has_more or self.needs_reload or self.is_stopping else MOST_WAITING - len(self.lanes)
 
     @property
     def is_away(self) -> bool:
@@ -142,7 +142,7 @@ class Endpoint:
 
     def stop(self) -> None:
         """It ends as soon as what is under way has ended."""
-        self._is_stopping = True
+        self.is_stopping = True
         self.wake()
 
     async def disable(self, reason: str) -> None:
@@ -156,7 +156,7 @@ class Endpoint:
     async def run(self) -> None:
         """Serves until it is stopped, or cancelled: then what is under way is given up."""
         try:
-            while not (self._is_stopping and not self._tasks):
+            while not (self.is_stopping and not self._tasks):
                 self._woken.clear()
                 try:
                     await self._go_on()
@@ -179,7 +179,7 @@ class Endpoint:
 
     async def _go_on(self) -> None:
         """Begins what can begin."""
-        if self._is_stopping:
+        if self.is_stopping:
             return
         if self.needs_reload or (self.has_more and len(self.lanes) < MOST_WAITING // 2):
             self._take_back()
@@ -232,7 +232,7 @@ class Endpoint:
         return True
 
     def _seconds_to_wait(self) -> float:
-        if self._is_stopping or self.needs_reload:
+        if self.is_stopping or self.needs_reload:
             return _LONGEST_WAIT_SECONDS
         if not self._tools.is_alive():
             return _RETRY_SECONDS
@@ -314,8 +314,16 @@ class Endpoint:
         rows: list[Row] = []
         if frozen:
             seen = await seen_orders(tools.context_of(viewer), [delivery.event for delivery in frozen])
-            withheld += [delivery.id for delivery in frozen if not is_seen(delivery.event, seen)]
+            unseen = [delivery for delivery in frozen if not is_seen(delivery.event, seen)]
+            # Of what is gone a body has ids alone, or was frozen when its order was still seen: then it would be another.
+            remade = await tools.messages.of(self.row, viewer, [delivery.event for delivery in unseen])
             rows += await tools.db.fetch(SQL.bodies, _OURS, ids=[delivery.id for delivery in frozen])
+            kept = {row["id"]: row["body"] for row in rows}
+            withheld += [
+                delivery.id
+                for delivery, message in zip(unseen, remade, strict=True)
+                if message is None or message.body != kept.get(delivery.id)
+            ]
         if new:
             made = await tools.messages.of(self.row, viewer, [delivery.event for delivery in new])
             withheld += [delivery.id for delivery, message in zip(new, made, strict=True) if message is None]
@@ -425,6 +433,6 @@ class Endpoint:
             reason = "GONE"
         elif not outcome.is_success and self._has_failed_alone():
             reason = "FAILING"
-        if reason is not None and not self._is_stopping:
+        if reason is not None and not self.is_stopping:
             with suppress(ServiceUnavailable):
                 await self.disable(reason)

@@ -117,7 +117,7 @@ class Log:
             "errors": [outcome.error for outcome in outcomes],
             "answers": [outcome.answer for outcome in outcomes],
         }
-        await self._db.fetch(SQL.note_attempts, _OURS, **columns)
+        await self._db.fetch(SQL.note_attempts, _OURS, deliverer=self._deliverer, **columns)
         if health:
             await self._db.fetch(
                 ENDPOINT.note_health,

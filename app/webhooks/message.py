@@ -109,7 +109,8 @@ class Messages:
         for event, answer in zip(events, answers, strict=True):
             if answer.fault is not None:
                 raise answer.fault
-            messages.append(_message(endpoint, event, answer) if is_seen(event, seen) else None)
+            is_told = is_seen(event, seen) or is_of_gone(event["type"])
+            messages.append(_message(endpoint, event, answer) if is_told else None)
         return messages
 
     async def _run(self, endpoint: Row, context: Context, event: Event) -> Answer:
@@ -120,15 +121,15 @@ class Messages:
 
 async def seen_orders(context: Context, events: Sequence[Event]) -> set[tuple[int, int]]:
     """The orders of events that the viewer sees, each with its channel."""
-    ids = {event["order_id"] for event in events if not is_of_gone(event["type"])}
+    ids = {event["order_id"] for event in events}
     if not ids:
         return set()
     return {(row["id"], row["channel_id"]) for row in await context.fetch(SQL.seen_orders, ids=list(ids))}
 
 
 def is_seen(event: Event, seen: set[tuple[int, int]]) -> bool:
-    """Whether the event may be told to who sees these orders. Of what is gone there are ids alone."""
-    return is_of_gone(event["type"]) or (event["order_id"], event["channel_id"]) in seen
+    """Whether its order is one of these. If not, an event of what is gone may be told all the same, by ids alone."""
+    return (event["order_id"], event["channel_id"]) in seen
 
 
 def _message(endpoint: Row, event: Event, answer: Answer) -> Message:

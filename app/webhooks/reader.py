@@ -5,7 +5,8 @@ Those that have come equally far share what is read: as long as all keep up, a c
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -79,9 +80,10 @@ class Reader:
         begins_after = row["begins_after"]
         for each in endpoints:
             if begins_after is not None and each.place.position <= begins_after and each.place != end_of(begins_after):
-                each.place = each.stored = end_of(begins_after)
-                place: Any = each.place._asdict()
-                await self._db.fetch(ENDPOINT.lose, _OURS, id=each.id, deliverer=self._tools.id, **place)
+                place = end_of(begins_after)
+                where: Any = place._asdict()
+                await self._db.fetch(ENDPOINT.lose, _OURS, id=each.id, deliverer=self._tools.id, **where)
+                each.place = each.stored = place
 
     async def _changes(self, place: Place) -> Sequence[Change]:
         rows = await self._db.fetch(FEED.after, _OURS, position=place.position, number=place.number, scan=_SCAN)
@@ -104,11 +106,15 @@ class Reader:
                 found.append(_told(endpoint, owner, changes, endpoint.held, place))
         await self._add_recorded([event for each in found for event in each.events])
         has_more = len(changes) == _SCAN
-        for each in found:
+        # Only what has been stored has been read: a place that went ahead of a store that fails would skip events.
+        revisions = [each.endpoint.revision for each in found]
+        await self._store(found)
+        for each, revision in zip(found, revisions, strict=True):
+            if each.endpoint.needs_reload or each.endpoint.revision != revision:
+                continue
             is_whole = not changes or each.place == changes[-1].place
             each.endpoint.place = each.place
             each.endpoint.is_behind = has_more or not is_whole
-        await self._store(found)
         return has_more
 
     async def _owner(self, endpoint: Endpoint) -> Viewer | None:
@@ -118,30 +124,34 @@ class Reader:
             await endpoint.disable("OWNER_ENDED")
             return None
 
-    async def _store(self, found: Iterable[Found], late: bool = False) -> None:
-        """Stores the places of those that have events, and of those whose place was stored a while ago."""
+    async def _store(self, found: Iterable[Found], late_until: datetime | None = None) -> None:
+        """Stores the places of those that have events, and of those whose place was stored a while ago.
+
+        Raises `ServiceUnavailable`; whether anything was stored is not known then, and is read anew.
+        """
         now, moment = self._tools.now(), time.monotonic()
         due = [
             each
             for each in found
             if each.events
-            or late
+            or late_until is not None
             or (each.place != each.endpoint.stored and moment > each.endpoint.stored_at + _STORE_SECONDS)
         ]
         if not due:
             return
-        rows = await self._db.fetch(
-            SQL.advance,
-            _OURS,
-            deliverer=self._tools.id,
-            now=now,
-            ids=[each.endpoint.id for each in due],
-            revisions=[each.endpoint.revision for each in due],
-            positions=[each.place.position for each in due],
-            numbers=[each.place.number for each in due],
-            late_until=[each.endpoint.late_until if late else None for each in due],
-            **_columns((each.endpoint.id, each.events) for each in due),
-        )
+        with _reloaded_if_it_fails([each.endpoint for each in due]):
+            rows = await self._db.fetch(
+                SQL.advance,
+                _OURS,
+                deliverer=self._tools.id,
+                now=now,
+                ids=[each.endpoint.id for each in due],
+                revisions=[each.endpoint.revision for each in due],
+                positions=[each.place.position for each in due],
+                numbers=[each.place.number for each in due],
+                late_until=[late_until for _ in due],
+                **_columns((each.endpoint.id, each.events) for each in due),
+            )
         stored: dict[UUID, dict[UUID, int]] = defaultdict(dict)
         for row in rows:
             places = stored[UUID(row["endpoint_id"])]
@@ -153,6 +163,7 @@ class Reader:
                 endpoint.reload()
                 continue
             endpoint.stored, endpoint.stored_at = each.place, moment
+            endpoint.late_until = late_until or endpoint.late_until
             added = _deliveries(endpoint.id, each.events, stored[endpoint.id], now)
             if added:
                 endpoint.lanes.add(added)
@@ -184,17 +195,18 @@ class Reader:
         is_over = (not within or found.place == within[-1].place) and (len(within) < _SCAN)
         reached = None if is_over else found.place
         now = self._tools.now()
-        rows = await self._db.fetch(
-            SQL.advance_replay,
-            _OURS,
-            deliverer=self._tools.id,
-            now=now,
-            id=endpoint.id,
-            revision=endpoint.revision,
-            position=None if reached is None else reached.position,
-            number=None if reached is None else reached.number,
-            **_columns([(endpoint.id, events)]),
-        )
+        with _reloaded_if_it_fails([endpoint]):
+            rows = await self._db.fetch(
+                SQL.advance_replay,
+                _OURS,
+                deliverer=self._tools.id,
+                now=now,
+                id=endpoint.id,
+                revision=endpoint.revision,
+                position=None if reached is None else reached.position,
+                number=None if reached is None else reached.number,
+                **_columns([(endpoint.id, events)]),
+            )
         if not rows:  # it was changed meanwhile, or somebody else serves it
             endpoint.replay = None
             endpoint.reload()
@@ -235,10 +247,20 @@ class Reader:
             is_over = len(rows) < _SCAN
             if rows:
                 since, after_id = rows[-1]["late_from"], UUID(rows[-1]["id"])
-            if is_over:
-                endpoint.late_until = until
             events = [late_event(row) for row in rows if _wants_late(endpoint, row)]
-            await self._store([Found(endpoint, events, endpoint.place)], late=True)
+            late_until = until if is_over else endpoint.late_until
+            await self._store([Found(endpoint, events, endpoint.place)], late_until)
+
+
+@contextmanager
+def _reloaded_if_it_fails(endpoints: Iterable[Endpoint]) -> Iterator[None]:
+    """Has endpoints read what is stored where storing fails: it may have been stored all the same."""
+    try:
+        yield
+    except Exception:
+        for endpoint in endpoints:
+            endpoint.reload()
+        raise
 
 
 def _told(endpoint: Endpoint, owner: Viewer, changes: Sequence[Change], held: Collection[int], place: Place) -> Found:

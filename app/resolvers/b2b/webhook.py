@@ -25,6 +25,8 @@ DELIVERY = sql.load("webhook_delivery")
 FEED = sql.load("feed")
 
 PERMISSION = "webhooks:write"
+# Beside it, for whatever shows orders, or decides where they are sent.
+READING = ("orders:read", "shipments:read")
 _LOG = "webhookDeliveries"
 
 query = GuardedQuery()
@@ -74,7 +76,7 @@ async def resolve_webhook_endpoint(_root: None, info: Info, id: str) -> Row:
     return await find_endpoint(info.context, id, "id")
 
 
-@query.field("webhookDeliveries", holding(PERMISSION))
+@query.field("webhookDeliveries", holding(PERMISSION, *READING))
 async def resolve_webhook_deliveries(
     _root: None,
     info: Info,
@@ -102,7 +104,7 @@ async def resolve_webhook_deliveries(
     )
 
 
-@query.field("webhookDelivery", holding(PERMISSION))
+@query.field("webhookDelivery", holding(PERMISSION, *READING))
 async def resolve_webhook_delivery(_root: None, info: Info, id: str) -> Row:
     """Raises `WebhookDeliveryNotFound`."""
     context, key = info.context, as_uuid(id)
@@ -112,7 +114,7 @@ async def resolve_webhook_delivery(_root: None, info: Info, id: str) -> Row:
     return rows[0]
 
 
-@query.field("webhookDryRun", holding(PERMISSION))
+@query.field("webhookDryRun", holding(PERMISSION, *READING))
 async def resolve_webhook_dry_run(_root: None, info: Info, endpointId: str, cursor: str) -> list[Any]:
     """Raises `WebhookEndpointNotFound`, `InvalidCursor`, `Forbidden`."""
     context = info.context

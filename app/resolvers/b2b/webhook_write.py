@@ -14,7 +14,7 @@ from app.auth.viewer import Kind
 from app.context import Context, Info
 from app.errors import InvalidCursor, ValidationError, WebhookDeliveryNotFound, WebhookEndpointNotFound
 from app.resolvers.b2b.argument import as_instant, as_text, as_uuid, refuse_nulls, refuse_repeated, require_version
-from app.resolvers.b2b.webhook import PERMISSION, owned_by, owner_viewer
+from app.resolvers.b2b.webhook import PERMISSION, READING, owned_by, owner_viewer
 from app.resolvers.feed import end_of, mark_of, refuse_gone
 from app.webhooks.signature import V1, new_secret, secret_of
 from loaders.rows import Row
@@ -56,9 +56,7 @@ mutation = MutationType()
 async def resolve_webhook_endpoint_create(_root: None, info: Info, input: dict[str, Any]) -> Row:
     """Raises `Forbidden`, `ValidationError`, `InvalidCursor` or `CursorExpired`."""
     context = info.context
-    for permission in ("orders:read", "shipments:read"):
-        context.require(permission)
-    await context.write(PERMISSION)
+    await _write(context)
     viewer = context.viewer
     given = {field: value for field, value in input.items() if value is not None}
     signature = given.get("signature", V1)
@@ -85,7 +83,7 @@ async def resolve_webhook_endpoint_update(
 ) -> Row:
     """Raises `WebhookEndpointNotFound`, `ValidationError`, `VersionConflict`, `InvalidCursor` or `CursorExpired`."""
     context = info.context
-    await context.write(PERMISSION)
+    await _write(context)
     present = await _lock(context, id, "id")
     require_version(present, ifVersion)
     refuse_nulls(input, "url", "types", "headers", "envelope", "concurrency", "enabled", "after")
@@ -128,7 +126,7 @@ async def resolve_webhook_endpoint_rotate_secret(_root: None, info: Info, id: st
 async def resolve_webhook_redeliver(_root: None, info: Info, id: str) -> Row:
     """Raises `WebhookDeliveryNotFound`."""
     context = info.context
-    await context.write(PERMISSION)
+    await _write(context)
     key, now = as_uuid(id), datetime.now(UTC)
     owner = owned_by(context.viewer)
     rows = [] if key is None else await context.fetch(DELIVERY.redeliver, id=key, owner=owner, now=now)
@@ -143,7 +141,7 @@ async def resolve_webhook_replay(
 ) -> Row:
     """Raises `WebhookEndpointNotFound` or `ValidationError`. `from` is a word of Python's own."""
     context = info.context
-    await context.write(PERMISSION)
+    await _write(context)
     present = await _lock(context, endpointId, "endpointId")
     now = datetime.now(UTC)
     begin = as_instant(moments["from"], "from")
@@ -165,7 +163,7 @@ async def resolve_webhook_replay(
 async def resolve_webhook_test(_root: None, info: Info, endpointId: str, type: str) -> Row:
     """Raises `WebhookEndpointNotFound`, `Forbidden` or `ValidationError`."""
     context = info.context
-    await context.write(PERMISSION)
+    await _write(context)
     present = await _lock(context, endpointId, "endpointId")
     if not present["enabled"]:
         raise ValidationError("endpointId", "must be an endpoint that is enabled")
@@ -209,6 +207,13 @@ def _test_event(type_: str, example: Row) -> dict[str, Any]:
         "number": None,
         "test": True,
     }
+
+
+async def _write(context: Context) -> None:
+    """Begins to write what leads to orders being sent or shown. Raises as `Context.write` does."""
+    for permission in READING:
+        context.require(permission)
+    await context.write(PERMISSION)
 
 
 async def _lock(context: Context, id: str, path: str) -> Row:

@@ -11,7 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook
 
+from app.webhooks.deliverer import LEASE_SECONDS
 from tests.app.webhooks.conftest import Answer, Receiver, Request, World, listening
+from tests.conftest import FAR_TOO_LONG
 
 UPDATE = """
 mutation ($id: String!, $input: WebhookEndpointUpdateInput!) {
@@ -95,6 +97,54 @@ async def test_what_was_written_before_the_start_of_a_deliverer_is_told_in_order
         ("shipment.delivered", "DELIVERED"),
     ]
     assert told == dict.fromkeys(boxes, expected)
+
+
+async def test_nothing_is_lost_where_storing_what_was_read_fails(
+    world: World, receiver: Receiver, copy_connection: asyncpg.Connection
+) -> None:
+    endpoint = await world.endpoint(receiver)
+    await world.deliver()
+    first = await world.box()
+    await receiver.until(1)
+    await world.until_logged(endpoint, 1, state="DELIVERED")
+    async with copy_connection.transaction():
+        await copy_connection.execute("SELECT FROM webhook_endpoints FOR UPDATE")
+        second = await world.box(ORDERS[1])
+        ended = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%webhook_places%'"""
+        async with asyncio.timeout(FAR_TOO_LONG):
+            while not await copy_connection.fetch(ended):
+                await asyncio.sleep(0.01)
+                await copy_connection.execute("SELECT pg_stat_clear_snapshot()")
+    third = await world.box(ORDERS[2])
+    requests = await receiver.until(3)
+    assert requests[0].data["shipmentId"] == first
+    assert {request.data["shipmentId"] for request in requests[1:]} == {second, third}
+
+
+async def test_note_of_one_that_has_lost_the_endpoint_changes_nothing(
+    world: World, receiver: Receiver, copy_connection: asyncpg.Connection
+) -> None:
+    answered, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def behave(_request: Request) -> Answer:
+        answered.set()
+        await goes_on.wait()
+        return 500, {}, b""
+
+    receiver.behave = behave
+    endpoint = await world.endpoint(receiver)
+    await world.deliver()
+    await world.box()
+    await answered.wait()
+    # Somebody else has taken it over, and has delivered.
+    await copy_connection.execute("UPDATE webhook_endpoints SET deliverer = gen_random_uuid()")
+    await copy_connection.execute("UPDATE webhook_deliveries SET state = 'DELIVERED', attempts = 1, ended_at = now()")
+    goes_on.set()
+    async with asyncio.timeout(FAR_TOO_LONG):
+        while not (log := await world.log(endpoint))[0]["attempts"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert [(each["state"], len(each["attempts"])) for each in log] == [("DELIVERED", 1)]
 
 
 async def test_order_that_fails_waits_alone(world: World, receiver: Receiver) -> None:
@@ -234,6 +284,39 @@ async def test_owner_is_told_what_it_sees_at_that_moment(
     assert receiver.requests == []
     assert foreign
     assert {each["shipmentId"] for each in log} <= {own, moved}
+
+
+async def test_frozen_body_is_neither_sent_nor_shown_where_its_order_is_not_seen_any_more(
+    world: World, receiver: Receiver, copy_connection: asyncpg.Connection
+) -> None:
+    tried: set[str] = set()
+
+    def behave(request: Request) -> Answer:
+        is_first = request.id not in tried
+        tried.add(request.id)
+        return 500 if is_first else 200, {}, b""
+
+    receiver.behave = behave
+    viewer = "hofstra-writer"
+    endpoint = await world.endpoint(receiver, viewer=viewer, types=["SHIPMENT_DELETED", "ORDER_LEFT"])
+    await world.deliver()
+    box = await world.box(2077)
+    await world.written("mutation ($id: String!) { shipmentDelete(id: $id) }", id=box)
+    [request] = await receiver.until(1)
+    assert request.data["order"]["id"] == 2077
+    await copy_connection.execute("UPDATE orders SET company_id = 2 WHERE id = 2077 AND channel_id = 1")
+    await world.until_state(endpoint, viewer, waiting=2)
+    world.forward(seconds=7)
+    left = (await receiver.until(2))[1]
+    assert (left.message["type"], left.data["order"]) == ("order.left", None)
+    await asyncio.sleep(0.1)
+    world.forward(seconds=7)
+    again = (await receiver.until(3))[2]
+    assert (again.id, again.body) == (left.id, left.body)
+    await world.until_state(endpoint, viewer, waiting=0)
+    log = await world.log(endpoint, viewer)
+    told = [(each["type"], each["state"], each["body"]) for each in log]
+    assert told == [("ORDER_LEFT", "DELIVERED", None), ("SHIPMENT_DELETED", "WITHHELD", None)]
 
 
 async def test_order_that_leaves_is_told_by_its_ids(
@@ -461,6 +544,27 @@ async def test_deliverers_share_the_endpoints(world: World, receiver: Receiver) 
     requests = await receiver.until(4)
     await asyncio.sleep(0.2)
     assert len({request.id for request in requests}) == len(requests) == len(endpoints)
+
+
+async def test_endpoint_changes_hands_when_what_is_under_way_has_ended(world: World) -> None:
+    async def behave(_request: Request) -> Answer:
+        await asyncio.sleep(LEASE_SECONDS + 2)
+        return 200, {}, b""
+
+    async with listening(behave=behave) as receiver:
+        endpoints = [await world.endpoint(receiver) for _ in range(4)]
+        first = await world.deliver()
+        await world.box()
+        await receiver.until(4)
+        second = await world.deliver()
+        async with asyncio.timeout(30):
+            while sorted(each.endpoints for each in (first, second)) != [2, 2]:
+                assert first.endpoints >= 2
+                await asyncio.sleep(0.02)
+        for endpoint in endpoints:
+            [delivery] = await world.until_logged(endpoint, 1, state="DELIVERED")
+            assert [each["status"] for each in delivery["attempts"]] == [200]
+        assert len(receiver.requests) == 4
 
 
 async def test_endpoint_that_is_changed_or_removed_is_told_as_it_is_now(world: World, receiver: Receiver) -> None:

@@ -260,6 +260,27 @@ async def test_mutation_without_scope_is_refused(refused: Refused, document: str
         assert (await refused(document, viewer=viewer, id=NOTHING, **variables))["code"] == "FORBIDDEN"
 
 
+async def test_scope_of_endpoints_alone_shows_and_moves_no_orders(
+    write: GraphQL, written: GraphQL, refused_after: Refused, copy_connection: asyncpg.Connection
+) -> None:
+    key = (await created(written, "editor"))["id"]
+    delivery = (await written(TEST, viewer="editor", id=key, type="ORDER_CREATED"))["id"]
+    scopes = "UPDATE api_keys SET scopes = '{webhooks:write}' WHERE name = 'northwind writer' RETURNING id"
+    owner = f"partner:{await copy_connection.fetchval(scopes)}"
+    await copy_connection.execute("UPDATE webhook_endpoints SET owner = $1", owner)
+    documents = {CREATE: {"input": given()}, REDELIVER: {"id": delivery}}
+    documents |= {each: {"id": key, **OF_ENDPOINT[each]} for each in (UPDATE, TEST, REPLAY)}
+    for document, variables in documents.items():
+        refusal = await refused_after(document, viewer="northwind-writer", **variables)
+        assert refusal["code"] == "FORBIDDEN"
+    for field in ("webhookDeliveries(endpointId: $id)", "webhookDelivery(id: $id)"):
+        answer = await write(f"query ($id: String!) {{ {field} {{ body }} }}", {"id": key}, viewer="northwind-writer")
+        assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    answer = await write(DRY_RUN, {"id": key, "cursor": "a"}, viewer="northwind-writer")
+    assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    assert await written(DELETE, viewer="northwind-writer", id=key)
+
+
 async def test_endpoint_goes_with_its_key(written: GraphQL, copy_connection: asyncpg.Connection) -> None:
     await created(written)
     await copy_connection.execute("DELETE FROM api_keys WHERE id = 1")
