@@ -191,6 +191,11 @@ class Waybill:
         self.is_stopping = True
         self.leave()
 
+    async def viewer_of(self, scope: Scope) -> Viewer | None:
+        """Who asks, as the credentials stand now: see `authenticate`."""
+        fields = state_of(scope).fields
+        return await authenticate(scope["headers"], fields, self.db, self.tokens, peer_address(scope))
+
     async def open_context(self, scope: Scope) -> Context:
         """A credential that is not accepted is a matter of the fields that need one, so introspection needs none.
 
@@ -200,7 +205,7 @@ class Waybill:
         if isinstance(state.storefront.refusal, ServiceUnavailable):
             raise state.storefront.refusal
         try:
-            viewer = await authenticate(scope["headers"], state.fields, self.db, self.tokens, peer_address(scope))
+            viewer = await self.viewer_of(scope)
         except NotAuthenticated as error:
             refused = error.with_traceback(None)  # whose frames would hold the request in a circle
         context = state.work.context = Context(
@@ -301,6 +306,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
             source,
             waybill.engine.schema,
             waybill.open_context,
+            waybill.viewer_of,
             slots,
             list_items=settings.limits.list_items,
             lengths=waybill.engine.documents.lengths,

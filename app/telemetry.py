@@ -215,8 +215,9 @@ class Telemetry:
     """The metrics of this process; with `shared`, a directory, those of all processes that share it.
 
     Requests are counted by surface: `graphql` at all of its paths, `rest` and `export`. An outcome is `ok`, `errors`
-    (errors of the caller beside or instead of data), `refused` (nothing ran), `unavailable` (for lack of the database,
-    or of time), `aborted` (the caller hung up before the end) or `failed` (a defect of this service).
+    (errors of the caller beside or instead of data), `refused` (nothing ran, or a credential ended), `unavailable` (for
+    lack of the database, or of time), `aborted` (the caller hung up before the end) or `failed` (a defect of this
+    service).
 
     The directory is that of PROMETHEUS_MULTIPROC_DIR, which prometheus-client itself reads when it is imported. It has
     files for each process, by its id, or by its `number`: who has that later goes on with their counts.

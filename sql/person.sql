@@ -81,6 +81,27 @@ WHERE normalized_code(w.code) IN (
 DELETE FROM idempotency_keys k
 WHERE k.actor = ANY(:actors) OR k.order_ids IS NULL OR k.order_ids && :order_ids::int[]
 
+-- Whoever serves an endpoint that was to be sent what is erased reads anew what waits for it.
+-- name: wake_endpoints
+UPDATE webhook_endpoints e
+SET revision = e.revision + 1
+WHERE EXISTS (
+  SELECT FROM webhook_deliveries d
+  WHERE d.endpoint_id = e.id AND d.state = 'WAITING' AND d.body IS NOT NULL AND d.order_id = ANY(:order_ids)
+    AND (d.event ->> 'channel_id')::int = :channel_id)
+
+-- What was sent of an order, and what receivers said to it. What waits, or is asked for again, is told as it is then.
+-- name: erase_deliveries
+WITH of_orders AS (
+  SELECT d.id FROM webhook_deliveries d
+  WHERE d.order_id = ANY(:order_ids) AND (d.event ->> 'channel_id')::int = :channel_id
+), answers AS (
+  UPDATE webhook_attempts a SET answer = NULL WHERE a.delivery_id IN (SELECT id FROM of_orders) AND a.answer IS NOT NULL
+)
+UPDATE webhook_deliveries d
+SET body = NULL, media_type = NULL
+WHERE d.id IN (SELECT id FROM of_orders) AND d.body IS NOT NULL
+
 -- Gathered anew when the transaction commits.
 -- name: erase_words
 SELECT note_due(array_agg(o.id), array_agg(o.channel_id), array_agg(true))
@@ -154,7 +175,13 @@ SELECT (to_jsonb(o) || jsonb_build_object(
     SELECT jsonb_agg(to_jsonb(t) || jsonb_build_object('events', coalesce((
       SELECT jsonb_agg(to_jsonb(e) ORDER BY e.occurred_at) FROM tracking_events e
       WHERE e.channel_id = t.channel_id AND e.track_and_trace_id = t.id), '[]')) ORDER BY t.created_at)
-    FROM track_and_traces t WHERE t.channel_id = o.channel_id AND t.order_id = o.id), '[]')
+    FROM track_and_traces t WHERE t.channel_id = o.channel_id AND t.order_id = o.id), '[]'),
+  'webhooks', coalesce((
+    SELECT jsonb_agg(jsonb_build_object(
+      'id', d.id, 'type', d.type, 'state', d.state, 'told', e.owner, 'created_at', d.created_at, 'ended_at', d.ended_at,
+      'body', convert_from(d.body, 'UTF8')) ORDER BY d.place)
+    FROM webhook_deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id
+    WHERE d.order_id = o.id AND (d.event ->> 'channel_id')::int = o.channel_id), '[]')
 ))::text AS held
 FROM orders o
 WHERE o.channel_id = :channel_id AND o.id = ANY(:order_ids)

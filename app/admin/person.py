@@ -2,8 +2,8 @@
 
 A person is a customer, a contact, or whoever one order names. What goes is what tells who they are: names, addresses,
 e-mails, telephone numbers, remarks, what carriers told of doors and neighbours, answers that are kept for those who ask
-again, links, sessions, and the words that orders are found by. What stays is what was sold, sent and paid, under the
-same numbers; the country of an address stays with it, for whoever counts taxes.
+again, what webhooks sent and were answered, links, sessions, and the words that orders are found by. What stays is what
+was sold, sent and paid, under the same numbers; the country of an address stays with it, for whoever counts taxes.
 """
 
 import argparse
@@ -73,6 +73,8 @@ async def _erase(connection: asyncpg.Connection, options: Options) -> Answer:
     keeps = {"keeps_company": person.contact_id is not None, "keeps_invoice": options.keep_invoice}
     for what in _ORDERS:
         await fetch(connection, getattr(_SQL, f"erase_{what}"), **of_orders, **keeps)
+    await fetch(connection, _SQL.wake_endpoints, **of_orders)
+    await fetch(connection, _SQL.erase_deliveries, **of_orders)
     await fetch(connection, _SQL.erase_answers, actors=person.actors, order_ids=person.order_ids)
     of_account = {"channel_id": person.channel_id, "account_ids": person.account_ids}
     await _erase_logins(connection, options, **of_account)

@@ -12,7 +12,7 @@ A token is believed when (decision 11, RFC 8725)
 
 Who verifies a token looks whether the JWKS file, or one with a secret, has changed: once a second at most, and at once
 for a key that is not known, or a token of ours that no secret has signed. All tokens are then verified anew: a key that
-was taken out of the file opens nothing a second later.
+was taken out of the file opens nothing a second later. Who issues one looks each time.
 """
 
 import hashlib
@@ -114,7 +114,11 @@ class Tokens:
 
         Its `jti` is random where it is not among them.
         """
-        issued_at = int(self._clock())
+        now = self._clock()
+        # Nothing may have been verified for long, and whoever has read a new secret refuses what the former one signs.
+        if self._keys.look(now):
+            self._verified = {}
+        issued_at = int(now)
         registered = {
             "iss": self._issuer,
             "aud": self._audience,
@@ -215,7 +219,7 @@ class _KeyRing:
         """Looks at the files, if it is time to. A clock that was set back makes it time."""
         if self._looked_at <= now < self._look_at:
             return False
-        return self._look(now)
+        return self.look(now)
 
     def look_for(self, what: str, now: float) -> bool:
         """Whether the keys changed while nobody looked; that they are now what was looked for is not said.
@@ -229,9 +233,10 @@ class _KeyRing:
         if what in self._unknown or len(self._unknown) >= UNKNOWN_KEYS:
             return False
         self._unknown.add(what)
-        return self._look(now)
+        return self.look(now)
 
-    def _look(self, now: float) -> bool:
+    def look(self, now: float) -> bool:
+        """Looks at the files now. Whether the keys changed."""
         self._looked_at, self._look_at = now, now + LOOK_SECONDS if self._files else math.inf
         return self._read()
 

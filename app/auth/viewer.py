@@ -63,7 +63,7 @@ _SESSION = re.compile(r"[1-9][0-9]{0,17}")
 _LARGEST_ID = 2**31 - 1
 _STAFF_CACHED = 1_000
 
-_KEY, _TOKEN = b"apikey", b"authorization"
+KEY_HEADER, TOKEN_HEADER = b"apikey", b"authorization"
 
 _SQL = load("viewer")
 # Many ask at the same time, each as another.
@@ -128,19 +128,24 @@ async def authenticate(
     """
     if len(headers) != len(fields):  # some header came twice
         names = [name for name, _ in headers]
-        if names.count(_KEY) > 1 or names.count(_TOKEN) > 1:
+        if names.count(KEY_HEADER) > 1 or names.count(TOKEN_HEADER) > 1:
             raise NotAuthenticated
-    key, authorization = fields.get(_KEY), fields.get(_TOKEN)
+    key, authorization = fields.get(KEY_HEADER), fields.get(TOKEN_HEADER)
     application = None if key is None else await _partner(api_key.digest(key.decode("latin-1")), db, address)
     if authorization is None:
         return application
+    viewer = await _of_token(claims_of(authorization, tokens), db, address)
+    return viewer if application is None else replace(viewer, permissions=viewer.permissions & application.permissions)
+
+
+def claims_of(authorization: bytes, tokens: Tokens) -> Claims:
+    """What the token of a header says. Raises `NotAuthenticated` for one that is not good, whoever it is of."""
     session, bar, token = _bearer(authorization.decode("latin-1")).rpartition("|")
     claims = tokens.verify(token)
     is_customer = claims.subject.startswith("customer:")
     if bool(bar) != is_customer or (is_customer and claims.jti != session):
         raise NotAuthenticated
-    viewer = await _of_token(claims, db, address)
-    return viewer if application is None else replace(viewer, permissions=viewer.permissions & application.permissions)
+    return claims
 
 
 def _bearer(authorization: str) -> str:

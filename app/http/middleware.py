@@ -7,7 +7,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import RequestRefused, ServiceUnavailable, Shed, TimedOut
+from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable, Shed, TimedOut
 from app.execution.errors import internal, log_defect, log_fault
 from app.http.deadline import Deadlines, Ending, Work
 from app.http.overload import LoadShedder
@@ -76,6 +76,8 @@ class Exchange:
             else:
                 await reply(scope, receive, send_with_headers)
         except Exception as error:
+            if status and isinstance(error, NotAuthenticated):
+                raise  # no defect: the credential ended while it was answered
             failure = _failure(error, scope)
             if status:
                 raise  # half an answer may be out, which only a broken connection can tell

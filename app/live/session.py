@@ -14,7 +14,7 @@ from typing import Protocol
 import sql
 from app.auth.storefront_key import HEADER, Storefront, find_storefront
 from app.auth.token import Tokens
-from app.auth.viewer import Kind, Viewer, authenticate
+from app.auth.viewer import KEY_HEADER, TOKEN_HEADER, Kind, Viewer, authenticate, claims_of
 from app.errors import NotAuthenticated, ServiceUnavailable
 from app.postgres.database import Database
 from sql import Visibility
@@ -171,9 +171,9 @@ class Sessions:
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
             with_viewer = [session for session in self._kept if session.viewer is not None]
-            customers = [session for session in with_viewer if _is_customer(session)]
+            customers = [session for session in with_viewer if _is_customer_alone(session)]
             for place, session in enumerate(with_viewer):
-                if not _is_customer(session):
+                if not _is_customer_alone(session):
                     await self.check(session)
                 if place % _AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -182,19 +182,30 @@ class Sessions:
                     await self._check_customers(customers)
 
     async def _check_customers(self, sessions: Sequence[Session]) -> None:
-        """All by one statement: theirs are rows, which nothing tells of."""
+        """All by one statement: theirs are rows, which nothing tells of. Their tokens are verified like everybody's."""
         ids = {session.viewer.session_id for session in sessions if session.viewer is not None}
         rows = await self.db.fetch(CUSTOMER_SESSION.good, _OURS, session_ids=list(ids))
         good = {row["id"] for row in rows}
-        for session in sessions:
+        for place, session in enumerate(sessions):
             await self._look_up_storefront(session)
-            is_good = session.viewer is not None and session.viewer.session_id in good
+            is_good = session.viewer is not None and session.viewer.session_id in good and self._is_believed(session)
             if not is_good or session.storefront.refusal is not None:
                 session.end(Ending.REVOKED)
+            if place % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _is_believed(self, session: Session) -> bool:
+        try:
+            claims_of(dict(session.headers)[TOKEN_HEADER], self._tokens)
+        except NotAuthenticated:
+            return False
+        return True
 
 
-def _is_customer(session: Session) -> bool:
-    return session.viewer is not None and session.viewer.kind is Kind.CUSTOMER
+def _is_customer_alone(session: Session) -> bool:
+    """A customer without the key of a portal, which would have to be good as well."""
+    is_customer = session.viewer is not None and session.viewer.kind is Kind.CUSTOMER
+    return is_customer and all(name != KEY_HEADER for name, _ in session.headers)
 
 
 def _subject_of(session: Session) -> str:

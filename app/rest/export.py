@@ -1,13 +1,14 @@
 """Shipments and orders as streams: one JSON object a line, or one row of a table, as many as there are.
 
 All of it is told of one moment, read in batches no faster than the caller takes them. Where it cannot be told to its
-end, the connection is broken: what arrives whole is whole.
+end, the connection is broken: what arrives whole is whole. So it is where the right to it ends meanwhile.
 """
 
 import asyncio
+import time
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -19,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 import sql
 from app.auth.viewer import Kind, Viewer
 from app.context import Context
-from app.errors import Overloaded, RequestRefused, ServiceUnavailable, WaybillError
+from app.errors import NotAuthenticated, Overloaded, RequestRefused, ServiceUnavailable, WaybillError
 from app.execution.text_lengths import TextLengths
 from app.http.negotiation import accepts_gzip
 from app.http.reply import reply
@@ -45,6 +46,8 @@ _BATCH_ROWS = 200
 # A caller that takes nothing for so long is gone, or keeps a connection from others.
 _STALL_SECONDS = 60
 _RETRY_SECONDS = 10
+# How long an export goes on after its credential has ended, for a caller who takes all that is sent.
+_CHECK_SECONDS = 0.5
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -113,13 +116,16 @@ class Slots:
 
 
 class Export:
-    """An ASGI application. `list_items` bounds the values of one filter, `lengths` each text."""
+    """An ASGI application. `viewer_of` says who asks, as the credentials stand now. `list_items` bounds the values of
+    one filter, `lengths` each text.
+    """
 
     def __init__(
         self,
         source: Source,
         schema: GraphQLSchema,
         open_context: Callable[[Scope], Awaitable[Context]],
+        viewer_of: Callable[[Scope], Awaitable[Viewer | None]],
         slots: Slots,
         *,
         list_items: int,
@@ -128,6 +134,7 @@ class Export:
     ) -> None:
         self.source = source
         self._open_context = open_context
+        self._viewer_of = viewer_of
         search_input = cast("GraphQLInputObjectType", schema.type_map[source.search_input])
         self.filters = QueryFilters(search_input, list_items, lengths)
         self._lines = source.lines(schema)
@@ -147,8 +154,11 @@ class Export:
         state.work.lift()  # it takes as long as its caller needs
         state.work.watch(scope, receive)
         try:
-            await self._stream(context, filters, values, Headers(scope=scope), send)
+            await self._stream(context, filters, values, scope, send)
             state.outcome = "ok"
+        except NotAuthenticated:
+            state.outcome = "refused"
+            raise
         except ServiceUnavailable:
             state.outcome = "unavailable"
             raise
@@ -169,10 +179,10 @@ class Export:
         return context, filters, values
 
     async def _stream(
-        self, context: Context, filters: frozenset[str], values: dict[str, Any], headers: Headers, send: Send
+        self, context: Context, filters: frozenset[str], values: dict[str, Any], scope: Scope, send: Send
     ) -> None:
         """What fails before the first line is answered like any failure; what fails later breaks the connection."""
-        pack = zlib.compressobj(wbits=_GZIP) if accepts_gzip(headers.get("accept-encoding")) else None
+        pack = zlib.compressobj(wbits=_GZIP) if accepts_gzip(Headers(scope=scope).get("accept-encoding")) else None
         async with Snapshot.open(context.db, context.viewer.visibility) as snapshot:
             start = _start(self.source, is_packed=pack is not None)
             if context.viewer.kind in (Kind.STAFF, Kind.PARTNER):
@@ -185,9 +195,22 @@ class Export:
                 first = await anext(texts, b"")
                 await self._send(send, start)
                 await self._send_text(send, self._lines.head + first, pack)
+                checked_at = time.monotonic()
                 async for text in texts:
+                    if time.monotonic() - checked_at >= _CHECK_SECONDS:
+                        await self._check(scope, context.viewer)
+                        checked_at = time.monotonic()
                     await self._send_text(send, text, pack)
         await self._send(send, {"type": "http.response.body", "body": pack.flush() if pack else b""})
+
+    async def _check(self, scope: Scope, viewer: Viewer) -> None:
+        """Raises `NotAuthenticated` for a viewer who is not who began: the credential ended, or may do other things.
+
+        What the database cannot tell now stays as it was.
+        """
+        with suppress(ServiceUnavailable):
+            if await self._viewer_of(scope) != viewer:
+                raise NotAuthenticated
 
     async def _send_text(self, send: Send, text: bytes, pack: Any) -> None:
         body = pack.compress(text) if pack else text

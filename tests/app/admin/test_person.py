@@ -110,6 +110,22 @@ async def haunt(store: asyncpg.Connection, who: str) -> set[tuple[str, str]]:
         f'{{"email": "{CANARY}@example.com"}}',
         [ORDER],
     )
+    await store.execute(
+        """
+        WITH endpoint AS (
+          INSERT INTO webhook_endpoints (owner, url, types, secret, position, number)
+          VALUES ('staff:1', 'https://example.com', '{}', 'x', 0, 0) RETURNING id
+        ), deliveries AS (
+          INSERT INTO webhook_deliveries (id, endpoint_id, lane, type, event, order_id, state, next_attempt_at, body)
+          SELECT gen_random_uuid(), endpoint.id, 'x', 'order.updated', '{"channel_id": 1}', $1, state, now(), $2
+          FROM endpoint, unnest('{WAITING,DELIVERED,FAILED}'::text[]) AS state RETURNING id
+        )
+        INSERT INTO webhook_attempts (delivery_id, started_at, milliseconds, headers, answer)
+        SELECT id, now(), 1, '{}', $2 FROM deliveries
+        """,
+        ORDER,
+        CANARY.encode(),
+    )
     return filled
 
 
@@ -177,6 +193,8 @@ async def test_erased_person_is_in_no_archive_and_in_no_log(
         subject = {"--customer": 1, "--contact": 4, "--order-person": ORDER}[who]
         exported = await operate("person", "export", who, subject)
         assert CANARY in repr(exported)
+        [order] = [each for each in exported["orders"] if each["id"] == ORDER]
+        assert {each["body"] for each in order["webhooks"]} == {CANARY}
         erased = await operate("erase", who, subject, "--yes")
         assert erased["orders"] >= 1
         assert await found() == 0
@@ -185,7 +203,10 @@ async def test_erased_person_is_in_no_archive_and_in_no_log(
         assert CANARY not in repr(await operate("person", "export", who, subject))
         assert CANARY not in service.log.read_text().lower()
     run(bin_folder / "pg_dump", f"--file={dump}", demo_copy_dsn)
+    # A dump has bytes as hexadecimal digits.
+    assert CANARY.encode().hex() not in dump.read_text()
     assert canaries(dump.read_text()) == []
+    assert await store.fetchval("SELECT revision FROM webhook_endpoints") == 2
     await store.execute("DELETE FROM customer_sessions")
     findings = await operate("doctor", "--deep")
     assert {row["check"] for row in findings if row["state"] != "ok"} == set()

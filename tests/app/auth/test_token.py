@@ -677,3 +677,14 @@ def test_tokens_refuse_secret_at_start_up(secret: str) -> None:
 def test_secrets_do_not_print(tokens: Tokens) -> None:
     assert SECRET not in repr(tokens) + repr(settings())
     assert hashlib.sha256(SECRET.encode()).hexdigest()[:8] not in tokens.issue("staff:1")
+
+
+def test_issue_signs_with_the_secret_that_the_file_has_now(tmp_path: Path, clock: Clock) -> None:
+    """Whatever was verified before, and however short a time ago."""
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    rotated = Tokens(Settings(database_url="", token_secret=SECRET, secret_files={"TOKEN_SECRET": file}), clock)
+    former = rotated.issue("staff:1")
+    file.write_text(OTHER_SECRET)
+    assert believed(Tokens(settings(secret=OTHER_SECRET), clock), rotated.issue("staff:1"))
+    assert not believed(rotated, former)

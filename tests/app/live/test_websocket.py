@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket as sockets
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -17,7 +18,7 @@ from websockets.uri import parse_uri
 from app.live import websocket
 from tests.app.http.serving import served
 from tests.app.live.conftest import ORDERS, PROTOCOL, SHIPMENTS, connected, following
-from tests.conftest import connecting, credentials, running, settings_for, until
+from tests.conftest import TOKEN_SECRET, connecting, credentials, running, settings_for, until
 
 # A hundred are more than sockets hold that nobody reads.
 LONG = "x" * 60_000
@@ -147,6 +148,37 @@ async def test_a_logout_ends_the_connections_of_its_session(site: str, copy_conn
         assert await socket.code() == 4403
         await other.subscribe("1", "{ __typename }")
         assert (await other.receive())["type"] == "next"
+
+
+@pytest.mark.parametrize("viewer", ["john", "apikey-of-john", "staff"])
+async def test_a_secret_that_is_replaced_ends_the_connections_of_its_tokens(
+    demo_dsn: str, tmp_path: Path, viewer: str
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(TOKEN_SECRET)
+    settings = settings_for(demo_dsn, secret_files={"TOKEN_SECRET": file})
+    key, _, bearer = viewer.rpartition("-of-")
+    headers = credentials(bearer, settings) | (credentials(key, settings) if key else {})
+    async with (
+        running(settings) as app,
+        served(app, "whole") as client,
+        connected(str(client.base_url)) as socket,
+        following(str(client.base_url), "apikey") as other,
+    ):
+        await socket.begin(headers)
+        file.write_text(f"another {TOKEN_SECRET}")
+        assert await socket.code() == 4403
+        await other.following(SHIPMENTS)
+
+
+async def test_a_revoked_key_ends_the_connection_of_a_customer_who_comes_with_it(
+    site: str, copy_connection: asyncpg.Connection
+) -> None:
+    settings = settings_for("postgresql://")
+    async with connected(site) as socket:
+        await socket.begin(credentials("john", settings) | credentials("read-only", settings))
+        await copy_connection.execute("UPDATE api_keys SET revoked_at = now() WHERE name ILIKE '%read%'")
+        assert await socket.code() == 4403
 
 
 async def test_streams_are_bounded(demo_dsn: str) -> None:

@@ -17,7 +17,7 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 from starlette.applications import Starlette
 
 from app.asgi import executable_schema
-from app.errors import Unavailable
+from app.errors import NotAuthenticated, Unavailable
 from app.postgres.database import Database
 from app.rest import export
 from app.rest.export import Export as ExportEndpoint
@@ -248,8 +248,8 @@ class Caller:
             if self._on_first:
                 await self._on_first()
 
-    async def call(self, app: Any, dsn: str, query: str = "") -> None:
-        headers = credentials("staff", settings_for(dsn))
+    async def call(self, app: Any, dsn: str, query: str = "", *, viewer: str = "staff") -> None:
+        headers = credentials(viewer, settings_for(dsn))
         scope = {
             "type": "http", "method": "GET", "path": export.PATH, "query_string": query.encode(), "http_version": "1.1",
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()], "state": {},
@@ -363,6 +363,46 @@ async def test_export_leaves_a_caller_who_takes_nothing(copy: Starlette, demo_co
     caller = Caller(asyncio.Event().wait)
     with pytest.raises(TimeoutError):
         await caller.call(copy, demo_copy_dsn)
+    assert not caller.is_complete
+    await until(lambda: idle(copy))
+
+
+@pytest.mark.parametrize(
+    ("viewer", "end"),
+    [
+        ("apikey", "UPDATE api_keys SET revoked_at = now()"),
+        ("apikey", "UPDATE api_keys SET expires_at = now()"),
+        ("apikey", "UPDATE api_keys SET networks = '{192.0.2.0/24}'"),
+        ("apikey", "UPDATE api_keys SET scopes = '{orders:read}'"),
+        ("contact", "UPDATE contacts SET is_active = false"),
+    ],
+)
+async def test_export_ends_with_the_right_to_it(
+    copy: Starlette,
+    demo_copy_dsn: str,
+    other: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    viewer: str,
+    end: str,
+) -> None:
+    monkeypatch.setattr(export, "_BATCH_ROWS", 1)
+    monkeypatch.setattr(export, "_CHECK_SECONDS", 0)
+    headers = credentials(viewer, settings_for(demo_copy_dsn))
+
+    async def end_it() -> None:
+        await other.execute(end)
+        async with calling(copy) as client:  # until the process was told
+            while True:
+                if (await client.get(f"{export.PATH}?codes=none", headers=headers)).status_code != 200:
+                    return
+                await asyncio.sleep(0.01)
+
+    whole, caller = Caller(), Caller(end_it)
+    await whole.call(copy, demo_copy_dsn, viewer=viewer)
+    assert whole.is_complete
+    with pytest.raises(NotAuthenticated):
+        await caller.call(copy, demo_copy_dsn, viewer=viewer)
+    assert len(caller.body) < len(whole.body)
     assert not caller.is_complete
     await until(lambda: idle(copy))
 
