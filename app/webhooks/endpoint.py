@@ -315,7 +315,7 @@ class Endpoint:
         if frozen:
             seen = await seen_orders(tools.context_of(viewer), [delivery.event for delivery in frozen])
             unseen = [delivery for delivery in frozen if not is_seen(delivery.event, seen)]
-            # Of what is gone a body has ids alone, or was frozen when its order was still seen: then it would be another.
+            # Of what is gone a body has ids alone, or was frozen when its order was still seen: then it is another.
             remade = await tools.messages.of(self.row, viewer, [delivery.event for delivery in unseen])
             rows += await tools.db.fetch(SQL.bodies, _OURS, ids=[delivery.id for delivery in frozen])
             kept = {row["id"]: row["body"] for row in rows}
