@@ -410,12 +410,15 @@ class Endpoint:
         now = self._tools.now()
         if outcome.is_success:
             was_failing = self._failures > 0
-            self._failures, self._failing_since, self._paused_until = 0, None, None
+            self._failures, self._failing_since = 0, None
+            # What was under way takes back no pause that was asked for meanwhile.
+            if self._paused_until is not None and self._paused_until <= now:
+                self._paused_until = None
             moment = asyncio.get_running_loop().time()
             if not was_failing and moment < self._noted_at + _NOTED_SECONDS:
                 return None
             self._noted_at = moment
-            return Health(0, None, None, outcome.started_at)
+            return Health(0, None, self._paused_until, outcome.started_at)
         self._failures += 1
         self._failing_since = self._failing_since or now
         pause = outcome.pause
