@@ -41,7 +41,7 @@ CROSS JOIN LATERAL (
 ) AS a
 ORDER BY a.id DESC;
 
--- Whatever has become of it, it waits again, behind what waits already.
+-- Whatever has become of it, it waits again, behind what waits already; what waits still keeps its place.
 -- name: redeliver
 -- feeds: WebhookDelivery
 WITH touched AS (
@@ -51,7 +51,8 @@ WITH touched AS (
   RETURNING e.id
 )
 UPDATE webhook_deliveries d
-SET state = 'WAITING', attempts = 0, next_attempt_at = :now, tried_at = NULL, ended_at = NULL, place = nextval('webhook_places')
+SET state = 'WAITING', attempts = 0, next_attempt_at = :now, tried_at = NULL, ended_at = NULL,
+  place = CASE WHEN d.state = 'WAITING' THEN d.place ELSE nextval('webhook_places') END
 FROM touched t
 WHERE d.id = :id AND d.endpoint_id = t.id
 RETURNING {delivery};

@@ -315,7 +315,7 @@ class Endpoint:
         if frozen:
             seen = await seen_orders(tools.context_of(viewer), [delivery.event for delivery in frozen])
             unseen = [delivery for delivery in frozen if not is_seen(delivery.event, seen)]
-            # Of what is gone a body has ids alone, or was frozen while its order was seen: then it would be another.
+            # Of what is gone a body has ids alone, or was frozen when its order was still seen: then it is another.
             remade = await tools.messages.of(self.row, viewer, [delivery.event for delivery in unseen])
             rows += await tools.db.fetch(SQL.bodies, _OURS, ids=[delivery.id for delivery in frozen])
             kept = {row["id"]: row["body"] for row in rows}
@@ -410,12 +410,15 @@ class Endpoint:
         now = self._tools.now()
         if outcome.is_success:
             was_failing = self._failures > 0
-            self._failures, self._failing_since, self._paused_until = 0, None, None
+            self._failures, self._failing_since = 0, None
+            # What was under way takes back no pause that was asked for meanwhile.
+            if self._paused_until is not None and self._paused_until <= now:
+                self._paused_until = None
             moment = asyncio.get_running_loop().time()
             if not was_failing and moment < self._noted_at + _NOTED_SECONDS:
                 return None
             self._noted_at = moment
-            return Health(0, None, None, outcome.started_at)
+            return Health(0, None, self._paused_until, outcome.started_at)
         self._failures += 1
         self._failing_since = self._failing_since or now
         pause = outcome.pause

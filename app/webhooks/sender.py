@@ -9,12 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import BadHttpMessage
 from yarl import URL
 
 from app.webhooks.target import Refused, Resolve, Targets, parse
@@ -22,6 +25,8 @@ from app.webhooks.target import Refused, Resolve, Targets, parse
 MOST_ANSWER_BYTES = 16_384
 # Whatever a receiver asks for, it is called again within a day.
 LONGEST_PAUSE_SECONDS = 86_400.0
+# Interim answers (1xx) before the one that counts.
+_MOST_INTERIM = 8
 _KEEP_ALIVE_SECONDS = 15.0
 _LONGEST_ERROR = 200
 
@@ -89,6 +94,26 @@ async def _resolve(host: str, port: int) -> Sequence[str]:
     return [str(info[4][0]) for info in infos]
 
 
+class _Connection(ResponseHandler):
+    """Ends where interim answers do not: they would be kept, without bound, until the time is over."""
+
+    _interim = 0
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        self._interim = self._interim + 1 if 100 <= data[0].code < 200 else 0
+        if self._interim <= _MOST_INTERIM:
+            super().feed_data(data, size)
+        elif not self.is_eof():
+            self.abort()
+            self.set_exception(BadHttpMessage("too many interim answers"))
+
+
+class _Connector(aiohttp.TCPConnector):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory: Any = partial(_Connection, loop=self._loop)
+
+
 class Sender:
     """The connections of one process to all receivers, within `async with`."""
 
@@ -99,7 +124,7 @@ class Sender:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             limit=0,  # each endpoint has its own
             ssl=ssl.create_default_context(),
             resolver=VettedResolver(self._targets, self._resolve),

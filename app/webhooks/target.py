@@ -129,8 +129,10 @@ def parse(url: str) -> Target:
         raise ValueError("must not hold a user or a password: give a header of your own for that")
     if "#" in url:
         raise ValueError("must not have a fragment")
+    if port == 0:
+        raise ValueError("must not have the port 0")
     address = address_of(host)
-    if address is None and not _HOST.fullmatch(host):
+    if address is None and ("[" in parts.netloc or not _HOST.fullmatch(host)):
         raise ValueError("must have the name of a host, or an address")
     return Target(parts.scheme, host, port or (HTTPS_PORT if parts.scheme == "https" else 80), address)
 

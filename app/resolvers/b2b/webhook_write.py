@@ -29,6 +29,7 @@ MOST_CONCURRENCY, MOST_RATE = 100, 1_000
 _CONCURRENCY = 10
 # Transactions get their places by their ends, and are known by their beginnings.
 _LONGEST_TRANSACTION = timedelta(hours=1)
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 # Field of the input -> column.
 _FILTERS = {
@@ -146,6 +147,8 @@ async def resolve_webhook_replay(
     now = datetime.now(UTC)
     begin = as_instant(moments["from"], "from")
     end = now if until is None else as_instant(until, "until")
+    if until is None and begin > now:
+        raise ValidationError("from", "must not be in the future")
     if end < begin:
         raise ValidationError("until", "must not be before from")
     span = {"from_moment": begin, "until_moment": end}
@@ -154,7 +157,9 @@ async def resolve_webhook_replay(
         await context.fetch(DELIVERY.redeliver_failed, endpoint_id=key, owner=owner, now=now, **span)
         return await _lock(context, endpointId, "endpointId")
     last = await context.db.feed.go_on()
-    position = await _position_before(context, begin - _LONGEST_TRANSACTION, last)
+    # Nothing is so old that it matters where the calendar ends.
+    earliest = max(begin, _EARLIEST + _LONGEST_TRANSACTION) - _LONGEST_TRANSACTION
+    position = await _position_before(context, earliest, last)
     [row] = await context.fetch(SQL.begin_replay, id=key, owner=owner, position=position, end=last, **span)
     return row
 

@@ -268,6 +268,30 @@ async def test_retry_after_is_heeded(world: World, receiver: Receiver, status: i
     await receiver.until(3)
 
 
+async def test_success_that_was_under_way_ends_no_pause(world: World, receiver: Receiver) -> None:
+    has_refused = asyncio.Event()
+
+    async def behave(request: Request) -> Answer:
+        if request.data["orderId"] == ORDERS[0]:
+            has_refused.set()
+            return 429, {"Retry-After": "600"}, b""
+        await has_refused.wait()
+        await asyncio.sleep(0.3)
+        return 200, {}, b""
+
+    receiver.behave = behave
+    endpoint = await world.endpoint(receiver)
+    await world.deliver()
+    await world.box(ORDERS[1])
+    await receiver.until(1)
+    await world.box(ORDERS[0])
+    await world.until_logged(endpoint, 1, state="DELIVERED")
+    await world.box(ORDERS[2])
+    await asyncio.sleep(0.4)
+    assert (await world.state(endpoint))["pausedUntil"]
+    assert len(receiver.requests) == 2
+
+
 async def test_owner_is_told_what_it_sees_at_that_moment(
     world: World, receiver: Receiver, copy_connection: asyncpg.Connection
 ) -> None:

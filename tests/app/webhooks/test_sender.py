@@ -103,6 +103,19 @@ async def test_head_without_end_is_no_answer() -> None:
     assert outcome.error
 
 
+async def test_interim_answers_without_end_are_no_answer() -> None:
+    piece = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1_000
+    async with streaming(b"", piece) as (url, sent), Sender(TARGETS, 20) as sender:
+        outcome = await sender.post(url, {}, b"{}")
+        assert (outcome.status, outcome.error) == (None, "the answer was no HTTP")
+    assert sent[0] < 16_000_000  # what the system's buffers hold
+
+
+async def test_interim_answers_are_passed_over(receiver: Receiver) -> None:
+    receiver.behave = lambda _request: b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3 + b"HTTP/1.1 204 No Content\r\n\r\n"
+    assert (await posted(receiver)).status == 204
+
+
 async def test_packed_answer_is_not_unpacked(receiver: Receiver) -> None:
     receiver.behave = lambda _request: (200, {"Content-Encoding": "gzip"}, b"no gzip at all")
     outcome = await posted(receiver)

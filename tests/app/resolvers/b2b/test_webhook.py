@@ -134,6 +134,8 @@ async def test_endpoint_keeps_what_it_is_given(written: GraphQL) -> None:
         ({"url": "https://user:pw@hooks.example.com"}, "input.url"),
         ({"url": "https://hooks.example.com:22"}, "input.url"),
         ({"url": "https://127.0.0.1/"}, "input.url"),
+        ({"url": "https://hooks.example.com:0/"}, "input.url"),
+        ({"url": "https://[v1.a]/"}, "input.url"),
         ({"url": "https://hooks"}, "input.url"),
         ({"types": []}, "input.types"),
         ({"channelIds": []}, "input.channelIds"),
@@ -382,6 +384,10 @@ async def test_redelivery_and_replay(
 ) -> None:
     key = (await created(written))["id"]
     delivery = (await written(TEST, id=key, type="ORDER_LEFT"))["id"]
+    place = "SELECT place FROM webhook_deliveries"
+    before = await copy_connection.fetchval(place)
+    assert await written(REDELIVER, id=delivery) == {"state": "WAITING"}
+    assert await copy_connection.fetchval(place) == before
     state = "UPDATE webhook_deliveries SET state = $1, ended_at = now()"
     await copy_connection.execute(state, "DELIVERED")
     assert await written(REDELIVER, id=delivery) == {"state": "WAITING"}
@@ -397,6 +403,8 @@ async def test_redelivery_and_replay(
     await written(REPLAY, **{"id": key, "from": "2020-01-01", "onlyFailed": True})
     assert await copy_connection.fetchval(waiting) == 1
     assert await written(REPLAY, **{"id": key, "from": "2020-01-01"}) == {"replaying": True}
+    assert await written(REPLAY, **{"id": key, "from": "0001-01-01T00:00:00Z"}) == {"replaying": True}
     assert (await refused_after(REPLAY, **{"id": key, "from": "yesterday"}))["path"] == "from"
+    assert (await refused_after(REPLAY, **{"id": key, "from": "2999-01-01"}))["path"] == "from"
     backwards = {"id": key, "from": "2020-01-02", "until": "2020-01-01"}
     assert (await refused_after(REPLAY, **backwards))["path"] == "until"
