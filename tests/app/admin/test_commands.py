@@ -20,6 +20,12 @@ async def test_contact_is_made_of_companies_and_disabled(operate: Operate, copy_
     assert (made["companies"], made["is_active"]) == ([3], True)
     changed = await operate("contacts", "companies", made["id"], "--company", 2, "--company", 4)
     assert changed["companies"] == [2, 4]
+    for none in ((), ("--none", "--company", 2)):
+        with pytest.raises(SystemExit):
+            await operate("contacts", "companies", made["id"], *none)
+    assert (await operate("contacts", "show", made["id"]))["companies"] == [2, 4]
+    assert (await operate("contacts", "companies", made["id"], "--none"))["companies"] == []
+    await operate("contacts", "companies", made["id"], "--company", 2, "--company", 4)
     token = (await operate("tokens", "create", f"contact:{made['id']}"))["token"]
     assert (await operate("tokens", "show", stdin=token))["subject"] == f"contact:{made['id']}"
     await operate("contacts", "disable", made["id"])
