@@ -351,3 +351,7 @@ WHERE d.datname = current_database()
 
 -- name: migrations
 SELECT m.name FROM schema_migrations m ORDER BY m.name
+
+-- Held until the connection ends.
+-- name: try_to_mend
+SELECT pg_try_advisory_lock(:lock) AS is_free

@@ -91,8 +91,10 @@ def made(row: asyncpg.Record | None, key: str, **more: Any) -> Answer:
 
 
 def networks_of(options: Options) -> Sequence[Network] | None:
-    """Those that were given; None for anywhere."""
+    """Those that were given; None for anywhere. Raises `Refused` for both."""
     given = options.networks or [None]
+    if None in given and len(set(given)) > 1:
+        raise Refused("--network any is anywhere: leave it out, or the others")
     return None if None in given else list(dict.fromkeys(given))
 
 

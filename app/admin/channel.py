@@ -1,16 +1,18 @@
 """`channels`: the shops and markets that everything belongs to; their time zones and the rates of their currencies."""
 
 import argparse
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import asyncpg
 
 import sql
-from app.admin.command import Answer, Commands, Noun, Options, Refused, note, quoted
+from app.admin.command import Answer, Commands, Noun, Options, Refused, note, person_name, quoted
 from app.postgres.direct import fetch
 
 _SQL = sql.load("channel_setting")
+_CODE = re.compile(r"[!-~]{1,64}")
 
 
 def add_commands(commands: Commands) -> None:
@@ -18,8 +20,8 @@ def add_commands(commands: Commands) -> None:
     noun.task("list", _list, "list the channels")
     _name_one(noun.task("show", _show, "tell one channel: its settings, rates, keys and numbers"))
     create = noun.task("create", _create, "make a channel", writes=True)
-    _name_one(create)
-    create.add_argument("--name", required=True, metavar="NAME")
+    create.add_argument("code", type=_code, metavar="CODE", help="by which callers and commands name it")
+    create.add_argument("--name", required=True, type=_name, metavar="NAME")
     create.add_argument("--currency", required=True, type=str.upper, metavar="ISO", help="EUR; it stays")
     create.add_argument("--language", default="EN", type=str.upper, metavar="ISO", help="EN unless you say")
     create.add_argument("--time-zone", default="UTC", metavar="ZONE", help="Europe/Amsterdam; UTC unless you say")
@@ -99,6 +101,18 @@ async def _told(connection: asyncpg.Connection, code: str) -> dict[str, Any]:
     rates = await fetch(connection, _SQL.rates, channel_id=channel["id"])
     [counts] = await fetch(connection, _SQL.counts, channel_id=channel["id"])
     return {**channel, "rates": {row["currency"]: row["rate"] for row in rates}, **counts}
+
+
+def _code(text: str) -> str:
+    if not _CODE.fullmatch(text):
+        raise argparse.ArgumentTypeError("must be 1 to 64 visible characters of ASCII")
+    return text
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty")
+    return person_name(text)
 
 
 def _positive(text: str) -> Decimal:

@@ -145,10 +145,23 @@ async def note(connection: asyncpg.Connection, action: str, subject: str, **deta
 
 
 def read_secret(what: str) -> str:
-    """From the terminal, unseen, or else the first line of standard input. Raises `Refused` where there is none."""
-    text = getpass.getpass(f"{what}: ") if sys.stdin.isatty() else sys.stdin.readline(_LONGEST_SECRET).rstrip("\r\n")
+    """From the terminal, unseen, or else the first line of standard input.
+
+    Raises `Refused` where there is none, and for what is no text.
+    """
+    try:
+        # One more than there may be, and its end: what is longer is no secret that was cut.
+        line = getpass.getpass(f"{what}: ") if sys.stdin.isatty() else sys.stdin.readline(_LONGEST_SECRET + 3)
+        text = line.rstrip("\r\n")
+        text.encode()
+    except UnicodeError:
+        raise Refused(f"the {what.lower()} is not UTF-8") from None
     if not text:
         raise Refused(f"the {what.lower()} is read from standard input, where there is none")
+    if len(text) > _LONGEST_SECRET:
+        raise Refused(f"the {what.lower()} must not be longer than {_LONGEST_SECRET} characters")
+    if "\0" in text:
+        raise Refused(f"the {what.lower()} has a NUL character, which nobody can type")
     return text
 
 

@@ -50,11 +50,13 @@ def add_commands(commands: Commands) -> None:
     for task in tasks:
         task.add_argument("id", type=identifier, metavar="ID")
         task.add_argument("--channel", metavar="CODE", help="where several channels have a contact of that id")
-    for task in (create, companies):
-        task.add_argument(
+    which = companies.add_mutually_exclusive_group(required=True)
+    for arguments in (create, which):
+        arguments.add_argument(
             "--company", type=identifier, action="append", default=[], metavar="ID", dest="companies",
             help="whose orders, and whose daughters' orders, it reads; again for each",
         )  # fmt: skip
+    which.add_argument("--none", action="store_true", help="of no company: it reads nothing")
 
 
 async def _create(connection: asyncpg.Connection, options: Options) -> Answer:

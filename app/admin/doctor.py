@@ -120,6 +120,11 @@ async def _examine(connection: asyncpg.Connection, options: Options) -> AsyncIte
         return  # what follows asks for tables that may not be there
     if options.mend and server["is_read_only"]:
         raise Refused("the server takes no writes: mend at its primary")
+    if options.mend:
+        # Without waiting: indexes are made when all transactions of before are over, and a waiting one would not be.
+        [row] = await fetch(connection, _SQL.try_to_mend, lock=AdvisoryLock.MENDING)
+        if not row["is_free"]:
+            raise Refused("another doctor is mending: look again when it is done")
     yield await examine_schema(connection, mend=options.mend)
     yield await _sequences(connection, mend=options.mend)
     yield await _kept(connection, "feed of changes", "feed", mend=options.mend, lock=AdvisoryLock.FEED_POSITION)

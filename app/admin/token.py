@@ -90,7 +90,8 @@ def _reason(refused: NotAuthenticated) -> str:
     fault: Any = refused.__cause__
     if isinstance(fault, KeyError):
         return f"it lacks {fault}, or nobody knows it"
-    return _REASONS.get(str(fault), str(fault) or type(fault).__name__)
+    # Whatever else it is, is said in the words of a library.
+    return _REASONS.get(str(fault), "its form or its signature is wrong")
 
 
 def _subject(text: str) -> str:

@@ -172,6 +172,8 @@ async def test_key_is_good_from_its_networks_alone(operate: Operate, service: Se
         ("nonsense", False),
     ):
         assert await opens(service, key, address) is is_open, address
+    with pytest.raises(Refused, match="--network any"):
+        await operate("keys", "change", made["id"], "--network", "any", "--network", "192.0.2.0/24")
     await operate("keys", "change", made["id"], "--network", "any")
 
     async def is_anywhere() -> bool:

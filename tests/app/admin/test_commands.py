@@ -20,6 +20,12 @@ async def test_contact_is_made_of_companies_and_disabled(operate: Operate, copy_
     assert (made["companies"], made["is_active"]) == ([3], True)
     changed = await operate("contacts", "companies", made["id"], "--company", 2, "--company", 4)
     assert changed["companies"] == [2, 4]
+    for none in ((), ("--none", "--company", 2)):
+        with pytest.raises(SystemExit):
+            await operate("contacts", "companies", made["id"], *none)
+    assert (await operate("contacts", "show", made["id"]))["companies"] == [2, 4]
+    assert (await operate("contacts", "companies", made["id"], "--none"))["companies"] == []
+    await operate("contacts", "companies", made["id"], "--company", 2, "--company", 4)
     token = (await operate("tokens", "create", f"contact:{made['id']}"))["token"]
     assert (await operate("tokens", "show", stdin=token))["subject"] == f"contact:{made['id']}"
     await operate("contacts", "disable", made["id"])
@@ -57,6 +63,16 @@ async def test_channel_has_a_zone_and_rates(operate: Operate) -> None:
     ):
         with pytest.raises(Refused, match=words):
             await operate("channels", *arguments)
+    for code, name in (
+        ("OUT LET", "x"),
+        ("", "x"),
+        ("x" * 65, "x"),
+        ("other", ""),
+        ("other", " "),
+        ("other", "x" * 256),
+    ):
+        with pytest.raises(SystemExit):
+            await operate("channels", "create", code, "--name", name, "--currency", "EUR")
 
 
 async def test_token_of_staff_says_what_it_may_do(operate: Operate, demo_copy_dsn: str) -> None:
@@ -66,7 +82,7 @@ async def test_token_of_staff_says_what_it_may_do(operate: Operate, demo_copy_ds
     assert claims.expires_at == int(made["expires_at"].timestamp())
     with pytest.raises(Refused, match="name it by --permission"):
         await operate("tokens", "create", "staff:7")
-    for text, words in ((made["token"] + "x", "not good"), ("x", "no JWT")):
+    for text, words in ((made["token"] + "x", "good: its form or its signature is wrong$"), ("x", "no JWT")):
         with pytest.raises(Refused, match=words):
             await operate("tokens", "show", stdin=text)
     [entry] = await operate("audit", "list", "--subject", "staff:7")

@@ -127,10 +127,14 @@ async def test_password_that_nobody_could_log_in_with_is_refused(
     operate: Operate, copy_connection: asyncpg.Connection, jane: int
 ) -> None:
     other = await copy_connection.fetchval("INSERT INTO customers (channel_id, phone) VALUES (1, '1') RETURNING id")
-    for who, password in ((jane, "short"), (jane, ""), (jane, " " * 8), (other, "correct horse")):
+    unusable = [
+        (jane, text) for text in ("x" * 4_097, "x" * 5_000, "\u00e9" * 2_049, "correct\0horse", "correct \udcff")
+    ]
+    for who, password in ((jane, "short"), (jane, ""), (jane, " " * 8), (other, "correct horse"), *unusable):
         with pytest.raises(Refused):
             await operate("customers", "password", who, stdin=password)
     assert (await row(copy_connection, jane))["password_hash"] == "x"
+    await operate("customers", "password", jane, stdin="x" * 4_096 + "\r\n")
 
 
 async def test_customer_is_made_with_a_password_and_disabled(

@@ -11,6 +11,7 @@ import pytest
 from app.__main__ import _parser, main
 from app.admin.command import Answer, Refused, perform
 from app.admin.doctor import schema_objects
+from sql.advisory_lock import AdvisoryLock
 from tests.app.admin.conftest import Operate
 from tests.conftest import TOKEN_SECRET, Databases, settings_for
 from tests.pooler import needs_pgbouncer, pooler
@@ -133,6 +134,16 @@ async def test_empty_database_lacks_migrations(empty: str) -> None:
     assert states["migrations"]["state"] == "FAULT"
     assert states["migrations"]["remedy"] == "run `migrate`"
     assert answer.failed
+
+
+async def test_one_doctor_mends_at_a_time(operate: Operate, unseen: asyncpg.Connection) -> None:
+    """Two that make the same indexes would wait for each other."""
+    await unseen.execute("SELECT pg_advisory_lock($1)", AdvisoryLock.MENDING)
+    with pytest.raises(Refused, match="another doctor is mending"):
+        await operate("doctor", "--mend")
+    await operate("doctor")
+    await unseen.execute("SELECT pg_advisory_unlock_all()")
+    await operate("doctor", "--mend")
 
 
 async def test_server_that_takes_no_writes_is_told_and_not_mended(demo_copy_dsn: str) -> None:

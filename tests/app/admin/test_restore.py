@@ -146,6 +146,76 @@ async def test_one_channel_is_restored_with_what_belongs_to_all(
     await well(target)
 
 
+async def test_one_channel_comes_without_what_others_may_see_or_were_told(
+    target: str,
+    bin_folder: Path,
+    tmp_path: Path,
+    demo_copy_dsn: str,
+    copy_connection: asyncpg.Connection,
+    connection_to: ConnectionTo,
+) -> None:
+    store, archive = copy_connection, tmp_path / "archive"
+    company = await store.fetchrow("SELECT channel_id, id FROM companies WHERE channel_id <> 1 LIMIT 1")
+    channel = company["channel_id"]
+    for name, channels, is_limited in (
+        ("limited", [1, channel], True),
+        ("another's", [channel], False),
+        ("of both", [1, channel], False),
+    ):
+        key = await store.fetchval(
+            "INSERT INTO api_keys (name, key_hash, prefix) VALUES ($1, sha256($1::text::bytea), 'x') RETURNING id", name
+        )
+        await store.execute("INSERT INTO api_key_channels SELECT $1, unnest($2::int[])", key, channels)
+        if is_limited:
+            await store.execute(
+                "INSERT INTO api_key_companies (api_key_id, channel_id, company_id) VALUES ($1, $2, $3)", key, *company
+            )
+        await store.execute(
+            """
+            WITH endpoint AS (
+              INSERT INTO webhook_endpoints (owner, api_key_id, url, types, secret, position, number)
+              VALUES ('partner:' || $1::int, $1, $2, '{}', 'x', 0, 0) RETURNING id
+            ), deliveries AS (
+              INSERT INTO webhook_deliveries (id, endpoint_id, lane, type, event, next_attempt_at, body)
+              SELECT gen_random_uuid(), endpoint.id, 'x', 'x', jsonb_build_object('channel_id', c), now(), 'x'
+              FROM endpoint, unnest($3::int[]) AS c RETURNING id
+            )
+            INSERT INTO webhook_attempts (delivery_id, started_at, milliseconds, headers)
+            SELECT id, now(), 1, '{}' FROM deliveries
+            """,
+            key,
+            name,
+            channels,
+        )
+    run(bin_folder / "pg_dump", "--format=custom", f"--file={archive}", demo_copy_dsn)
+    await migrate(target)
+    program = bin_folder / "pg_restore"
+    answer = await operate(target, "restore", archive, "--channel", "default", "--pg-restore", program)
+    assert not answer.failed, answer.value
+    restored = await connection_to(target)
+    names = "SELECT array_agg(name) FROM api_keys WHERE prefix = 'x'"
+    assert await restored.fetchval(names) == ["of both"]
+    assert await restored.fetchval("SELECT array_agg(url) FROM webhook_endpoints") == ["of both"]
+    assert await restored.fetchval("SELECT array_agg(event ->> 'channel_id') FROM webhook_deliveries") == ["1"]
+    assert await restored.fetchval("SELECT count(*) FROM webhook_attempts") == 1
+    assert any("limited" in note for note in answer.notes)
+
+
+async def test_restore_that_fails_leaves_nothing_of_any_channel(
+    archive: Path, target: str, bin_folder: Path, tmp_path: Path, connection_to: ConnectionTo
+) -> None:
+    """As one whose process is killed does: it commits when all that is of others is gone, and not before."""
+    await migrate(target)
+    program = tmp_path / "pg_restore"
+    program.write_text(f'#!/bin/sh\n"{bin_folder}/pg_restore" "$@" || exit\ncase "$*" in *use-list*) exit 3;; esac\n')
+    program.chmod(0o755)
+    with pytest.raises(Refused, match="pg_restore: "):
+        await operate(target, "restore", archive, "--channel", "default", "--pg-restore", program)
+    restored = await connection_to(target)
+    assert await restored.fetchval("SELECT count(*) FROM channels") == 0
+    assert await restored.fetchval("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") > 0
+
+
 async def test_archive_of_another_server_does_not_have_the_feed_wait(
     archive: Path, target: str, bin_folder: Path, connection_to: ConnectionTo
 ) -> None:
