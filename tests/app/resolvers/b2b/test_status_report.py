@@ -389,6 +389,31 @@ async def test_events_go_with_their_code(report: Report, write: GraphQL, copy_co
     assert await copy_connection.fetchval("SELECT count(*) FROM tracking_events") == 0
 
 
+@pytest.mark.parametrize("status", ["DELIVERED", "EXCEPTION"])
+@pytest.mark.parametrize("is_moved", [True, False])
+async def test_status_of_a_code_goes_with_it(
+    report: Report, copy_connection: asyncpg.Connection, status: str, is_moved: bool
+) -> None:
+    """To the shipment that has it now; but what somebody set stays (decision 15)."""
+    first, other = "7d0f5f59-4d2c-4f4b-8f7e-0c9b0f1f7a01", "7d0f5f59-4d2c-4f4b-8f7e-0c9b0f1f7a02"
+    for key in (first, other):
+        await copy_connection.execute(
+            "INSERT INTO shipments (id, order_id, channel_id)"
+            " SELECT $1, order_id, channel_id FROM shipments WHERE id = $2",
+            key,
+            SHIPMENT,
+        )
+    await copy_connection.execute("UPDATE track_and_traces SET shipment_id = $1 WHERE id = $2", first, CODE_ID)
+    await report(status)
+    assert await status_of(copy_connection, first) == status
+    if is_moved:
+        await copy_connection.execute("UPDATE track_and_traces SET shipment_id = $1 WHERE id = $2", other, CODE_ID)
+        assert await status_of(copy_connection, other) == status
+    else:
+        await copy_connection.execute("DELETE FROM track_and_traces WHERE id = $1", CODE_ID)
+    assert await status_of(copy_connection, first) == "CREATED"
+
+
 async def test_report_on_a_code_that_is_moved_meanwhile_is_about_its_new_shipment(
     report: Report, copy_connection: asyncpg.Connection
 ) -> None:
