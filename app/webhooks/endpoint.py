@@ -108,6 +108,8 @@ class Endpoint:
         self._failures: int = row["failures"]
         self._failing_since: datetime | None = row["failing_since"]
         self._paused_until: datetime | None = row["paused_until"]
+        # The part of it that the receiver asked for; where it is away, the pause is ours.
+        self._asked_until = None if self.is_away else self._paused_until
         now = datetime.now(UTC)
         former = row["previous_secret"] if (row["previous_secret_until"] or now) > now else None
         signature, secret = row["signature"], row["secret"]
@@ -411,9 +413,9 @@ class Endpoint:
         if outcome.is_success:
             was_failing = self._failures > 0
             self._failures, self._failing_since = 0, None
-            # What was under way takes back no pause that was asked for meanwhile.
-            if self._paused_until is not None and self._paused_until <= now:
-                self._paused_until = None
+            # What was under way takes back no pause that its receiver has asked for meanwhile.
+            asked = self._asked_until
+            self._paused_until = asked if asked is not None and asked > now else None
             moment = asyncio.get_running_loop().time()
             if not was_failing and moment < self._noted_at + _NOTED_SECONDS:
                 return None
@@ -421,12 +423,11 @@ class Endpoint:
             return Health(0, None, self._paused_until, outcome.started_at)
         self._failures += 1
         self._failing_since = self._failing_since or now
-        pause = outcome.pause
-        if self.is_away:
-            pause = max(pause or 0.0, _PROBE_SECONDS)
-        if pause is not None:
-            until = now + timedelta(seconds=pause)
-            self._paused_until = until if self._paused_until is None else max(until, self._paused_until)
+        if outcome.pause is not None:
+            asked = now + timedelta(seconds=outcome.pause)
+            self._asked_until = max(asked, self._asked_until or asked)
+        probe = now + timedelta(seconds=_PROBE_SECONDS) if self.is_away else None
+        self._paused_until = max(filter(None, (self._paused_until, self._asked_until, probe)), default=None)
         return Health(self._failures, self._failing_since, self._paused_until, None)
 
     async def _conclude(self, outcome: Outcome) -> None:

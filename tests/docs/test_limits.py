@@ -8,7 +8,7 @@ import pytest
 from app.execution import compile as compile_
 from app.execution import planner
 from app.http import body, graphql
-from app.postgres import lookups
+from app.postgres import gathering
 from app.resolvers import field_plan
 from app.resolvers.b2b import webhook_write
 from app.rest import shop
@@ -48,7 +48,7 @@ def test_every_bound_is_named_with_its_default() -> None:
         (field_plan._MOST_SELECTIONS, "choices of pages"),
         (selection._MOST_PARTS, "statements that are combined to one"),
         (merge._MOST_MERGED, "scans of one index"),
-        (lookups._MOST_KEYS, "rows that requests look up by id"),
+        (gathering._MOST_ASKED, "rows that requests look up by id"),
         (webhook_write.MOST_ENDPOINTS, "endpoints of one owner"),
         (webhook_write.MOST_HEADERS, "headers of an endpoint's own"),
         (sender.MOST_ANSWER_BYTES, "bytes of an answer that are read"),
