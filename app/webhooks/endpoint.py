@@ -192,13 +192,9 @@ class Endpoint:
         if not tools.is_alive() or (self._paused_until is not None and now < self._paused_until):
             self._take_back()
             return
-        most = self._most
-        if self._preparing is None and len(self._ready) < most:
-            wanted = 1 if self.is_away else min(_AT_ONCE, 2 * most) - len(self._ready)
-            batch = list(islice(self.lanes.take(now), wanted))
-            if batch:
-                self._preparing = self._begin(self._prepare(batch))
-        while self._ready and self._sending < most and self._may_send():
+        if batch := list(islice(self.lanes.take(now), self._room)):
+            self._preparing = self._begin(self._prepare(batch))
+        while self._ready and self._sending < self._most and self._may_send():
             self._sending += 1
             self._begin(self._send(self._ready.popleft()))
 
@@ -222,6 +218,13 @@ class Endpoint:
         """How many requests may be under way."""
         return 1 if self.is_away else int(self.row["concurrency"])
 
+    @property
+    def _room(self) -> int:
+        """How many more may be prepared."""
+        if self._preparing is not None or len(self._ready) >= self._most:
+            return 0
+        return 1 if self.is_away else max(0, min(_AT_ONCE, 2 * self._most) - len(self._ready))
+
     def _may_send(self) -> bool:
         """Whether the endpoint's rate lets another request begin, which is counted then."""
         rate = self.row["rate"]
@@ -243,8 +246,10 @@ class Endpoint:
         now = self._tools.now()
         is_paused = self._paused_until is not None and self._paused_until > now
         until = self._paused_until if is_paused else self.lanes.next_due
-        if until is None or until <= now:  # what is due has no place yet: whoever gives one back wakes us
+        if until is None:
             return _LONGEST_WAIT_SECONDS
+        if until <= now:  # since we looked; or there is no room, and whoever gives some back wakes us
+            return 0.0 if self._room else _LONGEST_WAIT_SECONDS
         return min((until - now).total_seconds(), _LONGEST_WAIT_SECONDS)
 
     def _take_back(self) -> None:
