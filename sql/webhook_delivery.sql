@@ -105,6 +105,16 @@ SELECT c.id AS number, c.new::text AS new
 FROM changes c
 WHERE c.id = ANY(:numbers::bigint[]);
 
+-- What was read on the way of endpoints that have `moved`, one by one with `delivery_ids`.
+-- fragment: added
+INSERT INTO webhook_deliveries AS d (id, endpoint_id, place, lane, type, event, order_id, shipment_id, next_attempt_at)
+SELECT w.id, m.id, nextval('webhook_places'), w.lane, w.type, w.event::jsonb, w.order_id, w.shipment_id, :now
+FROM unnest(
+  :delivery_ids::uuid[], :endpoint_ids::uuid[], :lanes::text[], :types::text[], :events::text[], :order_ids::int[],
+  :shipment_ids::uuid[]) WITH ORDINALITY AS w (id, endpoint_id, lane, type, event, order_id, shipment_id, number)
+JOIN moved m ON m.id = w.endpoint_id
+ORDER BY w.number
+
 -- Moves endpoints, one by one with `ids`, to their next places, and stores what was read on the way, one by one with
 -- `delivery_ids`: all of it or nothing, and nothing of an endpoint that somebody else serves by now.
 -- name: advance
@@ -119,13 +129,7 @@ WITH moved AS (
   WHERE e.id = w.id AND e.deliverer = :deliverer AND e.revision = w.revision
   RETURNING e.id
 ), added AS (
-  INSERT INTO webhook_deliveries AS d (id, endpoint_id, place, lane, type, event, order_id, shipment_id, next_attempt_at)
-  SELECT w.id, m.id, nextval('webhook_places'), w.lane, w.type, w.event::jsonb, w.order_id, w.shipment_id, :now
-  FROM unnest(
-    :delivery_ids::uuid[], :endpoint_ids::uuid[], :lanes::text[], :types::text[], :events::text[], :order_ids::int[],
-    :shipment_ids::uuid[]) WITH ORDINALITY AS w (id, endpoint_id, lane, type, event, order_id, shipment_id, number)
-  JOIN moved m ON m.id = w.endpoint_id
-  ORDER BY w.number
+  {added}
   ON CONFLICT (id) DO NOTHING
   RETURNING d.id, d.endpoint_id, d.place
 )
@@ -142,13 +146,7 @@ WITH moved AS (
   WHERE e.id = :id AND e.deliverer = :deliverer AND e.revision = :revision
   RETURNING e.id
 ), added AS (
-  INSERT INTO webhook_deliveries AS d (id, endpoint_id, place, lane, type, event, order_id, shipment_id, next_attempt_at)
-  SELECT w.id, m.id, nextval('webhook_places'), w.lane, w.type, w.event::jsonb, w.order_id, w.shipment_id, :now
-  FROM unnest(
-    :delivery_ids::uuid[], :endpoint_ids::uuid[], :lanes::text[], :types::text[], :events::text[], :order_ids::int[],
-    :shipment_ids::uuid[]) WITH ORDINALITY AS w (id, endpoint_id, lane, type, event, order_id, shipment_id, number)
-  JOIN moved m ON m.id = w.endpoint_id
-  ORDER BY w.number
+  {added}
   ON CONFLICT (id) DO UPDATE
     SET state = 'WAITING', attempts = 0, next_attempt_at = EXCLUDED.next_attempt_at, tried_at = NULL, ended_at = NULL,
       place = EXCLUDED.place

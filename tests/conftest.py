@@ -393,6 +393,12 @@ def reserved_port() -> Iterator[int]:
         yield port
 
 
+def is_listening(port: int) -> bool:
+    """Whether somebody accepts at a port of 127.0.0.1."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def settings_for(dsn: str, **changes: Any) -> Settings:
     return Settings(database_url=dsn, token_secret=TOKEN_SECRET, **changes)
 

@@ -29,6 +29,7 @@ from app.auth.network import Network
 from app.auth.viewer import PERMISSIONS
 from app.errors import NotAuthenticated
 from app.postgres.direct import fetch
+from sql import Statement
 
 OVERLAP = timedelta(days=7)
 
@@ -166,7 +167,7 @@ async def _change(connection: asyncpg.Connection, options: Options) -> Answer:
 
 async def _list(connection: asyncpg.Connection, options: Options) -> Answer:
     rows = await fetch(connection, _SQL.newest, all=options.all)
-    return Answer([_told(row) for row in rows], columns=_COLUMNS)
+    return Answer([told_key(row) for row in rows], columns=_COLUMNS)
 
 
 async def _show(connection: asyncpg.Connection, options: Options) -> Answer:
@@ -221,8 +222,8 @@ async def _find(connection: asyncpg.Connection, _options: Options) -> Answer:
         shops = await fetch(connection, sql.load("storefront_key").by_digest, key_hash=digest(text))
     except NotAuthenticated:
         raise Refused("that is no key: its form, or its checksum, is that of none") from None
-    found = [{"kind": "api key", **_told(row)} for row in rows]
-    found += [{"kind": "storefront key", **dict(row), "networks": told_networks(row)} for row in shops]
+    found = [{"kind": "api key", **told_key(row)} for row in rows]
+    found += [{"kind": "storefront key", **told_key(row)} for row in shops]
     if not found:
         made_here = " was made by Waybill, but it" if is_made_here(text) else ""
         raise Refused(f"the key{made_here} is none of this database")
@@ -243,26 +244,25 @@ async def _set_channels(connection: asyncpg.Connection, key_id: int, options: Op
             raise Refused(f"none of the channels has a company {', '.join(map(str, sorted(missing_ids)))}")
 
 
-async def _lock(connection: asyncpg.Connection, key_id: int) -> asyncpg.Record:
-    rows = await fetch(connection, _SQL.lock, id=key_id)
+async def find_key(connection: asyncpg.Connection, statement: Statement, key_id: int, what: str) -> asyncpg.Record:
+    """Raises `Refused`."""
+    rows = await fetch(connection, statement, id=key_id)
     if not rows:
-        raise Refused(f"there is no key {key_id}")
+        raise Refused(f"there is no {what} {key_id}")
     return rows[0]
 
 
+async def _lock(connection: asyncpg.Connection, key_id: int) -> asyncpg.Record:
+    return await find_key(connection, _SQL.lock, key_id, "key")
+
+
 async def _row(connection: asyncpg.Connection, key_id: int) -> dict[str, Any]:
-    rows = await fetch(connection, _SQL.by_id, id=key_id)
-    if not rows:
-        raise Refused(f"there is no key {key_id}")
-    return _told(rows[0])
+    return told_key(await find_key(connection, _SQL.by_id, key_id, "key"))
 
 
-def _told(row: asyncpg.Record) -> dict[str, Any]:
-    return {**row, "networks": told_networks(row)}
-
-
-def told_networks(row: asyncpg.Record) -> list[str] | None:
-    return None if row["networks"] is None else [str(each) for each in row["networks"]]
+def told_key(row: asyncpg.Record) -> dict[str, Any]:
+    """As it is printed."""
+    return {**row, "networks": None if row["networks"] is None else [str(each) for each in row["networks"]]}
 
 
 def _details(told: dict[str, Any]) -> dict[str, Any]:

@@ -203,6 +203,14 @@ def person_name(text: str) -> str:
     return text
 
 
+def add_person(parser: argparse.ArgumentParser, channel: str) -> None:
+    """The arguments by which a person is made; `channel` says what the channel means to it."""
+    parser.add_argument("email", type=email, metavar="EMAIL")
+    parser.add_argument("--channel", required=True, metavar="CODE", help=channel)
+    parser.add_argument("--first-name", type=person_name, default="", metavar="NAME")
+    parser.add_argument("--last-name", type=person_name, default="", metavar="NAME")
+
+
 def count(most: int) -> Callable[[str], int]:
     """The type of an argument that is a number from 1 to `most`."""
 

@@ -14,12 +14,11 @@ from app.admin.command import (
     Noun,
     Options,
     Refused,
+    add_person,
     channel_id,
     count,
-    email,
     identifier,
     note,
-    person_name,
     quoted,
 )
 from app.postgres.direct import fetch
@@ -30,10 +29,7 @@ _SQL = sql.load("contact")
 def add_commands(commands: Commands) -> None:
     noun = Noun(commands, "contacts", help="make contacts of companies, and disable them")
     create = noun.task("create", _create, "make a contact", writes=True)
-    create.add_argument("email", type=email, metavar="EMAIL")
-    create.add_argument("--channel", required=True, metavar="CODE", help="of whose companies it is")
-    create.add_argument("--first-name", type=person_name, default="", metavar="NAME")
-    create.add_argument("--last-name", type=person_name, default="", metavar="NAME")
+    add_person(create, "of whose companies it is")
     listing = noun.task("list", _list, "list contacts, the newest first")
     listing.add_argument("--channel", metavar="CODE", help="of one channel alone")
     listing.add_argument("--company", type=identifier, metavar="ID", help="of one company alone")

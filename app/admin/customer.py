@@ -16,10 +16,9 @@ from app.admin.command import (
     Noun,
     Options,
     Refused,
+    add_person,
     channel_id,
-    email,
     note,
-    person_name,
     quoted,
     read_secret,
 )
@@ -33,10 +32,7 @@ _SQL = sql.load("customer_account")
 def add_commands(commands: Commands) -> None:
     noun = Noun(commands, "customers", "customer", help="make accounts of shops, set passwords, suspend, merge")
     create = noun.task("create", _create, "make an account", writes=True)
-    create.add_argument("email", type=email, metavar="EMAIL")
-    create.add_argument("--channel", required=True, metavar="CODE", help="of whose shop it is")
-    create.add_argument("--first-name", type=person_name, default="", metavar="NAME")
-    create.add_argument("--last-name", type=person_name, default="", metavar="NAME")
+    add_person(create, "of whose shop it is")
     create.add_argument(
         "--password", action="store_true", help="with a password, read from the terminal or from standard input"
     )

@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 
 import sql
-from app.admin.api_key import add_bounds, add_rotation, made, name, networks_of, refuse_rotation, told_networks
+from app.admin.api_key import add_bounds, add_rotation, find_key, made, name, networks_of, refuse_rotation, told_key
 from app.admin.command import Answer, Commands, Noun, Options, Refused, channel_id, count, identifier, note
 from app.auth.api_key import PREFIX_LENGTH, STOREFRONT_KEY, digest, new_key
 from app.postgres.direct import fetch
@@ -72,7 +72,7 @@ async def _change(connection: asyncpg.Connection, options: Options) -> Answer:
 
 async def _list(connection: asyncpg.Connection, options: Options) -> Answer:
     rows = await fetch(connection, _SQL.newest, all=options.all)
-    return Answer([_told(row) for row in rows], columns=_COLUMNS)
+    return Answer([told_key(row) for row in rows], columns=_COLUMNS)
 
 
 async def _show(connection: asyncpg.Connection, options: Options) -> Answer:
@@ -102,10 +102,7 @@ async def _revoke(connection: asyncpg.Connection, options: Options) -> Answer:
 
 
 async def _lock(connection: asyncpg.Connection, key_id: int) -> asyncpg.Record:
-    rows = await fetch(connection, _SQL.lock, id=key_id)
-    if not rows:
-        raise Refused(f"there is no storefront key {key_id}")
-    return rows[0]
+    return await find_key(connection, _SQL.lock, key_id, "storefront key")
 
 
 async def _note(connection: asyncpg.Connection, action: str, key_id: int) -> dict[str, Any]:
@@ -117,11 +114,4 @@ async def _note(connection: asyncpg.Connection, action: str, key_id: int) -> dic
 
 
 async def _row(connection: asyncpg.Connection, key_id: int) -> dict[str, Any]:
-    rows = await fetch(connection, _SQL.by_id, id=key_id)
-    if not rows:
-        raise Refused(f"there is no storefront key {key_id}")
-    return _told(rows[0])
-
-
-def _told(row: asyncpg.Record) -> dict[str, Any]:
-    return {**row, "networks": told_networks(row)}
+    return told_key(await find_key(connection, _SQL.by_id, key_id, "storefront key"))

@@ -3,8 +3,8 @@
 It is made of the table of endpoints and the types that they answer with, and of the filters that the SDL has for lists.
 """
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, get_args
 
@@ -47,11 +47,11 @@ _RATE = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 _PAGING = ("X-Total-Count", "X-Page", "X-Per-Page", "X-Total-Pages")
 
 
-class OpenAPI:
-    """An ASGI application that serves the document to anybody: it holds nothing of a customer."""
+class PublicDocument:
+    """An ASGI application that serves a document to anybody: it holds nothing of a customer."""
 
-    def __init__(self, exports: Sequence[Export]) -> None:
-        self._exports = exports
+    def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
+        self._make = make
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
@@ -61,7 +61,12 @@ class OpenAPI:
     @cached_property
     def document(self) -> dict[str, Any]:
         """Made once: nothing in it varies."""
-        return document(self._exports)
+        return self._make()
+
+
+class OpenAPI(PublicDocument):
+    def __init__(self, exports: Sequence[Export]) -> None:
+        super().__init__(partial(document, exports))
 
 
 def document(exports: Sequence[Export]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The AsyncAPI 3.0 document of all that endpoints are told, made from the SDL and the documents that make `data`."""
 
-from functools import cached_property
+from functools import partial
 from typing import Any
 
 from graphql import (
@@ -16,12 +16,9 @@ from graphql import (
     get_named_type,
     parse,
 )
-from starlette.types import Receive, Scope, Send
 
-from app.http.reply import reply
 from app.resolvers.webhook import dotted
-from app.rest.openapi import service_version
-from app.rest.shop import not_allowed
+from app.rest.openapi import PublicDocument, service_version
 from app.webhooks.message import DOCUMENTS, FIELD
 
 PATH = "/webhooks/asyncapi.json"
@@ -45,21 +42,9 @@ _HEADERS = {
 }
 
 
-class AsyncAPI:
-    """An ASGI application that serves the document to anybody."""
-
+class AsyncAPI(PublicDocument):
     def __init__(self, schema: GraphQLSchema) -> None:
-        self._schema = schema
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope["method"]
-        response = reply(self.document) if method == "GET" else not_allowed(method, "GET")
-        await response(scope, receive, send)
-
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        """Made once: nothing in it varies."""
-        return document(self._schema)
+        super().__init__(partial(document, schema))
 
 
 def document(schema: GraphQLSchema) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.asyncio.client import connect
 
 from tests.app.serve.callers import QUERY
-from tests.conftest import FAR_TOO_LONG, credentials, reserved_port, settings_for
+from tests.conftest import FAR_TOO_LONG, credentials, is_listening, reserved_port, settings_for
 from tests.service import Service, serving
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -117,22 +117,13 @@ async def proxied(proxy: str, dsn: str, folder: Path) -> AsyncIterator[tuple[str
             trust = ssl.create_default_context(cafile=str(folder / "certificate.pem"))
             try:
                 async with asyncio.timeout(FAR_TOO_LONG):
-                    while not await _answers(port):
+                    while not is_listening(port):
                         assert process.returncode is None
                         await asyncio.sleep(0.05)
                 yield f"127.0.0.1:{port}", trust, service
             finally:
                 process.terminate()
                 await process.wait()
-
-
-async def _answers(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 def client(at: str, trust: ssl.SSLContext, **headers: str) -> httpx.AsyncClient:

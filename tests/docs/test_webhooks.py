@@ -12,7 +12,7 @@ from graphql import parse, validate
 
 from app.asgi import executable_schema
 from tests.app.webhooks.conftest import Receiver, World, world_on
-from tests.conftest import FAR_TOO_LONG, reserved_port
+from tests.conftest import FAR_TOO_LONG, is_listening, reserved_port
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -47,7 +47,7 @@ async def received_by(world: World, command: tuple[str, ...]) -> None:
         )
         try:
             async with asyncio.timeout(FAR_TOO_LONG):
-                while not await _listens(port):
+                while not is_listening(port):
                     assert process.returncode is None
                     await asyncio.sleep(0.05)
                 site = Receiver(site=f"http://127.0.0.1:{port}")
@@ -69,12 +69,3 @@ async def received_by(world: World, command: tuple[str, ...]) -> None:
         finally:
             process.kill()
             await process.wait()
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True

@@ -42,10 +42,10 @@ def owned_by(viewer: Viewer) -> str | None:
     return None if viewer.kind is Kind.STAFF else viewer.subject
 
 
-async def find_endpoint(context: Context, id: str, path: str) -> Row:
+async def find_endpoint(context: Context, id: str, path: str, *, lock: bool = False) -> Row:
     """Raises `WebhookEndpointNotFound`, about the argument `path`."""
-    key = as_uuid(id)
-    rows = [] if key is None else await context.fetch(SQL.by_id, id=key, owner=owned_by(context.viewer))
+    key, statement = as_uuid(id), SQL.lock if lock else SQL.by_id
+    rows = [] if key is None else await context.fetch(statement, id=key, owner=owned_by(context.viewer))
     if not rows:
         raise WebhookEndpointNotFound(id, path)
     return rows[0]

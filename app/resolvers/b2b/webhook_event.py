@@ -1,5 +1,7 @@
 """What an endpoint is told, as its document asks for it. Whoever has endpoints may have all these rows."""
 
+from typing import NoReturn
+
 from app.context import Context, Info
 from app.errors import Forbidden
 from app.resolvers.b2b.audit import AuditedField, as_audited
@@ -17,14 +19,14 @@ subscription = GuardedSubscription()
 event_type = PlannedType("WebhookEvent")
 
 
-def _nobody(_context: Context) -> None:
+def _nobody(_context: Context) -> NoReturn:
     raise Forbidden("webhookEvent is for the documents of webhook endpoints; follow shipmentChanges or orderChanges.")
 
 
 @subscription.watched("webhookEvent", _nobody)
-async def watch_nothing(_context: Context) -> Watch:
-    """Never called: nobody may ask."""
-    raise NotImplementedError
+async def watch_nothing(context: Context) -> Watch:
+    """What it refuses has been refused before."""
+    _nobody(context)
 
 
 @subscription.field("webhookEvent")

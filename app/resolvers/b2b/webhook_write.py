@@ -12,9 +12,9 @@ from ariadne import MutationType
 import sql
 from app.auth.viewer import Kind
 from app.context import Context, Info
-from app.errors import InvalidCursor, ValidationError, WebhookDeliveryNotFound, WebhookEndpointNotFound
+from app.errors import InvalidCursor, ValidationError, WebhookDeliveryNotFound
 from app.resolvers.b2b.argument import as_instant, as_text, as_uuid, refuse_nulls, refuse_repeated, require_version
-from app.resolvers.b2b.webhook import PERMISSION, READING, owned_by, owner_viewer
+from app.resolvers.b2b.webhook import PERMISSION, READING, find_endpoint, owned_by, owner_viewer
 from app.resolvers.feed import end_of, mark_of, refuse_gone
 from app.webhooks.signature import V1, new_secret, secret_of
 from loaders.rows import Row
@@ -85,7 +85,7 @@ async def resolve_webhook_endpoint_update(
     """Raises `WebhookEndpointNotFound`, `ValidationError`, `VersionConflict`, `InvalidCursor` or `CursorExpired`."""
     context = info.context
     await _write(context)
-    present = await _lock(context, id, "id")
+    present = await find_endpoint(context, id, "id", lock=True)
     require_version(present, ifVersion)
     refuse_nulls(input, "url", "types", "headers", "envelope", "concurrency", "enabled", "after")
     columns = {**{column: present[column] for column in _COLUMNS}, **await _columns(context, input)}
@@ -102,7 +102,7 @@ async def resolve_webhook_endpoint_delete(_root: None, info: Info, id: str, ifVe
     """Raises `WebhookEndpointNotFound` or `VersionConflict`."""
     context = info.context
     await context.write(PERMISSION)
-    present = await _lock(context, id, "id")
+    present = await find_endpoint(context, id, "id", lock=True)
     require_version(present, ifVersion)
     await context.fetch(SQL.delete, id=UUID(present["id"]), owner=owned_by(context.viewer))
     return True
@@ -113,7 +113,7 @@ async def resolve_webhook_endpoint_rotate_secret(_root: None, info: Info, id: st
     """Raises `WebhookEndpointNotFound` or `ValidationError`."""
     context = info.context
     await context.write(PERMISSION)
-    present = await _lock(context, id, "id")
+    present = await find_endpoint(context, id, "id", lock=True)
     [row] = await context.fetch(
         SQL.rotate,
         id=UUID(present["id"]),
@@ -143,7 +143,7 @@ async def resolve_webhook_replay(
     """Raises `WebhookEndpointNotFound` or `ValidationError`. `from` is a word of Python's own."""
     context = info.context
     await _write(context)
-    present = await _lock(context, endpointId, "endpointId")
+    present = await find_endpoint(context, endpointId, "endpointId", lock=True)
     now = datetime.now(UTC)
     begin = as_instant(moments["from"], "from")
     end = now if until is None else as_instant(until, "until")
@@ -155,7 +155,7 @@ async def resolve_webhook_replay(
     key, owner = UUID(present["id"]), owned_by(context.viewer)
     if onlyFailed:
         await context.fetch(DELIVERY.redeliver_failed, endpoint_id=key, owner=owner, now=now, **span)
-        return await _lock(context, endpointId, "endpointId")
+        return await find_endpoint(context, endpointId, "endpointId", lock=True)
     last = await context.db.feed.go_on()
     # Nothing is so old that it matters where the calendar ends.
     earliest = max(begin, _EARLIEST + _LONGEST_TRANSACTION) - _LONGEST_TRANSACTION
@@ -169,7 +169,7 @@ async def resolve_webhook_test(_root: None, info: Info, endpointId: str, type: s
     """Raises `WebhookEndpointNotFound`, `Forbidden` or `ValidationError`."""
     context = info.context
     await _write(context)
-    present = await _lock(context, endpointId, "endpointId")
+    present = await find_endpoint(context, endpointId, "endpointId", lock=True)
     if not present["enabled"]:
         raise ValidationError("endpointId", "must be an endpoint that is enabled")
     owner = await owner_viewer(context, present)
@@ -219,15 +219,6 @@ async def _write(context: Context) -> None:
     for permission in READING:
         context.require(permission)
     await context.write(PERMISSION)
-
-
-async def _lock(context: Context, id: str, path: str) -> Row:
-    """Raises `WebhookEndpointNotFound`, about the argument `path`."""
-    key = as_uuid(id)
-    rows = [] if key is None else await context.fetch(SQL.lock, id=key, owner=owned_by(context.viewer))
-    if not rows:
-        raise WebhookEndpointNotFound(id, path)
-    return rows[0]
 
 
 async def _now(context: Context) -> dict[str, Any]:

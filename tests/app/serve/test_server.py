@@ -20,7 +20,7 @@ import uvicorn
 from app.serve.server import UVICORN, Server
 from app.settings import Settings
 from tests.app.serve.callers import QUERY, Callers
-from tests.conftest import FAR_TOO_LONG, connecting, reserved_port
+from tests.conftest import FAR_TOO_LONG, connecting, is_listening, reserved_port
 from tests.service import serving
 
 ROOT = Path(__file__).parents[3]
@@ -134,18 +134,13 @@ async def nginx(folder: Path, **upstreams: str) -> AsyncIterator[str]:
         process = await asyncio.create_subprocess_exec(program, "-c", str(folder / "nginx.conf"))
         try:
             async with asyncio.timeout(FAR_TOO_LONG):
-                while not _answers(port):
+                while not is_listening(port):
                     assert process.returncode is None
                     await asyncio.sleep(0.02)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             await process.wait()
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def test_a_proxy_has_an_answer_for_everybody_while_services_are_replaced(demo_dsn: str, tmp_path: Path) -> None:
