@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.auth.contact_login import ContactLogins
 from app.auth.login import Logins
 from app.auth.password import Passwords
 from app.auth.password_link import PasswordLinks
@@ -80,6 +81,7 @@ class Waybill:
 
     db: Database
     logins: Logins
+    contact_logins: ContactLogins
     lookups: Lookups
 
     def __init__(self, settings: Settings, worker: Worker | None = None) -> None:
@@ -130,7 +132,9 @@ class Waybill:
         self.hub.db = self.sessions.db = self.db
         self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
-        self.password_links = PasswordLinks(self.db, self.tokens, passwords, self.logins, self.settings)
+        attempts = self.logins.attempts
+        self.contact_logins = ContactLogins(self.db, self.tokens, passwords, attempts)
+        self.password_links = PasswordLinks(self.db, self.tokens, passwords, attempts, self.settings)
         days = self.settings.retention
         retention = Retention(self.db.pool, days) if days else None
         health.watch(self.telemetry, self.db, self.engine)
@@ -215,6 +219,7 @@ class Waybill:
             refusal=refused,
             largest_page=self.settings.limits.page,
             logins=self.logins,
+            contact_logins=self.contact_logins,
             password_links=self.password_links,
             lookups=self.lookups,
             messages=self.messages,
@@ -234,6 +239,7 @@ class Waybill:
             refusal=session.refused,
             largest_page=self.settings.limits.page,
             logins=self.logins,
+            contact_logins=self.contact_logins,
             password_links=self.password_links,
             lookups=self.lookups,
             messages=self.messages,
@@ -248,6 +254,7 @@ class Waybill:
             viewer=viewer,
             largest_page=self.settings.limits.page,
             logins=self.logins,
+            contact_logins=self.contact_logins,
             password_links=self.password_links,
             lookups=self.lookups,
             messages=self.messages,

@@ -9,6 +9,7 @@ from weakref import proxy
 import asyncpg
 from graphql import GraphQLResolveInfo
 
+from app.auth.contact_login import ContactLogins
 from app.auth.login import Logins
 from app.auth.password_link import PasswordLinks
 from app.auth.storefront_key import Storefront
@@ -66,6 +67,7 @@ class Context:
         viewer: Viewer | None = None,
         refusal: NotAuthenticated | None = None,
         logins: Logins,
+        contact_logins: ContactLogins,
         password_links: PasswordLinks,
         lookups: Lookups,
         messages: Messages,
@@ -80,6 +82,7 @@ class Context:
         self.request_id = request_id
         self._viewer = viewer
         self.logins = logins
+        self.contact_logins = contact_logins
         self.password_links = password_links
         self._lookups = lookups
         self.messages = messages

@@ -29,6 +29,8 @@
     ├── CarrierAlreadyExists           CARRIER_ALREADY_EXISTS_ERROR         the name of another carrier
     ├── CarrierInUse                   CARRIER_DELETE_ERROR                 a carrier that codes refer to
     ├── OrderStepNotAllowed            ORDER_STATUS_TRANSITION_NOT_ALLOWED  a status that cannot follow the present one
+    ├── CredentialsInvalid             USER_NOT_FOUND_ERROR     a login by an e-mail or a password that is not good
+    ├── RefreshTokenInvalid            EXCHANGE_REFRESH_TOKEN_ERROR  one that is none, expired or used
     ├── PasswordLinkInvalid            PASSWORD_LINK_INVALID    a link that is none, expired or used
     ├── InvalidOrderId                 INVALID_ORDER_ID         a text that is no order's id
     ├── InvalidShipmentId              INVALID_SHIPMENT_ID      a text that is no shipment's id
@@ -280,6 +282,24 @@ class OrderStepNotAllowed(WaybillError):
     def __init__(self, status: str, next_status: str) -> None:
         rule = f"must be among the next statuses of {status}"
         super().__init__(f"{next_status} cannot follow {status}.", path="input.status", rule=rule)
+
+
+class CredentialsInvalid(WaybillError):
+    """Nobody can tell whether the e-mail is a contact's. The vendor has one code for both, by this name (B-9)."""
+
+    code = "USER_NOT_FOUND_ERROR"
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__("Invalid email or password")
+
+
+class RefreshTokenInvalid(WaybillError):
+    code = "EXCHANGE_REFRESH_TOKEN_ERROR"
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__("The refresh token is not good, or not any more: log in anew.")
 
 
 class PasswordLinkInvalid(WaybillError):

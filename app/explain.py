@@ -158,6 +158,7 @@ class _Sketch(Context):
             largest_page=Limits().page,
             viewer=Viewer(kind, "explain:1", _VISIBILITIES[reach], frozenset(PERMISSIONS)),
             logins=unused,
+            contact_logins=unused,
             password_links=unused,
             lookups=Lookups(recorder.fetch_combined),
             messages=unused,

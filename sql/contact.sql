@@ -2,6 +2,7 @@
 
 -- fragment: contact
 SELECT t.id, h.code AS channel, t.channel_id, t.email, t.first_name, t.last_name, t.is_active, t.created_at,
+  t.password_hash IS NOT NULL AS has_password,
   ARRAY(
     SELECT m.company_id FROM contact_companies m
     WHERE m.contact_id = t.id AND m.channel_id = t.channel_id ORDER BY m.company_id
@@ -29,8 +30,8 @@ ORDER BY t.channel_id
 FOR NO KEY UPDATE OF t
 
 -- name: add
-INSERT INTO contacts (channel_id, email, first_name, last_name)
-VALUES (:channel_id, :email, :first_name, :last_name)
+INSERT INTO contacts (channel_id, email, first_name, last_name, password_hash)
+VALUES (:channel_id, :email, :first_name, :last_name, :password_hash)
 RETURNING id
 
 -- name: add_companies
@@ -44,6 +45,11 @@ DELETE FROM contact_companies WHERE contact_id = :id AND channel_id = :channel_i
 
 -- name: known_companies
 SELECT c.id FROM companies c WHERE c.channel_id = :channel_id AND c.id = ANY(:company_ids)
+
+-- name: set_password
+UPDATE contacts t
+SET password_hash = :password_hash, last_modified_at = statement_timestamp()
+WHERE t.id = :id AND t.channel_id = :channel_id
 
 -- name: activate
 UPDATE contacts t

@@ -51,31 +51,3 @@ UPDATE customer_sessions
 SET revoked_at = now()
 WHERE id = :session_id AND channel_id = :channel_id AND customer_id = :customer_id AND revoked_at IS NULL
 RETURNING id
-
--- name: prune
--- A few rows with each login, so that no login waits long and nothing else has to run. Rows in use are left.
-WITH sessions AS (
-  DELETE FROM customer_sessions
-  WHERE (id, channel_id) IN (
-    SELECT id, channel_id FROM customer_sessions WHERE expires_at < now() ORDER BY expires_at LIMIT 20 FOR UPDATE SKIP LOCKED
-  )
-), addresses AS (
-  DELETE FROM login_addresses
-  WHERE key_hash IN (
-    SELECT key_hash
-    FROM login_addresses
-    WHERE good_at < now() - :remembered::interval
-    ORDER BY good_at
-    LIMIT 20
-    FOR UPDATE SKIP LOCKED
-  )
-)
-DELETE FROM login_attempts
-WHERE key_hash IN (
-  SELECT key_hash
-  FROM login_attempts
-  WHERE latest_at < now() - interval '1 hour'
-  ORDER BY latest_at
-  LIMIT 20
-  FOR UPDATE SKIP LOCKED
-)

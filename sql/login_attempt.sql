@@ -57,3 +57,36 @@ WHERE key_hash IN (
   OFFSET :others::int
   FOR UPDATE SKIP LOCKED
 )
+
+-- name: prune
+-- A few rows with each login, so that no login waits long and nothing else has to run. Rows in use are left.
+WITH of_customers AS (
+  DELETE FROM customer_sessions
+  WHERE (id, channel_id) IN (
+    SELECT id, channel_id FROM customer_sessions WHERE expires_at < now() ORDER BY expires_at LIMIT 20 FOR UPDATE SKIP LOCKED
+  )
+), of_contacts AS (
+  DELETE FROM contact_sessions
+  WHERE id IN (
+    SELECT s.id FROM contact_sessions s WHERE s.expires_at < now() ORDER BY s.expires_at LIMIT 20 FOR UPDATE SKIP LOCKED
+  )
+), addresses AS (
+  DELETE FROM login_addresses
+  WHERE key_hash IN (
+    SELECT key_hash
+    FROM login_addresses
+    WHERE good_at < now() - :remembered::interval
+    ORDER BY good_at
+    LIMIT 20
+    FOR UPDATE SKIP LOCKED
+  )
+)
+DELETE FROM login_attempts
+WHERE key_hash IN (
+  SELECT key_hash
+  FROM login_attempts
+  WHERE latest_at < now() - interval '1 hour'
+  ORDER BY latest_at
+  LIMIT 20
+  FOR UPDATE SKIP LOCKED
+)

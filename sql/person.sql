@@ -124,15 +124,21 @@ WHERE c.channel_id = :channel_id AND c.id = ANY(:account_ids)
 DELETE FROM login_addresses WHERE account_hash = ANY(:account_hashes)
 
 -- name: emails
-SELECT lower(c.email) AS email FROM customers c
+-- With those among whom an e-mail is somebody's, as attempts to log in are counted.
+SELECT :channel_id::int::text AS whose, lower(c.email) AS email FROM customers c
 WHERE c.channel_id = :channel_id AND c.id = ANY(:account_ids) AND c.email IS NOT NULL
+UNION ALL
+SELECT :contacts AS whose, lower(t.email) FROM contacts t
+WHERE t.channel_id = :channel_id AND t.id = :contact_id::int AND t.password_hash IS NOT NULL
 
 -- name: erase_contact
 WITH companies AS (
   DELETE FROM contact_companies m WHERE m.channel_id = :channel_id AND m.contact_id = :id
+), sessions AS (
+  DELETE FROM contact_sessions s WHERE s.channel_id = :channel_id AND s.contact_id = :id
 )
 UPDATE contacts t
-SET email = 'erased-' || t.id || '@erased.invalid', first_name = '', last_name = '', is_active = false,
+SET email = 'erased-' || t.id || '@erased.invalid', first_name = '', last_name = '', is_active = false, password_hash = NULL,
   last_modified_at = statement_timestamp()
 WHERE t.channel_id = :channel_id AND t.id = :id
 
@@ -142,13 +148,16 @@ SELECT jsonb_build_object(
     SELECT jsonb_agg(to_jsonb(c) - '{password_hash,api_token_hash}'::text[] ORDER BY c.id)
     FROM customers c WHERE c.channel_id = :channel_id AND c.id = ANY(:account_ids)), '[]'),
   'contacts', coalesce((
-    SELECT jsonb_agg(to_jsonb(t) || jsonb_build_object('companies', ARRAY(
+    SELECT jsonb_agg(to_jsonb(t) - 'password_hash' || jsonb_build_object('companies', ARRAY(
       SELECT m.company_id FROM contact_companies m
       WHERE m.channel_id = t.channel_id AND m.contact_id = t.id ORDER BY m.company_id)) ORDER BY t.id)
     FROM contacts t WHERE t.channel_id = :channel_id AND t.id = :contact_id::int), '[]'),
   'sessions', coalesce((
     SELECT jsonb_agg(to_jsonb(s) ORDER BY s.id)
     FROM customer_sessions s WHERE s.channel_id = :channel_id AND s.customer_id = ANY(:account_ids)), '[]'),
+  'contact_sessions', coalesce((
+    SELECT jsonb_agg(to_jsonb(s) - 'refresh_hash' ORDER BY s.created_at)
+    FROM contact_sessions s WHERE s.channel_id = :channel_id AND s.contact_id = :contact_id::int), '[]'),
   'password_links', coalesce((
     SELECT jsonb_agg(to_jsonb(l) ORDER BY l.created_at)
     FROM password_links l WHERE l.channel_id = :channel_id AND l.customer_id = ANY(:account_ids)), '[]'),

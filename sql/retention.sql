@@ -16,14 +16,20 @@ WITH gone AS (
 SELECT count(*)::int AS gone FROM gone;
 
 -- name: sessions
-WITH gone AS (
+WITH of_customers AS (
   DELETE FROM customer_sessions
   WHERE (id, channel_id) IN (
     SELECT s.id, s.channel_id FROM customer_sessions s
     WHERE s.expires_at < :before ORDER BY s.expires_at LIMIT :most FOR UPDATE SKIP LOCKED)
   RETURNING 1
+), of_contacts AS (
+  DELETE FROM contact_sessions
+  WHERE id IN (
+    SELECT s.id FROM contact_sessions s
+    WHERE s.expires_at < :before ORDER BY s.expires_at LIMIT :most FOR UPDATE SKIP LOCKED)
+  RETURNING 1
 )
-SELECT count(*)::int AS gone FROM gone;
+SELECT ((SELECT count(*) FROM of_customers) + (SELECT count(*) FROM of_contacts))::int AS gone;
 
 -- name: attempts
 WITH gone AS (

@@ -746,6 +746,16 @@ CREATE FUNCTION public.day_start(day date, zone text) RETURNS timestamp with tim
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((day)::timestamp without time zone AT TIME ZONE zone);
 
+CREATE FUNCTION public.end_contact_sessions() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  UPDATE contact_sessions s SET revoked_at = now()
+  WHERE s.contact_id = NEW.id AND s.channel_id = NEW.channel_id AND s.revoked_at IS NULL;
+  RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION public.finished_status(present text, shipped_status text, delivered_status text, ordered bigint, shipped bigint, delivered bigint) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
@@ -3288,6 +3298,20 @@ CREATE TABLE public.contact_companies (
     company_id integer NOT NULL
 );
 
+CREATE TABLE public.contact_sessions (
+    id uuid NOT NULL,
+    channel_id integer NOT NULL,
+    contact_id integer NOT NULL,
+    refresh_hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT contact_sessions_lifetime CHECK ((expires_at > created_at)),
+    CONSTRAINT contact_sessions_refresh_sha256 CHECK ((length(refresh_hash) = 32))
+);
+
+COMMENT ON COLUMN public.contact_sessions.refresh_hash IS 'SHA-256 of the refresh token that is good; those before it, and no others, end the session';
+
 CREATE SEQUENCE public.user_ids
     AS integer
     START WITH 1
@@ -3304,8 +3328,11 @@ CREATE TABLE public.contacts (
     last_name text DEFAULT ''::text NOT NULL,
     is_active boolean DEFAULT true NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_modified_at timestamp with time zone DEFAULT now() NOT NULL
+    last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    password_hash text
 );
+
+COMMENT ON COLUMN public.contacts.password_hash IS 'argon2id; null of who cannot log in here';
 
 CREATE TABLE public.customer_sessions (
     id bigint NOT NULL,
@@ -4142,6 +4169,9 @@ ALTER TABLE ONLY public.company_sources
 ALTER TABLE ONLY public.contact_companies
     ADD CONSTRAINT contact_companies_pk PRIMARY KEY (contact_id, channel_id, company_id);
 
+ALTER TABLE ONLY public.contact_sessions
+    ADD CONSTRAINT contact_sessions_pk PRIMARY KEY (id, channel_id);
+
 ALTER TABLE ONLY public.contacts
     ADD CONSTRAINT contacts_pk PRIMARY KEY (id, channel_id);
 
@@ -4329,6 +4359,10 @@ CREATE INDEX companies_parent ON public.companies USING btree (parent_id, channe
 CREATE INDEX company_sources_source ON public.company_sources USING btree (name, id);
 
 CREATE INDEX contact_companies_company ON public.contact_companies USING btree (company_id, channel_id);
+
+CREATE INDEX contact_sessions_contact ON public.contact_sessions USING btree (contact_id, channel_id);
+
+CREATE INDEX contact_sessions_expiry ON public.contact_sessions USING btree (expires_at);
 
 CREATE UNIQUE INDEX contacts_email_unique ON public.contacts USING btree (channel_id, lower(email));
 
@@ -4631,6 +4665,14 @@ CREATE TRIGGER channels_time_zone_other BEFORE UPDATE OF time_zone ON public.cha
 CREATE TRIGGER companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.companies FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
 CREATE TRIGGER contact_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contact_companies FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER contact_sessions_end AFTER UPDATE OF revoked_at, expires_at ON public.contact_sessions FOR EACH ROW WHEN (((new.revoked_at IS DISTINCT FROM old.revoked_at) OR (new.expires_at < old.expires_at))) EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER contact_sessions_go AFTER DELETE ON public.contact_sessions FOR EACH ROW WHEN (((old.revoked_at IS NULL) AND (old.expires_at > now()))) EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER contact_sessions_go_all AFTER TRUNCATE ON public.contact_sessions FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER contacts_end_sessions AFTER UPDATE OF password_hash, is_active ON public.contacts FOR EACH ROW WHEN (((new.password_hash IS DISTINCT FROM old.password_hash) OR (NOT new.is_active))) EXECUTE FUNCTION public.end_contact_sessions();
 
 CREATE TRIGGER contacts_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contacts FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
@@ -5007,6 +5049,9 @@ ALTER TABLE ONLY public.contact_companies
 
 ALTER TABLE ONLY public.contact_companies
     ADD CONSTRAINT contact_companies_contact_fk FOREIGN KEY (contact_id, channel_id) REFERENCES public.contacts(id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.contact_sessions
+    ADD CONSTRAINT contact_sessions_contact_fk FOREIGN KEY (contact_id, channel_id) REFERENCES public.contacts(id, channel_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.contacts
     ADD CONSTRAINT contacts_channel_fk FOREIGN KEY (channel_id) REFERENCES public.channels(id);

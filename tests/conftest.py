@@ -173,6 +173,9 @@ async def _add_viewers(dsn: str) -> None:
             "UPDATE customers SET password_hash = $2 WHERE id = $1",
             [(CUSTOMERS[name], CheapHasher().hash(text)) for name, text in PASSWORDS.items()],
         )
+        await connection.execute(
+            "UPDATE contacts SET password_hash = $1 WHERE id = 4", CheapHasher().hash(fixtures.CONTACT_PASSWORD)
+        )
         await connection.executemany(
             "INSERT INTO customer_sessions (id, channel_id, customer_id, expires_at) OVERRIDING SYSTEM VALUE"
             " VALUES ($1, 1, $2, now() + interval '7 days')",

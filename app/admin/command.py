@@ -19,7 +19,9 @@ from typing import Any
 import asyncpg
 
 import sql
+from app.auth.credentials import faults_of_password
 from app.auth.network import Network
+from app.auth.password import Passwords
 from app.postgres.connect import CONNECT_SECONDS
 from app.postgres.direct import fetch
 
@@ -163,6 +165,17 @@ def read_secret(what: str) -> str:
     if "\0" in text:
         raise Refused(f"the {what.lower()} has a NUL character, which nobody can type")
     return text
+
+
+async def hash_password(password: str) -> str:
+    """Raises `Refused` for a password that nobody may have."""
+    if faults := faults_of_password(password):
+        raise Refused(" ".join(faults))
+    passwords = Passwords()
+    try:
+        return await passwords.hash(password)
+    finally:
+        passwords.close()
 
 
 def confirm(options: Options, question: str) -> None:

@@ -1,6 +1,4 @@
-"""`contacts`: who reads the orders of companies in a portal. A contact has no password here: the portal's tokens name
-it.
-"""
+"""`contacts`: who reads the orders of companies in a portal, logged in by a password or named by its tokens."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,9 +15,11 @@ from app.admin.command import (
     add_person,
     channel_id,
     count,
+    hash_password,
     identifier,
     note,
     quoted,
+    read_secret,
 )
 from app.postgres.direct import fetch
 
@@ -30,6 +30,9 @@ def add_commands(commands: Commands) -> None:
     noun = Noun(commands, "contacts", help="make contacts of companies, and disable them")
     create = noun.task("create", _create, "make a contact", writes=True)
     add_person(create, "of whose companies it is")
+    create.add_argument(
+        "--password", action="store_true", help="with a password, read from the terminal or from standard input"
+    )
     listing = noun.task("list", _list, "list contacts, the newest first")
     listing.add_argument("--channel", metavar="CODE", help="of one channel alone")
     listing.add_argument("--company", type=identifier, metavar="ID", help="of one company alone")
@@ -40,6 +43,7 @@ def add_commands(commands: Commands) -> None:
     tasks = [
         noun.task("show", _show, "tell one contact"),
         companies,
+        noun.task("password", _password, "set a password, read from standard input, and end all sessions", writes=True),
         noun.task("disable", _disable, "accept no token of a contact any more, at once", writes=True),
         noun.task("enable", _enable, "accept tokens of a contact again", writes=True),
     ]
@@ -56,15 +60,18 @@ def add_commands(commands: Commands) -> None:
 
 
 async def _create(connection: asyncpg.Connection, options: Options) -> Answer:
+    password = read_secret("Password") if options.password else None
     of_channel = await channel_id(connection, options.channel)
     values = {"email": options.email, "first_name": options.first_name, "last_name": options.last_name}
     try:
-        [row] = await fetch(connection, _SQL.add, channel_id=of_channel, **values)
+        password_hash = None if password is None else await hash_password(password)
+        [row] = await fetch(connection, _SQL.add, channel_id=of_channel, password_hash=password_hash, **values)
     except asyncpg.UniqueViolationError:
         raise Refused(f"the channel has a contact {quoted(options.email)} already") from None
     await _add_companies(connection, row["id"], of_channel, options.companies)
     subject = f"contact:{row['id']}"
-    await note(connection, "contacts create", subject, channel=options.channel, companies=options.companies)
+    details = {"channel": options.channel, "companies": options.companies, "has_password": password is not None}
+    await note(connection, "contacts create", subject, **details)
     return Answer(
         _told(await find(connection, row["id"], options.channel)), notes=[f"Its tokens have the subject {subject}."]
     )
@@ -87,6 +94,19 @@ async def _companies(connection: asyncpg.Connection, options: Options) -> Answer
     await _add_companies(connection, contact["id"], contact["channel_id"], options.companies)
     await note(connection, "contacts companies", f"contact:{contact['id']}", companies=options.companies)
     return Answer(_told(await find(connection, options.id, options.channel)))
+
+
+async def _password(connection: asyncpg.Connection, options: Options) -> Answer:
+    """The database ends the sessions of before."""
+    password_hash = await hash_password(read_secret("Password"))
+    contact = await find(connection, options.id, options.channel)
+    values = {"id": contact["id"], "channel_id": contact["channel_id"], "password_hash": password_hash}
+    await fetch(connection, _SQL.set_password, **values)
+    await note(connection, "contacts password", f"contact:{contact['id']}")
+    return Answer(
+        {"id": contact["id"], "has_password": True},
+        notes=[f"Contact {contact['id']} has a password, and has to log in anew."],
+    )
 
 
 async def _disable(connection: asyncpg.Connection, options: Options) -> Answer:

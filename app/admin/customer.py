@@ -18,12 +18,11 @@ from app.admin.command import (
     Refused,
     add_person,
     channel_id,
+    hash_password,
     note,
     quoted,
     read_secret,
 )
-from app.auth.credentials import faults_of_password
-from app.auth.password import Passwords
 from app.postgres.direct import fetch
 
 _SQL = sql.load("customer_account")
@@ -68,7 +67,7 @@ async def _create(connection: asyncpg.Connection, options: Options) -> Answer:
             email=options.email,
             first_name=options.first_name,
             last_name=options.last_name,
-            password_hash=None if password is None else await _hash(password),
+            password_hash=None if password is None else await hash_password(password),
         )
     except asyncpg.UniqueViolationError:
         raise Refused(f"the channel has a customer {quoted(options.email)} already") from None
@@ -92,7 +91,7 @@ async def set_password(connection: asyncpg.Connection, who: str, password: str, 
     if customer["email"] is None:
         raise Refused("the customer has no e-mail to log in with")
     values = {"id": customer["id"], "channel_id": customer["channel_id"]}
-    await fetch(connection, _SQL.set_password, **values, password_hash=await _hash(password))
+    await fetch(connection, _SQL.set_password, **values, password_hash=await hash_password(password))
     await note(connection, "customers password", f"customer:{customer['id']}")
     return Answer(
         {"id": customer["id"], "has_password": True},
@@ -140,17 +139,6 @@ async def merge(connection: asyncpg.Connection, source: str, target: str, channe
         {"id": one["id"], "merged_into_id": other["id"], "orders": row["orders"]},
         notes=[f"Customer {one['id']} is customer {other['id']} now, with {row['orders']} orders more."],
     )
-
-
-async def _hash(password: str) -> str:
-    """Raises `Refused` for a password that nobody may have."""
-    if faults := faults_of_password(password):
-        raise Refused(" ".join(faults))
-    passwords = Passwords()
-    try:
-        return await passwords.hash(password)
-    finally:
-        passwords.close()
 
 
 def _id_of(who: str) -> int | None:

@@ -18,7 +18,7 @@ import sql
 from app.admin.command import Answer, Commands, Noun, Options, Refused, add_task, confirm, identifier, note
 from app.admin.contact import find as find_contact
 from app.admin.customer import find as find_customer
-from app.auth.login import account_key
+from app.auth.attempt import CONTACTS, account_key
 from app.postgres.direct import fetch
 
 _SQL = sql.load("person")
@@ -77,7 +77,7 @@ async def _erase(connection: asyncpg.Connection, options: Options) -> Answer:
     await fetch(connection, _SQL.erase_deliveries, **of_orders)
     await fetch(connection, _SQL.erase_answers, actors=person.actors, order_ids=person.order_ids)
     of_account = {"channel_id": person.channel_id, "account_ids": person.account_ids}
-    await _erase_logins(connection, options, **of_account)
+    await _erase_logins(connection, options, **of_account, contact_id=person.contact_id)
     await fetch(connection, _SQL.erase_customers, **of_account)
     if person.contact_id is not None:
         await fetch(connection, _SQL.erase_contact, channel_id=person.channel_id, id=person.contact_id)
@@ -92,9 +92,9 @@ async def _erase(connection: asyncpg.Connection, options: Options) -> Answer:
 
 async def _erase_logins(connection: asyncpg.Connection, options: Options, **of_account: Any) -> None:
     """Addresses from which the account has logged in are kept by a digest of its e-mail."""
-    emails = [row["email"] for row in await fetch(connection, _SQL.emails, **of_account)]
-    secret = options.settings().token_secret.encode() if emails else b""
-    hashes = [hmac.digest(secret, account_key(of_account["channel_id"], email), "sha256") for email in emails]
+    rows = await fetch(connection, _SQL.emails, **of_account, contacts=CONTACTS)
+    secret = options.settings().token_secret.encode() if rows else b""
+    hashes = [hmac.digest(secret, account_key(row["whose"], row["email"]), "sha256") for row in rows]
     await fetch(connection, _SQL.erase_logins, account_hashes=hashes)
 
 

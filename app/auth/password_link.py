@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 from uuid import UUID
 
-from app.auth.login import Logins
+from app.auth.attempt import Attempts
 from app.auth.password import Passwords
 from app.auth.token import Tokens
 from app.errors import NotAuthenticated, PasswordLinkInvalid, TooManyAttempts
@@ -32,11 +32,13 @@ _SQL = load("password_link")
 
 
 class PasswordLinks:
-    def __init__(self, db: Database, tokens: Tokens, passwords: Passwords, logins: Logins, settings: Settings) -> None:
+    def __init__(
+        self, db: Database, tokens: Tokens, passwords: Passwords, attempts: Attempts, settings: Settings
+    ) -> None:
         self._db = db
         self._tokens = tokens
         self._passwords = passwords
-        self._logins = logins
+        self._attempts = attempts
         self._page = settings.link_page
 
     async def request(self, channel_id: int, email: str, address: str) -> None:
@@ -45,10 +47,10 @@ class PasswordLinks:
         Raises `TooManyAttempts` where the client's address has asked too often.
         """
         if address:
-            await self._logins.take((("link address", address), PER_ADDRESS, _WINDOW))
-        account = ("link email", str(channel_id), await self._logins.spelling(email))
+            await self._attempts.take((("link address", address), PER_ADDRESS, _WINDOW))
+        account = ("link email", str(channel_id), await self._attempts.spelling(email))
         try:
-            await self._logins.take((account, PER_EMAIL, _WINDOW))
+            await self._attempts.take((account, PER_EMAIL, _WINDOW))
         except TooManyAttempts:
             return
         await self._db.fetch(_SQL.request, _EVERYTHING, channel_id=channel_id, email=email, lifetime=LIFETIME)

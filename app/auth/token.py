@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jose import jwk, jws
@@ -65,13 +66,17 @@ _MINIMUM_RSA_BITS = 2_048
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says. `expires_at` is in seconds since 1970; `scope` is None where the token has none."""
+    """What a verified token says. `expires_at` is in seconds since 1970; `scope` is None where the token has none.
+
+    `session` is that of a contact who has logged in here; None of all other tokens.
+    """
 
     subject: str
     expires_at: int
     jti: str | None
     scope: frozenset[str] | None
     roles: frozenset[str]
+    session: UUID | None = None
 
 
 class KnownKey(NamedTuple):
@@ -180,13 +185,14 @@ class Tokens:
         _require(_name(payload["iss"]) in key.issuers, "iss")
         audience = payload["aud"]
         _require(key.audiences & _texts([audience] if isinstance(audience, str) else audience), "aud")
-        jti, scope = payload.get("jti"), payload.get("scope")
+        jti, scope, session = payload.get("jti"), payload.get("scope"), payload.get("contact_session")
         return Claims(
             subject=_name(payload["sub"]),
             expires_at=expires_at,
             jti=None if jti is None else _name(jti),
             scope=None if scope is None else _texts(scope.split(" ")),
             roles=_texts(payload.get("roles", [])),
+            session=None if session is None else UUID(_name(session)),
         )
 
 

@@ -6,7 +6,8 @@ then both must be good, the token says who is asking, and no more may be done th
 never replaced by a good key, or a visitor would see what the portal sees.
 
 A token's `sub` is `staff:<id>`, `partner:<id of an API key>`, `contact:<id>` or `customer:<id>`. A customer's comes as
-`<id of its session>|<JWT>` (decision 11), and is good for as long as that session is.
+`<id of its session>|<JWT>` (decision 11), and is good for as long as that session is; so is that of a contact who has
+logged in here, which names its session.
 """
 
 import math
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache, partial
 from typing import NamedTuple
+from uuid import UUID
 
 import asyncpg
 
@@ -60,7 +62,7 @@ ROLES: Mapping[str, frozenset[str]] = {
 
 _SUBJECT = re.compile(r"([a-z]+):([1-9][0-9]{0,9})")
 _SESSION = re.compile(r"[1-9][0-9]{0,17}")
-_LARGEST_ID = 2**31 - 1
+LARGEST_ID = 2**31 - 1
 _STAFF_CACHED = 1_000
 
 KEY_HEADER, TOKEN_HEADER = b"apikey", b"authorization"
@@ -69,6 +71,7 @@ _SQL = load("viewer")
 # Many ask at the same time, each as another.
 _CONTACTS = many(_SQL.contacts_by_ids, parameter="contact_ids", column="id")
 _SESSIONS = many(load("customer_session").by_ids, parameter="session_ids", column="id")
+_CONTACT_SESSIONS = many(load("contact_session").by_ids, parameter="session_ids", column="id")
 
 
 class Kind(Enum):
@@ -85,7 +88,7 @@ class Viewer:
     """`visibility` says which rows exist for the viewer, `permissions` what may be done with them.
 
     These are names of `PERMISSIONS`; tokens and callers know them as scopes. `session_id` is that of a customer's
-    token.
+    token, `contact_session` that of a contact who has logged in here.
     """
 
     kind: Kind
@@ -93,6 +96,16 @@ class Viewer:
     visibility: Visibility
     permissions: frozenset[str]
     session_id: int | None = None
+    contact_session: UUID | None = None
+
+
+class ContactSession(NamedTuple):
+    """Of a contact who has logged in here. It was good when it was read, and is until `expires_at`, in seconds since
+    1970."""
+
+    contact_id: int
+    channel_id: int
+    expires_at: float
 
 
 class Partner(NamedTuple):
@@ -106,6 +119,7 @@ class Partner(NamedTuple):
 # What sql/viewer.sql reads. Partners are kept by the digest of their key and by their id.
 PARTNERS = Tables[bytes | int, Partner]("api_keys", "api_key_channels", "api_key_companies", "companies")
 CONTACTS = Tables[int, Viewer]("contacts", "contact_companies", "companies")
+CONTACT_SESSIONS = Tables[UUID, ContactSession]("contact_sessions")
 
 
 async def authenticate(
@@ -162,7 +176,7 @@ def _known(names: Iterable[str]) -> frozenset[str]:
 
 async def _of_token(claims: Claims, db: Database, address: str) -> Viewer:
     subject = _SUBJECT.fullmatch(claims.subject)
-    if not subject or subject[1] not in _BY_KIND or int(subject[2]) > _LARGEST_ID:
+    if not subject or subject[1] not in _BY_KIND or int(subject[2]) > LARGEST_ID:
         raise NotAuthenticated
     return await _BY_KIND[subject[1]](int(subject[2]), claims, db, address)
 
@@ -190,7 +204,22 @@ async def _contact(contact_id: int, claims: Claims, db: Database, _address: str)
         visibility = Visibility.of_contact(row["channel_id"], tuple(row["company_ids"]))
         return Viewer(Kind.CONTACT, f"contact:{contact_id}", visibility, _READING)
 
-    return _narrowed(await db.table_cache(CONTACTS).get(contact_id, look_up), claims)
+    viewer = _narrowed(await db.table_cache(CONTACTS).get(contact_id, look_up), claims)
+    if claims.session is None:  # a portal's own token
+        return viewer
+    session = await _contact_session(claims.session, db)
+    owner = session.contact_id, (session.channel_id,)
+    if session.expires_at <= time.time() or owner != (contact_id, viewer.visibility.channel_ids):
+        raise NotAuthenticated
+    return replace(viewer, contact_session=claims.session)
+
+
+async def _contact_session(session_id: UUID, db: Database) -> ContactSession:
+    async def look_up() -> ContactSession:
+        row = _only(await db.gather(_CONTACT_SESSIONS, session_id))
+        return ContactSession(row["contact_id"], row["channel_id"], row["expires_at"])
+
+    return await db.table_cache(CONTACT_SESSIONS).get(session_id, look_up)
 
 
 async def _customer(customer_id: int, claims: Claims, db: Database, _address: str) -> Viewer:

@@ -15,6 +15,7 @@ PARTNER_KEY = "pk_partner_demo_full"
 
 CUSTOMER_CHANNEL_ID = 1
 CUSTOMER_EMAIL, CUSTOMER_PASSWORD = "customer@example.com", "waybill-demo-john"
+CONTACT_EMAIL, CONTACT_PASSWORD = "contact@example.com", "waybill-demo-pieter"
 
 
 async def load(dsn: str) -> bool:

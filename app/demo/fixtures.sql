@@ -32,7 +32,7 @@ INSERT INTO companies (id, channel_id, external_id, name, parent_id, created_at,
 INSERT INTO company_sources (company_id, channel_id, name, id) VALUES
   (1, 1, 'erp', 'D-1000'), (2, 1, 'erp', 'D-1001'), (3, 1, 'erp', 'D-1002'), (4, 1, 'erp', 'D-1003');
 
--- Passwords: waybill-demo-john, waybill-demo-jane, waybill-demo-suspended (argon2id, argon2-cffi's default parameters).
+-- Passwords: waybill-demo-john, waybill-demo-jane, waybill-demo-suspended, waybill-demo-pieter (argon2id, argon2-cffi's default parameters).
 INSERT INTO customers (id, channel_id, email, first_name, last_name, gender, password_hash, is_suspended, created_at, last_modified_at) VALUES
   (1, 1, 'customer@example.com', 'John', 'Doe', 'M',
    '$argon2id$v=19$m=65536,t=3,p=4$E5qz36HYRE/yClj+YmmnKg$Kc3/mRYdUfuERBHfKEH1MAJUhjzRVHnz6t4DTrPRGW4', false,
@@ -49,6 +49,9 @@ INSERT INTO contacts (id, channel_id, email, first_name, last_name, created_at, 
   (5, 1, 'montage@example.com',   'Noor',   'de Wit',        '2024-11-04T08:30:00Z', '2024-11-04T08:30:00Z'),
   (6, 1, 'outsider@example.com',  'Sjoerd', 'Hofstra',       '2024-11-04T08:30:00Z', '2024-11-04T08:30:00Z');
 
+UPDATE contacts SET password_hash =
+  '$argon2id$v=19$m=65536,t=3,p=4$b6ywSGBWu4usWheGbH1dvg$IhvgbGHVIYC18KovPBKcnSWvyVoZKDQE06nf4s2aA38'
+WHERE id = 4 AND channel_id = 1;
 INSERT INTO contact_companies (contact_id, channel_id, company_id) VALUES (4, 1, 2), (5, 1, 3), (6, 1, 4);
 
 -- ------------------------------------------------------------------------------------------------ carriers

@@ -59,6 +59,8 @@ REFUSED = {"auditTrail"}
 OF_CHANNELS = {"outboxEvents"}
 # An endpoint is its owner's: tests/app/resolvers/b2b/test_webhook.py asks for others'.
 OF_OWNERS = {"webhookEndpoints", "webhookEndpoint", "webhookDeliveries", "webhookDelivery", "webhookDryRun"}
+# Whoever asks is told of themselves.
+OF_ONESELF = {"viewer"}
 # For staff and partners.
 FEED = "changes"
 PARTNERS = ["northwind", "hofstra-writer"]
@@ -72,6 +74,7 @@ def test_every_root_field_is_asked() -> None:
         | REFUSED
         | OF_CHANNELS
         | OF_OWNERS
+        | OF_ONESELF
         | {FEED}
     )
     assert asked == set(ROOTS)

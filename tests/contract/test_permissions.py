@@ -33,6 +33,7 @@ ROOTS = {
     "trackAndTrace": {SHIPMENTS},
     "trackAndTraces": {SHIPMENTS},
     "trackingCodeCheck": set(),
+    "viewer": set(),
     "webhookDeliveries": {"webhooks:write"},
     "webhookDelivery": {"webhooks:write"},
     "webhookDryRun": {"webhooks:write"},

@@ -27,6 +27,8 @@ OPEN_TABLES = {
 WITHOUT_VIEWER = {
     "viewer",
     "storefront_key",
+    "account",
+    "contact_session",
     "customer_session",
     "login_attempt",
     "write",

@@ -3,6 +3,7 @@
 from ariadne import SchemaBindable
 
 from app.resolvers.b2b import (
+    account,
     audit,
     carrier,
     carrier_write,
@@ -35,6 +36,7 @@ from app.resolvers.b2b import (
 )
 
 bindables: list[SchemaBindable] = [
+    *account.bindables,
     *audit.bindables,
     *carrier.bindables,
     *carrier_write.bindables,

@@ -12,6 +12,7 @@ from ariadne import InterfaceType, ObjectType
 
 from app.context import Info
 from app.resolvers.b2b.page import Page, cut, page_type
+from app.resolvers.b2b.unrecorded import empty, null, read
 from app.resolvers.names import snake_case
 from loaders.product import products_by_id
 
@@ -80,32 +81,17 @@ def resolve_order_media_attachments(_row: Any, info: Info, input: dict[str, Any]
     return cut(info.context, [], input)
 
 
-def _read(part: ObjectType, **fields: Callable[[Any], Any]) -> ObjectType:
-    """Binds fields that are read off their parent, whatever their arguments."""
-    for name, read in fields.items():
-        part.set_field(name, lambda parent, _info, read=read, **_arguments: read(parent))
-    return part
-
-
-def _null(_parent: Any) -> None:
-    return None
-
-
-def _empty(_parent: Any) -> list[Any]:
-    return []
-
-
-_read(product, clusterId=_null, cluster=_null)
-_read(
+read(product, clusterId=null, cluster=null)
+read(
     media_image,
     id=lambda image: f"{image['product_id']}-{image['place']}",
     productId=lambda image: image["product_id"],
     priority=lambda image: image["place"],
     images=lambda image: [image],
-    description=_empty,
-    tags=_empty,
-    imageVariants=_empty,
-    **dict.fromkeys(("clusterId", "categoryId", "sparePartsMachineId", "type", "createdAt", "lastModifiedAt"), _null),
+    description=empty,
+    tags=empty,
+    imageVariants=empty,
+    **dict.fromkeys(("clusterId", "categoryId", "sparePartsMachineId", "type", "createdAt", "lastModifiedAt"), null),
 )
 
 bindables = [
@@ -117,22 +103,22 @@ bindables = [
     order_media,
     page_type("PaginatedMediaImageResponse"),
     page_type("PaginatedMediaAttachmentResponse"),
-    _read(
+    read(
         ObjectType("ProductInventory"),
         productId=lambda row: row["product_id"],
         totalQuantity=lambda row: row["inventory_quantity"],
         localQuantity=lambda row: row["inventory_quantity"],
         supplierQuantity=lambda _row: 0,
-        nextDeliveryDate=_null,
-        balance=_empty,
+        nextDeliveryDate=null,
+        balance=empty,
     ),
-    _read(
+    read(
         ObjectType("LocalizedImage"),
         language=lambda image: image["language"],
         originalUrl=lambda image: image["url"],
         mimeType=lambda image: image["mimeType"],
     ),
-    _read(ObjectType("Order"), media=lambda row: row),
-    _read(ObjectType("OrderPostageData"), warehouse=_null),
-    _read(ObjectType("Carrier"), warehouses=_empty),
+    read(ObjectType("Order"), media=lambda row: row),
+    read(ObjectType("OrderPostageData"), warehouse=null),
+    read(ObjectType("Carrier"), warehouses=empty),
 ]

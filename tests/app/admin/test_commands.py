@@ -1,6 +1,7 @@
 """Contacts, channels, tokens, settings and the audit trail by command."""
 
 import json
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -40,6 +41,33 @@ async def test_contact_is_made_of_companies_and_disabled(operate: Operate, copy_
     ):
         with pytest.raises(Refused, match=words):
             await operate("contacts", *arguments)
+
+
+async def test_contact_gets_a_password_that_ends_its_sessions(
+    operate: Operate, copy_connection: asyncpg.Connection, audited: Callable[[], Awaitable[list[tuple[str, str]]]]
+) -> None:
+    given = ("contacts", "create", "new@example.com", "--channel", "default", "--password")
+    made = await operate(*given, stdin="correct horse\n")
+    assert made["has_password"]
+    assert not (await operate("contacts", "show", 5))["has_password"]
+    assert await operate("contacts", "password", 5, stdin="correct horse\n") == {"id": 5, "has_password": True}
+    stored = "SELECT password_hash FROM contacts WHERE id = $1"
+    for contact in (made["id"], 5):
+        assert (await copy_connection.fetchval(stored, contact)).startswith("$argon2id$")
+    await copy_connection.execute(
+        "INSERT INTO contact_sessions (id, channel_id, contact_id, refresh_hash, expires_at)"
+        " VALUES (gen_random_uuid(), 1, 5, sha256(''), now() + interval '1 day')"
+    )
+    await operate("contacts", "password", 5, stdin="battery staple\n")
+    assert await copy_connection.fetchval("SELECT revoked_at IS NOT NULL FROM contact_sessions")
+    assert ("contacts password", "contact:5") in await audited()
+    [session] = (await operate("person", "export", "--contact", 5))["contact_sessions"]
+    assert "refresh_hash" not in session
+    await operate("erase", "--contact", 5, "--yes")
+    assert not await copy_connection.fetchval("SELECT count(*) FROM contact_sessions")
+    assert await copy_connection.fetchval(stored, 5) is None
+    with pytest.raises(Refused, match="at least 6 characters"):
+        await operate("contacts", "password", made["id"], stdin="short\n")
 
 
 async def test_channel_has_a_zone_and_rates(operate: Operate) -> None:

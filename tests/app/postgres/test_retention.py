@@ -23,6 +23,9 @@ INSERT INTO login_attempts (key_hash, attempted_at, latest_at)
 SELECT sha256(age::text::bytea), '{}', now() - age * interval '1 day' FROM generate_series(29, 32) age;
 INSERT INTO customer_sessions (channel_id, customer_id, created_at, expires_at)
 SELECT 1, 1, now() - interval '99 days', now() - age * interval '1 day' FROM generate_series(29, 33) age;
+INSERT INTO contact_sessions (id, channel_id, contact_id, refresh_hash, created_at, expires_at)
+SELECT gen_random_uuid(), 1, 4, sha256(''), now() - interval '99 days', now() - age * interval '1 day'
+FROM generate_series(29, 31) age;
 """
 
 
@@ -52,7 +55,7 @@ async def test_prune_removes_what_is_older_and_no_more(store: asyncpg.Connection
     assert dict(await store.fetchrow(COUNTED)) == {"transactions": 3, "changes": 3}
     assert [row[0] for row in await store.fetch("SELECT entity_id FROM changes ORDER BY id")] == list(map(str, young))
     removed = before["transactions"] + before["changes"] - 6
-    assert told == {"changes": removed, "idempotency_keys": 2, "sessions": 4, "logins": 3}
+    assert told == {"changes": removed, "idempotency_keys": 2, "sessions": 6, "logins": 3}
     assert await prune(store, ALL) == {"changes": 0, "idempotency_keys": 0, "sessions": 0, "logins": 0}
 
 
@@ -79,7 +82,7 @@ async def test_each_table_has_days_of_its_own(store: asyncpg.Connection) -> None
     assert gone == {
         "changes": 0,
         "idempotency_keys": 0,
-        "sessions": 4,
+        "sessions": 6,
         "logins": 1,
         "waiting_reports": 2,
         "audit_entries": 1,

@@ -90,6 +90,7 @@ ELSEWHERE = {
     *("shipmentStatusReport", "shipmentStatusReports", "refundDelete", "outboxEventsAcknowledge"),
     *("webhookEndpointCreate", "webhookEndpointUpdate", "webhookEndpointDelete", "webhookEndpointRotateSecret"),
     *("webhookRedeliver", "webhookReplay", "webhookTest"),
+    *("login", "exchangeRefreshToken", "logout"),
 }
 
 
