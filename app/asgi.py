@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.login import Logins
+from app.auth.order_link import OrderLinks
 from app.auth.password import Passwords
 from app.auth.password_link import PasswordLinks
 from app.auth.storefront_key import Storefront, find_storefront
@@ -44,6 +45,7 @@ from app.live.hub import Hub
 from app.live.operation import Operations
 from app.live.reservation import Reservations
 from app.live.session import Session, Sessions
+from app.live.stream import Events, HTTPStream
 from app.live.subscription import Subscriptions
 from app.live.websocket import WebSocketEndpoint
 from app.pages import routes as pages
@@ -132,6 +134,7 @@ class Waybill:
         self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         self.password_links = PasswordLinks(self.db, self.tokens, passwords, self.logins, self.settings)
+        self.order_links = OrderLinks(self.db, self.tokens, self.logins, self.settings)
         days = self.settings.retention
         retention = Retention(self.db.pool, days) if days else None
         health.watch(self.telemetry, self.db, self.engine)
@@ -217,6 +220,7 @@ class Waybill:
             largest_page=self.settings.limits.page,
             logins=self.logins,
             password_links=self.password_links,
+            order_links=self.order_links,
             lookups=self.lookups,
             messages=self.messages,
             storefront=state.storefront,
@@ -236,6 +240,7 @@ class Waybill:
             largest_page=self.settings.limits.page,
             logins=self.logins,
             password_links=self.password_links,
+            order_links=self.order_links,
             lookups=self.lookups,
             messages=self.messages,
             storefront=session.storefront,
@@ -250,6 +255,7 @@ class Waybill:
             largest_page=self.settings.limits.page,
             logins=self.logins,
             password_links=self.password_links,
+            order_links=self.order_links,
             lookups=self.lookups,
             messages=self.messages,
             storefront=Storefront(),
@@ -337,7 +343,12 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
                 for one in shop.ENDPOINTS
             ),
             *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
-            *pages.routes(endpoint(), partial(counted, surface="pages"), body_bytes=body_bytes),
+            *pages.routes(
+                endpoint(),
+                HTTPStream(Events(), waybill.subscriptions),
+                partial(counted, surface="pages"),
+                body_bytes=body_bytes,
+            ),
             Route(openapi.PATH, OpenAPI(exports)),
             Route(asyncapi.PATH, AsyncAPI(waybill.engine.schema)),
             Route("/healthz", health.live),
