@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.contact_login import ContactLogins
 from app.auth.login import Logins
+from app.auth.order_link import OrderLinks
 from app.auth.password import Passwords
 from app.auth.password_link import PasswordLinks
 from app.auth.storefront_key import Storefront, find_storefront
@@ -45,6 +46,7 @@ from app.live.hub import Hub
 from app.live.operation import Operations
 from app.live.reservation import Reservations
 from app.live.session import Session, Sessions
+from app.live.stream import Events, HTTPStream
 from app.live.subscription import Subscriptions
 from app.live.websocket import WebSocketEndpoint
 from app.pages import routes as pages
@@ -82,8 +84,6 @@ class Waybill:
 
     db: Database
     logins: Logins
-    contact_logins: ContactLogins
-    lookups: Lookups
 
     def __init__(self, settings: Settings, worker: Worker | None = None) -> None:
         """`worker` is what it is where others answer beside it.
@@ -131,11 +131,19 @@ class Waybill:
         passwords = Passwords()
         self.db.observe = self.telemetry.observe_statement
         self.hub.db = self.sessions.db = self.db
-        self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         attempts = self.logins.attempts
-        self.contact_logins = ContactLogins(self.db, self.tokens, passwords, attempts)
-        self.password_links = PasswordLinks(self.db, self.tokens, passwords, attempts, self.settings)
+        self._context = partial(
+            Context,
+            db=self.db,
+            largest_page=self.settings.limits.page,
+            logins=self.logins,
+            contact_logins=ContactLogins(self.db, self.tokens, passwords, attempts),
+            password_links=PasswordLinks(self.db, self.tokens, passwords, attempts, self.settings),
+            order_links=OrderLinks(self.db, self.tokens, attempts, self.settings),
+            lookups=Lookups(self.db.fetch_combined),
+            messages=self.messages,
+        )
         days = self.settings.retention
         retention = Retention(self.db.pool, days) if days else None
         health.watch(self.telemetry, self.db, self.engine)
@@ -213,17 +221,10 @@ class Waybill:
             viewer = await self.viewer_of(scope)
         except NotAuthenticated as error:
             refused = error.with_traceback(None)  # whose frames would hold the request in a circle
-        context = state.work.context = Context(
-            db=self.db,
+        context = state.work.context = self._context(
             request_id=state.request_id,
             viewer=viewer,
             refusal=refused,
-            largest_page=self.settings.limits.page,
-            logins=self.logins,
-            contact_logins=self.contact_logins,
-            password_links=self.password_links,
-            lookups=self.lookups,
-            messages=self.messages,
             storefront=state.storefront,
             address=client_address(scope),
             idempotency_key=state.idempotency_key,
@@ -233,32 +234,18 @@ class Waybill:
 
     def context_of(self, session: Session) -> Context:
         """Of what is told to a session, rather than asked by it at this moment."""
-        return Context(
-            db=self.db,
+        return self._context(
             request_id=new_id().decode(),
             viewer=session.viewer,
             refusal=session.refused,
-            largest_page=self.settings.limits.page,
-            logins=self.logins,
-            contact_logins=self.contact_logins,
-            password_links=self.password_links,
-            lookups=self.lookups,
-            messages=self.messages,
             storefront=session.storefront,
         )
 
     def context_for(self, viewer: Viewer) -> Context:
         """Of what is told to an endpoint as its owner, who is not asking."""
-        return Context(
-            db=self.db,
+        return self._context(
             request_id=new_id().decode(),
             viewer=viewer,
-            largest_page=self.settings.limits.page,
-            logins=self.logins,
-            contact_logins=self.contact_logins,
-            password_links=self.password_links,
-            lookups=self.lookups,
-            messages=self.messages,
             storefront=Storefront(),
         )
 
@@ -344,7 +331,12 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
                 for one in shop.ENDPOINTS
             ),
             *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
-            *pages.routes(endpoint(), partial(counted, surface="pages"), body_bytes=body_bytes),
+            *pages.routes(
+                endpoint(),
+                HTTPStream(Events(), waybill.subscriptions),
+                partial(counted, surface="pages"),
+                body_bytes=body_bytes,
+            ),
             Route(openapi.PATH, OpenAPI(exports)),
             Route(asyncapi.PATH, AsyncAPI(waybill.engine.schema)),
             Route("/healthz", health.live),

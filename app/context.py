@@ -11,6 +11,7 @@ from graphql import GraphQLResolveInfo
 
 from app.auth.contact_login import ContactLogins
 from app.auth.login import Logins
+from app.auth.order_link import OrderLinks
 from app.auth.password_link import PasswordLinks
 from app.auth.storefront_key import Storefront
 from app.auth.viewer import Kind, Viewer
@@ -69,6 +70,7 @@ class Context:
         logins: Logins,
         contact_logins: ContactLogins,
         password_links: PasswordLinks,
+        order_links: OrderLinks,
         lookups: Lookups,
         messages: Messages,
         storefront: Storefront,
@@ -84,6 +86,7 @@ class Context:
         self.logins = logins
         self.contact_logins = contact_logins
         self.password_links = password_links
+        self.order_links = order_links
         self._lookups = lookups
         self.messages = messages
         self.storefront = storefront
@@ -111,6 +114,8 @@ class Context:
     def require(self, permission: str | None = None) -> Viewer:
         """The viewer, who holds `permission` if one is named. Raises `NotAuthenticated` or `Forbidden`."""
         viewer = self.viewer
+        if viewer.kind is Kind.LINK:
+            raise Forbidden("A link shows its order by trackedOrder, and nothing else.")
         if permission is not None:
             if permission not in viewer.permissions:
                 raise Forbidden(f"This needs the scope {permission}.")

@@ -42,6 +42,7 @@ _VISIBILITIES: Mapping[Reach, Visibility] = {
     Reach.COMPANIES: Visibility.of_companies([1], [1]),
     Reach.CONTACT: Visibility.of_contact(1, [1]),
     Reach.CUSTOMER: Visibility.of_customer(1, 1),
+    Reach.ORDER: Visibility.of_order(1, 1, 1),
 }
 
 
@@ -160,6 +161,7 @@ class _Sketch(Context):
             logins=unused,
             contact_logins=unused,
             password_links=unused,
+            order_links=unused,
             lookups=Lookups(recorder.fetch_combined),
             messages=unused,
             storefront=Storefront(key),

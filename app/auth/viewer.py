@@ -7,7 +7,8 @@ never replaced by a good key, or a visitor would see what the portal sees.
 
 A token's `sub` is `staff:<id>`, `partner:<id of an API key>`, `contact:<id>` or `customer:<id>`. A customer's comes as
 `<id of its session>|<JWT>` (decision 11), and is good for as long as that session is; so is that of a contact who has
-logged in here, which names its session.
+logged in here, which names its session. That of a link to the page of an order is a credential too, for that order and
+nothing else (`app.auth.order_link`).
 """
 
 import math
@@ -23,6 +24,7 @@ from uuid import UUID
 import asyncpg
 
 from app.auth import api_key
+from app.auth.linked_order import LinkedOrder
 from app.auth.network import Network, is_within
 from app.auth.token import Claims, Tokens
 from app.errors import AccountSuspended, NotAuthenticated
@@ -81,6 +83,7 @@ class Kind(Enum):
     PARTNER = "partner"
     CONTACT = "contact"
     CUSTOMER = "customer"
+    LINK = "link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,8 @@ def _known(names: Iterable[str]) -> frozenset[str]:
 
 
 async def _of_token(claims: Claims, db: Database, address: str) -> Viewer:
+    if linked := LinkedOrder.of(claims):
+        return Viewer(Kind.LINK, claims.subject, linked.visibility, frozenset())
     subject = _SUBJECT.fullmatch(claims.subject)
     if not subject or subject[1] not in _BY_KIND or int(subject[2]) > LARGEST_ID:
         raise NotAuthenticated

@@ -5,6 +5,7 @@ Whoever has one need never ask for it again. Nothing is fetched from elsewhere.
 
 import gzip
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from app.errors import RequestRefused
 from app.http.negotiation import accepts_gzip
 from app.http.reply import Reply, refusal
+from app.pages.colour import stylesheet
 
 ROOT = "/assets"
 # Those that say less are not worth unpacking.
@@ -24,6 +26,7 @@ _TYPES = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
+_ACCENT = re.compile(r"accent-([0-9a-f]{6})\.css")
 _FOREVER = b"public, max-age=31536000, immutable"
 
 
@@ -61,8 +64,16 @@ def path_of(file_name: str) -> str:
     return f"{ROOT}/{assets()[file_name].name}"
 
 
+def accent_path(colour: str) -> str:
+    """Where the variables of a shop's colour are served, `#1d4f7c`."""
+    return f"{ROOT}/accent-{colour.removeprefix('#')}.css"
+
+
 async def serve(request: Request) -> Reply:
-    asset = _by_name().get(request.path_params["name"])
+    name: str = request.path_params["name"]
+    asset = _by_name().get(name)
+    if asset is None and (found := _ACCENT.fullmatch(name)):
+        asset = Asset(name, _TYPES["css"], stylesheet(f"#{found[1]}").encode(), None)
     if asset is None:
         return refusal(RequestRefused("There is no such file.", status=404, code="NOT_FOUND"))
     return asset_reply(asset, request.headers.get("accept-encoding"))

@@ -15,12 +15,13 @@ from app.http.deadline import Ending
 from app.http.graphql import GraphQLEndpoint
 from app.http.reply import retry_after
 from app.http.state import state_of
+from app.live.stream import HTTPStream
 from app.pages.visit import PageProblem, Visit
 
 
 @dataclass(frozen=True)
 class Page:
-    """Where a page is, and what answers it. One that `takes_forms` is posted to as well.
+    """Where a page is, and what answers it. One that `takes_forms` is posted to as well; a stream `goes_on`.
 
     `handle` raises `PageProblem` where there is something else to be said, and what `Visit.ask` does.
     """
@@ -28,23 +29,27 @@ class Page:
     path: str
     handle: Callable[[Visit], Awaitable[Response]]
     takes_forms: bool = False
+    goes_on: bool = False
 
 
 class PageEndpoint:
-    """An ASGI application that answers one page. `graphql` runs its operations."""
+    """An ASGI application that answers one page. See `Visit`."""
 
-    def __init__(self, page: Page, graphql: GraphQLEndpoint, *, body_bytes: int) -> None:
+    def __init__(self, page: Page, graphql: GraphQLEndpoint, news: HTTPStream, *, body_bytes: int) -> None:
         self._page = page
         self._graphql = graphql
+        self._news = news
         self._body_bytes = body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = state_of(scope)
-        visit = Visit(scope, receive, self._graphql, self._body_bytes)
+        visit = Visit(scope, receive, self._graphql, self._news, self._body_bytes)
         try:
-            if scope["method"] != "POST":
+            if scope["method"] != "POST" and not self._page.goes_on:
                 state.work.watch(scope, receive)
             response, outcome = await self._page.handle(visit), "ok"
+            if self._page.goes_on:
+                state.work.lift()
         except PageProblem as problem:
             outcome = "refused"
             response = visit.render(f"shared/{problem.template}", problem.status, problem.headers)

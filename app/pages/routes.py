@@ -6,15 +6,19 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from app.http.graphql import GraphQLEndpoint
+from app.live.stream import HTTPStream
 from app.pages import asset
 from app.pages.endpoint import Page, PageEndpoint, route
+from app.pages.track import page as track
 
-PAGES: tuple[Page, ...] = ()
+PAGES: tuple[Page, ...] = (*track.PAGES,)
 
 
-def routes(graphql: GraphQLEndpoint, counted: Callable[[ASGIApp], ASGIApp], *, body_bytes: int) -> list[Route]:
-    """`counted` counts the requests to an application; `graphql` runs the operations of the pages."""
+def routes(
+    graphql: GraphQLEndpoint, news: HTTPStream, counted: Callable[[ASGIApp], ASGIApp], *, body_bytes: int
+) -> list[Route]:
+    """`counted` counts the requests to an application; `graphql` and `news` are those of `Visit`."""
     return [
         Route(f"{asset.ROOT}/{{name}}", asset.serve),
-        *(route(page, counted(PageEndpoint(page, graphql, body_bytes=body_bytes))) for page in PAGES),
+        *(route(page, counted(PageEndpoint(page, graphql, news, body_bytes=body_bytes))) for page in PAGES),
     ]

@@ -16,6 +16,7 @@ from app.http.body import read_body
 from app.http.graphql import GraphQLEndpoint, GraphQLRequest
 from app.http.reply import Reply
 from app.http.state import State, state_of
+from app.live.stream import HTTPStream
 from app.pages.language import LANGUAGES, PARAMETER, locale_of
 from app.pages.template import FOLDER, environment
 from app.pages.wording import Wording
@@ -67,6 +68,8 @@ def document(name: str) -> str:
 class Visit:
     """`wording` is in the language that the visitor asks for, of those that the page `offers`.
 
+    `graphql` runs its operations, and `news` its subscriptions.
+
     `authorization` is the credential by which its operations run, None for a stranger; `storefront_key` is the shop's.
     `pictures` are the origins, beside our own, from which the page shows pictures.
     """
@@ -74,6 +77,7 @@ class Visit:
     scope: Scope
     receive: Receive
     graphql: GraphQLEndpoint
+    news: HTTPStream
     body_bytes: int
     authorization: str | None = None
     storefront_key: str | None = None
@@ -150,6 +154,16 @@ class Visit:
         data: dict[str, Any] = answer.body["data"]
         return data
 
+    async def follow(self, name: str, operation: str, **variables: Any) -> Reply:
+        """The news of a subscription of the document `name`, as server-sent events that a browser resumes by itself.
+
+        Raises `ServiceUnavailable`.
+        """
+        request = GraphQLRequest(document(name), operation, variables, {})
+        scope, state = self.credited()
+        prepared = self.graphql.prepare(request, state)
+        return await self.news.follow(request, prepared, scope, state)
+
     def credited(self) -> tuple[Scope, State]:
         """The request with the credentials of the page in place of those that came with it."""
         headers = [(key, value) for key, value in self.scope["headers"] if key not in _CREDENTIALS]
@@ -178,6 +192,22 @@ class Visit:
         ]
         raw += [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
         return Reply(body, status, raw)
+
+    def dress(self, shop: Mapping[str, Any]) -> None:
+        """Has the page speak the languages of a shop, of type `Shop`, and show pictures from where that has them."""
+        spoken = tuple(language for language in shop["languages"] or () if language in LANGUAGES)
+        own = (shop["language"],) if shop["language"] in LANGUAGES else ()
+        self.offers = spoken or tuple(dict.fromkeys((*own, *LANGUAGES)))
+        if shop["pictureOrigin"]:
+            self.pictures = (shop["pictureOrigin"],)
+
+    def shows(self, picture: str | None) -> bool:
+        """Whether the page may show a picture: from wherever else it comes, somebody would learn who looks."""
+        return picture is not None and any(picture.startswith(f"{origin}/") for origin in self.pictures)
+
+    def unchanged(self) -> Reply:
+        """The answer to who has the page as it is."""
+        return Reply(b"", 304, [])
 
     def redirect(self, address: str, headers: Mapping[str, str] | None = None) -> Reply:
         """To what a browser should ask for next, by GET."""
