@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check conformance fuzz clients packages lint format token migrate where schema bench lock clean
+.PHONY: help run test check conformance fuzz clients packages lint format docs ide token migrate where schema bench lock clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ lint: $(READY) ## lint, format check, types, import contracts
 format: $(READY) ## put the code into its one form
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
+
+docs: $(READY) ## write the documentation as a static site to build/docs; a running service has it at /docs
+	@exec $(RUN) -m app docs build/docs
+
+ide: ## bundle GraphiQL into app/pages/assets, by npm, after a change in app/pages/ide/source
+	@cd app/pages/ide/source && npm ci --no-audit --no-fund --silent && node build.mjs
 
 token: $(READY) ## print a token: make -s token VIEWER=staff|partner|contact|customer
 	@exec $(RUN) -m app token $(VIEWER)

@@ -13,6 +13,8 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.demo import dev
@@ -96,6 +98,10 @@ def _parser(command: str) -> argparse.ArgumentParser:
     token.add_argument("viewer", choices=[*dev.SUBJECTS, "customer"])
     token.set_defaults(command=_token)
 
+    docs = commands.add_parser("docs", help="write the documentation of /docs as a static site, for the root of a host")
+    docs.add_argument("folder", type=Path, metavar="FOLDER")
+    docs.set_defaults(command=_docs)
+
     explain = commands.add_parser("explain", help="print how a document would be run, and by which SQL")
     explain.add_argument("file", metavar="FILE", help="of one GraphQL operation; - is standard input")
     explain.add_argument("--variables", type=_object, default={}, metavar="JSON")
@@ -109,6 +115,14 @@ def _parser(command: str) -> argparse.ArgumentParser:
         parser.set_defaults(command=_administer)
         add_commands(commands)
     return parser
+
+
+def _docs(options: argparse.Namespace) -> None:
+    from app.asgi import create_app
+
+    settings = Settings(database_url="postgresql://", token_secret=token_hex())
+    written = list(create_app(settings).front.manual.write(options.folder))
+    print(f"wrote {len(written)} files to {options.folder}")
 
 
 def _add_json(command: argparse.ArgumentParser) -> None:

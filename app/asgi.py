@@ -35,7 +35,6 @@ from app.http.address import client_address, peer_address
 from app.http.cors import CrossOrigin, Origins, WholeCrossOrigin
 from app.http.deadline import Deadlines
 from app.http.graphql import GraphQLEndpoint
-from app.http.index import index
 from app.http.middleware import Counted, Exchange, Watcher, WholeExchange
 from app.http.overload import LoadShedder, Shedding, WholeShedding
 from app.http.rate_limit import Admission, RateLimited, RateLimits
@@ -50,6 +49,7 @@ from app.live.stream import Events, HTTPStream
 from app.live.subscription import Subscriptions
 from app.live.websocket import WebSocketEndpoint
 from app.pages import routes as pages
+from app.pages.front import Front
 from app.postgres.database import Database
 from app.postgres.lookups import Lookups
 from app.postgres.migrate import migration_names
@@ -277,21 +277,6 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
     most_operations = settings.limits.stream_operations
     streams = Reservations(operations, most_operations=most_operations, body_bytes=body_bytes, worker=worker)
 
-    def endpoint(*, needs_key: bool = False) -> GraphQLEndpoint:
-        return GraphQLEndpoint(
-            waybill.engine,
-            waybill.open_context,
-            waybill.telemetry,
-            admission,
-            body_bytes=body_bytes,
-            needs_key=needs_key,
-            streams=streams,
-        )
-
-    def socket(endpoint: GraphQLEndpoint) -> WebSocketEndpoint:
-        origins = frozenset(origin.encode() for origin in settings.allowed_origins)
-        return WebSocketEndpoint(endpoint, operations, origins=origins, most_operations=most_operations)
-
     def counted(app: ASGIApp, surface: str) -> Counted:
         return Counted(RateLimited(app, admission), waybill.telemetry.requests[surface])
 
@@ -308,6 +293,26 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
         )
         for source in export.SOURCES
     ]
+    schema, in_pages = waybill.engine.schema, partial(counted, surface="pages")
+    rest, events = OpenAPI(exports), AsyncAPI(schema)
+    front = Front(settings, waybill.tokens, schema, SCHEMA.read_text("utf-8"), rest, events)
+
+    def endpoint(*, needs_key: bool = False) -> GraphQLEndpoint:
+        return GraphQLEndpoint(
+            waybill.engine,
+            waybill.open_context,
+            waybill.telemetry,
+            admission,
+            body_bytes=body_bytes,
+            needs_key=needs_key,
+            streams=streams,
+            show=front.show,
+        )
+
+    def socket(endpoint: GraphQLEndpoint) -> WebSocketEndpoint:
+        origins = frozenset(origin.encode() for origin in settings.allowed_origins)
+        return WebSocketEndpoint(endpoint, operations, origins=origins, most_operations=most_operations)
+
     # The second path is where the B2B SDK points by itself (B-2).
     graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}
     shedder = waybill.shedder
@@ -324,21 +329,16 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
         {path: socket(answering) for path, answering in graphql.items()},
         waybill,
         routes=[
-            Route("/", index),
+            *front.routes(in_pages),
             *(Route(path, answering) for path, answering in graphql.items()),
             *(
                 shop.route(one, counted(ShopEndpoint(one, waybill.open_context, body_bytes=body_bytes), "rest"))
                 for one in shop.ENDPOINTS
             ),
             *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
-            *pages.routes(
-                endpoint(),
-                HTTPStream(Events(), waybill.subscriptions),
-                partial(counted, surface="pages"),
-                body_bytes=body_bytes,
-            ),
-            Route(openapi.PATH, OpenAPI(exports)),
-            Route(asyncapi.PATH, AsyncAPI(waybill.engine.schema)),
+            *pages.routes(endpoint(), HTTPStream(Events(), waybill.subscriptions), in_pages, body_bytes=body_bytes),
+            Route(openapi.PATH, rest),
+            Route(asyncapi.PATH, events),
             Route("/healthz", health.live),
             Route("/readyz", waybill.ready),
             Route("/metrics", waybill.metrics),
@@ -348,6 +348,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
         lifespan=waybill.lifespan,
     )
     service.router.redirect_slashes = False
+    service.front = front
     return service
 
 
@@ -357,8 +358,10 @@ class Service(Starlette):
 
     Whatever is spelt another way goes through the routes, which name the same endpoints. `reload` reads anew what
     operators change while the application runs, `stop` has it say that it is not ready any more, and `leave` ends what
-    lasts where others are in its place.
+    lasts where others are in its place. `front` is what it shows to browsers.
     """
+
+    front: Front
 
     def __init__(
         self,

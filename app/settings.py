@@ -106,7 +106,8 @@ class Settings:
     answer under one that supervises them; with 0 the only one answers itself. A request has `head_seconds`
     for its head, and a connection is kept open for `keep_alive_seconds` without one. A server that is told to stop goes
     on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or `stock` for uvicorn's own.
-    `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is `compiled`, or `reference` to have
+    `ide` shows GraphiQL to browsers.
+    `login_attempts_per_…` bound logins (C-47, `app.auth.attempt`). `executor` is `compiled`, or `reference` to have
     graphql-core run everything: the answers are the same.
     """
 
@@ -147,6 +148,7 @@ class Settings:
     drain_seconds: float = 5.0
     protocol: str = "waybill"
     development: bool = False
+    ide: bool = False
     executor: str = "compiled"
     deliver: bool = False
     webhook_allowed_networks: tuple[Network, ...] = ()
@@ -220,6 +222,7 @@ class Settings:
         read("DRAIN_SECONDS", _seconds(0, 600))
         read("PROTOCOL", _one_of("waybill", "stock"))
         read("DEVELOPMENT", _flag)
+        read("IDE", _flag)
         read("EXECUTOR", _executor)
         read("DELIVER", _flag)
         read("WEBHOOK_ALLOWED_NETWORKS", _networks)

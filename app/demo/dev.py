@@ -17,7 +17,7 @@ GENERATOR_SEED = 1
 SUBJECTS = {"staff": "staff:1", "partner": "partner:1", "contact": "contact:4"}
 
 # A server of one's own calls receivers on the same machine.
-_OF_ONES_OWN = {"DEVELOPMENT": "1", "DELIVER": "1", "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128"}
+_OF_ONES_OWN = {"DEVELOPMENT": "1", "IDE": "1", "DELIVER": "1", "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128"}
 
 QUERY = (
     "{ shipments(input: {offset: 3}) { itemsFound items "
@@ -155,6 +155,7 @@ def welcome(settings: Settings, customer: str) -> str:
     return "\n".join(
         [
             "",
+            f"look        {site}/ · GraphiQL {url} · documentation {site}/docs",
             f"GraphQL     {url}",
             f"storefront  {site}/api/graphql and {site}/api/shop with X-STOREFRONT-KEY: {STOREFRONT_KEY}",
             "",

@@ -28,9 +28,9 @@ from app.errors import (
 from app.execution.document import Operation, RequestErrors
 from app.execution.errors import log_fault
 from app.execution.execute import Answer, Engine, refuse
-from app.http import index
 from app.http.body import read_body, refusal_headers
 from app.http.deadline import Ending
+from app.http.index import is_for_a_person
 from app.http.mutation import REPLAYED, RenderedAnswer, read_key, run_mutation
 from app.http.negotiation import GRAPHQL_RESPONSE, JSON, accept_of, is_json, negotiate
 from app.http.rate_limit import Admission
@@ -132,7 +132,8 @@ class Streams(Protocol):
 class GraphQLEndpoint(Answering):
     """GraphQL at one path. `open_context` makes what the resolvers get of the ASGI scope.
 
-    With `needs_key` all but introspection is refused without a storefront key (C-3 to C-5).
+    With `needs_key` all but introspection is refused without a storefront key (C-3 to C-5). `show` is what a person
+    sees who opens the path in a browser, without a query.
     """
 
     def __init__(
@@ -145,8 +146,10 @@ class GraphQLEndpoint(Answering):
         body_bytes: int,
         needs_key: bool = False,
         streams: Streams | None = None,
+        show: Callable[[Scope], Reply] | None = None,
     ) -> None:
         self._streams = streams
+        self._show = show
         self._admission = admission
         self._engine = engine
         self._open_context = open_context
@@ -183,8 +186,8 @@ class GraphQLEndpoint(Answering):
     async def _respond(self, scope: Scope, state: State, receive: Receive) -> tuple[Reply, str]:
         headers = state.fields
         method: str = scope["method"]
-        if method != "POST" and b"query=" not in scope["query_string"] and index.is_for_a_person(scope):
-            return index.page(scope), "ok"
+        if self._show and method != "POST" and b"query=" not in scope["query_string"] and is_for_a_person(scope):
+            return self._show(scope), "ok"
         if self._streams is not None and self._streams.concerns(scope, state):
             attended = await self._streams.attend(scope, state, receive, self)
             if attended is not None:
