@@ -27,7 +27,9 @@ _TYPES = {
     "svg": "image/svg+xml",
 }
 _ACCENT = re.compile(r"accent-([0-9a-f]{6})\.css")
-_FOREVER = b"public, max-age=31536000, immutable"
+FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
+# A picture is only ever a picture, whatever it says.
+PICTURE = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
 
 
 class Asset(NamedTuple):
@@ -82,16 +84,9 @@ async def serve(request: Request) -> Reply:
 def asset_reply(asset: Asset, accept_encoding: str | None) -> Reply:
     is_packed = asset.packed is not None and accepts_gzip(accept_encoding)
     body = asset.packed if is_packed and asset.packed is not None else asset.content
-    headers = [
-        (b"content-type", asset.media_type.encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", _FOREVER),
-        (b"vary", b"Accept-Encoding"),
-        # A picture of a shop's is only ever a picture, whatever it says.
-        (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox")
-        if asset.media_type == _TYPES["svg"]
-        else (b"cross-origin-resource-policy", b"same-origin"),
-    ]
+    told = {"content-type": asset.media_type, "content-length": str(len(body)), "vary": "Accept-Encoding", **FOREVER}
+    if asset.media_type == _TYPES["svg"]:
+        told |= PICTURE
     if is_packed:
-        headers.append((b"content-encoding", b"gzip"))
-    return Reply(body, 200, headers)
+        told["content-encoding"] = "gzip"
+    return Reply(body, 200, [(name.encode(), value.encode()) for name, value in told.items()])
