@@ -4698,6 +4698,8 @@ CREATE TRIGGER carriers_url_other BEFORE UPDATE OF track_and_trace_url ON public
 
 CREATE TRIGGER carriers_version BEFORE UPDATE ON public.carriers FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.raise_version();
 
+CREATE TRIGGER channel_pages_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.channel_pages FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
 CREATE TRIGGER channels_currency_new BEFORE INSERT ON public.channels FOR EACH ROW WHEN ((NOT public.is_currency(new.currency))) EXECUTE FUNCTION public.refuse_value('currency');
 
 CREATE TRIGGER channels_currency_other BEFORE UPDATE OF currency ON public.channels FOR EACH ROW WHEN (((new.currency <> old.currency) AND (NOT public.is_currency(new.currency)))) EXECUTE FUNCTION public.refuse_value('currency');

@@ -19,7 +19,6 @@ LEFT JOIN channel_pages g ON g.channel_id = c.id
 WHERE c.id = ANY(:channel_ids);
 
 -- name: logo
-SELECT g.logo, g.logo_type, encode(sha256(g.logo), 'hex') AS logo_hash
-FROM channels c
-JOIN channel_pages g ON g.channel_id = c.id
-WHERE c.code = :code AND g.logo IS NOT NULL;
+SELECT 'data:' || g.logo_type || ';base64,' || translate(encode(g.logo, 'base64'), E'\n', '') AS logo_data
+FROM channel_pages g
+WHERE g.channel_id = :channel_id AND g.logo IS NOT NULL;

@@ -13,10 +13,25 @@ from app.admin import (
     restore,
     storefront_key,
     token,
+    track_link,
 )
 from app.admin.command import Commands
 
-_NOUNS = (api_key, storefront_key, token, contact, customer, channel, config, doctor, restore, person, prune, audit)
+_NOUNS = (
+    api_key,
+    storefront_key,
+    token,
+    track_link,
+    contact,
+    customer,
+    channel,
+    config,
+    doctor,
+    restore,
+    person,
+    prune,
+    audit,
+)
 
 
 def add_commands(commands: Commands) -> None:

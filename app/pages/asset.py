@@ -7,9 +7,9 @@ import gzip
 import hashlib
 import re
 from collections.abc import Mapping
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib.resources import files
-from typing import NamedTuple
 
 from starlette.requests import Request
 
@@ -27,23 +27,29 @@ _TYPES = {
     "svg": "image/svg+xml",
 }
 _ACCENT = re.compile(r"accent-([0-9a-f]{6})\.css")
-_FOREVER = b"public, max-age=31536000, immutable"
+FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
+# A picture is only ever a picture, whatever it says.
+PICTURE = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
 
 
-class Asset(NamedTuple):
-    """`name` holds the hash of the content; `packed` is gzip, None where that is hardly smaller."""
+@dataclass(frozen=True)
+class Asset:
+    """`name` holds the hash of the content."""
 
     name: str
     media_type: str
     content: bytes
-    packed: bytes | None
 
     @classmethod
     def of(cls, file_name: str, content: bytes) -> "Asset":
         stem, _, kind = file_name.rpartition(".")
         digest = hashlib.sha256(content).hexdigest()[:12]
-        packed = gzip.compress(content, mtime=0) if len(content) >= _SMALLEST_PACKED else None
-        return cls(f"{stem}-{digest}.{kind}", _TYPES[kind], content, packed)
+        return cls(f"{stem}-{digest}.{kind}", _TYPES[kind], content)
+
+    @cached_property
+    def packed(self) -> bytes | None:
+        """By gzip, when it is first asked for; None where that is hardly smaller."""
+        return gzip.compress(self.content, mtime=0) if len(self.content) >= _SMALLEST_PACKED else None
 
 
 @cache
@@ -73,7 +79,7 @@ async def serve(request: Request) -> Reply:
     name: str = request.path_params["name"]
     asset = _by_name().get(name)
     if asset is None and (found := _ACCENT.fullmatch(name)):
-        asset = Asset(name, _TYPES["css"], stylesheet(f"#{found[1]}").encode(), None)
+        asset = Asset(name, _TYPES["css"], stylesheet(f"#{found[1]}").encode())
     if asset is None:
         return refusal(RequestRefused("There is no such file.", status=404, code="NOT_FOUND"))
     return asset_reply(asset, request.headers.get("accept-encoding"))
@@ -82,16 +88,9 @@ async def serve(request: Request) -> Reply:
 def asset_reply(asset: Asset, accept_encoding: str | None) -> Reply:
     is_packed = asset.packed is not None and accepts_gzip(accept_encoding)
     body = asset.packed if is_packed and asset.packed is not None else asset.content
-    headers = [
-        (b"content-type", asset.media_type.encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", _FOREVER),
-        (b"vary", b"Accept-Encoding"),
-        # A picture of a shop's is only ever a picture, whatever it says.
-        (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox")
-        if asset.media_type == _TYPES["svg"]
-        else (b"cross-origin-resource-policy", b"same-origin"),
-    ]
+    told = {"content-type": asset.media_type, "content-length": str(len(body)), "vary": "Accept-Encoding", **FOREVER}
+    if asset.media_type == _TYPES["svg"]:
+        told |= PICTURE
     if is_packed:
-        headers.append((b"content-encoding", b"gzip"))
-    return Reply(body, 200, headers)
+        told["content-encoding"] = "gzip"
+    return Reply(body, 200, [(name.encode(), value.encode()) for name, value in told.items()])

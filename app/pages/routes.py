@@ -7,11 +7,13 @@ from starlette.types import ASGIApp
 
 from app.http.graphql import GraphQLEndpoint
 from app.live.stream import HTTPStream
-from app.pages import asset
+from app.pages import asset, shop
+from app.pages.account import page as account
 from app.pages.endpoint import Page, PageEndpoint, route
+from app.pages.track import form
 from app.pages.track import page as track
 
-PAGES: tuple[Page, ...] = (*track.PAGES,)
+PAGES: tuple[Page, ...] = (*shop.PAGES, *track.PAGES, *form.PAGES, *account.PAGES)
 
 
 def routes(

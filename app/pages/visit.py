@@ -1,15 +1,17 @@
 """One request of a visitor to a page: who it is, what it asks, and the answer in its language."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope
 
+from app.auth.storefront_key import Storefront
 from app.errors import RequestRefused
 from app.execution.document import RequestErrors
 from app.http.body import read_body
@@ -23,9 +25,10 @@ from app.pages.wording import Wording
 
 # Of a form: far more than any page's fields.
 MOST_FIELDS = 200
+_IMPORT = re.compile(r'^#import "(\S+)"$', re.MULTILINE)
 _FORM = b"application/x-www-form-urlencoded"
 # A page speaks for whom its address or its cookie names, whatever else a browser or a proxy adds.
-_CREDENTIALS = frozenset({b"authorization", b"apikey", b"x-storefront-key", b"idempotency-key"})
+_CREDENTIALS = frozenset({b"authorization", b"apikey", b"x-storefront-key", b"cookie", b"idempotency-key"})
 
 # Nothing is loaded but from here, nothing is framed, and forms go nowhere else.
 _POLICY = (
@@ -60,8 +63,12 @@ class PageProblem(Exception):
 
 @cache
 def document(name: str) -> str:
-    """The text of a document by its place below `app/pages`: `track/page`."""
-    return (FOLDER / f"{name}.graphql").read_text("utf-8")
+    """The text of a document by its place below `app/pages`, `track/page`, and of those that it imports.
+
+    An import is a comment, as tools know it: `#import "track/order"`.
+    """
+    text = (FOLDER / f"{name}.graphql").read_text("utf-8")
+    return "\n".join([text, *map(document, _IMPORT.findall(text))])
 
 
 @dataclass
@@ -70,7 +77,8 @@ class Visit:
 
     `graphql` runs its operations, and `news` its subscriptions.
 
-    `authorization` is the credential by which its operations run, None for a stranger; `storefront_key` is the shop's.
+    `authorization` is the credential by which its operations run, None for a stranger; `storefront` is the shop that
+    they are asked of, on the customer surface.
     `pictures` are the origins, beside our own, from which the page shows pictures.
     """
 
@@ -80,7 +88,7 @@ class Visit:
     news: HTTPStream
     body_bytes: int
     authorization: str | None = None
-    storefront_key: str | None = None
+    storefront: Storefront = Storefront()  # noqa: RUF009  it never changes
     offers: tuple[str, ...] = LANGUAGES
     pictures: tuple[str, ...] = ()
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -100,9 +108,9 @@ class Visit:
         return method
 
     @property
-    def path(self) -> str:
-        path: str = self.scope["path"]
-        return path
+    def raw_path(self) -> str:
+        """The path as it came, percent-encoded: what a redirect may go on from."""
+        return quote(self.scope["path"], safe="/:@!$&'()*+,;=-._~")
 
     @property
     def parameters(self) -> Mapping[str, str]:
@@ -117,13 +125,29 @@ class Visit:
         self.wording = Wording(locale_of(self.query.get(PARAMETER), accepted, offered), zone, self.now)
         return self.wording
 
+    @property
+    def in_same_language(self) -> str:
+        """What an address needs at its end to be read in the language that was chosen."""
+        asked = self.query.get(PARAMETER)
+        return f"?{urlencode({PARAMETER: asked})}" if asked in LANGUAGES else ""
+
     def address_in(self, language: str) -> str:
         """Where this page is read in another language."""
-        others = [(name, value) for name, value in self.query.multi_items() if name != PARAMETER]
-        return f"?{urlencode([*others, (PARAMETER, language)])}"
+        return self.address_with(PARAMETER, language)
+
+    def address_with(self, parameter: str, value: str) -> str:
+        """Where this page is with another value of one parameter of its address."""
+        others = [(name, given) for name, given in self.query.multi_items() if name != parameter]
+        return f"?{urlencode([*others, (parameter, value)])}"
 
     async def form(self) -> dict[str, str]:
-        """The fields of the form that was sent; of one that came twice the last counts. Raises `RequestRefused`."""
+        """The fields of the form that was sent; of one that came twice the last counts.
+
+        Raises `RequestRefused`, also for a form of another site: whose cookies come with it, did not send it.
+        """
+        site, origin = self.fields.get(b"sec-fetch-site"), self.fields.get(b"origin")
+        if site not in (None, b"same-origin", b"none") or (site is None and origin not in (None, self._own_origin)):
+            raise RequestRefused("The form is of another site.", status=403, code="FORBIDDEN")
         if self.fields.get(b"content-type", b"").partition(b";")[0].strip().lower() != _FORM:
             raise RequestRefused(
                 "A form is application/x-www-form-urlencoded.", status=415, code="UNSUPPORTED_MEDIA_TYPE"
@@ -134,6 +158,10 @@ class Visit:
         except ValueError:
             raise RequestRefused("The form is not URL-encoded UTF-8, or has too many fields.") from None
         return dict(pairs)
+
+    @property
+    def _own_origin(self) -> bytes:
+        return f"{self.scope['scheme']}://".encode() + self.fields.get(b"host", b"")
 
     async def ask(self, name: str, operation: str | None = None, **variables: Any) -> dict[str, Any]:
         """The data of an operation of the document `name`, run for the visitor as if it had come over HTTP.
@@ -169,9 +197,8 @@ class Visit:
         headers = [(key, value) for key, value in self.scope["headers"] if key not in _CREDENTIALS]
         if self.authorization is not None:
             headers.append((b"authorization", self.authorization.encode("latin-1")))
-        if self.storefront_key is not None:
-            headers.append((b"x-storefront-key", self.storefront_key.encode("latin-1")))
         state = self.state
+        state.storefront = self.storefront
         state.fields = dict(reversed(headers))
         return {**self.scope, "headers": headers}, state
 

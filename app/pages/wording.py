@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
-from babel.dates import format_date, format_time, get_timezone_location, match_skeleton
+from babel.dates import format_date, format_time, get_timezone_name, match_skeleton
 from babel.numbers import format_currency, format_decimal
 
 from app.pages.language import N_, translations
@@ -57,9 +57,9 @@ class Wording:
         return self._day_of(self.now).isoformat()
 
     @property
-    def place(self) -> str:
-        """Where the clock is by which times are told."""
-        return str(get_timezone_location(self.zone, self.locale, return_city=True))
+    def clock(self) -> str:
+        """What the time is called by which times are told: `Central European Time`."""
+        return str(get_timezone_name(self.zone, locale=self.locale))
 
     def short_day(self, moment: str | datetime | date) -> str:
         """A day as a date: `Dec 5, 2025`."""
@@ -83,6 +83,10 @@ class Wording:
 
     def number(self, value: float | Decimal) -> str:
         return str(format_decimal(value, locale=self.locale))
+
+    def country(self, code: str) -> str:
+        """The name of a country of ISO 3166."""
+        return str(self.locale.territories.get(code.upper(), code))
 
     def money(self, amount: Mapping[str, Any]) -> str:
         """An amount of the type `Money`."""

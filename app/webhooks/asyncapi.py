@@ -1,5 +1,8 @@
-"""The AsyncAPI 3.0 document of all that endpoints are told, made from the SDL and the documents that make `data`."""
+"""The AsyncAPI 3.0 document of all that endpoints and subscribers are told, made from the SDL and the documents that
+make `data`.
+"""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -14,6 +17,7 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
     get_named_type,
+    is_leaf_type,
     parse,
 )
 
@@ -51,13 +55,13 @@ def document(schema: GraphQLSchema) -> dict[str, Any]:
     event_type = schema.type_map["WebhookEventType"]
     assert isinstance(event_type, GraphQLEnumType)  # noqa: S101  so says the SDL
     messages = {dotted(name): _message(name, value.description or "") for name, value in event_type.values.items()}
-    references = {name: {"$ref": f"#/components/messages/{name}"} for name in messages}
+    followed = _followed(schema)
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": "Waybill by webhooks",
+            "title": "Waybill by webhooks and subscriptions",
             "version": service_version(),
-            "description": "What endpoints are told, by the rules of Standard Webhooks 1.0.0.",
+            "description": "What endpoints are told, by the rules of Standard Webhooks 1.0.0, and whoever subscribes.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
@@ -65,22 +69,65 @@ def document(schema: GraphQLSchema) -> dict[str, Any]:
             "endpoint": {
                 "address": None,
                 "description": "The URL of an endpoint, which is called by POST.",
-                "messages": references,
-            }
+                "messages": _references("components", messages),
+            },
+            "graphql": {
+                "address": "/graphql",
+                "description": "A WebSocket (`graphql-transport-ws`), `text/event-stream` or `multipart/mixed`.",
+                "messages": _references("components", followed),
+            },
         },
         "operations": {
             "tell": {
                 "action": "send",
                 "channel": {"$ref": "#/channels/endpoint"},
-                "messages": [{"$ref": f"#/channels/endpoint/messages/{name}"} for name in messages],
-            }
+                "messages": list(_references("channels/endpoint", messages).values()),
+            },
+            "follow": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/graphql"},
+                "messages": list(_references("channels/graphql", followed).values()),
+            },
         },
         "components": {
-            "messages": messages,
+            "messages": {**messages, **followed},
             "schemas": {**{_data_name(noun): _data(schema, text) for noun, text in DOCUMENTS.items()}, "Thin": _THIN},
             "messageTraits": {"signed": {"headers": _HEADERS}},
         },
     }
+
+
+def _references(place: str, messages: Iterable[str]) -> dict[str, dict[str, str]]:
+    return {name: {"$ref": f"#/{place}/messages/{name}"} for name in messages}
+
+
+def _followed(schema: GraphQLSchema) -> dict[str, Any]:
+    """The answers of subscriptions, one to each event. Objects have what the subscriber's document selects."""
+    assert schema.subscription_type is not None  # noqa: S101  so says the SDL
+    fields = {name: field for name, field in schema.subscription_type.fields.items() if name != FIELD}
+    return {
+        name: {
+            "name": name,
+            "summary": " ".join((field.description or "").split()),
+            "contentType": "application/json",
+            "payload": {
+                "type": "object",
+                "properties": {"data": {"type": "object", "properties": {name: _event(get_named_type(field.type))}}},
+            },
+        }
+        for name, field in fields.items()
+    }
+
+
+def _event(type_: Any) -> dict[str, Any]:
+    properties = {
+        name: {
+            **(_schema_of(field.type, None) if is_leaf_type(get_named_type(field.type)) else {"type": "object"}),
+            "description": " ".join((field.description or "").split()),
+        }
+        for name, field in type_.fields.items()
+    }
+    return {"type": "object", "properties": properties}
 
 
 _THIN: dict[str, Any] = {

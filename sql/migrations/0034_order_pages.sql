@@ -30,5 +30,8 @@ COMMENT ON COLUMN channel_pages.accent IS 'colour of links and buttons, which th
 COMMENT ON COLUMN channel_pages.languages IS 'ISO 639-1 codes in small letters, the first for who reads none of them; null is all there are';
 COMMENT ON COLUMN channel_pages.picture_origin IS 'from where pages may show pictures of goods; null is from nowhere, so that nobody else learns who looks';
 
+-- step: tell when they look another way
+CREATE TRIGGER channel_pages_tell AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON channel_pages EXECUTE FUNCTION tell_change();
+
 -- step (outside a transaction): find an order by the number that its buyer was told
 CREATE INDEX CONCURRENTLY orders_increment ON orders (increment_id, channel_id) WHERE increment_id IS NOT NULL;

@@ -41,7 +41,7 @@ WITHOUT_VIEWER |= {"waiting_report", "password_link", "customer_account"}
 # What operators do by command.
 WITHOUT_VIEWER |= {"api_key", "audit_entry", "channel_setting", "contact", "doctor", "restore", "person"}
 # How pages look is for everybody to see. An order is found by what proves that somebody may have a link to it.
-WITHOUT_VIEWER |= {"shop", "order_link"}
+WITHOUT_VIEWER |= {"shop", "channel_page", "order_link"}
 # Changes are read once for all who listen, and judged viewer by viewer: tests/sql/test_owner.py holds that to the
 # predicates.
 WITHOUT_VIEWER |= {"feed"}
@@ -336,8 +336,8 @@ def test_predicate_compares_with_the_keys_of_the_viewer(reach: Reach, table: str
 def test_rows_of_a_visible_order_are_asked_for_the_one_channel_of_a_viewer_alone(reach: Reach) -> None:
     for table in POLICIES:
         text, below = predicate(reach, table, "z"), predicate(reach, table, "z", stays_in_order=True)
-        is_owner = reach in (Reach.CONTACT, Reach.CUSTOMER, Reach.ORDER)
-        is_of_order = is_owner and stays_in_order([table], "id", "order_ids")
+        is_of_one_channel = reach in (Reach.CONTACT, Reach.CUSTOMER, Reach.ORDER)
+        is_of_order = is_of_one_channel and stays_in_order([table], "id", "order_ids")
         is_owned = text != predicate(Reach.CHANNELS, table, "z")
         assert below == ("z.channel_id = ANY(:visible_channel_ids)" if is_of_order and is_owned else text)
 

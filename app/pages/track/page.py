@@ -31,17 +31,21 @@ async def show(visit: Visit) -> Response:
         data = await visit.ask("track/page", "Page")
     except Refused:
         raise PageProblem(404) from None
-    return show_order(visit, data["trackedOrder"], f"/track/{token}/events")
-
-
-def show_order(visit: Visit, order: dict[str, Any], live: str) -> Response:
-    """The page of the data of an order; where its news come from is `live`."""
+    order = data["trackedOrder"]
     visit.dress(order["shop"])
+    return show_order(visit, order, f"/track/{token}/events", shop=order["shop"])
+
+
+def show_order(
+    visit: Visit, order: dict[str, Any], live: str, template: str = "track/page", **further: Any
+) -> Response:
+    """The page of the data of an order, by a template that has `further` values; its news come from the path `live`."""
     words = visit.worded(order["timeZone"], order["language"])
-    version = hashlib.sha256(orjson.dumps([order, str(words.locale), words.day_of_now])).hexdigest()[:20]
+    version = hashlib.sha256(orjson.dumps([order, further, str(words.locale), words.day_of_now])).hexdigest()[:20]
     if visit.fields.get(b"if-none-match") == version.encode():
         return visit.unchanged()
-    return visit.render("track/page", story=story_of(order, words), live=live, version=version)
+    story = story_of(order, words)
+    return visit.render(template, story=story, live=live, version=version, **further)
 
 
 async def follow(visit: Visit) -> Response:

@@ -61,6 +61,15 @@ ORDERS = {
     "DELIVERED": N_("Your order has arrived"),
     "CANCELED": N_("Your order was canceled"),
 }
+# By the words of the customer surface.
+PROGRESS = {
+    "unfulfilled": N_("Being prepared"),
+    "partially_shipped": N_("Partly on its way"),
+    "shipped": N_("On its way"),
+    "partially_delivered": N_("Partly delivered"),
+    "delivered": N_("Delivered"),
+    "canceled": N_("Canceled"),
+}
 # Of one that is shipped, as far as it is, and of which nothing is on its way to the buyer.
 OTHERWISE = N_("There is news of your order")
 

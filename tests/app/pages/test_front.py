@@ -116,6 +116,12 @@ async def test_reference_has_every_path_and_every_event(front: Front, developmen
         for operation in methods.values():
             assert f'id="{operation["operationId"]}"' in shown
     shown = front.manual.text("/docs/events")
+    told = events["channels"]
+    assert (
+        told["endpoint"]["messages"].keys() | told["graphql"]["messages"].keys()
+        == events["components"]["messages"].keys()
+    )
+    assert "shipmentChanges" in told["graphql"]["messages"]
     for name in events["components"]["messages"]:
         assert f'id="{name}"' in shown
 
