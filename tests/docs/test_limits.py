@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from app.admin import channel_page
+from app.auth import linked_order, order_link
 from app.execution import compile as compile_
 from app.execution import planner
 from app.http import body, graphql
+from app.pages import visit
 from app.postgres import gathering
 from app.resolvers import field_plan
 from app.resolvers.b2b import webhook_write
@@ -54,6 +57,10 @@ def test_every_bound_is_named_with_its_default() -> None:
         (sender.MOST_ANSWER_BYTES, "bytes of an answer that are read"),
         (message.LARGEST_BYTES, "bytes of a message"),
         (endpoint.MOST_WAITING, "messages of an endpoint that wait"),
+        (order_link.ATTEMPTS, "tries in 15 minutes"),
+        (linked_order.LIFETIME.days, "days for which a link"),
+        (visit.MOST_FIELDS, "fields of a form"),
+        (channel_page.LARGEST_LOGO, "bytes of a logo"),
     ],
 )
 def test_bound_of_the_code_is_named_with_its_value(value: int, of: str) -> None:
