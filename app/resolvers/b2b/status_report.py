@@ -88,17 +88,23 @@ async def resolve_shipment_status_report(_root: None, info: Info, input: dict[st
 
 
 @mutation.field("shipmentStatusReports")
-async def resolve_shipment_status_reports(_root: None, info: Info, inputs: list[dict[str, Any]]) -> list[Outcome]:
+async def resolve_shipment_status_reports(
+    _root: None, info: Info, inputs: list[dict[str, Any] | ValidationError]
+) -> list[Outcome]:
+    """An input with a text that may not be comes as its refusal (`@itemwise`)."""
     return await _take(await writing(info), inputs, "inputs.{}")
 
 
-async def _take(context: Context, inputs: Sequence[Mapping[str, Any]], path: str) -> list[Outcome]:
+async def _take(context: Context, inputs: Sequence[Mapping[str, Any] | ValidationError], path: str) -> list[Outcome]:
     """The outcomes of reports, in their order. The codes and their shipments follow as events are recorded: the
     database sees to that."""
     outcomes: dict[int, Outcome] = {}
     told: dict[int, News] = {}
-    read = await _code_reader(context, inputs)
+    read = await _code_reader(context, [given for given in inputs if not isinstance(given, ValidationError)])
     for place, given in enumerate(inputs):
+        if isinstance(given, ValidationError):
+            outcomes[place] = Refusal(given)
+            continue
         try:
             told[place] = _read(given, path.format(place), read)
         except ValidationError as error:

@@ -1,6 +1,8 @@
 """What carriers report, and how shipments follow, in whatever order the news comes, before its code too."""
 
 import asyncio
+import json
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -952,6 +954,29 @@ async def test_reports_have_a_result_each_in_their_order(written: GraphQL, copy_
     assert told[4]["event"] == told[0]["event"]
     assert told[0]["shipment"] == told[5]["shipment"] == {"id": SHIPMENT, "status": "OUT_FOR_DELIVERY"}
     assert await status_of(copy_connection) == "OUT_FOR_DELIVERY"
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        *(("location", "x" * 256), ("description", "x" * 1001), ("externalId", "x" * 256), ("code", "x" * 256)),
+        *(("code", "a\0b"), ("description", "a\0b"), ("occurredAt", "\0"), ("shipmentId", "x" * 201)),
+    ],
+)
+@pytest.mark.parametrize("is_written_out", [False, True])
+async def test_text_that_may_not_be_refuses_its_report_alone(
+    written: GraphQL, field: str, text: str, is_written_out: bool
+) -> None:
+    inputs = [news(), news(**{field: text}), news(code="early")]
+    if is_written_out:
+        literals = re.sub(r'"(\w+)": ', r"\1: ", json.dumps(inputs)).replace('"IN_TRANSIT"', "IN_TRANSIT")
+        document = REPORTS.replace("($inputs: [ShipmentStatusReportInput!]!)", "")
+        results = await written(document.replace("$inputs", literals))
+    else:
+        results = await written(REPORTS, inputs=inputs)
+    assert [bool(result["report"]) for result in results] == [True, False, True]
+    error = results[1]["error"]
+    assert (error["code"], error["path"]) == ("VALIDATION_ERROR", f"inputs.1.{field}")
 
 
 async def test_reports_cost_the_same_however_many_they_are(
