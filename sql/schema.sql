@@ -1397,6 +1397,7 @@ CREATE TABLE public.shipments (
     status_changed_at timestamp with time zone,
     is_made_here boolean DEFAULT false NOT NULL,
     sub_status_set_at timestamp with time zone,
+    source_status text,
     CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
     CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
 );
@@ -1414,6 +1415,8 @@ COMMENT ON COLUMN public.shipments.status_changed_at IS 'when the status last ch
 COMMENT ON COLUMN public.shipments.is_made_here IS 'made by a mutation, so that no record of another system takes it away';
 
 COMMENT ON COLUMN public.shipments.sub_status_set_at IS 'when the record was made that says the sub-status; null where it follows the codes, or any news may';
+
+COMMENT ON COLUMN public.shipments.source_status IS 'what the newest record says of the status, whether that counts or not; null where nobody noted it';
 
 CREATE FUNCTION public.is_code_canceled(t public.track_and_traces) RETURNS boolean
     LANGUAGE sql STABLE
