@@ -26,8 +26,11 @@ WRITTEN = rf"[^{BLANKS}{CONTROLS}]"
 # An offset may still move a date across a year's end, and the store ends with 9999.
 _YEARS = range(1900, 9999)
 
-# How far clocks are behind UTC where they are furthest.
+# How far clocks are behind UTC where they are furthest, and ahead of it.
 _MOST_BEHIND = timedelta(hours=12)
+MOST_AHEAD = timedelta(hours=14)
+# How far the clocks of other systems may be ahead of ours, and those who write a day where they mean a moment.
+_FUTURE = timedelta(days=1)
 
 _LINE = re.compile(LINE)
 _WRITTEN = re.compile(WRITTEN)
@@ -131,6 +134,11 @@ def year_fault(moment: datetime) -> str | None:
     """Of a moment that is written, in whatever zone."""
     is_likely = moment.year in _YEARS
     return None if is_likely else f"must be of a year between {_YEARS.start} and {_YEARS.stop - 1}"
+
+
+def future_fault(moment: datetime) -> str | None:
+    """Of a moment of what has happened already: `0030_trade.sql` says the same."""
+    return None if moment <= datetime.now(UTC) + _FUTURE else "must not lie more than a day in the future"
 
 
 def is_day(promise: datetime) -> bool:

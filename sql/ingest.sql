@@ -324,14 +324,15 @@ WITH stored AS (
 UPDATE import_orders i SET order_id = stored.id FROM stored WHERE i.n = stored.n
 
 -- Newer wins (decision 18): a record older than the one that is there is left out whole, but for the events of its codes,
--- which are facts, and are staged once more by themselves.
+-- which are facts, and are staged once more by themselves. A moment that is yet to come, from before such were refused, is not
+-- believed.
 -- name: leave_out_outdated
 SELECT i.n, '$.sourceModifiedAt' AS path,
   format('older than what is there, of %s: nothing is changed', api_moment(o.source_modified_at))
     || CASE WHEN EXISTS (SELECT FROM import_events e WHERE e.n = i.n) THEN ', but for the events of its codes' ELSE '' END AS reason
 FROM import_orders i
 JOIN orders o ON o.id = i.order_id AND o.channel_id = i.channel_id
-WHERE i.source_modified_at < o.source_modified_at
+WHERE i.source_modified_at < o.source_modified_at AND o.source_modified_at <= now() + interval '1 day'
 
 -- Customers are accounts, known by their ids. An order's is the one that has the key of the record; else the one that the
 -- order has, whatever the e-mail is now; else the one that has the e-mail. Who was merged into another is that other one.

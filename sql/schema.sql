@@ -2454,6 +2454,19 @@ BEGIN
     USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'shipments', COLUMN = 'status';
 END $$;
 
+CREATE FUNCTION public.refuse_future() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  refused text := (
+    SELECT c.name FROM unnest(TG_ARGV) WITH ORDINALITY AS c (name, place)
+    WHERE (to_jsonb(NEW) ->> c.name)::timestamptz > now() + interval '1 day'
+    ORDER BY c.place LIMIT 1);
+BEGIN
+  RAISE EXCEPTION '% of % lies more than a day in the future', refused, TG_TABLE_NAME
+    USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = refused;
+END $$;
+
 CREATE FUNCTION public.refuse_moment() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -4747,6 +4760,10 @@ CREATE TRIGGER orders_moments_other BEFORE UPDATE OF created_at, last_modified_a
 
 CREATE TRIGGER orders_pass_company_on AFTER UPDATE OF company_id ON public.orders FOR EACH ROW WHEN ((old.company_id IS DISTINCT FROM new.company_id)) EXECUTE FUNCTION public.pass_company_on();
 
+CREATE TRIGGER orders_past_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN (((new.created_at > (now() + '1 day'::interval)) OR (new.source_modified_at > (now() + '1 day'::interval)))) EXECUTE FUNCTION public.refuse_future('created_at', 'source_modified_at');
+
+CREATE TRIGGER orders_past_other BEFORE UPDATE OF created_at, source_modified_at ON public.orders FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (new.created_at > (now() + '1 day'::interval))) OR ((new.source_modified_at IS DISTINCT FROM old.source_modified_at) AND (new.source_modified_at > (now() + '1 day'::interval))))) EXECUTE FUNCTION public.refuse_future('created_at', 'source_modified_at');
+
 CREATE TRIGGER orders_ratio_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN ((new.currency_ratio IS DISTINCT FROM (1)::numeric)) EXECUTE FUNCTION public.set_currency_ratio();
 
 CREATE TRIGGER orders_ratio_other BEFORE UPDATE OF currency, currency_ratio ON public.orders FOR EACH ROW WHEN (((new.currency <> old.currency) OR (new.currency_ratio IS DISTINCT FROM old.currency_ratio))) EXECUTE FUNCTION public.set_currency_ratio();
@@ -4794,6 +4811,10 @@ CREATE TRIGGER refunds_amount BEFORE INSERT OR UPDATE OF amount ON public.refund
 CREATE TRIGGER refunds_moments_new BEFORE INSERT ON public.refunds FOR EACH ROW WHEN (((NOT public.is_moment(new.created_at)) OR (NOT public.is_moment(new.last_modified_at)))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
 
 CREATE TRIGGER refunds_moments_other BEFORE UPDATE OF created_at, last_modified_at ON public.refunds FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
+
+CREATE TRIGGER refunds_past_new BEFORE INSERT ON public.refunds FOR EACH ROW WHEN ((new.created_at > (now() + '1 day'::interval))) EXECUTE FUNCTION public.refuse_future('created_at');
+
+CREATE TRIGGER refunds_past_other BEFORE UPDATE OF created_at ON public.refunds FOR EACH ROW WHEN (((new.created_at IS DISTINCT FROM old.created_at) AND (new.created_at > (now() + '1 day'::interval)))) EXECUTE FUNCTION public.refuse_future('created_at');
 
 CREATE TRIGGER refunds_sum_delete AFTER DELETE ON public.refunds REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refunds();
 
@@ -4862,6 +4883,10 @@ CREATE TRIGGER shipments_external_id_other BEFORE UPDATE OF external_id ON publi
 CREATE TRIGGER shipments_moments_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN (((NOT public.is_moment(new.created_at)) OR (NOT public.is_moment(new.last_modified_at)) OR (NOT public.is_moment(new.expected_delivery_at)) OR (NOT public.is_moment(new.status_set_at)))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at', 'expected_delivery_at', 'status_set_at');
 
 CREATE TRIGGER shipments_moments_other BEFORE UPDATE OF created_at, last_modified_at, expected_delivery_at, status_set_at ON public.shipments FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))) OR ((new.expected_delivery_at IS DISTINCT FROM old.expected_delivery_at) AND (NOT public.is_moment(new.expected_delivery_at))) OR ((new.status_set_at IS DISTINCT FROM old.status_set_at) AND (NOT public.is_moment(new.status_set_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at', 'expected_delivery_at', 'status_set_at');
+
+CREATE TRIGGER shipments_past_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN (((new.created_at > (now() + '1 day'::interval)) OR (new.status_set_at > (now() + '1 day'::interval)))) EXECUTE FUNCTION public.refuse_future('created_at', 'status_set_at');
+
+CREATE TRIGGER shipments_past_other BEFORE UPDATE OF created_at, status_set_at ON public.shipments FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (new.created_at > (now() + '1 day'::interval))) OR ((new.status_set_at IS DISTINCT FROM old.status_set_at) AND (new.status_set_at > (now() + '1 day'::interval))))) EXECUTE FUNCTION public.refuse_future('created_at', 'status_set_at');
 
 CREATE TRIGGER shipments_promise_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN ((new.expected_delivery_at < (new.created_at - '25:00:00'::interval))) EXECUTE FUNCTION public.refuse_promise();
 
@@ -4962,6 +4987,10 @@ CREATE TRIGGER tracking_events_are_followed AFTER INSERT ON public.tracking_even
 CREATE TRIGGER tracking_events_moments_new BEFORE INSERT ON public.tracking_events FOR EACH ROW WHEN (((NOT public.is_moment(new.occurred_at)) OR (NOT public.is_moment(new.recorded_at)) OR (NOT public.is_moment(new.expected_delivery_at)))) EXECUTE FUNCTION public.refuse_moment('occurred_at', 'recorded_at', 'expected_delivery_at');
 
 CREATE TRIGGER tracking_events_moments_other BEFORE UPDATE OF occurred_at, recorded_at, expected_delivery_at ON public.tracking_events FOR EACH ROW WHEN ((((new.occurred_at IS DISTINCT FROM old.occurred_at) AND (NOT public.is_moment(new.occurred_at))) OR ((new.recorded_at IS DISTINCT FROM old.recorded_at) AND (NOT public.is_moment(new.recorded_at))) OR ((new.expected_delivery_at IS DISTINCT FROM old.expected_delivery_at) AND (NOT public.is_moment(new.expected_delivery_at))))) EXECUTE FUNCTION public.refuse_moment('occurred_at', 'recorded_at', 'expected_delivery_at');
+
+CREATE TRIGGER tracking_events_past_new BEFORE INSERT ON public.tracking_events FOR EACH ROW WHEN ((new.occurred_at > (now() + '1 day'::interval))) EXECUTE FUNCTION public.refuse_future('occurred_at');
+
+CREATE TRIGGER tracking_events_past_other BEFORE UPDATE OF occurred_at ON public.tracking_events FOR EACH ROW WHEN (((new.occurred_at IS DISTINCT FROM old.occurred_at) AND (new.occurred_at > (now() + '1 day'::interval)))) EXECUTE FUNCTION public.refuse_future('occurred_at');
 
 CREATE TRIGGER tracking_events_promise_is_followed AFTER INSERT ON public.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.follow_promises();
 

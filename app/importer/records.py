@@ -54,6 +54,7 @@ from app.resolvers.tracking import TrackingPages, code_of, is_address, template_
 from app.rules import (
     SHIPPABLE,
     as_key,
+    future_fault,
     key_fault,
     normalized_code,
     promise_fault,
@@ -385,7 +386,7 @@ class Refund(_Shape):
         """Raises Refused."""
         if self.amount is None and not self.items:
             raise Refused(path, "has neither an amount nor items")
-        _refuse_strange_date(f"{path}.createdAt", self.created_at)
+        _refuse_strange_past(f"{path}.createdAt", self.created_at)
         _refuse_repeated(path + ".items[{}].line", [item.line for item in self.items])
         for place, amount in (
             (path, self.amount),
@@ -452,8 +453,9 @@ class Order(_Shape, tag_field="kind", tag="order"):
         _refuse_unknown("$.channel", self.channel, known.channels, "channel")
         _refuse_unknown("$.status", self.status, known.statuses, "order status")
         _refuse_fault("$.currency", currency_fault(self.currency))
-        for name in ("created_at", "source_modified_at", "last_modified_at", "requested_delivery_at"):
-            _refuse_strange_date(f"$.{_camel(name)}", getattr(self, name) or None)
+        for name in ("created_at", "source_modified_at", "last_modified_at"):
+            _refuse_strange_past(f"$.{_camel(name)}", getattr(self, name))
+        _refuse_strange_date("$.requestedDeliveryAt", self.requested_delivery_at or None)
         if self.company and self.company.external_id == self.company.parent_external_id:
             raise Refused("$.company.parentExternalId", "a company is not its own parent")
         if self.customer:
@@ -562,7 +564,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
         for n, shipment in enumerate(self.shipments or ()):
             path = f"$.shipments[{n}]"
             shipment.take_carrier_status(path, known.ways)
-            _refuse_strange_date(f"{path}.createdAt", shipment.created_at)
+            _refuse_strange_past(f"{path}.createdAt", shipment.created_at)
             if expected := shipment.expected_delivery_at:
                 _refuse_strange_date(f"{path}.expectedDeliveryAt", expected)
                 created_at, requested_at = shipment.created_at or self.created_at, self.requested_delivery_at or None
@@ -651,6 +653,12 @@ def _refuse_strange_zone(zone: str | None, known: Known) -> None:
 def _refuse_strange_date(path: str, moment: datetime | None) -> None:
     if moment is not None:
         _refuse_fault(path, year_fault(moment))
+
+
+def _refuse_strange_past(path: str, moment: datetime | None) -> None:
+    """Of what has happened already."""
+    if moment is not None:
+        _refuse_fault(path, year_fault(moment) or future_fault(moment))
 
 
 def _camel(name: str) -> str:

@@ -15,7 +15,7 @@ from app.resolvers.b2b.argument import as_external_id, as_text, as_written_momen
 from app.resolvers.b2b.shipment_lock import require_uuid, writing
 from app.resolvers.b2b.tracking_code import pages_of
 from app.resolvers.tracking import code_of, is_address
-from app.rules import by_offset, normalized_code, words_of
+from app.rules import MOST_AHEAD, by_offset, normalized_code, words_of
 from loaders.shipment import shipment_by_id
 from sql import Reach
 
@@ -24,9 +24,8 @@ WAITING = sql.load("waiting_report")
 SHIPMENT = sql.load("shipment")
 CARRIER = sql.load("carrier")
 
-# How far the clock of a carrier may be ahead of ours, and a clock of another time zone.
+# How far the clock of a carrier may be ahead of ours.
 CLOCK_SKEW = timedelta(minutes=5)
-_FURTHEST_ZONE = timedelta(hours=14)
 # How many reports of one teller wait for their codes, and how many of these for a carrier that has the page which they
 # name: whoever writes one reads them all again.
 MOST_WAITING = 100_000
@@ -171,7 +170,7 @@ def _read(input: Mapping[str, Any], path: str, read_code: Callable[[Mapping[str,
 def _refuse_future(moment: datetime, path: str) -> None:
     """Raises `ValidationError`. One without an offset may be of any zone yet."""
     latest = datetime.now(UTC) + CLOCK_SKEW
-    if moment > (latest if moment.tzinfo else (latest + _FURTHEST_ZONE).replace(tzinfo=None)):
+    if moment > (latest if moment.tzinfo else (latest + MOST_AHEAD).replace(tzinfo=None)):
         raise ValidationError(f"{path}.occurredAt", "must not lie more than five minutes in the future")
 
 

@@ -112,7 +112,7 @@ async def test_record_does_not_take_back_what_carriers_told(store: Store, moment
     record = {**with_codes(code(), status="IN_TRANSIT"), **moment}
     await store.take(SHOP, SWIFT, record, event("DELIVERED"))
     assert await store.take(record) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
-    later = {**record, "sourceModifiedAt": "2099-01-01T00:00:00Z"}
+    later = {**record, "sourceModifiedAt": datetime.now(UTC).isoformat()}
     assert (await store.take(later))[-1].endswith("0 refused")
     assert await store.fetch(STATUSES) == [("T-1", "DELIVERED", "DELIVERED")]
 
@@ -525,7 +525,7 @@ async def test_what_a_record_says_beyond_the_status_gives_way_to_news(store: Sto
     assert await store.fetch(FINER) == [("IN_TRANSIT", "DELAYED")]
     assert await store.take(record) == UNCHANGED
     later = with_codes(code(), status="OUT_FOR_DELIVERY", subStatus="PAYMENT_DUE")
-    later["sourceModifiedAt"] = "2099-01-01T00:00:00Z"
+    later["sourceModifiedAt"] = datetime.now(UTC).isoformat()
     await store.take(later)
     assert await store.fetch(FINER) == [("OUT_FOR_DELIVERY", "PAYMENT_DUE")]
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -175,6 +175,27 @@ def test_day_that_the_order_asked_for_may_have_passed_when_it_is_shipped() -> No
 @pytest.mark.parametrize("moment", ["2024-01-02T10:00Z", "2024-01-02 10:00:00+01:00", "2024-01-02t10:00:00z"])
 def test_moment_may_be_written_as_iso_8601_has_it(moment: str) -> None:
     check(changed(lambda r: r.update(createdAt=moment, sourceModifiedAt=moment)))
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda r, moment: r.update(createdAt=moment), "$.createdAt"),
+        (lambda r, moment: r.update(sourceModifiedAt=moment), "$.sourceModifiedAt"),
+        (lambda r, moment: r.update(lastModifiedAt=moment), "$.lastModifiedAt"),
+        (lambda r, moment: r["shipments"][0].update(createdAt=moment), "$.shipments[0].createdAt"),
+        (
+            lambda r, moment: r.update(refunds=[{"externalId": "R-1", "amount": "1.00", "createdAt": moment}]),
+            "$.refunds[0].createdAt",
+        ),
+    ],
+)
+def test_what_has_happened_lies_not_in_the_future(change: Callable[[Any, str], Any], path: str) -> None:
+    """But a day, for those whose clock or zone is another."""
+    now = datetime.now(UTC)
+    soon, later = ((now + timedelta(hours=hours)).isoformat() for hours in (23, 25))
+    check(changed(lambda r: change(r, soon)))
+    assert refusal(changed(lambda r: change(r, later))) == (path, "must not lie more than a day in the future")
 
 
 def test_promise_without_an_offset_is_in_utc_as_a_mutation_has_it() -> None:
