@@ -1370,6 +1370,14 @@ CREATE FUNCTION public.is_carrier_called(c public.carriers, word text) RETURNS b
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN COALESCE((((c).name = word) OR ((c).source_name = word) OR ((c).key = lower((word COLLATE "C"))) OR ((c).key = public.slug(word))), false);
 
+CREATE FUNCTION public.is_plain_line(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (public.is_line(value) AND (value !~ '[\u202a-\u202e\u2066-\u2069]'::text));
+
+CREATE FUNCTION public.is_code(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (public.is_plain_line(value) AND (NORMALIZE(value, NFKC) ~ '[^\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00a0\u00ad\u00b7\u1680\u180e\u2000-\u2015\u2028-\u202f\u205f-\u206f\u2212\u3000\u30fc\ufeff]'::text));
+
 CREATE FUNCTION public.is_code_awaited(wanted text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET enable_seqscan TO 'off'
@@ -1516,6 +1524,10 @@ BEGIN
       AND moment <= CASE WHEN is_code_canceled(o) THEN coalesce(e.canceled, s.status_set_at)
         ELSE coalesce(e.newest, s.status_set_at, s.created_at) + interval '90 days' END);
 END $$;
+
+CREATE FUNCTION public.is_plain(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]'::text);
 
 CREATE FUNCTION public.is_shippable_class(class text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -4606,9 +4618,9 @@ CREATE TRIGGER carriers_moments_new BEFORE INSERT ON public.carriers FOR EACH RO
 
 CREATE TRIGGER carriers_moments_other BEFORE UPDATE OF created_at, last_modified_at ON public.carriers FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
 
-CREATE TRIGGER carriers_name_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
+CREATE TRIGGER carriers_name_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_plain_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
 
-CREATE TRIGGER carriers_name_other BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+CREATE TRIGGER carriers_name_other BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_plain_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
 
 CREATE CONSTRAINT TRIGGER carriers_news_came AFTER INSERT OR UPDATE OF channel_id, key, name, source_name, track_and_trace_url ON public.carriers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_news_of_carrier();
 
@@ -4644,6 +4656,10 @@ CREATE TRIGGER channels_time_zone_new BEFORE INSERT ON public.channels FOR EACH 
 
 CREATE TRIGGER channels_time_zone_other BEFORE UPDATE OF time_zone ON public.channels FOR EACH ROW WHEN (((new.time_zone <> old.time_zone) AND (NOT public.is_time_zone(new.time_zone)))) EXECUTE FUNCTION public.refuse_value('time_zone');
 
+CREATE TRIGGER companies_name_new BEFORE INSERT ON public.companies FOR EACH ROW WHEN ((NOT public.is_plain_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE TRIGGER companies_name_other BEFORE UPDATE OF name ON public.companies FOR EACH ROW WHEN (((new.name IS DISTINCT FROM old.name) AND (NOT public.is_plain_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+
 CREATE TRIGGER companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.companies FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
 CREATE TRIGGER contact_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contact_companies FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
@@ -4652,15 +4668,43 @@ CREATE TRIGGER contacts_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON pub
 
 CREATE TRIGGER customers_due_update AFTER UPDATE OF email, phone ON public.customers FOR EACH ROW WHEN (((old.email IS DISTINCT FROM new.email) OR (old.phone IS DISTINCT FROM new.phone))) EXECUTE FUNCTION public.note_due_customers();
 
+CREATE TRIGGER customers_first_name_new BEFORE INSERT ON public.customers FOR EACH ROW WHEN ((NOT public.is_plain(new.first_name))) EXECUTE FUNCTION public.refuse_value('first_name');
+
+CREATE TRIGGER customers_first_name_other BEFORE UPDATE OF first_name ON public.customers FOR EACH ROW WHEN (((new.first_name IS DISTINCT FROM old.first_name) AND (NOT public.is_plain(new.first_name)))) EXECUTE FUNCTION public.refuse_value('first_name');
+
+CREATE TRIGGER customers_last_name_new BEFORE INSERT ON public.customers FOR EACH ROW WHEN ((NOT public.is_plain(new.last_name))) EXECUTE FUNCTION public.refuse_value('last_name');
+
+CREATE TRIGGER customers_last_name_other BEFORE UPDATE OF last_name ON public.customers FOR EACH ROW WHEN (((new.last_name IS DISTINCT FROM old.last_name) AND (NOT public.is_plain(new.last_name)))) EXECUTE FUNCTION public.refuse_value('last_name');
+
 CREATE TRIGGER customers_moments_new BEFORE INSERT ON public.customers FOR EACH ROW WHEN (((NOT public.is_moment(new.created_at)) OR (NOT public.is_moment(new.last_modified_at)))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
 
 CREATE TRIGGER customers_moments_other BEFORE UPDATE OF created_at, last_modified_at ON public.customers FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
+
+CREATE TRIGGER order_addresses_city_new BEFORE INSERT ON public.order_addresses FOR EACH ROW WHEN ((NOT public.is_plain(new.city))) EXECUTE FUNCTION public.refuse_value('city');
+
+CREATE TRIGGER order_addresses_city_other BEFORE UPDATE OF city ON public.order_addresses FOR EACH ROW WHEN (((new.city <> old.city) AND (NOT public.is_plain(new.city)))) EXECUTE FUNCTION public.refuse_value('city');
+
+CREATE TRIGGER order_addresses_company_new BEFORE INSERT ON public.order_addresses FOR EACH ROW WHEN ((NOT public.is_plain(new.company))) EXECUTE FUNCTION public.refuse_value('company');
+
+CREATE TRIGGER order_addresses_company_other BEFORE UPDATE OF company ON public.order_addresses FOR EACH ROW WHEN (((new.company IS DISTINCT FROM old.company) AND (NOT public.is_plain(new.company)))) EXECUTE FUNCTION public.refuse_value('company');
 
 CREATE TRIGGER order_addresses_due_delete AFTER DELETE ON public.order_addresses REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
 
 CREATE TRIGGER order_addresses_due_insert AFTER INSERT ON public.order_addresses REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
 
 CREATE TRIGGER order_addresses_due_update AFTER UPDATE ON public.order_addresses REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER order_addresses_first_name_new BEFORE INSERT ON public.order_addresses FOR EACH ROW WHEN ((NOT public.is_plain(new.first_name))) EXECUTE FUNCTION public.refuse_value('first_name');
+
+CREATE TRIGGER order_addresses_first_name_other BEFORE UPDATE OF first_name ON public.order_addresses FOR EACH ROW WHEN (((new.first_name IS DISTINCT FROM old.first_name) AND (NOT public.is_plain(new.first_name)))) EXECUTE FUNCTION public.refuse_value('first_name');
+
+CREATE TRIGGER order_addresses_last_name_new BEFORE INSERT ON public.order_addresses FOR EACH ROW WHEN ((NOT public.is_plain(new.last_name))) EXECUTE FUNCTION public.refuse_value('last_name');
+
+CREATE TRIGGER order_addresses_last_name_other BEFORE UPDATE OF last_name ON public.order_addresses FOR EACH ROW WHEN (((new.last_name IS DISTINCT FROM old.last_name) AND (NOT public.is_plain(new.last_name)))) EXECUTE FUNCTION public.refuse_value('last_name');
+
+CREATE TRIGGER order_addresses_street_new BEFORE INSERT ON public.order_addresses FOR EACH ROW WHEN ((NOT public.is_plain(new.street))) EXECUTE FUNCTION public.refuse_value('street');
+
+CREATE TRIGGER order_addresses_street_other BEFORE UPDATE OF street ON public.order_addresses FOR EACH ROW WHEN (((new.street <> old.street) AND (NOT public.is_plain(new.street)))) EXECUTE FUNCTION public.refuse_value('street');
 
 CREATE TRIGGER order_days_fold AFTER INSERT ON public.order_days REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_order_days();
 
@@ -4702,9 +4746,9 @@ CREATE TRIGGER order_items_moments_new BEFORE INSERT ON public.order_items FOR E
 
 CREATE TRIGGER order_items_moments_other BEFORE UPDATE OF request_date ON public.order_items FOR EACH ROW WHEN (((new.request_date IS DISTINCT FROM old.request_date) AND (NOT public.is_moment(new.request_date)))) EXECUTE FUNCTION public.refuse_moment('request_date');
 
-CREATE TRIGGER order_items_name_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
+CREATE TRIGGER order_items_name_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_plain_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
 
-CREATE TRIGGER order_items_name_other BEFORE UPDATE OF name ON public.order_items FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+CREATE TRIGGER order_items_name_other BEFORE UPDATE OF name ON public.order_items FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_plain_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
 
 CREATE TRIGGER order_items_parent_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((new.parent_order_item_id IS NOT NULL)) EXECUTE FUNCTION public.refuse_parent();
 
@@ -4714,9 +4758,9 @@ CREATE TRIGGER order_items_prices_new BEFORE INSERT ON public.order_items FOR EA
 
 CREATE TRIGGER order_items_prices_other BEFORE UPDATE OF original_price, price, price_net, customer_price, cost_price, discount ON public.order_items FOR EACH ROW WHEN ((NOT public.are_prices(ARRAY[new.original_price, new.price, new.price_net, new.customer_price, new.cost_price, new.discount], ARRAY[old.original_price, old.price, old.price_net, old.customer_price, old.cost_price, old.discount]))) EXECUTE FUNCTION public.refuse_value('price');
 
-CREATE TRIGGER order_items_sku_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
+CREATE TRIGGER order_items_sku_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_plain_line(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
 
-CREATE TRIGGER order_items_sku_other BEFORE UPDATE OF sku ON public.order_items FOR EACH ROW WHEN (((new.sku <> old.sku) AND (NOT public.is_line(new.sku)))) EXECUTE FUNCTION public.refuse_value('sku');
+CREATE TRIGGER order_items_sku_other BEFORE UPDATE OF sku ON public.order_items FOR EACH ROW WHEN (((new.sku <> old.sku) AND (NOT public.is_plain_line(new.sku)))) EXECUTE FUNCTION public.refuse_value('sku');
 
 CREATE TRIGGER order_items_sku_stays BEFORE UPDATE OF sku ON public.order_items FOR EACH ROW WHEN (((old.quantity_shipped > 0) AND (lower(new.sku) <> lower(old.sku)))) EXECUTE FUNCTION public.keep_goods('sku');
 
@@ -4844,11 +4888,19 @@ CREATE TRIGGER shipment_items_moments_new BEFORE INSERT ON public.shipment_items
 
 CREATE TRIGGER shipment_items_moments_other BEFORE UPDATE OF created_at, last_modified_at ON public.shipment_items FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
 
+CREATE TRIGGER shipment_items_name_new BEFORE INSERT ON public.shipment_items FOR EACH ROW WHEN ((NOT public.is_plain(new.name))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE TRIGGER shipment_items_name_other BEFORE UPDATE OF name ON public.shipment_items FOR EACH ROW WHEN (((new.name IS DISTINCT FROM old.name) AND (NOT public.is_plain(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+
 CREATE TRIGGER shipment_items_record_created AFTER INSERT ON public.shipment_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipment_items();
 
 CREATE TRIGGER shipment_items_record_deleted AFTER DELETE ON public.shipment_items REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipment_items();
 
 CREATE TRIGGER shipment_items_record_updated AFTER UPDATE ON public.shipment_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipment_items();
+
+CREATE TRIGGER shipment_items_sku_new BEFORE INSERT ON public.shipment_items FOR EACH ROW WHEN ((NOT public.is_plain(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
+
+CREATE TRIGGER shipment_items_sku_other BEFORE UPDATE OF sku ON public.shipment_items FOR EACH ROW WHEN (((new.sku IS DISTINCT FROM old.sku) AND (NOT public.is_plain(new.sku)))) EXECUTE FUNCTION public.refuse_value('sku');
 
 CREATE TRIGGER shipment_items_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.shipment_items FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
 
@@ -4932,9 +4984,9 @@ CREATE TRIGGER track_and_traces_carrier_created AFTER INSERT ON public.track_and
 
 CREATE TRIGGER track_and_traces_carrier_updated AFTER UPDATE ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_carriers_of_codes();
 
-CREATE TRIGGER track_and_traces_code_new BEFORE INSERT ON public.track_and_traces FOR EACH ROW WHEN ((NOT public.is_line(new.code))) EXECUTE FUNCTION public.refuse_value('code');
+CREATE TRIGGER track_and_traces_code_new BEFORE INSERT ON public.track_and_traces FOR EACH ROW WHEN ((NOT public.is_code(new.code))) EXECUTE FUNCTION public.refuse_value('code');
 
-CREATE TRIGGER track_and_traces_code_other BEFORE UPDATE OF code ON public.track_and_traces FOR EACH ROW WHEN (((new.code <> old.code) AND (NOT public.is_line(new.code)))) EXECUTE FUNCTION public.refuse_value('code');
+CREATE TRIGGER track_and_traces_code_other BEFORE UPDATE OF code ON public.track_and_traces FOR EACH ROW WHEN (((new.code <> old.code) AND (NOT public.is_code(new.code)))) EXECUTE FUNCTION public.refuse_value('code');
 
 CREATE TRIGGER track_and_traces_deleted_is_followed AFTER DELETE ON public.track_and_traces FOR EACH ROW EXECUTE FUNCTION public.follow_moved_code();
 

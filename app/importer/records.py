@@ -34,6 +34,8 @@ from app.importer.scalars import (
     Moment,
     Number,
     Percentage,
+    Phone,
+    PhoneText,
     Plain,
     Price,
     Promise,
@@ -45,7 +47,6 @@ from app.importer.scalars import (
     ShortText,
     Text,
     Words,
-    Written,
     decimal,
     rate_fault,
 )
@@ -54,6 +55,7 @@ from app.resolvers.tracking import TrackingPages, code_of, is_address, template_
 from app.rules import (
     SHIPPABLE,
     as_key,
+    code_fault,
     future_fault,
     key_fault,
     normalized_code,
@@ -189,7 +191,7 @@ class Customer(_Shape):
 
     email: Email | None = None
     external_id: Text | None = None
-    phone: Text | None = None
+    phone: PhoneText | None = None
     first_name: Plain | None = None
     last_name: Plain | None = None
 
@@ -216,16 +218,16 @@ class Account(Customer, tag_field="kind", tag="customer", kw_only=True):
 
 class Address(_Shape):
     type: Literal["delivery", "invoice"]
-    street: Written
+    street: Text
     postal_code: Plain
-    city: Written
+    city: Text
     country: str
     company: Plain | None = None
     first_name: Plain | None = None
     last_name: Plain | None = None
     number: Plain | None = None
     region: Plain | None = None
-    phone: Plain | None = None
+    phone: Phone | None = None
 
 
 class Line(_Shape):
@@ -289,6 +291,7 @@ class Event(News, tag_field="kind", tag="event", kw_only=True):
         """Raises Refused."""
         if self.channel is not None:
             _refuse_unknown("$.channel", self.channel, known.channels, "channel")
+        _refuse_fault("$.code", code_fault(self.code))
         self.code = known.code_of(self.code, self.carrier, self.channel)
         self.check_moments("$")
 
@@ -594,6 +597,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
         seen: set[tuple[str | None, str]] = set()
         for m, code in enumerate(shipment.track_and_traces or ()):
             place = f"{path}.trackAndTraces[{m}]"
+            _refuse_fault(f"{place}.code", code_fault(code.code))
             if code.carrier is None:
                 code.code = known.code_of(code.code, None, self.channel)
             else:

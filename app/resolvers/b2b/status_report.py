@@ -11,7 +11,7 @@ from ariadne import MutationType, ObjectType
 import sql
 from app.context import Context, Info
 from app.errors import Conflict, TrackAndTraceNotFound, ValidationError, WaybillError
-from app.resolvers.b2b.argument import as_external_id, as_text, as_written_moment
+from app.resolvers.b2b.argument import as_code_text, as_external_id, as_written_moment
 from app.resolvers.b2b.shipment_lock import require_uuid, writing
 from app.resolvers.b2b.tracking_code import pages_of
 from app.resolvers.tracking import code_of, is_address
@@ -142,7 +142,7 @@ async def _code_reader(context: Context, inputs: Sequence[Mapping[str, Any]]) ->
 
 def _read(input: Mapping[str, Any], path: str, read_code: Callable[[Mapping[str, Any]], str]) -> News:
     """Raises `ValidationError`."""
-    as_text(input["code"], f"{path}.code")
+    as_code_text(input["code"], f"{path}.code")
     occurred = as_written_moment(input["occurredAt"], f"{path}.occurredAt")
     _refuse_future(occurred, path)
     expected = input.get("expectedDeliveryAt")
