@@ -1321,6 +1321,25 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.has_apostrophe(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (value ~ '[''\u0060\u00b4\u02b9-\u02bc\u2018\u2019\u201b\u2032\uff07]'::text);
+
+CREATE FUNCTION public.is_before_parcel(t public.track_and_traces, moment timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+  RETURN moment < (
+      SELECT o.created_at - interval '1 day' FROM orders o WHERE o.id = t.order_id AND o.channel_id = t.channel_id)
+    OR moment < t.created_at AND EXISTS (
+      SELECT FROM track_and_traces o
+      WHERE normalized_code(o.code) = normalized_code(t.code) AND +o.channel_id = t.channel_id
+        AND (+o.carrier_id = t.carrier_id OR o.carrier_id IS NULL OR t.carrier_id IS NULL)
+        AND o.shipment_id <> t.shipment_id AND o.created_at < t.created_at)
+    OR is_of_former_parcel(t, moment);
+END $$;
+
 CREATE FUNCTION public.is_bundle(of_line_id integer, of_channel_id integer) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET enable_seqscan TO 'off'
@@ -2458,6 +2477,24 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.refuse_bundle() RETURNS trigger
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+  IF EXISTS (
+    SELECT FROM order_items p
+    JOIN shipment_items i ON i.order_item_id = p.parent_order_item_id AND i.channel_id = p.channel_id
+    JOIN shipments s ON s.id = i.shipment_id AND s.channel_id = i.channel_id
+    WHERE p.id = NEW.id AND p.channel_id = NEW.channel_id AND p.class = 'product' AND p.quantity > 0
+      AND s.status IS DISTINCT FROM 'CANCELED'
+  ) THEN
+    RAISE EXCEPTION 'a line that has been shipped does not become a bundle'
+      USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'order_items', COLUMN = 'parent_order_item_id';
+  END IF;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.refuse_deletion() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -2625,6 +2662,10 @@ BEGIN
   FROM parts p;
 END $$;
 
+CREATE FUNCTION public.without_apostrophes(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN regexp_replace(value, '[''\u0060\u00b4\u02b9-\u02bc\u2018\u2019\u201b\u2032\uff07]'::text, ''::text, 'g'::text);
+
 CREATE FUNCTION public.search_query(term text, fields text[]) RETURNS tsquery
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     BEGIN ATOMIC
@@ -2632,6 +2673,11 @@ CREATE FUNCTION public.search_query(term text, fields text[]) RETURNS tsquery
          CASE
              WHEN ((cardinality(w.words) > 0) AND ((search_query.fields IS NULL) OR (cardinality(search_query.fields) > 0))) THEN (concat_ws(' | '::text, ( SELECT string_agg(public.word_query("left"(x.word, 64), (length(x.word) > 2), search_query.fields), ' & '::text) AS string_agg
                 FROM unnest(w.words) x(word)),
+             CASE
+                 WHEN public.has_apostrophe(search_query.term) THEN ( SELECT string_agg(public.word_query("left"(x.word, 64), (length(x.word) > 2), search_query.fields), ' & '::text) AS string_agg
+                    FROM unnest(public.words_of(public.without_apostrophes(search_query.term))) x(word))
+                 ELSE NULL::text
+             END,
              CASE
                  WHEN ((cardinality(w.words) > 1) AND (length(w.number) > 2)) THEN public.word_query(w.number, true, search_query.fields)
                  ELSE NULL::text
@@ -3078,6 +3124,11 @@ BEGIN
       GROUP BY t.place, t.field
     ) AS a
     CROSS JOIN LATERAL unnest(words_of(a.value)) AS w (word)
+    UNION ALL
+    SELECT t.place, field_word(t.field, ''), left(w.word, 64)
+    FROM texts t
+    CROSS JOIN LATERAL unnest(words_of(without_apostrophes(left(t.value, 4000)))) AS w (word)
+    WHERE t.kind = 'text' AND has_apostrophe(t.value)
     UNION ALL
     SELECT t.place, field_word(t.field, ''), number_of(left(t.value, 200))
     FROM texts t
@@ -4083,7 +4134,7 @@ CREATE FUNCTION public.take_waiting_reports(r public.track_and_traces) RETURNS v
           DELETE FROM public.waiting_reports w
            WHERE ((public.normalized_code(w.code) = public.normalized_code((take_waiting_reports.r).code)) AND (w.told_at > (now() - '30 days'::interval)) AND ((w.carrier_id = (take_waiting_reports.r).carrier_id) OR ((w.carrier_id IS NULL) AND (w.carrier IS NULL)) OR ((take_waiting_reports.r).carrier_id IS NULL) OR (EXISTS ( SELECT
                     FROM public.carriers c
-                   WHERE ((c.id = (take_waiting_reports.r).carrier_id) AND public.is_carrier_called(c.*, w.carrier))))) AND ((w.channel_ids IS NULL) OR ((take_waiting_reports.r).channel_id = ANY (w.channel_ids))) AND ((w.company_ids IS NULL) OR ((take_waiting_reports.r).company_id = ANY (w.company_ids))))
+                   WHERE ((c.id = (take_waiting_reports.r).carrier_id) AND public.is_carrier_called(c.*, w.carrier))))) AND ((w.channel_ids IS NULL) OR ((take_waiting_reports.r).channel_id = ANY (w.channel_ids))) AND ((w.company_ids IS NULL) OR ((take_waiting_reports.r).company_id = ANY (w.company_ids))) AND (NOT public.is_before_parcel(take_waiting_reports.r, COALESCE(w.occurred_at, public.told_at(w.occurred_local, COALESCE((take_waiting_reports.r).carrier_id, w.carrier_id), (take_waiting_reports.r).channel_id)))))
            RETURNING w.id,
              w.code,
              w.carrier_id,
@@ -4721,6 +4772,10 @@ CREATE TRIGGER order_fulfillments_tally_days_update AFTER UPDATE ON public.order
 CREATE TRIGGER order_items_amounts_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.are_amounts('JPY'::text, ARRAY[new.price_total, new.price_total_net, new.tax], NULL::numeric[]))) EXECUTE FUNCTION public.check_line_amounts();
 
 CREATE TRIGGER order_items_amounts_other BEFORE UPDATE OF price_total, price_total_net, tax ON public.order_items FOR EACH ROW WHEN (((new.price_total <> old.price_total) OR (new.price_total_net <> old.price_total_net) OR (new.tax <> old.tax))) EXECUTE FUNCTION public.check_line_amounts();
+
+CREATE CONSTRAINT TRIGGER order_items_bundle_new AFTER INSERT ON public.order_items DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.parent_order_item_id IS NOT NULL) AND (new.class = 'product'::text) AND (new.quantity > 0))) EXECUTE FUNCTION public.refuse_bundle();
+
+CREATE CONSTRAINT TRIGGER order_items_bundle_other AFTER UPDATE OF parent_order_item_id, class, quantity ON public.order_items DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.parent_order_item_id IS NOT NULL) AND (new.class = 'product'::text) AND (new.quantity > 0) AND ((new.parent_order_item_id IS DISTINCT FROM old.parent_order_item_id) OR (new.class <> old.class) OR (old.quantity <= 0)))) EXECUTE FUNCTION public.refuse_bundle();
 
 CREATE TRIGGER order_items_canceled_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN (((new.quantity_canceled < 0) OR (new.quantity_canceled > GREATEST(new.quantity, 0)))) EXECUTE FUNCTION public.refuse_value('quantity_canceled');
 

@@ -392,6 +392,29 @@ async def test_code_that_was_recorded_as_an_address_keeps_its_news_when_its_carr
     assert await store.rows() == before
 
 
+async def test_news_that_waited_is_of_the_parcel_of_its_time(store: Store) -> None:
+    """Of two with the code, where both are there when the carrier comes to have the page."""
+    page = "https://late.example/t?c="
+    codes = [{"code": "T-1"}]
+    await store.take(SHOP, SWIFT, order(1, shipments=[shipment(1, trackAndTraces=codes)]))
+    await store.take(event("DELIVERED", carrier=None, code=f"{page}T-1"))
+    await store.take(order(2, customer={"email": "b@b.example"}, shipments=[shipment(2, trackAndTraces=codes)]))
+    await store.take({"kind": "carrier", "name": "Late", "trackAndTraceURL": f"{page}{{code}}"})
+    statuses = "SELECT external_id, status FROM shipments ORDER BY 1"
+    assert await store.fetch(statuses) == [("S-1", "DELIVERED"), ("S-2", "CREATED")]
+
+
+async def test_news_from_before_an_order_is_of_none_of_its_parcels(store: Store) -> None:
+    """A day is for clocks and zones."""
+    await store.take(SHOP, SWIFT)
+    old = event("DELIVERED", occurredAt="2024-02-28T09:00:00Z", externalId="e-1")
+    late = event("IN_TRANSIT", occurredAt="2024-02-29T23:00:00Z", externalId="e-2")
+    await store.take(old, late)
+    await store.take(with_codes(code()))
+    assert await store.fetch(STATUSES) == [("T-1", "IN_TRANSIT", "IN_TRANSIT")]
+    assert await store.fetch("SELECT external_id FROM waiting_reports") == [("e-1",)]
+
+
 async def test_news_waits_for_its_carrier(store: Store) -> None:
     """It is of no code of another one."""
     page = "https://late.example/t2"
