@@ -4087,6 +4087,8 @@ CREATE TABLE public.webhook_endpoints (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    asked_until timestamp with time zone,
+    moved_below bigint,
     CONSTRAINT webhook_endpoints_concurrency_bounds CHECK (((concurrency >= 1) AND (concurrency <= 100))),
     CONSTRAINT webhook_endpoints_description_length CHECK ((length(description) <= 255)),
     CONSTRAINT webhook_endpoints_document_length CHECK ((length(document) <= 100000)),
@@ -4118,11 +4120,15 @@ COMMENT ON COLUMN public.webhook_endpoints.lost_at IS 'when changes were found t
 
 COMMENT ON COLUMN public.webhook_endpoints.replay_position IS 'as position, of a replay that is under way up to replay_end; null without one';
 
-COMMENT ON COLUMN public.webhook_endpoints.failures IS 'attempts that failed since the last one that did not';
+COMMENT ON COLUMN public.webhook_endpoints.failures IS 'since the last success: attempts that reached nobody, and orders that failed for the first time; ten are a receiver that is away';
 
 COMMENT ON COLUMN public.webhook_endpoints.deliverer IS 'the process that serves it, as long as that one is alive';
 
 COMMENT ON COLUMN public.webhook_endpoints.revision IS 'counts what the process that serves it has to read anew';
+
+COMMENT ON COLUMN public.webhook_endpoints.asked_until IS 'until when the receiver asked to be left alone; paused_until, where that is later, is for one that is away';
+
+COMMENT ON COLUMN public.webhook_endpoints.moved_below IS 'deliveries with a lower place are of before the endpoint was last moved in the feed, and are told again; null if it never was';
 
 ALTER TABLE ONLY public.tracking_events
     ADD CONSTRAINT tracking_events_external_id_unique UNIQUE (track_and_trace_id, external_id, channel_id);
