@@ -23,6 +23,8 @@ from app.settings import Settings, SettingsError, secret
 from app.webhooks import command as webhooks
 
 if TYPE_CHECKING:
+    from graphql import GraphQLSchema
+
     from app.postgres.locks import Verdict
 
 T = TypeVar("T")
@@ -257,6 +259,7 @@ def _administer(options: argparse.Namespace) -> int:
                 if not options.any_schema:
                     _run(check(dsn, migration_names()), dsn)
                 options.settings = lambda: _settings(dsn)
+                options.schema = _schema
                 answer = _run(perform(dsn, options), dsn)
     except Refused as refused:
         print(refused, file=sys.stderr)
@@ -265,6 +268,12 @@ def _administer(options: argparse.Namespace) -> int:
     for note in answer.notes:
         print(note, file=sys.stderr)
     return int(answer.failed)
+
+
+def _schema() -> "GraphQLSchema":
+    from app.asgi import executable_schema
+
+    return executable_schema()
 
 
 def _settings(dsn: str) -> Settings:

@@ -25,6 +25,9 @@ from app.auth.token import Tokens
 from app.auth.viewer import Viewer, authenticate
 from app.cache import Cache
 from app.context import Context
+from app.documents import registry
+from app.documents.policy import Mode
+from app.documents.registry import Identity, TrustedDocuments
 from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable
 from app.execution.execute import Engine
 from app.execution.schema import build
@@ -53,7 +56,8 @@ from app.postgres.retention import WEBHOOKS, Retention
 from app.postgres.startup import until_reachable
 from app.resolvers import bindables
 from app.resolvers.names import snake_case
-from app.rest import export, openapi, shop
+from app.rest import documents, export, openapi, shop
+from app.rest.documents import DocumentsEndpoint
 from app.rest.export import Export, Slots
 from app.rest.openapi import OpenAPI
 from app.rest.shop import ShopEndpoint
@@ -103,6 +107,7 @@ class Waybill:
             suggest=settings.development,
             planned=settings.executor == "compiled",
         )
+        self.documents = TrustedDocuments(self.engine, Mode.of(settings.document_mode))
         self.hub = Hub()
         limits = settings.limits
         self.sessions = Sessions(self.tokens, most=limits.streams, most_of_viewer=limits.viewer_streams)
@@ -133,7 +138,9 @@ class Waybill:
         self.password_links = PasswordLinks(self.db, self.tokens, passwords, self.logins, self.settings)
         days = self.settings.retention
         retention = Retention(self.db.pool, days) if days else None
+        await self.documents.start(self.db)
         health.watch(self.telemetry, self.db, self.engine)
+        registry.watch(self.telemetry, self.documents)
         overload.watch(self.telemetry, self.shedder)
         metrics.watch(self.telemetry, self.hub, self.sessions)
         self.telemetry.watch_process()
@@ -146,6 +153,7 @@ class Waybill:
             await self.sessions.close()
             await self.hub.close()
             await self.rate_limits.close()
+            await self.documents.close()
             if retention is not None:
                 await retention.close()
             await self.db.close()
@@ -196,18 +204,29 @@ class Waybill:
         fields = state_of(scope).fields
         return await authenticate(scope["headers"], fields, self.db, self.tokens, peer_address(scope))
 
+    async def _identity_of(self, scope: Scope) -> Identity:
+        try:
+            return Identity(await self.viewer_of(scope), None)
+        except NotAuthenticated as error:
+            return Identity(None, error.with_traceback(None))  # whose frames would hold the request in a circle
+
+    async def identify(self, scope: Scope) -> Identity:
+        """Who asks, looked up once until a context is opened for them. Raises `ServiceUnavailable`."""
+        state = state_of(scope)
+        if state.identity is None:
+            state.identity = await self._identity_of(scope)
+        return state.identity
+
     async def open_context(self, scope: Scope) -> Context:
         """A credential that is not accepted is a matter of the fields that need one, so introspection needs none.
 
         The storefront key has been looked up by `Admission`. Raises `ServiceUnavailable`.
         """
-        viewer, refused, state = None, None, state_of(scope)
+        state = state_of(scope)
         if isinstance(state.storefront.refusal, ServiceUnavailable):
             raise state.storefront.refusal
-        try:
-            viewer = await self.viewer_of(scope)
-        except NotAuthenticated as error:
-            refused = error.with_traceback(None)  # whose frames would hold the request in a circle
+        viewer, refused = state.identity or await self._identity_of(scope)
+        state.identity = None  # what is done once more is done as the credentials stand then
         context = state.work.context = Context(
             db=self.db,
             request_id=state.request_id,
@@ -285,6 +304,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
     def endpoint(*, needs_key: bool = False) -> GraphQLEndpoint:
         return GraphQLEndpoint(
             waybill.engine,
+            waybill.documents,
+            waybill.identify,
             waybill.open_context,
             waybill.telemetry,
             admission,
@@ -336,6 +357,12 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
                 for one in shop.ENDPOINTS
             ),
             *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
+            Route(
+                documents.PATH,
+                counted(
+                    DocumentsEndpoint(waybill.engine.documents, waybill.open_context, body_bytes=body_bytes), "rest"
+                ),
+            ),
             Route(openapi.PATH, OpenAPI(exports)),
             Route(asyncapi.PATH, AsyncAPI(waybill.engine.schema)),
             Route("/healthz", health.live),

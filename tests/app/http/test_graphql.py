@@ -263,7 +263,8 @@ async def test_query_that_comes_with_its_hash_is_answered(client: httpx.AsyncCli
         {"query": [], "extensions": HASH},
         {"extensions": [HASH]},
         {"extensions": {"other": HASH}},
-        {"documentId": "sha256:0"},
+        {"documentId": 0},
+        {"doc_id": ["sha256:0"]},
     ],
 )
 async def test_other_requests_without_a_query_are_refused_as_before(
