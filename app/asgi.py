@@ -121,7 +121,12 @@ class Waybill:
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         async with self.running():
             app.state.db = self.db
-            yield
+            await self.documents.start(self.db)
+            registry.watch(self.telemetry, self.documents)
+            try:
+                yield
+            finally:
+                await self.documents.close()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -138,9 +143,7 @@ class Waybill:
         self.password_links = PasswordLinks(self.db, self.tokens, passwords, self.logins, self.settings)
         days = self.settings.retention
         retention = Retention(self.db.pool, days) if days else None
-        await self.documents.start(self.db)
         health.watch(self.telemetry, self.db, self.engine)
-        registry.watch(self.telemetry, self.documents)
         overload.watch(self.telemetry, self.shedder)
         metrics.watch(self.telemetry, self.hub, self.sessions)
         self.telemetry.watch_process()
@@ -153,7 +156,6 @@ class Waybill:
             await self.sessions.close()
             await self.hub.close()
             await self.rate_limits.close()
-            await self.documents.close()
             if retention is not None:
                 await retention.close()
             await self.db.close()
