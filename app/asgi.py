@@ -206,17 +206,14 @@ class Waybill:
         fields = state_of(scope).fields
         return await authenticate(scope["headers"], fields, self.db, self.tokens, peer_address(scope))
 
-    async def _identity_of(self, scope: Scope) -> Identity:
-        try:
-            return Identity(await self.viewer_of(scope), None)
-        except NotAuthenticated as error:
-            return Identity(None, error.with_traceback(None))  # whose frames would hold the request in a circle
-
     async def identify(self, scope: Scope) -> Identity:
         """Who asks, looked up once until a context is opened for them. Raises `ServiceUnavailable`."""
         state = state_of(scope)
         if state.identity is None:
-            state.identity = await self._identity_of(scope)
+            try:
+                state.identity = Identity(await self.viewer_of(scope), None)
+            except NotAuthenticated as error:
+                state.identity = Identity(None, error.with_traceback(None))
         return state.identity
 
     async def open_context(self, scope: Scope) -> Context:
@@ -224,11 +221,17 @@ class Waybill:
 
         The storefront key has been looked up by `Admission`. Raises `ServiceUnavailable`.
         """
-        state = state_of(scope)
+        viewer, refused, state = None, None, state_of(scope)
         if isinstance(state.storefront.refusal, ServiceUnavailable):
             raise state.storefront.refusal
-        viewer, refused = state.identity or await self._identity_of(scope)
-        state.identity = None  # what is done once more is done as the credentials stand then
+        if state.identity is not None:
+            viewer, refused = state.identity
+            state.identity = None  # what is done once more is done as the credentials stand then
+        else:
+            try:
+                viewer = await self.viewer_of(scope)
+            except NotAuthenticated as error:
+                refused = error.with_traceback(None)  # whose frames would hold the request in a circle
         context = state.work.context = Context(
             db=self.db,
             request_id=state.request_id,

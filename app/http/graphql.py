@@ -96,7 +96,9 @@ class GraphQLRequest:
             raise RequestRefused("The request must be a JSON object.")
         query, name = parameters.get("query"), parameters.get("operationName")
         variables, extensions = parameters.get("variables"), parameters.get("extensions")
-        document_id = read_id(parameters, extensions)
+        document_id = None
+        if extensions or "documentId" in parameters or "doc_id" in parameters:
+            document_id = read_id(parameters, extensions)
         if query in (None, ""):
             if document_id is not None:
                 query = ""
@@ -248,28 +250,33 @@ class GraphQLEndpoint(Answering):
     ) -> Answer | Reply:
         """Of a subscription the reply that goes on, where the caller takes a stream."""
         try:
-            operation = await self.prepare(request, scope, state, scope["method"], streams=stream is not None)
+            if not request.query or not self._trusted.asks_for_nothing:
+                await self._settle(request, scope, state)
+            operation = self._prepare(request, state, scope["method"], streams=stream is not None)
         except RequestErrors as errors:
             return refuse(errors, state.request_id)
         if stream is not None and operation.kind is OperationType.SUBSCRIPTION:
             return await stream.follow(request, operation, scope, state)
         return await self.run(request, operation, scope, state)
 
-    async def prepare(
-        self, request: GraphQLRequest, scope: Scope, state: State, method: str = "POST", *, streams: bool = True
-    ) -> Operation:
+    async def prepare(self, request: GraphQLRequest, scope: Scope, state: State, method: str = "POST") -> Operation:
         """The operation of a request, which has its text from here on. Raises `RequestErrors`; `StorefrontKeyRequired`
         or `StorefrontKeyInvalid`, so that a stranger does not learn what the schema lacks; `RequestRefused` for what a
         method is not for; `ServiceUnavailable`.
         """
-        if not request.query or not self._trusted.asks_for_nothing:
-            request.query = await self._trusted.text_of(
-                request.query,
-                request.document_id,
-                partial(self._identify, scope),
-                state.storefront,
-                request.operation_name,
-            )
+        await self._settle(request, scope, state)
+        return self._prepare(request, state, method, streams=True)
+
+    async def _settle(self, request: GraphQLRequest, scope: Scope, state: State) -> None:
+        """Gives the request the text that runs. Nothing is to be done for one that has a text while no mode asks."""
+        if request.query and self._trusted.asks_for_nothing:
+            return
+        identify = partial(self._identify, scope)
+        request.query = await self._trusted.text_of(
+            request.query, request.document_id, identify, state.storefront, request.operation_name
+        )
+
+    def _prepare(self, request: GraphQLRequest, state: State, method: str, *, streams: bool) -> Operation:
         try:
             operation = self._engine.prepare(request.query, request.operation_name)
         except RequestErrors:
