@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cache, partial
 from hmac import compare_digest
 from pathlib import Path
@@ -30,6 +31,7 @@ from app.execution.execute import Engine
 from app.execution.schema import build
 from app.http import health, overload
 from app.http.address import client_address, peer_address
+from app.http.budget import Budgets, Rate
 from app.http.cors import CrossOrigin, Origins, WholeCrossOrigin
 from app.http.deadline import Deadlines
 from app.http.graphql import GraphQLEndpoint
@@ -90,6 +92,8 @@ class Waybill:
         self.is_stopping = False
         self.tokens = Tokens(settings)
         self.rate_limits = RateLimits(settings.redis_url, worker)
+        rate = Rate(settings.cost_capacity, settings.cost_restore_rate)
+        self.budgets = Budgets(rate, settings.redis_url, worker)
         shared = settings.prometheus_multiproc_dir
         self.telemetry = Telemetry(shared, worker.number if worker and shared == worker.folder else None)
         self.telemetry.slow_seconds = settings.slow_statement
@@ -98,7 +102,8 @@ class Waybill:
         self.cache = Cache(settings.cache_bytes)
         self.engine = Engine(
             executable_schema(),
-            settings.limits,
+            # What costs more than a bucket ever holds could never be paid.
+            replace(settings.limits, cost=min(settings.limits.cost, settings.cost_capacity)),
             self.cache,
             suggest=settings.development,
             planned=settings.executor == "compiled",
@@ -106,7 +111,7 @@ class Waybill:
         self.hub = Hub()
         limits = settings.limits
         self.sessions = Sessions(self.tokens, most=limits.streams, most_of_viewer=limits.viewer_streams)
-        self.subscriptions = Subscriptions(self.engine, self.hub, self.sessions, self.context_of)
+        self.subscriptions = Subscriptions(self.engine, self.hub, self.sessions, self.budgets, self.context_of)
         targets = Targets(settings.webhook_allowed_networks, settings.webhook_ports)
         self.messages = Messages(self.engine, targets, self.context_for)
         self.migrations = frozenset(migration_names())
@@ -146,6 +151,7 @@ class Waybill:
             await self.sessions.close()
             await self.hub.close()
             await self.rate_limits.close()
+            await self.budgets.close()
             if retention is not None:
                 await retention.close()
             await self.db.close()
@@ -288,6 +294,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
             waybill.open_context,
             waybill.telemetry,
             admission,
+            waybill.budgets,
             body_bytes=body_bytes,
             needs_key=needs_key,
             streams=streams,
@@ -296,6 +303,9 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
     def socket(endpoint: GraphQLEndpoint) -> WebSocketEndpoint:
         origins = frozenset(origin.encode() for origin in settings.allowed_origins)
         return WebSocketEndpoint(endpoint, operations, origins=origins, most_operations=most_operations)
+
+    def shop_endpoint(endpoint: shop.Endpoint) -> ShopEndpoint:
+        return ShopEndpoint(endpoint, waybill.open_context, waybill.budgets, body_bytes=body_bytes)
 
     def counted(app: ASGIApp, surface: str) -> Counted:
         return Counted(RateLimited(app, admission), waybill.telemetry.requests[surface])
@@ -307,6 +317,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
             waybill.engine.schema,
             waybill.open_context,
             waybill.viewer_of,
+            waybill.budgets,
             slots,
             list_items=settings.limits.list_items,
             lengths=waybill.engine.documents.lengths,
@@ -331,10 +342,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
         routes=[
             Route("/", index),
             *(Route(path, answering) for path, answering in graphql.items()),
-            *(
-                shop.route(one, counted(ShopEndpoint(one, waybill.open_context, body_bytes=body_bytes), "rest"))
-                for one in shop.ENDPOINTS
-            ),
+            *(shop.route(one, counted(shop_endpoint(one), "rest")) for one in shop.ENDPOINTS),
             *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
             Route(openapi.PATH, OpenAPI(exports)),
             Route(asyncapi.PATH, AsyncAPI(waybill.engine.schema)),

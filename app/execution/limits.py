@@ -50,6 +50,10 @@ class Limits(Protocol):
     @property
     def returns(self) -> int: ...
     @property
+    def cost(self) -> int: ...
+    @property
+    def page(self) -> int: ...
+    @property
     def list_items(self) -> int: ...
     @property
     def written_items(self) -> int: ...
@@ -60,8 +64,10 @@ class Limits(Protocol):
 class LimitExceeded(GraphQLError):
     """The request asks for too much, or for what cannot be."""
 
-    def __init__(self, message: str, node: Node | None = None, *, code: str = "LIMIT_EXCEEDED") -> None:
-        super().__init__(message, node, extensions={"code": code})
+    def __init__(
+        self, message: str, node: Node | None = None, *, code: str = "LIMIT_EXCEEDED", **extensions: Any
+    ) -> None:
+        super().__init__(message, node, extensions={"code": code, **extensions})
 
 
 @dataclass(frozen=True)

@@ -255,6 +255,8 @@ def _log(scope: Scope, status: int, seconds: float) -> None:
     trail = state.trail
     if trail.statements:
         facts["statements"], facts["dbMs"] = trail.statements, round(trail.seconds * 1000, 1)
+    if state.points:
+        facts["points"] = state.points
     if trail.trace is not None:
         facts["traceId"] = trail.trace.id
     if state.operation:

@@ -34,7 +34,7 @@ class State:
     `work` is ended when the deadline says so, and when its caller leaves. `body` is there where the server has it
     whole, packed or not. What a step adds to `answer_headers` goes into the answer, whoever gives it. `Admission` sets
     `storefront`; `operation` (a name) and `outcome` (see `Telemetry`) are for the log, empty where there is none;
-    `trail` is what its statements came to.
+    `trail` is what its statements came to, and `points` what it cost, or may cost as long as it has no answer.
     """
 
     __slots__ = (
@@ -44,6 +44,7 @@ class State:
         "idempotency_key",
         "operation",
         "outcome",
+        "points",
         "request_id",
         "storefront",
         "trail",
@@ -56,6 +57,7 @@ class State:
     idempotency_key: IdempotencyKey | None
     operation: str | None
     outcome: str
+    points: int
     request_id: str
     storefront: Storefront
     trail: Trail
@@ -74,6 +76,7 @@ class State:
         self.idempotency_key = None
         self.operation = None
         self.outcome = ""
+        self.points = 0
         self.trail = Trail()
 
 

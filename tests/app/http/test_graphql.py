@@ -16,6 +16,7 @@ from starlette.types import Message, Scope
 from app.auth.storefront_key import Storefront
 from app.execution.execute import Engine
 from app.execution.schema import build
+from app.http.budget import Budgets, Rate
 from app.http.graphql import PREFLIGHT_HEADERS, GraphQLEndpoint
 from app.http.middleware import Exchange
 from app.http.negotiation import GRAPHQL_RESPONSE
@@ -390,7 +391,8 @@ async def test_a_mutation_by_get_is_405_and_does_not_run() -> None:
     query.set_field("tree", lambda *_: "oak")
     schema = build("type Query { tree: String } type Mutation { cut: String }", [query, mutation], str)
     admission = Admission(no_key, RateLimits())
-    endpoint = GraphQLEndpoint(Engine(schema, Limits()), no_context, Telemetry(), admission, body_bytes=1000)
+    budgets = Budgets(Rate(1_000, 1))
+    endpoint = GraphQLEndpoint(Engine(schema, Limits()), no_context, Telemetry(), admission, budgets, body_bytes=1000)
     async with calling(Exchange(endpoint)) as client:
         response = await client.get("/", params={"query": "mutation { cut }"}, headers={"x-requested-with": "test"})
     assert response.status_code == 405
