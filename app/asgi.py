@@ -38,8 +38,9 @@ from app.http.graphql import GraphQLEndpoint
 from app.http.index import index
 from app.http.middleware import Counted, Exchange, Watcher, WholeExchange
 from app.http.overload import LoadShedder, Shedding, WholeShedding
+from app.http.problem import GRAPHQL_PATHS, refuse
 from app.http.rate_limit import Admission, RateLimited, RateLimits
-from app.http.reply import Answering, Reply, refusal, reply
+from app.http.reply import Answering, Reply, reply
 from app.http.state import new_id, state_of
 from app.live import metrics
 from app.live.hub import Hub
@@ -271,7 +272,7 @@ class Waybill:
         token, given = self.settings.metrics_token, request.headers.get("authorization", "")
         if token is not None and not compare_digest(given.encode(), f"Bearer {token}".encode()):
             error = RequestRefused("The metrics need their token.", status=401, code="UNAUTHENTICATED")
-            return refusal(error, {"www-authenticate": "Bearer"})
+            return refuse(error, request.scope, {"www-authenticate": "Bearer"})
         text, media_type = self.telemetry.exposition(request.headers.get("accept", ""))
         return Response(text, media_type=media_type)
 
@@ -325,7 +326,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
         for source in export.SOURCES
     ]
     # The second path is where the B2B SDK points by itself (B-2).
-    graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}
+    graphql = {path: endpoint(needs_key=path.startswith("/api/")) for path in GRAPHQL_PATHS}
     shedder = waybill.shedder
     whole: dict[str, Answering] = {path: WholeShedding(answering, shedder) for path, answering in graphql.items()}
     watcher = Watcher(waybill.telemetry, waybill.tracing)
@@ -396,7 +397,7 @@ class Service(Starlette):
         await (socket or self.find(scope) or super().__call__)(scope, receive, send)
 
 
-async def _refuse(_request: Request, error: Any) -> Response:
+async def _refuse(request: Request, error: Any) -> Response:
     """Starlette's own refusals, such as an unknown path, in the shape of all others."""
     code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "BAD_REQUEST")
-    return refusal(RequestRefused(error.detail, status=error.status_code, code=code), error.headers)
+    return refuse(RequestRefused(error.detail, status=error.status_code, code=code), request.scope, error.headers)

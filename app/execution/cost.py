@@ -93,20 +93,26 @@ class OperationCost:
             if node.default_value is not None
         }
         self._formulas: dict[tuple[bool | None, ...], Formula] = {}
+        self._known: Estimate | None = None  # whatever the variables are
 
     def estimate(self, variables: Variables) -> "Estimate":
         """For variables as they were sent, which need not fit: then the operation does not run.
 
         Raises `GraphQLError` where a field has not the slicing argument that it needs.
         """
+        if self._known is not None:
+            return self._known
         choice = tuple([self._choice(variables, name) for name in self._conditions])
         try:
             formula = self._formulas.get(choice)
             if formula is None:
                 formula = self._formula(choice)
-            return formula.estimate(variables)
+            estimate = formula.estimate(variables)
         except RecursionError:
             raise LimitExceeded("The variables are nested too deeply.") from None
+        if formula.is_constant and not self._conditions:
+            self._known = estimate
+        return estimate
 
     def _choice(self, variables: Variables, name: str) -> bool | None:
         value = variables.get(name, self._defaults.get(name))
@@ -137,7 +143,7 @@ class Estimate:
     def actual_points(self, data: Mapping[str, Any] | None) -> int:
         """Of an answer with this `data`: `actual` in one number."""
         points: Number = sum(map(mul, self._formula.count(data), self._weights))
-        return ceil(points)
+        return points if type(points) is int else ceil(points)
 
     def actual(self, data: Mapping[str, Any] | None) -> Cost:
         counts = self._formula.count(data)
@@ -169,6 +175,10 @@ class Formula:
         self._estimates: dict[tuple[Number, ...], Estimate] = {}
         self._generated: Count | None = None
         self._is_new = True
+
+    @property
+    def is_constant(self) -> bool:
+        return not self._quantities
 
     def estimate(self, variables: Variables) -> Estimate:
         values = tuple([quantity(variables) for quantity in self._quantities])

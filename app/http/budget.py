@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from app.errors import PointsSpent
 from app.http.mapped_buckets import MappedBuckets
-from app.http.rate_limit import add_rate_limit
-from app.http.state import State
+from app.http.rate_limit import LIMIT, POLICY, add_rate_limit
+from app.http.state import Header, State
 from app.settings import Worker
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class OwnBuckets(Protocol):
     def take(self, name: str, points: int, now: float) -> tuple[bool, float]:
         """Whether there were so many. A bucket that has fewer keeps them."""
 
-    def give(self, name: str, points: int, now: float) -> float: ...
+    def give(self, name: str, points: int) -> float:
+        """Takes so many where they are negative, and all where there are fewer."""
 
 
 class Buckets:
@@ -49,35 +50,39 @@ class Buckets:
 
     def __init__(self, rate: Rate) -> None:
         self._capacity, self._restored = rate
-        self._left: dict[str, tuple[float, float]] = {}
+        self._buckets: dict[str, list[float]] = {}
 
     def take(self, name: str, points: int, now: float) -> tuple[bool, float]:
-        left = self._now(name, now)
-        if points > left:
-            return False, left
-        left -= points
-        self._left[name] = left, now
-        return True, left
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            bucket = self._new(name, now)
+        left, since = bucket
+        if now > since:  # a clock that was set back takes nothing away
+            left = min(self._capacity, left + (now - since) * self._restored)
+        is_enough = points <= left
+        if is_enough:
+            left -= points
+        bucket[0], bucket[1] = left, now
+        return is_enough, left
 
-    def give(self, name: str, points: int, now: float) -> float:
-        left = max(0.0, min(self._capacity, self._now(name, now) + points))
-        self._left[name] = left, now
+    def give(self, name: str, points: int) -> float:
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            bucket = self._new(name, time.time())
+        left = bucket[0] = max(0.0, min(self._capacity, bucket[0] + points))
         return left
 
-    def _now(self, name: str, now: float) -> float:
-        found = self._left.get(name)
-        if found is None:
-            if len(self._left) >= MOST_BUCKETS:
-                self._forget(now)
-            return self._capacity
-        left, since = found
-        # A clock that was set back takes nothing away.
-        return min(self._capacity, left + max(0.0, now - since) * self._restored)
-
-    def _forget(self, now: float) -> None:
-        full = [name for name in self._left if self._now(name, now) >= self._capacity]
-        for name in full or list(self._left)[:_FORGOTTEN]:
-            del self._left[name]
+    def _new(self, name: str, now: float) -> list[float]:
+        if len(self._buckets) >= MOST_BUCKETS:
+            full = [
+                each
+                for each, (left, since) in self._buckets.items()
+                if left + (now - since) * self._restored >= self._capacity
+            ]
+            for each in full or list(self._buckets)[:_FORGOTTEN]:
+                del self._buckets[each]
+        bucket = self._buckets[name] = [self._capacity, now]
+        return bucket
 
 
 class Budgets:
@@ -87,7 +92,7 @@ class Budgets:
         """`redis_url` is as for `RateLimits`; `worker` shares with its siblings."""
         self.rate = rate
         window = max(1, ceil(rate.capacity / rate.restored))
-        self._policy = b'"points";q=%d;w=%d;qu="points"' % (rate.capacity, window)
+        self._policy: Header = POLICY, b'"points";q=%d;w=%d;qu="points"' % (rate.capacity, window)
         self._own: OwnBuckets = MappedBuckets(worker.folder / "points", rate) if worker else Buckets(rate)
         self._shared: SharedBuckets | None = None
         self._shunned_until = 0.0
@@ -104,7 +109,10 @@ class Budgets:
 
     async def take(self, name: str, points: int, state: State) -> None:
         """Takes what a request may cost. Raises `PointsSpent` where there is not so much."""
-        is_paid, left = await self._take(name, points)
+        if self._shared is None:
+            is_paid, left = self._own.take(name, points, time.time())
+        else:
+            is_paid, left = await self._take(name, points)
         if not is_paid:
             self.tell(state, left)
             seconds = max(1, ceil((points - left) / self.rate.restored))
@@ -114,7 +122,7 @@ class Budgets:
     async def settle(self, name: str, actual: int, state: State) -> float:
         """Gives back what a request did not cost of what was taken for it, and says so; what is left then."""
         rest, state.points = state.points - actual, actual
-        left = await self._give(name, rest)
+        left = self._own.give(name, rest) if self._shared is None else await self._give(name, rest)
         self.tell(state, left)
         return left
 
@@ -136,7 +144,7 @@ class Budgets:
     def tell(self, state: State, left: float) -> None:
         """In the headers of the answer."""
         capacity, restored = self.rate
-        limit = b'"points";r=%d;t=%d' % (left, ceil((capacity - left) / restored))
+        limit = LIMIT, b'"points";r=%d;t=%d' % (left, ceil((capacity - left) / restored))
         add_rate_limit(state.answer_headers, self._policy, limit)
 
     async def _take(self, name: str, points: int) -> tuple[bool, float]:
@@ -155,7 +163,7 @@ class Budgets:
                 return await self._shared.give(name, points)
             except ConnectionError as error:
                 self._shun(error, now)
-        return self._own.give(name, points, now)
+        return self._own.give(name, points)
 
     def _shun(self, error: ConnectionError, now: float) -> None:
         logger.warning("points are counted per machine: %s", error)

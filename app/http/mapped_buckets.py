@@ -1,6 +1,7 @@
 """Buckets of points that the workers of one machine share, in a file that each has in its memory."""
 
 import mmap
+import time
 from fcntl import LOCK_EX, LOCK_UN, flock
 from functools import lru_cache
 from hashlib import blake2b
@@ -38,37 +39,38 @@ class MappedBuckets:
     def take(self, name: str, points: int, now: float) -> tuple[bool, float]:
         flock(self._file, LOCK_EX)
         try:
-            place, left = self._find(name, now)
+            place, left, since = self._find(name, now)
+            left = min(self._capacity, left + max(0.0, now - since) * self._restored)
             is_enough = points <= left
             if is_enough:
                 left -= points
-                _ROW.pack_into(self._rows, place, _digest(name), left, now)
+            _ROW.pack_into(self._rows, place, _digest(name), left, now)
             return is_enough, left
         finally:
             flock(self._file, LOCK_UN)
 
-    def give(self, name: str, points: int, now: float) -> float:
+    def give(self, name: str, points: int) -> float:
         flock(self._file, LOCK_EX)
         try:
-            place, left = self._find(name, now)
+            place, left, since = self._find(name, time.time())
             left = max(0.0, min(self._capacity, left + points))
-            _ROW.pack_into(self._rows, place, _digest(name), left, now)
+            _ROW.pack_into(self._rows, place, _digest(name), left, since)
             return left
         finally:
             flock(self._file, LOCK_UN)
 
-    def _find(self, name: str, now: float) -> tuple[int, float]:
-        """Where the row of a name is, or will be, and what is left to it."""
+    def _find(self, name: str, now: float) -> tuple[int, float, float]:
+        """Where the row of a name is, or will be, what was left to it, and when."""
         digest = _digest(name)
         start = digest % _SETS * _WAYS * _ROW.size
         oldest, oldest_at = start, now
         for place in range(start, start + _WAYS * _ROW.size, _ROW.size):
             found, left, since = _ROW.unpack_from(self._rows, place)
             if found == digest:
-                return place, min(self._capacity, left + max(0.0, now - since) * self._restored)
+                return place, left, since
             if since < oldest_at:
                 oldest, oldest_at = place, since
-        return oldest, self._capacity
+        return oldest, self._capacity, now
 
 
 @lru_cache(10_000)

@@ -16,8 +16,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.storefront_key import HEADER, Storefront
 from app.errors import RateLimitExceeded
+from app.http import problem
 from app.http.address import peer_address
 from app.http.mapped_windows import MappedWindows
+from app.http.problem import SHOP
 from app.http.reply import Reply, reply
 from app.http.state import Header, state_of
 from app.settings import Worker
@@ -30,7 +32,7 @@ logger = logging.getLogger("waybill.rate_limit")
 WINDOW_SECONDS = 60
 _KEY_HEADER = HEADER.encode()
 # https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
-_POLICY, _LIMIT = b"ratelimit-policy", b"ratelimit"
+POLICY, LIMIT = b"ratelimit-policy", b"ratelimit"
 
 FindStorefront = Callable[[Sequence[str], str], Awaitable[Storefront]]
 
@@ -54,8 +56,8 @@ class Quota:
             (b"x-ratelimit-limit", b"%d" % self.limit),
             (b"x-ratelimit-remaining", b"%d" % left),
             (b"x-ratelimit-reset", b"%d" % math.ceil(self.resets_at)),
-            (_POLICY, b'"requests";q=%d;w=%d' % (self.limit, WINDOW_SECONDS)),
-            (_LIMIT, b'"requests";r=%d;t=%d' % (left, self.seconds_left)),
+            (POLICY, b'"requests";q=%d;w=%d' % (self.limit, WINDOW_SECONDS)),
+            (LIMIT, b'"requests";r=%d;t=%d' % (left, self.seconds_left)),
         ]
 
     @property
@@ -136,7 +138,10 @@ class Admission:
         state.answer_headers += quota.headers
         if not quota.is_exceeded:
             return None
-        return too_many(RateLimitExceeded(quota.seconds_left), speaks_graphql=speaks_graphql)
+        error = RateLimitExceeded(quota.seconds_left)
+        if speaks_graphql or scope["path"].startswith(SHOP):
+            return too_many(error, speaks_graphql=speaks_graphql)
+        return problem.refuse(error, scope)
 
 
 def too_many(error: RateLimitExceeded, *, speaks_graphql: bool = False) -> Reply:
@@ -152,15 +157,16 @@ def too_many(error: RateLimitExceeded, *, speaks_graphql: bool = False) -> Reply
     return reply(body, error.status, headers={"retry-after": str(error.seconds)})
 
 
-def add_rate_limit(headers: list[Header], policy: bytes, limit: bytes) -> None:
-    """Beside those that are told already: each header is one list."""
-    for place, (name, value) in enumerate(headers):
-        if name == _POLICY:
-            headers[place] = name, b"%b, %b" % (value, policy)
-        elif name == _LIMIT:
-            headers[place] = name, b"%b, %b" % (value, limit)
-            return
-    headers += ((_POLICY, policy), (_LIMIT, limit))
+def add_rate_limit(headers: list[Header], policy: Header, limit: Header) -> None:
+    """Beside those of the requests, where these are told: each header is one list."""
+    if len(headers) > 1:
+        for place, (name, value) in enumerate(headers):
+            if name == POLICY:
+                headers[place] = name, b"%b, %b" % (value, policy[1])
+            elif name == LIMIT:
+                headers[place] = name, b"%b, %b" % (value, limit[1])
+                return
+    headers += (policy, limit)
 
 
 class RateLimited:

@@ -24,7 +24,7 @@ from app.errors import NotAuthenticated, Overloaded, RequestRefused, ServiceUnav
 from app.execution.text_lengths import TextLengths
 from app.http.budget import Budgets
 from app.http.negotiation import accepts_gzip
-from app.http.reply import reply
+from app.http.problem import refuse
 from app.http.state import state_of
 from app.postgres.snapshot import Snapshot
 from app.resolvers.b2b import order_search
@@ -153,7 +153,7 @@ class Export:
             context, filters, values = await self._admit(scope)
         except WaybillError as error:
             state.outcome = "refused"
-            await _refusal(error)(scope, receive, send)
+            await _refusal(error, scope)(scope, receive, send)
             return
         self._slots.running += 1
         state.outcome = "failed"
@@ -248,7 +248,7 @@ def _start(source: Source, *, is_packed: bool) -> Message:
     return {"type": "http.response.start", "status": 200, "headers": raw}
 
 
-def _refusal(error: WaybillError) -> Response:
+def _refusal(error: WaybillError, scope: Scope) -> Response:
     status = error.http_status if isinstance(error, RequestRefused) else error.status
     headers = {405: {"allow": "GET"}, 503: {"retry-after": str(_RETRY_SECONDS)}}.get(status)
-    return reply({"errors": [{"message": error.message, "extensions": error.extensions}]}, status, headers=headers)
+    return refuse(error, scope, headers)
