@@ -35,7 +35,7 @@ from graphql import (
     value_from_ast_untyped,
 )
 
-from app.execution.cost_count import Below, Count, Place, count, generate
+from app.execution.cost_count import Below, Place, count, generate
 from app.execution.cost_weights import MISSING, ListSize, Number, Weighable, Weights, default_of
 from app.execution.limits import LimitExceeded
 from app.execution.merged_fields import Conditions, MergedFields
@@ -93,15 +93,13 @@ class OperationCost:
             if node.default_value is not None
         }
         self._formulas: dict[tuple[bool | None, ...], Formula] = {}
-        self._known: Estimate | None = None  # whatever the variables are
+        self.known: Estimate | None = None  # whatever the variables are
 
     def estimate(self, variables: Variables) -> "Estimate":
         """For variables as they were sent, which need not fit: then the operation does not run.
 
         Raises `GraphQLError` where a field has not the slicing argument that it needs.
         """
-        if self._known is not None:
-            return self._known
         choice = tuple([self._choice(variables, name) for name in self._conditions])
         try:
             formula = self._formulas.get(choice)
@@ -111,7 +109,7 @@ class OperationCost:
         except RecursionError:
             raise LimitExceeded("The variables are nested too deeply.") from None
         if formula.is_constant and not self._conditions:
-            self._known = estimate
+            self.known = estimate
         return estimate
 
     def _choice(self, variables: Variables, name: str) -> bool | None:
@@ -173,7 +171,6 @@ class Formula:
             _add(self._field, _product(term.most, term.field))
             _add(self._type, _product(term.most, {(): term.type}))
         self._estimates: dict[tuple[Number, ...], Estimate] = {}
-        self._generated: Count | None = None
         self._is_new = True
 
     @property
@@ -193,14 +190,13 @@ class Formula:
         return found
 
     def count(self, data: Mapping[str, Any] | None) -> Sequence[int]:
-        """How many there are of each term. What comes once is not worth code of its own."""
-        if self._generated is not None:
-            return self._generated(data)
-        if not self._is_new:
-            self._generated = generate(self._root, len(self._unit_types))
-            return self._generated(data)
-        self._is_new = False
-        return count(self._root, len(self._unit_types), data)
+        """How many there are of each term of an answer. What comes once is not worth code of its own."""
+        if self._is_new:
+            self._is_new = False
+            return count(self._root, len(self._unit_types), data)
+        written = generate(self._root, len(self._unit_types))
+        vars(self)["count"] = written  # in place of this
+        return written(data)
 
 
 class _Compiler:

@@ -81,7 +81,7 @@ class Engine:
     def estimate(self, operation: Operation, variables: dict[str, Any]) -> Estimate:
         """What it may cost. Raises `RequestErrors` where that is more than any request may."""
         try:
-            estimate = operation.cost.estimate(variables)
+            estimate = operation.cost.known or operation.cost.estimate(variables)
             if estimate.points > self._limits.cost:
                 raise _too_dear(operation, estimate.points, self._limits.cost)
         except GraphQLError as error:

@@ -284,28 +284,39 @@ class GraphQLEndpoint(Answering):
             left = await budgets.left((await self._open_context(scope)).payer)
             cost = told(estimate, None, budgets.balance(left))
             return Answer({"data": None, "extensions": {"cost": cost}}, ran=True)
-        payer = ""
-
-        async def run(context: Any) -> Answer:
-            nonlocal payer
-            if not payer:  # a mutation may be tried more than once
-                payer = context.payer
-                await budgets.take(payer, estimate.points, state)
-            with step("graphql.execute"):
-                return await self._engine.run(operation, request.variables, context, request_id)
-
         if operation.kind is not OperationType.MUTATION:
-            answer = await run(await self._open_context(scope))
+            context = await self._open_context(scope)
+            payer = context.payer
+            await budgets.take(payer, estimate.points, state)
+            with step("graphql.execute"):
+                answer = await self._engine.run(operation, request.variables, context, request_id)
         else:
-            state.work.goes_on = True
-            asked = request.query, operation.name, request.variables
-            state.idempotency_key = read_key(scope["headers"], request.extensions, *asked)
-            answer = await run_mutation(partial(self._open_context, scope), run, request_id, state.work)
+            payer, answer = await self._run_mutation(request, operation, scope, state, estimate.points)
         data = answer.body.get("data")
         left = await budgets.settle(payer, estimate.actual_points(data), state)
         if report is not None:
             answer = with_cost(answer, told(estimate, estimate.actual(data), budgets.balance(left)))
         return answer
+
+    async def _run_mutation(
+        self, request: GraphQLRequest, operation: Operation, scope: Scope, state: State, points: int
+    ) -> tuple[str, Answer]:
+        """Who pays for it, and the answer."""
+        state.work.goes_on = True
+        payer = ""
+
+        async def run(context: Any) -> Answer:
+            nonlocal payer
+            if not payer:  # it may be tried more than once
+                payer = context.payer
+                await self._budgets.take(payer, points, state)
+            with step("graphql.execute"):
+                return await self._engine.run(operation, request.variables, context, state.request_id)
+
+        asked = request.query, operation.name, request.variables
+        state.idempotency_key = read_key(scope["headers"], request.extensions, *asked)
+        answer = await run_mutation(partial(self._open_context, scope), run, state.request_id, state.work)
+        return payer, answer
 
 
 def _check_type(headers: Fields) -> None:
