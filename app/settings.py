@@ -160,7 +160,7 @@ class Settings:
     login_attempts_per_address: int = 5
     login_attempts_per_hour: int = 100
     cost_capacity: int = 100_000_000
-    cost_restore_rate: int = 1_000_000
+    cost_restore_rate: int = 50_000_000
     limits: Limits = Limits()
     secret_files: Mapping[str, Path] = field(default_factory=dict, compare=False, repr=False)
 

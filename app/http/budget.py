@@ -24,6 +24,9 @@ logger = logging.getLogger("waybill.budget")
 # So many may have a bucket that is not full. Beyond that the oldest are full again.
 MOST_BUCKETS = 100_000
 _FORGOTTEN = MOST_BUCKETS // 10
+# What comes back by itself so soon, to a bucket that is more than half full, is not given back: to count what an answer
+# cost is worth it where somebody might miss the points.
+_SOON_SECONDS = 0.1
 # For how long Redis is not asked after it has failed: every request would wait for it.
 _SHUNNED_SECONDS = 5.0
 
@@ -91,6 +94,7 @@ class Budgets:
     def __init__(self, rate: Rate, redis_url: str | None = None, worker: Worker | None = None) -> None:
         """`redis_url` is as for `RateLimits`; `worker` shares with its siblings."""
         self.rate = rate
+        self._few, self._plenty = rate.restored * _SOON_SECONDS, rate.capacity / 2
         window = max(1, ceil(rate.capacity / rate.restored))
         self._policy: Header = POLICY, b'"points";q=%d;w=%d;qu="points"' % (rate.capacity, window)
         self._own: OwnBuckets = MappedBuckets(worker.folder / "points", rate) if worker else Buckets(rate)
@@ -107,8 +111,11 @@ class Budgets:
         if isinstance(self._own, MappedBuckets):
             self._own.close()
 
-    async def take(self, name: str, points: int, state: State) -> None:
-        """Takes what a request may cost. Raises `PointsSpent` where there is not so much."""
+    async def take(self, name: str, points: int, state: State, *, exactly: bool = True) -> bool:
+        """Takes what a request may cost, and says whether to `settle` it, which is always so if it is to be exact.
+
+        Raises `PointsSpent` where there is not so much.
+        """
         if self._shared is None:
             is_paid, left = self._own.take(name, points, time.time())
         else:
@@ -117,7 +124,11 @@ class Budgets:
             self.tell(state, left)
             seconds = max(1, ceil((points - left) / self.rate.restored))
             raise PointsSpent(seconds, {"requested": points, **self.balance(left)})
+        if not exactly and points <= self._few and left > self._plenty:
+            self.tell(state, left)
+            return False
         state.points = points
+        return True
 
     async def settle(self, name: str, actual: int, state: State) -> float:
         """Gives back what a request did not cost of what was taken for it, and says so; what is left then."""

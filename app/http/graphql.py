@@ -287,11 +287,14 @@ class GraphQLEndpoint(Answering):
         if operation.kind is not OperationType.MUTATION:
             context = await self._open_context(scope)
             payer = context.payer
-            await budgets.take(payer, estimate.points, state)
+            is_counted = await budgets.take(payer, estimate.points, state, exactly=report is not None)
             with step("graphql.execute"):
                 answer = await self._engine.run(operation, request.variables, context, request_id)
         else:
             payer, answer = await self._run_mutation(request, operation, scope, state, estimate.points)
+            is_counted = True
+        if not is_counted:
+            return answer
         data = answer.body.get("data")
         left = await budgets.settle(payer, estimate.actual_points(data), state)
         if report is not None:

@@ -34,7 +34,8 @@ class State:
     `work` is ended when the deadline says so, and when its caller leaves. `body` is there where the server has it
     whole, packed or not. What a step adds to `answer_headers` goes into the answer, whoever gives it. `Admission` sets
     `storefront`; `operation` (a name) and `outcome` (see `Telemetry`) are for the log, empty where there is none;
-    `trail` is what its statements came to, and `points` what it cost, or may cost as long as it has no answer.
+    `trail` is what its statements came to, and `points` what it cost, or may cost as long as it has no answer;
+    0 where that is not counted.
     """
 
     __slots__ = (

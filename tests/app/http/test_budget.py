@@ -224,3 +224,13 @@ async def test_redis_that_does_not_answer_leaves_each_machine_counting() -> None
         budgets = Budgets(Rate(100, 1), f"redis://127.0.0.1:{port}")
         assert [await take(budgets, 80), await take(budgets, 80)] == [True, False]
         await budgets.close()
+
+
+async def test_what_comes_back_at_once_to_a_full_bucket_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch)
+    budgets, state = Budgets(Rate(100, 100)), State({"headers": []}, None)  # type: ignore[arg-type]
+    assert not await budgets.take("a", 10, state, exactly=False)
+    assert b'"points";r=90;t=1' in dict(state.answer_headers).values()
+    assert await budgets.take("a", 10, state)
+    assert await budgets.take("a", 11, state, exactly=False)
+    assert await budgets.take("a", 19, state, exactly=False)  # half of it is left

@@ -51,7 +51,6 @@ async def test_a_request_is_one_line_without_its_secrets(
             "path": "/graphql",
             "status": 200,
             "ms": 0,
-            "points": 5_001,
             "operation": "Named",
             "outcome": "ok",
         }
