@@ -49,6 +49,7 @@ from app.live.reservation import Reservations
 from app.live.session import Session, Sessions
 from app.live.subscription import Subscriptions
 from app.live.websocket import WebSocketEndpoint
+from app.pages import routes as pages
 from app.postgres.database import Database
 from app.postgres.lookups import Lookups
 from app.postgres.migrate import migration_names
@@ -368,6 +369,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
                     DocumentsEndpoint(waybill.engine.documents, waybill.open_context, body_bytes=body_bytes), "rest"
                 ),
             ),
+            *pages.routes(endpoint(), partial(counted, surface="pages"), body_bytes=body_bytes),
             Route(openapi.PATH, OpenAPI(exports)),
             Route(asyncapi.PATH, AsyncAPI(waybill.engine.schema)),
             Route("/healthz", health.live),
