@@ -50,6 +50,7 @@ from app.live.session import Session, Sessions
 from app.live.subscription import Subscriptions
 from app.live.websocket import WebSocketEndpoint
 from app.pages import routes as pages
+from app.pages.visit import Site
 from app.postgres.database import Database
 from app.postgres.lookups import Lookups
 from app.postgres.migrate import migration_names
@@ -340,6 +341,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
         )
         for source in export.SOURCES
     ]
+    by_path = {each.source.path: each for each in exports}
+    site = Site(endpoint(), waybill.viewer_of, by_path, body_bytes)
     # The second path is where the B2B SDK points by itself (B-2).
     graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}
     shedder = waybill.shedder
@@ -369,7 +372,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
                     DocumentsEndpoint(waybill.engine.documents, waybill.open_context, body_bytes=body_bytes), "rest"
                 ),
             ),
-            *pages.routes(endpoint(), partial(counted, surface="pages"), body_bytes=body_bytes),
+            *pages.routes(site, partial(counted, surface="pages")),
             Route(openapi.PATH, OpenAPI(exports)),
             Route(asyncapi.PATH, AsyncAPI(waybill.engine.schema)),
             Route("/healthz", health.live),

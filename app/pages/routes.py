@@ -5,16 +5,22 @@ from collections.abc import Callable
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from app.http.graphql import GraphQLEndpoint
 from app.pages import asset
 from app.pages.endpoint import Page, PageEndpoint, route
+from app.pages.portal.export import EXPORT
+from app.pages.portal.login.page import LOGIN, LOGOUT
+from app.pages.portal.order.page import ORDER
+from app.pages.portal.orders.page import ORDERS
+from app.pages.portal.overview.page import OVERVIEW
+from app.pages.portal.shipments.page import SHIPMENTS
+from app.pages.visit import Site
 
-PAGES: tuple[Page, ...] = ()
+PAGES: tuple[Page, ...] = (LOGIN, LOGOUT, OVERVIEW, SHIPMENTS, ORDERS, ORDER, EXPORT)
 
 
-def routes(graphql: GraphQLEndpoint, counted: Callable[[ASGIApp], ASGIApp], *, body_bytes: int) -> list[Route]:
-    """`counted` counts the requests to an application; `graphql` runs the operations of the pages."""
+def routes(site: Site, counted: Callable[[ASGIApp], ASGIApp]) -> list[Route]:
+    """`counted` counts the requests to an application."""
     return [
         Route(f"{asset.ROOT}/{{name}}", asset.serve),
-        *(route(page, counted(PageEndpoint(page, graphql, body_bytes=body_bytes))) for page in PAGES),
+        *(route(page, counted(PageEndpoint(page, site))) for page in PAGES),
     ]
