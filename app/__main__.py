@@ -259,17 +259,17 @@ def _administer(options: argparse.Namespace) -> int:
     return int(answer.failed)
 
 
-def _schema() -> "GraphQLSchema":
-    from app.asgi import executable_schema
-
-    return executable_schema()
-
-
 def _is_text(value: object) -> bool:
     """Whether it is no argument of bytes that are no UTF-8, which nobody could print or store."""
     if isinstance(value, list):
         return all(map(_is_text, value))
     return not isinstance(value, str) or value.isprintable() or value.encode(errors="ignore").decode() == value
+
+
+def _schema() -> "GraphQLSchema":
+    from app.asgi import executable_schema
+
+    return executable_schema()
 
 
 def _settings(dsn: str) -> Settings:

@@ -366,13 +366,13 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
                 for one in shop.ENDPOINTS
             ),
             *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
+            *pages.routes(site, partial(counted, surface="pages")),
             Route(
                 documents.PATH,
                 counted(
                     DocumentsEndpoint(waybill.engine.documents, waybill.open_context, body_bytes=body_bytes), "rest"
                 ),
             ),
-            *pages.routes(site, partial(counted, surface="pages")),
             Route(openapi.PATH, OpenAPI(exports)),
             Route(asyncapi.PATH, AsyncAPI(waybill.engine.schema)),
             Route("/healthz", health.live),

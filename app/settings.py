@@ -336,7 +336,10 @@ def _url(text: str) -> str:
         if "," not in parts.netloc:
             _ = parts.port
     except ValueError:
-        raise ValueError("must be a URL, with a port up to 65535 if any") from None
+        raise ValueError(
+            "must be a URL, with a port up to 65535 if any; special characters of a password are percent-encoded: @ is"
+            " %40, / is %2F, # is %23"
+        ) from None
     return text
 
 

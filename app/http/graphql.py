@@ -82,7 +82,7 @@ class GraphQLRequest:
     operation_name: str | None
     variables: dict[str, Any]
     extensions: dict[str, Any]
-    document_id: str | None = None
+    document_id: str | None
 
     @classmethod
     def of(cls, parameters: Any) -> "GraphQLRequest":
@@ -251,19 +251,28 @@ class GraphQLEndpoint(Answering):
         """Of a subscription the reply that goes on, where the caller takes a stream."""
         try:
             if not request.query or not self._trusted.asks_for_nothing:
-                await self.settle(request, scope, state)
-            operation = self.prepare(request, state, scope["method"], streams=stream is not None)
+                await self._settle(request, scope, state)
+            operation = self._prepare(request, state, scope["method"], streams=stream is not None)
         except RequestErrors as errors:
             return refuse(errors, state.request_id)
         if stream is not None and operation.kind is OperationType.SUBSCRIPTION:
             return await stream.follow(request, operation, scope, state)
         return await self.run(request, operation, scope, state)
 
-    async def settle(self, request: GraphQLRequest, scope: Scope, state: State) -> None:
-        """Gives a request from outside the text that runs, if any may for its caller: `prepare` trusts it then.
-
-        Raises `RequestErrors`, `ServiceUnavailable`.
+    async def prepare(self, request: GraphQLRequest, scope: Scope, state: State, method: str = "POST") -> Operation:
+        """The operation of a request, which has its text from here on. Raises `RequestErrors`; `StorefrontKeyRequired`
+        or `StorefrontKeyInvalid`, so that a stranger does not learn what the schema lacks; `RequestRefused` for what a
+        method is not for; `ServiceUnavailable`.
         """
+        await self._settle(request, scope, state)
+        return self._prepare(request, state, method, streams=True)
+
+    def prepare_own(self, request: GraphQLRequest, state: State) -> Operation:
+        """The operation of a document of the service's own, whatever callers are held to. Raises as `prepare` does."""
+        return self._prepare(request, state, "POST", streams=True)
+
+    async def _settle(self, request: GraphQLRequest, scope: Scope, state: State) -> None:
+        """Gives the request the text that runs. Nothing is to be done for one that has a text while no mode asks."""
         if request.query and self._trusted.asks_for_nothing:
             return
         identify = partial(self._identify, scope)
@@ -271,13 +280,7 @@ class GraphQLEndpoint(Answering):
             request.query, request.document_id, identify, state.storefront, request.operation_name
         )
 
-    def prepare(
-        self, request: GraphQLRequest, state: State, method: str = "POST", *, streams: bool = True
-    ) -> Operation:
-        """The operation of a request that is settled, or of ours. Raises `RequestErrors`; `StorefrontKeyRequired` or
-        `StorefrontKeyInvalid`, so that a stranger does not learn what the schema lacks; `RequestRefused` for what a
-        method is not for.
-        """
+    def _prepare(self, request: GraphQLRequest, state: State, method: str, *, streams: bool) -> Operation:
         try:
             operation = self._engine.prepare(request.query, request.operation_name)
         except RequestErrors:

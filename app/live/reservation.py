@@ -145,8 +145,7 @@ class Reservations(Streams):
         await self._operations.subscriptions.sessions.look_up(session)
         state.storefront, state.identity = session.storefront, Identity(session.viewer, session.refused)
         try:
-            await endpoint.settle(request, scope, state)
-            operation = endpoint.prepare(request, state, "GET")
+            operation = await endpoint.prepare(request, scope, state, "GET")
         except RequestErrors as errors:
             return self._events.whole(refuse(errors, state.request_id))
         if operation.kind is not OperationType.SUBSCRIPTION:
