@@ -15,7 +15,7 @@ even where no notification comes:
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
@@ -95,6 +95,7 @@ class Events:
         self.is_caching = False
         self._connect = connect
         self._caches: dict[tuple[Tables[Any, Any], Hashable], TableCache[Any, Any]] = {}
+        self._watches: list[tuple[frozenset[str], Callable[[], None]]] = []
         self._task: asyncio.Task[None] | None = None
         self._has_listened = False
         self._awaited = ""
@@ -112,6 +113,10 @@ class Events:
                 self._caches.pop(oldest, None)  # type: ignore[arg-type]
             cache = self._caches[tables, part] = TableCache(self, tables.limit)
         return cache
+
+    def watch(self, tables: Iterable[str], changed: Callable[[], None]) -> None:
+        """Has `changed` called whenever rows of `tables` may be others than before."""
+        self._watches.append((frozenset(tables), changed))
 
     async def start(self) -> None:
         """Listens, or goes on trying to in the background: the service works without, and asks the database more."""
@@ -201,6 +206,9 @@ class Events:
         for (tables, _part), cache in self._caches.items():
             if table in tables.names:
                 cache.drop()
+        for names, changed in self._watches:
+            if table in names:
+                changed()
 
     def _notified(self, _connection: object, _pid: int, _channel: str, table: object) -> None:
         if table == self._awaited:
@@ -216,6 +224,8 @@ class Events:
     def _drop_all(self) -> None:
         for cache in self._caches.values():
             cache.drop()
+        for _, changed in self._watches:
+            changed()
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:
