@@ -89,7 +89,7 @@ class Waybill:
         self.settings = settings
         self.is_stopping = False
         self.tokens = Tokens(settings)
-        self.rate_limits = RateLimits(settings.redis_url, worker)
+        self.rate_limits = RateLimits(settings.redis_url, worker, partial(settings.current, "REDIS_URL"))
         shared = settings.prometheus_multiproc_dir
         self.telemetry = Telemetry(shared, worker.number if worker and shared == worker.folder else None)
         self.telemetry.slow_seconds = settings.slow_statement
