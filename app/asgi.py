@@ -98,9 +98,10 @@ class Waybill:
         self.settings = settings
         self.is_stopping = False
         self.tokens = Tokens(settings)
-        self.rate_limits = RateLimits(settings.redis_url, worker)
+        redis_url = partial(settings.current, "REDIS_URL")
+        self.rate_limits = RateLimits(settings.redis_url, worker, redis_url)
         rate = Rate(settings.cost_capacity, settings.cost_restore_rate)
-        self.budgets = Budgets(rate, settings.redis_url, worker)
+        self.budgets = Budgets(rate, settings.redis_url, worker, redis_url)
         shared = settings.prometheus_multiproc_dir
         self.telemetry = Telemetry(shared, worker.number if worker and shared == worker.folder else None)
         self.telemetry.slow_seconds = settings.slow_statement

@@ -95,10 +95,11 @@ RETURNING {endpoint};
 DELETE FROM webhook_endpoints e
 WHERE e.id = :id AND (:owner::text IS NULL OR e.owner = :owner);
 
+-- What comes after the endpoint's place is told in its turn, and not by the replay as well.
 -- name: begin_replay
 -- feeds: WebhookEndpoint
 UPDATE webhook_endpoints e
-SET replay_position = :position, replay_number = 0, replay_end = :end, replay_from = :from_moment, replay_until = :until_moment,
+SET replay_position = :position, replay_number = 0, replay_end = least(:end::bigint, e.position), replay_from = :from_moment, replay_until = :until_moment,
   revision = e.revision + 1
 WHERE e.id = :id AND (:owner::text IS NULL OR e.owner = :owner)
 RETURNING {endpoint};

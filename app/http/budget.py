@@ -7,6 +7,7 @@ the counts of `app.http.rate_limit`.
 
 import logging
 import time
+from collections.abc import Callable
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -91,8 +92,14 @@ class Buckets:
 class Budgets:
     """The buckets of all viewers, by name (`Context.payer`)."""
 
-    def __init__(self, rate: Rate, redis_url: str | None = None, worker: Worker | None = None) -> None:
-        """`redis_url` is as for `RateLimits`; `worker` shares with its siblings."""
+    def __init__(
+        self,
+        rate: Rate,
+        redis_url: str | None = None,
+        worker: Worker | None = None,
+        current: Callable[[], str | None] | None = None,
+    ) -> None:
+        """`redis_url` and `current` are as for `RateLimits`; `worker` shares with its siblings."""
         self.rate = rate
         self._few, self._plenty = rate.restored * _SOON_SECONDS, rate.capacity / 2
         window = max(1, ceil(rate.capacity / rate.restored))
@@ -101,9 +108,9 @@ class Budgets:
         self._shared: SharedBuckets | None = None
         self._shunned_until = 0.0
         if redis_url:
-            from app.http import shared_buckets  # as for `RateLimits`
+            from app.http import redis_pool, shared_buckets  # as for `RateLimits`
 
-            self._shared = shared_buckets.SharedBuckets(redis_url, rate)
+            self._shared = shared_buckets.SharedBuckets(redis_pool.redis_pool(redis_url, current), rate)
 
     async def close(self) -> None:
         if self._shared:

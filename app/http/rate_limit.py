@@ -66,14 +66,21 @@ class Quota:
 
 
 class RateLimits:
-    def __init__(self, redis_url: str | None = None, worker: Worker | None = None) -> None:
-        """`redis_url` is `redis://`, `rediss://` or `redis+unix://`; `worker` shares with its siblings."""
+    def __init__(
+        self,
+        redis_url: str | None = None,
+        worker: Worker | None = None,
+        current: Callable[[], str | None] | None = None,
+    ) -> None:
+        """`redis_url` is `redis://`, `rediss://` or `redis+unix://`, and `current` tells it anew; `worker` shares with
+        its siblings.
+        """
         self._own = MappedWindows(worker.folder / "rate-limits", WINDOW_SECONDS) if worker else Windows()
         self._shared: SharedWindows | None = None
         if redis_url:
-            from app.http import shared_windows  # a fifth of what a start imports, for those who have one
+            from app.http import redis_pool, shared_windows  # a fifth of what a start imports, for those who have one
 
-            self._shared = shared_windows.SharedWindows(redis_url, WINDOW_SECONDS)
+            self._shared = shared_windows.SharedWindows(redis_pool.redis_pool(redis_url, current), WINDOW_SECONDS)
 
     async def close(self) -> None:
         if self._shared:

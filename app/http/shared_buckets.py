@@ -8,8 +8,6 @@ from redis.exceptions import RedisError
 if TYPE_CHECKING:
     from app.http.budget import Rate
 
-_SECONDS = 1
-
 # What is taken, or given where that is negative; `force` takes what is not there as well. Redis' own clock counts for
 # all. A bucket that is full again is not kept.
 _SCRIPT = """
@@ -35,12 +33,10 @@ return {1, string.format('%.3f', left)}
 class SharedBuckets:
     """As `app.http.budget.Buckets`; both raise `ConnectionError`."""
 
-    def __init__(self, url: str, rate: "Rate") -> None:
+    def __init__(self, connections: ConnectionPool, rate: "Rate") -> None:
         self._rate = rate
-        self._connections = ConnectionPool.from_url(
-            url.replace("redis+unix", "unix"), socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS
-        )
-        self._script = Redis(connection_pool=self._connections).register_script(_SCRIPT)
+        self._connections = connections
+        self._script = Redis(connection_pool=connections).register_script(_SCRIPT)
 
     async def close(self) -> None:
         await self._connections.aclose()

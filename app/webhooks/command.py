@@ -58,6 +58,7 @@ _TEST = f"""mutation ($id: String!, $type: WebhookEventType!) {{
 _DRY_RUN = """query ($id: String!, $cursor: String!) {
   webhookDryRun(endpointId: $id, cursor: $cursor) { messageId type mediaType body thin } }"""
 _TYPES = '{ __type(name: "WebhookEventType") { enumValues { name } } }'
+_URL_HELP = "- is the first line of standard input: some URLs are secrets"
 _LARGEST_PORT = 65_535
 _MOST_LISTED = 1_000
 _LARGEST_FILE = 1_000_000
@@ -74,11 +75,11 @@ def add_commands(commands: Commands) -> None:
         return task
 
     create = add("create", _CREATE, "make an endpoint, and print its secret", writes=True)
-    create.add_argument("url", metavar="URL")
+    create.add_argument("url", metavar="URL", help=_URL_HELP)
     create.add_argument("--owner", help="partner:ID or staff:ID, whose sight decides what is told; staff:1 without it")
     create.add_argument("--signature", choices=("V1", "V1A"), type=str.upper)
     update = add("update", _UPDATE, "change what is given of an endpoint", "id", writes=True)
-    update.add_argument("--url", metavar="URL")
+    update.add_argument("--url", metavar="URL", help=_URL_HELP)
     enabled = update.add_mutually_exclusive_group()
     enabled.add_argument("--enable", dest="enabled", action="store_true", default=None)
     enabled.add_argument("--disable", dest="enabled", action="store_false")
@@ -175,6 +176,8 @@ def _file(name: str) -> str:
 def _variables(options: Options) -> dict[str, Any]:
     given = vars(options)
     variables = {name: given[name] for name in options.variables}
+    if given.get("url") == "-":
+        given["url"] = read_secret("URL")
     secret = read_secret("Secret") if given.get("secret") else None
     if "secret" in variables:
         variables["secret"] = secret

@@ -120,9 +120,11 @@ async def connection_rows(dsn: str, query: str) -> list[asyncpg.Record]:
 
 async def test_secret_is_read_from_standard_input(demo_copy_dsn: str, receiver: Receiver) -> None:
     secret = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
-    task = ("create", receiver.site, "--type", "order.created", "--secret", "--json")
-    status, out, error = await run(demo_copy_dsn, "webhooks", *task, given=f"{secret}\n")
-    assert (status, json.loads(out)["secret"]) == (0, secret), error
+    task = ("create", "-", "--type", "order.created", "--secret", "--json")
+    status, out, error = await run(demo_copy_dsn, "webhooks", *task, given=f"{receiver.site}/x\n{secret}\n")
+    assert status == 0, error
+    assert (json.loads(out)["secret"], json.loads(out)["url"]) == (secret, f"{receiver.site}/x")
+    task = ("create", receiver.site, *task[2:])
     for arguments, given, words in (
         (task, "whsec_short\n", "input.secret must be whsec_ and the base64 of 24 to 64 bytes"),
         (task, "", "the secret is read from standard input, where there is none"),
