@@ -49,6 +49,8 @@ from app.live.reservation import Reservations
 from app.live.session import Session, Sessions
 from app.live.subscription import Subscriptions
 from app.live.websocket import WebSocketEndpoint
+from app.pages import routes as pages
+from app.pages.visit import Site
 from app.postgres.database import Database
 from app.postgres.lookups import Lookups
 from app.postgres.migrate import migration_names
@@ -325,6 +327,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
         )
         for source in export.SOURCES
     ]
+    by_path = {each.source.path: each for each in exports}
+    site = Site(endpoint(), waybill.viewer_of, by_path, body_bytes)
     # The second path is where the B2B SDK points by itself (B-2).
     graphql = {path: endpoint(needs_key=path.startswith("/api/")) for path in GRAPHQL_PATHS}
     shedder = waybill.shedder
@@ -345,6 +349,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
             *(Route(path, answering) for path, answering in graphql.items()),
             *(shop.route(one, counted(shop_endpoint(one), "rest")) for one in shop.ENDPOINTS),
             *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
+            *pages.routes(site, partial(counted, surface="pages")),
             Route(openapi.PATH, OpenAPI(exports)),
             Route(asyncapi.PATH, AsyncAPI(waybill.engine.schema)),
             Route("/healthz", health.live),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.cache import DEFAULT_BYTES
 from app.rules import url_fault
@@ -321,12 +322,23 @@ def _executor(text: str) -> str:
 def _database_url(text: str) -> str:
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql://")
-    return text
+    return _url(text)
 
 
 def _redis_url(text: str) -> str:
     if not text.startswith(("redis://", "rediss://", "redis+unix://")):
         raise ValueError("must start with redis://, rediss:// or redis+unix://")
+    return _url(text)
+
+
+def _url(text: str) -> str:
+    """Several hosts with commas between are as libpq has them: they are not looked at."""
+    try:
+        parts = urlsplit(text)
+        if "," not in parts.netloc:
+            _ = parts.port
+    except ValueError:
+        raise ValueError("must be a URL, with a port up to 65535 if any") from None
     return text
 
 
