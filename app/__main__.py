@@ -22,6 +22,8 @@ from app.serve.listen import open_sockets
 from app.settings import Settings, SettingsError, secret
 
 if TYPE_CHECKING:
+    from graphql import GraphQLSchema
+
     from app.postgres.locks import Verdict
 
 T = TypeVar("T")
@@ -246,6 +248,7 @@ def _administer(options: argparse.Namespace) -> int:
                 if not options.any_schema:
                     _run(check(dsn, migration_names()), dsn)
                 options.settings = lambda: _settings(dsn)
+                options.schema = _schema
                 answer = _run(perform(dsn, options), dsn)
     except Refused as refused:
         print(refused, file=sys.stderr)
@@ -261,6 +264,12 @@ def _is_text(value: object) -> bool:
     if isinstance(value, list):
         return all(map(_is_text, value))
     return not isinstance(value, str) or value.isprintable() or value.encode(errors="ignore").decode() == value
+
+
+def _schema() -> "GraphQLSchema":
+    from app.asgi import executable_schema
+
+    return executable_schema()
 
 
 def _settings(dsn: str) -> Settings:

@@ -24,6 +24,8 @@ LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS = 2, 36_500
 # What `RETENTION_DAYS_…` are for; those of the second line `RETENTION_DAYS` alone leaves as they are.
 RETAINED = ("changes", "idempotency_keys", "sessions", "logins", "waiting_reports", "audit_entries")
 KEPT_UNLESS_NAMED = ("waiting_reports", "audit_entries")
+# What has to be registered of what is asked, the more the stricter; see `app.documents.policy`.
+DOCUMENT_MODES = ("off", "log", "safelist", "id-only")
 
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
@@ -112,7 +114,8 @@ class Settings:
     on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or `stock` for uvicorn's own.
     `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `cost_capacity` are the points that a viewer has at
     most, and `cost_restore_rate` those that come back in a second (`app.http.budget`). `executor` is `compiled`, or
-    `reference` to have graphql-core run everything: the answers are the same.
+    `reference` to have graphql-core run everything: the answers are the same. `document_mode` is one of
+    `DOCUMENT_MODES`, for callers that have none of their own (`app.documents`).
     """
 
     database_url: str = field(repr=False)
@@ -152,6 +155,7 @@ class Settings:
     protocol: str = "waybill"
     development: bool = False
     executor: str = "compiled"
+    document_mode: str = "off"
     deliver: bool = False
     webhook_allowed_networks: tuple[Network, ...] = ()
     webhook_ports: frozenset[int] = frozenset({443})
@@ -226,6 +230,7 @@ class Settings:
         read("PROTOCOL", _one_of("waybill", "stock"))
         read("DEVELOPMENT", _flag)
         read("EXECUTOR", _executor)
+        read("DOCUMENT_MODE", _one_of(*DOCUMENT_MODES))
         read("DELIVER", _flag)
         read("WEBHOOK_ALLOWED_NETWORKS", _networks)
         read("WEBHOOK_PORTS", _ports)
@@ -340,7 +345,10 @@ def _url(text: str) -> str:
         if "," not in parts.netloc:
             _ = parts.port
     except ValueError:
-        raise ValueError("must be a URL, with a port up to 65535 if any") from None
+        raise ValueError(
+            "must be a URL, with a port up to 65535 if any; special characters of a password are percent-encoded: @ is"
+            " %40, / is %2F, # is %23"
+        ) from None
     return text
 
 

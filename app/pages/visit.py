@@ -167,10 +167,10 @@ class Visit:
         `ServiceUnavailable` where the database is why.
         """
         extensions = {} if idempotency_key is None else {"idempotencyKey": idempotency_key}
-        request = GraphQLRequest(document(name), operation, variables, extensions)
+        request = GraphQLRequest(document(name), operation, variables, extensions, None)
         scope, state = self.credited()
         try:
-            prepared = self.site.graphql.prepare(request, state)
+            prepared = self.site.graphql.prepare_own(request, state)
         except RequestErrors as errors:  # which no document of ours has, as the tests say
             raise RuntimeError(f"{name}: {errors}") from errors
         answer = await self.site.graphql.run(request, prepared, scope, state)

@@ -15,7 +15,7 @@ even where no notification comes:
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
@@ -95,6 +95,7 @@ class Events:
         self.is_caching = False
         self._connect = connect
         self._caches: dict[tuple[Tables[Any, Any], Hashable], TableCache[Any, Any]] = {}
+        self._watches: list[tuple[frozenset[str], Callable[[], None]]] = []
         self._task: asyncio.Task[None] | None = None
         self._has_listened = False
         self._awaited = ""
@@ -112,6 +113,10 @@ class Events:
                 self._caches.pop(oldest, None)  # type: ignore[arg-type]
             cache = self._caches[tables, part] = TableCache(self, tables.limit)
         return cache
+
+    def watch(self, tables: Iterable[str], changed: Callable[[], None]) -> None:
+        """Has `changed` called whenever rows of `tables` may be others than before."""
+        self._watches.append((frozenset(tables), changed))
 
     async def start(self) -> None:
         """Listens, or goes on trying to in the background: the service works without, and asks the database more."""
@@ -154,7 +159,7 @@ class Events:
             self._drop_all()  # lookups that began before this moment may have missed a change
             self.is_listening = self.is_caching = self._has_listened = not connection.is_closed()
             ready.set()
-            while not await _within(BEAT_SECONDS, lost):
+            while not await within(BEAT_SECONDS, lost):
                 self._drop_all()
                 await connection.execute("SELECT", timeout=_ANSWER_SECONDS)
             raise ConnectionResetError
@@ -180,7 +185,7 @@ class Events:
             raise NotNotified("a standby has none") from None
         finally:
             other.terminate()
-        if not await _within(_HEARD_SECONDS, self._heard):
+        if not await within(_HEARD_SECONDS, self._heard):
             raise NotNotified("a pooler does not pass them on: set LISTEN_URL to the server's own address")
 
     async def _poll(self) -> None:
@@ -201,6 +206,9 @@ class Events:
         for (tables, _part), cache in self._caches.items():
             if table in tables.names:
                 cache.drop()
+        for names, changed in self._watches:
+            if table in names:
+                changed()
 
     def _notified(self, _connection: object, _pid: int, _channel: str, table: object) -> None:
         if table == self._awaited:
@@ -216,9 +224,11 @@ class Events:
     def _drop_all(self) -> None:
         for cache in self._caches.values():
             cache.drop()
+        for _, changed in self._watches:
+            changed()
 
 
-async def _within(seconds: float, event: asyncio.Event) -> bool:
+async def within(seconds: float, event: asyncio.Event) -> bool:
     """Whether the event happens in that time."""
     try:
         async with asyncio.timeout(seconds):
