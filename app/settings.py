@@ -35,6 +35,8 @@ _MOST_RETRIES = 100
 _LONGEST_RETRY_SECONDS = 604_800
 _MOST_WORKERS = 256
 _MOST_POINTS = 1_000_000_000_000
+# Twice what it costs to ask for the schema.
+_LEAST_CAPACITY = 10_000
 _SHORTEST_TOKEN = 16
 _DEFAULT_PORTS = {("http", "80"), ("https", "443")}
 
@@ -239,7 +241,7 @@ class Settings:
         read("LOGIN_ATTEMPTS_PER_EMAIL", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_ADDRESS", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_HOUR", _between(1, 1_000))
-        read("COST_CAPACITY", _between(1_000, _MOST_POINTS))
+        read("COST_CAPACITY", _between(_LEAST_CAPACITY, _MOST_POINTS))
         read("COST_RESTORE_RATE", _between(1, _MOST_POINTS))
         limit_names = Limits.__dataclass_fields__
         for name in limit_names:

@@ -8,6 +8,7 @@ the counts of `app.http.rate_limit`.
 import logging
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -161,9 +162,7 @@ class Budgets:
 
     def tell(self, state: State, left: float) -> None:
         """In the headers of the answer."""
-        capacity, restored = self.rate
-        limit = LIMIT, b'"points";r=%d;t=%d' % (left, ceil((capacity - left) / restored))
-        add_rate_limit(state.answer_headers, self._policy, limit)
+        add_rate_limit(state.answer_headers, self._policy, _limit(self.rate, int(left)))
 
     async def _take(self, name: str, points: int) -> tuple[bool, float]:
         now = time.time()
@@ -186,3 +185,9 @@ class Budgets:
     def _shun(self, error: ConnectionError, now: float) -> None:
         logger.warning("points are counted per machine: %s", error)
         self._shunned_until = now + _SHUNNED_SECONDS
+
+
+# A bucket that fills at once is left with the same by each request of the same cost.
+@lru_cache(1_000)
+def _limit(rate: Rate, left: int) -> Header:
+    return LIMIT, b'"points";r=%d;t=%d' % (left, ceil((rate.capacity - left) / rate.restored))
