@@ -19,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.login import Logins
+from app.auth.order_link import OrderLinks
 from app.auth.password import Passwords
 from app.auth.password_link import PasswordLinks
 from app.auth.storefront_key import Storefront, find_storefront
@@ -50,6 +51,7 @@ from app.live.hub import Hub
 from app.live.operation import Operations
 from app.live.reservation import Reservations
 from app.live.session import Session, Sessions
+from app.live.stream import Events, HTTPStream
 from app.live.subscription import Subscriptions
 from app.live.websocket import WebSocketEndpoint
 from app.pages import routes as pages
@@ -150,6 +152,7 @@ class Waybill:
         self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         self.password_links = PasswordLinks(self.db, self.tokens, passwords, self.logins, self.settings)
+        self.order_links = OrderLinks(self.db, self.tokens, self.logins, self.settings)
         days = self.settings.retention
         retention = Retention(self.db.pool, days) if days else None
         health.watch(self.telemetry, self.db, self.engine)
@@ -250,6 +253,7 @@ class Waybill:
             largest_page=self.settings.limits.page,
             logins=self.logins,
             password_links=self.password_links,
+            order_links=self.order_links,
             lookups=self.lookups,
             messages=self.messages,
             storefront=state.storefront,
@@ -269,6 +273,7 @@ class Waybill:
             largest_page=self.settings.limits.page,
             logins=self.logins,
             password_links=self.password_links,
+            order_links=self.order_links,
             lookups=self.lookups,
             messages=self.messages,
             storefront=session.storefront,
@@ -283,6 +288,7 @@ class Waybill:
             largest_page=self.settings.limits.page,
             logins=self.logins,
             password_links=self.password_links,
+            order_links=self.order_links,
             lookups=self.lookups,
             messages=self.messages,
             storefront=Storefront(),
@@ -355,7 +361,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
         for source in export.SOURCES
     ]
     by_path = {each.source.path: each for each in exports}
-    site = Site(endpoint(), waybill.viewer_of, by_path, body_bytes)
+    site = Site(endpoint(), HTTPStream(Events(), waybill.subscriptions), waybill.viewer_of, by_path, body_bytes)
     # The second path is where the B2B SDK points by itself (B-2).
     graphql = {path: endpoint(needs_key=path.startswith("/api/")) for path in GRAPHQL_PATHS}
     shedder = waybill.shedder

@@ -10,6 +10,7 @@ import asyncpg
 from graphql import GraphQLResolveInfo
 
 from app.auth.login import Logins
+from app.auth.order_link import OrderLinks
 from app.auth.password_link import PasswordLinks
 from app.auth.storefront_key import Storefront
 from app.auth.viewer import Kind, Viewer
@@ -67,6 +68,7 @@ class Context:
         refusal: NotAuthenticated | None = None,
         logins: Logins,
         password_links: PasswordLinks,
+        order_links: OrderLinks,
         lookups: Lookups,
         messages: Messages,
         storefront: Storefront,
@@ -81,6 +83,7 @@ class Context:
         self._viewer = viewer
         self.logins = logins
         self.password_links = password_links
+        self.order_links = order_links
         self._lookups = lookups
         self.messages = messages
         self.storefront = storefront
@@ -116,6 +119,8 @@ class Context:
     def require(self, permission: str | None = None) -> Viewer:
         """The viewer, who holds `permission` if one is named. Raises `NotAuthenticated` or `Forbidden`."""
         viewer = self.viewer
+        if viewer.kind is Kind.LINK:
+            raise Forbidden("A link shows its order by trackedOrder, and nothing else.")
         if permission is not None:
             if permission not in viewer.permissions:
                 raise Forbidden(f"This needs the scope {permission}.")

@@ -26,12 +26,14 @@
     │   ├── OrderStatusNotFound        ORDER_STATUS_NOT_FOUND_ERROR
     │   ├── WebhookEndpointNotFound    WEBHOOK_ENDPOINT_NOT_FOUND
     │   ├── WebhookDeliveryNotFound    WEBHOOK_DELIVERY_NOT_FOUND
+    │   ├── ShopNotFound               SHOP_NOT_FOUND
     │   ├── CustomerOrderNotFound      NOT_FOUND
     │   └── CustomerShipmentNotFound   NOT_FOUND
     ├── CarrierAlreadyExists           CARRIER_ALREADY_EXISTS_ERROR         the name of another carrier
     ├── CarrierInUse                   CARRIER_DELETE_ERROR                 a carrier that codes refer to
     ├── OrderStepNotAllowed            ORDER_STATUS_TRANSITION_NOT_ALLOWED  a status that cannot follow the present one
     ├── PasswordLinkInvalid            PASSWORD_LINK_INVALID    a link that is none, expired or used
+    ├── OrderLinkRefused               ORDER_LINK_REFUSED       no order of that number, postal code and e-mail
     ├── InvalidOrderId                 INVALID_ORDER_ID         a text that is no order's id
     ├── InvalidShipmentId              INVALID_SHIPMENT_ID      a text that is no shipment's id
     ├── MissingId                      MISSING_ID               an empty id
@@ -261,6 +263,10 @@ class WebhookDeliveryNotFound(NotFound):
     code, noun = "WEBHOOK_DELIVERY_NOT_FOUND", "Webhook delivery"
 
 
+class ShopNotFound(NotFound):
+    code, noun = "SHOP_NOT_FOUND", "Shop"
+
+
 class CustomerOrderNotFound(NotFound):
     code, noun = "NOT_FOUND", "Customer order with ID"
 
@@ -307,6 +313,16 @@ class PasswordLinkInvalid(WaybillError):
 
     def __init__(self) -> None:
         super().__init__("The link is not valid, or not any more. Please ask for another one.")
+
+
+class OrderLinkRefused(WaybillError):
+    """In the same words whatever is wrong: nobody learns which orders there are."""
+
+    code = "ORDER_LINK_REFUSED"
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("There is no order of that number with that postal code or e-mail.")
 
 
 class InvalidOrderId(WaybillError):

@@ -43,6 +43,7 @@ _VISIBILITIES: Mapping[Reach, Visibility] = {
     Reach.COMPANIES: Visibility.of_companies([1], [1]),
     Reach.CONTACT: Visibility.of_contact(1, [1]),
     Reach.CUSTOMER: Visibility.of_customer(1, 1),
+    Reach.ORDER: Visibility.of_order(1, 1, 1),
 }
 
 
@@ -161,6 +162,7 @@ class _Sketch(Context):
             viewer=Viewer(kind, "explain:1", _VISIBILITIES[reach], frozenset(PERMISSIONS)),
             logins=unused,
             password_links=unused,
+            order_links=unused,
             lookups=Lookups(recorder.fetch_combined),
             messages=unused,
             storefront=Storefront(key),

@@ -102,7 +102,8 @@ class Settings:
     memory. `deadline` is what a request may take, in seconds, and `pool_wait_seconds` how long it may wait for a
     connection, with no more than `pool_queue` that do. What is older than `retention_days`, or than those of its own
     table, is not kept (`app.postgres.retention`). `link_page` is the shop's page where customers set a password, with
-    `{token}` for the token of their link and `{channel}` for the code of their channel. `metrics_token` is what whoever
+    `{token}` for the token of their link and `{channel}` for the code of their channel. `public_url` is where customers
+    reach the service, for links to its pages. `metrics_token` is what whoever
     asks for the metrics has to bring. `log_format` is `json`, or `text` for people. A statement that takes
     `slow_statement` seconds is named in the log. `traces` is the share of requests that is traced. A service that is to
     `deliver` calls the endpoints of webhooks. What they may lead to, beside the public internet by 443, is
@@ -132,6 +133,7 @@ class Settings:
     slow_statement: float = 1.0
     traces: float = 0.0
     link_page: str | None = None
+    public_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 0
@@ -211,6 +213,7 @@ class Settings:
         read("SLOW_STATEMENT", _seconds(0.001, 3_600))
         read("TRACES", _share)
         read("LINK_PAGE", _link_page)
+        read("PUBLIC_URL", _public_url)
         read("HOST", str)
         read("PORT", _between(1, _LARGEST_PORT))
         read("WORKERS", _between(0, _MOST_WORKERS))
@@ -316,6 +319,15 @@ def read_secret_file(file: Path) -> str:
 def _link_page(text: str) -> str:
     if url_fault(text.replace("{channel}", "x")) or "{token}" not in text:
         raise ValueError("must be a URL of http or https with {token} where the token goes")
+    return text
+
+
+def _public_url(text: str) -> str:
+    if not _is_origin(text) or not text.startswith(("https://", "http://")):
+        raise ValueError(
+            "must be where customers reach the service, such as https://track.example.org: scheme, host in lower case,"
+            " port unless it is the scheme's own, and no more"
+        )
     return text
 
 

@@ -28,12 +28,14 @@ class Reach(Enum):
     COMPANIES = "companies"
     CUSTOMER = "customer"
     CONTACT = "contact"
+    ORDER = "order"
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Whose an order is, by what decides who sees it. `is_public` is what its status says."""
 
+    order_id: int
     channel_id: int
     company_id: int | None
     customer_id: int | None
@@ -48,6 +50,8 @@ class Visibility:
     channel_ids: Sequence[int] = ()
     company_ids: Sequence[int] = ()
     customer_id: int = 0
+    order_id: int = 0
+    link_generation: int = 0
 
     @classmethod
     def everything(cls) -> Self:
@@ -74,6 +78,11 @@ class Visibility:
         """A customer: its own orders of one channel, unless their status is not public (B-8)."""
         return cls(Reach.CUSTOMER, (channel_id,), (), customer_id)
 
+    @classmethod
+    def of_order(cls, channel_id: int, order_id: int, generation: int) -> Self:
+        """Whoever has a link to one order, as long as links of that generation are good and its status is public."""
+        return cls(Reach.ORDER, (channel_id,), (), 0, order_id, generation)
+
     @property
     def channels(self) -> Hashable:
         """What the policies of rows that belong to a channel, or to all, depend on; None where all are seen."""
@@ -82,7 +91,8 @@ class Visibility:
     def sees(self, owner: Owner) -> bool:
         """Whether this viewer sees an order of that owner: what the predicate of `orders` says, without a database.
 
-        It chooses who is told that something happened; what is told of it is read by the predicate all the same.
+        It chooses who is told that something happened; what is told of it is read by the predicate all the same, which
+        alone knows of links that were revoked.
         """
         if self.reach is Reach.EVERYTHING:
             return True
@@ -92,6 +102,8 @@ class Visibility:
             return True
         if self.reach is Reach.CUSTOMER:
             return owner.customer_id == self.customer_id and owner.is_public
+        if self.reach is Reach.ORDER:
+            return owner.order_id == self.order_id and owner.is_public
         is_ours = owner.company_id in self.company_ids
         return is_ours and (owner.is_public or self.reach is Reach.COMPANIES)
 
@@ -124,6 +136,8 @@ class Visibility:
             "visible_channel_ids": self.channel_ids,
             "visible_company_ids": self.company_ids,
             "visible_customer_id": self.customer_id,
+            "visible_order_id": self.order_id,
+            "visible_link_generation": self.link_generation,
         }
 
 
@@ -132,6 +146,9 @@ class Visibility:
 # company to sort them.
 _NOT_PUBLIC = "ARRAY(SELECT w.code FROM order_statuses w WHERE NOT w.is_public)"
 _PUBLIC = f"{{o}}.status <> ALL ({_NOT_PUBLIC})"
+
+# That of the links that are good, where some were revoked.
+_GENERATION = "(SELECT g.generation FROM order_links g WHERE g.order_id = {o}.id AND g.channel_id = {o}.channel_id)"
 
 _OF_ORDERS = {
     Reach.EVERYTHING: "true",
@@ -143,12 +160,21 @@ _OF_ORDERS = {
     Reach.CUSTOMER: (
         f"{{o}}.channel_id = ANY(:visible_channel_ids) AND {{o}}.customer_id = :visible_customer_id AND {_PUBLIC}"
     ),
+    Reach.ORDER: (
+        "{o}.channel_id = ANY(:visible_channel_ids) AND {o}.id = :visible_order_id"
+        f" AND coalesce({_GENERATION}, 1) = :visible_link_generation AND {_PUBLIC}"
+    ),
 }
 
 
 def _orders(reach: Reach, alias: str) -> str:
-    """Orders, and what counts them by the same columns."""
+    """Orders themselves."""
     return _OF_ORDERS[reach].format(o=alias)
+
+
+def _tallies(reach: Reach, alias: str) -> str:
+    """What counts orders by the columns that decide who sees them; who sees one alone has nothing to count."""
+    return _of_whole_channel(reach, alias) if reach is Reach.ORDER else _orders(reach, alias)
 
 
 def _in_channel(reach: Reach, alias: str) -> str:
@@ -187,6 +213,8 @@ def _of_words(reach: Reach, alias: str) -> str:
     in_channel = _in_channel(reach, alias)
     if reach in (Reach.EVERYTHING, Reach.CHANNELS):
         return in_channel
+    if reach is Reach.ORDER:  # which is found by no words
+        return _of_whole_channel(reach, alias)
     if reach is Reach.CUSTOMER:
         owner = "(SELECT owned_by('customer', ARRAY[:visible_customer_id]::int[]))"
     else:
@@ -250,7 +278,7 @@ Policy = Callable[[Reach, str], str]
 # an order names, or are asked before there is a viewer.
 POLICIES: Mapping[str, Policy] = {
     "orders": _orders,
-    "order_tallies": _orders,
+    "order_tallies": _tallies,
     "order_days": _of_whole_channel,
     "order_fulfillment_days": _of_whole_channel,
     "shipment_days": _of_whole_channel,
@@ -259,6 +287,7 @@ POLICIES: Mapping[str, Policy] = {
     "order_words": _of_words,
     "order_fulfillments": _of_order,
     "order_addresses": _of_order,
+    "order_links": _of_order,
     "order_items": _of_order,
     "order_item_sources": _of_order,
     "order_sources": _of_order,
@@ -281,7 +310,16 @@ POLICIES: Mapping[str, Policy] = {
 # Those of one order: foreign keys hold each to the order of what it hangs on, by the keys that are named here.
 _OF_ONE_ORDER = frozenset(
     {
-        *("orders", "order_addresses", "order_items", "order_item_sources", "order_sources", "refunds", "refund_items"),
+        *(
+            "orders",
+            "order_addresses",
+            "order_links",
+            "order_items",
+            "order_item_sources",
+            "order_sources",
+            "refunds",
+            "refund_items",
+        ),
         *("shipments", "shipment_items", "shipment_sources", "track_and_traces"),
     }
 )
@@ -302,7 +340,7 @@ def stays_in_order(tables: Iterable[str], key: str, parameter: str) -> bool:
 
 
 # Each sees orders of one channel, where an id is that of one row.
-_OF_ONE_CHANNEL = frozenset({Reach.CONTACT, Reach.CUSTOMER})
+_OF_ONE_CHANNEL = frozenset({Reach.CONTACT, Reach.CUSTOMER, Reach.ORDER})
 
 # What a row is compared with, by columns that lists have indexes for.
 _COMPARED = re.compile(r"\b\w+\.\w+ = (?:ANY)?\(?:visible_")

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 import sql
+from app.admin import channel_page
 from app.admin.command import Answer, Commands, Noun, Options, Refused, note, person_name, quoted
 from app.postgres.direct import fetch
 
@@ -16,7 +17,11 @@ _CODE = re.compile(r"[!-~]{1,64}")
 
 
 def add_commands(commands: Commands) -> None:
-    noun = Noun(commands, "channels", help="look at channels, make them, set time zones and rates of currencies")
+    noun = Noun(
+        commands,
+        "channels",
+        help="look at channels, make them, set time zones, rates of currencies and how their pages look",
+    )
     noun.task("list", _list, "list the channels")
     _name_one(noun.task("show", _show, "tell one channel: its settings, rates, keys and numbers"))
     create = noun.task("create", _create, "make a channel", writes=True)
@@ -34,6 +39,7 @@ def add_commands(commands: Commands) -> None:
     _name_one(rate)
     rate.add_argument("currency", type=_currency, metavar="ISO")
     rate.add_argument("rate", type=_positive, nargs="?", metavar="RATE", help="0.92; without it the rate is taken away")
+    channel_page.add_page(noun)
 
 
 def _name_one(task: argparse.ArgumentParser) -> None:

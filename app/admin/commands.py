@@ -14,6 +14,7 @@ from app.admin import (
     restore,
     storefront_key,
     token,
+    track_link,
 )
 from app.admin.command import Commands
 
@@ -21,6 +22,7 @@ _NOUNS = (
     api_key,
     storefront_key,
     token,
+    track_link,
     contact,
     customer,
     channel,

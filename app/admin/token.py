@@ -45,7 +45,7 @@ async def _create(connection: asyncpg.Connection, options: Options) -> Answer:
         rows = [None]
     if len(rows) != 1:
         raise Refused(f"there is no {kind} {number} that is good")
-    scope = {"scope": " ".join(sorted(set(options.permissions)))} if options.permissions else {}
+    scope: dict[str, Any] = {"scope": " ".join(sorted(set(options.permissions)))} if options.permissions else {}
     token = Tokens(options.settings()).issue(options.subject, options.lifetime, **scope)
     expires_at = datetime.now(UTC).replace(microsecond=0) + options.lifetime
     details = {"permissions": sorted(set(options.permissions or [])), "expires_at": expires_at.isoformat()}

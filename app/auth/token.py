@@ -24,7 +24,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -109,16 +109,18 @@ class Tokens:
         if self._keys.reload():
             self._verified = {}
 
-    def issue(self, subject: str, lifetime: timedelta = timedelta(hours=8), **claims: Any) -> str:
+    def issue(
+        self, subject: str, lifetime: timedelta = timedelta(hours=8), *, since: datetime | None = None, **claims: Any
+    ) -> str:
         """A token of our own for `subject` (`staff:1`), with further claims such as `scope="orders:read"`.
 
-        Its `jti` is random where it is not among them.
+        Its `jti` is random where it is not among them. It is good from now on, or counts from a moment in the past.
         """
         now = self._clock()
         # Nothing may have been verified for long, and whoever has read a new secret refuses what the former one signs.
         if self._keys.look(now):
             self._verified = {}
-        issued_at = int(now)
+        issued_at = int(now if since is None else since.timestamp())
         registered = {
             "iss": self._issuer,
             "aud": self._audience,

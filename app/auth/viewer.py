@@ -6,7 +6,8 @@ then both must be good, the token says who is asking, and no more may be done th
 never replaced by a good key, or a visitor would see what the portal sees.
 
 A token's `sub` is `staff:<id>`, `partner:<id of an API key>`, `contact:<id>` or `customer:<id>`. A customer's comes as
-`<id of its session>|<JWT>` (decision 11), and is good for as long as that session is.
+`<id of its session>|<JWT>` (decision 11), and is good for as long as that session is. That of a link to the page of an
+order is a credential too, for that order and nothing else (`app.auth.order_link`).
 """
 
 import math
@@ -21,6 +22,7 @@ from typing import NamedTuple
 import asyncpg
 
 from app.auth import api_key
+from app.auth.linked_order import LinkedOrder
 from app.auth.network import Network, is_within
 from app.auth.token import Claims, Tokens
 from app.errors import AccountSuspended, NotAuthenticated
@@ -79,6 +81,7 @@ class Kind(Enum):
     PARTNER = "partner"
     CONTACT = "contact"
     CUSTOMER = "customer"
+    LINK = "link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,8 @@ def _known(names: Iterable[str]) -> frozenset[str]:
 
 
 async def _of_token(claims: Claims, db: Database, address: str) -> Viewer:
+    if linked := LinkedOrder.of(claims):
+        return Viewer(Kind.LINK, claims.subject, linked.visibility, frozenset())
     subject = _SUBJECT.fullmatch(claims.subject)
     if not subject or subject[1] not in _BY_KIND or int(subject[2]) > _LARGEST_ID:
         raise NotAuthenticated

@@ -65,7 +65,15 @@ def environment(environ: Mapping[str, str], dsn: str) -> dict[str, str]:
     given = {key: value for key, value in environ.items() if value and key != "DATABASE_URL_FILE"}
     if not secret(environ, "TOKEN_SECRET")[0]:
         given["TOKEN_SECRET"] = embedded.secret(data_dir(environ) / "token.secret")
-    return {**_OF_ONES_OWN, **given, "DATABASE_URL": dsn}
+    return {**_OF_ONES_OWN, "PUBLIC_URL": _site(given), **given, "DATABASE_URL": dsn}
+
+
+def _site(given: Mapping[str, str]) -> str:
+    """Where a browser on this machine finds the server."""
+    told = given.get("HOST", Settings.host)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(told, told).lower()  # noqa: S104 - shown, not bound
+    port = given.get("PORT", str(Settings.port))
+    return f"http://{f'[{host}]' if ':' in host else host}{'' if port == '80' else f':{port}'}"
 
 
 async def prepare(settings: Settings) -> None:
@@ -146,10 +154,12 @@ async def customer_token(settings: Settings) -> str:
 
 def welcome(settings: Settings, customer: str) -> str:
     """What a newcomer reads: where it is, who to be, what to paste. `customer` is the customer's token."""
-    from app.demo.fixtures import PARTNER_KEY, STOREFRONT_KEY
+    from app.auth.linked_order import LinkedOrder, LinkSigner
+    from app.auth.token import Tokens
+    from app.demo.fixtures import CUSTOMER_EMAIL, CUSTOMER_PASSWORD, PARTNER_KEY, STOREFRONT_KEY
 
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - shown, not bound
-    site = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    site = _site({"HOST": settings.host, "PORT": str(settings.port)})
+    link = LinkSigner(Tokens(settings), settings).token(LinkedOrder(1, 2075, 1))
     url = f"{site}/graphql"
     tokens = {viewer: token(settings, viewer) for viewer in SUBJECTS}
     return "\n".join(
@@ -157,6 +167,10 @@ def welcome(settings: Settings, customer: str) -> str:
             "",
             f"GraphQL     {url}",
             f"storefront  {site}/api/graphql and {site}/api/shop with X-STOREFRONT-KEY: {STOREFRONT_KEY}",
+            "",
+            f"order page  {site}/track/{link}",
+            f"            {site}/shops/default/track, {site}/account/default",
+            f"            ({CUSTOMER_EMAIL}, {CUSTOMER_PASSWORD})",
             "",
             *(f"{viewer:11} {text}\n" for viewer, text in {**tokens, "customer": customer}.items()),
             f"curl --silent {url} \\",

@@ -7,6 +7,10 @@ INSERT INTO channels (id, code, name, currency, language, created_at) VALUES
   (1, 'default',   'Default',           'USD', 'EN', '2024-11-01T09:00:00Z'),
   (2, 'northwind', 'Northwind Traders', 'USD', 'EN', '2024-11-01T09:00:00Z');
 
+INSERT INTO channel_pages (channel_id, name, accent, help_url) VALUES
+  (1, 'Demo Shop', '#0a6e5c', 'https://shop.example.com/help'),
+  (2, NULL,        '#8a3ffc', 'mailto:help@northwind.example.com');
+
 INSERT INTO storefront_keys (id, channel_id, key_hash, name, created_at) VALUES
   (1, 1, sha256('pk_storefront_demo_default'),   'Demo shop',           '2024-11-01T09:00:00Z'),
   (2, 2, sha256('pk_storefront_demo_northwind'), 'Demo shop Northwind', '2024-11-01T09:00:00Z');

@@ -21,6 +21,9 @@ logger = logging.getLogger("waybill.http")
 
 _WAIT = re.compile(rb"(?:^|[,\s])wait\s*=\s*\"?([0-9]{1,5})\"?(?:$|[,;\s])", re.IGNORECASE)
 
+# The place of a path that holds a credential.
+SECRET = "{token}"
+
 # How long whom there was no room for should wait.
 _RETRY_SECONDS = "1"
 
@@ -244,12 +247,18 @@ def _route(scope: Scope) -> str:
     return scope.get(ROUTE, "") if route is None else getattr(route, "path", "")
 
 
+def _told_path(scope: Scope) -> str:
+    """The path as it came, or as it is written here where it holds what opens something: a log must not."""
+    route = _route(scope)
+    return route if SECRET in route else scope["path"]
+
+
 def _log(scope: Scope, status: int, seconds: float) -> None:
     state = state_of(scope)
     facts = {
         "requestId": state.request_id,
         "method": scope["method"],
-        "path": scope["path"][:_LONGEST_PATH],
+        "path": _told_path(scope)[:_LONGEST_PATH],
         "status": status,
         "ms": round(seconds * 1000, 1),
     }

@@ -44,6 +44,8 @@ _MOST_WAITING = 1_000
 _SWEEP_SECONDS, _RATE_WEIGHT = 0.1, 0.3
 
 _STOREFRONT_KEY = storefront_key.HEADER.encode()
+# The shop's surface, and the pages of customers with what these are made with.
+_OF_CUSTOMERS = ("/api/", "/track", "/account", "/assets/", "/shops/")
 # RFC 9218: the urgency of what nobody waits for.
 _BACKGROUND = re.compile(rb"(?:^|[,\s])u=7(?:$|[,;\s])")
 
@@ -81,7 +83,7 @@ def kind_of(path: str, fields: Mapping[bytes, bytes]) -> Kind | None:
         return None
     if b"priority" in fields and _BACKGROUND.search(fields[b"priority"]):
         return Kind.BACKGROUND
-    if _STOREFRONT_KEY in fields or path.startswith("/api/"):
+    if _STOREFRONT_KEY in fields or path.startswith(_OF_CUSTOMERS):
         return Kind.CUSTOMER
     if path.startswith("/export/"):
         return Kind.EXPORT

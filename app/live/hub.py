@@ -61,7 +61,7 @@ class Hub:
         self.lag = 0.0
         self._recent: deque[Change] = deque(maxlen=_RECENT)
         self._audiences: dict[Hashable, Audience] = {}
-        # Those who may be told something of an order, by what has to be its company's or customer's; the rest by None.
+        # Those who may be told something of an order, by what has to be its company, customer or id; the rest by None.
         self._by_owner: dict[Hashable, set[Audience]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
         self._behind = asyncio.Semaphore(_MOST_BEHIND)
@@ -176,6 +176,7 @@ class Hub:
 
     def _audiences_of(self, change: Change) -> Iterable[Audience]:
         found = set(self._by_owner.get(None, ()))
+        found |= self._by_owner.get((Reach.ORDER, change.row["order_id"]), set())
         for owner in change.owners:
             found |= self._by_owner.get((Reach.COMPANIES, owner.company_id), set())
             found |= self._by_owner.get((Reach.CUSTOMER, owner.customer_id), set())
@@ -196,4 +197,6 @@ def _owners_of(visibility: Visibility) -> list[Any]:
         return [(Reach.COMPANIES, company_id) for company_id in visibility.company_ids]
     if visibility.reach is Reach.CUSTOMER:
         return [(Reach.CUSTOMER, visibility.customer_id)]
+    if visibility.reach is Reach.ORDER:
+        return [(Reach.ORDER, visibility.order_id)]
     return [None]

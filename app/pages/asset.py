@@ -5,6 +5,7 @@ Whoever has one need never ask for it again. Nothing is fetched from elsewhere.
 
 import gzip
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from app.errors import RequestRefused
 from app.http.negotiation import accepts_gzip
 from app.http.reply import Reply, refusal
+from app.pages.colour import stylesheet
 
 ROOT = "/assets"
 # Those that say less are not worth unpacking.
@@ -24,7 +26,10 @@ _TYPES = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
-_FOREVER = b"public, max-age=31536000, immutable"
+_ACCENT = re.compile(r"accent-([0-9a-f]{6})\.css")
+FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
+# A picture is only ever a picture, whatever it says.
+PICTURE = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
 
 
 class Asset(NamedTuple):
@@ -61,8 +66,16 @@ def path_of(file_name: str) -> str:
     return f"{ROOT}/{assets()[file_name].name}"
 
 
+def accent_path(colour: str) -> str:
+    """Where the variables of a shop's colour are served, `#1d4f7c`."""
+    return f"{ROOT}/accent-{colour.removeprefix('#')}.css"
+
+
 async def serve(request: Request) -> Reply:
-    asset = _by_name().get(request.path_params["name"])
+    name: str = request.path_params["name"]
+    asset = _by_name().get(name)
+    if asset is None and (found := _ACCENT.fullmatch(name)):
+        asset = Asset(name, _TYPES["css"], stylesheet(f"#{found[1]}").encode(), None)
     if asset is None:
         return refusal(RequestRefused("There is no such file.", status=404, code="NOT_FOUND"))
     return asset_reply(asset, request.headers.get("accept-encoding"))
@@ -71,16 +84,9 @@ async def serve(request: Request) -> Reply:
 def asset_reply(asset: Asset, accept_encoding: str | None) -> Reply:
     is_packed = asset.packed is not None and accepts_gzip(accept_encoding)
     body = asset.packed if is_packed and asset.packed is not None else asset.content
-    headers = [
-        (b"content-type", asset.media_type.encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", _FOREVER),
-        (b"vary", b"Accept-Encoding"),
-        # A picture of a shop's is only ever a picture, whatever it says.
-        (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox")
-        if asset.media_type == _TYPES["svg"]
-        else (b"cross-origin-resource-policy", b"same-origin"),
-    ]
+    told = {"content-type": asset.media_type, "content-length": str(len(body)), "vary": "Accept-Encoding", **FOREVER}
+    if asset.media_type == _TYPES["svg"]:
+        told |= PICTURE
     if is_packed:
-        headers.append((b"content-encoding", b"gzip"))
-    return Reply(body, 200, headers)
+        told["content-encoding"] = "gzip"
+    return Reply(body, 200, [(name.encode(), value.encode()) for name, value in told.items()])

@@ -19,7 +19,7 @@ from app.pages.visit import PageProblem, Refused, Site, Visit
 
 @dataclass(frozen=True)
 class Page:
-    """Where a page is, and what answers it. One that `takes_forms` is posted to as well.
+    """Where a page is, and what answers it. One that `takes_forms` is posted to as well; a stream `goes_on`.
 
     `handle` raises `PageProblem` where there is something else to be said, and what `Visit.ask` does.
     """
@@ -27,10 +27,11 @@ class Page:
     path: str
     handle: Callable[[Visit], Awaitable[Response]]
     takes_forms: bool = False
+    goes_on: bool = False
 
 
 class PageEndpoint:
-    """An ASGI application that answers one page."""
+    """An ASGI application that answers one page. See `Visit`."""
 
     def __init__(self, page: Page, site: Site) -> None:
         self._page = page
@@ -40,9 +41,11 @@ class PageEndpoint:
         state = state_of(scope)
         visit = Visit(scope, receive, self._site)
         try:
-            if scope["method"] != "POST":
+            if scope["method"] != "POST" and not self._page.goes_on:
                 state.work.watch(scope, receive)
             response, outcome = await self._page.handle(visit), "ok"
+            if self._page.goes_on:
+                state.work.lift()
         except PageProblem as problem:
             outcome = "refused"
             response = visit.render(f"shared/{problem.template}", problem.status, problem.headers)

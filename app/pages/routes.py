@@ -5,17 +5,21 @@ from collections.abc import Callable
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from app.pages import asset
+from app.pages import asset, shop
+from app.pages.account import page as account
 from app.pages.endpoint import Page, PageEndpoint, route
-from app.pages.portal.export import EXPORT
-from app.pages.portal.login.page import LOGIN, LOGOUT
-from app.pages.portal.order.page import ORDER
-from app.pages.portal.orders.page import ORDERS
-from app.pages.portal.overview.page import OVERVIEW
-from app.pages.portal.shipments.page import SHIPMENTS
+from app.pages.portal import export
+from app.pages.portal.login import page as login
+from app.pages.portal.order import page as order
+from app.pages.portal.orders import page as orders
+from app.pages.portal.overview import page as overview
+from app.pages.portal.shipments import page as shipments
+from app.pages.track import form
+from app.pages.track import page as track
 from app.pages.visit import Site
 
-PAGES: tuple[Page, ...] = (LOGIN, LOGOUT, OVERVIEW, SHIPMENTS, ORDERS, ORDER, EXPORT)
+_PORTAL = (*login.PAGES, *overview.PAGES, *shipments.PAGES, *orders.PAGES, *order.PAGES, *export.PAGES)
+PAGES: tuple[Page, ...] = (*shop.PAGES, *track.PAGES, *form.PAGES, *account.PAGES, *_PORTAL)
 
 
 def routes(site: Site, counted: Callable[[ASGIApp], ASGIApp]) -> list[Route]:

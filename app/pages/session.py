@@ -1,63 +1,62 @@
-"""Who is logged in: a cookie that no script reads, and the token by which a form shows that it is a page's of ours."""
+"""The cookie of somebody who has logged in on a page.
+
+It holds the credential itself, which the store knows and can end; no script reads it (`HttpOnly`), it goes to this host
+alone and only safely (`__Host-`), and not with what other sites send (`SameSite`). Forms carry a proof of it besides.
+"""
 
 import hashlib
-import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass
+from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie
 
 from app.errors import RequestRefused
 from app.pages.visit import Visit
 
-# The field of a form.
-TOKEN = "form_token"
+FIELD = "proof"
 # A browser keeps no longer cookie, its name and attributes among it, and says nothing.
-LONGEST = 3_800
-
-# What a browser says of a request that a page of ours, or its user, has made. Old browsers say nothing.
-_OWN_SITES = (b"same-origin", b"none")
+_LONGEST = 3_800
 
 
 @dataclass(frozen=True)
 class Cookie:
-    """`__Host-` has a browser take it from this site alone, over TLS or on its own machine, for all paths of it."""
+    """`name` tells the sessions of different pages apart; `seconds` is how long a browser keeps one."""
 
     name: str
+    seconds: int
 
-    @property
-    def _full_name(self) -> str:
-        return f"__Host-{self.name}"
-
-    def value(self, visit: Visit) -> str | None:
-        """None where there is none, or none that can be read."""
+    def read(self, visit: Visit) -> str | None:
+        """The credential that the visitor brought, good or not."""
+        header = visit.fields.get(b"cookie", b"").decode("latin-1")
+        if len(header) > 4 * _LONGEST:
+            return None
         try:
-            cookies = SimpleCookie(visit.fields.get(b"cookie", b"").decode("latin-1"))
+            found = SimpleCookie(header).get(self.name)
         except CookieError:
             return None
-        found = cookies.get(self._full_name)
-        return found.value if found is not None and found.value else None
+        return found.value if found is not None and fits(found.value) else None
 
-    def kept(self, value: str, seconds: int) -> str:
-        """The header `Set-Cookie` for a browser to keep it; `value` is a token of at most `LONGEST` characters."""
-        return f"{self._full_name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax"
+    def write(self, credential: str) -> dict[str, str]:
+        """The header that has a browser keep it."""
+        return {"set-cookie": f"{self.name}={credential}; Max-Age={self.seconds}; {_ATTRIBUTES}"}
 
-    def forgotten(self) -> str:
-        return self.kept("", 0)
-
-
-def form_token(secret: str) -> str:
-    """What the forms of a session carry: it follows from its cookie, which no other site can read."""
-    return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
+    def forget(self) -> dict[str, str]:
+        return {"set-cookie": f"{self.name}=; Max-Age=0; {_ATTRIBUTES}"}
 
 
-async def read_form(visit: Visit, secret: str | None) -> Mapping[str, str]:
-    """The fields of a form that a page of ours was sent with, in the session of the cookie `secret`, None before one.
+def fits(credential: str) -> bool:
+    """Whether a cookie can hold it."""
+    return 0 < len(credential) <= _LONGEST and credential.isascii() and credential.isprintable()
 
-    Raises `RequestRefused` for a form of another site, or of a session that is over.
-    """
-    if visit.fields.get(b"sec-fetch-site", b"none") not in _OWN_SITES:
-        raise RequestRefused("The form comes from another site.", status=403, code="FORBIDDEN")
-    fields = await visit.form()
-    if secret is not None and not hmac.compare_digest(fields.get(TOKEN, "").encode(), form_token(secret).encode()):
-        raise RequestRefused("The form is of another session.", status=403, code="FORBIDDEN")
-    return fields
+
+_ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"
+
+
+def proof_of(credential: str) -> str:
+    """What a form of somebody who is logged in carries: nobody else can make it, and the credential is not in it."""
+    return hashlib.sha256(b"form\n" + credential.encode()).hexdigest()[:40]
+
+
+def check_proof(form: dict[str, str], credential: str) -> None:
+    """Raises `RequestRefused` for a form that was not made for this session."""
+    if not compare_digest(form.get(FIELD, "").encode(), proof_of(credential).encode()):
+        raise RequestRefused("The form is not of this session.", status=403, code="FORBIDDEN")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.pages.asset import path_of
+from app.pages.asset import accent_path, path_of
 from app.pages.language import LANGUAGES, name_of, translations
 
 # Templates are named by their place below this folder: `track/page.html`.
@@ -25,5 +25,5 @@ def environment(language: str) -> Environment:
         auto_reload=False,
     )
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
-    made.globals |= {"asset": path_of, "languages": LANGUAGES, "language_name": name_of}
+    made.globals |= {"asset": path_of, "accent": accent_path, "languages": LANGUAGES, "language_name": name_of}
     return made

@@ -1,16 +1,18 @@
 """One request of a visitor to a page: who it is, what it asks, and the answer in its language."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import orjson
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope
 
+from app.auth.storefront_key import Storefront
 from app.auth.viewer import Viewer
 from app.errors import RequestRefused
 from app.execution.document import RequestErrors
@@ -19,6 +21,7 @@ from app.http.graphql import GraphQLEndpoint, GraphQLRequest
 from app.http.mutation import RenderedAnswer
 from app.http.reply import Reply
 from app.http.state import State, state_of
+from app.live.stream import HTTPStream
 from app.pages.language import LANGUAGES, PARAMETER, locale_of
 from app.pages.template import FOLDER, environment
 from app.pages.wording import Wording
@@ -27,9 +30,10 @@ from app.rest.export import Export
 _STATUSES = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "INTERNAL_SERVER_ERROR": 500}
 # Of a form: far more than any page's fields.
 MOST_FIELDS = 200
+_IMPORT = re.compile(r'^#import "(\S+)"$', re.MULTILINE)
 _FORM = b"application/x-www-form-urlencoded"
 # A page speaks for whom its address or its cookie names, whatever else a browser or a proxy adds.
-_CREDENTIALS = frozenset({b"authorization", b"apikey", b"x-storefront-key", b"idempotency-key"})
+_CREDENTIALS = frozenset({b"authorization", b"apikey", b"x-storefront-key", b"cookie", b"idempotency-key"})
 
 # Nothing is loaded but from here, nothing is framed, and forms go nowhere else.
 _POLICY = (
@@ -69,16 +73,21 @@ class PageProblem(Exception):
 
 @cache
 def document(name: str) -> str:
-    """The text of a document by its place below `app/pages`: `track/page`."""
-    return (FOLDER / f"{name}.graphql").read_text("utf-8")
+    """The text of a document by its place below `app/pages`, `track/page`, and of those that it imports.
+
+    An import is a comment, as tools know it: `#import "track/order"`.
+    """
+    text = (FOLDER / f"{name}.graphql").read_text("utf-8")
+    return "\n".join([text, *map(document, _IMPORT.findall(text))])
 
 
 @dataclass(frozen=True)
 class Site:
-    """What all pages are made with: `graphql` runs their operations, `viewer_of` says whose credentials a request has,
-    and `exports` are by their paths."""
+    """What all pages are made with: `graphql` runs their operations and `news` their subscriptions, `viewer_of` says
+    whose credentials a request has, and `exports` are by their paths."""
 
     graphql: GraphQLEndpoint
+    news: HTTPStream
     viewer_of: Callable[[Scope], Awaitable[Viewer | None]]
     exports: Mapping[str, Export]
     body_bytes: int
@@ -88,8 +97,8 @@ class Site:
 class Visit:
     """`wording` is in the language that the visitor asks for, of those that the page `offers`.
 
-    `authorization` or `api_key` is the credential by which its operations run, both None for a stranger;
-    `storefront_key` is the shop's.
+    `authorization` or `api_key` is the credential by which its operations run, both None for a stranger; `storefront`
+    is the shop that they are asked of, on the customer surface.
     `pictures` are the origins, beside our own, from which the page shows pictures.
     """
 
@@ -98,7 +107,7 @@ class Visit:
     site: Site
     authorization: str | None = None
     api_key: str | None = None
-    storefront_key: str | None = None
+    storefront: Storefront = Storefront()  # noqa: RUF009  it never changes
     offers: tuple[str, ...] = LANGUAGES
     pictures: tuple[str, ...] = ()
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -119,9 +128,9 @@ class Visit:
         return method
 
     @property
-    def path(self) -> str:
-        path: str = self.scope["path"]
-        return path
+    def raw_path(self) -> str:
+        """The path as it came, percent-encoded: what a redirect may go on from."""
+        return quote(self.scope["path"], safe="/:@!$&'()*+,;=-._~")
 
     @property
     def parameters(self) -> Mapping[str, str]:
@@ -136,13 +145,29 @@ class Visit:
         self.wording = Wording(locale_of(self.query.get(PARAMETER), accepted, offered), zone, self.now)
         return self.wording
 
+    @property
+    def in_same_language(self) -> str:
+        """What an address needs at its end to be read in the language that was chosen."""
+        asked = self.query.get(PARAMETER)
+        return f"?{urlencode({PARAMETER: asked})}" if asked in LANGUAGES else ""
+
     def address_in(self, language: str) -> str:
         """Where this page is read in another language."""
-        others = [(name, value) for name, value in self.query.multi_items() if name != PARAMETER]
-        return f"?{urlencode([*others, (PARAMETER, language)])}"
+        return self.address_with(PARAMETER, language)
+
+    def address_with(self, parameter: str, value: str) -> str:
+        """Where this page is with another value of one parameter of its address."""
+        others = [(name, given) for name, given in self.query.multi_items() if name != parameter]
+        return f"?{urlencode([*others, (parameter, value)])}"
 
     async def form(self) -> dict[str, str]:
-        """The fields of the form that was sent; of one that came twice the last counts. Raises `RequestRefused`."""
+        """The fields of the form that was sent; of one that came twice the last counts.
+
+        Raises `RequestRefused`, also for a form of another site: whose cookies come with it, did not send it.
+        """
+        site, origin = self.fields.get(b"sec-fetch-site"), self.fields.get(b"origin")
+        if site not in (None, b"same-origin", b"none") or (site is None and origin not in (None, self._own_origin)):
+            raise RequestRefused("The form is of another site.", status=403, code="FORBIDDEN")
         if self.fields.get(b"content-type", b"").partition(b";")[0].strip().lower() != _FORM:
             raise RequestRefused(
                 "A form is application/x-www-form-urlencoded.", status=415, code="UNSUPPORTED_MEDIA_TYPE"
@@ -153,6 +178,10 @@ class Visit:
         except ValueError:
             raise RequestRefused("The form is not URL-encoded UTF-8, or has too many fields.") from None
         return dict(pairs)
+
+    @property
+    def _own_origin(self) -> bytes:
+        return f"{self.scope['scheme']}://".encode() + self.fields.get(b"host", b"")
 
     async def viewer(self) -> Viewer | None:
         """Who asks, by the credential of the page. Raises `NotAuthenticated` for one that is not good."""
@@ -183,6 +212,16 @@ class Visit:
         data: dict[str, Any] = body["data"]
         return data
 
+    async def follow(self, name: str, operation: str, **variables: Any) -> Reply:
+        """The news of a subscription of the document `name`, as server-sent events that a browser resumes by itself.
+
+        Raises `ServiceUnavailable`.
+        """
+        request = GraphQLRequest(document(name), operation, variables, {}, None)
+        scope, state = self.credited()
+        prepared = self.site.graphql.prepare_own(request, state)
+        return await self.site.news.follow(request, prepared, scope, state)
+
     def credited(self) -> tuple[Scope, State]:
         """The request with the credentials of the page in place of those that came with it."""
         headers = [(key, value) for key, value in self.scope["headers"] if key not in _CREDENTIALS]
@@ -190,9 +229,8 @@ class Visit:
             headers.append((b"authorization", self.authorization.encode("latin-1")))
         if self.api_key is not None:
             headers.append((b"apikey", self.api_key.encode("latin-1")))
-        if self.storefront_key is not None:
-            headers.append((b"x-storefront-key", self.storefront_key.encode("latin-1")))
         state = self.state
+        state.storefront = self.storefront
         state.fields = dict(reversed(headers))
         return {**self.scope, "headers": headers}, state
 
@@ -213,6 +251,22 @@ class Visit:
         ]
         raw += [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
         return Reply(body, status, raw)
+
+    def dress(self, shop: Mapping[str, Any]) -> None:
+        """Has the page speak the languages of a shop, of type `Shop`, and show pictures from where that has them."""
+        spoken = tuple(language for language in shop["languages"] or () if language in LANGUAGES)
+        own = (shop["language"],) if shop["language"] in LANGUAGES else ()
+        self.offers = spoken or tuple(dict.fromkeys((*own, *LANGUAGES)))
+        if shop["pictureOrigin"]:
+            self.pictures = (shop["pictureOrigin"],)
+
+    def shows(self, picture: str | None) -> bool:
+        """Whether the page may show a picture: from wherever else it comes, somebody would learn who looks."""
+        return picture is not None and any(picture.startswith(f"{origin}/") for origin in self.pictures)
+
+    def unchanged(self) -> Reply:
+        """The answer to who has the page as it is."""
+        return Reply(b"", 304, [])
 
     def redirect(self, address: str, headers: Mapping[str, str] | None = None) -> Reply:
         """To what a browser should ask for next, by GET."""

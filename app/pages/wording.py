@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
-from babel.dates import format_date, format_time, match_skeleton
+from babel.dates import format_date, format_time, get_timezone_name, match_skeleton
 from babel.numbers import format_currency, format_decimal
 
 from app.pages.language import N_, translations
@@ -22,7 +22,7 @@ class Wording:
 
     def __init__(self, locale: Locale, zone: str = "UTC", now: datetime | None = None) -> None:
         self.locale = locale
-        self.zone: tzinfo = ZoneInfo(zone)
+        self.zone: tzinfo = _zone(zone)
         self.now = now or datetime.now(UTC)
         self._texts = translations(locale.language)
 
@@ -47,6 +47,20 @@ class Wording:
         skeleton = "MMMMEEEEd" if there.year == today.year else "yMMMMEEEEd"
         return str(format_date(there, _written_out(self.locale, skeleton), self.locale))
 
+    def at(self, moment: str) -> str:
+        """A day in words, and the time."""
+        pattern = str(self.locale.datetime_formats["medium"])
+        return pattern.replace("'", "").replace("{1}", self.day(moment)).replace("{0}", self.time(moment))
+
+    @property
+    def day_of_now(self) -> str:
+        return self._day_of(self.now).isoformat()
+
+    @property
+    def clock(self) -> str:
+        """What the time is called by which times are told: `Central European Time`."""
+        return str(get_timezone_name(self.zone, locale=self.locale))
+
     def short_day(self, moment: str | datetime | date) -> str:
         """A day as a date: `Dec 5, 2025`."""
         return str(format_date(self._day_of(moment), "medium", self.locale))
@@ -60,11 +74,19 @@ class Wording:
         pattern = str(self.locale.datetime_formats["medium"])
         return pattern.replace("'", "").replace("{1}", self.short_day(moment)).replace("{0}", self.time(moment))
 
+    def is_over(self, day: str) -> bool:
+        """Whether a day is over there."""
+        return date.fromisoformat(day) < self._day_of(self.now)
+
     def is_past(self, moment: str | datetime) -> bool:
         return _moment(moment) < self.now
 
     def number(self, value: float | Decimal) -> str:
         return str(format_decimal(value, locale=self.locale))
+
+    def country(self, code: str) -> str:
+        """The name of a country of ISO 3166."""
+        return str(self.locale.territories.get(code.upper(), code))
 
     def money(self, amount: Mapping[str, Any]) -> str:
         """An amount of the type `Money`."""
@@ -83,6 +105,14 @@ class Wording:
 
 def _moment(text: str | datetime) -> datetime:
     return datetime.fromisoformat(text) if isinstance(text, str) else text
+
+
+def _zone(name: str) -> tzinfo:
+    """PostgreSQL knows some by names that Python does not."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from ariadne import SchemaBindable
 
-from app.resolvers import b2b, customer
+from app.resolvers import b2b, customer, tracked
 from app.resolvers.scalar import date_time
 
-bindables: list[SchemaBindable] = [date_time, *b2b.bindables, *customer.bindables]
+bindables: list[SchemaBindable] = [date_time, *b2b.bindables, *customer.bindables, *tracked.bindables]

@@ -105,12 +105,12 @@ class Change:
         self.place = Place.of(row)
         self.old: Mapping[str, Any] = orjson.loads(row["old"]) if row["old"] else {}
         self.shipments: list[tuple[str, str]] = [tuple(text.split(" ")) for text in row["shipments"] or ()]
-        channel_id = row["channel_id"]
+        order_id, channel_id = row["order_id"], row["channel_id"]
         fields = {"companyId": row["company_id"], "customerId": row["customer_id"], "status": row["order_status"]}
 
         def owner() -> Owner:
             is_public = fields["status"] in public
-            return Owner(channel_id, fields["companyId"], fields["customerId"], is_public)
+            return Owner(order_id, channel_id, fields["companyId"], fields["customerId"], is_public)
 
         self.now = owner() if row["has_order"] else None
         is_order = row["type"] == "ORDER"

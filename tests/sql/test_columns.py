@@ -39,7 +39,7 @@ NEVER = {
     "WarehouseAddress",
 }
 # What the resolvers of subscriptions make of a change; tests/app/live has each of their fields.
-EVENTS = {"ShipmentEvent", "OrderEvent", "CustomerOrderEvent", "WebhookEvent"}
+EVENTS = {"ShipmentEvent", "OrderEvent", "CustomerOrderEvent", "TrackedOrderEvent", "WebhookEvent"}
 # What resolvers make of other values than rows; tests/app/resolvers/b2b/test_webhook.py has each of their fields.
 EVENTS |= {"WebhookHeader", "WebhookMessage"}
 

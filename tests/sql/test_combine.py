@@ -21,7 +21,13 @@ from sql import Prepared, Reach, Statement
 from sql.combine import CombinedPart, combine
 
 ORDER, SHIPMENT, CARRIER = sql.load("order"), sql.load("shipment"), sql.load("carrier")
-VISIBLE = {"visible_channel_ids": [1, 2], "visible_company_ids": [3, 4, 5, 6], "visible_customer_id": 1}
+VISIBLE = {
+    "visible_channel_ids": [1, 2],
+    "visible_company_ids": [3, 4, 5, 6],
+    "visible_customer_id": 1,
+    "visible_order_id": 2075,
+    "visible_link_generation": 1,
+}
 NEWEST_FIRST = ("CREATED_AT DESC", "ID ASC")
 
 ITEMS = (

@@ -16,6 +16,7 @@ VISIBILITIES = [
     *(Visibility.of_companies((1,), companies) for companies in [(3,), (4,), (3, 4), ()]),
     *(Visibility.of_contact(1, companies) for companies in [(3,), (4,), (3, 4), ()]),
     *(Visibility.of_customer(1, customer) for customer in (1, 2, 3)),
+    *(Visibility.of_order(channel, order, 1) for channel, order in [(1, 1), (2, 1), (1, 2), (1, 2075)]),
 ]
 
 
@@ -30,12 +31,16 @@ async def test_an_owner_is_seen_as_the_order_is(copy_connection: asyncpg.Connect
             "visible_channel_ids": f"'{{{','.join(map(str, visibility.channel_ids))}}}'::int[]",
             "visible_company_ids": f"'{{{','.join(map(str, visibility.company_ids))}}}'::int[]",
             "visible_customer_id": str(visibility.customer_id),
+            "visible_order_id": str(visibility.order_id),
+            "visible_link_generation": str(visibility.link_generation),
         }
         for name, value in values.items():
             text = text.replace(f":{name}", value)
         seen = {row["id"] for row in await copy_connection.fetch(f"SELECT o.id FROM orders o WHERE {text}")}
         owners = {
-            order["id"]: Owner(order["channel_id"], order["company_id"], order["customer_id"], order["is_public"])
+            order["id"]: Owner(
+                order["id"], order["channel_id"], order["company_id"], order["customer_id"], order["is_public"]
+            )
             for order in orders
         }
         assert {id_ for id_, owner in owners.items() if visibility.sees(owner)} == seen, visibility

@@ -19,7 +19,7 @@ from tests.statements import nouns
 
 # Tables that belong to nobody. How many commits there were is nobody's secret; what they wrote is in `changes`.
 OPEN_TABLES = {
-    *("carrier_descriptions", "shipment_status_successors"),
+    *("carrier_descriptions", "shipment_status_successors", "channel_pages"),
     *("order_statuses", "order_status_sets", "order_status_successors"),
     *("transactions", "commits", "feed_ends", "feed_beginnings", "schema_migrations"),
 }
@@ -40,6 +40,8 @@ WITHOUT_VIEWER |= {"waiting_report", "password_link", "customer_account"}
 WITHOUT_VIEWER |= {"api_key", "audit_entry", "channel_setting", "contact", "doctor", "restore", "person"}
 # Documents are their applications', by which the registry asks: tests/app/documents holds it to them.
 WITHOUT_VIEWER |= {"trusted_document"}
+# How pages look is for everybody to see. An order is found by what proves that somebody may have a link to it.
+WITHOUT_VIEWER |= {"shop", "channel_page", "order_link"}
 # Changes are read once for all who listen, and judged viewer by viewer: tests/sql/test_owner.py holds that to the
 # predicates.
 WITHOUT_VIEWER |= {"feed"}
@@ -318,19 +320,24 @@ def test_predicate_compares_with_the_keys_of_the_viewer(reach: Reach, table: str
     text = predicate(reach, table, "z")
     assert ":visible_channel_ids" in text
     only_channels = table == "outbox_events" or table.endswith("_days")
-    if reach is not Reach.CHANNELS and (only_channels or (table == "shipment_tallies" and reach is Reach.CUSTOMER)):
+    counts = {Reach.CUSTOMER: {"shipment_tallies"}, Reach.ORDER: {"shipment_tallies", "order_tallies", "order_words"}}
+    if reach is not Reach.CHANNELS and (only_channels or table in counts.get(reach, ())):
         assert text.endswith(" AND false")
     elif table not in ("products", "carriers"):
         assert (":visible_company_ids" in text) == (reach in (Reach.COMPANIES, Reach.CONTACT))
         assert (":visible_customer_id" in text) == (reach is Reach.CUSTOMER)
-        assert ("is_public" in text) == (reach in (Reach.CONTACT, Reach.CUSTOMER) and table != "shipment_tallies")
+        assert (":visible_order_id" in text) == (reach is Reach.ORDER)
+        assert (":visible_link_generation" in text) == (reach is Reach.ORDER)
+        is_public_alone = reach in (Reach.CONTACT, Reach.CUSTOMER, Reach.ORDER)
+        assert ("is_public" in text) == (is_public_alone and table != "shipment_tallies")
 
 
 @pytest.mark.parametrize("reach", Reach)
 def test_rows_of_a_visible_order_are_asked_for_the_one_channel_of_a_viewer_alone(reach: Reach) -> None:
     for table in POLICIES:
         text, below = predicate(reach, table, "z"), predicate(reach, table, "z", stays_in_order=True)
-        is_of_order = reach in (Reach.CONTACT, Reach.CUSTOMER) and stays_in_order([table], "id", "order_ids")
+        is_of_one_channel = reach in (Reach.CONTACT, Reach.CUSTOMER, Reach.ORDER)
+        is_of_order = is_of_one_channel and stays_in_order([table], "id", "order_ids")
         is_owned = text != predicate(Reach.CHANNELS, table, "z")
         assert below == ("z.channel_id = ANY(:visible_channel_ids)" if is_of_order and is_owned else text)
 

@@ -22,10 +22,10 @@ class Handed(Response):
 
 @signed_in
 async def export(visit: Visit, _viewer: Viewer) -> Response:
-    app = visit.site.exports.get(visit.path.removeprefix(HOME))
+    app = visit.site.exports.get(visit.raw_path.removeprefix(HOME))
     if app is None:
         raise PageProblem(404)
     return Handed(app, visit.credited()[0])
 
 
-EXPORT = Page(f"{HOME}/export/{{name}}", export)
+PAGES = (Page(f"{HOME}/export/{{name}}", export),)

@@ -12,10 +12,12 @@ from app.auth.viewer import Kind, Viewer
 from app.errors import NotAuthenticated
 from app.http.reply import Reply
 from app.pages.language import N_
-from app.pages.session import Cookie, form_token
+from app.pages.session import Cookie, proof_of
 from app.pages.visit import Visit
 
-COOKIE = Cookie("portal")
+# A working day: the longest that a token of ours is good for by itself.
+SECONDS = 8 * 3600
+COOKIE = Cookie("__Host-portal", SECONDS)
 LOGIN, HOME = "/portal/login", "/portal"
 # What the head of a page leads to, for whoever may do that there.
 PLACES = (
@@ -52,23 +54,23 @@ def signed_in(handle: Handler) -> Callable[[Visit], Awaitable[Response]]:
 
     @wraps(handle)
     async def handler(visit: Visit) -> Response:
-        credential = COOKIE.value(visit)
+        credential = COOKIE.read(visit)
         if credential is None:
             return visit.redirect(_login_before(visit))
         try:
             viewer = await viewer_of(visit, credential)
         except NotAuthenticated:
-            return visit.redirect(_login_before(visit), {"set-cookie": COOKIE.forgotten()})
+            return visit.redirect(_login_before(visit), COOKIE.forget())
         return await handle(visit, viewer)
 
     return handler
 
 
 def _login_before(visit: Visit) -> str:
-    if visit.method != "GET" or visit.path == HOME:
+    if visit.method != "GET" or visit.raw_path == HOME:
         return LOGIN
     query = visit.scope["query_string"].decode("latin-1")
-    return f"{LOGIN}?next={quote(f'{visit.path}?{query}' if query else visit.path, safe='')}"
+    return f"{LOGIN}?next={quote(f'{visit.raw_path}?{query}' if query else visit.raw_path, safe='')}"
 
 
 def way_back(address: str | None) -> str:
@@ -82,7 +84,7 @@ def way_back(address: str | None) -> str:
 
 def render(visit: Visit, viewer: Viewer, template: str, status: int = 200, **values: Any) -> Reply:
     """A page of the portal, by its template below `portal/`, with what its head shows of who is there."""
-    secret = COOKIE.value(visit) or ""
+    secret = COOKIE.read(visit) or ""
     places = [(path, name) for path, name, scope in PLACES if scope in viewer.permissions]
 
     def translated(entries: Mapping[str, tuple[str, str]]) -> dict[str, str]:
@@ -91,7 +93,7 @@ def render(visit: Visit, viewer: Viewer, template: str, status: int = 200, **val
     common: dict[str, Any] = {
         "viewer": viewer,
         "places": places,
-        "form_token": form_token(secret),
+        "proof": proof_of(secret),
         "translated": translated,
     }
     return visit.render(f"portal/{template}", status, **common, **values)

@@ -2,8 +2,10 @@
 
 import json
 import socket
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -224,3 +226,44 @@ def test_commands_print_for_programs_and_say_what_was_refused(
     with pytest.raises(SystemExit) as usage:
         main(["keys"])
     assert usage.value.code == 2
+
+
+async def test_pages_of_a_channel_look_as_is_said(
+    operate: Operate, copy_connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    logo = tmp_path / "logo.svg"
+    logo.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    shown = await operate("channels", "page", "northwind", "--accent", "FF8800", "--logo", logo, "--languages", "nl,en")
+    assert (shown["accent"], shown["languages"], shown["logo"]) == ("#ff8800", ["nl", "en"], logo.stat().st_size)
+    # What is not given stays; what is given empty goes.
+    shown = await operate("channels", "page", "northwind", "--name", "Wind", "--languages", "")
+    assert (shown["name"], shown["accent"], shown["languages"]) == ("Wind", "#ff8800", None)
+    assert (await operate("channels", "page", "northwind", "--logo", ""))["logo"] is None
+    assert await copy_connection.fetchval("SELECT logo_type IS NULL FROM channel_pages WHERE channel_id = 2")
+    large = tmp_path / "large.svg"
+    large.write_bytes(b"<svg" + b" " * 65_536)
+    for arguments in (
+        ("--accent", "red"),
+        ("--help-url", "javascript:alert(1)"),
+        ("--picture-origin", "http://media.example.com"),
+        ("--picture-origin", "https://media.example.com/path"),
+        ("--languages", "nl en"),
+        ("--logo", tmp_path / "missing.svg"),
+        ("--logo", large),
+        ("--logo", __file__),
+    ):
+        with pytest.raises(SystemExit):
+            await operate("channels", "page", "northwind", *arguments)
+    with pytest.raises(Refused, match="no channel 'nowhere'"):
+        await operate("channels", "page", "nowhere")
+
+
+async def test_a_link_to_an_order_is_made_and_ended(operate: Operate, audited: Callable[[], Awaitable[Any]]) -> None:
+    first = await operate("track-link", 2075)
+    assert (first["order"], first["link"][:7]) == (2075, "/track/")
+    assert await operate("track-link", 2075, "--channel", "default") == first
+    assert (await operate("track-link", 2075, "--revoke"))["link"] != first["link"]
+    assert ("track-link", "order:1.2075") in await audited()
+    for arguments, words in (((999_999_999,), "no order"), ((2075, "--channel", "nowhere"), "no channel")):
+        with pytest.raises(Refused, match=words):
+            await operate("track-link", *arguments)

@@ -106,7 +106,9 @@ async def open_page(browser: Browser) -> Open:
 async def at_a_port(app: ASGIApp) -> AsyncIterator[str]:
     """An application that is running, at an address of this machine."""
     with reserved_port() as port:
-        server = uvicorn.Server(uvicorn.Config(app, port=port, lifespan="off", log_config=None, ws="none"))
+        server = uvicorn.Server(
+            uvicorn.Config(app, port=port, lifespan="off", log_config=None, access_log=False, ws="none")
+        )
         serving = asyncio.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110  it sets no event
             await asyncio.sleep(0.005)

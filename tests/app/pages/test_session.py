@@ -9,22 +9,24 @@ from starlette.responses import Response
 
 from app.pages import routes
 from app.pages.endpoint import Page
-from app.pages.session import TOKEN, Cookie, form_token, read_form
+from app.pages.session import FIELD, Cookie, check_proof, proof_of
 from app.pages.visit import Visit
 from tests.conftest import calling, running, settings_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-COOKIE = Cookie("probe")
+COOKIE = Cookie("__Host-probe", 60)
 SECRET = "17|eyJh.bc_d.e-f"
 
 
 async def handle(visit: Visit) -> Response:
     """Tells by its address what it has found."""
     if visit.method == "POST":
-        await read_form(visit, COOKIE.value(visit))
+        form, credential = await visit.form(), COOKIE.read(visit)
+        if credential is not None:
+            check_proof(form, credential)
         return visit.redirect("/taken")
-    return visit.redirect(f"/{COOKIE.value(visit)}", {"set-cookie": COOKIE.kept(SECRET, 60)})
+    return visit.redirect(f"/{COOKIE.read(visit)}", COOKIE.write(SECRET))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -59,12 +61,12 @@ async def test_what_is_no_cookie_of_ours_is_none(client: httpx.AsyncClient, head
 @pytest.mark.parametrize(
     ("headers", "token", "status"),
     [
-        ({}, form_token(SECRET), 303),
-        ({"sec-fetch-site": "same-origin"}, form_token(SECRET), 303),
-        ({"sec-fetch-site": "none"}, form_token(SECRET), 303),
-        ({"sec-fetch-site": "cross-site"}, form_token(SECRET), 403),
-        ({"sec-fetch-site": "same-site"}, form_token(SECRET), 403),
-        ({}, form_token("18|eyJh.bc_d.e-f"), 403),
+        ({}, proof_of(SECRET), 303),
+        ({"sec-fetch-site": "same-origin"}, proof_of(SECRET), 303),
+        ({"sec-fetch-site": "none"}, proof_of(SECRET), 303),
+        ({"sec-fetch-site": "cross-site"}, proof_of(SECRET), 403),
+        ({"sec-fetch-site": "same-site"}, proof_of(SECRET), 403),
+        ({}, proof_of("18|eyJh.bc_d.e-f"), 403),
         ({}, "é", 403),
         ({}, None, 403),
     ],
@@ -72,7 +74,7 @@ async def test_what_is_no_cookie_of_ours_is_none(client: httpx.AsyncClient, head
 async def test_a_form_is_of_a_page_of_the_session(
     client: httpx.AsyncClient, headers: dict[str, str], token: str | None, status: int
 ) -> None:
-    fields = {} if token is None else {TOKEN: token}
+    fields = {} if token is None else {FIELD: token}
     kept = {"cookie": f"__Host-probe={SECRET}"}
     response = await client.post("/probe", data={"a": "1", **fields}, headers={**headers, **kept})
     assert response.status_code == status

@@ -9,7 +9,7 @@ from app.pages.endpoint import Page
 from app.pages.portal.order.write import Fault, write
 from app.pages.portal.visitor import COOKIE, render, signed_in
 from app.pages.portal.words import FULFILLMENT_STATUSES, SHIPMENT_STATUSES, SUB_STATUSES
-from app.pages.session import read_form
+from app.pages.session import check_proof
 from app.pages.visit import PageProblem, Refused, Visit
 
 _LARGEST_ID = 2**31 - 1
@@ -28,10 +28,11 @@ async def answer(visit: Visit, viewer: Viewer) -> Response:
     order_id = int(text)
     if visit.method != "POST":
         return await _show(visit, viewer, order_id)
-    fields = await read_form(visit, COOKIE.value(visit))
+    fields = await visit.form()
+    check_proof(fields, COOKIE.read(visit) or "")
     fault = await write(visit, order_id, fields)
     if fault is None and not visit.warnings:
-        return visit.redirect(f"{visit.path}#{fields['shipment']}" if fields.get("shipment") else visit.path)
+        return visit.redirect(f"{visit.raw_path}#{fields['shipment']}" if fields.get("shipment") else visit.raw_path)
     return await _show(visit, viewer, order_id, fault, tuple(visit.warnings), status=422 if fault else 200)
 
 
@@ -67,4 +68,4 @@ async def _show(
     )
 
 
-ORDER = Page("/portal/orders/{id}", answer, takes_forms=True)
+PAGES = (Page("/portal/orders/{id}", answer, takes_forms=True),)

@@ -56,4 +56,4 @@ async def show(visit: Visit, viewer: Viewer) -> Response:
     return render(visit, viewer, "orders/page", found=data["orders"], statuses=statuses, **values)
 
 
-ORDERS = Page("/portal/orders", show)
+PAGES = (Page("/portal/orders", show),)

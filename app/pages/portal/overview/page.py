@@ -37,4 +37,4 @@ async def show(visit: Visit, viewer: Viewer) -> Response:
     return render(visit, viewer, "overview/page", figures=figures)
 
 
-OVERVIEW = Page(HOME, show)
+PAGES = (Page(HOME, show),)

@@ -54,4 +54,4 @@ async def show(visit: Visit, viewer: Viewer) -> Response:
     return render(visit, viewer, "shipments/page", found=data["shipments"], carriers=carriers, **values)
 
 
-SHIPMENTS = Page("/portal/shipments", show)
+PAGES = (Page("/portal/shipments", show),)

@@ -5,7 +5,7 @@ import pytest
 
 from app.auth.token import Tokens
 from app.pages.portal.visitor import way_back
-from app.pages.session import TOKEN, form_token
+from app.pages.session import FIELD, proof_of
 from tests.app.pages.portal.conftest import AtPortal, credential_of
 from tests.conftest import settings_for
 
@@ -90,8 +90,8 @@ async def test_the_cookie_opens_pages_alone(client: httpx.AsyncClient, demo_dsn:
 
 async def test_logout_takes_the_form_of_the_session(at_portal: AtPortal) -> None:
     client = at_portal("contact")
-    assert (await client.post("/portal/logout", data={TOKEN: form_token("another")})).status_code == 403
+    assert (await client.post("/portal/logout", data={FIELD: proof_of("another")})).status_code == 403
     cookie = client.headers["cookie"].partition("=")[2]
-    response = await client.post("/portal/logout", data={TOKEN: form_token(cookie)})
+    response = await client.post("/portal/logout", data={FIELD: proof_of(cookie)})
     assert (response.status_code, response.headers["location"]) == (303, "/portal")
     assert "Max-Age=0" in response.headers["set-cookie"]

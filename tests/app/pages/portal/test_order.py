@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from app.pages.session import TOKEN, form_token
+from app.pages.session import FIELD, proof_of
 from tests.app.pages.portal.conftest import AtPortal
 from tests.conftest import calling
 
@@ -39,7 +39,7 @@ class Writer:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
-        self._token = form_token(client.headers["cookie"].partition("=")[2])
+        self._token = proof_of(client.headers["cookie"].partition("=")[2])
 
     async def page(self) -> str:
         response = await self._client.get(ORDER)
@@ -47,7 +47,7 @@ class Writer:
         return response.text
 
     async def send(self, **fields: str) -> httpx.Response:
-        return await self._client.post(ORDER, data={TOKEN: self._token, **fields})
+        return await self._client.post(ORDER, data={FIELD: self._token, **fields})
 
 
 def remaining(page: str) -> dict[str, str]:
@@ -116,7 +116,7 @@ async def test_a_form_of_no_page_of_ours_is_refused(writer: Writer, fields: dict
 
 async def test_nothing_is_written_for_a_form_of_another_session(at_portal: AtPortal, copy: Starlette) -> None:
     client = at_portal("editor", calling(copy))
-    response = await client.post(ORDER, data={TOKEN: form_token("another"), "do": "ship"})
+    response = await client.post(ORDER, data={FIELD: proof_of("another"), "do": "ship"})
     assert response.status_code == 403
 
 
