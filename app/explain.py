@@ -113,6 +113,7 @@ class _Recorder:
     def __init__(self) -> None:
         self.statement: _Statement | None = None
         self.queries = CombinedQueries(_columns_of, self)
+        self.look_up = Lookups(self.fetch_combined).get
         self._selection: RowSelection | None = None
         self._query: CombinedQuery | None = None
 
@@ -159,7 +160,6 @@ class _Sketch(Context):
             viewer=Viewer(kind, "explain:1", _VISIBILITIES[reach], frozenset(PERMISSIONS)),
             logins=unused,
             password_links=unused,
-            lookups=Lookups(recorder.fetch_combined),
             messages=unused,
             storefront=Storefront(key),
         )

@@ -31,7 +31,7 @@ from app.execution.execute import Answer, Engine, refuse
 from app.http import index
 from app.http.body import read_body, refusal_headers
 from app.http.deadline import Ending
-from app.http.mutation import REPLAYED, RenderedAnswer, read_key, run_mutation
+from app.http.mutation import RenderedAnswer, read_key, run_mutation
 from app.http.negotiation import GRAPHQL_RESPONSE, JSON, accept_of, is_json, negotiate
 from app.http.rate_limit import Admission
 from app.http.reply import Answering, Reply, refusal, reply, reply_bytes, unavailable
@@ -213,8 +213,7 @@ class GraphQLEndpoint(Answering):
         if answer.fault:
             return unavailable(answer.fault, {"errors": answer.body["errors"]}), "unavailable"
         if isinstance(answer, RenderedAnswer):
-            extra = REPLAYED if answer.is_replayed else {}
-            return reply_bytes(answer.text, 200, media_type, _VARY | extra), _counted_as(answer)
+            return reply_bytes(answer.text, 200, media_type, _VARY | answer.headers), _counted_as(answer)
         status = 200 if answer.ran or media_type != GRAPHQL_RESPONSE else 400
         return reply(answer.body, status, media_type, _VARY), _counted_as(answer)
 
