@@ -22,7 +22,8 @@ ON CONFLICT DO NOTHING;
 -- Of one that reads: `follows` tells that what it has is that primary's.
 -- name: standby
 SELECT pg_is_in_recovery() AS is_standby, pg_postmaster_start_time() AS started_at,
-  (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint AS lsn,
+  (SELECT c.system_identifier FROM pg_control_system() c) AS system_identifier,
+  current_setting('hot_standby_feedback') = 'on' AS has_feedback, (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint AS lsn,
   EXISTS (
     SELECT FROM timelines t WHERE t.system_identifier = :system_identifier AND t.timeline = :timeline
   ) AS follows;

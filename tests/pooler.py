@@ -26,7 +26,8 @@ _CONFIGURATION = """\
 listen_addr = 127.0.0.1
 listen_port = {listen_port}
 unix_socket_dir =
-auth_type = any
+auth_type = {auth_type}
+auth_file = {folder}/users
 pool_mode = {mode}
 default_pool_size = {size}
 max_client_conn = 200
@@ -36,13 +37,17 @@ pidfile = {folder}/pid
 
 
 @contextmanager
-def pooler(dsn: str, mode: str, size: int = 20) -> Iterator[str]:
-    """The DSN of `dsn` through a PgBouncer that shares connections by `mode`: session or transaction."""
+def pooler(dsn: str, mode: str, size: int = 20, *, console: bool = True) -> Iterator[str]:
+    """The DSN of `dsn` through a PgBouncer that shares connections by `mode`: session or transaction.
+
+    With `console` the role may ask it how it is.
+    """
     assert PGBOUNCER
     server = urlsplit(dsn)
     with reserved_port() as listen_port, TemporaryDirectory() as name:
         folder = Path(name)
         configuration = folder / "pgbouncer.ini"
+        (folder / "users").write_text(f'"{unquote(server.username or "")}" ""\n')
         configuration.write_text(
             _CONFIGURATION.format(
                 host=server.hostname,
@@ -52,6 +57,7 @@ def pooler(dsn: str, mode: str, size: int = 20) -> Iterator[str]:
                 listen_port=listen_port,
                 mode=mode,
                 size=size,
+                auth_type="any" if console else "trust",
                 folder=folder,
             )
         )

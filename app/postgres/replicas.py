@@ -66,6 +66,8 @@ class Replicas:
         self._history: History | None = None
         # How far the primary was at a moment (of time.monotonic), for as long as that tells of a lag within the bound.
         self._places: deque[tuple[float, int]] = deque(maxlen=round((self._bound + 5) / LOOK_SECONDS))
+        # What is there when this process begins, such as the schema that its statements are for, none may lack.
+        self._least: int | None = None
         self._owing: set[str] = set()  # viewers who wrote, nobody knows up to where
         self._changes = 0
         self._task: asyncio.Task[None] | None = None
@@ -138,6 +140,7 @@ class Replicas:
                 [row] = await self._watch.fetch(SQL.primary, _OURS)
                 if self._know(row):
                     self._places.append((asked_at, row["lsn"]))
+                    self._least = row["begun"] if self._least is None else self._least
                     for subject in owing:
                         self.writes.note(subject, Consistency(row["timeline"], row["begun"]))
                     self._owing -= owing
@@ -152,7 +155,11 @@ class Replicas:
             await asyncio.gather(*(self._look_at(replica, self._history) for replica in self.all))
 
     async def _look_at(self, replica: Replica, history: History) -> None:
-        if await replica.look(history) and history == self._history:
+        if not await replica.look(history) or history != self._history:
+            return
+        if self._least is None or replica.lsn < self._least:
+            replica.leave_out("it lacks what was there when this process began")
+        else:
             replica.judge(self._lag(replica.lsn, time.monotonic()), self._bound)
 
     def _lag(self, lsn: int, now: float) -> float:
