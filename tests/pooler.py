@@ -42,34 +42,42 @@ def pooler(dsn: str, mode: str, size: int = 20, *, console: bool = True) -> Iter
 
     With `console` the role may ask it how it is.
     """
-    assert PGBOUNCER
     server = urlsplit(dsn)
-    with reserved_port() as listen_port, TemporaryDirectory() as name:
+    role = unquote(server.username or "")
+    with reserved_port() as port:
+        text = _CONFIGURATION.format(
+            host=server.hostname,
+            port=server.port,
+            user=role,
+            password=unquote(server.password or ""),
+            listen_port=port,
+            mode=mode,
+            size=size,
+            auth_type="any" if console else "trust",
+            folder="{folder}",
+        )
+        with bouncing(text, port, f'"{role}" ""\n'):
+            yield server._replace(netloc=f"{server.username}@127.0.0.1:{port}").geturl()
+
+
+@contextmanager
+def bouncing(text: str, port: int, users: str) -> Iterator[None]:
+    """PgBouncer while it listens at a port, with a configuration in which `{folder}` is where its `users` are."""
+    assert PGBOUNCER
+    with TemporaryDirectory() as name:
         folder = Path(name)
         configuration = folder / "pgbouncer.ini"
-        (folder / "users").write_text(f'"{unquote(server.username or "")}" ""\n')
-        configuration.write_text(
-            _CONFIGURATION.format(
-                host=server.hostname,
-                port=server.port,
-                user=unquote(server.username or ""),
-                password=unquote(server.password or ""),
-                listen_port=listen_port,
-                mode=mode,
-                size=size,
-                auth_type="any" if console else "trust",
-                folder=folder,
-            )
-        )
+        configuration.write_text(text.replace("{folder}", name))
+        (folder / "users").write_text(users)
         # It refuses to be root.
         account = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
         if account:
-            shutil.chown(folder, "nobody")
-            shutil.chown(configuration, "nobody")
+            for path in (folder, configuration, folder / "users"):
+                shutil.chown(path, "nobody")
         process = subprocess.Popen([PGBOUNCER, "-q", str(configuration)], **account)
         try:
-            _await(process, listen_port)
-            yield server._replace(netloc=f"{server.username}@127.0.0.1:{listen_port}").geturl()
+            _await(process, port)
+            yield
         finally:
             process.kill()
             process.wait()
