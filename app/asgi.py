@@ -131,6 +131,7 @@ class Waybill:
         if self.settings.read_database_url is not None:
             self.replicas = Replicas(self.db, self.settings, self._worker)
             await self.replicas.start()
+            self.subscriptions.replicas = self.replicas
             for replica in self.replicas.all:
                 replica.observe = self.telemetry.observe_statement
         passwords = Passwords()

@@ -25,6 +25,8 @@ from app.postgres.migrate import migrate
 from app.postgres.replicas import Replicas
 from app.settings import Settings
 from tests import server
+from tests.app.http.serving import served
+from tests.app.live.conftest import connected
 from tests.conftest import READER_SCOPES, WRITER_SCOPES, calling, running, settings_for, until
 from tests.fuzz import MINUTES
 from tests.standby import standby_of
@@ -423,3 +425,26 @@ async def test_metrics_tell_who_answered(primary: Server, delayed: Server) -> No
         assert 'waybill_reads_total{server="primary"} 0.0' in text
         assert 'waybill_replica_lag_seconds{server="1"}' in text
         assert 'waybill_replica_used{server="1"} 1.0' in text
+
+
+async def test_whoever_is_told_of_a_change_reads_it(primary: Server, delayed: Server) -> None:
+    [id_] = await shipments_of(primary.dsn, 1)
+    query = (
+        f'subscription {{ shipmentChanges(input: {{shipmentIds: ["{id_}"]}}) {{ action shipment {{ externalId }} }} }}'
+    )
+    async with (
+        gateway(primary.dsn, delayed) as here,
+        gateway(primary.dsn, delayed) as there,
+        served(here.app, "whole") as client,
+        connected(str(client.base_url)) as socket,
+    ):
+        token = Tokens(here._settings).issue("staff:30", scope=READER_SCOPES)
+        await socket.begin({"Authorization": f"Bearer {token}"})
+        await socket.following(query)
+        for _ in range(3):
+            number = next(_numbers)
+            await here.write(1, id_, number)
+            payload = (await socket.receive())["payload"]
+            assert payload["data"]["shipmentChanges"]["shipment"] == {"externalId": str(number)}
+            assert await here.read(30, id_) == number
+            assert await there.read(31, id_, {HEADER: payload["extensions"]["consistency"]}) == number

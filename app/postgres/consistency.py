@@ -41,7 +41,7 @@ class Consistency(NamedTuple):
 
 
 class LastWrites:
-    """Up to where viewers have written, in memory that the workers of a machine share: `path` is its file there.
+    """Up to where viewers wrote, or were told, in memory that the workers of a machine share: `path` is its file.
 
     Nothing is forgotten: a place that all servers have passed keeps nobody from any. Beside the places it has the
     newest timeline that any worker knows of.

@@ -111,15 +111,20 @@ class Replicas:
     async def wrote(self, subject: str) -> Consistency | None:
         """What a viewer who has just written has seen; None where nobody can tell: it reads from the primary then."""
         self._owing.add(subject)
+        state = await self.present()
+        if state is not None:
+            self.writes.note(subject, state)
+            self._owing.discard(subject)
+        return state
+
+    async def present(self) -> Consistency | None:
+        """A state no earlier than what the primary has told this process; None where nobody can tell."""
         try:
             [row] = await self.primary.fetch(SQL.primary, _OURS)
-        except Exception:  # it was written all the same
+        except Exception:  # it was told all the same
             return None
         self._know(row)
-        state = Consistency(row["timeline"], row["lsn"])
-        self.writes.note(subject, state)
-        self._owing.discard(subject)
-        return state
+        return Consistency(row["timeline"], row["lsn"])
 
     def state_at(self, lsn: int) -> Consistency | None:
         """Of a server that the primary's history is known to be that of; None where that is not known."""
