@@ -25,6 +25,9 @@ from app.auth.token import Tokens
 from app.auth.viewer import Viewer, authenticate
 from app.cache import Cache
 from app.context import Context
+from app.documents import registry
+from app.documents.policy import Mode
+from app.documents.registry import Identity, TrustedDocuments
 from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable
 from app.execution.execute import Engine
 from app.execution.schema import build
@@ -46,6 +49,8 @@ from app.live.reservation import Reservations
 from app.live.session import Session, Sessions
 from app.live.subscription import Subscriptions
 from app.live.websocket import WebSocketEndpoint
+from app.pages import routes as pages
+from app.pages.visit import Site
 from app.postgres.consistency import HEADER as CONSISTENCY_HEADER
 from app.postgres.database import Database
 from app.postgres.migrate import migration_names
@@ -54,7 +59,8 @@ from app.postgres.retention import WEBHOOKS, Retention
 from app.postgres.startup import until_reachable
 from app.resolvers import bindables
 from app.resolvers.names import snake_case
-from app.rest import export, openapi, shop
+from app.rest import documents, export, openapi, shop
+from app.rest.documents import DocumentsEndpoint
 from app.rest.export import Export, Slots
 from app.rest.openapi import OpenAPI
 from app.rest.shop import ShopEndpoint
@@ -106,6 +112,7 @@ class Waybill:
             suggest=settings.development,
             planned=settings.executor == "compiled",
         )
+        self.documents = TrustedDocuments(self.engine, Mode.of(settings.document_mode))
         self.hub = Hub()
         limits = settings.limits
         self.sessions = Sessions(self.tokens, most=limits.streams, most_of_viewer=limits.viewer_streams)
@@ -119,7 +126,12 @@ class Waybill:
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         async with self.running():
             app.state.db = self.db
-            yield
+            await self.documents.start(self.db)
+            registry.watch(self.telemetry, self.documents)
+            try:
+                yield
+            finally:
+                await self.documents.close()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -206,6 +218,16 @@ class Waybill:
         fields = state_of(scope).fields
         return await authenticate(scope["headers"], fields, self.db, self.tokens, peer_address(scope))
 
+    async def identify(self, scope: Scope) -> Identity:
+        """Who asks, looked up once until a context is opened for them. Raises `ServiceUnavailable`."""
+        state = state_of(scope)
+        if state.identity is None:
+            try:
+                state.identity = Identity(await self.viewer_of(scope), None)
+            except NotAuthenticated as error:
+                state.identity = Identity(None, error.with_traceback(None))
+        return state.identity
+
     async def open_context(self, scope: Scope) -> Context:
         """A credential that is not accepted is a matter of the fields that need one, so introspection needs none.
 
@@ -214,10 +236,14 @@ class Waybill:
         viewer, refused, state = None, None, state_of(scope)
         if isinstance(state.storefront.refusal, ServiceUnavailable):
             raise state.storefront.refusal
-        try:
-            viewer = await self.viewer_of(scope)
-        except NotAuthenticated as error:
-            refused = error.with_traceback(None)  # whose frames would hold the request in a circle
+        if state.identity is not None:
+            viewer, refused = state.identity
+            state.identity = None  # what is done once more is done as the credentials stand then
+        else:
+            try:
+                viewer = await self.viewer_of(scope)
+            except NotAuthenticated as error:
+                refused = error.with_traceback(None)  # whose frames would hold the request in a circle
         reading = None
         if self.replicas is not None:
             reading = self.replicas.reading(viewer.subject if viewer else "", state.fields.get(_CONSISTENCY))
@@ -296,6 +322,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
     def endpoint(*, needs_key: bool = False) -> GraphQLEndpoint:
         return GraphQLEndpoint(
             waybill.engine,
+            waybill.documents,
+            waybill.identify,
             waybill.open_context,
             waybill.telemetry,
             admission,
@@ -324,6 +352,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
         )
         for source in export.SOURCES
     ]
+    by_path = {each.source.path: each for each in exports}
+    site = Site(endpoint(), waybill.viewer_of, by_path, body_bytes)
     # The second path is where the B2B SDK points by itself (B-2).
     graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}
     shedder = waybill.shedder
@@ -347,6 +377,13 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
                 for one in shop.ENDPOINTS
             ),
             *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
+            *pages.routes(site, partial(counted, surface="pages")),
+            Route(
+                documents.PATH,
+                counted(
+                    DocumentsEndpoint(waybill.engine.documents, waybill.open_context, body_bytes=body_bytes), "rest"
+                ),
+            ),
             Route(openapi.PATH, OpenAPI(exports)),
             Route(asyncapi.PATH, AsyncAPI(waybill.engine.schema)),
             Route("/healthz", health.live),

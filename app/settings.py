@@ -12,6 +12,7 @@ from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.cache import DEFAULT_BYTES
 from app.rules import server_urls, url_fault
@@ -24,6 +25,8 @@ LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS = 2, 36_500
 # What `RETENTION_DAYS_…` are for; those of the second line `RETENTION_DAYS` alone leaves as they are.
 RETAINED = ("changes", "idempotency_keys", "sessions", "logins", "waiting_reports", "audit_entries")
 KEPT_UNLESS_NAMED = ("waiting_reports", "audit_entries")
+# What has to be registered of what is asked, the more the stricter; see `app.documents.policy`.
+DOCUMENT_MODES = ("off", "log", "safelist", "id-only")
 
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
@@ -110,7 +113,8 @@ class Settings:
     for its head, and a connection is kept open for `keep_alive_seconds` without one. A server that is told to stop goes
     on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or `stock` for uvicorn's own.
     `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is `compiled`, or `reference` to have
-    graphql-core run everything: the answers are the same.
+    graphql-core run everything: the answers are the same. `document_mode` is one of `DOCUMENT_MODES`, for callers that
+    have none of their own (`app.documents`).
     """
 
     database_url: str = field(repr=False)
@@ -152,6 +156,7 @@ class Settings:
     protocol: str = "waybill"
     development: bool = False
     executor: str = "compiled"
+    document_mode: str = "off"
     deliver: bool = False
     webhook_allowed_networks: tuple[Network, ...] = ()
     webhook_ports: frozenset[int] = frozenset({443})
@@ -226,6 +231,7 @@ class Settings:
         read("PROTOCOL", _one_of("waybill", "stock"))
         read("DEVELOPMENT", _flag)
         read("EXECUTOR", _executor)
+        read("DOCUMENT_MODE", _one_of(*DOCUMENT_MODES))
         read("DELIVER", _flag)
         read("WEBHOOK_ALLOWED_NETWORKS", _networks)
         read("WEBHOOK_PORTS", _ports)
@@ -326,7 +332,7 @@ def _executor(text: str) -> str:
 def _database_url(text: str) -> str:
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql://")
-    return text
+    return _url(text)
 
 
 def _read_database_url(text: str) -> str:
@@ -339,6 +345,20 @@ def _read_database_url(text: str) -> str:
 def _redis_url(text: str) -> str:
     if not text.startswith(("redis://", "rediss://", "redis+unix://")):
         raise ValueError("must start with redis://, rediss:// or redis+unix://")
+    return _url(text)
+
+
+def _url(text: str) -> str:
+    """Several hosts with commas between are as libpq has them: they are not looked at."""
+    try:
+        parts = urlsplit(text)
+        if "," not in parts.netloc:
+            _ = parts.port
+    except ValueError:
+        raise ValueError(
+            "must be a URL, with a port up to 65535 if any; special characters of a password are percent-encoded: @ is"
+            " %40, / is %2F, # is %23"
+        ) from None
     return text
 
 

@@ -183,7 +183,7 @@ def log_facts(logger: logging.Logger, event: str, facts: dict[str, Any]) -> None
         logger.info(event, extra={"facts": facts})
 
 
-SURFACES = ("graphql", "rest", "export")
+SURFACES = ("graphql", "rest", "export", "pages")
 OUTCOMES = ("ok", "errors", "refused", "unavailable", "aborted", "failed")
 # To the deadline of a request, and beyond it for exports, which take as long as their callers need.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
@@ -214,10 +214,10 @@ class Requests:
 class Telemetry:
     """The metrics of this process; with `shared`, a directory, those of all processes that share it.
 
-    Requests are counted by surface: `graphql` at all of its paths, `rest` and `export`. An outcome is `ok`, `errors`
-    (errors of the caller beside or instead of data), `refused` (nothing ran, or a credential ended), `unavailable` (for
-    lack of the database, or of time), `aborted` (the caller hung up before the end) or `failed` (a defect of this
-    service).
+    Requests are counted by surface: `graphql` at all of its paths, `rest`, `export` and `pages`. An outcome is `ok`,
+    `errors` (errors of the caller beside or instead of data), `refused` (nothing ran, or a credential ended),
+    `unavailable` (for lack of the database, or of time), `aborted` (the caller hung up before the end) or `failed` (a
+    defect of this service).
 
     The directory is that of PROMETHEUS_MULTIPROC_DIR, which prometheus-client itself reads when it is imported. It has
     files for each process, by its id, or by its `number`: who has that later goes on with their counts.

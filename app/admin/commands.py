@@ -8,6 +8,7 @@ from app.admin import (
     contact,
     customer,
     doctor,
+    document,
     person,
     prune,
     restore,
@@ -16,7 +17,21 @@ from app.admin import (
 )
 from app.admin.command import Commands
 
-_NOUNS = (api_key, storefront_key, token, contact, customer, channel, config, doctor, restore, person, prune, audit)
+_NOUNS = (
+    api_key,
+    storefront_key,
+    token,
+    contact,
+    customer,
+    channel,
+    document,
+    config,
+    doctor,
+    restore,
+    person,
+    prune,
+    audit,
+)
 
 
 def add_commands(commands: Commands) -> None:

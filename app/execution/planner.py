@@ -1,6 +1,7 @@
 """Which operations run by a plan, and the plans that were made."""
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import Any
 
 from graphql import (
@@ -28,6 +29,8 @@ _INTROSPECTION = frozenset({"__schema", "__type"})
 _INCREMENTAL = frozenset({"defer", "stream"})
 # Four conditions of one document; a document with more gets its plans anew.
 _MOST_PLANS = 16
+# Of how many conditions all plans are made before anybody asks.
+_MOST_AHEAD = 2
 
 
 class Planner:
@@ -78,6 +81,16 @@ class Planner:
                 return None
             plan = self._compile(dict(zip(self._conditions, choices, strict=True)), variables)
         return (plan, variables) if plan else None
+
+    def compile_ahead(self) -> None:
+        """Makes the plans that requests will need, unless there are many to choose from."""
+        if self._variables is None or len(self._conditions) > _MOST_AHEAD:
+            return
+        for choices in product((True, False), repeat=len(self._conditions)):
+            choice = dict(zip(self._conditions, choices, strict=True))
+            variables = self._variables.chosen(choice)
+            if choices not in self._plans and variables is not None:
+                self._compile(choice, variables)
 
     def _compile(self, choice: dict[str, Any], variables: VariableValues) -> Plan | None:
         # A plan outlives the request, so it keeps none of its other values.

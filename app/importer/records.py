@@ -34,6 +34,8 @@ from app.importer.scalars import (
     Moment,
     Number,
     Percentage,
+    Phone,
+    PhoneText,
     Plain,
     Price,
     Promise,
@@ -45,7 +47,6 @@ from app.importer.scalars import (
     ShortText,
     Text,
     Words,
-    Written,
     decimal,
     rate_fault,
 )
@@ -54,6 +55,8 @@ from app.resolvers.tracking import TrackingPages, code_of, is_address, template_
 from app.rules import (
     SHIPPABLE,
     as_key,
+    code_fault,
+    future_fault,
     key_fault,
     normalized_code,
     promise_fault,
@@ -188,7 +191,7 @@ class Customer(_Shape):
 
     email: Email | None = None
     external_id: Text | None = None
-    phone: Text | None = None
+    phone: PhoneText | None = None
     first_name: Plain | None = None
     last_name: Plain | None = None
 
@@ -215,16 +218,16 @@ class Account(Customer, tag_field="kind", tag="customer", kw_only=True):
 
 class Address(_Shape):
     type: Literal["delivery", "invoice"]
-    street: Written
+    street: Text
     postal_code: Plain
-    city: Written
+    city: Text
     country: str
     company: Plain | None = None
     first_name: Plain | None = None
     last_name: Plain | None = None
     number: Plain | None = None
     region: Plain | None = None
-    phone: Plain | None = None
+    phone: Phone | None = None
 
 
 class Line(_Shape):
@@ -288,6 +291,7 @@ class Event(News, tag_field="kind", tag="event", kw_only=True):
         """Raises Refused."""
         if self.channel is not None:
             _refuse_unknown("$.channel", self.channel, known.channels, "channel")
+        _refuse_fault("$.code", code_fault(self.code))
         self.code = known.code_of(self.code, self.carrier, self.channel)
         self.check_moments("$")
 
@@ -385,7 +389,7 @@ class Refund(_Shape):
         """Raises Refused."""
         if self.amount is None and not self.items:
             raise Refused(path, "has neither an amount nor items")
-        _refuse_strange_date(f"{path}.createdAt", self.created_at)
+        _refuse_strange_past(f"{path}.createdAt", self.created_at)
         _refuse_repeated(path + ".items[{}].line", [item.line for item in self.items])
         for place, amount in (
             (path, self.amount),
@@ -452,8 +456,9 @@ class Order(_Shape, tag_field="kind", tag="order"):
         _refuse_unknown("$.channel", self.channel, known.channels, "channel")
         _refuse_unknown("$.status", self.status, known.statuses, "order status")
         _refuse_fault("$.currency", currency_fault(self.currency))
-        for name in ("created_at", "source_modified_at", "last_modified_at", "requested_delivery_at"):
-            _refuse_strange_date(f"$.{_camel(name)}", getattr(self, name) or None)
+        for name in ("created_at", "source_modified_at", "last_modified_at"):
+            _refuse_strange_past(f"$.{_camel(name)}", getattr(self, name))
+        _refuse_strange_date("$.requestedDeliveryAt", self.requested_delivery_at or None)
         if self.company and self.company.external_id == self.company.parent_external_id:
             raise Refused("$.company.parentExternalId", "a company is not its own parent")
         if self.customer:
@@ -562,7 +567,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
         for n, shipment in enumerate(self.shipments or ()):
             path = f"$.shipments[{n}]"
             shipment.take_carrier_status(path, known.ways)
-            _refuse_strange_date(f"{path}.createdAt", shipment.created_at)
+            _refuse_strange_past(f"{path}.createdAt", shipment.created_at)
             if expected := shipment.expected_delivery_at:
                 _refuse_strange_date(f"{path}.expectedDeliveryAt", expected)
                 created_at, requested_at = shipment.created_at or self.created_at, self.requested_delivery_at or None
@@ -592,6 +597,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
         seen: set[tuple[str | None, str]] = set()
         for m, code in enumerate(shipment.track_and_traces or ()):
             place = f"{path}.trackAndTraces[{m}]"
+            _refuse_fault(f"{place}.code", code_fault(code.code))
             if code.carrier is None:
                 code.code = known.code_of(code.code, None, self.channel)
             else:
@@ -651,6 +657,12 @@ def _refuse_strange_zone(zone: str | None, known: Known) -> None:
 def _refuse_strange_date(path: str, moment: datetime | None) -> None:
     if moment is not None:
         _refuse_fault(path, year_fault(moment))
+
+
+def _refuse_strange_past(path: str, moment: datetime | None) -> None:
+    """Of what has happened already."""
+    if moment is not None:
+        _refuse_fault(path, year_fault(moment) or future_fault(moment))
 
 
 def _camel(name: str) -> str:

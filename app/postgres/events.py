@@ -15,7 +15,7 @@ even where no notification comes:
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
@@ -119,19 +119,22 @@ class Caches:
 class Events(Caches):
     """The listening connection of one process, made anew whenever it is lost. `connect` makes one.
 
-    Values are cached while it listens, and while it drops them all the time instead. `on_change`, where it is set, is
-    called whenever any are dropped.
+    Values are cached while it listens, and while it drops them all the time instead.
     """
 
     def __init__(self, connect: Connect) -> None:
         super().__init__()
         self.is_listening = False
-        self.on_change: Callable[[], None] | None = None
         self._connect = connect
+        self._watches: list[tuple[frozenset[str] | None, Callable[[], None]]] = []
         self._task: asyncio.Task[None] | None = None
         self._has_listened = False
         self._awaited = ""
         self._heard = asyncio.Event()
+
+    def watch(self, tables: Iterable[str] | None, changed: Callable[[], None]) -> None:
+        """Has `changed` called whenever rows of `tables` may be others than before; None are all that it is told of."""
+        self._watches.append((None if tables is None else frozenset(tables), changed))
 
     async def start(self) -> None:
         """Listens, or goes on trying to in the background: the service works without, and asks the database more."""
@@ -218,15 +221,14 @@ class Events(Caches):
 
     def forget(self, table: str) -> None:
         super().forget(table)
-        self._tell()
+        for names, changed in self._watches:
+            if names is None or table in names:
+                changed()
 
     def drop_all(self) -> None:
         super().drop_all()
-        self._tell()
-
-    def _tell(self) -> None:
-        if self.on_change is not None:
-            self.on_change()
+        for _, changed in self._watches:
+            changed()
 
     def _notified(self, _connection: object, _pid: int, _channel: str, table: object) -> None:
         if table == self._awaited:

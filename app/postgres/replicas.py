@@ -73,12 +73,11 @@ class Replicas:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self.primary.events.on_change = self._change
+        self.primary.events.watch(None, self._change)
         await self._look()
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        self.primary.events.on_change = None
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

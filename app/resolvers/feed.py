@@ -104,13 +104,13 @@ def end_of(position: int) -> Place:
 class Change:
     """One change of the feed, for all viewers: its row, and the owners of its order.
 
-    `before` is the owner before the transaction of the change, `after` the one right after the change, `now` the
-    present one; None where the order was not there, or is not any more. The change `settles` who sees the order where
-    it is the last of its transaction that may. `shipments` are those of an order of which the sight may be lost or
-    gained, each id with its status.
+    `before` is the owner before the transaction of the change, `prior` and `after` are those right before and right
+    after the change, `now` is the present one; None where the order was not there, or is not any more. The change
+    `settles` who sees the order where it is the last of its transaction that may. `shipments` are those of an order of
+    which the sight may be lost or gained, each id with its status.
     """
 
-    __slots__ = ("after", "before", "now", "old", "place", "row", "settles", "shipments", "status_before")
+    __slots__ = ("after", "before", "now", "old", "place", "prior", "row", "settles", "shipments", "status_before")
 
     def __init__(self, row: Row, public: Collection[str]) -> None:
         self.row = row
@@ -131,8 +131,10 @@ class Change:
         for old in reversed(later):
             _replace(fields, old)
         self.after = owner() if row["has_order"] or later else None
+        self.prior = self.after
         if is_order:
             _replace(fields, self.old)
+            self.prior = owner() if self.after and row["action"] != "CREATED" else None
         self.status_before: str | None = fields["status"]
         is_new = is_order and row["action"] == "CREATED"
         for text in row["earlier"] or ():

@@ -136,7 +136,7 @@ def samples(text: bytes) -> dict[str, float]:
 
 def test_requests_are_counted_by_surface_and_outcome() -> None:
     telemetry = Telemetry()
-    assert list(telemetry.requests) == ["graphql", "rest", "export"]
+    assert list(telemetry.requests) == ["graphql", "rest", "export", "pages"]
     rest = telemetry.requests["rest"]
     rest.record("ok", 0.5)
     rest.record("ok", 0.25)
