@@ -27,7 +27,7 @@ from app.settings import Settings
 from tests import server
 from tests.app.http.serving import served
 from tests.app.live.conftest import connected
-from tests.conftest import READER_SCOPES, WRITER_SCOPES, calling, running, settings_for, until
+from tests.conftest import READER_SCOPES, WRITER_SCOPES, Aging, calling, running, settings_for, until
 from tests.fuzz import MINUTES
 from tests.standby import standby_of
 
@@ -448,3 +448,25 @@ async def test_whoever_is_told_of_a_change_reads_it(primary: Server, delayed: Se
             assert payload["data"]["shipmentChanges"]["shipment"] == {"externalId": str(number)}
             assert await here.read(30, id_) == number
             assert await there.read(31, id_, {HEADER: payload["extensions"]["consistency"]}) == number
+
+
+async def test_what_was_written_is_told_though_nobody_knows_its_state_in_time(
+    primary: Server, delayed: Server, deadlines: Aging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [id_] = await shipments_of(primary.dsn, 1)
+    async with gateway(primary.dsn, delayed) as each:
+        asked, present = asyncio.Event(), each.replicas.present
+
+        async def never() -> None:
+            asked.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(each.replicas, "present", never)
+        writing = asyncio.create_task(each.ask(1, WRITE, id=id_, text=str(number := next(_numbers))))
+        await asked.wait()
+        deadlines.expire()
+        response = await writing
+        assert response.json() == {"data": {"shipmentUpdate": {"externalId": str(number)}}}
+        assert HEADER not in response.headers
+        monkeypatch.setattr(each.replicas, "present", present)
+        assert await each.read(1, id_) == number

@@ -96,18 +96,18 @@ async def run_mutation(
             try:
                 answer = await run(context)
                 if transaction.answer is not None:
-                    replayed = RenderedAnswer({}, ran=True, text=transaction.answer, is_replayed=True)
-                    return await _with_state(replayed, context)
-                if context.warnings and not _is_failure(answer, transaction):
-                    answer = replace(answer, body={**answer.body, "extensions": {"warnings": context.warnings}})
-                if transaction.has_begun and not _is_failure(answer, transaction):
-                    answer = await _commit(answer, transaction, request_id)
-                    if isinstance(answer, RenderedAnswer):
-                        answer = await _with_state(answer, context)
+                    answer = RenderedAnswer({}, ran=True, text=transaction.answer, is_replayed=True)
+                elif not _is_failure(answer, transaction):
+                    if context.warnings:
+                        answer = replace(answer, body={**answer.body, "extensions": {"warnings": context.warnings}})
+                    if transaction.has_begun:
+                        answer = await _commit(answer, transaction, request_id)
             except asyncio.CancelledError:
                 if transaction.has_begun and work.take_back_if(Ending.LATE):
                     raise TimedOut(f"{TimedOut.text} Nothing was changed.", reason="deadline") from None
                 raise
+        if isinstance(answer, RenderedAnswer):
+            return await _with_state(answer, context, work)
         if not transaction.is_worth_repeating:
             return _without_data(answer) if transaction.is_broken else answer
     return _without_data(answer)
@@ -131,9 +131,16 @@ async def _commit(answer: Answer, transaction: Transaction, request_id: str) -> 
     return RenderedAnswer(answer.body, ran=True, defects=answer.defects, text=text)
 
 
-async def _with_state(answer: RenderedAnswer, context: Context) -> RenderedAnswer:
+async def _with_state(answer: RenderedAnswer, context: Context, work: Work) -> RenderedAnswer:
     """Tells what its caller has seen now. It is not kept with the answer: nobody knows it before that is committed."""
-    state = None if context.reading is None else await context.reading.wrote()
+    if context.reading is None:
+        return answer
+    try:
+        state = await context.reading.wrote()
+    except asyncio.CancelledError:
+        if not work.take_back_if(Ending.LATE):
+            raise
+        return answer  # late as it is: it has been written
     if state is None:
         return answer
     told = b'"consistency":"%b"}' % str(state).encode()
