@@ -21,6 +21,8 @@ _REPLICA = sql.load("replica")
 
 _HEARD_SECONDS = 3
 _MEGABYTE = 2**20
+# https://github.com/pgbouncer/pgbouncer/issues/801
+_ENDS_ITSELF = ("PgBouncer 1.18.", "PgBouncer 1.19.")
 
 
 async def reached(dsn: str, server: asyncpg.Record) -> list[Finding]:
@@ -48,6 +50,8 @@ async def _pooler(dsn: str, server: asyncpg.Record) -> Finding:
         connection.terminate()
     name, persistence = await _name_of_pooler(dsn), await Connector(dsn, statement_cache=0).persistence()
     remedies = []
+    if name.startswith(_ENDS_ITSELF):
+        remedies.append("a newer PgBouncer: this one ends itself at some cancel requests")
     if server["statement_timeout"] == "0":  # poolers take none from their clients
         remedies.append(f"ALTER ROLE {server['role']} SET statement_timeout = '15s'")
     if persistence.sessions and persistence.statements:
