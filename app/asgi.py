@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cache, partial
 from hmac import compare_digest
 from pathlib import Path
@@ -33,14 +34,16 @@ from app.execution.execute import Engine
 from app.execution.schema import build
 from app.http import health, overload
 from app.http.address import client_address, peer_address
+from app.http.budget import Budgets, Rate
 from app.http.cors import CrossOrigin, Origins, WholeCrossOrigin
 from app.http.deadline import Deadlines
 from app.http.graphql import GraphQLEndpoint
 from app.http.index import index
 from app.http.middleware import Counted, Exchange, Watcher, WholeExchange
 from app.http.overload import LoadShedder, Shedding, WholeShedding
+from app.http.problem import GRAPHQL_PATHS, refuse
 from app.http.rate_limit import Admission, RateLimited, RateLimits
-from app.http.reply import Answering, Reply, refusal, reply
+from app.http.reply import Answering, Reply, reply
 from app.http.state import new_id, state_of
 from app.live import metrics
 from app.live.hub import Hub
@@ -99,6 +102,8 @@ class Waybill:
         self.is_stopping = False
         self.tokens = Tokens(settings)
         self.rate_limits = RateLimits(settings.redis_url, worker)
+        rate = Rate(settings.cost_capacity, settings.cost_restore_rate)
+        self.budgets = Budgets(rate, settings.redis_url, worker)
         shared = settings.prometheus_multiproc_dir
         self.telemetry = Telemetry(shared, worker.number if worker and shared == worker.folder else None)
         self.telemetry.slow_seconds = settings.slow_statement
@@ -107,7 +112,8 @@ class Waybill:
         self.cache = Cache(settings.cache_bytes)
         self.engine = Engine(
             executable_schema(),
-            settings.limits,
+            # What costs more than a bucket ever holds could never be paid.
+            replace(settings.limits, cost=min(settings.limits.cost, settings.cost_capacity)),
             self.cache,
             suggest=settings.development,
             planned=settings.executor == "compiled",
@@ -116,7 +122,7 @@ class Waybill:
         self.hub = Hub()
         limits = settings.limits
         self.sessions = Sessions(self.tokens, most=limits.streams, most_of_viewer=limits.viewer_streams)
-        self.subscriptions = Subscriptions(self.engine, self.hub, self.sessions, self.context_of)
+        self.subscriptions = Subscriptions(self.engine, self.hub, self.sessions, self.budgets, self.context_of)
         targets = Targets(settings.webhook_allowed_networks, settings.webhook_ports)
         self.messages = Messages(self.engine, targets, self.context_for)
         self.migrations = frozenset(migration_names())
@@ -166,6 +172,7 @@ class Waybill:
             await self.sessions.close()
             await self.hub.close()
             await self.rate_limits.close()
+            await self.budgets.close()
             if retention is not None:
                 await retention.close()
             if self.replicas is not None:
@@ -302,7 +309,7 @@ class Waybill:
         token, given = self.settings.metrics_token, request.headers.get("authorization", "")
         if token is not None and not compare_digest(given.encode(), f"Bearer {token}".encode()):
             error = RequestRefused("The metrics need their token.", status=401, code="UNAUTHENTICATED")
-            return refusal(error, {"www-authenticate": "Bearer"})
+            return refuse(error, request.scope, {"www-authenticate": "Bearer"})
         text, media_type = self.telemetry.exposition(request.headers.get("accept", ""))
         return Response(text, media_type=media_type)
 
@@ -327,6 +334,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
             waybill.open_context,
             waybill.telemetry,
             admission,
+            waybill.budgets,
             body_bytes=body_bytes,
             needs_key=needs_key,
             streams=streams,
@@ -335,6 +343,9 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
     def socket(endpoint: GraphQLEndpoint) -> WebSocketEndpoint:
         origins = frozenset(origin.encode() for origin in settings.allowed_origins)
         return WebSocketEndpoint(endpoint, operations, origins=origins, most_operations=most_operations)
+
+    def shop_endpoint(endpoint: shop.Endpoint) -> ShopEndpoint:
+        return ShopEndpoint(endpoint, waybill.open_context, waybill.budgets, body_bytes=body_bytes)
 
     def counted(app: ASGIApp, surface: str) -> Counted:
         return Counted(RateLimited(app, admission), waybill.telemetry.requests[surface])
@@ -346,6 +357,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
             waybill.engine.schema,
             waybill.open_context,
             waybill.viewer_of,
+            waybill.budgets,
             slots,
             list_items=settings.limits.list_items,
             lengths=waybill.engine.documents.lengths,
@@ -355,7 +367,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
     by_path = {each.source.path: each for each in exports}
     site = Site(endpoint(), waybill.viewer_of, by_path, body_bytes)
     # The second path is where the B2B SDK points by itself (B-2).
-    graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}
+    graphql = {path: endpoint(needs_key=path.startswith("/api/")) for path in GRAPHQL_PATHS}
     shedder = waybill.shedder
     whole: dict[str, Answering] = {path: WholeShedding(answering, shedder) for path, answering in graphql.items()}
     watcher = Watcher(waybill.telemetry, waybill.tracing)
@@ -372,10 +384,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
         routes=[
             Route("/", index),
             *(Route(path, answering) for path, answering in graphql.items()),
-            *(
-                shop.route(one, counted(ShopEndpoint(one, waybill.open_context, body_bytes=body_bytes), "rest"))
-                for one in shop.ENDPOINTS
-            ),
+            *(shop.route(one, counted(shop_endpoint(one), "rest")) for one in shop.ENDPOINTS),
             *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
             *pages.routes(site, partial(counted, surface="pages")),
             Route(
@@ -436,7 +445,7 @@ class Service(Starlette):
         await (socket or self.find(scope) or super().__call__)(scope, receive, send)
 
 
-async def _refuse(_request: Request, error: Any) -> Response:
+async def _refuse(request: Request, error: Any) -> Response:
     """Starlette's own refusals, such as an unknown path, in the shape of all others."""
     code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "BAD_REQUEST")
-    return refusal(RequestRefused(error.detail, status=error.status_code, code=code), error.headers)
+    return refuse(RequestRefused(error.detail, status=error.status_code, code=code), request.scope, error.headers)

@@ -101,6 +101,14 @@ class Context:
         return Loaders(partial(Context.fetch, proxy(self)), partial(Context._cache_of, proxy(self)), self._pending)
 
     @property
+    def payer(self) -> str:
+        """Who pays for the request: the viewer, or without one the storefront's key, or else the client's address."""
+        if self._viewer is not None:
+            return self._viewer.subject
+        key = self.storefront.key
+        return f"address:{self.address}" if key is None else f"storefront:{key['id']}"
+
+    @property
     def viewer(self) -> Viewer:
         """Raises `NotAuthenticated` where there is none."""
         if self._viewer is None:

@@ -36,6 +36,7 @@ _MOST_RETRIES = 100
 _LONGEST_RETRY_SECONDS = 604_800
 _MOST_WORKERS = 256
 _MOST_REPLICAS = 16
+_MOST_POINTS = 1_000_000_000_000
 _SHORTEST_TOKEN = 16
 _DEFAULT_PORTS = {("http", "80"), ("https", "443")}
 
@@ -65,6 +66,7 @@ class Limits:
     repeats: int = 30
     root_fields: int = 20
     returns: int = 1
+    cost: int = 5_000_000
     page: int = 100
     list_items: int = 100
     written_items: int = 1_000
@@ -112,9 +114,10 @@ class Settings:
     answer under one that supervises them; with 0 the only one answers itself. A request has `head_seconds`
     for its head, and a connection is kept open for `keep_alive_seconds` without one. A server that is told to stop goes
     on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or `stock` for uvicorn's own.
-    `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `executor` is `compiled`, or `reference` to have
-    graphql-core run everything: the answers are the same. `document_mode` is one of `DOCUMENT_MODES`, for callers that
-    have none of their own (`app.documents`).
+    `login_attempts_per_…` bound logins (C-47, `app.auth.login`). `cost_capacity` are the points that a viewer has at
+    most, and `cost_restore_rate` those that come back in a second (`app.http.budget`). `executor` is `compiled`, or
+    `reference` to have graphql-core run everything: the answers are the same. `document_mode` is one of
+    `DOCUMENT_MODES`, for callers that have none of their own (`app.documents`).
     """
 
     database_url: str = field(repr=False)
@@ -167,6 +170,8 @@ class Settings:
     login_attempts_per_email: int = 5
     login_attempts_per_address: int = 5
     login_attempts_per_hour: int = 100
+    cost_capacity: int = 100_000_000
+    cost_restore_rate: int = 50_000_000
     limits: Limits = Limits()
     secret_files: Mapping[str, Path] = field(default_factory=dict, compare=False, repr=False)
 
@@ -242,6 +247,8 @@ class Settings:
         read("LOGIN_ATTEMPTS_PER_EMAIL", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_ADDRESS", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_HOUR", _between(1, 1_000))
+        read("COST_CAPACITY", _between(1_000, _MOST_POINTS))
+        read("COST_RESTORE_RATE", _between(1, _MOST_POINTS))
         limit_names = Limits.__dataclass_fields__
         for name in limit_names:
             read(f"LIMIT_{name.upper()}", _between(1, 100_000_000))

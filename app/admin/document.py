@@ -161,10 +161,10 @@ async def _mode(connection: asyncpg.Connection, options: Options) -> Answer:
 async def _upload(connection: asyncpg.Connection, options: Options) -> Answer:
     limits = options.settings().limits
     given = _given(options.path, limits.document)
-    schema = options.schema()
-    row = await _lock(connection, options)
+    await _told(connection, options.application)  # before the documents are read, which may last
     try:
-        checked = await check(Documents(schema, limits, Cache()), given)
+        checked = await check(Documents(options.schema(), limits, Cache()), given)
+        row = await _lock(connection, options)
         numbers = await register(partial(fetch, connection), row["id"], checked, options.version)
     except ManifestRefused as refused:
         raise Refused(f"nothing was registered:\n{refused}") from None

@@ -32,7 +32,7 @@ from app.errors import NotAuthenticated
 from app.execution.document import RequestErrors
 from app.execution.execute import Engine
 from app.postgres.database import Database
-from app.postgres.events import BEAT_SECONDS, POLL_SECONDS, Tables
+from app.postgres.events import BEAT_SECONDS, POLL_SECONDS, Tables, within
 from app.telemetry import Telemetry, describe, log_facts
 from sql import Reach, Statement, Visibility, load
 
@@ -88,6 +88,7 @@ class TrustedDocuments:
         self._most_tokens = engine.documents.most_tokens
         self._policy: Policy | None = None
         self._changed = asyncio.Event()
+        self._more = asyncio.Event()
         self._used: set[int] = set()
         self._told: OrderedDict[bytes, None] = OrderedDict()
         self._tasks: list[asyncio.Task[None]] = []
@@ -207,8 +208,7 @@ class TrustedDocuments:
         db.events.watch(TABLES, self._changed.set)
         with suppress(Exception):  # whoever asks is told
             await self._read_policy()
-        self._changed.set()  # so that plans are made at once
-        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._note_uses())]
+        self._tasks = [asyncio.create_task(work) for work in (self._follow(), self._make_ahead(), self._note_uses())]
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -230,15 +230,24 @@ class TrustedDocuments:
         """Reads the policy anew when it may have changed: when the database says so, and from time to time."""
         while True:
             seconds = BEAT_SECONDS if self.db.events.is_listening else POLL_SECONDS
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._changed.wait()
+            await within(seconds, self._changed)
             self._changed.clear()
             try:
                 await self._read_policy()
-                await self._ahead.go_on(self.db)
             except Exception as error:  # the next time is the remedy
-                logger.warning("documents were not read", extra={"facts": {"reason": describe(error)}})
+                logger.warning("modes of callers were not read", extra={"facts": {"reason": describe(error)}})
+            self._more.set()
+
+    async def _make_ahead(self) -> None:
+        """Makes the plans of what was registered, which lasts, where anybody calls by an application."""
+        while True:
+            try:
+                if self._policy is not None and self._policy.applications:
+                    await self._ahead.go_on(self.db)
+            except Exception as error:
+                logger.warning("no plans were made ahead", extra={"facts": {"reason": describe(error)}})
+            await self._more.wait()
+            self._more.clear()
 
     async def _note_uses(self) -> None:
         while True:

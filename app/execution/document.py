@@ -20,6 +20,7 @@ from graphql import (
 
 from app.cache import Cache
 from app.execution.circles import Circles
+from app.execution.cost import Costs, OperationCost
 from app.execution.limits import LimitExceeded, Limits, check_document
 from app.execution.nodes import fragments_of
 from app.execution.planner import Planner
@@ -48,18 +49,19 @@ class RequestErrors(Exception):
 class Operation:
     """A valid document, the operation of it that the caller chose, and the plans by which it runs.
 
-    `lengths` measure its texts.
+    `lengths` measure its texts, and `cost` all that it asks for.
     """
 
     def __init__(
-        self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode, lengths: OperationLengths
+        self, costs: Costs, document: DocumentNode, node: OperationDefinitionNode, lengths: OperationLengths
     ) -> None:
         self.document = document
         self.kind: OperationType = node.operation
         self.name = node.name.value if node.name else None
         self.is_introspection = all(name.startswith("__") for name in root_fields(document, node))
         self.lengths = lengths
-        self.planner = Planner(schema, document, node)
+        self.planner = Planner(costs.schema, document, node)
+        self.cost: OperationCost = costs.of(document, node, self.planner.conditions)
 
     @property
     def weight(self) -> int:
@@ -87,11 +89,11 @@ class Document:
     `charged` is the weight by which it is held.
     """
 
-    def __init__(self, schema: GraphQLSchema, lengths: TextLengths, text: str, node: DocumentNode) -> None:
+    def __init__(self, costs: Costs, lengths: TextLengths, text: str, node: DocumentNode) -> None:
         self.node = node
         self.charged = 0
         self._own_weight = _BYTES_PER_DOCUMENT + sys.getsizeof(text) + node.token_count * _BYTES_PER_TOKEN
-        self._schema = schema
+        self._costs = costs
         self._lengths = lengths
         self._operations: dict[str | None, Operation] = {}
 
@@ -115,7 +117,7 @@ class Document:
         if operation is None:
             node = _chosen(self.node, name)
             lengths = self._lengths.of(self.node, node)
-            operation = self._operations[name] = Operation(self._schema, self.node, node, lengths)
+            operation = self._operations[name] = Operation(self._costs, self.node, node, lengths)
         return operation
 
 
@@ -148,6 +150,7 @@ class Documents:
         self._circles = Circles(schema)
         self._limits = limits
         self.lengths = TextLengths(schema, limits.text)
+        self._costs = Costs(schema, limits.page)
         self._suggest = suggest
         self._cache = cache
         self._seen: OrderedDict[int, None] = OrderedDict()
@@ -191,7 +194,7 @@ class Documents:
         return self._read(text)
 
     def _made_of(self, text: str) -> Document:
-        return Document(self.schema, self.lengths, text, self._read(text))
+        return Document(self._costs, self.lengths, text, self._read(text))
 
     def _read(self, text: str) -> DocumentNode:
         if len(text) > self._limits.document:

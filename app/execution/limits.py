@@ -50,6 +50,10 @@ class Limits(Protocol):
     @property
     def returns(self) -> int: ...
     @property
+    def cost(self) -> int: ...
+    @property
+    def page(self) -> int: ...
+    @property
     def list_items(self) -> int: ...
     @property
     def written_items(self) -> int: ...
@@ -60,8 +64,8 @@ class Limits(Protocol):
 class LimitExceeded(GraphQLError):
     """The request asks for too much."""
 
-    def __init__(self, message: str, node: Node | None = None) -> None:
-        super().__init__(message, node, extensions={"code": "LIMIT_EXCEEDED"})
+    def __init__(self, message: str, node: Node | None = None, **extensions: Any) -> None:
+        super().__init__(message, node, extensions={"code": "LIMIT_EXCEEDED", **extensions})
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from app.documents.identifier import read_id
 from app.documents.refusal import PersistedQueryNotSupported
 from app.documents.registry import Identity, TrustedDocuments
 from app.errors import (
+    RateLimitExceeded,
     RequestRefused,
     ServiceUnavailable,
     StorefrontKeyInvalid,
@@ -33,10 +34,12 @@ from app.execution.errors import log_fault
 from app.execution.execute import Answer, Engine, refuse
 from app.http import index
 from app.http.body import read_body, refusal_headers
+from app.http.budget import Budgets
+from app.http.cost_report import COST_HEADER, Report, report_of, told, with_cost
 from app.http.deadline import Ending
 from app.http.mutation import RenderedAnswer, read_key, run_mutation
 from app.http.negotiation import GRAPHQL_RESPONSE, JSON, accept_of, is_json, negotiate
-from app.http.rate_limit import Admission
+from app.http.rate_limit import Admission, too_many
 from app.http.reply import Answering, Reply, dump, refusal, reply, reply_bytes, tagged, unavailable
 from app.http.state import State, state_of
 from app.telemetry import Telemetry
@@ -151,6 +154,7 @@ class GraphQLEndpoint(Answering):
         open_context: OpenContext,
         telemetry: Telemetry,
         admission: Admission,
+        budgets: Budgets,
         *,
         body_bytes: int,
         needs_key: bool = False,
@@ -158,6 +162,7 @@ class GraphQLEndpoint(Answering):
     ) -> None:
         self._streams = streams
         self._admission = admission
+        self._budgets = budgets
         self._engine = engine
         self._trusted = trusted
         self._identify = identify
@@ -179,6 +184,8 @@ class GraphQLEndpoint(Answering):
             response, outcome = refusal(error, _refusal_headers(error)), "refused"
         except (StorefrontKeyRequired, StorefrontKeyInvalid) as error:
             response, outcome = _key_refusal(error), "refused"
+        except RateLimitExceeded as error:
+            response, outcome = too_many(error, speaks_graphql=True), "refused"
         except ServiceUnavailable as error:
             response, outcome = _unavailable(error, state), "unavailable"
         except asyncio.CancelledError:
@@ -256,7 +263,10 @@ class GraphQLEndpoint(Answering):
             return refuse(errors, state.request_id)
         if stream is not None and operation.kind is OperationType.SUBSCRIPTION:
             return await stream.follow(request, operation, scope, state)
-        return await self.run(request, operation, scope, state)
+        try:
+            return await self.run(request, operation, scope, state)
+        except RequestErrors as errors:  # what it costs is known with its variables
+            return refuse(errors, state.request_id)
 
     async def prepare(self, request: GraphQLRequest, scope: Scope, state: State, method: str = "POST") -> Operation:
         """The operation of a request, which has its text from here on. Raises `RequestErrors`; `StorefrontKeyRequired`
@@ -295,22 +305,54 @@ class GraphQLEndpoint(Answering):
         return operation
 
     async def run(self, request: GraphQLRequest, operation: Operation, scope: Scope, state: State) -> Answer:
-        """The answer to a query, or a mutation. Raises `RequestRefused` for an idempotency key that is none."""
-        request_id = state.request_id
+        """The answer to a query, or a mutation.
+
+        Raises `RequestErrors` for one that costs too much, `RateLimitExceeded` where the viewer has not the points, and
+        `RequestRefused` for a header that is none.
+        """
+        estimate = self._engine.estimate(operation, request.variables)
+        report = report_of(state.fields[COST_HEADER]) if COST_HEADER in state.fields else None
+        budgets, request_id = self._budgets, state.request_id
+        if report is Report.VALIDATE:
+            left = await budgets.left((await self._open_context(scope)).payer)
+            cost = told(estimate, None, budgets.balance(left))
+            return Answer({"data": None, "extensions": {"cost": cost}}, ran=True)
         if operation.kind is not OperationType.MUTATION:
             context = await self._open_context(scope)
+            payer = context.payer
+            is_counted = await budgets.take(payer, estimate.points, state, exactly=report is not None)
             with step("graphql.execute"):
-                return await self._engine.run(operation, request.variables, context, request_id)
+                answer = await self._engine.run(operation, request.variables, context, request_id)
+        else:
+            payer, answer = await self._run_mutation(request, operation, scope, state, estimate.points)
+            is_counted = True
+        if not is_counted:
+            return answer
+        data = answer.body.get("data")
+        left = await budgets.settle(payer, estimate.actual_points(data), state)
+        if report is not None:
+            answer = with_cost(answer, told(estimate, estimate.actual(data), budgets.balance(left)))
+        return answer
 
+    async def _run_mutation(
+        self, request: GraphQLRequest, operation: Operation, scope: Scope, state: State, points: int
+    ) -> tuple[str, Answer]:
+        """Who pays for it, and the answer."""
         state.work.goes_on = True
+        payer = ""
 
         async def run(context: Any) -> Answer:
+            nonlocal payer
+            if not payer:  # it may be tried more than once
+                payer = context.payer
+                await self._budgets.take(payer, points, state)
             with step("graphql.execute"):
-                return await self._engine.run(operation, request.variables, context, request_id)
+                return await self._engine.run(operation, request.variables, context, state.request_id)
 
         asked = request.query, operation.name, request.variables
         state.idempotency_key = read_key(scope["headers"], request.extensions, *asked)
-        return await run_mutation(partial(self._open_context, scope), run, request_id, state.work)
+        answer = await run_mutation(partial(self._open_context, scope), run, state.request_id, state.work)
+        return payer, answer
 
 
 def _check_type(headers: Fields) -> None:

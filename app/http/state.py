@@ -35,7 +35,8 @@ class State:
     `work` is ended when the deadline says so, and when its caller leaves. `body` is there where the server has it
     whole, packed or not. What a step adds to `answer_headers` goes into the answer, whoever gives it. `Admission` sets
     `storefront`, and whoever has found out who asks leaves the `identity` for the next; `operation` (a name) and
-    `outcome` (see `Telemetry`) are for the log, empty where there is none; `trail` is what its statements came to.
+    `outcome` (see `Telemetry`) are for the log, empty where there is none; `trail` is what its statements came to, and
+    `points` what it cost, or may cost as long as it has no answer; 0 where that is not counted.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class State:
         "identity",
         "operation",
         "outcome",
+        "points",
         "request_id",
         "storefront",
         "trail",
@@ -59,6 +61,7 @@ class State:
     identity: Identity | None
     operation: str | None
     outcome: str
+    points: int
     request_id: str
     storefront: Storefront
     trail: Trail
@@ -78,6 +81,7 @@ class State:
         self.identity = None
         self.operation = None
         self.outcome = ""
+        self.points = 0
         self.trail = Trail()
 
 

@@ -504,13 +504,18 @@ class Order(_Shape, tag_field="kind", tag="order"):
     def goods_of(self, shipment: "Shipment | Code", path: str) -> dict[int, int]:
         """How much a shipment, or a parcel of it, holds of which line, itself shipped.
 
-        A bundle stands for its parts, in the numbers in which it is made of them; where parts of it are listed beside
-        it, these tell. Raises Refused.
+        A line that is listed several times, such as once for each serial number or batch, is the sum of them. A bundle
+        stands for its parts, in the numbers in which it is made of them; where parts of it are listed beside it, these
+        tell. Raises Refused.
         """
-        listed = {int(item.line): int(item.quantity) for item in shipment.items or ()}
+        listed: dict[int, int] = {}
+        places: dict[int, int] = {}
+        for m, item in enumerate(shipment.items or ()):
+            listed[item.line] = listed.get(item.line, 0) + item.quantity
+            places.setdefault(item.line, m)
         goods: dict[int, int] = {}
-        for m, (line, quantity) in enumerate(listed.items()):
-            self._unpack(line, quantity, listed, goods, f"{path}.items[{m}]")
+        for line, quantity in listed.items():
+            self._unpack(line, quantity, listed, goods, f"{path}.items[{places[line]}]")
         return goods
 
     def _check_parcels(self, path: str, shipment: Shipment) -> None:
@@ -573,7 +578,6 @@ class Order(_Shape, tag_field="kind", tag="order"):
                 created_at, requested_at = shipment.created_at or self.created_at, self.requested_delivery_at or None
                 _refuse_fault(f"{path}.expectedDeliveryAt", promise_fault(expected, created_at, requested_at))
             items = shipment.items or ()
-            _refuse_repeated(path + ".items[{}].line", [item.line for item in items])
             for m, item in enumerate(items):
                 if item.line not in unshipped:
                     raise Refused(f"{path}.items[{m}].line", f"{item.line} is no line of the order")
@@ -607,7 +611,6 @@ class Order(_Shape, tag_field="kind", tag="order"):
                 raise Refused(f"{place}.code", f"{_quoted(code.code)} is a duplicate")
             seen.add(key)
             _refuse_strange_date(f"{place}.expectedDeliveryAt", code.expected_delivery_at or None)
-            _refuse_repeated(place + ".items[{}].line", [item.line for item in code.items or ()])
             for k, event in enumerate(code.events):
                 event.check_moments(f"{place}.events[{k}]")
 

@@ -115,7 +115,7 @@ class Operations:
             raise Refused(Answer({"errors": errors}, ran=False))
         operation = await endpoint.prepare(request, scope, state)
         if operation.kind is OperationType.SUBSCRIPTION:
-            return await self.subscriptions.open(request, operation, session)
+            return await self.subscriptions.open(request, operation, session, state)
         answer = await endpoint.run(request, operation, scope, state)
         if not answer.ran:
             raise Refused(answer)

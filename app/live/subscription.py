@@ -13,10 +13,12 @@ from graphql import GraphQLError
 from app.auth.viewer import Viewer
 from app.context import Context
 from app.errors import CursorExpired, InvalidCursor, ServiceUnavailable
-from app.execution.document import Operation
+from app.execution.document import Operation, RequestErrors
 from app.execution.errors import render
-from app.execution.execute import Answer, Engine
+from app.execution.execute import Answer, Engine, refuse
+from app.http.budget import Budgets
 from app.http.graphql import GraphQLRequest
+from app.http.state import State
 from app.live.audience import Audience, News
 from app.live.hub import Hub
 from app.live.session import Session, Sessions
@@ -46,18 +48,34 @@ class Subscriptions:
 
     replicas: Replicas | None = None
 
-    def __init__(self, engine: Engine, hub: Hub, sessions: Sessions, open_context: OpenContext) -> None:
+    def __init__(
+        self, engine: Engine, hub: Hub, sessions: Sessions, budgets: Budgets, open_context: OpenContext
+    ) -> None:
         self._told: Consistency | None = None
         self.engine = engine
+        self._budgets = budgets
         self.hub = hub
         self.sessions = sessions
         self.open_context = open_context
 
     async def open(
-        self, request: GraphQLRequest, operation: Operation, session: Session, last_event_id: str | None = None
+        self,
+        request: GraphQLRequest,
+        operation: Operation,
+        session: Session,
+        state: State,
+        last_event_id: str | None = None,
     ) -> "Subscription":
-        """`last_event_id` is a cursor that goes before the one of the arguments. Raises `Refused`."""
+        """`last_event_id` is a cursor that goes before the one of the arguments.
+
+        It costs what one of its events may, once. Raises `Refused`, and `RateLimitExceeded` for lack of points.
+        """
+        try:
+            points = self.engine.estimate(operation, request.variables).points
+        except RequestErrors as refusal:
+            raise Refused(refuse(refusal, state.request_id)) from None
         watch, mark = await self.ask(request, operation, session)
+        await self._budgets.take(self.open_context(session).payer, points, state)
         if last_event_id is not None:
             context = self.open_context(session)
             try:
@@ -104,7 +122,8 @@ class Subscriptions:
 
 
 def _with_state(answer: Answer, state: Consistency) -> Answer:
-    return replace(answer, body={**answer.body, "extensions": {"consistency": str(state)}})
+    extensions = {**answer.body.get("extensions", {}), "consistency": str(state)}
+    return replace(answer, body={**answer.body, "extensions": extensions})
 
 
 class Subscription:

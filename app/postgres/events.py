@@ -177,7 +177,7 @@ class Events(Caches):
             self.drop_all()  # lookups that began before this moment may have missed a change
             self.is_listening = self.is_caching = self._has_listened = not connection.is_closed()
             ready.set()
-            while not await _within(BEAT_SECONDS, lost):
+            while not await within(BEAT_SECONDS, lost):
                 self.drop_all()
                 await connection.execute("SELECT", timeout=_ANSWER_SECONDS)
             raise ConnectionResetError
@@ -203,7 +203,7 @@ class Events(Caches):
             raise NotNotified("a standby has none") from None
         finally:
             other.terminate()
-        if not await _within(_HEARD_SECONDS, self._heard):
+        if not await within(_HEARD_SECONDS, self._heard):
             raise NotNotified("a pooler does not pass them on: set LISTEN_URL to the server's own address")
 
     async def _poll(self) -> None:
@@ -242,7 +242,7 @@ class Events(Caches):
             self.drop_all()
 
 
-async def _within(seconds: float, event: asyncio.Event) -> bool:
+async def within(seconds: float, event: asyncio.Event) -> bool:
     """Whether the event happens in that time."""
     try:
         async with asyncio.timeout(seconds):

@@ -1,10 +1,13 @@
 """Plans that are made before somebody asks."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
 from app.asgi import Service
 from app.documents import ahead
+from app.postgres.database import Database
 from tests.app.admin.conftest import Operate
 from tests.app.documents.conftest import ORDER, SHIPMENTS, Ask, Upload
 from tests.conftest import calling, credentials, running, settings_for, until
@@ -39,6 +42,25 @@ async def test_start_makes_them_and_is_ready_without(upload: Upload, demo_copy_d
         )
         assert answer.json()["data"]["shipments"]["itemsFound"] > 0
         assert app.waybill.engine.documents.misses == misses
+
+
+async def test_mode_holds_while_plans_are_being_made(
+    upload: Upload, demo_copy_dsn: str, operate: Operate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+
+    async def last(_self: ahead.Ahead, _db: Database) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ahead.Ahead, "go_on", last)
+    await upload("portal", ("api_key:1",), order=ORDER)
+    async with running(settings_for(demo_copy_dsn)) as app:
+        assert isinstance(app, Service)
+        await begun.wait()
+        assert app.waybill.documents.asks_for_nothing
+        await operate("documents", "mode", "api_key:1", "safelist")
+        await until(lambda: not app.waybill.documents.asks_for_nothing)
 
 
 async def test_no_more_of_the_cache_is_taken_than_a_share(

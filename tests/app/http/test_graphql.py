@@ -18,6 +18,7 @@ from app.documents.policy import Mode
 from app.documents.registry import Identity, TrustedDocuments
 from app.execution.execute import Engine
 from app.execution.schema import build
+from app.http.budget import Budgets, Rate
 from app.http.graphql import PREFLIGHT_HEADERS, GraphQLEndpoint
 from app.http.middleware import Exchange
 from app.http.negotiation import GRAPHQL_RESPONSE
@@ -396,7 +397,8 @@ async def test_a_mutation_by_get_is_405_and_does_not_run() -> None:
     engine = Engine(schema, Limits())
     trusted = TrustedDocuments(engine, Mode.OFF)
     trusted.asks_for_nothing = True
-    endpoint = GraphQLEndpoint(engine, trusted, nobody, no_context, Telemetry(), admission, body_bytes=1000)
+    budgets = Budgets(Rate(1_000, 1))
+    endpoint = GraphQLEndpoint(engine, trusted, nobody, no_context, Telemetry(), admission, budgets, body_bytes=1000)
     async with calling(Exchange(endpoint)) as client:
         response = await client.get("/", params={"query": "mutation { cut }"}, headers={"x-requested-with": "test"})
     assert response.status_code == 405

@@ -71,7 +71,7 @@ async def test_record_says_what_is_in_its_parcels(store: Store) -> None:
             [{"line": 2, "quantity": 3}],
             ".items[0].quantity: more of line 2 is in parcels than in the shipment",
         ),
-        ([{"line": 1, "quantity": 1}] * 2, ".items[1].line: 1 is a duplicate"),
+        ([{"line": 1, "quantity": 2}] * 2, ".items[1].quantity: more of line 1 is in parcels than in the shipment"),
     ],
     ids=["no line", "too many", "twice"],
 )
@@ -87,6 +87,25 @@ async def test_parcel_holds_no_more_than_its_shipment(
     refused, summary = await store.take(record)
     assert refused == f"1: $.shipments[0].trackAndTraces[0]{refusal}"
     assert summary.endswith("1 refused")
+
+
+async def test_line_that_a_delivery_note_lists_several_times_is_the_sum(store: Store) -> None:
+    """As it does where it has a row for each serial number or batch."""
+    record = with_codes(
+        code(items=[{"line": 1, "quantity": 1}, {"line": 2, "quantity": 1}, {"line": 1, "quantity": 1}])
+    )
+    record["shipments"][0]["items"] = [
+        {"line": 1, "quantity": 1},
+        {"line": 2, "quantity": 2},
+        {"line": 1, "quantity": 2},
+    ]
+    assert (await store.take(SHOP, SWIFT, record))[-1].endswith("0 refused")
+    assert await store.fetch("SELECT quantity FROM shipment_items ORDER BY order_item_id") == [(3,), (2,)]
+    assert await store.fetch(HELD) == [("T-1", 1, 2), ("T-1", 2, 1)]
+    assert await store.take(record) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    record["shipments"][0]["items"].append({"line": 1, "quantity": 1})
+    refused, _ = await store.take(record)
+    assert refused == "1: $.shipments[0].items[3].quantity: more of line 1 is shipped than ordered"
 
 
 async def test_record_brings_the_news_of_its_codes(store: Store) -> None:

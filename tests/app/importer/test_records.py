@@ -143,7 +143,7 @@ def test_channel_is_known_to_the_records_after_it() -> None:
         (lambda r: r["shipments"][0].update(status="SENT"), "$.shipments[0].status"),
         (lambda r: r["shipments"][0]["items"][0].update(line=9), "$.shipments[0].items[0].line"),
         (lambda r: r["shipments"][0]["items"][0].update(quantity=4), "$.shipments[0].items[0].quantity"),
-        (lambda r: r["shipments"][0]["items"].append({"line": 1, "quantity": 1}), "$.shipments[0].items[1].line"),
+        (lambda r: r["shipments"][0]["items"].append({"line": 1, "quantity": 3}), "$.shipments[0].items[1].quantity"),
         (
             lambda r: r["shipments"][0]["trackAndTraces"][0].update(carrier="Slow"),
             "$.shipments[0].trackAndTraces[0].carrier",
