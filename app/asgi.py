@@ -56,9 +56,10 @@ from app.live.subscription import Subscriptions
 from app.live.websocket import WebSocketEndpoint
 from app.pages import routes as pages
 from app.pages.visit import Site
+from app.postgres.consistency import HEADER as CONSISTENCY_HEADER
 from app.postgres.database import Database
-from app.postgres.lookups import Lookups
 from app.postgres.migrate import migration_names
+from app.postgres.replicas import Replicas
 from app.postgres.retention import WEBHOOKS, Retention
 from app.postgres.startup import until_reachable
 from app.resolvers import bindables
@@ -76,6 +77,7 @@ from app.webhooks.asyncapi import AsyncAPI
 from app.webhooks.message import Messages
 from app.webhooks.target import Targets
 
+_CONSISTENCY = CONSISTENCY_HEADER.lower().encode()
 # Beside the sources in a checkout and in an installed wheel alike.
 SCHEMA = Path(__file__).parent.parent / "schema.graphql"
 
@@ -91,13 +93,14 @@ class Waybill:
 
     db: Database
     logins: Logins
-    lookups: Lookups
+    replicas: Replicas | None = None
 
     def __init__(self, settings: Settings, worker: Worker | None = None) -> None:
         """`worker` is what it is where others answer beside it.
 
         Raises `SettingsError` for unusable keys and `SchemaError` for a schema that its resolvers do not fit."""
         self.settings = settings
+        self._worker = worker
         self.is_stopping = False
         self.tokens = Tokens(settings)
         redis_url = partial(settings.current, "REDIS_URL")
@@ -146,16 +149,21 @@ class Waybill:
         self.db = await until_reachable(lambda: Database.connect(self.settings, self.cache))
         await self.db.events.start()
         self.db.feed.start()
+        if self.settings.read_database_url is not None:
+            self.replicas = Replicas(self.db, self.settings, self._worker)
+            await self.replicas.start()
+            self.subscriptions.replicas = self.replicas
+            for replica in self.replicas.all:
+                replica.observe = self.telemetry.observe_statement
         passwords = Passwords()
         self.db.observe = self.telemetry.observe_statement
         self.hub.db = self.sessions.db = self.db
-        self.lookups = Lookups(self.db.fetch_combined)
         self.logins = Logins(self.db, self.tokens, passwords, self.settings)
         self.password_links = PasswordLinks(self.db, self.tokens, passwords, self.logins, self.settings)
         self.order_links = OrderLinks(self.db, self.tokens, self.logins, self.settings)
         days = self.settings.retention
         retention = Retention(self.db.pool, days) if days else None
-        health.watch(self.telemetry, self.db, self.engine)
+        health.watch(self.telemetry, self.db, self.engine, self.replicas)
         overload.watch(self.telemetry, self.shedder)
         metrics.watch(self.telemetry, self.hub, self.sessions)
         self.telemetry.watch_process()
@@ -171,6 +179,8 @@ class Waybill:
             await self.budgets.close()
             if retention is not None:
                 await retention.close()
+            if self.replicas is not None:
+                await self.replicas.close()
             await self.db.close()
             if self.tracing is not None:
                 await asyncio.to_thread(self.tracing.close)
@@ -245,8 +255,12 @@ class Waybill:
                 viewer = await self.viewer_of(scope)
             except NotAuthenticated as error:
                 refused = error.with_traceback(None)  # whose frames would hold the request in a circle
+        reading = None
+        if self.replicas is not None:
+            reading = self.replicas.reading(viewer.subject if viewer else "", state.fields.get(_CONSISTENCY))
         context = state.work.context = Context(
             db=self.db,
+            reading=reading,
             request_id=state.request_id,
             viewer=viewer,
             refusal=refused,
@@ -254,7 +268,6 @@ class Waybill:
             logins=self.logins,
             password_links=self.password_links,
             order_links=self.order_links,
-            lookups=self.lookups,
             messages=self.messages,
             storefront=state.storefront,
             address=client_address(scope),
@@ -274,7 +287,6 @@ class Waybill:
             logins=self.logins,
             password_links=self.password_links,
             order_links=self.order_links,
-            lookups=self.lookups,
             messages=self.messages,
             storefront=session.storefront,
         )
@@ -289,7 +301,6 @@ class Waybill:
             logins=self.logins,
             password_links=self.password_links,
             order_links=self.order_links,
-            lookups=self.lookups,
             messages=self.messages,
             storefront=Storefront(),
         )
@@ -298,7 +309,7 @@ class Waybill:
         return await find_storefront(keys, self.db, address)
 
     async def ready(self, _request: Request) -> Response:
-        ready = None if self.is_stopping else await health.readiness(self.db, self.migrations)
+        ready = None if self.is_stopping else await health.readiness(self.db, self.migrations, self.replicas)
         return reply({"status": "not ready"}, 503) if ready is None else reply(ready)
 
     async def metrics(self, request: Request) -> Response:

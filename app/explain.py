@@ -116,6 +116,7 @@ class _Recorder:
     def __init__(self) -> None:
         self.statement: _Statement | None = None
         self.queries = CombinedQueries(_columns_of, self)
+        self.look_up = Lookups(self.fetch_combined).get
         self._selection: RowSelection | None = None
         self._query: CombinedQuery | None = None
 
@@ -163,7 +164,6 @@ class _Sketch(Context):
             logins=unused,
             password_links=unused,
             order_links=unused,
-            lookups=Lookups(recorder.fetch_combined),
             messages=unused,
             storefront=Storefront(key),
         )

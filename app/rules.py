@@ -65,6 +65,7 @@ _LETTERS = {
     "đ": "d",
     "Đ": "d",
 }
+_BETWEEN_URLS = re.compile(r",(?=postgres(?:ql)?://)")
 _BROKEN = re.compile(rf"[\s{CONTROLS}\\]")
 
 
@@ -181,3 +182,20 @@ def promise_fault(
     else:
         is_before = expected_at < created_at
     return "must not lie before the shipment's creation" if is_before else None
+
+
+def server_urls(text: str) -> tuple[str, ...]:
+    """The URL of each server that a text names: URLs with commas between, each of one server or of several.
+
+    Several are `postgresql://role:password@one:5432,two:5432/database`, as libpq has it. Raises ValueError.
+    """
+    urls: list[str] = []
+    for url in _BETWEEN_URLS.split(text):
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        parts = urlsplit(url)
+        role, at, hosts = parts.netloc.rpartition("@")
+        if not all(hosts.split(",")):
+            raise ValueError("must name each server before the path, with commas between")
+        urls += [parts._replace(netloc=f"{role}{at}{host}").geturl() for host in hosts.split(",")]
+    return tuple(urls)

@@ -8,13 +8,14 @@ restart.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from app.cache import DEFAULT_BYTES
-from app.rules import url_fault
+from app.rules import server_urls, url_fault
 
 MINIMUM_SECRET_BYTES = 32
 _MAXIMUM_SECRET_BYTES = 65_536
@@ -34,6 +35,7 @@ _LARGEST_PORT = 65_535
 _MOST_RETRIES = 100
 _LONGEST_RETRY_SECONDS = 604_800
 _MOST_WORKERS = 256
+_MOST_REPLICAS = 16
 _MOST_POINTS = 1_000_000_000_000
 # Twice what it costs to ask for the schema.
 _LEAST_CAPACITY = 10_000
@@ -90,7 +92,9 @@ class Worker:
 
 @dataclass(frozen=True)
 class Settings:
-    """`database_url` is passed to asyncpg as it is: several hosts and `target_session_attrs` included.
+    """`database_url` is passed to asyncpg as it is: several hosts and `target_session_attrs` included. What is only
+    read may come from the standbys of `read_database_url` that lag no more than `read_lag_seconds`
+    (`app.postgres.replicas`).
 
     `token_secret` signs and checks the service's own HS256 tokens, and those that `token_secret_previous` has signed
     are good, too; `jwks_file` names further public keys, each with its own `kid` and `alg`. `secret_files` are the
@@ -143,6 +147,8 @@ class Settings:
     statement_cache: int = 500
     cache_bytes: int = DEFAULT_BYTES
     listen_url: str | None = field(default=None, repr=False)
+    read_database_url: str | None = field(default=None, repr=False)
+    read_lag_seconds: float = 5.0
     deadline: float = 15.0
     retention_days: int | None = None
     retention_days_changes: int | None = None
@@ -223,6 +229,8 @@ class Settings:
         read("STATEMENT_CACHE", _between(0, 100_000))
         read("CACHE_BYTES", _between(1_000_000, 100_000_000_000))
         read("LISTEN_URL", _database_url)
+        read("READ_DATABASE_URL", _read_database_url)
+        read("READ_LAG_SECONDS", _seconds(0.1, 60))
         read("DEADLINE", _seconds(0.1, 3_600))
         read("RETENTION_DAYS", _between(LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS))
         for name in RETAINED:
@@ -272,6 +280,10 @@ class Settings:
             return read_secret_file(self.secret_files[key]) or known
         except (OSError, UnicodeError):
             return known
+
+    def current_if_file(self, key: str) -> Callable[[], str | None] | None:
+        """What gives `current`, where that may change."""
+        return partial(self.current, key) if key in self.secret_files else None
 
 
 # The keys of the environment, and those of them that nobody may read.
@@ -342,6 +354,13 @@ def _database_url(text: str) -> str:
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql://")
     return _url(text)
+
+
+def _read_database_url(text: str) -> str:
+    number = len(server_urls(text))
+    if number > _MOST_REPLICAS:
+        raise ValueError(f"must name {_MOST_REPLICAS} servers at most, not {number}")
+    return text
 
 
 def _redis_url(text: str) -> str:

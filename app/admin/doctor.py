@@ -4,12 +4,8 @@ It only reads without `--mend`, beside whoever writes. What it mends of tallies 
 waits for; what is missing of the schema it makes as the migrations do.
 """
 
-import asyncio
 import json
-import os
-import secrets
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any
@@ -18,21 +14,19 @@ import asyncpg
 
 import sql
 from app.admin.command import Answer, Commands, Options, Refused, add_task, note_alone
-from app.postgres.connect import CONNECT_SECONDS, Connector
+from app.admin.finding import FAULT, MENDED, OK, WARNING, Finding
+from app.admin.servers import reached, replicas
 from app.postgres.direct import fetch
-from app.postgres.events import CHANNEL
 from app.postgres.migrate import migration_names
 from app.postgres.startup import OLDEST_SERVER
-from app.settings import Settings, SettingsError, secret
+from app.settings import Settings, SettingsError
 from sql import Statement
 from sql.advisory_lock import AdvisoryLock
 
 _SQL = sql.load("doctor")
 
-OK, WARNING, FAULT, MENDED = "ok", "warning", "FAULT", "mended"
 _MISSING, _OTHER, _OFF = "missing", "another one", "off, or not valid"
 
-_HEARD_SECONDS = 3
 # What tokens put up with (`app.auth.token.CLOCK_SKEW`), and what should make one look.
 _WRONG_CLOCK, _ODD_CLOCK = timedelta(seconds=30), timedelta(seconds=2)
 # Two thousand million transactions are all that there are.
@@ -60,14 +54,6 @@ _DEEP = (("orders: fulfilment", "fulfillments"), ("orders: words", "words"))
 # In the order in which one needs the other: the keys of tables before those who refer to them.
 _MADE_AGAIN = ("index", "constraint", "trigger")
 _SHARED = ("FOREIGN KEY", "CHECK")
-
-
-@dataclass
-class Finding:
-    check: str
-    state: str
-    says: str
-    remedy: str = ""
 
 
 def add_commands(commands: Commands) -> None:
@@ -107,12 +93,13 @@ async def _examine(connection: asyncpg.Connection, options: Options) -> AsyncIte
     yield _connections(options, server)
     migrations = await _migrations(connection)
     yield migrations
-    dsn = options.dsn
-    for finding in await _reached(dsn, server):
+    for finding in await reached(options.dsn, server):
         yield finding
     yield _age(server)
     if migrations.state == FAULT:
         return  # what follows asks for tables that may not be there
+    for finding in await replicas(connection, options):
+        yield finding
     if options.mend and server["is_read_only"]:
         raise Refused("the server takes no writes: mend at its primary")
     if options.mend:
@@ -161,7 +148,8 @@ def _connections(options: Options, server: asyncpg.Record) -> Finding:
         settings: Settings = options.settings()
     except SettingsError:
         return Finding("connections", WARNING, "the settings cannot be used", "look at `config check`")
-    wanted = max(settings.workers, 1) * (settings.pool_size + 1)
+    watching = settings.read_database_url is not None
+    wanted = max(settings.workers, 1) * (settings.pool_size + 1 + watching)
     says = f"{wanted} of {server['max_connections']}"
     if wanted >= server["max_connections"]:
         return Finding("connections", FAULT, says, "raise max_connections, or lower POOL_SIZE or WORKERS")
@@ -179,59 +167,6 @@ async def _migrations(connection: asyncpg.Connection) -> Finding:
     if unknown := sorted(applied - known):
         return Finding("migrations", WARNING, f"has {_listed(unknown)}, of a newer version", "run that version")
     return Finding("migrations", OK, f"{len(applied)} applied")
-
-
-async def _reached(dsn: str, server: asyncpg.Record) -> list[Finding]:
-    """The way to the server: a pooler, a standby, notifications."""
-    found = []
-    persistence = await Connector(dsn, statement_cache=0).persistence()
-    if persistence.sessions and persistence.statements:
-        found.append(Finding("pooler", OK, "none, or one that keeps sessions"))
-    else:
-        remedy = "" if persistence.statements else "set STATEMENT_CACHE=0; "
-        remedy += "set LISTEN_URL to the server's own address, and migrate, import and mend by it"
-        if server["statement_timeout"] == "0":
-            remedy += f"; ALTER ROLE {server['role']} SET statement_timeout = '15s'"
-        kept = "statements" if persistence.statements else "neither statements nor sessions"
-        found.append(Finding("pooler", WARNING, f"one that shares sessions and keeps {kept}", remedy))
-    if server["is_standby"]:
-        found.append(Finding("standby", WARNING, "a standby: reads only", "for writes name the primary, too"))
-    elif server["is_read_only"]:
-        found.append(Finding("standby", WARNING, "takes no writes", "look at default_transaction_read_only"))
-    else:
-        found.append(Finding("standby", OK, "none: takes writes"))
-    try:
-        listen_url = secret(os.environ, "LISTEN_URL")[0] or dsn
-    except SettingsError as error:
-        return [*found, Finding("notifications", FAULT, str(error))]
-    return [*found, await _notifications(listen_url, dsn)]
-
-
-async def _notifications(listen_url: str, dsn: str) -> Finding:
-    word, heard = secrets.token_hex(8), asyncio.Event()
-
-    def hear(_connection: object, _pid: int, _channel: str, payload: object) -> None:
-        if payload == word:
-            heard.set()
-
-    remedy = "without, revoked keys hold for a second more: set LISTEN_URL to the primary's own address"
-    listening = await asyncpg.connect(listen_url, timeout=CONNECT_SECONDS, statement_cache_size=0)
-    try:
-        await listening.add_listener(CHANNEL, hear)
-        telling = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=0)
-        try:
-            await telling.execute(f"NOTIFY {CHANNEL}, '{word}'")
-        finally:
-            await telling.close()
-        async with asyncio.timeout(_HEARD_SECONDS):
-            await heard.wait()
-    except asyncpg.ReadOnlySQLTransactionError:
-        return Finding("notifications", WARNING, "a standby sends none", remedy)
-    except TimeoutError:
-        return Finding("notifications", WARNING, "none come: a pooler does not pass them on", remedy)
-    finally:
-        listening.terminate()
-    return Finding("notifications", OK, "come")
 
 
 def _age(server: asyncpg.Record) -> Finding:

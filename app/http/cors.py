@@ -14,6 +14,7 @@ from app.http.mutation import HEADER as IDEMPOTENCY_HEADER
 from app.http.mutation import REPLAYED
 from app.http.reply import Answering, Reply
 from app.http.state import state_of
+from app.postgres.consistency import HEADER as CONSISTENCY_HEADER
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 # What the clients of `README.md` send, beside what a browser permits anyway.
@@ -35,6 +36,7 @@ ALLOWED_HEADERS = (
     "last-event-id",
     "traceparent",
     "tracestate",
+    CONSISTENCY_HEADER.lower(),
     "x-apollo-operation-id",
     "x-apollo-operation-name",
     "x-client-id",
@@ -54,6 +56,7 @@ EXPOSED_HEADERS = (
     "ratelimit-policy",
     "retry-after",
     *REPLAYED,
+    CONSISTENCY_HEADER.lower(),
     "x-changes-cursor",
     "x-page",
     "x-per-page",

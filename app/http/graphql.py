@@ -37,7 +37,7 @@ from app.http.body import read_body, refusal_headers
 from app.http.budget import Budgets
 from app.http.cost_report import COST_HEADER, Report, report_of, told, with_cost
 from app.http.deadline import Ending
-from app.http.mutation import REPLAYED, RenderedAnswer, read_key, run_mutation
+from app.http.mutation import RenderedAnswer, read_key, run_mutation
 from app.http.negotiation import GRAPHQL_RESPONSE, JSON, accept_of, is_json, negotiate
 from app.http.rate_limit import Admission, too_many
 from app.http.reply import Answering, Reply, dump, refusal, reply, reply_bytes, tagged, unavailable
@@ -233,8 +233,7 @@ class GraphQLEndpoint(Answering):
         if answer.fault:
             return unavailable(answer.fault, {"errors": answer.body["errors"]}), "unavailable"
         if isinstance(answer, RenderedAnswer):
-            extra = REPLAYED if answer.is_replayed else {}
-            return reply_bytes(answer.text, 200, media_type, _VARY | extra), _counted_as(answer)
+            return reply_bytes(answer.text, 200, media_type, _VARY | answer.headers), _counted_as(answer)
         outcome = _counted_as(answer)
         if method == "GET" and outcome == "ok" and request is not None and request.document_id is not None:
             return tagged(dump(answer.body), media_type, headers.get(b"if-none-match"), _VARY), outcome

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -21,6 +22,8 @@ from app.http.state import State
 from app.live.audience import Audience, News
 from app.live.hub import Hub
 from app.live.session import Session, Sessions
+from app.postgres.consistency import Consistency
+from app.postgres.replicas import Replicas
 from app.resolvers.feed import Event, Mark, Subscribed, mark_of, refuse_gone
 from app.resolvers.place import Place
 
@@ -41,11 +44,14 @@ class Refused(Exception):
 
 
 class Subscriptions:
-    """Opens those of one process."""
+    """Opens those of one process. `replicas` are what callers may read from who ask about what they were told."""
+
+    replicas: Replicas | None = None
 
     def __init__(
         self, engine: Engine, hub: Hub, sessions: Sessions, budgets: Budgets, open_context: OpenContext
     ) -> None:
+        self._told: Consistency | None = None
         self.engine = engine
         self._budgets = budgets
         self.hub = hub
@@ -103,7 +109,21 @@ class Subscriptions:
         for answer in answers:
             if answer.fault is not None:
                 raise answer.fault
-        return answers
+        state = None if self.replicas is None else await self.replicas.present()
+        if state is None:
+            return answers
+        self._told = state if self._told is None else max(self._told, state)
+        return [_with_state(answer, state) for answer in answers]
+
+    def telling(self, viewer: Viewer) -> None:
+        """A viewer is told what was executed by now, and reads no less from here on."""
+        if self.replicas is not None and self._told is not None:
+            self.replicas.writes.note(viewer.subject, self._told)
+
+
+def _with_state(answer: Answer, state: Consistency) -> Answer:
+    extensions = {**answer.body.get("extensions", {}), "consistency": str(state)}
+    return replace(answer, body={**answer.body, "extensions": extensions})
 
 
 class Subscription:
@@ -159,6 +179,7 @@ class Subscription:
                                 mark = Mark(max(mark.place, hub.told))
                                 await self._wait()
                             elif await self._is_still(viewer):
+                                self._subscriptions.telling(viewer)
                                 for each in news:
                                     yield each
                                 mark = Mark(each.place)
@@ -174,6 +195,7 @@ class Subscription:
                                 continue
                             if news and not await self._is_still(viewer):
                                 continue
+                            self._subscriptions.telling(viewer)
                             for each in news:
                                 yield each
                             mark, is_up_to_date = reached, is_told

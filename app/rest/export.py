@@ -190,10 +190,10 @@ class Export:
     ) -> None:
         """What fails before the first line is answered like any failure; what fails later breaks the connection."""
         pack = zlib.compressobj(wbits=_GZIP) if accepts_gzip(Headers(scope=scope).get("accept-encoding")) else None
-        async with Snapshot.open(context.db, context.viewer.visibility) as snapshot:
+        async with Snapshot.open(context.db, context.viewer.visibility, context.reading) as snapshot:
             start = _start(self.source, is_packed=pack is not None)
             if context.viewer.kind in (Kind.STAFF, Kind.PARTNER):
-                cursor = await end_of_feed(snapshot.fetch)
+                cursor = await end_of_feed(snapshot.fetch, await snapshot.state())
                 if cursor is None:
                     raise Overloaded(reason="feed")
                 MutableHeaders(scope=start)[CURSOR_HEADER] = cursor

@@ -7,7 +7,17 @@ import asyncpg
 import pytest
 
 from app.resolvers.tracking import template_fault
-from app.rules import code_fault, key_fault, line_fault, normalized_code, promise_fault, slug, url_fault, year_fault
+from app.rules import (
+    code_fault,
+    key_fault,
+    line_fault,
+    normalized_code,
+    promise_fault,
+    server_urls,
+    slug,
+    url_fault,
+    year_fault,
+)
 from tests.conftest import ConnectionTo
 
 LINES = ["A-1", " a ", "é", "日本", "Big anvil", "a\u00a0b", "👩\u200d🚒"]
@@ -305,3 +315,26 @@ async def test_sql_gives_carriers_keys_and_holds_them_to_the_rules(store: asyncp
             await store.fetchval(add, "More", key, None)
     with pytest.raises(asyncpg.UniqueViolationError, match="carriers_key_unique"):
         await store.fetchval(add, "More", "SWIFT", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ("postgresql://r:p@one/db", ["postgresql://r:p@one/db"]),
+        ("postgres://one:5433,two/db?a=b", ["postgres://one:5433/db?a=b", "postgres://two/db?a=b"]),
+        (
+            "postgresql://r:p@[::1]:5432,two/db,postgresql://q@three/other",
+            ["postgresql://r:p@[::1]:5432/db", "postgresql://r:p@two/db", "postgresql://q@three/other"],
+        ),
+    ],
+)
+def test_servers_are_named_by_urls_of_one_or_of_several(text: str, urls: list[str]) -> None:
+    assert server_urls(text) == tuple(urls)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "one,two", "postgresql:///db?host=one", "postgresql://r@one,/db", "mysql://one/db"]
+)
+def test_what_names_no_servers_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must "):
+        server_urls(text)

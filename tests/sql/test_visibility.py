@@ -47,6 +47,8 @@ WITHOUT_VIEWER |= {"shop", "channel_page", "order_link"}
 WITHOUT_VIEWER |= {"feed"}
 # An endpoint is its owner's, whom each statement for callers compares with: tests/sql/test_webhook.py holds them to it.
 WITHOUT_VIEWER |= {"webhook_endpoint", "webhook_delivery"}
+# Where servers are in the log of what is written: rows of nobody's.
+WITHOUT_VIEWER |= {"replica"}
 TABLE = re.compile(r"(?:\b(?:FROM|JOIN)|^\s*UPDATE)\s+([a-z_]+)\s+(?:AS\s+)?([a-z]+)\b", re.IGNORECASE | re.MULTILINE)
 # What a statement names itself, from tables that are judged where it reads them.
 NAMED_HERE = re.compile(r"\b([a-z_]+) AS \(")

@@ -142,6 +142,7 @@ async def _change_at(context: Context, cursor: str) -> Change:
         mark = mark_of(cursor)
     except InvalidCursor:
         raise InvalidCursor("cursor") from None
+    await context.read_from(mark.state)
     place = Place(mark.place.position, mark.place.number + (mark.told > 0))
     rows = await context.fetch(FEED.after, position=place.position, number=place.number - 1, scan=1)
     if not rows or Place.of(rows[0]) != place:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,12 +13,15 @@ import sql
 from app.__main__ import _parser, main
 from app.admin.command import Answer, Refused, perform
 from app.admin.doctor import schema_objects
+from app.demo.embedded import Server
 from app.postgres.direct import fetch
+from app.postgres.migrate import migrate
 from sql.advisory_lock import AdvisoryLock
 from tests.app.admin.conftest import Operate
 from tests.conftest import TOKEN_SECRET, Databases, settings_for
 from tests.pooler import needs_pgbouncer, pooler
-from tests.server import administer
+from tests.server import administer, temporary
+from tests.standby import standby_of
 
 # Written as a restore would that goes wrong: no trigger sees it.
 UNSEEN = "SET session_replication_role = replica"
@@ -163,15 +167,50 @@ async def test_more_connections_than_the_server_has_are_told(operate: Operate, d
 
 
 @needs_pgbouncer
-async def test_pooler_is_recognised_with_what_to_set(demo_copy_dsn: str) -> None:
-    with pooler(demo_copy_dsn, "transaction", 10) as dsn:
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_pooler_is_recognised_with_what_to_set(demo_copy_dsn: str, allowed: bool) -> None:
+    with pooler(demo_copy_dsn, "transaction", 10, console=allowed) as dsn:
         answer = await examined(dsn)
     states = {row["check"]: row for row in answer.value}
     assert states["pooler"]["state"] == "warning"
-    for word in ("LISTEN_URL", "STATEMENT_CACHE=0", "SET statement_timeout"):
+    assert re.match(r"PgBouncer [0-9]+\.[0-9.]+, which" if allowed else "PgBouncer, which", states["pooler"]["says"])
+    for word in ("LISTEN_URL", "STATEMENT_CACHE=0", "max_prepared_statements", "SET statement_timeout"):
         assert word in states["pooler"]["remedy"]
     assert states["notifications"]["state"] == "warning"
     assert not answer.failed
+
+
+@needs_pgbouncer
+async def test_pooler_that_keeps_sessions_is_told_from_none(demo_copy_dsn: str) -> None:
+    with pooler(demo_copy_dsn, "session", 10) as dsn:
+        answer = await examined(dsn)
+    states = {row["check"]: row for row in answer.value}
+    assert states["pooler"]["says"].endswith("which keeps sessions")
+    assert "ALTER ROLE" in states["pooler"]["remedy"]
+    assert states["notifications"]["state"] == "ok"
+
+
+async def test_replicas_are_looked_at(own: Server, demo_copy_dsn: str) -> None:
+    """One that follows, the primary itself, one of another server, and one that is not there."""
+    with standby_of(own) as standby:
+        gone = "postgresql://127.0.0.1:1/waybill"
+        urls = ",".join((standby.dsn, own.dsn, gone))
+        states = {row["check"]: row for row in (await examined(own.dsn, read_database_url=urls)).value}
+        assert states["replica 1"]["state"] == "ok"
+        assert states["replica 1"]["says"].endswith("MB of the log behind")
+        assert "hot_standby_feedback" in states["replica 1"]["remedy"]
+        assert states["replica 2"]["says"] == "takes writes: it is left out"
+        assert states["replica 3"]["says"].startswith("No PostgreSQL answers")
+        answer = await examined(demo_copy_dsn, read_database_url=standby.dsn)
+        [found] = [row for row in answer.value if row["check"] == "replica 1"]
+        assert (found["state"], found["says"]) == ("FAULT", "a standby of another server")
+
+
+@pytest.fixture
+def own() -> Iterator[Server]:
+    with temporary() as own:
+        asyncio.run(migrate(own.dsn))
+        yield own
 
 
 def test_doctor_ends_with_1_where_something_is_wrong(
