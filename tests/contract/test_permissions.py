@@ -45,6 +45,7 @@ OPEN = {"shop"}
 SHOP = {"customerOrder", "customerOrders", "customerOrderShipment", "customerOrderShipments"}
 # Relations to rows that need another permission than their parent, with a document that reaches them.
 RELATIONS = {
+    "Shipment.order": (ORDERS, "{ shipments(input: { offset: 1 }) { items { order { id } } } }"),
     "Order.shipments": (SHIPMENTS, "{ order(orderId: 2075) { shipments { id } } }"),
     "ShipmentItem.orderItem": (ORDERS, "{ shipmentItems { items { orderItem { id } } } }"),
 }

@@ -1,6 +1,7 @@
 """Contacts, channels, tokens, settings and the audit trail by command."""
 
 import json
+import socket
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from app.admin.command import Refused
 from app.admin.config import unknown
 from app.auth.token import Tokens
 from tests.app.admin.conftest import Operate
-from tests.conftest import TOKEN_SECRET, settings_for
+from tests.conftest import TOKEN_SECRET, reserved_port, settings_for
 
 
 async def test_contact_is_made_of_companies_and_disabled(operate: Operate, copy_connection: asyncpg.Connection) -> None:
@@ -59,7 +60,6 @@ async def test_channel_has_a_zone_and_rates(operate: Operate) -> None:
         (("zone", "outlet", "Europe/Atlantis"), "time zone"),
         (("show", "nowhere"), "no channel 'nowhere'"),
         (("create", "outlet", "--name", "x", "--currency", "EUR"), "already"),
-        (("create", "other", "--name", "x", "--currency", "EURO"), "ISO 4217"),
         (("create", "other", "--name", "x", "--currency", "XYZ"), "ISO 4217"),
         (("create", "other", "--name", "x", "--currency", "EUR", "--time-zone", "here"), "time zone"),
     ):
@@ -154,6 +154,62 @@ def test_config_check_tells_settings_and_no_secret(
         "POOL_SIZE must be a whole number from 1 to 1000",
         "POOL_SIZES is not known: is it POOL_SIZE?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"TOKEN_SECRET_PREVIOUS": TOKEN_SECRET}, "TOKEN_SECRET_PREVIOUS"),
+        ({"METRICS_TOKEN": TOKEN_SECRET}, "METRICS_TOKEN"),
+        ({"LISTEN_URL": "postgresql://db.test/other"}, "LISTEN_URL"),
+        ({"POOL_WAIT_SECONDS": "20"}, "POOL_WAIT_SECONDS"),
+        ({"SLOW_STATEMENT": "15"}, "SLOW_STATEMENT"),
+        ({"RETENTION_DAYS": "30", "WEBHOOK_DISABLE_DAYS": "40", "WEBHOOK_LOG_DAYS": "40"}, "RETENTION_DAYS_CHANGES"),
+        ({"WEBHOOK_LOG_DAYS": "3"}, "WEBHOOK_LOG_DAYS"),
+        ({"DATABASE_URL": "postgresql://db.test:99999/waybill"}, "DATABASE_URL"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], key: str
+) -> None:
+    given = {"DATABASE_URL": "postgresql://db.test/waybill", "TOKEN_SECRET": TOKEN_SECRET, **changes}
+    monkeypatch.delenv("WAYBILL_TEST_RUN", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert main(["config", "check"]) == 1
+    [said] = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"{key} ")
+    assert TOKEN_SECRET not in said
+
+
+def test_config_check_sees_who_listens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_SECRET", TOKEN_SECRET)
+    monkeypatch.delenv("WAYBILL_TEST_RUN", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listening, reserved_port() as port:
+        monkeypatch.setenv("DATABASE_URL", f"postgresql://127.0.0.1:{listening.getsockname()[1]}/waybill")
+        monkeypatch.setenv("REDIS_URL", f"redis://:s3cr3t@127.0.0.1:{port}/0")
+        assert main(["config", "check"]) == 0
+        capsys.readouterr()
+        assert main(["config", "check", "--connect"]) == 1
+    assert capsys.readouterr().err == "REDIS_URL leads to where nobody listens: Connection refused\n"
+
+
+def test_arguments_that_cannot_be_any_are_wrong_usage(
+    demo_dsn: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", demo_dsn)
+    for arguments in (
+        ("create", "x", "--name", "X", "--currency", "EURO"),
+        ("create", "x", "--name", "X", "--currency", "EUR", "--language", "e1"),
+        ("zone", "default", "Europe Amsterdam"),
+        ("rate", "default", "US", "2"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["channels", *arguments])
+        assert ended.value.code == 2
+    assert main(["channels", "zone", "default", "Europe/Nowhere"]) == 1
+    assert main(["keys", "create", "x", "--permission", "shipments:override", "--channel", "default"]) == 1
+    assert "allows nothing without shipments:write" in capsys.readouterr().err
 
 
 def test_commands_print_for_programs_and_say_what_was_refused(
