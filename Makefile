@@ -15,7 +15,7 @@ help: ## print this
 run: $(READY) ## set up the database and the demo data, then serve http://HOST:PORT (8000)
 	@exec $(RUN) -m app dev
 
-test: $(READY) ## run the tests, and print the ten slowest; ARGS="-k shipment -x" goes to pytest
+test: $(READY) ## run the tests, and print the ten slowest; ARGS="-k shipment -x" goes to pytest, POOLER=transaction puts PgBouncer between
 	@exec $(RUN) -m pytest -n auto --dist worksteal --durations=10 $(ARGS)
 
 check: lint test ## what CI runs: lint, types, import contracts, tests
@@ -23,10 +23,11 @@ check: lint test ## what CI runs: lint, types, import contracts, tests
 conformance: $(READY) ## run graphql-core's own execution tests by compiled plans
 	@exec $(RUN) -m tests.conformance
 
-fuzz: $(READY) ## compare executors on random documents, trade with a model, and kill 1,000 times beside the feed and its subscribers, deliver 100,000 webhooks; MINUTES=10, SEED=N has a round again
+fuzz: $(READY) ## compare executors on random documents, trade with a model, hold 10,000 costs to what they bound, and kill 1,000 times beside the feed and its subscribers, deliver 100,000 webhooks, read 10,000 writes beside a replica; MINUTES=10, SEED=N has a round again
 	@FUZZ_MINUTES=$(or $(MINUTES),10) FUZZ_SEED=$(SEED) exec $(RUN) -m pytest -q -s tests/contract/test_random_documents.py \
 		tests/app/execution/test_equivalence.py tests/app/execution/test_generated_equivalence.py tests/test_trade.py \
-		tests/test_feed_kills.py tests/test_live_kills.py tests/test_webhook_kills.py
+		tests/test_feed_kills.py tests/test_live_kills.py tests/test_webhook_kills.py tests/test_replicas.py tests/app/execution/test_cost.py \
+		tests/contract/test_cost.py
 
 clients: $(READY) ## run docs/clients.md with the real clients, installed from their registries
 	@exec $(RUN) -m pytest --no-header -rs tests/clients $(ARGS)

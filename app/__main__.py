@@ -22,9 +22,10 @@ from app.demo.embedded import EmbeddedError
 from app.serve.hangup import on_hangup
 from app.serve.listen import open_sockets
 from app.settings import Settings, SettingsError, secret
-from app.webhooks import command as webhooks
 
 if TYPE_CHECKING:
+    from graphql import GraphQLSchema
+
     from app.postgres.locks import Verdict
 
 T = TypeVar("T")
@@ -70,8 +71,6 @@ def _parser(command: str) -> argparse.ArgumentParser:
     deliver = commands.add_parser("deliver", help="call the endpoints of webhooks, as one of any number of processes")
     deliver.set_defaults(command=_deliver, serves=True)
 
-    webhooks.add_commands(commands).set_defaults(command=_webhooks)
-
     migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
     migrate.add_argument(
         "--check",
@@ -111,8 +110,10 @@ def _parser(command: str) -> argparse.ArgumentParser:
 
     if command not in commands.choices:
         from app.admin.commands import add_commands
+        from app.webhooks import command as webhooks
 
         parser.set_defaults(command=_administer)
+        webhooks.add_commands(commands)
         add_commands(commands)
     return parser
 
@@ -186,24 +187,11 @@ def _answer(settings: Settings, sockets: list[socket.socket], environ: Mapping[s
 def _deliver(_options: argparse.Namespace) -> None:
     from app.postgres.migrate import migration_names
     from app.postgres.startup import check
+    from app.webhooks.command import deliver
 
     settings = Settings.from_env(os.environ)
     _run(check(settings.database_url, migration_names()), settings.database_url)
-    _run(webhooks.deliver(settings), settings.database_url, loop=_fast_loop())
-
-
-def _webhooks(options: argparse.Namespace) -> int:
-    from app.postgres.migrate import migration_names
-    from app.postgres.startup import check
-
-    with dev.database(os.environ) as dsn:
-        _run(check(dsn, migration_names()), dsn)
-        try:
-            print(_run(options.task(options, dev.settings(os.environ, dsn)), dsn))
-        except webhooks.Refused as refused:
-            print(refused, file=sys.stderr)
-            return 1
-    return 0
+    _run(deliver(settings), settings.database_url, loop=_fast_loop())
 
 
 def _migrate(options: argparse.Namespace) -> int:
@@ -263,6 +251,9 @@ def _administer(options: argparse.Namespace) -> int:
     from app.postgres.migrate import migration_names
     from app.postgres.startup import check
 
+    if not all(map(_is_text, vars(options).values())):
+        print("an argument is not UTF-8", file=sys.stderr)
+        return 2
     try:
         if "local_task" in options:
             answer = options.local_task(options)
@@ -271,6 +262,7 @@ def _administer(options: argparse.Namespace) -> int:
                 if not options.any_schema:
                     _run(check(dsn, migration_names()), dsn)
                 options.settings = lambda: _settings(dsn)
+                options.schema = _schema
                 answer = _run(perform(dsn, options), dsn)
     except Refused as refused:
         print(refused, file=sys.stderr)
@@ -279,6 +271,19 @@ def _administer(options: argparse.Namespace) -> int:
     for note in answer.notes:
         print(note, file=sys.stderr)
     return int(answer.failed)
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is no argument of bytes that are no UTF-8, which nobody could print or store."""
+    if isinstance(value, list):
+        return all(map(_is_text, value))
+    return not isinstance(value, str) or value.isprintable() or value.encode(errors="ignore").decode() == value
+
+
+def _schema() -> "GraphQLSchema":
+    from app.asgi import executable_schema
+
+    return executable_schema()
 
 
 def _settings(dsn: str) -> Settings:

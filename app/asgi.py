@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cache, partial
 from hmac import compare_digest
 from pathlib import Path
@@ -27,18 +28,23 @@ from app.auth.token import Tokens
 from app.auth.viewer import Viewer, authenticate
 from app.cache import Cache
 from app.context import Context
+from app.documents import registry
+from app.documents.policy import Mode
+from app.documents.registry import Identity, TrustedDocuments
 from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable
 from app.execution.execute import Engine
 from app.execution.schema import build
 from app.http import health, overload
 from app.http.address import client_address, peer_address
+from app.http.budget import Budgets, Rate
 from app.http.cors import CrossOrigin, Origins, WholeCrossOrigin
 from app.http.deadline import Deadlines
 from app.http.graphql import GraphQLEndpoint
 from app.http.middleware import Counted, Exchange, Watcher, WholeExchange
 from app.http.overload import LoadShedder, Shedding, WholeShedding
+from app.http.problem import GRAPHQL_PATHS, refuse
 from app.http.rate_limit import Admission, RateLimited, RateLimits
-from app.http.reply import Answering, Reply, refusal, reply
+from app.http.reply import Answering, Reply, reply
 from app.http.state import new_id, state_of
 from app.live import metrics
 from app.live.hub import Hub
@@ -50,14 +56,17 @@ from app.live.subscription import Subscriptions
 from app.live.websocket import WebSocketEndpoint
 from app.pages import routes as pages
 from app.pages.front import Front
+from app.pages.visit import Site
+from app.postgres.consistency import HEADER as CONSISTENCY_HEADER
 from app.postgres.database import Database
-from app.postgres.lookups import Lookups
 from app.postgres.migrate import migration_names
+from app.postgres.replicas import Replicas
 from app.postgres.retention import WEBHOOKS, Retention
 from app.postgres.startup import until_reachable
 from app.resolvers import bindables
 from app.resolvers.names import snake_case
-from app.rest import export, openapi, shop
+from app.rest import documents, export, openapi, shop
+from app.rest.documents import DocumentsEndpoint
 from app.rest.export import Export, Slots
 from app.rest.openapi import OpenAPI
 from app.rest.shop import ShopEndpoint
@@ -69,6 +78,7 @@ from app.webhooks.asyncapi import AsyncAPI
 from app.webhooks.message import Messages
 from app.webhooks.target import Targets
 
+_CONSISTENCY = CONSISTENCY_HEADER.lower().encode()
 # Beside the sources in a checkout and in an installed wheel alike.
 SCHEMA = Path(__file__).parent.parent / "schema.graphql"
 
@@ -84,15 +94,20 @@ class Waybill:
 
     db: Database
     logins: Logins
+    replicas: Replicas | None = None
 
     def __init__(self, settings: Settings, worker: Worker | None = None) -> None:
         """`worker` is what it is where others answer beside it.
 
         Raises `SettingsError` for unusable keys and `SchemaError` for a schema that its resolvers do not fit."""
         self.settings = settings
+        self._worker = worker
         self.is_stopping = False
         self.tokens = Tokens(settings)
-        self.rate_limits = RateLimits(settings.redis_url, worker)
+        redis_url = partial(settings.current, "REDIS_URL")
+        self.rate_limits = RateLimits(settings.redis_url, worker, redis_url)
+        rate = Rate(settings.cost_capacity, settings.cost_restore_rate)
+        self.budgets = Budgets(rate, settings.redis_url, worker, redis_url)
         shared = settings.prometheus_multiproc_dir
         self.telemetry = Telemetry(shared, worker.number if worker and shared == worker.folder else None)
         self.telemetry.slow_seconds = settings.slow_statement
@@ -101,15 +116,17 @@ class Waybill:
         self.cache = Cache(settings.cache_bytes)
         self.engine = Engine(
             executable_schema(),
-            settings.limits,
+            # What costs more than a bucket ever holds could never be paid.
+            replace(settings.limits, cost=min(settings.limits.cost, settings.cost_capacity)),
             self.cache,
             suggest=settings.development,
             planned=settings.executor == "compiled",
         )
+        self.documents = TrustedDocuments(self.engine, Mode.of(settings.document_mode))
         self.hub = Hub()
         limits = settings.limits
         self.sessions = Sessions(self.tokens, most=limits.streams, most_of_viewer=limits.viewer_streams)
-        self.subscriptions = Subscriptions(self.engine, self.hub, self.sessions, self.context_of)
+        self.subscriptions = Subscriptions(self.engine, self.hub, self.sessions, self.budgets, self.context_of)
         targets = Targets(settings.webhook_allowed_networks, settings.webhook_ports)
         self.messages = Messages(self.engine, targets, self.context_for)
         self.migrations = frozenset(migration_names())
@@ -119,7 +136,12 @@ class Waybill:
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         async with self.running():
             app.state.db = self.db
-            yield
+            await self.documents.start(self.db)
+            registry.watch(self.telemetry, self.documents)
+            try:
+                yield
+            finally:
+                await self.documents.close()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -128,6 +150,12 @@ class Waybill:
         self.db = await until_reachable(lambda: Database.connect(self.settings, self.cache))
         await self.db.events.start()
         self.db.feed.start()
+        if self.settings.read_database_url is not None:
+            self.replicas = Replicas(self.db, self.settings, self._worker)
+            await self.replicas.start()
+            self.subscriptions.replicas = self.replicas
+            for replica in self.replicas.all:
+                replica.observe = self.telemetry.observe_statement
         passwords = Passwords()
         self.db.observe = self.telemetry.observe_statement
         self.hub.db = self.sessions.db = self.db
@@ -141,12 +169,11 @@ class Waybill:
             contact_logins=ContactLogins(self.db, self.tokens, passwords, attempts),
             password_links=PasswordLinks(self.db, self.tokens, passwords, attempts, self.settings),
             order_links=OrderLinks(self.db, self.tokens, attempts, self.settings),
-            lookups=Lookups(self.db.fetch_combined),
             messages=self.messages,
         )
         days = self.settings.retention
         retention = Retention(self.db.pool, days) if days else None
-        health.watch(self.telemetry, self.db, self.engine)
+        health.watch(self.telemetry, self.db, self.engine, self.replicas)
         overload.watch(self.telemetry, self.shedder)
         metrics.watch(self.telemetry, self.hub, self.sessions)
         self.telemetry.watch_process()
@@ -159,8 +186,11 @@ class Waybill:
             await self.sessions.close()
             await self.hub.close()
             await self.rate_limits.close()
+            await self.budgets.close()
             if retention is not None:
                 await retention.close()
+            if self.replicas is not None:
+                await self.replicas.close()
             await self.db.close()
             if self.tracing is not None:
                 await asyncio.to_thread(self.tracing.close)
@@ -209,6 +239,16 @@ class Waybill:
         fields = state_of(scope).fields
         return await authenticate(scope["headers"], fields, self.db, self.tokens, peer_address(scope))
 
+    async def identify(self, scope: Scope) -> Identity:
+        """Who asks, looked up once until a context is opened for them. Raises `ServiceUnavailable`."""
+        state = state_of(scope)
+        if state.identity is None:
+            try:
+                state.identity = Identity(await self.viewer_of(scope), None)
+            except NotAuthenticated as error:
+                state.identity = Identity(None, error.with_traceback(None))
+        return state.identity
+
     async def open_context(self, scope: Scope) -> Context:
         """A credential that is not accepted is a matter of the fields that need one, so introspection needs none.
 
@@ -217,11 +257,19 @@ class Waybill:
         viewer, refused, state = None, None, state_of(scope)
         if isinstance(state.storefront.refusal, ServiceUnavailable):
             raise state.storefront.refusal
-        try:
-            viewer = await self.viewer_of(scope)
-        except NotAuthenticated as error:
-            refused = error.with_traceback(None)  # whose frames would hold the request in a circle
+        if state.identity is not None:
+            viewer, refused = state.identity
+            state.identity = None  # what is done once more is done as the credentials stand then
+        else:
+            try:
+                viewer = await self.viewer_of(scope)
+            except NotAuthenticated as error:
+                refused = error.with_traceback(None)  # whose frames would hold the request in a circle
+        reading = None
+        if self.replicas is not None:
+            reading = self.replicas.reading(viewer.subject if viewer else "", state.fields.get(_CONSISTENCY))
         context = state.work.context = self._context(
+            reading=reading,
             request_id=state.request_id,
             viewer=viewer,
             refusal=refused,
@@ -253,14 +301,14 @@ class Waybill:
         return await find_storefront(keys, self.db, address)
 
     async def ready(self, _request: Request) -> Response:
-        ready = None if self.is_stopping else await health.readiness(self.db, self.migrations)
+        ready = None if self.is_stopping else await health.readiness(self.db, self.migrations, self.replicas)
         return reply({"status": "not ready"}, 503) if ready is None else reply(ready)
 
     async def metrics(self, request: Request) -> Response:
         token, given = self.settings.metrics_token, request.headers.get("authorization", "")
         if token is not None and not compare_digest(given.encode(), f"Bearer {token}".encode()):
             error = RequestRefused("The metrics need their token.", status=401, code="UNAUTHENTICATED")
-            return refusal(error, {"www-authenticate": "Bearer"})
+            return refuse(error, request.scope, {"www-authenticate": "Bearer"})
         text, media_type = self.telemetry.exposition(request.headers.get("accept", ""))
         return Response(text, media_type=media_type)
 
@@ -287,6 +335,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
             waybill.engine.schema,
             waybill.open_context,
             waybill.viewer_of,
+            waybill.budgets,
             slots,
             list_items=settings.limits.list_items,
             lengths=waybill.engine.documents.lengths,
@@ -300,9 +349,12 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
     def endpoint(*, needs_key: bool = False) -> GraphQLEndpoint:
         return GraphQLEndpoint(
             waybill.engine,
+            waybill.documents,
+            waybill.identify,
             waybill.open_context,
             waybill.telemetry,
             admission,
+            waybill.budgets,
             body_bytes=body_bytes,
             needs_key=needs_key,
             streams=streams,
@@ -313,8 +365,13 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
         origins = frozenset(origin.encode() for origin in settings.allowed_origins)
         return WebSocketEndpoint(endpoint, operations, origins=origins, most_operations=most_operations)
 
+    def shop_endpoint(endpoint: shop.Endpoint) -> ShopEndpoint:
+        return ShopEndpoint(endpoint, waybill.open_context, waybill.budgets, body_bytes=body_bytes)
+
+    by_path = {each.source.path: each for each in exports}
+    site = Site(endpoint(), HTTPStream(Events(), waybill.subscriptions), waybill.viewer_of, by_path, body_bytes)
     # The second path is where the B2B SDK points by itself (B-2).
-    graphql = {"/graphql": endpoint(), "/v2/graphql": endpoint(), "/api/graphql": endpoint(needs_key=True)}
+    graphql = {path: endpoint(needs_key=path.startswith("/api/")) for path in GRAPHQL_PATHS}
     shedder = waybill.shedder
     whole: dict[str, Answering] = {path: WholeShedding(answering, shedder) for path, answering in graphql.items()}
     watcher = Watcher(waybill.telemetry, waybill.tracing)
@@ -331,12 +388,15 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
         routes=[
             *front.routes(in_pages),
             *(Route(path, answering) for path, answering in graphql.items()),
-            *(
-                shop.route(one, counted(ShopEndpoint(one, waybill.open_context, body_bytes=body_bytes), "rest"))
-                for one in shop.ENDPOINTS
-            ),
+            *(shop.route(one, counted(shop_endpoint(one), "rest")) for one in shop.ENDPOINTS),
             *(Route(one.path, counted(each, "export")) for one, each in zip(export.SOURCES, exports, strict=True)),
-            *pages.routes(endpoint(), HTTPStream(Events(), waybill.subscriptions), in_pages, body_bytes=body_bytes),
+            *pages.routes(site, in_pages),
+            Route(
+                documents.PATH,
+                counted(
+                    DocumentsEndpoint(waybill.engine.documents, waybill.open_context, body_bytes=body_bytes), "rest"
+                ),
+            ),
             Route(openapi.PATH, rest),
             Route(asyncapi.PATH, events),
             Route("/healthz", health.live),
@@ -392,7 +452,7 @@ class Service(Starlette):
         await (socket or self.find(scope) or super().__call__)(scope, receive, send)
 
 
-async def _refuse(_request: Request, error: Any) -> Response:
+async def _refuse(request: Request, error: Any) -> Response:
     """Starlette's own refusals, such as an unknown path, in the shape of all others."""
     code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "BAD_REQUEST")
-    return refusal(RequestRefused(error.detail, status=error.status_code, code=code), error.headers)
+    return refuse(RequestRefused(error.detail, status=error.status_code, code=code), request.scope, error.headers)

@@ -16,9 +16,10 @@ from app.auth.password_link import PasswordLinks
 from app.auth.storefront_key import Storefront
 from app.auth.viewer import Kind, Viewer
 from app.errors import CustomerNotLoggedIn, Forbidden, NotAuthenticated
+from app.postgres.consistency import Consistency
 from app.postgres.database import Database
 from app.postgres.events import TableCache, Tables
-from app.postgres.lookups import Lookups
+from app.postgres.replicas import Reading
 from app.postgres.transaction import IdempotencyKey, Transaction
 from app.webhooks.target import Targets
 from loaders.batch import Batch, Projection
@@ -54,9 +55,9 @@ class Context:
 
     `largest_page` bounds every list (B-23); `viewer` is None without a credential, and `refusal` says why one that was
     brought is not accepted. `storefront` is the shop that the request comes from. `address` is the client's, empty
-    where there is none. `idempotency_key` is what the caller names a mutation by, and `seconds` how long it waits, None
-    where it does not say. `writing` is the request's
-    transaction, None before `write`.
+    where there is none. `reading` chooses what is read from where there are several servers; else that is `db`.
+    `idempotency_key` is what the caller names a mutation by, and `seconds` how long it waits, None where it does not
+    say. `writing` is the request's transaction, None before `write`.
     """
 
     def __init__(
@@ -71,14 +72,16 @@ class Context:
         contact_logins: ContactLogins,
         password_links: PasswordLinks,
         order_links: OrderLinks,
-        lookups: Lookups,
         messages: Messages,
         storefront: Storefront,
+        reading: Reading | None = None,
         address: str = "",
         idempotency_key: IdempotencyKey | None = None,
         seconds: float | None = None,
     ) -> None:
         self.db = db
+        self.reading = reading
+        self._reads: Database | Reading = db if reading is None else reading
         self._seconds = seconds
         self.largest_page = largest_page
         self.request_id = request_id
@@ -87,7 +90,6 @@ class Context:
         self.contact_logins = contact_logins
         self.password_links = password_links
         self.order_links = order_links
-        self._lookups = lookups
         self.messages = messages
         self.storefront = storefront
         self.address = address
@@ -103,6 +105,15 @@ class Context:
         """Made when first asked: many requests find all they need in one result set."""
         # Loaders that held their context would make a circle of every request, for the garbage collector to find.
         return Loaders(partial(Context.fetch, proxy(self)), partial(Context._cache_of, proxy(self)), self._pending)
+
+    @property
+    def payer(self) -> str:
+        """Who pays for the request: the viewer, or without one the storefront's key, or else the client's address."""
+        if self._viewer is not None:
+            return self._viewer.subject
+        key = self.storefront.key
+        key_id = None if key is None else key.get("id")  # a page of the shop needs no key
+        return f"address:{self.address}" if key_id is None else f"storefront:{key_id}"
 
     @property
     def viewer(self) -> Viewer:
@@ -139,8 +150,22 @@ class Context:
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         """The rows of `statement` that the viewer may see; see `Database.fetch`. Raises `NotAuthenticated`."""
-        source = self.writing or self.db
+        source = self.writing or self._reads
         return await source.fetch(statement, self.viewer.visibility, **values)
+
+    def read_newest(self) -> None:
+        """From here on all is read that is committed by now."""
+        if self.reading is not None:
+            self.reading.stay_at_primary()
+
+    async def read_from(self, state: Consistency | None) -> None:
+        """From here on no state is read before that one; None is the present one."""
+        if self.reading is not None:
+            await self.reading.show(state)
+
+    async def state_read(self) -> Consistency | None:
+        """A state no earlier than what was read so far; None where nobody keeps account."""
+        return None if self.reading is None else await self.reading.seen()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -148,6 +173,7 @@ class Context:
 
         Whoever has the block commits it; what is not committed by its end is taken back.
         """
+        self.read_newest()
         self._transaction = Transaction(self.db, self.request_id, self._seconds)
         try:
             yield self._transaction
@@ -200,13 +226,13 @@ class Context:
         )
         if query is None:
             return await self.fetch(statement, filters=filters, order=order, **values), None
-        row = await self.db.fetch_combined(query.combined, query.values(known))
+        row = await self._reads.fetch_combined(query.combined, query.values(known))
         result = ResultSet(query, row)
         self._pending.append(result.joined)
         return result, result.items_found
 
     async def fetch_one(self, batch: Batch, selection: RowSelection | None, key: Any) -> Row | None:
-        """The row of `key` that the viewer may see, with all that hangs on it; see `fetch_joined` and `Lookups`.
+        """The row of `key` that the viewer may see, with all that hangs on it; see `fetch_joined`.
 
         `key` is as the column of `batch` has it. Raises `NotAuthenticated`.
         """
@@ -216,7 +242,7 @@ class Context:
             further = batch.column, COMPANY
             query = await selection.combine(statement, reach, queries, frozenset(), (), None, known, *further)
             if query is not None:
-                view = await self._lookups.get(query, batch, key, viewer.visibility, viewer.permissions)
+                view = await self._reads.look_up(query, batch, key, viewer.visibility, viewer.permissions)
                 if view is not None:
                     self._pending.append(view.joined)
                 return view
@@ -227,7 +253,7 @@ class Context:
         """A transaction sees what it writes, so it caches nothing and takes nothing that is cached."""
         if self.writing is not None:
             return None
-        return self.db.table_cache(_tables_of(batch), self.viewer.visibility.channels if batch.by_channel else None)
+        return self._reads.table_cache(_tables_of(batch), self.viewer.visibility.channels if batch.by_channel else None)
 
     def cancel(self) -> None:
         """Ends what loaders still fetch for a request that is not answered any more."""

@@ -13,6 +13,8 @@
     │   └── VersionConflict            CONFLICT                 the row is not the one that was read; tells its version
     ├── IdempotencyKeyReused           IDEMPOTENCY_KEY_REUSED   the key stands for another request
     ├── TooManyAttempts                TOO_MANY_ATTEMPTS        logins beyond a limit
+    ├── RateLimitExceeded              RATE_LIMIT_EXCEEDED      a key has asked too often
+    │   └── PointsSpent                RATE_LIMIT_EXCEEDED      the viewer has not the points that it costs
     ├── NotFound                       the row does not exist, or is not the caller's: nobody can tell which
     │   ├── ShipmentNotFound           SHIPMENT_NOT_FOUND_ERROR
     │   ├── ShipmentItemNotFound       SHIPMENT_ITEM_NOT_FOUND_ERROR
@@ -185,6 +187,24 @@ class TooManyAttempts(WaybillError):
 
     def __init__(self) -> None:
         super().__init__("Too many authentication attempts. Please try again later.")
+
+
+class RateLimitExceeded(WaybillError):
+    """`seconds` are those until it is worth asking again (C-46)."""
+
+    code = "RATE_LIMIT_EXCEEDED"
+    status = 429
+
+    def __init__(self, seconds: int, **extensions: Any) -> None:
+        super().__init__("Rate limit exceeded", **extensions)
+        self.seconds = seconds
+
+
+class PointsSpent(RateLimitExceeded):
+    """`cost` says what the request may cost, as `requested`, and what there is."""
+
+    def __init__(self, seconds: int, cost: dict[str, int]) -> None:
+        super().__init__(seconds, cost=cost)
 
 
 class NotFound(WaybillError):

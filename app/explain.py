@@ -19,6 +19,7 @@ from app.auth.storefront_key import Storefront
 from app.auth.viewer import PERMISSIONS, Kind, Viewer
 from app.cache import Cache
 from app.context import Context
+from app.execution.cost import Cost
 from app.execution.document import Documents, RequestErrors
 from app.execution.field_plan import ColumnPlan, ComputedPlan, Related, RelationPlan, SameRowPlan, everybody
 from app.execution.plan import Field, Generated, Plan
@@ -101,8 +102,9 @@ async def explain(document: str, variables: Mapping[str, Any], reach: Reach = Re
     if planned is None:
         raise Unexplained("The variables do not fit, or some are missing: --variables '{\"name\": value}'")
     plan, values = planned
+    cost = operation.cost.estimate(variables).requested
     roots = [await _resolved(plan, root, values, reach) for root in plan.root.fields]
-    return "\n".join(_told(title, roots))
+    return "\n".join(_told(title, cost, roots))
 
 
 # ------------------------------------------------------------------------------------------------ what is asked for
@@ -114,6 +116,7 @@ class _Recorder:
     def __init__(self) -> None:
         self.statement: _Statement | None = None
         self.queries = CombinedQueries(_columns_of, self)
+        self.look_up = Lookups(self.fetch_combined).get
         self._selection: RowSelection | None = None
         self._query: CombinedQuery | None = None
 
@@ -162,7 +165,6 @@ class _Sketch(Context):
             contact_logins=unused,
             password_links=unused,
             order_links=unused,
-            lookups=Lookups(recorder.fetch_combined),
             messages=unused,
             storefront=Storefront(key),
         )
@@ -202,8 +204,9 @@ async def _resolved(plan: Plan, root: Field, variables: VariableValues, reach: R
 # ------------------------------------------------------------------------------------------------ what is told
 
 
-def _told(title: str, roots: Sequence[_Root]) -> Iterator[str]:
-    yield f"{title}: run by a plan\n"
+def _told(title: str, cost: Cost, roots: Sequence[_Root]) -> Iterator[str]:
+    yield f"{title}: run by a plan"
+    yield f"it may cost {cost.points} points: {cost.field} of fields, {cost.type} of objects\n"
     for root in roots:
         yield from _fields(root.root, root, 0, "root")
     for root in roots:

@@ -10,27 +10,37 @@ from urllib.parse import urlsplit
 
 # Tabs, line ends and the like would break the lists, labels and files that a name or a number is printed in.
 CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+# What turns the direction of the text after it, so that a name reads as another one. Marks of direction, which Arabic
+# and Hebrew need, do not.
+TURNS = r"\u202a-\u202e\u2066-\u2069"
 # What prints as nothing: spaces of every width, joiners, marks of direction.
-BLANKS = r"\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff"
+_SPACES = r"\u0020\u00a0\u00ad\u1680\u180e\u2000-\u200f\u202f\u205f-\u2065\u206a-\u206f\u3000\ufeff"
+BLANKS = _SPACES + TURNS
 # Classes of lines that go into shipments (decision 21).
 SHIPPABLE = ("product", "incentive")
 # What people and printers put between the characters of a code.
 SEPARATORS = r"\u0027-\u002a\u002c-\u002f\u003a\u003b\u005b-\u005d\u005f\u007c\u00b7\u2010-\u2015\u2212\u30fc"
 # A name, a number, a code: one line that says something. Each character is looked at once.
-LINE = rf"\A[{BLANKS}]*[^{BLANKS}{CONTROLS}][^{CONTROLS}]*\Z"
+LINE = rf"\A[{_SPACES}]*[^{BLANKS}{CONTROLS}][^{CONTROLS}{TURNS}]*\Z"
 # One line that may say nothing.
-PLAIN = rf"\A[^{CONTROLS}]*\Z"
-# A text that may have several lines.
-WRITTEN = rf"[^{BLANKS}{CONTROLS}]"
+PLAIN = rf"\A[^{CONTROLS}{TURNS}]*\Z"
+# A telephone number, which telephones copy together with what holds its direction; and one that says something.
+PHONE = rf"\A[^{CONTROLS}\u202d\u202e]*\Z"
+PHONE_LINE = rf"\A(?=.*[^{BLANKS}{CONTROLS}])[^{CONTROLS}\u202d\u202e]*\Z"
 
 # An offset may still move a date across a year's end, and the store ends with 9999.
 _YEARS = range(1900, 9999)
 
-# How far clocks are behind UTC where they are furthest.
+# How far clocks are behind UTC where they are furthest, and ahead of it.
 _MOST_BEHIND = timedelta(hours=12)
+MOST_AHEAD = timedelta(hours=14)
+# How far the clocks of other systems may be ahead of ours, and those who write a day where they mean a moment.
+_FUTURE = timedelta(days=1)
 
 _LINE = re.compile(LINE)
-_WRITTEN = re.compile(WRITTEN)
+_WRITTEN = re.compile(rf"[^{BLANKS}{CONTROLS}]")
+_CONTROL = re.compile(f"[{CONTROLS}]")
+_IN_A_CODE = re.compile(rf"[^{BLANKS}{CONTROLS}{SEPARATORS}!-/:-@\[-`{{-~]")
 _NO_PART_OF_A_CODE = re.compile(rf"[{BLANKS}{CONTROLS}{SEPARATORS}]+")
 _CAPITALS = {ord(letter): letter.upper() for letter in "abcdefghijklmnopqrstuvwxyz"}
 _SMALL = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
@@ -55,6 +65,7 @@ _LETTERS = {
     "đ": "d",
     "Đ": "d",
 }
+_BETWEEN_URLS = re.compile(r",(?=postgres(?:ql)?://)")
 _BROKEN = re.compile(rf"[\s{CONTROLS}\\]")
 
 
@@ -62,9 +73,19 @@ def line_fault(text: str) -> str | None:
     """Of a name, a number or a code."""
     if _LINE.match(text):
         return None
-    if _WRITTEN.search(text):
+    if not _WRITTEN.search(text):
+        return "must not be empty, nor blanks alone"
+    if _CONTROL.search(text):
         return "must not hold TAB, line ends or other control characters"
-    return "must not be empty, nor blanks alone"
+    return "must not hold characters that turn the direction of text (U+202A to U+202E, U+2066 to U+2069)"
+
+
+def code_fault(text: str) -> str | None:
+    """Of a carrier's code, or the address of its page."""
+    if fault := line_fault(text):
+        return fault
+    is_code = _IN_A_CODE.search(unicodedata.normalize("NFKC", text))
+    return None if is_code else "must hold a letter or a digit"
 
 
 def words_of(text: str | None) -> str | None:
@@ -133,6 +154,11 @@ def year_fault(moment: datetime) -> str | None:
     return None if is_likely else f"must be of a year between {_YEARS.start} and {_YEARS.stop - 1}"
 
 
+def future_fault(moment: datetime) -> str | None:
+    """Of a moment of what has happened already: `0030_trade.sql` says the same."""
+    return None if moment <= datetime.now(UTC) + _FUTURE else "must not lie more than a day in the future"
+
+
 def is_day(promise: datetime) -> bool:
     """Whether a promise is a day and no moment (decision 24): it is stored as midnight in UTC."""
     return promise.astimezone(UTC).time() == time.min
@@ -156,3 +182,20 @@ def promise_fault(
     else:
         is_before = expected_at < created_at
     return "must not lie before the shipment's creation" if is_before else None
+
+
+def server_urls(text: str) -> tuple[str, ...]:
+    """The URL of each server that a text names: URLs with commas between, each of one server or of several.
+
+    Several are `postgresql://role:password@one:5432,two:5432/database`, as libpq has it. Raises ValueError.
+    """
+    urls: list[str] = []
+    for url in _BETWEEN_URLS.split(text):
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        parts = urlsplit(url)
+        role, at, hosts = parts.netloc.rpartition("@")
+        if not all(hosts.split(",")):
+            raise ValueError("must name each server before the path, with commas between")
+        urls += [parts._replace(netloc=f"{role}{at}{host}").geturl() for host in hosts.split(",")]
+    return tuple(urls)

@@ -8,12 +8,14 @@ restart.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.cache import DEFAULT_BYTES
-from app.rules import url_fault
+from app.rules import server_urls, url_fault
 
 MINIMUM_SECRET_BYTES = 32
 _MAXIMUM_SECRET_BYTES = 65_536
@@ -23,6 +25,8 @@ LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS = 2, 36_500
 # What `RETENTION_DAYS_…` are for; those of the second line `RETENTION_DAYS` alone leaves as they are.
 RETAINED = ("changes", "idempotency_keys", "sessions", "logins", "waiting_reports", "audit_entries")
 KEPT_UNLESS_NAMED = ("waiting_reports", "audit_entries")
+# What has to be registered of what is asked, the more the stricter; see `app.documents.policy`.
+DOCUMENT_MODES = ("off", "log", "safelist", "id-only")
 
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
@@ -31,6 +35,10 @@ _LARGEST_PORT = 65_535
 _MOST_RETRIES = 100
 _LONGEST_RETRY_SECONDS = 604_800
 _MOST_WORKERS = 256
+_MOST_REPLICAS = 16
+_MOST_POINTS = 1_000_000_000_000
+# Twice what it costs to ask for the schema.
+_LEAST_CAPACITY = 10_000
 _SHORTEST_TOKEN = 16
 _DEFAULT_PORTS = {("http", "80"), ("https", "443")}
 
@@ -60,6 +68,7 @@ class Limits:
     repeats: int = 30
     root_fields: int = 20
     returns: int = 1
+    cost: int = 5_000_000
     page: int = 100
     list_items: int = 100
     written_items: int = 1_000
@@ -83,7 +92,9 @@ class Worker:
 
 @dataclass(frozen=True)
 class Settings:
-    """`database_url` is passed to asyncpg as it is: several hosts and `target_session_attrs` included.
+    """`database_url` is passed to asyncpg as it is: several hosts and `target_session_attrs` included. What is only
+    read may come from the standbys of `read_database_url` that lag no more than `read_lag_seconds`
+    (`app.postgres.replicas`).
 
     `token_secret` signs and checks the service's own HS256 tokens, and those that `token_secret_previous` has signed
     are good, too; `jwks_file` names further public keys, each with its own `kid` and `alg`. `secret_files` are the
@@ -107,8 +118,10 @@ class Settings:
     for its head, and a connection is kept open for `keep_alive_seconds` without one. A server that is told to stop goes
     on for up to `drain_seconds`, so that proxies notice. `protocol` is `waybill`, or `stock` for uvicorn's own.
     `ide` shows GraphiQL to browsers.
-    `login_attempts_per_…` bound logins (C-47, `app.auth.attempt`). `executor` is `compiled`, or `reference` to have
-    graphql-core run everything: the answers are the same.
+    `login_attempts_per_…` bound logins (C-47, `app.auth.attempt`). `cost_capacity` are the points that a viewer has at
+    most, and `cost_restore_rate` those that come back in a second (`app.http.budget`). `executor` is `compiled`, or
+    `reference` to have graphql-core run everything: the answers are the same. `document_mode` is one of
+    `DOCUMENT_MODES`, for callers that have none of their own (`app.documents`).
     """
 
     database_url: str = field(repr=False)
@@ -135,6 +148,8 @@ class Settings:
     statement_cache: int = 500
     cache_bytes: int = DEFAULT_BYTES
     listen_url: str | None = field(default=None, repr=False)
+    read_database_url: str | None = field(default=None, repr=False)
+    read_lag_seconds: float = 5.0
     deadline: float = 15.0
     retention_days: int | None = None
     retention_days_changes: int | None = None
@@ -150,6 +165,7 @@ class Settings:
     development: bool = False
     ide: bool = False
     executor: str = "compiled"
+    document_mode: str = "off"
     deliver: bool = False
     webhook_allowed_networks: tuple[Network, ...] = ()
     webhook_ports: frozenset[int] = frozenset({443})
@@ -160,6 +176,8 @@ class Settings:
     login_attempts_per_email: int = 5
     login_attempts_per_address: int = 5
     login_attempts_per_hour: int = 100
+    cost_capacity: int = 100_000_000
+    cost_restore_rate: int = 50_000_000
     limits: Limits = Limits()
     secret_files: Mapping[str, Path] = field(default_factory=dict, compare=False, repr=False)
 
@@ -213,6 +231,8 @@ class Settings:
         read("STATEMENT_CACHE", _between(0, 100_000))
         read("CACHE_BYTES", _between(1_000_000, 100_000_000_000))
         read("LISTEN_URL", _database_url)
+        read("READ_DATABASE_URL", _read_database_url)
+        read("READ_LAG_SECONDS", _seconds(0.1, 60))
         read("DEADLINE", _seconds(0.1, 3_600))
         read("RETENTION_DAYS", _between(LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS))
         for name in RETAINED:
@@ -224,6 +244,7 @@ class Settings:
         read("DEVELOPMENT", _flag)
         read("IDE", _flag)
         read("EXECUTOR", _executor)
+        read("DOCUMENT_MODE", _one_of(*DOCUMENT_MODES))
         read("DELIVER", _flag)
         read("WEBHOOK_ALLOWED_NETWORKS", _networks)
         read("WEBHOOK_PORTS", _ports)
@@ -234,6 +255,8 @@ class Settings:
         read("LOGIN_ATTEMPTS_PER_EMAIL", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_ADDRESS", _between(1, 1_000))
         read("LOGIN_ATTEMPTS_PER_HOUR", _between(1, 1_000))
+        read("COST_CAPACITY", _between(_LEAST_CAPACITY, _MOST_POINTS))
+        read("COST_RESTORE_RATE", _between(1, _MOST_POINTS))
         limit_names = Limits.__dataclass_fields__
         for name in limit_names:
             read(f"LIMIT_{name.upper()}", _between(1, 100_000_000))
@@ -260,6 +283,10 @@ class Settings:
             return read_secret_file(self.secret_files[key]) or known
         except (OSError, UnicodeError):
             return known
+
+    def current_if_file(self, key: str) -> Callable[[], str | None] | None:
+        """What gives `current`, where that may change."""
+        return partial(self.current, key) if key in self.secret_files else None
 
 
 # The keys of the environment, and those of them that nobody may read.
@@ -329,12 +356,33 @@ def _executor(text: str) -> str:
 def _database_url(text: str) -> str:
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql://")
+    return _url(text)
+
+
+def _read_database_url(text: str) -> str:
+    number = len(server_urls(text))
+    if number > _MOST_REPLICAS:
+        raise ValueError(f"must name {_MOST_REPLICAS} servers at most, not {number}")
     return text
 
 
 def _redis_url(text: str) -> str:
     if not text.startswith(("redis://", "rediss://", "redis+unix://")):
         raise ValueError("must start with redis://, rediss:// or redis+unix://")
+    return _url(text)
+
+
+def _url(text: str) -> str:
+    """Several hosts with commas between are as libpq has them: they are not looked at."""
+    try:
+        parts = urlsplit(text)
+        if "," not in parts.netloc:
+            _ = parts.port
+    except ValueError:
+        raise ValueError(
+            "must be a URL, with a port up to 65535 if any; special characters of a password are percent-encoded: @ is"
+            " %40, / is %2F, # is %23"
+        ) from None
     return text
 
 

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import orjson
 from prometheus_client import (
@@ -303,9 +303,17 @@ class Telemetry:
         gauge = Gauge(name, explanation, registry=self.registry, multiprocess_mode="livesum")
         self._followed.append(lambda: gauge.set(read()))
 
-    def follow_gauges(self, name: str, explanation: str, label: str, reads: Mapping[str, Callable[[], float]]) -> None:
-        """The same by the values of a label."""
-        gauge = Gauge(name, explanation, [label], registry=self.registry, multiprocess_mode="livesum")
+    def follow_gauges(
+        self,
+        name: str,
+        explanation: str,
+        label: str,
+        reads: Mapping[str, Callable[[], float]],
+        *,
+        mode: Literal["livesum", "livemax"] = "livesum",
+    ) -> None:
+        """The same by the values of a label; `mode` is what is told of several processes."""
+        gauge = Gauge(name, explanation, [label], registry=self.registry, multiprocess_mode=mode)
         for value, read in reads.items():
             self._followed.append(partial(_set, gauge.labels(value), read))
 

@@ -1,9 +1,9 @@
 """The statements of the service: one .sql file per noun, named parts.
 
 Some files are of a task instead: what mutations (`write`), the import (`ingest`), migrations (`migration`), long reads
-(`snapshot`) and probes (`server`) send whatever the noun; `schema.sql` is what the migrations make, for reading. What
-opens, probes and ends connections and transactions stands where it is sent, in `app/postgres`; the demo makes its own
-tables' rows.
+(`snapshot`), the choice of a server (`replica`) and probes (`server`) send whatever the noun; `schema.sql` is what the
+migrations make, for reading. What opens, probes and ends connections and transactions stands where it is sent, in
+`app/postgres`; the demo makes its own tables' rows.
 
 A file holds parts, each begun by a comment line:
 

@@ -323,22 +323,42 @@ JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = f.adnum
 WHERE s.relkind = 'S' AND s.relnamespace = current_schema()::regnamespace
 ORDER BY 1, 2, 3
 
--- What there is of the schema, to be compared with what there should be.
+-- What there is of the schema, each with its definition as the server writes it, to be compared with what there should be
+-- (sql/catalog.json). What is off, or not valid, is not good. Of a function it is what it does, and not
+-- where it is; of a view its columns, since servers write the rest in ways of their own.
 -- name: schema_objects
-SELECT 'table' AS kind, c.relname::text AS name, true AS is_good
-FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
+SELECT 'table' AS kind, c.relname::text AS name, c.relkind::text || c.relpersistence::text AS definition, true AS is_good
+FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'S', 'v')
 UNION ALL
-SELECT 'index', c.relname::text, i.indisvalid AND i.indisready
-FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relnamespace = current_schema()::regnamespace
+SELECT 'column', c.relname || '.' || a.attname,
+  concat_ws(' ', format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'NOT NULL' END, nullif(a.attidentity, ''),
+    nullif(a.attgenerated, ''), 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid, true)), true
+FROM pg_class c
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v')
 UNION ALL
-SELECT 'constraint', k.conname::text, k.convalidated
-FROM pg_constraint k WHERE k.connamespace = current_schema()::regnamespace AND k.conrelid <> 0
+SELECT 'index', c.relname::text, pg_get_indexdef(c.oid, 0, true), i.indisvalid AND i.indisready
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+WHERE c.relnamespace = current_schema()::regnamespace
+  AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid AND k.contype IN ('p', 'u', 'x'))
 UNION ALL
-SELECT 'trigger', t.tgname::text, t.tgenabled IN ('O', 'A')
+SELECT 'constraint', c.relname || '.' || k.conname, regexp_replace(pg_get_constraintdef(k.oid, true), ' NOT VALID$', ''),
+  k.convalidated
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+WHERE k.connamespace = current_schema()::regnamespace AND k.contype IN ('p', 'u', 'x', 'c', 'f')
+UNION ALL
+SELECT 'trigger', c.relname || '.' || t.tgname, pg_get_triggerdef(t.oid, true), t.tgenabled IN ('O', 'A')
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 WHERE c.relnamespace = current_schema()::regnamespace AND NOT t.tgisinternal
 UNION ALL
-SELECT 'function', p.proname::text, true FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace
+SELECT 'function', p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
+  md5(concat_ws(' ', p.prokind, p.provolatile, p.proisstrict, p.prosecdef, p.proparallel, p.proconfig, l.lanname,
+    pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), p.prosrc, pg_get_function_sqlbody(p.oid))), true
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.pronamespace = current_schema()::regnamespace AND p.prokind IN ('f', 'p')
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e')
+ORDER BY 1, 2
 
 -- name: server
 SELECT pg_is_in_recovery() AS is_standby, current_setting('transaction_read_only') = 'on' AS is_read_only,

@@ -53,7 +53,7 @@ CREATE TEMPORARY TABLE import_lines (
   has_unit boolean, quantity_shipped bigint DEFAULT 0, quantity_delivered bigint DEFAULT 0, PRIMARY KEY (n, line)
 );
 CREATE TEMPORARY TABLE import_shipments (
-  n int, position int, external_id text, status text, sub_status text, has_sub_status boolean,
+  n int, position int, external_id text, status text, source_status text, sub_status text, has_sub_status boolean,
   sub_status_set_at timestamptz, created_at timestamptz,
   expected_delivery_at timestamptz, has_promise boolean, has_items boolean, has_codes boolean, stored_status text,
   shipment_id uuid, is_new boolean DEFAULT false, is_changed boolean DEFAULT false, PRIMARY KEY (n, external_id)
@@ -77,9 +77,10 @@ CREATE TEMPORARY TABLE import_parcel_items (
 CREATE TEMPORARY TABLE import_packed_codes (
   n int, shipment text, code_position int, track_and_trace_id uuid, PRIMARY KEY (n, shipment, code_position)
 );
--- Those without a shipment are records of their own.
+-- Those without a shipment are records of their own, or of the codes of an order whose record is outdated.
 CREATE TEMPORARY TABLE import_events (
-  n int, position int, path text, shipment text, code_position int, channel text, carrier text, code text,
+  n int, position int, path text, shipment text, code_position int, of_order text, of_shipment text,
+  channel text, carrier text, code text,
   shipment_id uuid, external_id text, status text, sub_status text, occurred_at timestamptz, occurred_local timestamp,
   expected_delivery_at timestamptz, expected_local timestamp, location text, description text,
   id uuid DEFAULT gen_random_uuid(), track_and_trace_id uuid, channel_id int, carrier_id int, candidates int,
@@ -322,13 +323,16 @@ WITH stored AS (
 )
 UPDATE import_orders i SET order_id = stored.id FROM stored WHERE i.n = stored.n
 
--- Newer wins (decision 18): a record older than the one that is there is left out whole.
+-- Newer wins (decision 18): a record older than the one that is there is left out whole, but for the events of its codes,
+-- which are facts, and are staged once more by themselves. A moment that is yet to come, from before such were refused, is not
+-- believed.
 -- name: leave_out_outdated
 SELECT i.n, '$.sourceModifiedAt' AS path,
-  format('older than what is there, of %s: nothing is changed', api_moment(o.source_modified_at)) AS reason
+  format('older than what is there, of %s: nothing is changed', api_moment(o.source_modified_at))
+    || CASE WHEN EXISTS (SELECT FROM import_events e WHERE e.n = i.n) THEN ', but for the events of its codes' ELSE '' END AS reason
 FROM import_orders i
 JOIN orders o ON o.id = i.order_id AND o.channel_id = i.channel_id
-WHERE i.source_modified_at < o.source_modified_at
+WHERE i.source_modified_at < o.source_modified_at AND o.source_modified_at <= now() + interval '1 day'
 
 -- Customers are accounts, known by their ids. An order's is the one that has the key of the record; else the one that the
 -- order has, whatever the e-mail is now; else the one that has the e-mail. Who was merged into another is that other one.
@@ -613,17 +617,20 @@ WHERE {leads_back} AND NOT s.is_made_here AND s.external_id IS NOT NULL
   AND (i.source_modified_at < s.status_changed_at) IS NOT TRUE
 ORDER BY g.n, g.position
 
--- A status that was set here stays where the record is older than that, or where the lifecycle does not lead from it to the
--- record's; one that carriers told where it is older than their news; and that of a shipment made here where the lifecycle does
--- not lead from it to the record's.
+-- A status that was set here, or by a record since, stays where the record is older than that, or where the lifecycle does
+-- not lead from it to the record's; one that carriers told where it is older than their news; and that of a shipment made
+-- here where the lifecycle does not lead from it to the record's. What a record repeats of the record before is no news,
+-- however new the record is: of what there is a way to and fro, what was told or set since stays.
 -- name: keep_statuses
 WITH kept AS (
   UPDATE import_orders i SET status = o.status
   FROM orders o
   WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at < o.status_changed_at
 ), stored AS (
-  SELECT g.n, g.external_id, s.status, s.is_made_here OR s.external_id IS NULL AS is_made_here, {leads_back} AS leads_back, e.told,
-    CASE WHEN s.status_set_at IS NULL AND e.told > 0 THEN e.newest ELSE s.status_changed_at END AS since
+  SELECT g.n, g.external_id, s.status, s.source_status, s.is_made_here OR s.external_id IS NULL AS is_made_here,
+    {leads_back} AS leads_back, e.told,
+    CASE WHEN s.status_set_at IS NULL AND e.told > 0 THEN e.newest
+      WHEN s.status_changed_at IS NOT NULL THEN least(s.status_changed_at, s.status_set_at) END AS since
   FROM import_shipments g
   JOIN import_orders i USING (n)
   JOIN shipments s ON s.id = g.shipment_id AND s.channel_id = i.channel_id
@@ -639,12 +646,13 @@ FROM stored s
 JOIN import_orders i USING (n)
 WHERE s.n = g.n AND s.external_id = g.external_id AND (
   i.source_modified_at < s.since OR s.leads_back
-  -- What carriers told stays where the record is behind it; one that does not say when it was made, also where there is
-  -- a way to and fro.
-  OR s.told > 0 AND g.status <> s.status AND (
-    NOT EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status)
-    OR i.source_modified_at IS NULL
-      AND EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = g.status AND f.next_status = s.status))
+  -- What carriers told stays where the record is behind it.
+  OR s.told > 0 AND g.status <> s.status
+    AND NOT EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status)
+  -- Nobody knows whether a record repeats another where it does not say when it was made, or none was noted.
+  OR g.status <> s.status
+    AND (g.status = s.source_status OR s.told > 0 AND (i.source_modified_at IS NULL OR s.source_status IS NULL))
+    AND EXISTS (SELECT FROM shipment_status_followers f WHERE f.status = g.status AND f.next_status = s.status)
   OR s.is_made_here AND NOT EXISTS (
     SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status))
 
@@ -1376,9 +1384,9 @@ a.type, a.company, a.first_name, a.last_name, a.street, a.number, a.postal_code,
 -- over is over, whenever that was said.
 -- name: create_shipments
 INSERT INTO shipments (
-  id, order_id, channel_id, external_id, status, status_set_at, sub_status, sub_status_set_at, expected_delivery_at,
-  created_at)
-SELECT g.shipment_id, i.order_id, i.channel_id, g.external_id, coalesce(g.status, 'CREATED'),
+  id, order_id, channel_id, external_id, status, source_status, status_set_at, sub_status, sub_status_set_at,
+  expected_delivery_at, created_at)
+SELECT g.shipment_id, i.order_id, i.channel_id, g.external_id, coalesce(g.status, 'CREATED'), g.source_status,
   CASE WHEN g.status NOT IN ('DELIVERED', 'CANCELED') AND NOT EXISTS (
     SELECT FROM import_events e WHERE e.n = g.n AND e.shipment = g.external_id) THEN i.source_modified_at END, g.sub_status,
   CASE WHEN g.sub_status IS NOT NULL THEN i.source_modified_at END, g.expected_delivery_at, coalesce(g.created_at, now())
@@ -1417,7 +1425,8 @@ WHERE i.n = g.n AND NOT g.is_new AND (
 -- name: update_shipments
 WITH changed AS (
   UPDATE shipments s
-  SET status = coalesce(g.status, s.status), sub_status = g.sub_status, sub_status_set_at = g.sub_status_set_at,
+  SET status = coalesce(g.status, s.status), source_status = coalesce(g.source_status, s.source_status),
+    sub_status = g.sub_status, sub_status_set_at = g.sub_status_set_at,
     expected_delivery_at = g.expected_delivery_at,
     external_id = CASE WHEN s.is_made_here THEN coalesce(s.external_id, g.external_id) ELSE g.external_id END,
     is_made_here = s.is_made_here OR s.external_id IS NULL,
@@ -1428,7 +1437,7 @@ WITH changed AS (
   JOIN import_orders i USING (n)
   WHERE NOT g.is_new AND s.id = g.shipment_id AND s.channel_id = i.channel_id
     AND (g.is_changed OR s.external_id IS NULL OR NOT s.is_made_here AND s.external_id <> g.external_id
-      OR (s.status, s.sub_status, s.expected_delivery_at, s.created_at) IS DISTINCT FROM
+      OR s.source_status <> g.source_status OR (s.status, s.sub_status, s.expected_delivery_at, s.created_at) IS DISTINCT FROM
         (coalesce(g.status, s.status), g.sub_status, g.expected_delivery_at, coalesce(g.created_at, s.created_at)))
   RETURNING s.id
 )
@@ -1746,20 +1755,30 @@ WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
 
 -- News of its own finds its code as a report does (B-60): that of its carrier, else one without a carrier, and of these
 -- rather those whose parcel is under way than those that have freed the code, of which a channel has one. What happened in
--- the time of a former parcel is of that one, unless the record names a shipment.
+-- the time of a former parcel is of that one, unless the record names a shipment. That of an outdated order's code is of the
+-- code of its shipment, or else of its order, before it is of any.
 -- fragment: fitting
 (
-    SELECT e.n, t.id, t.channel_id, t.shipment_id, t.carrier_id,
-      rank() OVER (PARTITION BY e.n ORDER BY (t.carrier_id IS NULL) <> (e.carrier IS NULL), u.is_free) AS fit,
+    SELECT e.id AS event_id, t.id, t.channel_id, t.shipment_id, t.carrier_id,
+      rank() OVER (PARTITION BY e.id ORDER BY w.is_elsewhere, (t.carrier_id IS NULL) <> (e.carrier IS NULL), u.is_free) AS fit,
       CASE WHEN u.is_free THEN row_number() OVER (
-        PARTITION BY e.n, t.channel_id
-        ORDER BY (t.carrier_id IS NULL) <> (e.carrier IS NULL), u.is_free, is_code_canceled(t), t.created_at DESC, t.id DESC)
+        PARTITION BY e.id, t.channel_id
+        ORDER BY w.is_elsewhere, (t.carrier_id IS NULL) <> (e.carrier IS NULL), u.is_free, is_code_canceled(t),
+          t.created_at DESC, t.id DESC)
         ELSE 1 END AS use
     FROM import_events e
     JOIN track_and_traces t ON normalized_code(t.code) = normalized_code(e.code)
     CROSS JOIN LATERAL (SELECT is_code_free(t) AS is_free) u
     LEFT JOIN carriers c ON c.id = t.carrier_id
     JOIN channels h ON h.id = t.channel_id
+    CROSS JOIN LATERAL (
+      SELECT CASE WHEN e.of_order IS NULL THEN 0 ELSE (
+        SELECT CASE WHEN o.external_id IS DISTINCT FROM e.of_order THEN 2
+          WHEN s.external_id IS DISTINCT FROM e.of_shipment THEN 1 ELSE 0 END
+        FROM orders o, shipments s
+        WHERE o.id = t.order_id AND o.channel_id = t.channel_id AND s.id = t.shipment_id AND s.channel_id = t.channel_id
+      ) END AS is_elsewhere
+    ) w
     WHERE e.shipment IS NULL AND (e.channel IS NULL OR h.code = e.channel)
       AND (e.shipment_id = t.shipment_id OR e.shipment_id IS NULL AND NOT is_of_former_parcel(t,
         coalesce(e.occurred_at, told_at(e.occurred_local, t.carrier_id, t.channel_id))))
@@ -1769,23 +1788,26 @@ WHERE e.n = k.n AND e.shipment = k.shipment AND e.code_position = k.position
 -- name: find_codes_of_events
 UPDATE import_events e SET candidates = f.shipments
 FROM (
-  SELECT f.n, count(DISTINCT (f.shipment_id, f.channel_id)) AS shipments
+  SELECT f.event_id, count(DISTINCT (f.shipment_id, f.channel_id)) AS shipments
   FROM {fitting}
   WHERE f.fit = 1 AND f.use = 1
-  GROUP BY f.n
+  GROUP BY f.event_id
 ) f
-WHERE e.n = f.n
+WHERE e.id = f.event_id
 
 -- name: refuse_ambiguous_events
-SELECT e.n, '$.code' AS path,
+SELECT DISTINCT ON (e.n) e.n, CASE WHEN e.of_order IS NULL THEN '$.code' ELSE e.path END AS path,
   format('%s is a code of several shipments: name its carrier, channel or shipmentId', to_json(e.code)) AS reason
 FROM import_events e
 WHERE e.candidates > 1
+ORDER BY e.n, e.path
 
 -- name: choose_codes_of_events
 UPDATE import_events e SET track_and_trace_id = f.id, channel_id = f.channel_id, carrier_id = f.carrier_id
-FROM (SELECT DISTINCT ON (f.n) f.* FROM {fitting} WHERE f.fit = 1 AND f.use = 1 ORDER BY f.n, f.id) f
-WHERE e.n = f.n
+FROM (
+  SELECT DISTINCT ON (f.event_id) f.* FROM {fitting} WHERE f.fit = 1 AND f.use = 1 ORDER BY f.event_id, f.id
+) f
+WHERE e.id = f.event_id
 
 -- name: refuse_codes_of_other_shipments
 SELECT e.n, '$.code' AS path, format('%s is no code of the shipment', to_json(e.code)) AS reason
@@ -1886,4 +1908,4 @@ ORDER BY e.n
 -- name: outcome_of_events
 SELECT count(*) FILTER (WHERE e.is_new) AS created, count(*) FILTER (WHERE NOT e.is_new) AS unchanged
 FROM import_events e
-WHERE e.shipment IS NULL
+WHERE e.shipment IS NULL AND e.of_order IS NULL

@@ -18,7 +18,7 @@ SELECT i.id, i.order_item_id, i.quantity - coalesce(
       WHERE p.shipment_item_id = i.id AND p.channel_id = i.channel_id AND {visible parcel_items p}), 0)::int AS quantity
 FROM shipment_items i
 WHERE i.shipment_id = :shipment_id AND i.channel_id = :channel_id AND {visible shipment_items i}
-ORDER BY i.order_item_id, i.id;
+ORDER BY i.order_item_id, i.number;
 
 -- name: unpack
 DELETE FROM parcel_items p

@@ -29,9 +29,13 @@ WHERE f.channel_id = :channel_id AND f.order_id = ANY(:order_ids) AND f.status N
 -- name: lock_orders
 SELECT o.id FROM orders o WHERE o.channel_id = :channel_id AND o.id = ANY(:order_ids) ORDER BY o.id FOR NO KEY UPDATE
 
+-- A reference is what the buyer wrote, and stands on the invoice. The debtor is the person to the books of a shop, or their
+-- company. Keys of the order itself stay, as does what a shop calls its payments, its coupons and its ways of shipping.
 -- name: erase_orders
 UPDATE orders o
-SET email = '', first_name = '', last_name = '', remarks = NULL, extra3 = NULL, extra4 = NULL,
+SET email = '', first_name = '', last_name = '', remarks = NULL, extra3 = NULL, extra4 = NULL, export_message = NULL,
+  reference = CASE WHEN :keeps_invoice THEN o.reference END,
+  debtor_id = CASE WHEN :keeps_company OR :keeps_invoice THEN o.debtor_id END,
   last_modified_at = statement_timestamp()
 WHERE o.channel_id = :channel_id AND o.id = ANY(:order_ids)
 

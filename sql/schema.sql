@@ -1331,6 +1331,25 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.has_apostrophe(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (value ~ '[''\u0060\u00b4\u02b9-\u02bc\u2018\u2019\u201b\u2032\uff07]'::text);
+
+CREATE FUNCTION public.is_before_parcel(t public.track_and_traces, moment timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+  RETURN moment < (
+      SELECT o.created_at - interval '1 day' FROM orders o WHERE o.id = t.order_id AND o.channel_id = t.channel_id)
+    OR moment < t.created_at AND EXISTS (
+      SELECT FROM track_and_traces o
+      WHERE normalized_code(o.code) = normalized_code(t.code) AND +o.channel_id = t.channel_id
+        AND (+o.carrier_id = t.carrier_id OR o.carrier_id IS NULL OR t.carrier_id IS NULL)
+        AND o.shipment_id <> t.shipment_id AND o.created_at < t.created_at)
+    OR is_of_former_parcel(t, moment);
+END $$;
+
 CREATE FUNCTION public.is_bundle(of_line_id integer, of_channel_id integer) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET enable_seqscan TO 'off'
@@ -1380,6 +1399,14 @@ CREATE FUNCTION public.is_carrier_called(c public.carriers, word text) RETURNS b
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN COALESCE((((c).name = word) OR ((c).source_name = word) OR ((c).key = lower((word COLLATE "C"))) OR ((c).key = public.slug(word))), false);
 
+CREATE FUNCTION public.is_plain_line(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (public.is_line(value) AND (value !~ '[\u202a-\u202e\u2066-\u2069]'::text));
+
+CREATE FUNCTION public.is_code(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (public.is_plain_line(value) AND (NORMALIZE(value, NFKC) ~ '[^\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00a0\u00ad\u00b7\u1680\u180e\u2000-\u2015\u2028-\u202f\u205f-\u206f\u2212\u3000\u30fc\ufeff]'::text));
+
 CREATE FUNCTION public.is_code_awaited(wanted text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET enable_seqscan TO 'off'
@@ -1407,6 +1434,7 @@ CREATE TABLE public.shipments (
     status_changed_at timestamp with time zone,
     is_made_here boolean DEFAULT false NOT NULL,
     sub_status_set_at timestamp with time zone,
+    source_status text,
     CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
     CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
 );
@@ -1424,6 +1452,8 @@ COMMENT ON COLUMN public.shipments.status_changed_at IS 'when the status last ch
 COMMENT ON COLUMN public.shipments.is_made_here IS 'made by a mutation, so that no record of another system takes it away';
 
 COMMENT ON COLUMN public.shipments.sub_status_set_at IS 'when the record was made that says the sub-status; null where it follows the codes, or any news may';
+
+COMMENT ON COLUMN public.shipments.source_status IS 'what the newest record says of the status, whether that counts or not; null where nobody noted it';
 
 CREATE FUNCTION public.is_code_canceled(t public.track_and_traces) RETURNS boolean
     LANGUAGE sql STABLE
@@ -1523,6 +1553,10 @@ BEGIN
       AND moment <= CASE WHEN is_code_canceled(o) THEN coalesce(e.canceled, s.status_set_at)
         ELSE coalesce(e.newest, s.status_set_at, s.created_at) + interval '90 days' END);
 END $$;
+
+CREATE FUNCTION public.is_plain(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (value !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]'::text);
 
 CREATE FUNCTION public.is_shippable_class(class text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2453,12 +2487,43 @@ BEGIN
   RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.refuse_bundle() RETURNS trigger
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+  IF EXISTS (
+    SELECT FROM order_items p
+    JOIN shipment_items i ON i.order_item_id = p.parent_order_item_id AND i.channel_id = p.channel_id
+    JOIN shipments s ON s.id = i.shipment_id AND s.channel_id = i.channel_id
+    WHERE p.id = NEW.id AND p.channel_id = NEW.channel_id AND p.class = 'product' AND p.quantity > 0
+      AND s.status IS DISTINCT FROM 'CANCELED'
+  ) THEN
+    RAISE EXCEPTION 'a line that has been shipped does not become a bundle'
+      USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'order_items', COLUMN = 'parent_order_item_id';
+  END IF;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.refuse_deletion() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
   RAISE EXCEPTION 'a shipment that is % is deleted by nobody but who may override that', OLD.status
     USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = 'shipments', COLUMN = 'status';
+END $$;
+
+CREATE FUNCTION public.refuse_future() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  refused text := (
+    SELECT c.name FROM unnest(TG_ARGV) WITH ORDINALITY AS c (name, place)
+    WHERE (to_jsonb(NEW) ->> c.name)::timestamptz > now() + interval '1 day'
+    ORDER BY c.place LIMIT 1);
+BEGIN
+  RAISE EXCEPTION '% of % lies more than a day in the future', refused, TG_TABLE_NAME
+    USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME, COLUMN = refused;
 END $$;
 
 CREATE FUNCTION public.refuse_moment() RETURNS trigger
@@ -2607,6 +2672,10 @@ BEGIN
   FROM parts p;
 END $$;
 
+CREATE FUNCTION public.without_apostrophes(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN regexp_replace(value, '[''\u0060\u00b4\u02b9-\u02bc\u2018\u2019\u201b\u2032\uff07]'::text, ''::text, 'g'::text);
+
 CREATE FUNCTION public.search_query(term text, fields text[]) RETURNS tsquery
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     BEGIN ATOMIC
@@ -2614,6 +2683,11 @@ CREATE FUNCTION public.search_query(term text, fields text[]) RETURNS tsquery
          CASE
              WHEN ((cardinality(w.words) > 0) AND ((search_query.fields IS NULL) OR (cardinality(search_query.fields) > 0))) THEN (concat_ws(' | '::text, ( SELECT string_agg(public.word_query("left"(x.word, 64), (length(x.word) > 2), search_query.fields), ' & '::text) AS string_agg
                 FROM unnest(w.words) x(word)),
+             CASE
+                 WHEN public.has_apostrophe(search_query.term) THEN ( SELECT string_agg(public.word_query("left"(x.word, 64), (length(x.word) > 2), search_query.fields), ' & '::text) AS string_agg
+                    FROM unnest(public.words_of(public.without_apostrophes(search_query.term))) x(word))
+                 ELSE NULL::text
+             END,
              CASE
                  WHEN ((cardinality(w.words) > 1) AND (length(w.number) > 2)) THEN public.word_query(w.number, true, search_query.fields)
                  ELSE NULL::text
@@ -3061,6 +3135,11 @@ BEGIN
     ) AS a
     CROSS JOIN LATERAL unnest(words_of(a.value)) AS w (word)
     UNION ALL
+    SELECT t.place, field_word(t.field, ''), left(w.word, 64)
+    FROM texts t
+    CROSS JOIN LATERAL unnest(words_of(without_apostrophes(left(t.value, 4000)))) AS w (word)
+    WHERE t.kind = 'text' AND has_apostrophe(t.value)
+    UNION ALL
     SELECT t.place, field_word(t.field, ''), number_of(left(t.value, 200))
     FROM texts t
     WHERE t.value ~ '[^0-9A-Za-z]' AND t.kind <> 'text'
@@ -3152,6 +3231,34 @@ COMMENT ON COLUMN public.api_keys.former_key_hash IS 'of the key that this one r
 
 ALTER TABLE public.api_keys ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.api_keys_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.application_callers (
+    application_id integer NOT NULL,
+    caller text NOT NULL,
+    CONSTRAINT application_callers_caller_form CHECK ((caller ~ '^((api_key|storefront_key):[1-9][0-9]*|staff|partner|contact|customer|anonymous)$'::text))
+);
+
+COMMENT ON TABLE public.application_callers IS 'to whom the ids of an application''s documents mean something';
+
+COMMENT ON COLUMN public.application_callers.caller IS 'a key by its id, or all viewers of a kind; anonymous has no credential';
+
+CREATE TABLE public.applications (
+    id integer NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT applications_name_form CHECK (((name ~ '^[a-z0-9]+([._-][a-z0-9]+)*$'::text) AND (length(name) <= 64)))
+);
+
+COMMENT ON TABLE public.applications IS 'programs that have registered their documents';
+
+ALTER TABLE public.applications ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.applications_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -3407,6 +3514,15 @@ CREATE TABLE public.customers (
 COMMENT ON COLUMN public.customers.external_id IS 'key in the system it was imported from';
 
 COMMENT ON COLUMN public.customers.merged_into_id IS 'the customer who has the orders now: what is found by the keys of this one is that one''s';
+
+CREATE TABLE public.document_modes (
+    caller text NOT NULL,
+    mode text NOT NULL,
+    CONSTRAINT document_modes_caller_form CHECK ((caller ~ '^((api_key|storefront_key):[1-9][0-9]*|staff|partner|contact|customer|anonymous)$'::text)),
+    CONSTRAINT document_modes_known CHECK ((mode = ANY (ARRAY['off'::text, 'log'::text, 'safelist'::text, 'id-only'::text])))
+);
+
+COMMENT ON TABLE public.document_modes IS 'whose documents have to be registered; DOCUMENT_MODE is that of all others';
 
 CREATE TABLE public.feed_beginnings (
     "position" bigint NOT NULL,
@@ -3924,6 +4040,12 @@ ALTER TABLE public.storefront_keys ALTER COLUMN id ADD GENERATED BY DEFAULT AS I
     CACHE 1
 );
 
+CREATE TABLE public.timelines (
+    system_identifier bigint NOT NULL,
+    timeline integer NOT NULL,
+    noted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.track_and_trace_days (
     channel_id integer NOT NULL,
     created_on date NOT NULL,
@@ -3951,6 +4073,55 @@ COMMENT ON COLUMN public.transactions.occurred_at IS 'of the first change: later
 
 ALTER TABLE public.transactions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.transactions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.trusted_document_uses (
+    document_id bigint NOT NULL,
+    last_used_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.trusted_document_uses IS 'when documents were last asked for, to some minutes';
+
+CREATE TABLE public.trusted_documents (
+    id bigint NOT NULL,
+    application_id integer NOT NULL,
+    document_id text NOT NULL,
+    text text NOT NULL,
+    hash bytea NOT NULL,
+    significant_hash bytea NOT NULL,
+    operations text[] NOT NULL,
+    fields text[] NOT NULL,
+    versions text[] DEFAULT '{}'::text[] NOT NULL,
+    registered_at timestamp with time zone DEFAULT now() NOT NULL,
+    retired_at timestamp with time zone,
+    CONSTRAINT trusted_documents_hash_length CHECK ((length(hash) = 32)),
+    CONSTRAINT trusted_documents_id_form CHECK ((document_id ~ '^[!-~]{1,200}$'::text)),
+    CONSTRAINT trusted_documents_significant_hash_length CHECK ((length(significant_hash) = 32))
+);
+
+COMMENT ON TABLE public.trusted_documents IS 'GraphQL documents that applications have registered';
+
+COMMENT ON COLUMN public.trusted_documents.document_id IS 'by which its application asks for it, besides sha256:<hash>';
+
+COMMENT ON COLUMN public.trusted_documents.hash IS 'SHA-256 of the text';
+
+COMMENT ON COLUMN public.trusted_documents.significant_hash IS 'SHA-256 of the text without blanks, commas and comments that mean nothing';
+
+COMMENT ON COLUMN public.trusted_documents.operations IS 'their names; empty where the only one has none';
+
+COMMENT ON COLUMN public.trusted_documents.fields IS 'what it selects, as Type.field: of an interface the fields of its types, too';
+
+COMMENT ON COLUMN public.trusted_documents.versions IS 'of the application that have it, the newest last; empty where none was named';
+
+COMMENT ON COLUMN public.trusted_documents.retired_at IS 'since when it means nothing any more';
+
+ALTER TABLE public.trusted_documents ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.trusted_documents_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -4075,6 +4246,8 @@ CREATE TABLE public.webhook_endpoints (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     last_modified_at timestamp with time zone DEFAULT now() NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    asked_until timestamp with time zone,
+    moved_below bigint,
     CONSTRAINT webhook_endpoints_concurrency_bounds CHECK (((concurrency >= 1) AND (concurrency <= 100))),
     CONSTRAINT webhook_endpoints_description_length CHECK ((length(description) <= 255)),
     CONSTRAINT webhook_endpoints_document_length CHECK ((length(document) <= 100000)),
@@ -4106,11 +4279,15 @@ COMMENT ON COLUMN public.webhook_endpoints.lost_at IS 'when changes were found t
 
 COMMENT ON COLUMN public.webhook_endpoints.replay_position IS 'as position, of a replay that is under way up to replay_end; null without one';
 
-COMMENT ON COLUMN public.webhook_endpoints.failures IS 'attempts that failed since the last one that did not';
+COMMENT ON COLUMN public.webhook_endpoints.failures IS 'since the last success: attempts that reached nobody, and orders that failed for the first time; ten are a receiver that is away';
 
 COMMENT ON COLUMN public.webhook_endpoints.deliverer IS 'the process that serves it, as long as that one is alive';
 
 COMMENT ON COLUMN public.webhook_endpoints.revision IS 'counts what the process that serves it has to read anew';
+
+COMMENT ON COLUMN public.webhook_endpoints.asked_until IS 'until when the receiver asked to be left alone; paused_until, where that is later, is for one that is away';
+
+COMMENT ON COLUMN public.webhook_endpoints.moved_below IS 'deliveries with a lower place are of before the endpoint was last moved in the feed, and are told again; null if it never was';
 
 ALTER TABLE ONLY public.tracking_events
     ADD CONSTRAINT tracking_events_external_id_unique UNIQUE (track_and_trace_id, external_id, channel_id);
@@ -4122,7 +4299,7 @@ CREATE FUNCTION public.take_waiting_reports(r public.track_and_traces) RETURNS v
           DELETE FROM public.waiting_reports w
            WHERE ((public.normalized_code(w.code) = public.normalized_code((take_waiting_reports.r).code)) AND (w.told_at > (now() - '30 days'::interval)) AND ((w.carrier_id = (take_waiting_reports.r).carrier_id) OR ((w.carrier_id IS NULL) AND (w.carrier IS NULL)) OR ((take_waiting_reports.r).carrier_id IS NULL) OR (EXISTS ( SELECT
                     FROM public.carriers c
-                   WHERE ((c.id = (take_waiting_reports.r).carrier_id) AND public.is_carrier_called(c.*, w.carrier))))) AND ((w.channel_ids IS NULL) OR ((take_waiting_reports.r).channel_id = ANY (w.channel_ids))) AND ((w.company_ids IS NULL) OR ((take_waiting_reports.r).company_id = ANY (w.company_ids))))
+                   WHERE ((c.id = (take_waiting_reports.r).carrier_id) AND public.is_carrier_called(c.*, w.carrier))))) AND ((w.channel_ids IS NULL) OR ((take_waiting_reports.r).channel_id = ANY (w.channel_ids))) AND ((w.company_ids IS NULL) OR ((take_waiting_reports.r).company_id = ANY (w.company_ids))) AND (NOT public.is_before_parcel(take_waiting_reports.r, COALESCE(w.occurred_at, public.told_at(w.occurred_local, COALESCE((take_waiting_reports.r).carrier_id, w.carrier_id), (take_waiting_reports.r).channel_id)))))
            RETURNING w.id,
              w.code,
              w.carrier_id,
@@ -4169,6 +4346,15 @@ ALTER TABLE ONLY public.api_keys
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.application_callers
+    ADD CONSTRAINT application_callers_pk PRIMARY KEY (application_id, caller);
+
+ALTER TABLE ONLY public.applications
+    ADD CONSTRAINT applications_name_unique UNIQUE (name);
+
+ALTER TABLE ONLY public.applications
+    ADD CONSTRAINT applications_pk PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.audit_entries
     ADD CONSTRAINT audit_entries_pk PRIMARY KEY (id);
@@ -4223,6 +4409,9 @@ ALTER TABLE ONLY public.customer_sessions
 
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pk PRIMARY KEY (id, channel_id);
+
+ALTER TABLE ONLY public.document_modes
+    ADD CONSTRAINT document_modes_pk PRIMARY KEY (caller);
 
 ALTER TABLE ONLY public.feed_beginnings
     ADD CONSTRAINT feed_beginnings_pk PRIMARY KEY ("position");
@@ -4350,6 +4539,9 @@ ALTER TABLE ONLY public.storefront_keys
 ALTER TABLE ONLY public.storefront_keys
     ADD CONSTRAINT storefront_keys_pk PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.timelines
+    ADD CONSTRAINT timelines_pk PRIMARY KEY (system_identifier, timeline);
+
 ALTER TABLE ONLY public.track_and_traces
     ADD CONSTRAINT track_and_traces_code_unique UNIQUE (code, carrier_id, channel_id, use_number);
 
@@ -4364,6 +4556,15 @@ ALTER TABLE ONLY public.transactions
 
 ALTER TABLE ONLY public.transactions
     ADD CONSTRAINT transactions_position_unique UNIQUE ("position");
+
+ALTER TABLE ONLY public.trusted_document_uses
+    ADD CONSTRAINT trusted_document_uses_pk PRIMARY KEY (document_id);
+
+ALTER TABLE ONLY public.trusted_documents
+    ADD CONSTRAINT trusted_documents_document_id_unique UNIQUE (application_id, document_id);
+
+ALTER TABLE ONLY public.trusted_documents
+    ADD CONSTRAINT trusted_documents_pk PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.waiting_reports
     ADD CONSTRAINT waiting_reports_pk PRIMARY KEY (id);
@@ -4630,6 +4831,12 @@ CREATE INDEX track_and_traces_order ON public.track_and_traces USING btree (orde
 
 CREATE INDEX tracking_events_newest ON public.tracking_events USING btree (track_and_trace_id, occurred_at DESC, status_rank DESC, id DESC);
 
+CREATE INDEX trusted_documents_fields ON public.trusted_documents USING gin (fields);
+
+CREATE INDEX trusted_documents_hash ON public.trusted_documents USING btree (application_id, hash);
+
+CREATE INDEX trusted_documents_significant_hash ON public.trusted_documents USING btree (application_id, significant_hash);
+
 CREATE INDEX waiting_reports_age ON public.waiting_reports USING btree (told_at);
 
 CREATE INDEX waiting_reports_carrier ON public.waiting_reports USING btree (carrier_id);
@@ -4662,6 +4869,10 @@ CREATE TRIGGER api_key_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCA
 
 CREATE TRIGGER api_keys_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.api_keys FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
+CREATE TRIGGER application_callers_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.application_callers FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER applications_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.applications FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
 CREATE TRIGGER carrier_descriptions_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.carrier_descriptions FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
 CREATE TRIGGER carriers_channel_of_codes BEFORE UPDATE OF channel_id ON public.carriers FOR EACH ROW WHEN (((new.channel_id IS NOT NULL) AND (new.channel_id IS DISTINCT FROM old.channel_id))) EXECUTE FUNCTION public.check_codes_of_carrier();
@@ -4672,9 +4883,9 @@ CREATE TRIGGER carriers_moments_new BEFORE INSERT ON public.carriers FOR EACH RO
 
 CREATE TRIGGER carriers_moments_other BEFORE UPDATE OF created_at, last_modified_at ON public.carriers FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
 
-CREATE TRIGGER carriers_name_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
+CREATE TRIGGER carriers_name_new BEFORE INSERT ON public.carriers FOR EACH ROW WHEN ((NOT public.is_plain_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
 
-CREATE TRIGGER carriers_name_other BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+CREATE TRIGGER carriers_name_other BEFORE UPDATE OF name ON public.carriers FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_plain_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
 
 CREATE CONSTRAINT TRIGGER carriers_news_came AFTER INSERT OR UPDATE OF channel_id, key, name, source_name, track_and_trace_url ON public.carriers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_news_of_carrier();
 
@@ -4712,6 +4923,10 @@ CREATE TRIGGER channels_time_zone_new BEFORE INSERT ON public.channels FOR EACH 
 
 CREATE TRIGGER channels_time_zone_other BEFORE UPDATE OF time_zone ON public.channels FOR EACH ROW WHEN (((new.time_zone <> old.time_zone) AND (NOT public.is_time_zone(new.time_zone)))) EXECUTE FUNCTION public.refuse_value('time_zone');
 
+CREATE TRIGGER companies_name_new BEFORE INSERT ON public.companies FOR EACH ROW WHEN ((NOT public.is_plain_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE TRIGGER companies_name_other BEFORE UPDATE OF name ON public.companies FOR EACH ROW WHEN (((new.name IS DISTINCT FROM old.name) AND (NOT public.is_plain_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+
 CREATE TRIGGER companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.companies FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
 CREATE TRIGGER contact_companies_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.contact_companies FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
@@ -4728,15 +4943,45 @@ CREATE TRIGGER contacts_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON pub
 
 CREATE TRIGGER customers_due_update AFTER UPDATE OF email, phone ON public.customers FOR EACH ROW WHEN (((old.email IS DISTINCT FROM new.email) OR (old.phone IS DISTINCT FROM new.phone))) EXECUTE FUNCTION public.note_due_customers();
 
+CREATE TRIGGER customers_first_name_new BEFORE INSERT ON public.customers FOR EACH ROW WHEN ((NOT public.is_plain(new.first_name))) EXECUTE FUNCTION public.refuse_value('first_name');
+
+CREATE TRIGGER customers_first_name_other BEFORE UPDATE OF first_name ON public.customers FOR EACH ROW WHEN (((new.first_name IS DISTINCT FROM old.first_name) AND (NOT public.is_plain(new.first_name)))) EXECUTE FUNCTION public.refuse_value('first_name');
+
+CREATE TRIGGER customers_last_name_new BEFORE INSERT ON public.customers FOR EACH ROW WHEN ((NOT public.is_plain(new.last_name))) EXECUTE FUNCTION public.refuse_value('last_name');
+
+CREATE TRIGGER customers_last_name_other BEFORE UPDATE OF last_name ON public.customers FOR EACH ROW WHEN (((new.last_name IS DISTINCT FROM old.last_name) AND (NOT public.is_plain(new.last_name)))) EXECUTE FUNCTION public.refuse_value('last_name');
+
 CREATE TRIGGER customers_moments_new BEFORE INSERT ON public.customers FOR EACH ROW WHEN (((NOT public.is_moment(new.created_at)) OR (NOT public.is_moment(new.last_modified_at)))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
 
 CREATE TRIGGER customers_moments_other BEFORE UPDATE OF created_at, last_modified_at ON public.customers FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
+
+CREATE TRIGGER document_modes_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.document_modes FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
+
+CREATE TRIGGER order_addresses_city_new BEFORE INSERT ON public.order_addresses FOR EACH ROW WHEN ((NOT public.is_plain(new.city))) EXECUTE FUNCTION public.refuse_value('city');
+
+CREATE TRIGGER order_addresses_city_other BEFORE UPDATE OF city ON public.order_addresses FOR EACH ROW WHEN (((new.city <> old.city) AND (NOT public.is_plain(new.city)))) EXECUTE FUNCTION public.refuse_value('city');
+
+CREATE TRIGGER order_addresses_company_new BEFORE INSERT ON public.order_addresses FOR EACH ROW WHEN ((NOT public.is_plain(new.company))) EXECUTE FUNCTION public.refuse_value('company');
+
+CREATE TRIGGER order_addresses_company_other BEFORE UPDATE OF company ON public.order_addresses FOR EACH ROW WHEN (((new.company IS DISTINCT FROM old.company) AND (NOT public.is_plain(new.company)))) EXECUTE FUNCTION public.refuse_value('company');
 
 CREATE TRIGGER order_addresses_due_delete AFTER DELETE ON public.order_addresses REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
 
 CREATE TRIGGER order_addresses_due_insert AFTER INSERT ON public.order_addresses REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
 
 CREATE TRIGGER order_addresses_due_update AFTER UPDATE ON public.order_addresses REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.note_due_rows();
+
+CREATE TRIGGER order_addresses_first_name_new BEFORE INSERT ON public.order_addresses FOR EACH ROW WHEN ((NOT public.is_plain(new.first_name))) EXECUTE FUNCTION public.refuse_value('first_name');
+
+CREATE TRIGGER order_addresses_first_name_other BEFORE UPDATE OF first_name ON public.order_addresses FOR EACH ROW WHEN (((new.first_name IS DISTINCT FROM old.first_name) AND (NOT public.is_plain(new.first_name)))) EXECUTE FUNCTION public.refuse_value('first_name');
+
+CREATE TRIGGER order_addresses_last_name_new BEFORE INSERT ON public.order_addresses FOR EACH ROW WHEN ((NOT public.is_plain(new.last_name))) EXECUTE FUNCTION public.refuse_value('last_name');
+
+CREATE TRIGGER order_addresses_last_name_other BEFORE UPDATE OF last_name ON public.order_addresses FOR EACH ROW WHEN (((new.last_name IS DISTINCT FROM old.last_name) AND (NOT public.is_plain(new.last_name)))) EXECUTE FUNCTION public.refuse_value('last_name');
+
+CREATE TRIGGER order_addresses_street_new BEFORE INSERT ON public.order_addresses FOR EACH ROW WHEN ((NOT public.is_plain(new.street))) EXECUTE FUNCTION public.refuse_value('street');
+
+CREATE TRIGGER order_addresses_street_other BEFORE UPDATE OF street ON public.order_addresses FOR EACH ROW WHEN (((new.street <> old.street) AND (NOT public.is_plain(new.street)))) EXECUTE FUNCTION public.refuse_value('street');
 
 CREATE TRIGGER order_days_fold AFTER INSERT ON public.order_days REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (((random() < (0.0625)::double precision) AND (current_setting('transaction_isolation'::text) = 'read committed'::text))) EXECUTE FUNCTION public.fold_order_days();
 
@@ -4753,6 +4998,10 @@ CREATE TRIGGER order_fulfillments_tally_days_update AFTER UPDATE ON public.order
 CREATE TRIGGER order_items_amounts_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.are_amounts('JPY'::text, ARRAY[new.price_total, new.price_total_net, new.tax], NULL::numeric[]))) EXECUTE FUNCTION public.check_line_amounts();
 
 CREATE TRIGGER order_items_amounts_other BEFORE UPDATE OF price_total, price_total_net, tax ON public.order_items FOR EACH ROW WHEN (((new.price_total <> old.price_total) OR (new.price_total_net <> old.price_total_net) OR (new.tax <> old.tax))) EXECUTE FUNCTION public.check_line_amounts();
+
+CREATE CONSTRAINT TRIGGER order_items_bundle_new AFTER INSERT ON public.order_items DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.parent_order_item_id IS NOT NULL) AND (new.class = 'product'::text) AND (new.quantity > 0))) EXECUTE FUNCTION public.refuse_bundle();
+
+CREATE CONSTRAINT TRIGGER order_items_bundle_other AFTER UPDATE OF parent_order_item_id, class, quantity ON public.order_items DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.parent_order_item_id IS NOT NULL) AND (new.class = 'product'::text) AND (new.quantity > 0) AND ((new.parent_order_item_id IS DISTINCT FROM old.parent_order_item_id) OR (new.class <> old.class) OR (old.quantity <= 0)))) EXECUTE FUNCTION public.refuse_bundle();
 
 CREATE TRIGGER order_items_canceled_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN (((new.quantity_canceled < 0) OR (new.quantity_canceled > GREATEST(new.quantity, 0)))) EXECUTE FUNCTION public.refuse_value('quantity_canceled');
 
@@ -4778,9 +5027,9 @@ CREATE TRIGGER order_items_moments_new BEFORE INSERT ON public.order_items FOR E
 
 CREATE TRIGGER order_items_moments_other BEFORE UPDATE OF request_date ON public.order_items FOR EACH ROW WHEN (((new.request_date IS DISTINCT FROM old.request_date) AND (NOT public.is_moment(new.request_date)))) EXECUTE FUNCTION public.refuse_moment('request_date');
 
-CREATE TRIGGER order_items_name_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
+CREATE TRIGGER order_items_name_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_plain_line(new.name))) EXECUTE FUNCTION public.refuse_value('name');
 
-CREATE TRIGGER order_items_name_other BEFORE UPDATE OF name ON public.order_items FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+CREATE TRIGGER order_items_name_other BEFORE UPDATE OF name ON public.order_items FOR EACH ROW WHEN (((new.name <> old.name) AND (NOT public.is_plain_line(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
 
 CREATE TRIGGER order_items_parent_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((new.parent_order_item_id IS NOT NULL)) EXECUTE FUNCTION public.refuse_parent();
 
@@ -4790,9 +5039,9 @@ CREATE TRIGGER order_items_prices_new BEFORE INSERT ON public.order_items FOR EA
 
 CREATE TRIGGER order_items_prices_other BEFORE UPDATE OF original_price, price, price_net, customer_price, cost_price, discount ON public.order_items FOR EACH ROW WHEN ((NOT public.are_prices(ARRAY[new.original_price, new.price, new.price_net, new.customer_price, new.cost_price, new.discount], ARRAY[old.original_price, old.price, old.price_net, old.customer_price, old.cost_price, old.discount]))) EXECUTE FUNCTION public.refuse_value('price');
 
-CREATE TRIGGER order_items_sku_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_line(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
+CREATE TRIGGER order_items_sku_new BEFORE INSERT ON public.order_items FOR EACH ROW WHEN ((NOT public.is_plain_line(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
 
-CREATE TRIGGER order_items_sku_other BEFORE UPDATE OF sku ON public.order_items FOR EACH ROW WHEN (((new.sku <> old.sku) AND (NOT public.is_line(new.sku)))) EXECUTE FUNCTION public.refuse_value('sku');
+CREATE TRIGGER order_items_sku_other BEFORE UPDATE OF sku ON public.order_items FOR EACH ROW WHEN (((new.sku <> old.sku) AND (NOT public.is_plain_line(new.sku)))) EXECUTE FUNCTION public.refuse_value('sku');
 
 CREATE TRIGGER order_items_sku_stays BEFORE UPDATE OF sku ON public.order_items FOR EACH ROW WHEN (((old.quantity_shipped > 0) AND (lower(new.sku) <> lower(old.sku)))) EXECUTE FUNCTION public.keep_goods('sku');
 
@@ -4835,6 +5084,10 @@ CREATE TRIGGER orders_moments_new BEFORE INSERT ON public.orders FOR EACH ROW WH
 CREATE TRIGGER orders_moments_other BEFORE UPDATE OF created_at, last_modified_at, source_modified_at, postage_request_date, status_date, payment_status_date, email_date, valid_until, exported_at ON public.orders FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))) OR ((new.source_modified_at IS DISTINCT FROM old.source_modified_at) AND (NOT public.is_moment(new.source_modified_at))) OR ((new.postage_request_date IS DISTINCT FROM old.postage_request_date) AND (NOT public.is_moment(new.postage_request_date))) OR ((new.status_date IS DISTINCT FROM old.status_date) AND (NOT public.is_moment(new.status_date))) OR ((new.payment_status_date IS DISTINCT FROM old.payment_status_date) AND (NOT public.is_moment(new.payment_status_date))) OR ((new.email_date IS DISTINCT FROM old.email_date) AND (NOT public.is_moment(new.email_date))) OR ((new.valid_until IS DISTINCT FROM old.valid_until) AND (NOT public.is_moment(new.valid_until))) OR ((new.exported_at IS DISTINCT FROM old.exported_at) AND (NOT public.is_moment(new.exported_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at', 'source_modified_at', 'postage_request_date', 'status_date', 'payment_status_date', 'email_date', 'valid_until', 'exported_at');
 
 CREATE TRIGGER orders_pass_company_on AFTER UPDATE OF company_id ON public.orders FOR EACH ROW WHEN ((old.company_id IS DISTINCT FROM new.company_id)) EXECUTE FUNCTION public.pass_company_on();
+
+CREATE TRIGGER orders_past_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN (((new.created_at > (now() + '1 day'::interval)) OR (new.source_modified_at > (now() + '1 day'::interval)))) EXECUTE FUNCTION public.refuse_future('created_at', 'source_modified_at');
+
+CREATE TRIGGER orders_past_other BEFORE UPDATE OF created_at, source_modified_at ON public.orders FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (new.created_at > (now() + '1 day'::interval))) OR ((new.source_modified_at IS DISTINCT FROM old.source_modified_at) AND (new.source_modified_at > (now() + '1 day'::interval))))) EXECUTE FUNCTION public.refuse_future('created_at', 'source_modified_at');
 
 CREATE TRIGGER orders_ratio_new BEFORE INSERT ON public.orders FOR EACH ROW WHEN ((new.currency_ratio IS DISTINCT FROM (1)::numeric)) EXECUTE FUNCTION public.set_currency_ratio();
 
@@ -4884,6 +5137,10 @@ CREATE TRIGGER refunds_moments_new BEFORE INSERT ON public.refunds FOR EACH ROW 
 
 CREATE TRIGGER refunds_moments_other BEFORE UPDATE OF created_at, last_modified_at ON public.refunds FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
 
+CREATE TRIGGER refunds_past_new BEFORE INSERT ON public.refunds FOR EACH ROW WHEN ((new.created_at > (now() + '1 day'::interval))) EXECUTE FUNCTION public.refuse_future('created_at');
+
+CREATE TRIGGER refunds_past_other BEFORE UPDATE OF created_at ON public.refunds FOR EACH ROW WHEN (((new.created_at IS DISTINCT FROM old.created_at) AND (new.created_at > (now() + '1 day'::interval)))) EXECUTE FUNCTION public.refuse_future('created_at');
+
 CREATE TRIGGER refunds_sum_delete AFTER DELETE ON public.refunds REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refunds();
 
 CREATE TRIGGER refunds_sum_insert AFTER INSERT ON public.refunds REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.sum_refunds();
@@ -4912,11 +5169,19 @@ CREATE TRIGGER shipment_items_moments_new BEFORE INSERT ON public.shipment_items
 
 CREATE TRIGGER shipment_items_moments_other BEFORE UPDATE OF created_at, last_modified_at ON public.shipment_items FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at');
 
+CREATE TRIGGER shipment_items_name_new BEFORE INSERT ON public.shipment_items FOR EACH ROW WHEN ((NOT public.is_plain(new.name))) EXECUTE FUNCTION public.refuse_value('name');
+
+CREATE TRIGGER shipment_items_name_other BEFORE UPDATE OF name ON public.shipment_items FOR EACH ROW WHEN (((new.name IS DISTINCT FROM old.name) AND (NOT public.is_plain(new.name)))) EXECUTE FUNCTION public.refuse_value('name');
+
 CREATE TRIGGER shipment_items_record_created AFTER INSERT ON public.shipment_items REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipment_items();
 
 CREATE TRIGGER shipment_items_record_deleted AFTER DELETE ON public.shipment_items REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipment_items();
 
 CREATE TRIGGER shipment_items_record_updated AFTER UPDATE ON public.shipment_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_shipment_items();
+
+CREATE TRIGGER shipment_items_sku_new BEFORE INSERT ON public.shipment_items FOR EACH ROW WHEN ((NOT public.is_plain(new.sku))) EXECUTE FUNCTION public.refuse_value('sku');
+
+CREATE TRIGGER shipment_items_sku_other BEFORE UPDATE OF sku ON public.shipment_items FOR EACH ROW WHEN (((new.sku IS DISTINCT FROM old.sku) AND (NOT public.is_plain(new.sku)))) EXECUTE FUNCTION public.refuse_value('sku');
 
 CREATE TRIGGER shipment_items_take_company BEFORE INSERT OR UPDATE OF order_id, channel_id, company_id ON public.shipment_items FOR EACH ROW EXECUTE FUNCTION public.take_company_of_order();
 
@@ -4951,6 +5216,10 @@ CREATE TRIGGER shipments_external_id_other BEFORE UPDATE OF external_id ON publi
 CREATE TRIGGER shipments_moments_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN (((NOT public.is_moment(new.created_at)) OR (NOT public.is_moment(new.last_modified_at)) OR (NOT public.is_moment(new.expected_delivery_at)) OR (NOT public.is_moment(new.status_set_at)))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at', 'expected_delivery_at', 'status_set_at');
 
 CREATE TRIGGER shipments_moments_other BEFORE UPDATE OF created_at, last_modified_at, expected_delivery_at, status_set_at ON public.shipments FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (NOT public.is_moment(new.created_at))) OR ((new.last_modified_at IS DISTINCT FROM old.last_modified_at) AND (NOT public.is_moment(new.last_modified_at))) OR ((new.expected_delivery_at IS DISTINCT FROM old.expected_delivery_at) AND (NOT public.is_moment(new.expected_delivery_at))) OR ((new.status_set_at IS DISTINCT FROM old.status_set_at) AND (NOT public.is_moment(new.status_set_at))))) EXECUTE FUNCTION public.refuse_moment('created_at', 'last_modified_at', 'expected_delivery_at', 'status_set_at');
+
+CREATE TRIGGER shipments_past_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN (((new.created_at > (now() + '1 day'::interval)) OR (new.status_set_at > (now() + '1 day'::interval)))) EXECUTE FUNCTION public.refuse_future('created_at', 'status_set_at');
+
+CREATE TRIGGER shipments_past_other BEFORE UPDATE OF created_at, status_set_at ON public.shipments FOR EACH ROW WHEN ((((new.created_at IS DISTINCT FROM old.created_at) AND (new.created_at > (now() + '1 day'::interval))) OR ((new.status_set_at IS DISTINCT FROM old.status_set_at) AND (new.status_set_at > (now() + '1 day'::interval))))) EXECUTE FUNCTION public.refuse_future('created_at', 'status_set_at');
 
 CREATE TRIGGER shipments_promise_new BEFORE INSERT ON public.shipments FOR EACH ROW WHEN ((new.expected_delivery_at < (new.created_at - '25:00:00'::interval))) EXECUTE FUNCTION public.refuse_promise();
 
@@ -4996,9 +5265,9 @@ CREATE TRIGGER track_and_traces_carrier_created AFTER INSERT ON public.track_and
 
 CREATE TRIGGER track_and_traces_carrier_updated AFTER UPDATE ON public.track_and_traces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.check_carriers_of_codes();
 
-CREATE TRIGGER track_and_traces_code_new BEFORE INSERT ON public.track_and_traces FOR EACH ROW WHEN ((NOT public.is_line(new.code))) EXECUTE FUNCTION public.refuse_value('code');
+CREATE TRIGGER track_and_traces_code_new BEFORE INSERT ON public.track_and_traces FOR EACH ROW WHEN ((NOT public.is_code(new.code))) EXECUTE FUNCTION public.refuse_value('code');
 
-CREATE TRIGGER track_and_traces_code_other BEFORE UPDATE OF code ON public.track_and_traces FOR EACH ROW WHEN (((new.code <> old.code) AND (NOT public.is_line(new.code)))) EXECUTE FUNCTION public.refuse_value('code');
+CREATE TRIGGER track_and_traces_code_other BEFORE UPDATE OF code ON public.track_and_traces FOR EACH ROW WHEN (((new.code <> old.code) AND (NOT public.is_code(new.code)))) EXECUTE FUNCTION public.refuse_value('code');
 
 CREATE TRIGGER track_and_traces_deleted_is_followed AFTER DELETE ON public.track_and_traces FOR EACH ROW EXECUTE FUNCTION public.follow_moved_code();
 
@@ -5052,9 +5321,15 @@ CREATE TRIGGER tracking_events_moments_new BEFORE INSERT ON public.tracking_even
 
 CREATE TRIGGER tracking_events_moments_other BEFORE UPDATE OF occurred_at, recorded_at, expected_delivery_at ON public.tracking_events FOR EACH ROW WHEN ((((new.occurred_at IS DISTINCT FROM old.occurred_at) AND (NOT public.is_moment(new.occurred_at))) OR ((new.recorded_at IS DISTINCT FROM old.recorded_at) AND (NOT public.is_moment(new.recorded_at))) OR ((new.expected_delivery_at IS DISTINCT FROM old.expected_delivery_at) AND (NOT public.is_moment(new.expected_delivery_at))))) EXECUTE FUNCTION public.refuse_moment('occurred_at', 'recorded_at', 'expected_delivery_at');
 
+CREATE TRIGGER tracking_events_past_new BEFORE INSERT ON public.tracking_events FOR EACH ROW WHEN ((new.occurred_at > (now() + '1 day'::interval))) EXECUTE FUNCTION public.refuse_future('occurred_at');
+
+CREATE TRIGGER tracking_events_past_other BEFORE UPDATE OF occurred_at ON public.tracking_events FOR EACH ROW WHEN (((new.occurred_at IS DISTINCT FROM old.occurred_at) AND (new.occurred_at > (now() + '1 day'::interval)))) EXECUTE FUNCTION public.refuse_future('occurred_at');
+
 CREATE TRIGGER tracking_events_promise_is_followed AFTER INSERT ON public.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.follow_promises();
 
 CREATE CONSTRAINT TRIGGER transactions_take_number AFTER INSERT ON public.transactions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new."position" IS NULL)) EXECUTE FUNCTION public.take_commit_number();
+
+CREATE TRIGGER trusted_documents_tell AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.trusted_documents FOR EACH STATEMENT EXECUTE FUNCTION public.tell_change();
 
 CREATE CONSTRAINT TRIGGER waiting_reports_code_came AFTER INSERT OR UPDATE OF code ON public.waiting_reports DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.look_for_reported_code();
 
@@ -5069,6 +5344,9 @@ ALTER TABLE ONLY public.api_key_companies
 
 ALTER TABLE ONLY public.api_key_companies
     ADD CONSTRAINT api_key_companies_company_fk FOREIGN KEY (company_id, channel_id) REFERENCES public.companies(id, channel_id);
+
+ALTER TABLE ONLY public.application_callers
+    ADD CONSTRAINT application_callers_application_fk FOREIGN KEY (application_id) REFERENCES public.applications(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.carrier_descriptions
     ADD CONSTRAINT carrier_descriptions_carrier_fk FOREIGN KEY (carrier_id) REFERENCES public.carriers(id) ON DELETE CASCADE;
@@ -5210,6 +5488,12 @@ ALTER TABLE ONLY public.track_and_traces
 
 ALTER TABLE ONLY public.tracking_events
     ADD CONSTRAINT tracking_events_track_and_trace_fk FOREIGN KEY (track_and_trace_id, channel_id) REFERENCES public.track_and_traces(id, channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.trusted_document_uses
+    ADD CONSTRAINT trusted_document_uses_document_fk FOREIGN KEY (document_id) REFERENCES public.trusted_documents(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.trusted_documents
+    ADD CONSTRAINT trusted_documents_application_fk FOREIGN KEY (application_id) REFERENCES public.applications(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.waiting_reports
     ADD CONSTRAINT waiting_reports_carrier_fk FOREIGN KEY (carrier_id) REFERENCES public.carriers(id) ON DELETE CASCADE;

@@ -105,6 +105,22 @@ SELECT c.id AS number, c.new::text AS new
 FROM changes c
 WHERE c.id = ANY(:numbers::bigint[]);
 
+-- Whose the orders of changes were right after them: what the next change of it replaced, or what it is now. An order that is
+-- gone was last the one's that its deletion names.
+-- name: companies_then
+SELECT c.id AS number, CASE WHEN l.old IS NULL THEN o.company_id ELSE (l.old ->> 'companyId')::int END AS company_id
+FROM changes c
+LEFT JOIN orders o ON o.id = c.order_id AND o.channel_id = c.channel_id
+LEFT JOIN LATERAL (
+  SELECT n.old
+  FROM changes n
+  WHERE n.order_id = c.order_id AND n.channel_id = c.channel_id AND n.type = 'ORDER'
+    AND (n.id > c.id AND n.old ? 'companyId' OR n.id >= c.id AND n.action = 'DELETED')
+  ORDER BY n.id
+  LIMIT 1
+) l ON true
+WHERE c.id = ANY(:numbers::bigint[]);
+
 -- What was read on the way of endpoints that have `moved`, one by one with `delivery_ids`.
 -- fragment: added
 INSERT INTO webhook_deliveries AS d (id, endpoint_id, place, lane, type, event, order_id, shipment_id, next_attempt_at)
@@ -115,8 +131,12 @@ FROM unnest(
 JOIN moved m ON m.id = w.endpoint_id
 ORDER BY w.number
 
+-- fragment: again
+state = 'WAITING', attempts = 0, next_attempt_at = EXCLUDED.next_attempt_at, tried_at = NULL, ended_at = NULL, place = EXCLUDED.place
+
 -- Moves endpoints, one by one with `ids`, to their next places, and stores what was read on the way, one by one with
--- `delivery_ids`: all of it or nothing, and nothing of an endpoint that somebody else serves by now.
+-- `delivery_ids`: all of it or nothing, and nothing of an endpoint that somebody else serves by now. What is kept already was
+-- read before, and is left alone, but where the endpoint has been moved since: then it waits again, once, with its body.
 -- name: advance
 WITH moved AS (
   UPDATE webhook_endpoints e
@@ -127,13 +147,16 @@ WITH moved AS (
     :ids::uuid[], :revisions::bigint[], :positions::bigint[], :numbers::bigint[], :late_until::timestamptz[]
   ) AS w (id, revision, position, number, late_until)
   WHERE e.id = w.id AND e.deliverer = :deliverer AND e.revision = w.revision
-  RETURNING e.id
+  RETURNING e.id, e.moved_below
 ), added AS (
   {added}
-  ON CONFLICT (id) DO NOTHING
-  RETURNING d.id, d.endpoint_id, d.place
+  ON CONFLICT (id) DO UPDATE
+    SET {again}
+    WHERE d.state <> 'WAITING' AND d.type <> 'SHIPMENT_LATE'
+      AND d.place < (SELECT m.moved_below FROM moved m WHERE m.id = d.endpoint_id)
+  RETURNING d.id, d.endpoint_id, d.place, d.body IS NOT NULL AS is_frozen
 )
-SELECT m.id::text AS endpoint_id, a.id, a.place
+SELECT m.id::text AS endpoint_id, a.id, a.place, a.is_frozen
 FROM moved m
 LEFT JOIN added a ON a.endpoint_id = m.id
 ORDER BY a.place;
@@ -148,8 +171,7 @@ WITH moved AS (
 ), added AS (
   {added}
   ON CONFLICT (id) DO UPDATE
-    SET state = 'WAITING', attempts = 0, next_attempt_at = EXCLUDED.next_attempt_at, tried_at = NULL, ended_at = NULL,
-      place = EXCLUDED.place
+    SET {again}
     WHERE d.state <> 'WAITING'
   RETURNING d.id, d.endpoint_id, d.place, d.body IS NOT NULL AS is_frozen
 )
@@ -178,11 +200,22 @@ FROM unnest(:ids::uuid[], :bodies::bytea[], :media_types::text[]) AS w (id, body
 WHERE d.id = w.id AND e.id = d.endpoint_id AND e.deliverer = :deliverer AND d.state = 'WAITING'
 RETURNING d.id, d.body, d.media_type;
 
--- A receiver that was away is there again: what was put off is due.
+-- A receiver that was away is there again: what failed `since` then is due. What it refused by itself (4xx) keeps its own pause.
 -- name: hasten
 UPDATE webhook_deliveries d
 SET next_attempt_at = :now
-WHERE d.endpoint_id = :endpoint_id AND d.state = 'WAITING' AND d.next_attempt_at > :now;
+FROM (
+  SELECT w.id
+  FROM webhook_deliveries w
+  CROSS JOIN LATERAL (
+    SELECT a.status, a.started_at FROM webhook_attempts a WHERE a.delivery_id = w.id ORDER BY a.id DESC LIMIT 1
+  ) a
+  WHERE w.endpoint_id = :endpoint_id AND w.state = 'WAITING' AND w.next_attempt_at > :now
+    AND a.started_at BETWEEN :since AND :until
+    AND (a.status IS NULL OR a.status NOT BETWEEN 400 AND 499)
+) failed
+WHERE d.id = failed.id
+RETURNING d.id;
 
 -- name: withhold
 UPDATE webhook_deliveries d SET state = 'WITHHELD', ended_at = :now WHERE d.id = ANY(:ids::uuid[]) AND d.state = 'WAITING';

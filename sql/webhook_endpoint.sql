@@ -6,7 +6,7 @@ e.id::text, e.owner, e.url, e.description, e.types, e.channel_ids, e.company_ids
   CASE WHEN e.previous_secret_until > now() THEN e.previous_secret_until END AS previous_secret_until, e.concurrency, e.rate,
   e.disabled_at IS NULL AS enabled, e.disabled_at, e.disabled_reason, e.position, e.number, e.held, e.late_until, e.lost_at,
   e.replay_position, e.replay_number, e.replay_end, e.replay_from, e.replay_until, e.replay_position IS NOT NULL AS replaying,
-  e.failures, e.failing_since, e.paused_until, e.delivered_at, e.revision, e.created_at, e.last_modified_at, e.version
+  e.failures, e.failing_since, e.paused_until, e.asked_until, e.delivered_at, e.revision, e.created_at, e.last_modified_at, e.version
 
 -- name: page
 -- feeds: WebhookEndpoint
@@ -48,7 +48,8 @@ VALUES (
   CASE WHEN NOT :enabled THEN 'BY_OWNER' END, :position, :number, :held::bigint[])
 RETURNING {endpoint};
 
--- Whoever serves it reads it anew, by its revision. One that is enabled begins without its failures.
+-- Whoever serves it reads it anew, by its revision. One that is enabled begins without its failures, but heeds what its
+-- receiver asked for. One that is moved is told anew what comes after its new place (`advance`).
 -- name: update
 -- feeds: WebhookEndpoint
 UPDATE webhook_endpoints e
@@ -59,8 +60,9 @@ SET url = :url, description = :description, types = :types, channel_ids = :chann
   disabled_reason = CASE WHEN NOT :enabled THEN coalesce(e.disabled_reason, 'BY_OWNER') END,
   failures = CASE WHEN :enabled AND e.disabled_at IS NOT NULL THEN 0 ELSE e.failures END,
   failing_since = CASE WHEN :enabled AND e.disabled_at IS NOT NULL THEN NULL ELSE e.failing_since END,
-  paused_until = CASE WHEN :enabled AND e.disabled_at IS NOT NULL THEN NULL ELSE e.paused_until END,
-  position = :position, number = :number, held = :held::bigint[], revision = e.revision + 1, version = e.version + 1,
+  paused_until = CASE WHEN :enabled AND e.disabled_at IS NOT NULL THEN e.asked_until ELSE e.paused_until END,
+  position = :position, number = :number, held = :held::bigint[],
+  moved_below = CASE WHEN :is_moved::boolean THEN nextval('webhook_places') ELSE e.moved_below END, revision = e.revision + 1, version = e.version + 1,
   last_modified_at = statement_timestamp()
 WHERE e.id = :id AND (:owner::text IS NULL OR e.owner = :owner)
 RETURNING {endpoint};
@@ -71,6 +73,15 @@ UPDATE webhook_deliveries d
 SET next_attempt_at = :now, tried_at = NULL, attempts = 0
 FROM webhook_endpoints e
 WHERE e.id = d.endpoint_id AND d.state = 'WAITING' AND d.endpoint_id = :id AND (:owner::text IS NULL OR e.owner = :owner);
+
+-- What waits of what comes after the new place of an endpoint waits no more: it is told in its turn, when it is read again.
+-- name: take_back
+UPDATE webhook_deliveries d
+SET state = 'WITHHELD', ended_at = :now
+FROM webhook_endpoints e, changes c, transactions x
+WHERE e.id = d.endpoint_id AND d.endpoint_id = :id AND (:owner::text IS NULL OR e.owner = :owner) AND d.state = 'WAITING'
+  AND c.id = (d.event ->> 'number')::bigint AND x.id = c.transaction_id AND (x.position, c.id) > (:position, :number)
+  AND x.id <> ALL(:held::bigint[]);
 
 -- name: rotate
 -- feeds: WebhookEndpoint
@@ -84,10 +95,11 @@ RETURNING {endpoint};
 DELETE FROM webhook_endpoints e
 WHERE e.id = :id AND (:owner::text IS NULL OR e.owner = :owner);
 
+-- What comes after the endpoint's place is told in its turn, and not by the replay as well.
 -- name: begin_replay
 -- feeds: WebhookEndpoint
 UPDATE webhook_endpoints e
-SET replay_position = :position, replay_number = 0, replay_end = :end, replay_from = :from_moment, replay_until = :until_moment,
+SET replay_position = :position, replay_number = 0, replay_end = least(:end::bigint, e.position), replay_from = :from_moment, replay_until = :until_moment,
   revision = e.revision + 1
 WHERE e.id = :id AND (:owner::text IS NULL OR e.owner = :owner)
 RETURNING {endpoint};
@@ -155,14 +167,15 @@ WHERE e.id = :id AND e.deliverer = :deliverer AND e.disabled_at IS NULL;
 -- How the attempts of endpoints have gone, one by one with `ids`.
 -- name: note_health
 UPDATE webhook_endpoints e
-SET failures = w.failures, failing_since = w.failing_since, paused_until = w.paused_until,
+SET failures = w.failures, failing_since = w.failing_since, paused_until = w.paused_until, asked_until = w.asked_until,
   delivered_at = coalesce(w.delivered_at, e.delivered_at)
 FROM unnest(
-  :ids::uuid[], :failures::int[], :failing_since::timestamptz[], :paused_until::timestamptz[], :delivered_at::timestamptz[]
-) AS w (id, failures, failing_since, paused_until, delivered_at)
+  :ids::uuid[], :failures::int[], :failing_since::timestamptz[], :paused_until::timestamptz[], :asked_until::timestamptz[],
+  :delivered_at::timestamptz[]) AS w (id, failures, failing_since, paused_until, asked_until, delivered_at)
 WHERE e.id = w.id AND e.deliverer = :deliverer;
 
 -- name: lose
 UPDATE webhook_endpoints e
 SET position = :position, number = :number, lost_at = now()
-WHERE e.id = :id AND e.deliverer = :deliverer;
+WHERE e.id = :id AND e.deliverer = :deliverer AND e.revision = :revision
+RETURNING e.id;

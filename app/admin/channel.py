@@ -27,15 +27,17 @@ def add_commands(commands: Commands) -> None:
     create = noun.task("create", _create, "make a channel", writes=True)
     create.add_argument("code", type=_code, metavar="CODE", help="by which callers and commands name it")
     create.add_argument("--name", required=True, type=_name, metavar="NAME")
-    create.add_argument("--currency", required=True, type=str.upper, metavar="ISO", help="EUR; it stays")
-    create.add_argument("--language", default="EN", type=str.upper, metavar="ISO", help="EN unless you say")
-    create.add_argument("--time-zone", default="UTC", metavar="ZONE", help="Europe/Amsterdam; UTC unless you say")
+    create.add_argument("--currency", required=True, type=_currency, metavar="ISO", help="EUR; it stays")
+    create.add_argument("--language", default="EN", type=_language, metavar="ISO", help="EN unless you say")
+    create.add_argument(
+        "--time-zone", default="UTC", type=_time_zone, metavar="ZONE", help="Europe/Amsterdam; UTC unless you say"
+    )
     zone = noun.task("zone", _zone, "set the time zone in which the days of a channel begin and end", writes=True)
     _name_one(zone)
-    zone.add_argument("zone", metavar="ZONE", help="Europe/Amsterdam")
+    zone.add_argument("zone", type=_time_zone, metavar="ZONE", help="Europe/Amsterdam")
     rate = noun.task("rate", _rate, "set what one of a foreign currency is in the channel's own", writes=True)
     _name_one(rate)
-    rate.add_argument("currency", type=str.upper, metavar="ISO")
+    rate.add_argument("currency", type=_currency, metavar="ISO")
     rate.add_argument("rate", type=_positive, nargs="?", metavar="RATE", help="0.92; without it the rate is taken away")
     channel_page.add_page(noun)
 
@@ -112,6 +114,24 @@ async def _told(connection: asyncpg.Connection, code: str) -> dict[str, Any]:
 def _code(text: str) -> str:
     if not _CODE.fullmatch(text):
         raise argparse.ArgumentTypeError("must be 1 to 64 visible characters of ASCII")
+    return text
+
+
+def _currency(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{3}", text):
+        raise argparse.ArgumentTypeError("must be three letters of ISO 4217, such as EUR")
+    return text.upper()
+
+
+def _language(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2}", text):
+        raise argparse.ArgumentTypeError("must be two letters of ISO 639, such as EN")
+    return text.upper()
+
+
+def _time_zone(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+/-]{0,63}", text):
+        raise argparse.ArgumentTypeError("must be a name such as Europe/Amsterdam")
     return text
 
 

@@ -16,7 +16,7 @@ _COLOUR = re.compile(r"#?([0-9a-fA-F]{6})")
 _ORIGIN = re.compile(r"https://[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::[0-9]{1,5})?")
 _HELP = re.compile(r"(?:https?://|mailto:|tel:)\S{1,1990}")
 _LANGUAGE = re.compile(r"[a-z]{2}")
-_LARGEST_LOGO = 65_536
+LARGEST_LOGO = 65_536
 _LONGEST_NAME = 100
 _KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"RIFF": "image/webp"}
 _COLUMNS = ("name", "accent", "help_url", "languages", "picture_origin", "logo")
@@ -99,8 +99,8 @@ def _logo(text: str) -> bytes:
         content = Path(text).read_bytes()
     except OSError as fault:
         raise argparse.ArgumentTypeError(f"cannot be read: {fault.strerror}") from None
-    if not 0 < len(content) <= _LARGEST_LOGO:
-        raise argparse.ArgumentTypeError(f"must have 1 to {_LARGEST_LOGO} bytes")
+    if not 0 < len(content) <= LARGEST_LOGO:
+        raise argparse.ArgumentTypeError(f"must have 1 to {LARGEST_LOGO} bytes")
     if _type_of(content) is None:
         raise argparse.ArgumentTypeError("must be SVG, PNG or WebP")
     return content

@@ -126,7 +126,7 @@ async def perform(dsn: str, options: Options) -> Answer:
         if not options.writes:
             return await task(connection, options)
         async with connection.transaction():
-            await fetch(connection, _SQL.begin, actor=_operator(options))
+            await fetch(connection, _SQL.begin, actor=operator(options))
             return await task(connection, options)
     finally:
         await connection.close()
@@ -137,7 +137,7 @@ async def note_alone(
 ) -> None:
     """The same in a transaction of its own, for what was done in several."""
     async with connection.transaction():
-        await fetch(connection, _SQL.begin, actor=_operator(options))
+        await fetch(connection, _SQL.begin, actor=operator(options))
         await note(connection, action, subject, **details)
 
 
@@ -281,7 +281,8 @@ def _actor(text: str) -> str:
     return text
 
 
-def _operator(options: Options) -> str:
+def operator(options: Options) -> str:
+    """Who does it, as the audit trail names them."""
     name = options.by or os.environ.get("SUDO_USER")
     if not name:
         try:

@@ -1,15 +1,11 @@
 """`doctor`: whether the database is what the service needs, and all that is kept twice agrees; `--mend` puts it right.
 
 It only reads without `--mend`, beside whoever writes. What it mends of tallies it adds as a difference, which nobody
-waits for; what is missing of the schema it makes as sql/schema.sql says.
+waits for; what is missing of the schema it makes as the migrations do.
 """
 
-import asyncio
-import os
-import re
-import secrets
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any
@@ -18,20 +14,19 @@ import asyncpg
 
 import sql
 from app.admin.command import Answer, Commands, Options, Refused, add_task, note_alone
-from app.postgres.connect import CONNECT_SECONDS, Connector
+from app.admin.finding import FAULT, MENDED, OK, WARNING, Finding
+from app.admin.servers import reached, replicas
 from app.postgres.direct import fetch
-from app.postgres.events import CHANNEL
 from app.postgres.migrate import migration_names
 from app.postgres.startup import OLDEST_SERVER
-from app.settings import Settings, SettingsError, secret
+from app.settings import Settings, SettingsError
 from sql import Statement
 from sql.advisory_lock import AdvisoryLock
 
 _SQL = sql.load("doctor")
 
-OK, WARNING, FAULT, MENDED = "ok", "warning", "FAULT", "mended"
+_MISSING, _OTHER, _OFF = "missing", "another one", "off, or not valid"
 
-_HEARD_SECONDS = 3
 # What tokens put up with (`app.auth.token.CLOCK_SKEW`), and what should make one look.
 _WRONG_CLOCK, _ODD_CLOCK = timedelta(seconds=30), timedelta(seconds=2)
 # Two thousand million transactions are all that there are.
@@ -56,23 +51,9 @@ _COUNTERS = (
 )
 _DEEP = (("orders: fulfilment", "fulfillments"), ("orders: words", "words"))
 
-_OBJECT = re.compile(
-    r"^(?:CREATE (?:UNLOGGED )?(?P<table>TABLE) public\.(?P<t>\w+)"
-    r"|CREATE (?:UNIQUE )?(?P<index>INDEX) (?P<i>\w+)"
-    r"|CREATE (?:CONSTRAINT )?(?P<trigger>TRIGGER) (?P<g>\w+)"
-    r"|CREATE (?P<function>FUNCTION) public\.(?P<f>\w+)"
-    r"|ALTER TABLE ONLY public\.\w+\s+ADD (?P<constraint>CONSTRAINT) (?P<c>\w+))[^;]*;",
-    re.MULTILINE,
-)
+# In the order in which one needs the other: the keys of tables before those who refer to them.
 _MADE_AGAIN = ("index", "constraint", "trigger")
-
-
-@dataclass
-class Finding:
-    check: str
-    state: str
-    says: str
-    remedy: str = ""
+_SHARED = ("FOREIGN KEY", "CHECK")
 
 
 def add_commands(commands: Commands) -> None:
@@ -112,12 +93,13 @@ async def _examine(connection: asyncpg.Connection, options: Options) -> AsyncIte
     yield _connections(options, server)
     migrations = await _migrations(connection)
     yield migrations
-    dsn = options.dsn
-    for finding in await _reached(dsn, server):
+    for finding in await reached(options.dsn, server):
         yield finding
     yield _age(server)
     if migrations.state == FAULT:
         return  # what follows asks for tables that may not be there
+    for finding in await replicas(connection, options):
+        yield finding
     if options.mend and server["is_read_only"]:
         raise Refused("the server takes no writes: mend at its primary")
     if options.mend:
@@ -166,7 +148,8 @@ def _connections(options: Options, server: asyncpg.Record) -> Finding:
         settings: Settings = options.settings()
     except SettingsError:
         return Finding("connections", WARNING, "the settings cannot be used", "look at `config check`")
-    wanted = max(settings.workers, 1) * (settings.pool_size + 1)
+    watching = settings.read_database_url is not None
+    wanted = max(settings.workers, 1) * (settings.pool_size + 1 + watching)
     says = f"{wanted} of {server['max_connections']}"
     if wanted >= server["max_connections"]:
         return Finding("connections", FAULT, says, "raise max_connections, or lower POOL_SIZE or WORKERS")
@@ -186,59 +169,6 @@ async def _migrations(connection: asyncpg.Connection) -> Finding:
     return Finding("migrations", OK, f"{len(applied)} applied")
 
 
-async def _reached(dsn: str, server: asyncpg.Record) -> list[Finding]:
-    """The way to the server: a pooler, a standby, notifications."""
-    found = []
-    persistence = await Connector(dsn, statement_cache=0).persistence()
-    if persistence.sessions and persistence.statements:
-        found.append(Finding("pooler", OK, "none, or one that keeps sessions"))
-    else:
-        remedy = "" if persistence.statements else "set STATEMENT_CACHE=0; "
-        remedy += "set LISTEN_URL to the server's own address, and migrate, import and mend by it"
-        if server["statement_timeout"] == "0":
-            remedy += f"; ALTER ROLE {server['role']} SET statement_timeout = '15s'"
-        kept = "statements" if persistence.statements else "neither statements nor sessions"
-        found.append(Finding("pooler", WARNING, f"one that shares sessions and keeps {kept}", remedy))
-    if server["is_standby"]:
-        found.append(Finding("standby", WARNING, "a standby: reads only", "for writes name the primary, too"))
-    elif server["is_read_only"]:
-        found.append(Finding("standby", WARNING, "takes no writes", "look at default_transaction_read_only"))
-    else:
-        found.append(Finding("standby", OK, "none: takes writes"))
-    try:
-        listen_url = secret(os.environ, "LISTEN_URL")[0] or dsn
-    except SettingsError as error:
-        return [*found, Finding("notifications", FAULT, str(error))]
-    return [*found, await _notifications(listen_url, dsn)]
-
-
-async def _notifications(listen_url: str, dsn: str) -> Finding:
-    word, heard = secrets.token_hex(8), asyncio.Event()
-
-    def hear(_connection: object, _pid: int, _channel: str, payload: object) -> None:
-        if payload == word:
-            heard.set()
-
-    remedy = "without, revoked keys hold for a second more: set LISTEN_URL to the primary's own address"
-    listening = await asyncpg.connect(listen_url, timeout=CONNECT_SECONDS, statement_cache_size=0)
-    try:
-        await listening.add_listener(CHANNEL, hear)
-        telling = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=0)
-        try:
-            await telling.execute(f"NOTIFY {CHANNEL}, '{word}'")
-        finally:
-            await telling.close()
-        async with asyncio.timeout(_HEARD_SECONDS):
-            await heard.wait()
-    except asyncpg.ReadOnlySQLTransactionError:
-        return Finding("notifications", WARNING, "a standby sends none", remedy)
-    except TimeoutError:
-        return Finding("notifications", WARNING, "none come: a pooler does not pass them on", remedy)
-    finally:
-        listening.terminate()
-    return Finding("notifications", OK, "come")
-
-
 def _age(server: asyncpg.Record) -> Finding:
     says = f"{server['age']:,} transactions old"
     if server["age"] > _OLD_AGE:
@@ -246,54 +176,67 @@ def _age(server: asyncpg.Record) -> Finding:
     return Finding("age", OK, says)
 
 
-def schema_objects() -> Iterator[tuple[str, str, str]]:
-    """Kind, name and statement of all that sql/schema.sql makes, in its order."""
-    for match in _OBJECT.finditer(files("sql").joinpath("schema.sql").read_text("utf-8")):
-        kind, name = next((kind, name) for kind, name in _named(match) if name)
-        yield kind, name, match[0]
-
-
-def _named(match: re.Match[str]) -> Iterator[tuple[str, str | None]]:
-    for kind, group in (("table", "t"), ("index", "i"), ("trigger", "g"), ("function", "f"), ("constraint", "c")):
-        yield kind, match[group]
+def schema_objects() -> dict[tuple[str, str], str]:
+    """The definitions of all that the migrations make, by kind and name: `make schema` writes them."""
+    catalog = json.loads(files("sql").joinpath("catalog.json").read_text("utf-8"))
+    return {(kind, name): definition for kind, named in catalog.items() for name, definition in named.items()}
 
 
 async def examine_schema(connection: asyncpg.Connection, *, mend: bool) -> Finding:
-    """Whether all is there that sql/schema.sql makes, and in force. Raises what asyncpg raises."""
+    """Whether all is there that the migrations make, as they make it, and in force. Raises what asyncpg raises."""
     schema = await connection.fetchval("SELECT current_schema()::text")
-    there = {(row["kind"], row["name"]): row["is_good"] for row in await fetch(connection, _SQL.schema_objects)}
-    bad = [(kind, name, text) for kind, name, text in schema_objects() if not there.get((kind, name))]
-    if not bad:
+    there = {(row["kind"], row["name"]): row for row in await fetch(connection, _SQL.schema_objects)}
+    faults = {
+        key: fault for key, definition in schema_objects().items() if (fault := _fault(there.get(key), definition))
+    }
+    if not faults:
         return Finding("schema", OK, f"{len(there)} objects")
-    named = _listed(
-        [f"{kind} {name}" + ("" if (kind, name) not in there else " (off, or not valid)") for kind, name, _ in bad]
-    )
-    if any(kind not in _MADE_AGAIN for kind, _, _ in bad) or (mend and schema != "public"):
-        return Finding(
-            "schema", FAULT, f"lacks {named}", "restore the schema, or migrate an empty database and restore the data"
-        )
+    named = _listed([f"{kind} {name} ({fault})" for (kind, name), fault in faults.items()])
+    if any(kind not in _MADE_AGAIN for kind, _ in faults) or (mend and schema != "public"):
+        remedy = "sql/schema.sql has them: restore the schema, or migrate an empty database and restore the data"
+        return Finding("schema", FAULT, named, remedy)
     if not mend:
-        return Finding("schema", FAULT, f"lacks {named}", "doctor --mend makes them again")
-    for kind, name, text in bad:
-        await _make_again(connection, kind, name, text, is_there=(kind, name) in there)
-    return Finding("schema", MENDED, f"lacked {named}")
+        return Finding("schema", FAULT, named, "doctor --mend makes them again")
+    for kind, name in sorted(faults, key=_in_order):
+        await _make_again(connection, kind, name, faults[kind, name])
+    return Finding("schema", MENDED, named)
 
 
-async def _make_again(connection: asyncpg.Connection, kind: str, name: str, text: str, *, is_there: bool) -> None:
+def _fault(row: asyncpg.Record | None, definition: str) -> str | None:
+    if row is None:
+        return _MISSING
+    if row["definition"] != definition:
+        return _OTHER
+    return None if row["is_good"] else _OFF
+
+
+def _in_order(key: tuple[str, str]) -> tuple[int, bool, str]:
+    return _MADE_AGAIN.index(key[0]), schema_objects()[key].startswith(_SHARED), key[1]
+
+
+async def _make_again(connection: asyncpg.Connection, kind: str, name: str, fault: str) -> None:
     """Beside readers and writers, as migrations do."""
-    table = re.search(r"(?:ON|TABLE ONLY) (public\.\w+)", text)
-    assert table is not None  # noqa: S101  each of these kinds names its table
+    definition = schema_objects()[kind, name]
+    table, _, own = name.rpartition(".")
     if kind == "index":
-        if is_there:
+        if fault != _MISSING:
             await connection.execute(f'DROP INDEX CONCURRENTLY "{name}"')
-        await connection.execute(text.replace("INDEX", "INDEX CONCURRENTLY", 1))
+        await connection.execute(definition.replace("INDEX", "INDEX CONCURRENTLY", 1))
     elif kind == "trigger":
-        await connection.execute(f'ALTER TABLE {table[1]} ENABLE TRIGGER "{name}"' if is_there else text)
+        async with connection.transaction():
+            if fault == _OTHER:
+                await connection.execute(f'DROP TRIGGER "{own}" ON "{table}"')
+            await connection.execute(f'ALTER TABLE "{table}" ENABLE TRIGGER "{own}"' if fault == _OFF else definition)
     else:
-        if not is_there:
-            is_checked = "FOREIGN KEY" in text or " CHECK " in text
-            await connection.execute(text.replace(";", " NOT VALID;") if is_checked else text)
-        await connection.execute(f'ALTER TABLE {table[1]} VALIDATE CONSTRAINT "{name}"')
+        is_shared = definition.startswith(_SHARED)
+        if fault != _OFF:
+            async with connection.transaction():
+                if fault == _OTHER:
+                    await connection.execute(f'ALTER TABLE "{table}" DROP CONSTRAINT "{own}"')
+                late = " NOT VALID" if is_shared else ""
+                await connection.execute(f'ALTER TABLE "{table}" ADD CONSTRAINT "{own}" {definition}{late}')
+        if is_shared:
+            await connection.execute(f'ALTER TABLE "{table}" VALIDATE CONSTRAINT "{own}"')
 
 
 async def _sequences(connection: asyncpg.Connection, *, mend: bool) -> Finding:

@@ -21,7 +21,8 @@ import asyncpg
 
 import sql
 from app.admin.command import Answer, Commands, Options, Refused, add_task, note_alone, quoted
-from app.admin.doctor import FAULT, examine, examine_schema
+from app.admin.doctor import examine, examine_schema
+from app.admin.finding import FAULT
 from app.postgres.direct import fetch
 from app.postgres.migrate import migration_names
 

@@ -1,12 +1,15 @@
 """The one way in which commands print: a table or a few lines for people, JSON for programs."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
 _WIDEST = 60
 _GAP = "  "
+# Of names as the API has them.
+_WITHIN = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def show(value: Sequence[dict[str, Any]] | dict[str, Any], columns: Sequence[str] = (), *, as_json: bool) -> str:
@@ -30,7 +33,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _heading(name: str) -> str:
-    return name.replace("_", " ").upper()
+    return _WITHIN.sub(" ", name.replace("_", " ")).upper()
 
 
 def _cell(value: object) -> str:

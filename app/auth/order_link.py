@@ -4,8 +4,8 @@ Five times in a quarter of an hour for each order and for each address; and in w
 an unknown order's.
 """
 
-import asyncio
 import re
+from asyncio import get_running_loop, sleep
 from datetime import timedelta
 
 from app.auth.attempt import Attempts
@@ -41,7 +41,7 @@ class OrderLinks(LinkSigner):
         `address` is the client's. Raises `OrderLinkRefused` where they do not belong to each other, or there is no such
         order, and `TooManyAttempts`.
         """
-        answered = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        answered = get_running_loop().time() + ANSWER_SECONDS
         bounds = [(("link order", channel_code, number.lower()), ATTEMPTS, WINDOW)]
         if address:  # first: one that is over its limit must not use up the attempts of other people's orders
             bounds.insert(0, (("link address", "page", address), ATTEMPTS, WINDOW))
@@ -55,7 +55,7 @@ class OrderLinks(LinkSigner):
             order_id=order_id,
             secret=secret,
         )
-        await asyncio.sleep(answered - asyncio.get_running_loop().time())
+        await sleep(answered - get_running_loop().time())
         if not rows:
             raise OrderLinkRefused
         order = LinkedOrder(rows[0]["channel_id"], rows[0]["id"], rows[0]["generation"])

@@ -15,7 +15,7 @@ import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -41,6 +41,7 @@ PERMISSIONS = {
     "shipments:override": "cancel a shipment that is under way, delete a closed one; of no use without shipments:write",
     "outbox:read": "read and acknowledge what is to be delivered: links by which customers set their passwords",
     "webhooks:write": "make, change and delete endpoints of webhooks, and read their log",
+    "documents:write": "register and retire an application's trusted documents, and read which it has",
     "carriers:update": "change carriers",
     "carriers:write": "create, change and delete carriers; includes carriers:update",
 }
@@ -91,7 +92,8 @@ class Viewer:
     """`visibility` says which rows exist for the viewer, `permissions` what may be done with them.
 
     These are names of `PERMISSIONS`; tokens and callers know them as scopes. `session_id` is that of a customer's
-    token, `contact_session` that of a contact who has logged in here.
+    token, `contact_session` that of a contact who has logged in here. `key_ids` are those of API keys: a partner's own,
+    and that of the portal which it comes through.
     """
 
     kind: Kind
@@ -100,6 +102,7 @@ class Viewer:
     permissions: frozenset[str]
     session_id: int | None = None
     contact_session: UUID | None = None
+    key_ids: tuple[int, ...] = field(default=(), compare=False)
 
 
 class ContactSession(NamedTuple):
@@ -152,7 +155,10 @@ async def authenticate(
     if authorization is None:
         return application
     viewer = await _of_token(claims_of(authorization, tokens), db, address)
-    return viewer if application is None else replace(viewer, permissions=viewer.permissions & application.permissions)
+    if application is None:
+        return viewer
+    permissions, key_ids = viewer.permissions & application.permissions, viewer.key_ids + application.key_ids
+    return replace(viewer, permissions=permissions, key_ids=key_ids)
 
 
 def claims_of(authorization: bytes, tokens: Tokens) -> Claims:
@@ -271,7 +277,7 @@ async def _look_up_partner(key: bytes | int, db: Database) -> Partner:
     visibility = (
         Visibility.of_companies(channel_ids, company_ids) if row["is_limited"] else Visibility.of_channels(channel_ids)
     )
-    viewer = Viewer(Kind.PARTNER, f"partner:{row['id']}", visibility, _known(row["scopes"]))
+    viewer = Viewer(Kind.PARTNER, f"partner:{row['id']}", visibility, _known(row["scopes"]), key_ids=(row["id"],))
     expires_at = row["expires_at"] or math.inf
     if isinstance(key, bytes) and row["key_hash"] != key:  # which another one has replaced
         expires_at = min(expires_at, row["former_expires_at"])

@@ -67,6 +67,14 @@ class Variables:
         values = get_variable_values(self._schema, self._definitions, dict(given))
         return values if isinstance(values, VariableValues) else None
 
+    def chosen(self, choice: Mapping[str, bool]) -> VariableValues | None:
+        """The values of a choice of some variables, as if they had been given; None where graphql-core runs it all."""
+        if self._known is None:
+            return None
+        signatures = {signature.name: signature for signature, _, _ in self._known}
+        sources = {name: VariableValueSource(signatures[name], value) for name, value in choice.items()}
+        return VariableValues(sources, dict(choice))
+
     def _coerce_known(self, given: Mapping[str, Any]) -> VariableValues:
         if self._known is None:
             raise BailOut

@@ -20,6 +20,7 @@ from graphql import (
 
 from app.cache import Cache
 from app.execution.circles import Circles
+from app.execution.cost import Costs, OperationCost
 from app.execution.limits import LimitExceeded, Limits, check_document
 from app.execution.nodes import fragments_of
 from app.execution.planner import Planner
@@ -48,18 +49,19 @@ class RequestErrors(Exception):
 class Operation:
     """A valid document, the operation of it that the caller chose, and the plans by which it runs.
 
-    `lengths` measure its texts.
+    `lengths` measure its texts, and `cost` all that it asks for.
     """
 
     def __init__(
-        self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode, lengths: OperationLengths
+        self, costs: Costs, document: DocumentNode, node: OperationDefinitionNode, lengths: OperationLengths
     ) -> None:
         self.document = document
         self.kind: OperationType = node.operation
         self.name = node.name.value if node.name else None
         self.is_introspection = all(name.startswith("__") for name in root_fields(document, node))
         self.lengths = lengths
-        self.planner = Planner(schema, document, node)
+        self.planner = Planner(costs.schema, document, node)
+        self.cost: OperationCost = costs.of(document, node, self.planner.conditions)
 
     @property
     def weight(self) -> int:
@@ -87,11 +89,11 @@ class Document:
     `charged` is the weight by which it is held.
     """
 
-    def __init__(self, schema: GraphQLSchema, lengths: TextLengths, text: str, node: DocumentNode) -> None:
+    def __init__(self, costs: Costs, lengths: TextLengths, text: str, node: DocumentNode) -> None:
         self.node = node
         self.charged = 0
         self._own_weight = _BYTES_PER_DOCUMENT + sys.getsizeof(text) + node.token_count * _BYTES_PER_TOKEN
-        self._schema = schema
+        self._costs = costs
         self._lengths = lengths
         self._operations: dict[str | None, Operation] = {}
 
@@ -103,13 +105,19 @@ class Document:
             weight += operation.weight
         return weight
 
+    @property
+    def names(self) -> list[str | None]:
+        """Those of its operations; None where the only one has none."""
+        nodes = (node for node in self.node.definitions if isinstance(node, OperationDefinitionNode))
+        return [node.name.value if node.name else None for node in nodes]
+
     def choose(self, name: str | None) -> Operation:
         """The operation of that name, or the only one. Raises `RequestErrors` where the choice is not clear."""
         operation = self._operations.get(name)
         if operation is None:
             node = _chosen(self.node, name)
             lengths = self._lengths.of(self.node, node)
-            operation = self._operations[name] = Operation(self._schema, self.node, node, lengths)
+            operation = self._operations[name] = Operation(self._costs, self.node, node, lengths)
         return operation
 
 
@@ -138,13 +146,24 @@ class Documents:
     def __init__(self, schema: GraphQLSchema, limits: Limits, cache: Cache, *, suggest: bool = False) -> None:
         self.hits = 0
         self.misses = 0
-        self._schema = schema
+        self.schema = schema
         self._circles = Circles(schema)
         self._limits = limits
         self.lengths = TextLengths(schema, limits.text)
+        self._costs = Costs(schema, limits.page)
         self._suggest = suggest
         self._cache = cache
         self._seen: OrderedDict[int, None] = OrderedDict()
+
+    @property
+    def limit(self) -> int:
+        """What the cache may take, in bytes."""
+        return self._cache.limit
+
+    @property
+    def most_tokens(self) -> int:
+        """Of a document."""
+        return self._limits.tokens
 
     def read(self, text: str) -> Document:
         """Raises `RequestErrors` for a document that cannot be parsed, exceeds a limit or is invalid."""
@@ -154,15 +173,32 @@ class Documents:
             if document.weight != document.charged:  # it has a plan more
                 self._hold(text, document)
             return document
-        if len(text) > self._limits.document:
-            raise RequestErrors(LimitExceeded(f"The document has over {self._limits.document} characters."))
         self.misses += 1
-        document = Document(self._schema, self.lengths, text, self._read(text))
+        document = self._made_of(text)
         if self._has_come(text):
             self._hold(text, document)
         return document
 
+    def read_ahead(self, text: str) -> Document:
+        """The document, cached with its plans though it has not come yet. Raises `RequestErrors`."""
+        document: Document | None = self._cache.get(text)
+        if document is None:
+            document = self._made_of(text)
+        for name in document.names:
+            document.choose(name).planner.compile_ahead()
+        self._hold(text, document)
+        return document
+
+    def check(self, text: str) -> DocumentNode:
+        """What it says, where it may run, without any of it being kept. Raises `RequestErrors`."""
+        return self._read(text)
+
+    def _made_of(self, text: str) -> Document:
+        return Document(self._costs, self.lengths, text, self._read(text))
+
     def _read(self, text: str) -> DocumentNode:
+        if len(text) > self._limits.document:
+            raise RequestErrors(LimitExceeded(f"The document has over {self._limits.document} characters."))
         try:
             document = parse(text, max_tokens=self._limits.tokens)
             check_document(document, self._limits)
@@ -171,7 +207,7 @@ class Documents:
         except GraphQLSyntaxError as error:  # too many tokens and too deep a nesting among them
             error.extensions = {"code": "GRAPHQL_PARSE_FAILED"}
             raise RequestErrors(error) from None
-        errors = validate(self._schema, document, max_errors=_MAX_ERRORS, hide_suggestions=not self._suggest)
+        errors = validate(self.schema, document, max_errors=_MAX_ERRORS, hide_suggestions=not self._suggest)
         for fault in errors:
             fault.extensions = {"code": "GRAPHQL_VALIDATION_FAILED"}
         if errors:

@@ -23,7 +23,7 @@ from graphql import (
     OperationType,
     SelectionSetNode,
 )
-from graphql.language import ListValueNode, StringValueNode
+from graphql.language import ListValueNode
 
 from app.execution.nodes import fragments_of, nodes_of
 
@@ -50,6 +50,10 @@ class Limits(Protocol):
     @property
     def returns(self) -> int: ...
     @property
+    def cost(self) -> int: ...
+    @property
+    def page(self) -> int: ...
+    @property
     def list_items(self) -> int: ...
     @property
     def written_items(self) -> int: ...
@@ -58,10 +62,10 @@ class Limits(Protocol):
 
 
 class LimitExceeded(GraphQLError):
-    """The request asks for too much, or for what cannot be."""
+    """The request asks for too much."""
 
-    def __init__(self, message: str, node: Node | None = None, *, code: str = "LIMIT_EXCEEDED") -> None:
-        super().__init__(message, node, extensions={"code": code})
+    def __init__(self, message: str, node: Node | None = None, **extensions: Any) -> None:
+        super().__init__(message, node, extensions={"code": "LIMIT_EXCEEDED", **extensions})
 
 
 @dataclass(frozen=True)
@@ -169,8 +173,8 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
     kinds = {node.operation for node in document.definitions if isinstance(node, OperationDefinitionNode)}
     longest = longest_list(limits, writes=kinds == {OperationType.MUTATION})
     for each in nodes_of(document):
-        if isinstance(each, ListValueNode | StringValueNode):
-            _check_literal(each, longest)
+        if isinstance(each, ListValueNode) and len(each.values) > longest:
+            raise _list_too_long(len(each.values), longest, each)
 
 
 def longest_list(limits: Limits, *, writes: bool) -> int:
@@ -214,15 +218,8 @@ def _check_repeats(
                 waiting.append(below)
 
 
-def _check_literal(node: Node, longest: int) -> None:
-    if isinstance(node, ListValueNode) and len(node.values) > longest:
-        raise _list_too_long(len(node.values), longest, node)
-    if isinstance(node, StringValueNode) and "\0" in node.value:
-        raise _nul(node)
-
-
 def check_variables(variables: Mapping[str, Any], limits: Limits, *, writes: bool = False) -> None:
-    """Raises `LimitExceeded` for a list with too many items, too deep a value or a NUL character, at any depth.
+    """Raises `LimitExceeded` for a list with too many items or too deep a value, at any depth.
 
     `writes` says that they are a mutation's.
     """
@@ -231,10 +228,7 @@ def check_variables(variables: Mapping[str, Any], limits: Limits, *, writes: boo
 
 def _check_values(values: Iterable[Any], depth: int, deepest: int, longest: int) -> None:
     for value in values:
-        if isinstance(value, str):
-            if "\0" in value:
-                raise _nul()
-        elif isinstance(value, dict | list):
+        if isinstance(value, dict | list):
             if depth > deepest:
                 raise LimitExceeded(f"The variables are nested over {deepest} levels deep.")
             if isinstance(value, dict):
@@ -247,8 +241,3 @@ def _check_values(values: Iterable[Any], depth: int, deepest: int, longest: int)
 
 def _list_too_long(length: int, longest: int, node: Node | None = None) -> LimitExceeded:
     return LimitExceeded(f"A list has {length} items, and {longest} is the limit.", node)
-
-
-def _nul(node: Node | None = None) -> LimitExceeded:
-    # No stored text can hold one, so no answer could ever depend on it.
-    return LimitExceeded("A text holds the character U+0000.", node, code="BAD_USER_INPUT")

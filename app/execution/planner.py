@@ -1,6 +1,7 @@
 """Which operations run by a plan, and the plans that were made."""
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import Any
 
 from graphql import (
@@ -28,13 +29,15 @@ _INTROSPECTION = frozenset({"__schema", "__type"})
 _INCREMENTAL = frozenset({"defer", "stream"})
 # Four conditions of one document; a document with more gets its plans anew.
 _MOST_PLANS = 16
+# Of how many conditions all plans are made before anybody asks.
+_MOST_AHEAD = 2
 
 
 class Planner:
     """The plans of one operation, one for each choice that `@skip` and `@include` make.
 
     `reason` says why graphql-core runs the operation, or is None where plans do. There are `plan_count` of them,
-    which have so many `fields`.
+    which have so many `fields`. `conditions` are the variables that choose among them.
     """
 
     def __init__(
@@ -57,7 +60,7 @@ class Planner:
                 directives.append(node)
         conditions = _conditions(directives)
         own = {definition.variable.name.value for definition in operation.variable_definitions or ()}
-        self._conditions = sorted(conditions & own)
+        self.conditions = sorted(conditions & own)
         self.reason = self._reason(names, directives)
         self._variables = None if self.reason else Variables(schema, operation)
         self.plan_count = 0
@@ -71,13 +74,23 @@ class Planner:
         variables = self._variables.coerce(given)
         if variables is None:
             return None
-        choices = tuple(variables.coerced.get(name) for name in self._conditions)
+        choices = tuple(variables.coerced.get(name) for name in self.conditions)
         plan = self._plans.get(choices)
         if plan is None:
             if not all(isinstance(choice, bool) for choice in choices):
                 return None
-            plan = self._compile(dict(zip(self._conditions, choices, strict=True)), variables)
+            plan = self._compile(dict(zip(self.conditions, choices, strict=True)), variables)
         return (plan, variables) if plan else None
+
+    def compile_ahead(self) -> None:
+        """Makes the plans that requests will need, unless there are many to choose from."""
+        if self._variables is None or len(self.conditions) > _MOST_AHEAD:
+            return
+        for choices in product((True, False), repeat=len(self.conditions)):
+            choice = dict(zip(self.conditions, choices, strict=True))
+            variables = self._variables.chosen(choice)
+            if choices not in self._plans and variables is not None:
+                self._compile(choice, variables)
 
     def _compile(self, choice: dict[str, Any], variables: VariableValues) -> Plan | None:
         # A plan outlives the request, so it keeps none of its other values.

@@ -1,8 +1,9 @@
-"""How long a text may be: every argument that takes text has a bound, its own from `@constraint` or the default one.
+"""What a text may be: every argument that takes text has a bound, its own from `@constraint` or the default one.
 
-What a search or a key costs grows with its length. Literals are measured once a document and variables with every
-request, each where it stands: a variable by all the arguments that it is given to. An operation with a text that is too
-long is run by graphql-core, where each field refuses its own arguments before its resolver is called.
+What a search or a key costs grows with its length, and no stored text can hold U+0000. Literals are measured once a
+document and variables with every request, each where it stands: a variable by all the arguments that it is given to. An
+operation with a text that may not be is run by graphql-core, where each field refuses its own arguments before its
+resolver is called; in a list that is `@itemwise`, the resolver gets the refusal of an item in its place.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInputType,
     GraphQLInt,
+    GraphQLList,
     GraphQLResolveInfo,
     GraphQLScalarType,
     GraphQLSchema,
@@ -39,7 +41,7 @@ from graphql import (
 from app.errors import ValidationError
 from app.execution.nodes import fragments_of
 
-# Raises `ValidationError` where the value at a dotted path, such as `input.codes.0`, holds a text that is too long.
+# Raises `ValidationError` where the value at a dotted path, such as `input.codes.0`, holds a text that may not be.
 Measure = Callable[[Any, str], None]
 
 _NUMBERS = (GraphQLInt, GraphQLFloat)
@@ -72,9 +74,21 @@ class TextLengths:
         """As a middleware of graphql-core, measures what a field is given. Raises `ValidationError`."""
         for name, argument in info.parent_type.fields[info.field_name].args.items():
             measure = self.measure(argument)
-            if measure and name in arguments:
+            if not measure or name not in arguments:
+                continue
+            if is_itemwise(argument):
+                arguments[name] = self._judged(argument, arguments[name], name)
+            else:
                 measure(arguments[name], name)
         return next_(source, info, **arguments)
+
+    def _judged(self, argument: GraphQLArgument, items: list[Any], path: str) -> list[Any]:
+        """The items, with refusals in place of those that hold a text that may not be."""
+        list_type = cast("GraphQLList[GraphQLInputType]", get_nullable_type(argument.type))
+        measure = self._measure_of(list_type.of_type, self.longest(argument))
+        if measure is None:
+            return items
+        return [_refusal(measure, item, f"{path}.{place}") or item for place, item in enumerate(items)]
 
     def longest(self, definition: GraphQLArgument | GraphQLInputField) -> int:
         """How many characters a text of this argument may have, or each of its list."""
@@ -100,8 +114,8 @@ class TextLengths:
             return None
 
         def measure(value: Any, path: str) -> None:
-            if isinstance(value, str) and len(value) > longest:
-                raise too_long(path, longest)
+            if isinstance(value, str):
+                check_text(value, path, longest)
 
         return measure
 
@@ -136,8 +150,8 @@ class TextLengths:
                 for field in value.fields:
                     name = field.name.value
                     yield from self._walk(type_.fields[name], field.value, f"{path}.{name}")
-        elif isinstance(value, StringValueNode) and len(value.value) > (longest := self.longest(definition)):
-            raise too_long(path, longest)
+        elif isinstance(value, StringValueNode):
+            check_text(value.value, path, self.longest(definition))
 
 
 class OperationLengths:
@@ -148,7 +162,7 @@ class OperationLengths:
         self._is_exceeded = is_exceeded
 
     def are_exceeded(self, variables: Mapping[str, Any]) -> bool:
-        """Whether a text of the operation, or of the variables as they were sent, is too long."""
+        """Whether a text of the operation, or of the variables as they were sent, may not be."""
         try:
             for name, path, measure in self._places:
                 measure(variables.get(name), path)
@@ -157,9 +171,26 @@ class OperationLengths:
         return self._is_exceeded
 
 
-def too_long(path: str, longest: int) -> ValidationError:
-    """The refusal of a text by its dotted path."""
-    return ValidationError(path, f"must have at most {longest} characters")
+def check_text(text: str, path: str, longest: int) -> None:
+    """Raises `ValidationError` by the dotted path of a text that is too long, or can be no stored one's."""
+    if len(text) > longest:
+        raise ValidationError(path, f"must have at most {longest} characters")
+    if "\0" in text:
+        raise ValidationError(path, "must not hold the character U+0000")
+
+
+def is_itemwise(argument: GraphQLArgument) -> bool:
+    """Whether each item of its list is judged for itself."""
+    node = argument.ast_node
+    return any(directive.name.value == "itemwise" for directive in (node and node.directives) or ())
+
+
+def _refusal(measure: Measure, item: Any, path: str) -> ValidationError | None:
+    try:
+        measure(item, path)
+    except ValidationError as refusal:
+        return refusal
+    return None
 
 
 def _of_list(measure_item: Measure) -> Measure:

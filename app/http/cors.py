@@ -14,6 +14,7 @@ from app.http.mutation import HEADER as IDEMPOTENCY_HEADER
 from app.http.mutation import REPLAYED
 from app.http.reply import Answering, Reply
 from app.http.state import state_of
+from app.postgres.consistency import HEADER as CONSISTENCY_HEADER
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 # What the clients of `README.md` send, beside what a browser permits anyway.
@@ -28,11 +29,14 @@ ALLOWED_HEADERS = (
     "cache-control",
     "content-encoding",
     "content-type",
+    "graphql-cost",
     "graphql-require-preflight",
     IDEMPOTENCY_HEADER.lower(),
+    "if-none-match",
     "last-event-id",
     "traceparent",
     "tracestate",
+    CONSISTENCY_HEADER.lower(),
     "x-apollo-operation-id",
     "x-apollo-operation-name",
     "x-client-id",
@@ -47,8 +51,12 @@ EXPOSED_HEADERS = (
     "accept-post",
     "allow",
     "content-disposition",
+    "etag",
+    "ratelimit",
+    "ratelimit-policy",
     "retry-after",
     *REPLAYED,
+    CONSISTENCY_HEADER.lower(),
     "x-changes-cursor",
     "x-page",
     "x-per-page",

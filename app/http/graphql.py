@@ -14,11 +14,15 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import orjson
-from graphql import GraphQLError, OperationType
+from graphql import OperationType
 from starlette.types import Receive, Scope
 
 from app.auth import storefront_key
+from app.documents.identifier import read_id
+from app.documents.refusal import PersistedQueryNotSupported
+from app.documents.registry import Identity, TrustedDocuments
 from app.errors import (
+    RateLimitExceeded,
     RequestRefused,
     ServiceUnavailable,
     StorefrontKeyInvalid,
@@ -29,12 +33,14 @@ from app.execution.document import Operation, RequestErrors
 from app.execution.errors import log_fault
 from app.execution.execute import Answer, Engine, refuse
 from app.http.body import read_body, refusal_headers
+from app.http.budget import Budgets
+from app.http.cost_report import COST_HEADER, Report, report_of, told, with_cost
 from app.http.deadline import Ending
 from app.http.index import is_for_a_person
-from app.http.mutation import REPLAYED, RenderedAnswer, read_key, run_mutation
+from app.http.mutation import RenderedAnswer, read_key, run_mutation
 from app.http.negotiation import GRAPHQL_RESPONSE, JSON, accept_of, is_json, negotiate
-from app.http.rate_limit import Admission
-from app.http.reply import Answering, Reply, refusal, reply, reply_bytes, unavailable
+from app.http.rate_limit import Admission, too_many
+from app.http.reply import Answering, Reply, dump, refusal, reply, reply_bytes, tagged, unavailable
 from app.http.state import State, state_of
 from app.telemetry import Telemetry
 from app.tracing import step
@@ -54,40 +60,38 @@ PREFLIGHT_HEADERS = (
 # Far more than the five that GraphQL over HTTP knows.
 MOST_PARAMETERS = 20
 
+# What brings a document, or names it.
+_DOCUMENT_PARAMETERS = (b"query=", b"documentId=", b"doc_id=", b"persistedQuery")
+
 _VARY = {"vary": "Accept"}
 
 OpenContext = Callable[[Scope], Awaitable[Any]]
+Identify = Callable[[Scope], Awaitable[Identity]]
 Fields = Mapping[bytes, bytes]
 
 # What a list costs more by than by the rows it returns: words that many orders have, or filters that agree on few rows.
 _NARROWER = "Lists answer sooner where they are narrowed: by `createdAt`, by companies, or by a rarer word."
 
 
-class PersistedQueryNotSupported(RequestErrors):
-    """Code and message are those on which clients send the query itself: they are Apollo Server's.
-
-    https://www.apollographql.com/docs/apollo-server/performance/apq
-    """
-
-    def __init__(self) -> None:
-        code = {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}
-        super().__init__(GraphQLError("PersistedQueryNotSupported", extensions=code))
-
-
 @dataclass(slots=True)
 class GraphQLRequest:
-    """The parameters of the draft, of the right types. Of `extensions`, `idempotencyKey` alone has a meaning."""
+    """The parameters of the draft, of the right types. Of `extensions`, `idempotencyKey` and `persistedQuery` have a
+    meaning, and no others.
+
+    `query` is the text of the document, empty where it is named by `document_id` alone until it is known.
+    """
 
     query: str
     operation_name: str | None
     variables: dict[str, Any]
     extensions: dict[str, Any]
+    document_id: str | None
 
     @classmethod
     def of(cls, parameters: Any) -> "GraphQLRequest":
         """Raises `RequestRefused` for anything that is not a well-formed GraphQL request.
 
-        Raises `PersistedQueryNotSupported` for a hash without the query that it stands for.
+        Raises `PersistedQueryNotSupported` for a hash that is none, without the query that it stands for.
         """
         if isinstance(parameters, list):
             raise RequestRefused("Batches are not accepted: send one operation per request.")
@@ -95,8 +99,14 @@ class GraphQLRequest:
             raise RequestRefused("The request must be a JSON object.")
         query, name = parameters.get("query"), parameters.get("operationName")
         variables, extensions = parameters.get("variables"), parameters.get("extensions")
-        if query in (None, "") and isinstance(extensions, dict) and extensions.get("persistedQuery") is not None:
-            raise PersistedQueryNotSupported
+        document_id = None
+        if extensions or "documentId" in parameters or "doc_id" in parameters:
+            document_id = read_id(parameters, extensions)
+        if query in (None, ""):
+            if document_id is not None:
+                query = ""
+            elif isinstance(extensions, dict) and extensions.get("persistedQuery") is not None:
+                raise PersistedQueryNotSupported
         if not isinstance(query, str):
             raise RequestRefused('The parameter "query" must be a string.')
         if name is not None and not isinstance(name, str):
@@ -105,7 +115,7 @@ class GraphQLRequest:
             raise RequestRefused('The parameter "variables" must be an object or null.')
         if extensions is not None and not isinstance(extensions, dict):
             raise RequestRefused('The parameter "extensions" must be an object or null.')
-        return cls(query, name or None, variables or {}, extensions or {})
+        return cls(query, name or None, variables or {}, extensions or {}, document_id)
 
 
 class Stream(Protocol):
@@ -132,16 +142,20 @@ class Streams(Protocol):
 class GraphQLEndpoint(Answering):
     """GraphQL at one path. `open_context` makes what the resolvers get of the ASGI scope.
 
-    With `needs_key` all but introspection is refused without a storefront key (C-3 to C-5). `show` is what a person
+    With `needs_key` all but introspection is refused without a storefront key (C-3 to C-5). `identify` says who asks,
+    which `open_context` takes over then; `trusted` knows what is registered. `show` is what a person
     sees who opens the path in a browser, without a query.
     """
 
     def __init__(
         self,
         engine: Engine,
+        trusted: TrustedDocuments,
+        identify: Identify,
         open_context: OpenContext,
         telemetry: Telemetry,
         admission: Admission,
+        budgets: Budgets,
         *,
         body_bytes: int,
         needs_key: bool = False,
@@ -151,7 +165,10 @@ class GraphQLEndpoint(Answering):
         self._streams = streams
         self._show = show
         self._admission = admission
+        self._budgets = budgets
         self._engine = engine
+        self._trusted = trusted
+        self._identify = identify
         self._open_context = open_context
         self._requests = telemetry.requests["graphql"]
         self._body_bytes = body_bytes
@@ -170,6 +187,8 @@ class GraphQLEndpoint(Answering):
             response, outcome = refusal(error, _refusal_headers(error)), "refused"
         except (StorefrontKeyRequired, StorefrontKeyInvalid) as error:
             response, outcome = _key_refusal(error), "refused"
+        except RateLimitExceeded as error:
+            response, outcome = too_many(error, speaks_graphql=True), "refused"
         except ServiceUnavailable as error:
             response, outcome = _unavailable(error, state), "unavailable"
         except asyncio.CancelledError:
@@ -186,7 +205,7 @@ class GraphQLEndpoint(Answering):
     async def _respond(self, scope: Scope, state: State, receive: Receive) -> tuple[Reply, str]:
         headers = state.fields
         method: str = scope["method"]
-        if self._show and method != "POST" and b"query=" not in scope["query_string"] and is_for_a_person(scope):
+        if self._show and method != "POST" and not names_document(scope["query_string"]) and is_for_a_person(scope):
             return self._show(scope), "ok"
         if self._streams is not None and self._streams.concerns(scope, state):
             attended = await self._streams.attend(scope, state, receive, self)
@@ -201,6 +220,7 @@ class GraphQLEndpoint(Answering):
             raise RequestRefused(
                 f"The answer can be {GRAPHQL_RESPONSE} or application/json.", status=406, code="NOT_ACCEPTABLE"
             )
+        request: GraphQLRequest | None = None
         try:
             request = await self.read(scope, state, receive)
             if state.body is None:  # else the server knows the whole request, and looks after its caller
@@ -216,10 +236,12 @@ class GraphQLEndpoint(Answering):
         if answer.fault:
             return unavailable(answer.fault, {"errors": answer.body["errors"]}), "unavailable"
         if isinstance(answer, RenderedAnswer):
-            extra = REPLAYED if answer.is_replayed else {}
-            return reply_bytes(answer.text, 200, media_type, _VARY | extra), _counted_as(answer)
+            return reply_bytes(answer.text, 200, media_type, _VARY | answer.headers), _counted_as(answer)
+        outcome = _counted_as(answer)
+        if method == "GET" and outcome == "ok" and request is not None and request.document_id is not None:
+            return tagged(dump(answer.body), media_type, headers.get(b"if-none-match"), _VARY), outcome
         status = 200 if answer.ran or media_type != GRAPHQL_RESPONSE else 400
-        return reply(answer.body, status, media_type, _VARY), _counted_as(answer)
+        return reply(answer.body, status, media_type, _VARY), outcome
 
     async def read(self, scope: Scope, state: State, receive: Receive, *, is_proven: bool = False) -> GraphQLRequest:
         """The request, of the query string or of the body. A GET `is_proven` that no page of another origin can send.
@@ -237,19 +259,40 @@ class GraphQLEndpoint(Answering):
     ) -> Answer | Reply:
         """Of a subscription the reply that goes on, where the caller takes a stream."""
         try:
-            operation = self.prepare(request, state, scope["method"], streams=stream is not None)
+            if not request.query or not self._trusted.asks_for_nothing:
+                await self._settle(request, scope, state)
+            operation = self._prepare(request, state, scope["method"], streams=stream is not None)
         except RequestErrors as errors:
             return refuse(errors, state.request_id)
         if stream is not None and operation.kind is OperationType.SUBSCRIPTION:
             return await stream.follow(request, operation, scope, state)
-        return await self.run(request, operation, scope, state)
+        try:
+            return await self.run(request, operation, scope, state)
+        except RequestErrors as errors:  # what it costs is known with its variables
+            return refuse(errors, state.request_id)
 
-    def prepare(
-        self, request: GraphQLRequest, state: State, method: str = "POST", *, streams: bool = True
-    ) -> Operation:
-        """The operation of a request. Raises `RequestErrors`; `StorefrontKeyRequired` or `StorefrontKeyInvalid`, so
-        that a stranger does not learn what the schema lacks; `RequestRefused` for what a method is not for.
+    async def prepare(self, request: GraphQLRequest, scope: Scope, state: State, method: str = "POST") -> Operation:
+        """The operation of a request, which has its text from here on. Raises `RequestErrors`; `StorefrontKeyRequired`
+        or `StorefrontKeyInvalid`, so that a stranger does not learn what the schema lacks; `RequestRefused` for what a
+        method is not for; `ServiceUnavailable`.
         """
+        await self._settle(request, scope, state)
+        return self._prepare(request, state, method, streams=True)
+
+    def prepare_own(self, request: GraphQLRequest, state: State) -> Operation:
+        """The operation of a document of the service's own, whatever callers are held to. Raises as `prepare` does."""
+        return self._prepare(request, state, "POST", streams=True)
+
+    async def _settle(self, request: GraphQLRequest, scope: Scope, state: State) -> None:
+        """Gives the request the text that runs. Nothing is to be done for one that has a text while no mode asks."""
+        if request.query and self._trusted.asks_for_nothing:
+            return
+        identify = partial(self._identify, scope)
+        request.query = await self._trusted.text_of(
+            request.query, request.document_id, identify, state.storefront, request.operation_name
+        )
+
+    def _prepare(self, request: GraphQLRequest, state: State, method: str, *, streams: bool) -> Operation:
         try:
             operation = self._engine.prepare(request.query, request.operation_name)
         except RequestErrors:
@@ -265,22 +308,54 @@ class GraphQLEndpoint(Answering):
         return operation
 
     async def run(self, request: GraphQLRequest, operation: Operation, scope: Scope, state: State) -> Answer:
-        """The answer to a query, or a mutation. Raises `RequestRefused` for an idempotency key that is none."""
-        request_id = state.request_id
+        """The answer to a query, or a mutation.
+
+        Raises `RequestErrors` for one that costs too much, `RateLimitExceeded` where the viewer has not the points, and
+        `RequestRefused` for a header that is none.
+        """
+        estimate = self._engine.estimate(operation, request.variables)
+        report = report_of(state.fields[COST_HEADER]) if COST_HEADER in state.fields else None
+        budgets, request_id = self._budgets, state.request_id
+        if report is Report.VALIDATE:
+            left = await budgets.left((await self._open_context(scope)).payer)
+            cost = told(estimate, None, budgets.balance(left))
+            return Answer({"data": None, "extensions": {"cost": cost}}, ran=True)
         if operation.kind is not OperationType.MUTATION:
             context = await self._open_context(scope)
+            payer = context.payer
+            is_counted = await budgets.take(payer, estimate.points, state, exactly=report is not None)
             with step("graphql.execute"):
-                return await self._engine.run(operation, request.variables, context, request_id)
+                answer = await self._engine.run(operation, request.variables, context, request_id)
+        else:
+            payer, answer = await self._run_mutation(request, operation, scope, state, estimate.points)
+            is_counted = True
+        if not is_counted:
+            return answer
+        data = answer.body.get("data")
+        left = await budgets.settle(payer, estimate.actual_points(data), state)
+        if report is not None:
+            answer = with_cost(answer, told(estimate, estimate.actual(data), budgets.balance(left)))
+        return answer
 
+    async def _run_mutation(
+        self, request: GraphQLRequest, operation: Operation, scope: Scope, state: State, points: int
+    ) -> tuple[str, Answer]:
+        """Who pays for it, and the answer."""
         state.work.goes_on = True
+        payer = ""
 
         async def run(context: Any) -> Answer:
+            nonlocal payer
+            if not payer:  # it may be tried more than once
+                payer = context.payer
+                await self._budgets.take(payer, points, state)
             with step("graphql.execute"):
-                return await self._engine.run(operation, request.variables, context, request_id)
+                return await self._engine.run(operation, request.variables, context, state.request_id)
 
         asked = request.query, operation.name, request.variables
         state.idempotency_key = read_key(scope["headers"], request.extensions, *asked)
-        return await run_mutation(partial(self._open_context, scope), run, request_id, state.work)
+        answer = await run_mutation(partial(self._open_context, scope), run, state.request_id, state.work)
+        return payer, answer
 
 
 def _check_type(headers: Fields) -> None:
@@ -294,7 +369,7 @@ def _has_json(headers: Fields) -> bool:
 
 
 def _from_query_string(query_string: bytes, had_preflight: bool, limit: int) -> GraphQLRequest:
-    # A hash alone runs nothing, and who sends it must learn all the same that it has to send the query.
+    # A hash without the query runs nothing then, and who sends it must learn all the same that it has to send that.
     if not had_preflight and b"persistedQuery" not in query_string:
         raise _preflight_required()
     if len(query_string) > limit:
@@ -313,8 +388,13 @@ def _from_query_string(query_string: bytes, had_preflight: bool, limit: int) -> 
         parameters[name] = _load(value, f'The parameter "{name}"') if is_json_text else value or None
     request = GraphQLRequest.of(parameters)
     if not had_preflight:
-        raise _preflight_required()
+        raise _preflight_required() if request.query else PersistedQueryNotSupported
     return request
+
+
+def names_document(query_string: bytes) -> bool:
+    """Whether a query string may hold a document, or name one."""
+    return any(name in query_string for name in _DOCUMENT_PARAMETERS)
 
 
 def _preflight_required() -> RequestRefused:

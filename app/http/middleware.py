@@ -11,7 +11,8 @@ from app.errors import NotAuthenticated, RequestRefused, ServiceUnavailable, She
 from app.execution.errors import internal, log_defect, log_fault
 from app.http.deadline import Deadlines, Ending, Work
 from app.http.overload import LoadShedder
-from app.http.reply import Answering, Reply, refusal, reply, unavailable
+from app.http.problem import answer, refuse
+from app.http.reply import Answering, Reply, refusal
 from app.http.state import ID_HEADER, ROUTE, STATE, TASK, Header, State, new_id, state_of
 from app.telemetry import Requests, Telemetry, log_facts
 from app.tracing import TRAIL, Tracing
@@ -209,9 +210,9 @@ def _failure(error: Exception, scope: Scope) -> Reply:
         if not isinstance(error, Shed):  # its line of the log says it
             log_fault(error, request_id)
         state_of(scope).outcome = "shed" if isinstance(error, Shed) else state_of(scope).outcome
-        return unavailable(error)
+        return refuse(error, scope)
     log_defect(error, request_id, path=scope["path"])
-    return reply({"errors": [{"message": "Internal server error", "extensions": internal(request_id)}]}, 500)
+    return answer("Internal server error", internal(request_id), 500, scope)
 
 
 class Watcher:
@@ -264,6 +265,8 @@ def _log(scope: Scope, status: int, seconds: float) -> None:
     trail = state.trail
     if trail.statements:
         facts["statements"], facts["dbMs"] = trail.statements, round(trail.seconds * 1000, 1)
+    if state.points:
+        facts["points"] = state.points
     if trail.trace is not None:
         facts["traceId"] = trail.trace.id
     if state.operation:

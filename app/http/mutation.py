@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
 from graphql import GraphQLError
 
 from app.context import Context
@@ -20,6 +21,8 @@ from app.execution.errors import render
 from app.execution.execute import Answer
 from app.http.deadline import Ending, Work
 from app.http.reply import dump
+from app.postgres.consistency import HEADER as CONSISTENCY_HEADER
+from app.postgres.consistency import Consistency
 from app.postgres.transaction import IdempotencyKey, Transaction
 
 HEADER = "Idempotency-Key"
@@ -32,10 +35,19 @@ _ATTEMPTS = 3
 
 @dataclass(slots=True)
 class RenderedAnswer(Answer):
-    """An answer as it is sent, and kept. One that `is_replayed` is that of an earlier request, and has no `body`."""
+    """An answer as it is sent, and kept. One that `is_replayed` is that of an earlier request, and has no `body`.
+
+    `state` is one that shows what was written, where there are several servers to read from.
+    """
 
     text: bytes = b""
     is_replayed: bool = False
+    state: Consistency | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        replayed = REPLAYED if self.is_replayed else {}
+        return replayed if self.state is None else replayed | {CONSISTENCY_HEADER.lower(): str(self.state)}
 
 
 def read_key(
@@ -84,15 +96,18 @@ async def run_mutation(
             try:
                 answer = await run(context)
                 if transaction.answer is not None:
-                    return RenderedAnswer({}, ran=True, text=transaction.answer, is_replayed=True)
-                if context.warnings and not _is_failure(answer, transaction):
-                    answer = replace(answer, body={**answer.body, "extensions": {"warnings": context.warnings}})
-                if transaction.has_begun and not _is_failure(answer, transaction):
-                    answer = await _commit(answer, transaction, request_id)
+                    answer = RenderedAnswer({}, ran=True, text=transaction.answer, is_replayed=True)
+                elif not _is_failure(answer, transaction):
+                    if context.warnings:
+                        answer = replace(answer, body={**answer.body, "extensions": {"warnings": context.warnings}})
+                    if transaction.has_begun:
+                        answer = await _commit(answer, transaction, request_id)
             except asyncio.CancelledError:
                 if transaction.has_begun and work.take_back_if(Ending.LATE):
                     raise TimedOut(f"{TimedOut.text} Nothing was changed.", reason="deadline") from None
                 raise
+        if isinstance(answer, RenderedAnswer):
+            return await _with_state(answer, context, work)
         if not transaction.is_worth_repeating:
             return _without_data(answer) if transaction.is_broken else answer
     return _without_data(answer)
@@ -114,6 +129,24 @@ async def _commit(answer: Answer, transaction: Transaction, request_id: str) -> 
         fault = error if isinstance(error, ServiceUnavailable) else None
         return Answer({"errors": errors, "data": None}, ran=True, defects=defects, fault=fault)
     return RenderedAnswer(answer.body, ran=True, defects=answer.defects, text=text)
+
+
+async def _with_state(answer: RenderedAnswer, context: Context, work: Work) -> RenderedAnswer:
+    """Tells what its caller has seen now. It is not kept with the answer: nobody knows it before that is committed."""
+    if context.reading is None:
+        return answer
+    try:
+        state = await context.reading.wrote()
+    except asyncio.CancelledError:
+        if not work.take_back_if(Ending.LATE):
+            raise
+        return answer  # late as it is: it has been written
+    if state is None:
+        return answer
+    told = b'"consistency":"%b"}' % str(state).encode()
+    has_extensions = "extensions" in (answer.body or orjson.loads(answer.text))
+    text = answer.text[:-2] + b"," + told if has_extensions else answer.text[:-1] + b',"extensions":{' + told
+    return replace(answer, text=text + b"}", state=state)
 
 
 def _path_of_write(data: Mapping[str, Any]) -> list[str | int]:

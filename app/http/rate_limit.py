@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.storefront_key import HEADER, Storefront
+from app.errors import RateLimitExceeded
+from app.http import problem
 from app.http.address import peer_address
 from app.http.mapped_windows import MappedWindows
+from app.http.problem import SHOP
 from app.http.reply import Reply, reply
 from app.http.state import Header, state_of
 from app.settings import Worker
@@ -28,6 +31,8 @@ logger = logging.getLogger("waybill.rate_limit")
 
 WINDOW_SECONDS = 60
 _KEY_HEADER = HEADER.encode()
+# https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+POLICY, LIMIT = b"ratelimit-policy", b"ratelimit"
 
 FindStorefront = Callable[[Sequence[str], str], Awaitable[Storefront]]
 
@@ -46,10 +51,13 @@ class Quota:
 
     @property
     def headers(self) -> list[Header]:
+        left = max(self.limit - self.used, 0)
         return [
             (b"x-ratelimit-limit", b"%d" % self.limit),
-            (b"x-ratelimit-remaining", b"%d" % max(self.limit - self.used, 0)),
+            (b"x-ratelimit-remaining", b"%d" % left),
             (b"x-ratelimit-reset", b"%d" % math.ceil(self.resets_at)),
+            (POLICY, b'"requests";q=%d;w=%d' % (self.limit, WINDOW_SECONDS)),
+            (LIMIT, b'"requests";r=%d;t=%d' % (left, self.seconds_left)),
         ]
 
     @property
@@ -58,14 +66,21 @@ class Quota:
 
 
 class RateLimits:
-    def __init__(self, redis_url: str | None = None, worker: Worker | None = None) -> None:
-        """`redis_url` is `redis://`, `rediss://` or `redis+unix://`; `worker` shares with its siblings."""
+    def __init__(
+        self,
+        redis_url: str | None = None,
+        worker: Worker | None = None,
+        current: Callable[[], str | None] | None = None,
+    ) -> None:
+        """`redis_url` is `redis://`, `rediss://` or `redis+unix://`, and `current` tells it anew; `worker` shares with
+        its siblings.
+        """
         self._own = MappedWindows(worker.folder / "rate-limits", WINDOW_SECONDS) if worker else Windows()
         self._shared: SharedWindows | None = None
         if redis_url:
-            from app.http import shared_windows  # a fifth of what a start imports, for those who have one
+            from app.http import redis_pool, shared_windows  # a fifth of what a start imports, for those who have one
 
-            self._shared = shared_windows.SharedWindows(redis_url, WINDOW_SECONDS)
+            self._shared = shared_windows.SharedWindows(redis_pool.redis_pool(redis_url, current), WINDOW_SECONDS)
 
     async def close(self) -> None:
         if self._shared:
@@ -128,16 +143,37 @@ class Admission:
             return None
         quota = await self._limits.take(key["id"], key["requests_per_minute"])
         state.answer_headers += quota.headers
-        return _refusal(quota, speaks_graphql) if quota.is_exceeded else None
+        if not quota.is_exceeded:
+            return None
+        error = RateLimitExceeded(quota.seconds_left)
+        if speaks_graphql or scope["path"].startswith(SHOP):
+            return too_many(error, speaks_graphql=speaks_graphql)
+        return problem.refuse(error, scope)
 
 
-def _refusal(quota: Quota, speaks_graphql: bool) -> Reply:
-    seconds, message = quota.seconds_left, "Rate limit exceeded"
-    body: dict[str, Any] = {"message": message, "error": "rate_limit_exceeded", "retry_after": seconds}
+def too_many(error: RateLimitExceeded, *, speaks_graphql: bool = False) -> Reply:
+    """The answer to a request too many, whatever there were too many of."""
+    body: dict[str, Any] = {
+        "message": error.message,
+        "error": error.code.lower(),
+        "retry_after": error.seconds,
+    }
     if speaks_graphql:
         # The shape of every refusal on GraphQL's paths (decision 7).
-        body["errors"] = [{"message": message, "extensions": {"code": "RATE_LIMIT_EXCEEDED"}}]
-    return reply(body, 429, headers={"retry-after": str(seconds)})
+        body["errors"] = [{"message": error.message, "extensions": error.extensions}]
+    return reply(body, error.status, headers={"retry-after": str(error.seconds)})
+
+
+def add_rate_limit(headers: list[Header], policy: Header, limit: Header) -> None:
+    """Beside those of the requests, where these are told: each header is one list."""
+    if len(headers) > 1:
+        for place, (name, value) in enumerate(headers):
+            if name == POLICY:
+                headers[place] = name, b"%b, %b" % (value, policy[1])
+            elif name == LIMIT:
+                headers[place] = name, b"%b, %b" % (value, limit[1])
+                return
+    headers += (policy, limit)
 
 
 class RateLimited:

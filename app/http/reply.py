@@ -1,6 +1,8 @@
 """The bodies that HTTP itself answers with: JSON, and errors in the shape of GraphQL's."""
 
+import hashlib
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cache
@@ -11,6 +13,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.errors import RequestRefused, ServiceUnavailable, WaybillError
+
+# Weak or not: who compares for a GET does not tell them apart (RFC 9110, 13.1.2).
+_TAG = re.compile(r'"[^"]*"')
 
 
 class Reply(Response):
@@ -71,6 +76,15 @@ def reply_bytes(
 @cache
 def _content_type(media_type: str) -> tuple[bytes, bytes]:
     return b"content-type", f"{media_type}; charset=utf-8".encode("latin-1")
+
+
+def tagged(body: bytes, media_type: str, known: bytes | None, headers: Mapping[str, str]) -> Reply:
+    """JSON with an entity tag, or nothing but the tag where the caller has it: `known` is its If-None-Match."""
+    tag = f'"{hashlib.blake2b(body, digest_size=16, key=media_type.encode()).hexdigest()}"'
+    if known is not None and tag in _TAG.findall(known.decode("latin-1")):
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        return Reply(b"", 304, [*raw, (b"etag", tag.encode())])
+    return reply_bytes(body, 200, media_type, {**headers, "etag": tag})
 
 
 def unavailable(error: ServiceUnavailable, body: Mapping[str, Any] | None = None) -> Reply:

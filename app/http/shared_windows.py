@@ -4,23 +4,19 @@ from limits.aio.storage import RedisStorage
 from limits.errors import StorageError
 from redis.asyncio import ConnectionPool
 
-_SECONDS = 1
-
 
 class SharedWindows:
     """Windows of so many `seconds`, as `app.http.rate_limit.Windows` has them."""
 
-    def __init__(self, url: str, seconds: int) -> None:
+    def __init__(self, connections: ConnectionPool, seconds: int) -> None:
         self._seconds = seconds
-        self._connections = ConnectionPool.from_url(
-            url.replace("redis+unix", "unix"), socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS
-        )
+        self._connections = connections
         self._storage = RedisStorage(
-            f"async+{url}",
+            "async+redis://",  # which the connections know better
             wrap_exceptions=True,
             implementation="redispy",
             key_prefix="waybill",
-            connection_pool=self._connections,  # type: ignore[arg-type]  # its own documentation names this
+            connection_pool=connections,  # type: ignore[arg-type]  # its own documentation names this
         )
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from starlette.types import Scope
 
 from app.auth.storefront_key import Storefront
+from app.documents.registry import Identity
 from app.http.deadline import Work
 from app.postgres.transaction import IdempotencyKey
 from app.tracing import Trail
@@ -33,8 +34,9 @@ class State:
 
     `work` is ended when the deadline says so, and when its caller leaves. `body` is there where the server has it
     whole, packed or not. What a step adds to `answer_headers` goes into the answer, whoever gives it. `Admission` sets
-    `storefront`; `operation` (a name) and `outcome` (see `Telemetry`) are for the log, empty where there is none;
-    `trail` is what its statements came to.
+    `storefront`, and whoever has found out who asks leaves the `identity` for the next; `operation` (a name) and
+    `outcome` (see `Telemetry`) are for the log, empty where there is none; `trail` is what its statements came to, and
+    `points` what it cost, or may cost as long as it has no answer; 0 where that is not counted.
     """
 
     __slots__ = (
@@ -42,8 +44,10 @@ class State:
         "body",
         "fields",
         "idempotency_key",
+        "identity",
         "operation",
         "outcome",
+        "points",
         "request_id",
         "storefront",
         "trail",
@@ -54,8 +58,10 @@ class State:
     body: bytes | None
     fields: Mapping[bytes, bytes]
     idempotency_key: IdempotencyKey | None
+    identity: Identity | None
     operation: str | None
     outcome: str
+    points: int
     request_id: str
     storefront: Storefront
     trail: Trail
@@ -72,8 +78,10 @@ class State:
         self.body = scope.pop(BODY, None)
         self.storefront = _NO_STOREFRONT
         self.idempotency_key = None
+        self.identity = None
         self.operation = None
         self.outcome = ""
+        self.points = 0
         self.trail = Trail()
 
 

@@ -34,6 +34,8 @@ from app.importer.scalars import (
     Moment,
     Number,
     Percentage,
+    Phone,
+    PhoneText,
     Plain,
     Price,
     Promise,
@@ -45,7 +47,6 @@ from app.importer.scalars import (
     ShortText,
     Text,
     Words,
-    Written,
     decimal,
     rate_fault,
 )
@@ -54,6 +55,8 @@ from app.resolvers.tracking import TrackingPages, code_of, is_address, template_
 from app.rules import (
     SHIPPABLE,
     as_key,
+    code_fault,
+    future_fault,
     key_fault,
     normalized_code,
     promise_fault,
@@ -188,7 +191,7 @@ class Customer(_Shape):
 
     email: Email | None = None
     external_id: Text | None = None
-    phone: Text | None = None
+    phone: PhoneText | None = None
     first_name: Plain | None = None
     last_name: Plain | None = None
 
@@ -215,16 +218,16 @@ class Account(Customer, tag_field="kind", tag="customer", kw_only=True):
 
 class Address(_Shape):
     type: Literal["delivery", "invoice"]
-    street: Written
+    street: Text
     postal_code: Plain
-    city: Written
+    city: Text
     country: str
     company: Plain | None = None
     first_name: Plain | None = None
     last_name: Plain | None = None
     number: Plain | None = None
     region: Plain | None = None
-    phone: Plain | None = None
+    phone: Phone | None = None
 
 
 class Line(_Shape):
@@ -288,6 +291,7 @@ class Event(News, tag_field="kind", tag="event", kw_only=True):
         """Raises Refused."""
         if self.channel is not None:
             _refuse_unknown("$.channel", self.channel, known.channels, "channel")
+        _refuse_fault("$.code", code_fault(self.code))
         self.code = known.code_of(self.code, self.carrier, self.channel)
         self.check_moments("$")
 
@@ -385,7 +389,7 @@ class Refund(_Shape):
         """Raises Refused."""
         if self.amount is None and not self.items:
             raise Refused(path, "has neither an amount nor items")
-        _refuse_strange_date(f"{path}.createdAt", self.created_at)
+        _refuse_strange_past(f"{path}.createdAt", self.created_at)
         _refuse_repeated(path + ".items[{}].line", [item.line for item in self.items])
         for place, amount in (
             (path, self.amount),
@@ -452,8 +456,9 @@ class Order(_Shape, tag_field="kind", tag="order"):
         _refuse_unknown("$.channel", self.channel, known.channels, "channel")
         _refuse_unknown("$.status", self.status, known.statuses, "order status")
         _refuse_fault("$.currency", currency_fault(self.currency))
-        for name in ("created_at", "source_modified_at", "last_modified_at", "requested_delivery_at"):
-            _refuse_strange_date(f"$.{_camel(name)}", getattr(self, name) or None)
+        for name in ("created_at", "source_modified_at", "last_modified_at"):
+            _refuse_strange_past(f"$.{_camel(name)}", getattr(self, name))
+        _refuse_strange_date("$.requestedDeliveryAt", self.requested_delivery_at or None)
         if self.company and self.company.external_id == self.company.parent_external_id:
             raise Refused("$.company.parentExternalId", "a company is not its own parent")
         if self.customer:
@@ -499,13 +504,18 @@ class Order(_Shape, tag_field="kind", tag="order"):
     def goods_of(self, shipment: "Shipment | Code", path: str) -> dict[int, int]:
         """How much a shipment, or a parcel of it, holds of which line, itself shipped.
 
-        A bundle stands for its parts, in the numbers in which it is made of them; where parts of it are listed beside
-        it, these tell. Raises Refused.
+        A line that is listed several times, such as once for each serial number or batch, is the sum of them. A bundle
+        stands for its parts, in the numbers in which it is made of them; where parts of it are listed beside it, these
+        tell. Raises Refused.
         """
-        listed = {int(item.line): int(item.quantity) for item in shipment.items or ()}
+        listed: dict[int, int] = {}
+        places: dict[int, int] = {}
+        for m, item in enumerate(shipment.items or ()):
+            listed[item.line] = listed.get(item.line, 0) + item.quantity
+            places.setdefault(item.line, m)
         goods: dict[int, int] = {}
-        for m, (line, quantity) in enumerate(listed.items()):
-            self._unpack(line, quantity, listed, goods, f"{path}.items[{m}]")
+        for line, quantity in listed.items():
+            self._unpack(line, quantity, listed, goods, f"{path}.items[{places[line]}]")
         return goods
 
     def _check_parcels(self, path: str, shipment: Shipment) -> None:
@@ -562,13 +572,12 @@ class Order(_Shape, tag_field="kind", tag="order"):
         for n, shipment in enumerate(self.shipments or ()):
             path = f"$.shipments[{n}]"
             shipment.take_carrier_status(path, known.ways)
-            _refuse_strange_date(f"{path}.createdAt", shipment.created_at)
+            _refuse_strange_past(f"{path}.createdAt", shipment.created_at)
             if expected := shipment.expected_delivery_at:
                 _refuse_strange_date(f"{path}.expectedDeliveryAt", expected)
                 created_at, requested_at = shipment.created_at or self.created_at, self.requested_delivery_at or None
                 _refuse_fault(f"{path}.expectedDeliveryAt", promise_fault(expected, created_at, requested_at))
             items = shipment.items or ()
-            _refuse_repeated(path + ".items[{}].line", [item.line for item in items])
             for m, item in enumerate(items):
                 if item.line not in unshipped:
                     raise Refused(f"{path}.items[{m}].line", f"{item.line} is no line of the order")
@@ -592,6 +601,7 @@ class Order(_Shape, tag_field="kind", tag="order"):
         seen: set[tuple[str | None, str]] = set()
         for m, code in enumerate(shipment.track_and_traces or ()):
             place = f"{path}.trackAndTraces[{m}]"
+            _refuse_fault(f"{place}.code", code_fault(code.code))
             if code.carrier is None:
                 code.code = known.code_of(code.code, None, self.channel)
             else:
@@ -601,7 +611,6 @@ class Order(_Shape, tag_field="kind", tag="order"):
                 raise Refused(f"{place}.code", f"{_quoted(code.code)} is a duplicate")
             seen.add(key)
             _refuse_strange_date(f"{place}.expectedDeliveryAt", code.expected_delivery_at or None)
-            _refuse_repeated(place + ".items[{}].line", [item.line for item in code.items or ()])
             for k, event in enumerate(code.events):
                 event.check_moments(f"{place}.events[{k}]")
 
@@ -651,6 +660,12 @@ def _refuse_strange_zone(zone: str | None, known: Known) -> None:
 def _refuse_strange_date(path: str, moment: datetime | None) -> None:
     if moment is not None:
         _refuse_fault(path, year_fault(moment))
+
+
+def _refuse_strange_past(path: str, moment: datetime | None) -> None:
+    """Of what has happened already."""
+    if moment is not None:
+        _refuse_fault(path, year_fault(moment) or future_fault(moment))
 
 
 def _camel(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from msgspec import Meta
 
-from app.rules import LINE, PLAIN, WRITTEN, moment_of
+from app.rules import LINE, PHONE, PHONE_LINE, PLAIN, TURNS, moment_of
 
 # A price has 12 digits before the point, as in the store, and few enough after it for 28 digits to compute exactly.
 _AMOUNT = r"\A[0-9]{1,12}(\.[0-9]{1,6})?\Z"
@@ -18,10 +18,11 @@ _SIGNED = r"\A-?[0-9]{1,12}(\.[0-9]{1,6})?\Z"
 _PERCENTAGE = r"\A(100(\.0{1,6})?|[0-9]{1,2}(\.[0-9]{1,6})?)\Z"
 _RATE = r"\A[0-9]{1,10}(\.[0-9]{1,12})?\Z"
 _FRACTION = r"\A(0(\.[0-9]{1,6})?|1(\.0{1,6})?)\Z"
-_EMAIL = r"\A[^@\s\x00-\x1f\x7f]+@[^@\s.\x00-\x1f\x7f]+(\.[^@\s.\x00-\x1f\x7f]+)+\Z"
+_EMAIL = rf"\A[^@\s\x00-\x1f\x7f{TURNS}]+@[^@\s.\x00-\x1f\x7f]+(\.[^@\s.\x00-\x1f\x7f]+)+\Z"
 _CURRENCY = r"\A[A-Z]{3}\Z"
 _LANGUAGE = r"\A[A-Z]{2}\Z"
 
+_PRINTABLE = "without TAB, line ends, other control characters and what turns the direction of text"
 EXPECTED = {
     _AMOUNT: 'a decimal such as "12.50", not negative, at most 12 digits before the point and 6 after it',
     _SIGNED: 'a decimal such as "12.50" or "-12.50", at most 12 digits before the point and 6 after it',
@@ -31,9 +32,10 @@ EXPECTED = {
     _EMAIL: "an e-mail address",
     _CURRENCY: "an ISO 4217 currency code of three capitals",
     _LANGUAGE: "a language of two capitals",
-    LINE: "a text that is not blank, without TAB, line ends or other control characters",
-    PLAIN: "a text without TAB, line ends or other control characters",
-    WRITTEN: "a text that is not blank",
+    LINE: f"a text that is not blank, {_PRINTABLE}",
+    PLAIN: f"a text {_PRINTABLE}",
+    PHONE: f"a text {_PRINTABLE}",
+    PHONE_LINE: f"a text that is not blank, {_PRINTABLE}",
 }
 
 _LARGEST = 2**31 - 1
@@ -65,8 +67,9 @@ Currency = Annotated[str, Meta(pattern=_CURRENCY)]
 Language = Annotated[str, Meta(pattern=_LANGUAGE)]
 Text = Annotated[str, Meta(pattern=LINE, max_length=255)]
 ShortText = Annotated[str, Meta(pattern=LINE, max_length=64)]
-Written = Annotated[str, Meta(pattern=WRITTEN, max_length=255)]
 Plain = Annotated[str, Meta(pattern=PLAIN, max_length=255)]
+Phone = Annotated[str, Meta(pattern=PHONE, max_length=255)]
+PhoneText = Annotated[str, Meta(pattern=PHONE_LINE, max_length=255)]
 Words = Annotated[str, Meta(max_length=255)]
 Email = Annotated[str, Meta(pattern=_EMAIL, max_length=254)]
 Link = Annotated[str, Meta(max_length=255)]

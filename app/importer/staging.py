@@ -57,8 +57,8 @@ _TABLES = {
         "class has_class parent_line has_parent quantity_canceled quantity_unit has_unit"
     ),
     "import_shipments": (
-        "n position external_id status sub_status has_sub_status created_at expected_delivery_at has_promise has_items "
-        "has_codes"
+        "n position external_id status source_status sub_status has_sub_status created_at expected_delivery_at "
+        "has_promise has_items has_codes"
     ),
     "import_shipment_items": "n shipment line quantity",
     "import_codes": "n shipment position path carrier code key expected_delivery_at expected_local has_promise",
@@ -68,8 +68,8 @@ _TABLES = {
     "import_parcel_items": "n shipment code_position path line quantity",
     "import_packed_codes": "n shipment code_position",
     "import_events": (
-        "n position path shipment code_position channel carrier code shipment_id external_id status sub_status "
-        "occurred_at occurred_local expected_delivery_at expected_local location description"
+        "n position path shipment code_position of_order of_shipment channel carrier code shipment_id external_id "
+        "status sub_status occurred_at occurred_local expected_delivery_at expected_local location description"
     ),
 }
 
@@ -230,6 +230,14 @@ class Staged:
     record: Record
     rows: list[tuple[str, tuple[object, ...]]]
     warnings: list[str] = field(default_factory=list)
+    is_outdated: bool = False
+
+    @property
+    def news(self) -> "Staged | None":
+        """What an outdated order's record still tells: events are facts, however old the record is. None of none."""
+        assert isinstance(self.record, Order)  # noqa: S101  nothing else is outdated
+        rows = list(_news_rows(self.record))
+        return Staged(self.place, self.record, rows, is_outdated=True) if rows else None
 
 
 class _RefusedByStore(Exception):
@@ -280,7 +288,11 @@ async def write(connection: asyncpg.Connection, batch: list[Staged]) -> tuple[Ou
         try:
             return await _transact(connection, remaining), refused
         except _RefusedByStore as verdict:
-            refused += [(remaining.pop(n).place, refusal) for n, refusal in sorted(verdict.refusals.items())]
+            for n, refusal in sorted(verdict.refusals.items()):
+                staged = remaining.pop(n)
+                refused.append((staged.place, refusal))
+                if isinstance(refusal, Outdated) and (news := staged.news):
+                    remaining[n] = news
         except (
             asyncpg.IntegrityConstraintViolationError,
             asyncpg.DataError,
@@ -335,7 +347,9 @@ async def _apply(connection: asyncpg.Connection, batch: dict[int, Staged]) -> Ou
     if not copied:
         return outcome
     await _copy(connection, copied)
-    orders = [staged.record for staged in copied.values() if isinstance(staged.record, Order)]
+    orders = [
+        staged.record for staged in copied.values() if isinstance(staged.record, Order) and not staged.is_outdated
+    ]
     tables = {table for staged in copied.values() for table, _ in staged.rows}
     facts = _facts(orders, tables) | ({"event"} if len(orders) < len(copied) else set())
     if orders:
@@ -643,7 +657,8 @@ def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ..
         yield (
             "import_shipments",
             (
-                *(n, key, shipment.status, shipment.sub_status or None, shipment.sub_status is not UNSET),
+                *(n, key, shipment.status, shipment.status),
+                *(shipment.sub_status or None, shipment.sub_status is not UNSET),
                 *(shipment.created_at, shipment.expected_delivery_at or None),
                 *(
                     shipment.expected_delivery_at is not UNSET,
@@ -671,19 +686,36 @@ def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ..
                 place = places.get(line_number, f"{path}.items")
                 yield "import_parcel_items", (key, m, place, line_number, quantity)
             for k, event in enumerate(code.events):
-                yield _event_row(event, f"{path}.events[{k}]", k, key, m)
+                yield _event_row(event, f"{path}.events[{k}]", k, (key, m))
         for source in shipment.sources or ():
             yield "import_sources", (key, source.id, source.name)
 
 
+def _news_rows(order: Order) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """The rows of an order's events, each by itself."""
+    for n, shipment in enumerate(order.shipments or ()):
+        for m, code in enumerate(shipment.track_and_traces or ()):
+            about = (order.external_id, shipment.external_id, order.channel, code.carrier, code.code, None)
+            for k, event in enumerate(code.events):
+                path = f"$.shipments[{n}].trackAndTraces[{m}].events[{k}]"
+                yield _event_row(event, path, k, about=about)
+
+
 def _event_row(
-    event: News, path: str, position: int = 0, shipment: str | None = None, code_position: int | None = None
+    event: News,
+    path: str,
+    position: int = 0,
+    of_code: tuple[str | None, int | None] = (None, None),
+    about: tuple[object, ...] = (None,) * 6,
 ) -> tuple[str, tuple[object, ...]]:
-    """The row of an event, of an order's code or of its own. A moment without an offset has another column."""
-    own = event if isinstance(event, Event) else None
+    """The row of an event, of an order's code, or of its own. A moment without an offset has another column.
+
+    `of_code` are the key of its shipment and its place there; `about` are the columns from `of_order` to `shipment_id`.
+    """
+    if isinstance(event, Event):
+        about = (None, None, event.channel, event.carrier, event.code, event.shipment_id)
     return "import_events", (
-        *(position, path, shipment, code_position),
-        *((own.channel, own.carrier, own.code, own.shipment_id) if own else (None,) * 4),
+        *(position, path, *of_code, *about),
         *(event.external_id, event.status, event.sub_status),
         *by_offset(event.occurred_at),
         *by_offset(event.expected_delivery_at),

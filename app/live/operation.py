@@ -113,9 +113,9 @@ class Operations:
         if one_too_many := await self._admission.refuse(scope, speaks_graphql=True):
             errors = orjson.loads(bytes(one_too_many.body))["errors"]
             raise Refused(Answer({"errors": errors}, ran=False))
-        operation = endpoint.prepare(request, state)
+        operation = await endpoint.prepare(request, scope, state)
         if operation.kind is OperationType.SUBSCRIPTION:
-            return await self.subscriptions.open(request, operation, session)
+            return await self.subscriptions.open(request, operation, session, state)
         answer = await endpoint.run(request, operation, scope, state)
         if not answer.ran:
             raise Refused(answer)

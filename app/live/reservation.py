@@ -17,12 +17,13 @@ from urllib.parse import parse_qs
 from graphql import OperationType
 from starlette.types import Receive, Scope
 
+from app.documents.registry import Identity
 from app.errors import Overloaded, RequestRefused
 from app.execution.document import RequestErrors
 from app.execution.execute import refuse
 from app.http.address import peer_address
 from app.http.body import read_body
-from app.http.graphql import MOST_PARAMETERS, GraphQLEndpoint, GraphQLRequest, Streams
+from app.http.graphql import MOST_PARAMETERS, GraphQLEndpoint, GraphQLRequest, Streams, names_document
 from app.http.negotiation import accepts_events, accepts_parts
 from app.http.reply import Reply, dump, reply
 from app.http.state import State
@@ -99,7 +100,7 @@ class Reservations(Streams):
             return await self._begin(reservation, scope, state, receive, endpoint)
         if method != "GET":
             return None
-        if b"query=" in scope["query_string"]:
+        if names_document(scope["query_string"]):
             return await self._follow(reservation, scope, state, receive, endpoint)
         return await self._open(reservation, scope)
 
@@ -142,9 +143,9 @@ class Reservations(Streams):
         request = await endpoint.read(scope, state, receive, is_proven=True)
         session = Session(reservation.session.headers, Events.transport, peer_address(scope))
         await self._operations.subscriptions.sessions.look_up(session)
-        state.storefront = session.storefront
+        state.storefront, state.identity = session.storefront, Identity(session.viewer, session.refused)
         try:
-            operation = endpoint.prepare(request, state, "GET")
+            operation = await endpoint.prepare(request, scope, state, "GET")
         except RequestErrors as errors:
             return self._events.whole(refuse(errors, state.request_id))
         if operation.kind is not OperationType.SUBSCRIPTION:

@@ -157,7 +157,7 @@ class HTTPStream(Stream):
             raise Overloaded("There are too many streams.")
         last_event_id = state.fields.get(_LAST_EVENT_ID, b"").decode("latin-1") or None
         try:
-            subscription = await self._subscriptions.open(request, operation, session, last_event_id)
+            subscription = await self._subscriptions.open(request, operation, session, state, last_event_id)
         except Refused as refused:
             return self.whole(refused.answer)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -12,13 +13,17 @@ from graphql import GraphQLError
 from app.auth.viewer import Viewer
 from app.context import Context
 from app.errors import CursorExpired, InvalidCursor, ServiceUnavailable
-from app.execution.document import Operation
+from app.execution.document import Operation, RequestErrors
 from app.execution.errors import render
-from app.execution.execute import Answer, Engine
+from app.execution.execute import Answer, Engine, refuse
+from app.http.budget import Budgets
 from app.http.graphql import GraphQLRequest
+from app.http.state import State
 from app.live.audience import Audience, News
 from app.live.hub import Hub
 from app.live.session import Session, Sessions
+from app.postgres.consistency import Consistency
+from app.postgres.replicas import Replicas
 from app.resolvers.feed import Event, Mark, Subscribed, mark_of, refuse_gone
 from app.resolvers.place import Place
 
@@ -39,19 +44,38 @@ class Refused(Exception):
 
 
 class Subscriptions:
-    """Opens those of one process."""
+    """Opens those of one process. `replicas` are what callers may read from who ask about what they were told."""
 
-    def __init__(self, engine: Engine, hub: Hub, sessions: Sessions, open_context: OpenContext) -> None:
+    replicas: Replicas | None = None
+
+    def __init__(
+        self, engine: Engine, hub: Hub, sessions: Sessions, budgets: Budgets, open_context: OpenContext
+    ) -> None:
+        self._told: Consistency | None = None
         self.engine = engine
+        self._budgets = budgets
         self.hub = hub
         self.sessions = sessions
         self.open_context = open_context
 
     async def open(
-        self, request: GraphQLRequest, operation: Operation, session: Session, last_event_id: str | None = None
+        self,
+        request: GraphQLRequest,
+        operation: Operation,
+        session: Session,
+        state: State,
+        last_event_id: str | None = None,
     ) -> "Subscription":
-        """`last_event_id` is a cursor that goes before the one of the arguments. Raises `Refused`."""
+        """`last_event_id` is a cursor that goes before the one of the arguments.
+
+        It costs what one of its events may, once. Raises `Refused`, and `RateLimitExceeded` for lack of points.
+        """
+        try:
+            points = self.engine.estimate(operation, request.variables).points
+        except RequestErrors as refusal:
+            raise Refused(refuse(refusal, state.request_id)) from None
         watch, mark = await self.ask(request, operation, session)
+        await self._budgets.take(self.open_context(session).payer, points, state)
         if last_event_id is not None:
             context = self.open_context(session)
             try:
@@ -85,7 +109,21 @@ class Subscriptions:
         for answer in answers:
             if answer.fault is not None:
                 raise answer.fault
-        return answers
+        state = None if self.replicas is None else await self.replicas.present()
+        if state is None:
+            return answers
+        self._told = state if self._told is None else max(self._told, state)
+        return [_with_state(answer, state) for answer in answers]
+
+    def telling(self, viewer: Viewer) -> None:
+        """A viewer is told what was executed by now, and reads no less from here on."""
+        if self.replicas is not None and self._told is not None:
+            self.replicas.writes.note(viewer.subject, self._told)
+
+
+def _with_state(answer: Answer, state: Consistency) -> Answer:
+    extensions = {**answer.body.get("extensions", {}), "consistency": str(state)}
+    return replace(answer, body={**answer.body, "extensions": extensions})
 
 
 class Subscription:
@@ -141,6 +179,7 @@ class Subscription:
                                 mark = Mark(max(mark.place, hub.told))
                                 await self._wait()
                             elif await self._is_still(viewer):
+                                self._subscriptions.telling(viewer)
                                 for each in news:
                                     yield each
                                 mark = Mark(each.place)
@@ -156,6 +195,7 @@ class Subscription:
                                 continue
                             if news and not await self._is_still(viewer):
                                 continue
+                            self._subscriptions.telling(viewer)
                             for each in news:
                                 yield each
                             mark, is_up_to_date = reached, is_told

@@ -18,11 +18,12 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.utils import ClientDisconnected
 
 from app.auth import storefront_key
+from app.documents.refusal import PersistedQueryNotSupported
 from app.errors import Overloaded, RequestRefused, ServiceUnavailable, quotable
 from app.execution.errors import log_defect
 from app.execution.execute import refuse
 from app.http.address import peer_address
-from app.http.graphql import GraphQLEndpoint, GraphQLRequest, PersistedQueryNotSupported
+from app.http.graphql import GraphQLEndpoint, GraphQLRequest
 from app.http.reply import dump
 from app.http.state import new_id
 from app.live.operation import Operations

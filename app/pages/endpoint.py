@@ -12,11 +12,9 @@ from app.errors import RequestRefused, ServiceUnavailable, TimedOut
 from app.execution.errors import log_defect, log_fault
 from app.http.body import refusal_headers
 from app.http.deadline import Ending
-from app.http.graphql import GraphQLEndpoint
 from app.http.reply import retry_after
 from app.http.state import state_of
-from app.live.stream import HTTPStream
-from app.pages.visit import PageProblem, Visit
+from app.pages.visit import PageProblem, Refused, Site, Visit
 
 
 @dataclass(frozen=True)
@@ -35,15 +33,13 @@ class Page:
 class PageEndpoint:
     """An ASGI application that answers one page. See `Visit`."""
 
-    def __init__(self, page: Page, graphql: GraphQLEndpoint, news: HTTPStream, *, body_bytes: int) -> None:
+    def __init__(self, page: Page, site: Site) -> None:
         self._page = page
-        self._graphql = graphql
-        self._news = news
-        self._body_bytes = body_bytes
+        self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = state_of(scope)
-        visit = Visit(scope, receive, self._graphql, self._news, self._body_bytes)
+        visit = Visit(scope, receive, self._site)
         try:
             if scope["method"] != "POST" and not self._page.goes_on:
                 state.work.watch(scope, receive)
@@ -53,6 +49,9 @@ class PageEndpoint:
         except PageProblem as problem:
             outcome = "refused"
             response = visit.render(f"shared/{problem.template}", problem.status, problem.headers)
+        except Refused as refused:
+            outcome = "failed" if refused.status == 500 else "refused"
+            response = visit.render("shared/problem", refused.status)
         except RequestRefused as error:
             outcome = "refused"
             status = error.http_status

@@ -13,7 +13,8 @@ from app.errors import RequestRefused
 from app.pages.visit import Visit
 
 FIELD = "proof"
-_LONGEST = 4_096
+# A browser keeps no longer cookie, its name and attributes among it, and says nothing.
+_LONGEST = 3_800
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,7 @@ class Cookie:
             found = SimpleCookie(header).get(self.name)
         except CookieError:
             return None
-        value = found.value if found is not None else ""
-        return value if value and value.isascii() and value.isprintable() and len(value) <= _LONGEST else None
+        return found.value if found is not None and fits(found.value) else None
 
     def write(self, credential: str) -> dict[str, str]:
         """The header that has a browser keep it."""
@@ -41,6 +41,11 @@ class Cookie:
 
     def forget(self) -> dict[str, str]:
         return {"set-cookie": f"{self.name}=; Max-Age=0; {_ATTRIBUTES}"}
+
+
+def fits(credential: str) -> bool:
+    """Whether a cookie can hold it."""
+    return 0 < len(credential) <= _LONGEST and credential.isascii() and credential.isprintable()
 
 
 _ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"

@@ -1,28 +1,33 @@
 """One request of a visitor to a page: who it is, what it asks, and the answer in its language."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
+import orjson
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope
 
 from app.auth.storefront_key import Storefront
+from app.auth.viewer import Viewer
 from app.errors import RequestRefused
 from app.execution.document import RequestErrors
 from app.http.body import read_body
 from app.http.graphql import GraphQLEndpoint, GraphQLRequest
+from app.http.mutation import RenderedAnswer
 from app.http.reply import Reply
 from app.http.state import State, state_of
 from app.live.stream import HTTPStream
 from app.pages.language import LANGUAGES, PARAMETER, locale_of
 from app.pages.template import FOLDER, environment
 from app.pages.wording import Wording
+from app.rest.export import Export
 
+_STATUSES = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "INTERNAL_SERVER_ERROR": 500}
 # Of a form: far more than any page's fields.
 MOST_FIELDS = 200
 _IMPORT = re.compile(r'^#import "(\S+)"$', re.MULTILINE)
@@ -50,6 +55,11 @@ class Refused(Exception):
         code: str = self.errors[0].get("extensions", {}).get("code", "BAD_REQUEST")
         return code
 
+    @property
+    def status(self) -> int:
+        """What it comes to where a page has nothing of its own to say about it."""
+        return _STATUSES.get(self.code, 400)
+
 
 class PageProblem(Exception):
     """What a page says in place of its content: `template` of the folder `shared`, in the visitor's language."""
@@ -71,23 +81,32 @@ def document(name: str) -> str:
     return "\n".join([text, *map(document, _IMPORT.findall(text))])
 
 
+@dataclass(frozen=True)
+class Site:
+    """What all pages are made with: `graphql` runs their operations and `news` their subscriptions, `viewer_of` says
+    whose credentials a request has, and `exports` are by their paths."""
+
+    graphql: GraphQLEndpoint
+    news: HTTPStream
+    viewer_of: Callable[[Scope], Awaitable[Viewer | None]]
+    exports: Mapping[str, Export]
+    body_bytes: int
+
+
 @dataclass
 class Visit:
     """`wording` is in the language that the visitor asks for, of those that the page `offers`.
 
-    `graphql` runs its operations, and `news` its subscriptions.
-
-    `authorization` is the credential by which its operations run, None for a stranger; `storefront` is the shop that
-    they are asked of, on the customer surface.
+    `authorization` or `api_key` is the credential by which its operations run, both None for a stranger; `storefront`
+    is the shop that they are asked of, on the customer surface.
     `pictures` are the origins, beside our own, from which the page shows pictures.
     """
 
     scope: Scope
     receive: Receive
-    graphql: GraphQLEndpoint
-    news: HTTPStream
-    body_bytes: int
+    site: Site
     authorization: str | None = None
+    api_key: str | None = None
     storefront: Storefront = Storefront()  # noqa: RUF009  it never changes
     offers: tuple[str, ...] = LANGUAGES
     pictures: tuple[str, ...] = ()
@@ -96,6 +115,7 @@ class Visit:
     def __post_init__(self) -> None:
         self.fields = dict(self.state.fields)
         self.query = QueryParams(self.scope["query_string"])
+        self.warnings: list[str] = []
         self.wording = self.worded()
 
     @property
@@ -152,7 +172,7 @@ class Visit:
             raise RequestRefused(
                 "A form is application/x-www-form-urlencoded.", status=415, code="UNSUPPORTED_MEDIA_TYPE"
             )
-        body = await read_body(self.scope, self.receive, self.body_bytes)
+        body = await read_body(self.scope, self.receive, self.site.body_bytes)
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
         except ValueError:
@@ -163,23 +183,33 @@ class Visit:
     def _own_origin(self) -> bytes:
         return f"{self.scope['scheme']}://".encode() + self.fields.get(b"host", b"")
 
-    async def ask(self, name: str, operation: str | None = None, **variables: Any) -> dict[str, Any]:
+    async def viewer(self) -> Viewer | None:
+        """Who asks, by the credential of the page. Raises `NotAuthenticated` for one that is not good."""
+        return await self.site.viewer_of(self.credited()[0])
+
+    async def ask(
+        self, name: str, operation: str | None = None, *, idempotency_key: str | None = None, **variables: Any
+    ) -> dict[str, Any]:
         """The data of an operation of the document `name`, run for the visitor as if it had come over HTTP.
 
-        Raises `Refused` where there is an error, and `ServiceUnavailable` where the database is why.
+        `warnings` are then what a mutation was warned of. Raises `Refused` where there is an error, and
+        `ServiceUnavailable` where the database is why.
         """
-        request = GraphQLRequest(document(name), operation, variables, {})
+        extensions = {} if idempotency_key is None else {"idempotencyKey": idempotency_key}
+        request = GraphQLRequest(document(name), operation, variables, extensions, None)
         scope, state = self.credited()
         try:
-            prepared = self.graphql.prepare(request, state)
+            prepared = self.site.graphql.prepare_own(request, state)
         except RequestErrors as errors:  # which no document of ours has, as the tests say
             raise RuntimeError(f"{name}: {errors}") from errors
-        answer = await self.graphql.run(request, prepared, scope, state)
+        answer = await self.site.graphql.run(request, prepared, scope, state)
         if answer.fault is not None:
             raise answer.fault
-        if "errors" in answer.body:
-            raise Refused(answer.body["errors"])
-        data: dict[str, Any] = answer.body["data"]
+        body = orjson.loads(answer.text) if isinstance(answer, RenderedAnswer) else answer.body
+        if "errors" in body:
+            raise Refused(body["errors"])
+        self.warnings = [warning["message"] for warning in body.get("extensions", {}).get("warnings", ())]
+        data: dict[str, Any] = body["data"]
         return data
 
     async def follow(self, name: str, operation: str, **variables: Any) -> Reply:
@@ -187,16 +217,18 @@ class Visit:
 
         Raises `ServiceUnavailable`.
         """
-        request = GraphQLRequest(document(name), operation, variables, {})
+        request = GraphQLRequest(document(name), operation, variables, {}, None)
         scope, state = self.credited()
-        prepared = self.graphql.prepare(request, state)
-        return await self.news.follow(request, prepared, scope, state)
+        prepared = self.site.graphql.prepare_own(request, state)
+        return await self.site.news.follow(request, prepared, scope, state)
 
     def credited(self) -> tuple[Scope, State]:
         """The request with the credentials of the page in place of those that came with it."""
         headers = [(key, value) for key, value in self.scope["headers"] if key not in _CREDENTIALS]
         if self.authorization is not None:
             headers.append((b"authorization", self.authorization.encode("latin-1")))
+        if self.api_key is not None:
+            headers.append((b"apikey", self.api_key.encode("latin-1")))
         state = self.state
         state.storefront = self.storefront
         state.fields = dict(reversed(headers))

@@ -12,9 +12,10 @@ import asyncpg
 
 from app.cache import Cache
 from app.postgres.connect import Connector, is_direct
-from app.postgres.events import Events
+from app.postgres.events import Caches, Events
 from app.postgres.feed import Feed
 from app.postgres.gathering import Gathering, Gatherings
+from app.postgres.lookups import Lookups
 from app.postgres.pool import Pool
 from app.settings import Settings
 from app.tracing import TRAIL
@@ -36,68 +37,21 @@ _TYPES: Mapping[str, type] = {
 }  # fmt: skip
 
 
-def _current(settings: Settings, key: str) -> Callable[[], str | None] | None:
-    return partial(settings.current, key) if key in settings.secret_files else None
+class Server:
+    """One PostgreSQL, which answers statements.
 
-
-class Database:
-    """`statements` counts what was sent since the start; the metrics show it and the tests assert it.
-
-    `seconds` are what a request, and so a transaction of one, may take. `observe`, where it is set, is told the name of
-    every statement that has ended, and what it took, with the wait for a connection, in seconds.
+    `statements` counts what was sent since the start; the metrics show it and the tests assert it. `observe`, where it
+    is set, is told the name of every statement that has ended, and what it took, with the wait for a connection, in
+    seconds. `table_cache` has the values made of some tables' rows, which are kept until the rows change.
     """
 
-    def __init__(self, pool: Pool, events: Events, seconds: float, cache: Cache) -> None:
+    def __init__(self, pool: Pool, caches: Caches) -> None:
         self.pool = pool
-        self.events = events
-        self.feed = Feed(pool)
-        self.seconds = seconds
+        self.table_cache = caches.table_cache
         self.statements = 0
         self.observe: Callable[[str, float], None] | None = None
-        self.table_cache = events.table_cache  # the values made of some tables' rows, kept until the rows change
-        self.queries = CombinedQueries(self.columns_of, cache)
-        self._columns: dict[Statement, Mapping[str, type]] = {}
-        self._gatherings = Gatherings[_Keys]()
-
-    @classmethod
-    async def connect(cls, settings: Settings, cache: Cache | None = None) -> Self:
-        """`cache` holds what is combined, one of its own where there is none.
-
-        Raises OSError, what asyncpg raises, or `ServiceUnavailable` when the server cannot be reached.
-        """
-        connect = Connector(
-            settings.database_url,
-            statement_cache=settings.statement_cache,
-            statement_bytes=settings.cache_bytes // 4,
-            seconds=settings.deadline,
-            current=_current(settings, "DATABASE_URL"),
-        )
-        pool = Pool(
-            connect,
-            settings.pool_size,
-            wait_seconds=settings.pool_wait_seconds,
-            queue=settings.pool_queue,
-            on_vanished=connect.lose_statements,
-            seeks_writable=connect.seeks_writable,
-        )
-        listen = connect
-        if settings.listen_url:
-            listen = Connector(
-                settings.listen_url,
-                statement_cache=0,
-                seconds=settings.deadline,
-                current=_current(settings, "LISTEN_URL"),
-            )
-        async with pool.connection() as first:
-            if settings.statement_cache and not await is_direct(first):
-                first.terminate()  # a pooler may have but one, which the trial needs
-                if not (await connect.persistence()).statements:
-                    connect.prepare_nothing("a pooler shares sessions between transactions")
-            return cls(pool, Events(listen), settings.deadline, Cache() if cache is None else cache)
-
-    def connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
-        """One connection, for a transaction: it is nobody else's until the block ends."""
-        return self.pool.connection()
+        # What is asked by id at the same time shares a statement.
+        self.look_up = Lookups(self.fetch_combined).get
 
     async def fetch(
         self,
@@ -127,10 +81,6 @@ class Database:
         finally:
             self._tell(f"{statement.noun}.{statement.name}", began, error)
             del error  # whose traceback holds this frame: a circle
-
-    def gather(self, batch: Batch, key: Any) -> Awaitable[list[asyncpg.Record]]:
-        """The rows of a key of `batch`, whoever may see them. What is asked for at the same time shares a statement."""
-        return self._gatherings.ask(batch, lambda: _Keys(self, batch), key)
 
     async def fetch_combined(self, combined: CombinedStatement, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
         """The one row of several statements in one; see `sql.combine`.
@@ -170,6 +120,63 @@ class Database:
             trail.seconds += seconds
             if trail.trace is not None:
                 trail.trace.statement(name, began, ended, error)
+
+
+class Database(Server):
+    """The server that takes writes. `seconds` are what a request, and so a transaction of one, may take."""
+
+    def __init__(self, pool: Pool, events: Events, seconds: float, cache: Cache) -> None:
+        super().__init__(pool, events)
+        self.events = events
+        self.feed = Feed(pool)
+        self.seconds = seconds
+        self.queries = CombinedQueries(self.columns_of, cache)
+        self._columns: dict[Statement, Mapping[str, type]] = {}
+        self._gatherings = Gatherings[_Keys]()
+
+    @classmethod
+    async def connect(cls, settings: Settings, cache: Cache | None = None) -> Self:
+        """`cache` holds what is combined, one of its own where there is none.
+
+        Raises OSError, what asyncpg raises, or `ServiceUnavailable` when the server cannot be reached.
+        """
+        connect = Connector(
+            settings.database_url,
+            statement_cache=settings.statement_cache,
+            statement_bytes=settings.cache_bytes // 4,
+            seconds=settings.deadline,
+            current=settings.current_if_file("DATABASE_URL"),
+        )
+        pool = Pool(
+            connect,
+            settings.pool_size,
+            wait_seconds=settings.pool_wait_seconds,
+            queue=settings.pool_queue,
+            on_vanished=connect.lose_statements,
+            seeks_writable=connect.seeks_writable,
+        )
+        listen = connect
+        if settings.listen_url:
+            listen = Connector(
+                settings.listen_url,
+                statement_cache=0,
+                seconds=settings.deadline,
+                current=settings.current_if_file("LISTEN_URL"),
+            )
+        async with pool.connection() as first:
+            if settings.statement_cache and not await is_direct(first):
+                first.terminate()  # a pooler may have but one, which the trial needs
+                if not (await connect.persistence()).statements:
+                    connect.prepare_nothing("a pooler shares sessions between transactions")
+            return cls(pool, Events(listen), settings.deadline, Cache() if cache is None else cache)
+
+    def connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        """One connection, for a transaction: it is nobody else's until the block ends."""
+        return self.pool.connection()
+
+    def gather(self, batch: Batch, key: Any) -> Awaitable[list[asyncpg.Record]]:
+        """The rows of a key of `batch`, whoever may see them. What is asked for at the same time shares a statement."""
+        return self._gatherings.ask(batch, lambda: _Keys(self, batch), key)
 
     async def columns_of(self, statement: Statement, prepared: Prepared) -> Mapping[str, type]:
         """The names and types of a statement's columns (see `Column`); all its texts have the same."""

@@ -15,7 +15,7 @@ even where no notification comes:
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
@@ -53,8 +53,8 @@ class Tables(Generic[K, V]):
 class TableCache(Generic[K, V]):
     """Values, never None, that were made of rows, for as long as these are as they were. Dropped whole."""
 
-    def __init__(self, events: "Events", limit: int) -> None:
-        self._events = events
+    def __init__(self, caches: "Caches", limit: int) -> None:
+        self._caches = caches
         self._limit = limit
         self._values: dict[K, V] = {}
 
@@ -70,7 +70,7 @@ class TableCache(Generic[K, V]):
         # A drop puts a new dict in the place of this one, so a value that came too late is cached where nobody looks.
         values = self._values
         value = await look_up()
-        if self._events.is_caching:
+        if self._caches.is_caching:
             if len(values) >= self._limit:
                 del values[next(iter(values))]
             values[key] = value
@@ -84,21 +84,13 @@ class NotNotified(Exception):
     """The database answers, and no notification comes from it."""
 
 
-class Events:
-    """The listening connection of one process, made anew whenever it is lost. `connect` makes one.
+class Caches:
+    """Values of some tables' rows. `is_caching` tells whether new ones are kept."""
 
-    `is_caching` tells whether values are cached: while it listens, and while it drops them all the time instead.
-    """
+    is_caching = False
 
-    def __init__(self, connect: Connect) -> None:
-        self.is_listening = False
-        self.is_caching = False
-        self._connect = connect
+    def __init__(self) -> None:
         self._caches: dict[tuple[Tables[Any, Any], Hashable], TableCache[Any, Any]] = {}
-        self._task: asyncio.Task[None] | None = None
-        self._has_listened = False
-        self._awaited = ""
-        self._heard = asyncio.Event()
 
     def table_cache(self, tables: Tables[K, V], part: Hashable = None) -> TableCache[K, V]:
         """The values that are made of `tables`: the same object each time.
@@ -112,6 +104,37 @@ class Events:
                 self._caches.pop(oldest, None)  # type: ignore[arg-type]
             cache = self._caches[tables, part] = TableCache(self, tables.limit)
         return cache
+
+    def forget(self, table: str) -> None:
+        """Drops what was made of the table's rows: they have changed."""
+        for (tables, _part), cache in self._caches.items():
+            if table in tables.names:
+                cache.drop()
+
+    def drop_all(self) -> None:
+        for cache in self._caches.values():
+            cache.drop()
+
+
+class Events(Caches):
+    """The listening connection of one process, made anew whenever it is lost. `connect` makes one.
+
+    Values are cached while it listens, and while it drops them all the time instead.
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        super().__init__()
+        self.is_listening = False
+        self._connect = connect
+        self._watches: list[tuple[frozenset[str] | None, Callable[[], None]]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._has_listened = False
+        self._awaited = ""
+        self._heard = asyncio.Event()
+
+    def watch(self, tables: Iterable[str] | None, changed: Callable[[], None]) -> None:
+        """Has `changed` called whenever rows of `tables` may be others than before; None are all that it is told of."""
+        self._watches.append((None if tables is None else frozenset(tables), changed))
 
     async def start(self) -> None:
         """Listens, or goes on trying to in the background: the service works without, and asks the database more."""
@@ -151,11 +174,11 @@ class Events:
             except asyncpg.ReadOnlySQLTransactionError:
                 raise NotNotified("a standby has none") from None
             await self._hear(connection)
-            self._drop_all()  # lookups that began before this moment may have missed a change
+            self.drop_all()  # lookups that began before this moment may have missed a change
             self.is_listening = self.is_caching = self._has_listened = not connection.is_closed()
             ready.set()
-            while not await _within(BEAT_SECONDS, lost):
-                self._drop_all()
+            while not await within(BEAT_SECONDS, lost):
+                self.drop_all()
                 await connection.execute("SELECT", timeout=_ANSWER_SECONDS)
             raise ConnectionResetError
         finally:
@@ -180,7 +203,7 @@ class Events:
             raise NotNotified("a standby has none") from None
         finally:
             other.terminate()
-        if not await _within(_HEARD_SECONDS, self._heard):
+        if not await within(_HEARD_SECONDS, self._heard):
             raise NotNotified("a pooler does not pass them on: set LISTEN_URL to the server's own address")
 
     async def _poll(self) -> None:
@@ -189,18 +212,23 @@ class Events:
         until = loop.time() + _LISTEN_AGAIN_SECONDS
         try:
             while loop.time() < until:
-                self._drop_all()
+                self.drop_all()
                 self.is_caching = True
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             self.is_caching = False
-            self._drop_all()
+            self.drop_all()
 
     def forget(self, table: str) -> None:
-        """Drops what was made of the table's rows: they have changed."""
-        for (tables, _part), cache in self._caches.items():
-            if table in tables.names:
-                cache.drop()
+        super().forget(table)
+        for names, changed in self._watches:
+            if names is None or table in names:
+                changed()
+
+    def drop_all(self) -> None:
+        super().drop_all()
+        for _, changed in self._watches:
+            changed()
 
     def _notified(self, _connection: object, _pid: int, _channel: str, table: object) -> None:
         if table == self._awaited:
@@ -211,14 +239,10 @@ class Events:
         if not lost.is_set():  # the connection tells of its end once more, later
             lost.set()
             self.is_listening = self.is_caching = False
-            self._drop_all()
-
-    def _drop_all(self) -> None:
-        for cache in self._caches.values():
-            cache.drop()
+            self.drop_all()
 
 
-async def _within(seconds: float, event: asyncio.Event) -> bool:
+async def within(seconds: float, event: asyncio.Event) -> bool:
     """Whether the event happens in that time."""
     try:
         async with asyncio.timeout(seconds):

@@ -46,7 +46,8 @@ class Pool:
 
     Who waits is served in order, up to `wait_seconds`; no more than `queue` wait. `on_vanished` is told that prepared
     statements vanished from the connections there were. `seeks_writable` tells that `connect` looks for a server that
-    takes writes, so that one that no longer does is not kept.
+    takes writes, so that one that no longer does is not kept. One that `has_stand_in` waits for no server that is away,
+    and tries nothing again: another server does.
 
     A connection that is lent gives its place in `_open` back with it. What raises, raises `ServiceUnavailable` for
     whatever is no statement's own fault.
@@ -61,6 +62,7 @@ class Pool:
         queue: int = 5_000,
         on_vanished: Callable[[], None] = lambda: None,
         seeks_writable: bool = False,
+        has_stand_in: bool = False,
     ) -> None:
         self.repeated = 0  # how often something was tried anew since the start
         self.timeouts = 0  # how often somebody has waited for too long
@@ -70,6 +72,7 @@ class Pool:
         self._queue = queue
         self._on_vanished = on_vanished
         self._seeks_writable = seeks_writable
+        self._has_stand_in = has_stand_in
         self._open = 0
         self._free: list[Connection] = []
         self._made: set[Connection] = set()
@@ -245,9 +248,10 @@ class Pool:
             try:
                 connection = await self._connect()
             except Exception as error:
-                if pause is None or not (is_interruption(error) or self._may_be_back(error)):
+                is_over = pause is None or self._has_stand_in
+                if is_over or not (is_interruption(error) or self._may_be_back(error)):
                     raise fault_of_connecting(error) from error
-                await asyncio.sleep(pause)
+                await asyncio.sleep(pause or 0)
             else:
                 break
         self._away_since = None
@@ -298,6 +302,8 @@ class Pool:
                 loss = loss_of(error, is_closed=connection.is_closed())
                 if pause is None or loss is Loss.NOTHING or (loss is Loss.CONNECTION and not is_read):
                     break
+                if self._has_stand_in and loss is not Loss.STATEMENT:
+                    break
                 try:
                     connection = await self._replace(connection, loss, pause)
                     return connection, await work(connection)
@@ -337,6 +343,12 @@ class Pool:
         """The server of a connection that is lent takes no writes: perhaps another does by now."""
         if self._seeks_writable and connection not in self._stale:
             self._renew()
+
+    def abandon(self) -> None:
+        """The server is gone, or is another one: whoever has a connection to it learns so at once."""
+        for connection in self._made:
+            connection.terminate()
+        self._renew()
 
     def _renew(self) -> None:
         """What has happened to one connection has happened to all that were made before: none of them is lent again."""

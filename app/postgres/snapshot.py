@@ -7,11 +7,13 @@ from typing import Any, Self
 
 import asyncpg
 
-from app.postgres.database import Database, within
+from app.postgres.consistency import Consistency
+from app.postgres.database import Database, Server, within
 from app.postgres.faults import told
+from app.postgres.replicas import Reading
 from sql import Statement, Visibility, load
 
-SQL = load("snapshot")
+SQL, PLACE = load("snapshot"), load("replica").place
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _STATEMENT_SECONDS = 30
@@ -28,30 +30,45 @@ class Snapshot:
     It holds a connection of the pool, and keeps the server from cleaning up: it should be over soon.
     """
 
-    def __init__(self, db: Database, connection: asyncpg.Connection, visibility: Visibility) -> None:
+    def __init__(
+        self, db: Server, connection: asyncpg.Connection, visibility: Visibility, reading: Reading | None = None
+    ) -> None:
+        self._reading = reading
         self._db = db
         self._connection = connection
         self._visibility = visibility
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, db: Database, visibility: Visibility) -> AsyncIterator[Self]:
-        """The moment is that of its beginning, and the feed goes to just before it.
+    async def open(cls, db: Database, visibility: Visibility, reading: Reading | None = None) -> AsyncIterator[Self]:
+        """The moment is that of its beginning, and the feed goes to just before it; on a standby, some time before.
 
-        Raises `ServiceUnavailable`, like all that is asked of it.
+        `reading` chooses the server where there are several. Raises `ServiceUnavailable`, like all that is asked of it.
         """
         await db.feed.go_on()
-        connection, _ = await db.begin(_BEGIN, SQL.begin, statement=f"{_CURSOR_SECONDS}s", idle=f"{_IDLE_SECONDS}s")
+        bounds = {"statement": f"{_CURSOR_SECONDS}s", "idle": f"{_IDLE_SECONDS}s"}
+        server: Server = db
+        if reading is None:
+            connection, _ = await db.begin(_BEGIN, SQL.begin, **bounds)
+        else:
+            server, connection, _ = await reading.begin(_BEGIN, SQL.begin, **bounds)
         try:
-            yield cls(db, connection, visibility)
+            yield cls(server, connection, visibility, reading)
         finally:
-            await db.pool.take_back(connection, _END_SECONDS)
+            await server.pool.take_back(connection, _END_SECONDS)
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         """See `Database.fetch`."""
         with told():
             async with asyncio.timeout(_STATEMENT_SECONDS):
                 return await self._db.fetch(statement, self._visibility, on=self._connection, **values)
+
+    async def state(self) -> Consistency | None:
+        """One no earlier than that moment; None where nobody keeps account."""
+        if self._reading is None:
+            return None
+        [row] = await self.fetch(PLACE)
+        return self._reading.state_at(row["lsn"])
 
     async def batches(
         self, statement: Statement, size: int, *, filters: frozenset[str] = frozenset(), **values: Any

@@ -15,6 +15,7 @@ from ariadne import SubscriptionType
 import sql
 from app.context import Context, Info
 from app.errors import CursorExpired, InvalidCursor
+from app.postgres.consistency import Consistency
 from app.resolvers.cursor import compact, decode, encode
 from app.resolvers.place import LARGEST, Place, cursor_of
 from app.resolvers.query import Asked
@@ -42,17 +43,22 @@ class Mark(NamedTuple):
     """How far somebody has been told: all changes up to `place`, and `told` events of the one that comes after it.
 
     `held` are transactions behind the place that are known already: an export meets some between their commit and
-    their position.
+    their position. `state` is one that shows all of it, None where nobody has noted one.
     """
 
     place: Place
     held: tuple[int, ...] = ()
     told: int = 0
+    state: Consistency | None = None
 
 
-def cursor_at(place: Place, held: Iterable[int] = ()) -> str:
-    """Of whoever knows all changes up to a place, and those of the transactions that are `held`."""
-    return cursor_of(place, FEED, *map(str, sorted(held)))
+def cursor_at(place: Place, held: Iterable[int] = (), state: Consistency | None = None) -> str:
+    """Of whoever knows all changes up to a place, and those of the transactions that are `held`; see `Mark`."""
+    return cursor_of(place, FEED, *_noted(state), *map(str, sorted(held)))
+
+
+def _noted(state: Consistency | None) -> tuple[str, ...]:
+    return () if state is None else (f"@{state}",)
 
 
 def _cursor_within(place: Place, held: Iterable[int], told: int) -> str:
@@ -64,6 +70,8 @@ def mark_of(cursor: str) -> Mark:
     """Raises `InvalidCursor` for what no event, no page of `changes` and no export has given out."""
     try:
         feed, *values = decode(cursor)
+        has_state = bool(values) and isinstance(values[0], str) and values[0].startswith("@")
+        state = Consistency.of(values.pop(0)[1:]) if has_state else None
         held = tuple(int(value) for value in values if isinstance(value, str))
         numbers = values[len(held) :]
         position, number, told = numbers if len(numbers) == 3 else (*numbers, 0)
@@ -71,17 +79,21 @@ def mark_of(cursor: str) -> Mark:
         raise InvalidCursor("after") from None
     is_number = all(type(value) is int and 0 <= value < LARGEST for value in (position, number, told))
     is_held = all(0 < each < LARGEST for each in held) and len(held) <= MOST_HELD and held == tuple(sorted(set(held)))
-    if not (is_number and is_held) or feed != FEED or encode(compact([feed, *map(str, held), *numbers])) != cursor:
+    written = encode(compact([feed, *_noted(state), *map(str, held), *numbers]))
+    if not (is_number and is_held) or feed != FEED or written != cursor:
         raise InvalidCursor("after")
-    return Mark(Place(position, number), held, told)
+    return Mark(Place(position, number), held, told, state)
 
 
-async def end_of_feed(fetch: Fetch) -> str | None:
-    """The cursor of whoever knows all that `fetch` sees; None where the feed is too far behind to tell in one."""
+async def end_of_feed(fetch: Fetch, state: Consistency | None = None) -> str | None:
+    """The cursor of whoever knows all that `fetch` sees; None where the feed is too far behind to tell in one.
+
+    `state` is one that shows all of it.
+    """
     [newest] = await fetch(CHANGE.newest)
     if len(newest["held"]) > MOST_HELD:
         return None
-    return cursor_at(end_of(newest["position"]), newest["held"])
+    return cursor_at(end_of(newest["position"]), newest["held"], state)
 
 
 def end_of(position: int) -> Place:
@@ -92,13 +104,13 @@ def end_of(position: int) -> Place:
 class Change:
     """One change of the feed, for all viewers: its row, and the owners of its order.
 
-    `before` is the owner before the transaction of the change, `after` the one right after the change, `now` the
-    present one; None where the order was not there, or is not any more. The change `settles` who sees the order where
-    it is the last of its transaction that may. `shipments` are those of an order of which the sight may be lost or
-    gained, each id with its status.
+    `before` is the owner before the transaction of the change, `prior` and `after` are those right before and right
+    after the change, `now` is the present one; None where the order was not there, or is not any more. The change
+    `settles` who sees the order where it is the last of its transaction that may. `shipments` are those of an order of
+    which the sight may be lost or gained, each id with its status.
     """
 
-    __slots__ = ("after", "before", "now", "old", "place", "row", "settles", "shipments", "status_before")
+    __slots__ = ("after", "before", "now", "old", "place", "prior", "row", "settles", "shipments", "status_before")
 
     def __init__(self, row: Row, public: Collection[str]) -> None:
         self.row = row
@@ -119,8 +131,10 @@ class Change:
         for old in reversed(later):
             _replace(fields, old)
         self.after = owner() if row["has_order"] or later else None
+        self.prior = self.after
         if is_order:
             _replace(fields, self.old)
+            self.prior = owner() if self.after and row["action"] != "CREATED" else None
         self.status_before: str | None = fields["status"]
         is_new = is_order and row["action"] == "CREATED"
         for text in row["earlier"] or ():

@@ -1,19 +1,26 @@
 """What webhooks tell: the changes of the feed as events, each of a type that an endpoint chooses.
 
-A change tells its endpoint nothing of what its owner does not see (`app.resolvers.feed`). What it does tell is an event
-of one type or several: that a shipment is delivered is an update of it, a change of its status and its delivery.
+A change tells its endpoint nothing of what its owner does not see (`app.resolvers.feed`), nor of what it did not see
+when the change was made. What it does tell is an event of one type or several: that a shipment is delivered is an
+update of it, a change of its status and its delivery.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 from uuid import UUID, uuid5
 
+import orjson
+
+import sql
 from app.resolvers.feed import Change, Sight, cursor_at
 from app.resolvers.place import Place
+from loaders.prefetch import Fetch
 from loaders.rows import Row
-from sql import Visibility
+from sql import Reach, Visibility
+
+DELIVERY = sql.load("webhook_delivery")
 
 _NOUNS = {
     "ORDER": "ORDER",
@@ -86,10 +93,14 @@ class Wanted:
 
 
 class Told(NamedTuple):
-    """An event of a change: its type, and the shipment that it is about where the change itself names none."""
+    """An event of a change: its type, and the shipment that it is about where the change itself names none.
+
+    What the change replaced `is_hidden` where that is of an order that its owner did not see.
+    """
 
     type: str
     shipment_id: str | None = None
+    is_hidden: bool = False
 
 
 def told(change: Change, visibility: Visibility, wanted: Wanted) -> list[Told]:
@@ -99,7 +110,9 @@ def told(change: Change, visibility: Visibility, wanted: Wanted) -> list[Told]:
     sight = Sight.of(change, visibility)
     if not (sight.now or sight.before):
         return []
-    return [each for each in _events(change, sight) if wanted.has(change, each.type)]
+    is_hidden = change.prior is not None and not visibility.sees(change.prior)
+    events = [each for each in _events(change, sight) if wanted.has(change, each.type)]
+    return [each._replace(is_hidden=True) for each in events] if is_hidden else events
 
 
 def _events(change: Change, sight: Sight) -> Iterator[Told]:
@@ -143,10 +156,32 @@ def event_of(change: Change, of: Told) -> Event:
         "shipment_id": row["shipment_id"] or of.shipment_id,
         "channel_id": row["channel_id"],
         "version": row["version"] if is_own else None,
-        "old": None if is_of_gone(of.type) or not is_own else change.old,
+        "old": None if is_of_gone(of.type) or of.is_hidden or not is_own else change.old,
         "number": row["number"],
         "test": False,
     }
+
+
+async def seen_then(fetch: Fetch, events: Sequence[Event], visibility: Visibility) -> list[Event]:
+    """Those of the events of changes that were made when the owner, who sees so much, saw their orders.
+
+    Whose an order is may have changed, and changed back: its company alone, since its channel never does.
+    """
+    if not events or visibility.reach is not Reach.COMPANIES:
+        return list(events)
+    rows = await fetch(DELIVERY.companies_then, numbers=[event["number"] for event in events])
+    seen = {row["number"] for row in rows if row["company_id"] in visibility.company_ids}
+    return [event for event in events if event["number"] in seen or event["action"] == "LEFT"]
+
+
+async def add_recorded(fetch: Fetch, events: Iterable[Event]) -> None:
+    """Adds to events what their changes recorded, as far as it is told."""
+    own = [event for event in events if event["old"] is not None]
+    if own:
+        rows = await fetch(DELIVERY.recorded, numbers=[event["number"] for event in own])
+        recorded = {row["number"]: row["new"] for row in rows}
+        for event in own:
+            event["new"] = orjson.loads(recorded.get(event["number"]) or "{}")
 
 
 def late_event(shipment: Row) -> Event:

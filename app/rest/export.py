@@ -22,8 +22,9 @@ from app.auth.viewer import Kind, Viewer
 from app.context import Context
 from app.errors import NotAuthenticated, Overloaded, RequestRefused, ServiceUnavailable, WaybillError
 from app.execution.text_lengths import TextLengths
+from app.http.budget import Budgets
 from app.http.negotiation import accepts_gzip
-from app.http.reply import reply
+from app.http.problem import refuse
 from app.http.state import state_of
 from app.postgres.snapshot import Snapshot
 from app.resolvers.b2b import order_search
@@ -49,6 +50,9 @@ _RETRY_SECONDS = 10
 # How long an export goes on after its credential has ended, for a caller who takes all that is sent.
 _CHECK_SECONDS = 0.5
 _GZIP = 16 + zlib.MAX_WBITS
+# What it costs to begin, and each row with what hangs on it.
+_POINTS = 100
+_POINTS_OF_ROW = 5
 
 
 class Lines(Protocol):
@@ -126,6 +130,7 @@ class Export:
         schema: GraphQLSchema,
         open_context: Callable[[Scope], Awaitable[Context]],
         viewer_of: Callable[[Scope], Awaitable[Viewer | None]],
+        budgets: Budgets,
         slots: Slots,
         *,
         list_items: int,
@@ -135,6 +140,7 @@ class Export:
         self.source = source
         self._open_context = open_context
         self._viewer_of = viewer_of
+        self._budgets = budgets
         search_input = cast("GraphQLInputObjectType", schema.type_map[source.search_input])
         self.filters = QueryFilters(search_input, list_items, lengths)
         self._lines = source.lines(schema)
@@ -147,7 +153,7 @@ class Export:
             context, filters, values = await self._admit(scope)
         except WaybillError as error:
             state.outcome = "refused"
-            await _refusal(error)(scope, receive, send)
+            await _refusal(error, scope)(scope, receive, send)
             return
         self._slots.running += 1
         state.outcome = "failed"
@@ -176,6 +182,7 @@ class Export:
         filters, values = self.source.filters(context.viewer, arguments)
         if self._slots.running >= self._slots.most:
             raise RequestRefused("Too many exports are running; try again later.", status=503, code="OVERLOADED")
+        await self._budgets.pay(context.payer, _POINTS, state_of(scope))
         return context, filters, values
 
     async def _stream(
@@ -183,14 +190,15 @@ class Export:
     ) -> None:
         """What fails before the first line is answered like any failure; what fails later breaks the connection."""
         pack = zlib.compressobj(wbits=_GZIP) if accepts_gzip(Headers(scope=scope).get("accept-encoding")) else None
-        async with Snapshot.open(context.db, context.viewer.visibility) as snapshot:
+        async with Snapshot.open(context.db, context.viewer.visibility, context.reading) as snapshot:
             start = _start(self.source, is_packed=pack is not None)
             if context.viewer.kind in (Kind.STAFF, Kind.PARTNER):
-                cursor = await end_of_feed(snapshot.fetch)
+                cursor = await end_of_feed(snapshot.fetch, await snapshot.state())
                 if cursor is None:
                     raise Overloaded(reason="feed")
                 MutableHeaders(scope=start)[CURSOR_HEADER] = cursor
-            rows = snapshot.batches(self.source.statement, _BATCH_ROWS, filters=filters, **values)
+            batches = snapshot.batches(self.source.statement, _BATCH_ROWS, filters=filters, **values)
+            rows = self._paid(context.payer, batches)
             async with aclosing(self._lines.of(snapshot, rows)) as texts:
                 first = await anext(texts, b"")
                 await self._send(send, start)
@@ -202,6 +210,12 @@ class Export:
                         checked_at = time.monotonic()
                     await self._send_text(send, text, pack)
         await self._send(send, {"type": "http.response.body", "body": pack.flush() if pack else b""})
+
+    async def _paid(self, payer: str, batches: AsyncIterator[list[Row]]) -> AsyncIterator[list[Row]]:
+        """How many there are is known when they are read; an export that has begun is not ended for lack of points."""
+        async for rows in batches:
+            await self._budgets.spend(payer, len(rows) * _POINTS_OF_ROW)
+            yield rows
 
     async def _check(self, scope: Scope, viewer: Viewer) -> None:
         """Raises `NotAuthenticated` for a viewer who is not who began: the credential ended, or may do other things.
@@ -234,7 +248,7 @@ def _start(source: Source, *, is_packed: bool) -> Message:
     return {"type": "http.response.start", "status": 200, "headers": raw}
 
 
-def _refusal(error: WaybillError) -> Response:
+def _refusal(error: WaybillError, scope: Scope) -> Response:
     status = error.http_status if isinstance(error, RequestRefused) else error.status
     headers = {405: {"allow": "GET"}, 503: {"retry-after": str(_RETRY_SECONDS)}}.get(status)
-    return reply({"errors": [{"message": error.message, "extensions": error.extensions}]}, status, headers=headers)
+    return refuse(error, scope, headers)

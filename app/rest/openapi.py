@@ -11,6 +11,7 @@ from typing import Any, get_args
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from app.http.problem import PROBLEM
 from app.http.reply import reply
 from app.resolvers.customer.identifier import LARGEST
 from app.rest.export import Export
@@ -30,6 +31,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "orderId": {"description": "Another name of `order_id`.", "schema": {"type": "integer"}},
 }
 _HEADERS = {
+    "RateLimit": "What is left of each policy (`r`), and in how many seconds all of it is there again (`t`).",
+    "RateLimit-Policy": "How much there is (`q`), and in how many seconds (`w`): requests of the key, and points.",
     "X-RateLimit-Limit": "Requests a minute of the storefront key.",
     "X-RateLimit-Remaining": "How many of them are left.",
     "X-RateLimit-Reset": "When all are there again, in seconds since 1970.",
@@ -42,8 +45,9 @@ _HEADERS = {
     "X-Changes-Cursor": "Where the feed of changes goes on after what is told.",
     "Accept-Encoding": "The encodings that a body may have.",
 }
-_TEXTS = {"Allow", "Accept-Encoding", "X-Changes-Cursor"}
-_RATE = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+_TEXTS = {"Allow", "RateLimit", "RateLimit-Policy", "Accept-Encoding", "X-Changes-Cursor"}
+_BUDGET = ("RateLimit", "RateLimit-Policy")
+_RATE = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", *_BUDGET)
 _PAGING = ("X-Total-Count", "X-Page", "X-Per-Page", "X-Total-Pages")
 
 
@@ -140,7 +144,17 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 def _export(export: Export) -> dict[str, Any]:
     source = export.source
     shape = {"type": "string", "description": source.summary}
-    refused: dict[str, Any] = {"type": "object", "properties": {"errors": {"type": "array"}}, "required": ["errors"]}
+    texts = ("type", "title", "detail", "instance", "code", "requestId")
+    refused: dict[str, Any] = {
+        "type": "object",
+        "description": "A problem of RFC 9457.",
+        "properties": {
+            **{name: {"type": "string"} for name in texts},
+            "status": {"type": "integer"},
+            "errors": {"type": "array"},
+        },
+        "required": [*texts, "status", "errors"],
+    }
     return {
         "operationId": f"Export{''.join(part.capitalize() for part in source.file_name.split('.'))}",
         "summary": source.summary,
@@ -157,12 +171,12 @@ def _export(export: Export) -> dict[str, Any]:
                 "headers": {"X-Changes-Cursor": {"$ref": "#/components/headers/X-Changes-Cursor"}},
                 "content": {source.media_type: {"schema": shape}},
             },
-            "400": _response("A parameter is not as described.", refused),
-            "401": _response("The key or the token is wrong.", refused),
-            "403": _response("The caller may not have this.", refused),
-            "405": _response("The path has another method.", refused, "Allow"),
-            "429": _response("Too many requests of one key.", {"type": "object"}, *_RATE, "Retry-After"),
-            "503": _response("Too many exports are running, or the database is not available.", refused, "Retry-After"),
+            "400": _problem("A parameter is not as described.", refused),
+            "401": _problem("The key or the token is wrong.", refused),
+            "403": _problem("The caller may not have this.", refused),
+            "405": _problem("The path has another method.", refused, "Allow"),
+            "429": _problem("Too many requests of one key, or too few points.", refused, *_BUDGET, "Retry-After"),
+            "503": _problem("Too many exports are running, or the database is not available.", refused, "Retry-After"),
         },
     }
 
@@ -200,11 +214,17 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     return dict(sorted(responses.items()))
 
 
-def _response(description: str, schema: dict[str, Any], *headers: str) -> dict[str, Any]:
+def _problem(description: str, schema: dict[str, Any], *headers: str) -> dict[str, Any]:
+    return _response(description, schema, *headers, media_type=PROBLEM)
+
+
+def _response(
+    description: str, schema: dict[str, Any], *headers: str, media_type: str = "application/json"
+) -> dict[str, Any]:
     return {
         "description": description,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-        "content": {"application/json": {"schema": schema}},
+        "content": {media_type: {"schema": schema}},
     }
 
 

@@ -25,7 +25,7 @@ from graphql import (
 )
 
 from app.errors import RequestRefused, ValidationError
-from app.execution.text_lengths import TextLengths, too_long
+from app.execution.text_lengths import TextLengths, check_text
 from app.resolvers.b2b.argument import as_instant
 
 _INTEGER = re.compile(r"-?[0-9]{1,10}")
@@ -195,10 +195,7 @@ def _boolean(text: str, name: str) -> bool:
 
 def _text(longest: int) -> Parse:
     def parse(text: str, name: str) -> str:
-        if "\0" in text:
-            raise ValidationError(name, "must not hold a NUL")
-        if len(text) > longest:
-            raise too_long(name, longest)
+        check_text(text, name, longest)
         return text
 
     return parse

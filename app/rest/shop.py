@@ -23,6 +23,7 @@ from app.context import Context
 from app.errors import (
     CustomerOrderNotFound,
     CustomerShipmentNotFound,
+    RateLimitExceeded,
     RequestRefused,
     ServiceUnavailable,
     StorefrontKeyInvalid,
@@ -33,8 +34,9 @@ from app.errors import (
 )
 from app.execution.errors import log_defect, log_fault
 from app.http.body import read_body, refusal_headers
+from app.http.budget import Budgets
 from app.http.deadline import Ending
-from app.http.rate_limit import WINDOW_SECONDS
+from app.http.rate_limit import WINDOW_SECONDS, too_many
 from app.http.reply import reply, unavailable
 from app.http.state import State, state_of
 from app.resolvers.customer import login
@@ -126,12 +128,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One operation. `answer` is the type of the body; the OpenAPI document tells the rest of the members too."""
+    """One operation. `answer` is the type of the body; the OpenAPI document tells the rest of the members too.
+
+    It costs `points`, and `points_of_row` for each row of a page.
+    """
 
     method: str
     path: str
     answer: Any
     handle: Callable[[Call], Awaitable[Response]]
+    points: int
+    points_of_row: int = 0
     status: int = 200
     needs_token: bool = False
     takes_token: bool = False
@@ -146,8 +153,14 @@ class ShopEndpoint:
     """An ASGI application that answers one endpoint. `open_context` is that of GraphQL."""
 
     def __init__(
-        self, endpoint: Endpoint, open_context: Callable[[Scope], Awaitable[Context]], *, body_bytes: int
+        self,
+        endpoint: Endpoint,
+        open_context: Callable[[Scope], Awaitable[Context]],
+        budgets: Budgets,
+        *,
+        body_bytes: int,
     ) -> None:
+        self._budgets = budgets
         self._endpoint = endpoint
         self._open_context = open_context
         self._body_bytes = body_bytes
@@ -167,6 +180,9 @@ class ShopEndpoint:
         except ServiceUnavailable as error:
             outcome = "unavailable"
             response = _unavailable(error, request_id)
+        except RateLimitExceeded as error:
+            outcome = "refused"
+            response = too_many(error)
         except WaybillError as error:
             outcome = "errors"
             waiting = {"retry-after": str(WINDOW_SECONDS)} if isinstance(error, TooManyAttempts) else {}
@@ -190,9 +206,11 @@ class ShopEndpoint:
             return not_allowed(scope["method"], allowed)
         context = await self._open_context(scope)
         context.storefront.require()
+        query = QueryParams(scope["query_string"])
+        await self._budgets.pay(context.payer, _points(self._endpoint, query), state)
         is_read = allowed != "POST"
         body = {} if is_read else _object(await read_body(scope, receive, self._body_bytes))
-        call = Call(context, scope["path_params"].get("id", ""), QueryParams(scope["query_string"]), body)
+        call = Call(context, scope["path_params"].get("id", ""), query, body)
         state.work.goes_on = not is_read
         state.work.watch(scope, receive)
         return await self._endpoint.handle(call)
@@ -411,6 +429,17 @@ class ShopPage:
         }
 
 
+def _points(endpoint: Endpoint, query: QueryParams) -> int:
+    """What a request costs, by the page that it asks for."""
+    if not endpoint.points_of_row:
+        return endpoint.points
+    try:
+        rows = ShopPage.of(query).size
+    except RequestRefused:  # which is told in its turn
+        rows = 0
+    return endpoint.points + rows * endpoint.points_of_row
+
+
 def _positive(query: QueryParams, name: str, default: int) -> int:
     text = query.get(name)
     if text is None:
@@ -422,30 +451,35 @@ def _positive(query: QueryParams, name: str, default: int) -> int:
 
 # ------------------------------------------------------------------------------------------------ the table
 
+# Points are what the same costs by GraphQL, for an order or a shipment of usual size: ten microseconds each.
 _PAGING = ("page", "per_page")
 
 ENDPOINTS = (
-    Endpoint("POST", f"{ROOT}/customer/login", Login, log_in, status=201),
-    Endpoint("POST", f"{ROOT}/customer/logout", Logout, log_out, status=201, takes_token=True),
-    Endpoint("POST", f"{ROOT}/verify-tokens", TokenCheck, verify_token, status=201, takes_token=True),
+    Endpoint("POST", f"{ROOT}/customer/login", Login, log_in, points=1_000, status=201),
+    Endpoint("POST", f"{ROOT}/customer/logout", Logout, log_out, points=100, status=201, takes_token=True),
+    Endpoint("POST", f"{ROOT}/verify-tokens", TokenCheck, verify_token, points=10, status=201, takes_token=True),
     Endpoint(
         "GET",
         f"{ROOT}/customer-orders",
         list[OrderEntry],
         list_orders,
+        points=10,
+        points_of_row=1,
         needs_token=True,
         query=("status", *_PAGING),
     ),
-    Endpoint("GET", f"{ROOT}/customer-orders/{{id}}", Order, get_order, needs_token=True),
+    Endpoint("GET", f"{ROOT}/customer-orders/{{id}}", Order, get_order, points=50, needs_token=True),
     Endpoint(
         "GET",
         f"{ROOT}/customer-order-shipments",
         list[Shipment],
         list_shipments,
+        points=10,
+        points_of_row=20,
         needs_token=True,
         query=("order_id", "orderId", "status", *_PAGING),
     ),
-    Endpoint("GET", f"{ROOT}/customer-order-shipments/{{id}}", Shipment, get_shipment, needs_token=True),
+    Endpoint("GET", f"{ROOT}/customer-order-shipments/{{id}}", Shipment, get_shipment, points=20, needs_token=True),
 )
 
 

@@ -265,7 +265,9 @@ class Supervisor:
             await asyncio.wait(worker.tasks)
             if self._places[place] is worker:
                 self._places[place] = None
-                logger.error(f"worker {worker.process.pid} ended {worker.ending}")
+                # Somebody has told it to: by SIGTERM it ends its requests, and then by itself.
+                log = logger.info if worker.process.returncode == 0 else logger.error
+                log(f"worker {worker.process.pid} ended {worker.ending}")
                 if asyncio.get_running_loop().time() - worker.began < LASTING_SECONDS:
                     await asyncio.sleep(next(pauses))
                 else:

@@ -1,26 +1,31 @@
 """`python -m app webhooks …` and `deliver`: what the API does with endpoints, for whoever has the database.
 
-Each task is an operation of the API, run as staff, or as the owner that is named.
+Each task is an operation of the API, run as staff, or as the owner that is named, and in one transaction with its entry
+in the audit trail. Secrets come from standard input or a file: arguments can be read by everybody on the machine.
 """
 
 import argparse
 import asyncio
 import json
 import signal
+import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
+import sql
+from app.admin.command import Answer, Commands, Noun, Options, Refused, count, identifier, operator, quoted, read_secret
 from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.asgi import Waybill
     from app.auth.viewer import Viewer
+    from app.context import Context
 
-# What it returns is printed.
-Task = Callable[[argparse.Namespace, Settings], Awaitable[str]]
+_AUDIT = sql.load("audit_entry")
 
 _STAFF = "staff:1"
 _LISTEN_PORT = 9_000
@@ -53,87 +58,90 @@ _TEST = f"""mutation ($id: String!, $type: WebhookEventType!) {{
 _DRY_RUN = """query ($id: String!, $cursor: String!) {
   webhookDryRun(endpointId: $id, cursor: $cursor) { messageId type mediaType body thin } }"""
 _TYPES = '{ __type(name: "WebhookEventType") { enumValues { name } } }'
+_URL_HELP = "- is the first line of standard input: some URLs are secrets"
+_LARGEST_PORT = 65_535
+_MOST_LISTED = 1_000
+_LARGEST_FILE = 1_000_000
 
 
-class Refused(Exception):
-    """What an operator asked for cannot be done; the words say why."""
+def add_commands(commands: Commands) -> None:
+    noun = Noun(commands, "webhooks", help="endpoints that are called with what happens, and their log")
 
-
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
-    """Adds `webhooks` with its tasks, each of which sets `task`, a `Task`. Returns the parser of `webhooks`."""
-    webhooks = commands.add_parser("webhooks", help="endpoints that are called with what happens, and their log")
-    tasks = webhooks.add_subparsers(required=True, metavar="TASK")
-
-    def add(name: str, document: str, words: str, *keys: str) -> argparse.ArgumentParser:
-        task = tasks.add_parser(name, help=words)
+    def add(name: str, document: str, words: str, *keys: str, writes: bool = False) -> argparse.ArgumentParser:
+        task = noun.task(name, _write if writes else _read, words, is_noted=writes)
         for key in keys:
             task.add_argument(key, metavar=key.upper())
-        task.set_defaults(task=_ask, operation=document, variables=keys)
+        task.set_defaults(operation=document, variables=keys, name=name, owner=_STAFF)
         return task
 
-    create = add("create", _CREATE, "make an endpoint, and print its secret")
-    create.add_argument("url", metavar="URL")
-    create.add_argument("--owner", default=_STAFF, help="partner:ID or staff:ID, whose sight decides what is told")
-    create.add_argument("--signature", choices=("v1", "v1a"), type=str.lower)
-    create.add_argument("--secret", metavar="SECRET", help="a new one without it")
-    update = add("update", _UPDATE, "change what is given of an endpoint", "id")
-    update.add_argument("--url", metavar="URL")
+    create = add("create", _CREATE, "make an endpoint, and print its secret", writes=True)
+    create.add_argument("url", metavar="URL", help=_URL_HELP)
+    create.add_argument("--owner", help="partner:ID or staff:ID, whose sight decides what is told; staff:1 without it")
+    create.add_argument("--signature", choices=("V1", "V1A"), type=str.upper)
+    update = add("update", _UPDATE, "change what is given of an endpoint", "id", writes=True)
+    update.add_argument("--url", metavar="URL", help=_URL_HELP)
     enabled = update.add_mutually_exclusive_group()
     enabled.add_argument("--enable", dest="enabled", action="store_true", default=None)
     enabled.add_argument("--disable", dest="enabled", action="store_false")
     for task in (create, update):
-        task.set_defaults(task=_write)
         _add_fields(task)
-    add("delete", _DELETE, "remove an endpoint with its deliveries", "id")
-    rotate = add("rotate", _ROTATE, "give an endpoint another secret; the former one signs, too, for 24 hours", "id")
-    rotate.add_argument("--secret", metavar="SECRET", help="a new one without it")
+    add("delete", _DELETE, "remove an endpoint with its deliveries", "id", writes=True)
+    words = "give an endpoint another secret; the former one signs, too, for 24 hours"
+    rotate = add("rotate", _ROTATE, words, "id", writes=True)
+    for task in (create, rotate):
+        task.add_argument("--secret", action="store_true", help="read it from standard input; a new one without this")
     rotate.set_defaults(variables=("id", "secret"))
-    list_ = add("list", _LIST, "print the endpoints, oldest first")
+    list_ = add("list", _LIST, "list the endpoints, oldest first")
     list_.add_argument("--after", metavar="ID")
-    list_.set_defaults(variables=("after",))
-    add("show", _SHOW, "print an endpoint", "id")
-    deliveries = add("deliveries", _DELIVERIES, "print deliveries of an endpoint, the newest first", "id")
+    list_.set_defaults(variables=("after",), columns=("id", "owner", "url", "enabled", "waiting", "failingSince"))
+    add("show", _SHOW, "show an endpoint", "id")
+    deliveries = add("deliveries", _DELIVERIES, "list deliveries of an endpoint, the newest first", "id")
     deliveries.add_argument("--state", dest="states", action="append", type=str.upper, metavar="STATE")
-    deliveries.add_argument("--first", type=int, default=20, metavar="N")
+    deliveries.add_argument("--first", type=count(_MOST_LISTED), default=20, metavar="N")
     deliveries.add_argument("--after", metavar="CURSOR")
-    deliveries.set_defaults(variables=("id", "states", "first", "after"))
-    add("redeliver", _REDELIVER, "have a delivery made once more", "id")
-    replay = add("replay", _REPLAY, "have an endpoint told again what happened between two moments", "id", "from")
+    columns = ("id", "type", "orderId", "state", "attemptCount", "nextAttemptAt", "endedAt")
+    deliveries.set_defaults(variables=("id", "states", "first", "after"), columns=columns)
+    add("redeliver", _REDELIVER, "have a delivery made once more", "id", writes=True)
+    words = "have an endpoint told again what happened between two moments"
+    replay = add("replay", _REPLAY, words, "id", "from", writes=True)
     replay.add_argument("--until", metavar="MOMENT")
     replay.add_argument("--only-failed", dest="onlyFailed", action="store_true")
     replay.set_defaults(variables=("id", "from", "until", "onlyFailed"))
-    test = add("test", _TEST, "send an endpoint an event of a type", "id")
+    test = add("test", _TEST, "send an endpoint an event of a type", "id", writes=True)
     test.add_argument("type", type=_enum, metavar="TYPE", help="such as shipment.delivered")
     test.set_defaults(variables=("id", "type"))
-    add("dry-run", _DRY_RUN, "print what an endpoint would be sent of the change with a cursor", "id", "cursor")
+    add("dry-run", _DRY_RUN, "show what an endpoint would be sent of the change with a cursor", "id", "cursor")
 
-    listen = tasks.add_parser("listen", help="receive, verify and print what an endpoint is told, on this machine")
-    listen.add_argument("--port", type=int, default=_LISTEN_PORT, metavar="N")
+    words = "receive, verify and print what an endpoint is told, on this machine"
+    listen = noun.task("listen", _listen, words, is_noted=True)
+    listen.add_argument("--port", type=count(_LARGEST_PORT), default=_LISTEN_PORT, metavar="N")
     listen.add_argument("--owner", default=_STAFF, help="of the endpoint that is made for as long as this runs")
-    listen.add_argument("--secret", metavar="SECRET", help="of an endpoint that is there: none is made")
+    listen.add_argument(
+        "--secret", action="store_true", help="read that of an endpoint that is there from standard input: none is made"
+    )
     listen.add_argument("--type", dest="types", action="append", type=_enum, metavar="TYPE", help="all without it")
-    listen.set_defaults(task=_listen)
-    return webhooks
 
 
 def _add_fields(task: argparse.ArgumentParser) -> None:
     task.add_argument("--type", dest="types", action="append", type=_enum, metavar="TYPE", help="once for each")
-    task.add_argument("--channel", dest="channelIds", action="append", type=int, metavar="ID")
-    task.add_argument("--company", dest="companyIds", action="append", type=int, metavar="ID")
+    task.add_argument("--channel", dest="channelIds", action="append", type=identifier, metavar="ID")
+    task.add_argument("--company", dest="companyIds", action="append", type=identifier, metavar="ID")
     task.add_argument("--shipment-status", dest="shipmentStatuses", action="append", type=str.upper, metavar="STATUS")
     task.add_argument("--order-status", dest="orderStatuses", action="append", metavar="STATUS")
-    task.add_argument("--header", dest="headers", action="append", type=_header, metavar="'NAME: VALUE'")
+    task.add_argument(
+        "--headers", type=_headers, metavar="FILE", help="a line `NAME: VALUE` for each; - is standard input"
+    )
     task.add_argument("--description", metavar="TEXT")
     task.add_argument("--document", type=_file, metavar="FILE", help="a subscription of webhookEvent")
     task.add_argument("--envelope", choices=("STANDARD", "CLOUD_EVENTS"), type=_enum)
-    task.add_argument("--concurrency", type=int, metavar="N")
-    task.add_argument("--rate", type=int, metavar="N", help="requests in a second")
+    task.add_argument("--concurrency", type=identifier, metavar="N")
+    task.add_argument("--rate", type=identifier, metavar="N", help="requests in a second")
     task.add_argument("--after", metavar="CURSOR")
 
 
 _FIELDS = (
     *("url", "types", "channelIds", "companyIds", "shipmentStatuses", "orderStatuses", "headers", "description"),
-    *("document", "envelope", "signature", "secret", "concurrency", "rate", "after", "enabled"),
+    *("document", "envelope", "signature", "concurrency", "rate", "after", "enabled"),
 )
 
 
@@ -142,42 +150,63 @@ def _enum(text: str) -> str:
     return text.upper().replace(".", "_").replace("-", "_")
 
 
-def _header(text: str) -> dict[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon:
-        raise argparse.ArgumentTypeError("must be a name, a colon and a value")
-    return {"name": name.strip(), "value": value.strip()}
+def _headers(name: str) -> list[dict[str, str]]:
+    headers = []
+    for number, line in enumerate(_file(name).splitlines(), start=1):
+        if line.strip():
+            header, colon, value = line.partition(":")
+            if not colon:
+                raise argparse.ArgumentTypeError(f"line {number} must be a name, a colon and a value")
+            headers.append({"name": header.strip(), "value": value.strip()})
+    return headers
 
 
 def _file(name: str) -> str:
     try:
-        return Path(name).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise argparse.ArgumentTypeError(f"cannot be read: {error}") from None
+        if name == "-":
+            return sys.stdin.read(_LARGEST_FILE)
+        with Path(name).open(encoding="utf-8") as file:
+            return file.read(_LARGEST_FILE)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{quoted(name)} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise argparse.ArgumentTypeError(f"{quoted(name)} is not UTF-8") from None
 
 
-async def _ask(options: argparse.Namespace, settings: Settings) -> str:
+def _variables(options: Options) -> dict[str, Any]:
     given = vars(options)
-    return await _answer(settings, options.operation, {name: given[name] for name in options.variables})
-
-
-async def _write(options: argparse.Namespace, settings: Settings) -> str:
-    given = vars(options)
-    fields = {name: given[name] for name in _FIELDS if given.get(name) is not None}
-    if "signature" in fields:
-        fields["signature"] = fields["signature"].upper()
     variables = {name: given[name] for name in options.variables}
-    return await _answer(settings, options.operation, {**variables, "input": fields}, given.get("owner", _STAFF))
+    if given.get("url") == "-":
+        given["url"] = read_secret("URL")
+    secret = read_secret("Secret") if given.get("secret") else None
+    if "secret" in variables:
+        variables["secret"] = secret
+    if options.operation in (_CREATE, _UPDATE):
+        fields = {name: given[name] for name in _FIELDS if given.get(name) is not None}
+        variables["input"] = fields if secret is None else {**fields, "secret": secret}
+    return variables
 
 
-async def _answer(settings: Settings, document: str, variables: Mapping[str, Any], owner: str = _STAFF) -> str:
-    """Raises `Refused`."""
+async def _read(_connection: asyncpg.Connection, options: Options) -> Answer:
     from app.asgi import Waybill
 
-    waybill = Waybill(replace(settings, deliver=False))
+    waybill = Waybill(replace(options.settings(), deliver=False))
     async with waybill.running():
-        value = await _run(waybill, await _viewer(waybill, owner), document, variables)
-    return json.dumps(value, indent=2, ensure_ascii=False)
+        value = await _asked(waybill, await _viewer(waybill, _STAFF), options.operation, _variables(options))
+    return Answer(value, columns=vars(options).get("columns", ()))
+
+
+async def _write(_connection: asyncpg.Connection, options: Options) -> Answer:
+    from app.asgi import Waybill
+
+    variables = _variables(options)
+    waybill = Waybill(replace(options.settings(), deliver=False))
+    async with waybill.running():
+        viewer = await _viewer(waybill, options.owner or _STAFF)
+        value = await _changed(waybill, viewer, options, f"webhooks {options.name}", options.operation, variables)
+    if value is True:
+        return Answer({"id": variables["id"], "deleted": True})
+    return Answer({**value["endpoint"], "secret": value["secret"]} if "endpoint" in value else value)
 
 
 async def _viewer(waybill: "Waybill", owner: str) -> "Viewer":
@@ -187,71 +216,99 @@ async def _viewer(waybill: "Waybill", owner: str) -> "Viewer":
 
     kind, _, number = owner.partition(":")
     if kind not in ("partner", "staff") or not number.isascii() or not number.isdecimal() or len(number) > 9:
-        raise Refused(f"--owner must be partner:ID or staff:ID, and not {owner[:100]}")
+        raise Refused(f"--owner must be partner:ID or staff:ID, and not {quoted(owner)}")
     try:
         viewer = await owner_of(owner, waybill.db)
     except NotAuthenticated:
-        raise Refused(f"There is no {owner}, or its key is not good any more.") from None
+        raise Refused(f"there is no {owner}, or its key is not good any more") from None
     return replace(viewer, permissions=viewer.permissions | {"webhooks:write"})
 
 
-async def _run(waybill: "Waybill", viewer: "Viewer", document: str, variables: Mapping[str, Any]) -> Any:
-    """What the one field of an operation is answered. Raises `Refused`."""
-    from app.context import Context
-    from app.execution.execute import Answer
+async def _asked(waybill: "Waybill", viewer: "Viewer", document: str, variables: dict[str, Any]) -> Any:
+    """What the one field of a query is answered. Raises `Refused`."""
+    operation = waybill.engine.prepare(document)
+    context = waybill.context_for(viewer)
+    return _value((await waybill.engine.run(operation, variables, context, context.request_id)).body)
+
+
+async def _changed(
+    waybill: "Waybill", viewer: "Viewer", options: Options, action: str, document: str, variables: dict[str, Any]
+) -> Any:
+    """What the one field of a mutation is answered, which is noted in the audit trail. Raises `Refused`."""
+    from app.execution.execute import Answer as Answered
     from app.http.deadline import Deadlines, Work
     from app.http.mutation import run_mutation
 
     operation = waybill.engine.prepare(document)
 
-    async def open_context() -> Context:
+    async def open_context() -> "Context":
         return waybill.context_for(viewer)
 
-    async def run(context: Context) -> Answer:
-        return await waybill.engine.run(operation, dict(variables), context, context.request_id)
+    async def run(context: "Context") -> Answered:
+        answer = await waybill.engine.run(operation, variables, context, context.request_id)
+        if not answer.body.get("errors"):
+            await _note(context, options, action, variables, _value(answer.body))
+        return answer
 
-    if operation.kind.value == "query":
-        answer = await run(await open_context())
-    else:
-        work = Work(Deadlines(), asyncio.current_task(), time.perf_counter())
-        try:
-            answer = await run_mutation(open_context, run, "webhooks", work)
-        finally:
-            work.end()
-    if errors := answer.body.get("errors"):
+    work = Work(Deadlines(), asyncio.current_task(), time.perf_counter())
+    try:
+        return _value((await run_mutation(open_context, run, "webhooks", work)).body)
+    finally:
+        work.end()
+
+
+async def _note(context: "Context", options: Options, action: str, variables: dict[str, Any], value: Any) -> None:
+    """Names what was changed, and no value of it: a URL may hold secrets."""
+    row = {"id": variables.get("id")} if value is True else value.get("endpoint", value)
+    kind = "webhook_delivery" if "messageId" in row and "url" not in row else "webhook_endpoint"
+    details = {"fields": sorted(variables["input"])} if "input" in variables else {}
+    await context.fetch(_AUDIT.begin, actor=operator(options))
+    await context.fetch(_AUDIT.add, action=action, subject=f"{kind}:{row['id']}", details=json.dumps(details))
+
+
+def _value(body: dict[str, Any]) -> Any:
+    """Raises `Refused`."""
+    if errors := body.get("errors"):
         raise Refused("\n".join(error["message"] for error in errors))
-    [value] = answer.body["data"].values()
+    [value] = body["data"].values()
     return value
 
 
-async def _listen(options: argparse.Namespace, settings: Settings) -> str:
+async def _listen(_connection: asyncpg.Connection, options: Options) -> Answer:
     """Receives until it is interrupted. Without a secret, an endpoint is there for as long. Raises `Refused`."""
     from app.asgi import Waybill
 
-    if options.secret is not None:
-        return await _receive(options.port, options.secret)
-    waybill = Waybill(replace(settings, deliver=False))
+    if options.secret:
+        return await _receive(options.port, read_secret("Secret"))
+    waybill = Waybill(replace(options.settings(), deliver=False))
     async with waybill.running():
         viewer = await _viewer(waybill, options.owner)
-        types = options.types or [each["name"] for each in (await _run(waybill, viewer, _TYPES, {}))["enumValues"]]
+        types = options.types or [each["name"] for each in (await _asked(waybill, viewer, _TYPES, {}))["enumValues"]]
         url = f"http://127.0.0.1:{options.port}/"
-        created = await _run(waybill, viewer, _CREATE, {"input": {"url": url, "types": types, "description": "listen"}})
+        given = {"input": {"url": url, "types": types, "description": "listen"}}
+        created = await _changed(waybill, viewer, options, "webhooks listen", _CREATE, given)
         try:
             return await _receive(options.port, created["secret"])
         finally:
-            await _run(waybill, viewer, _DELETE, {"id": created["endpoint"]["id"]})
+            key = {"id": created["endpoint"]["id"]}
+            await _changed(waybill, viewer, options, "webhooks listen", _DELETE, key)
 
 
-async def _receive(port: int, secret: str) -> str:
-    """Raises `Refused` where somebody else listens there."""
+async def _receive(port: int, secret: str) -> Answer:
+    """Raises `Refused` where somebody else listens there, and for what is no secret of `V1`."""
     from app.webhooks.listen import listening
+    from app.webhooks.signature import V1, secret_of
 
+    try:
+        secret_of(secret, V1)
+    except ValueError as fault:
+        raise Refused(f"the secret {fault}") from None
     try:
         async with listening(port, secret):
             await _until_stopped()
     except OSError:
-        raise Refused(f"127.0.0.1, port {port}, cannot be listened on. Give another --port.") from None
-    return "stopped"
+        raise Refused(f"127.0.0.1, port {port}, cannot be listened on: give another --port") from None
+    return Answer({"listened": f"http://127.0.0.1:{port}/"})
 
 
 async def deliver(settings: Settings) -> None:

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID, uuid4
 
 import sql
@@ -24,7 +24,7 @@ from app.webhooks.endpoint import Endpoint, Tools
 from app.webhooks.log import Log
 from app.webhooks.message import Messages
 from app.webhooks.reader import Reader
-from app.webhooks.sender import Sender
+from app.webhooks.sender import Sender, utc_now
 from app.webhooks.target import Resolve
 from sql import Visibility
 
@@ -45,10 +45,6 @@ _MOST_CLAIMED = 100
 _OURS = Visibility.everything()
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Deliverer:
     """`now` is the clock by which attempts are made; `resolve` finds the addresses of names, the system's if None."""
 
@@ -59,7 +55,7 @@ class Deliverer:
         context_of: Callable[[Viewer], Context],
         settings: Settings,
         *,
-        now: Callable[[], datetime] = _now,
+        now: Callable[[], datetime] = utc_now,
         resolve: Resolve | None = None,
     ) -> None:
         self.id = uuid4()
@@ -73,7 +69,7 @@ class Deliverer:
             messages=messages,
             context_of=context_of,
             settings=settings,
-            sender=Sender(messages.targets, settings.webhook_timeout, resolve),
+            sender=Sender(messages.targets, settings.webhook_timeout, resolve, now),
             log=Log(db, self.id),
             is_alive=lambda: time.monotonic() < self._alive_until,
             now=now,

@@ -22,8 +22,9 @@ from app.postgres.database import Database
 from app.resolvers.place import Place
 from app.resolvers.webhook import Wanted, message_id
 from app.settings import Settings
+from app.webhooks.health import Health
 from app.webhooks.lanes import Delivery, Lanes
-from app.webhooks.log import Entry, Health, Log
+from app.webhooks.log import Entry, Log
 from app.webhooks.message import NEEDED, Messages, is_seen, seen_orders
 from app.webhooks.sender import Outcome, Sender, host_of
 from app.webhooks.signature import Signer
@@ -39,11 +40,6 @@ ENDPOINT = sql.load("webhook_endpoint")
 MOST_WAITING = 5_000
 # Messages that are made at a time.
 _AT_ONCE = 32
-# So many failures in a row are a receiver that is away: until one succeeds, there is one attempt a minute.
-AWAY_FAILURES = 10
-_PROBE_SECONDS = 60.0
-# How often it is noted when something was last delivered.
-_NOTED_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 60.0
 _OURS = Visibility.everything()
@@ -88,9 +84,10 @@ class Endpoint:
         self._ready: deque[Ready] = deque()
         self._preparing: asyncio.Task[None] | None = None
         self._sending = 0
+        self._held = 0
+        self._is_reloading = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._next_send = 0.0
-        self._noted_at = 0.0
         self.is_stopping = False
         self.has_ended = False
         self.needs_reload = True
@@ -105,11 +102,7 @@ class Endpoint:
         self.held = frozenset(row["held"])
         self.late_until: datetime = row["late_until"]
         self.replay = None if row["replay_position"] is None else Place(row["replay_position"], row["replay_number"])
-        self._failures: int = row["failures"]
-        self._failing_since: datetime | None = row["failing_since"]
-        self._paused_until: datetime | None = row["paused_until"]
-        # The part of it that the receiver asked for; where it is away, the pause is ours.
-        self._asked_until = None if self.is_away else self._paused_until
+        self._health = Health(row)
         now = datetime.now(UTC)
         former = row["previous_secret"] if (row["previous_secret_until"] or now) > now else None
         signature, secret = row["signature"], row["secret"]
@@ -123,9 +116,17 @@ class Endpoint:
         return 0 if self.has_more or self.needs_reload or self.is_stopping else MOST_WAITING - len(self.lanes)
 
     @property
-    def is_away(self) -> bool:
-        """Whether its receiver does not answer."""
-        return self._failures >= AWAY_FAILURES
+    def may_advance(self) -> bool:
+        """Whether what is known of its place is what is stored. Whoever stores another one calls `hold` first."""
+        return not (self.needs_reload or self._is_reloading or self.is_stopping)
+
+    def hold(self) -> None:
+        """Nothing is read anew until `let_go`: it would be of before what is being stored."""
+        self._held += 1
+
+    def let_go(self) -> None:
+        self._held -= 1
+        self.wake()
 
     async def owner(self) -> Viewer:
         """Raises `NotAuthenticated` where nobody may be told any more, and `ServiceUnavailable`."""
@@ -185,14 +186,20 @@ class Endpoint:
             return
         if self.needs_reload or (self.has_more and len(self.lanes) < MOST_WAITING // 2):
             self._take_back()
-            if self._tasks:
+            if self._tasks or self._held:
                 return  # the last one that ends comes back here
-            await self._reload()
+            self._is_reloading = True
+            try:
+                await self._reload()
+            finally:
+                self._is_reloading = False
         tools, now = self._tools, self._tools.now()
-        if not tools.is_alive() or (self._paused_until is not None and now < self._paused_until):
+        paused_until = self._health.paused_until
+        if not tools.is_alive() or (paused_until is not None and now < paused_until):
             self._take_back()
             return
-        if batch := list(islice(self.lanes.take(now), self._room)):
+        take = self.lanes.probe if self._health.is_away else self.lanes.take
+        if batch := list(islice(take(now), self._room)):
             self._preparing = self._begin(self._prepare(batch))
         while self._ready and self._sending < self._most and self._may_send():
             self._sending += 1
@@ -216,14 +223,14 @@ class Endpoint:
     @property
     def _most(self) -> int:
         """How many requests may be under way."""
-        return 1 if self.is_away else int(self.row["concurrency"])
+        return 1 if self._health.is_away else int(self.row["concurrency"])
 
     @property
     def _room(self) -> int:
         """How many more may be prepared."""
         if self._preparing is not None or len(self._ready) >= self._most:
             return 0
-        return 1 if self.is_away else max(0, min(_AT_ONCE, 2 * self._most) - len(self._ready))
+        return 1 if self._health.is_away else max(0, min(_AT_ONCE, 2 * self._most) - len(self._ready))
 
     def _may_send(self) -> bool:
         """Whether the endpoint's rate lets another request begin, which is counted then."""
@@ -244,8 +251,9 @@ class Endpoint:
         if self._ready and self._sending < self._most:
             return max(0.001, self._next_send - asyncio.get_running_loop().time())
         now = self._tools.now()
-        is_paused = self._paused_until is not None and self._paused_until > now
-        until = self._paused_until if is_paused else self.lanes.next_due
+        until = self._health.paused_until
+        if until is None or until <= now:
+            until = self.lanes.next_due
         if until is None:
             return _LONGEST_WAIT_SECONDS
         if until <= now:  # since we looked; or there is no room, and whoever gives some back wakes us
@@ -360,20 +368,28 @@ class Endpoint:
         finally:
             self._sending -= 1
             self.wake()
-        is_back = outcome.is_success and self.is_away
+        health, now = self._health, tools.now()
+        away_since = health.failing_since if outcome.is_success and health.is_away else None
         entry = self._judge(delivery, outcome, self._redacted(headers))
-        written = tools.log.note(entry, self.id, self._health(outcome))
+        noted = health.succeeded(outcome, now) if outcome.is_success else health.failed(delivery, outcome, now)
+        written = tools.log.note(entry, self.id, noted)
         # A failure has no part in the order: nothing is told of it twice.
         await asyncio.shield(written)
         if entry.ended_at is not None:
             self.lanes.end(delivery)
         else:
             self.lanes.put_off(delivery)
-        if is_back:
-            self.lanes.make_due(tools.now())
-            with suppress(ServiceUnavailable):
-                await tools.db.fetch(SQL.hasten, _OURS, endpoint_id=self.id, now=tools.now())
+        if away_since is not None:
+            await self._hasten(away_since, now)
         await self._conclude(outcome)
+
+    async def _hasten(self, since: datetime, until: datetime) -> None:
+        """Has what failed while the receiver was away tried at once."""
+        now = self._tools.now()
+        with suppress(ServiceUnavailable):
+            rows = await self._tools.db.fetch(SQL.hasten, _OURS, endpoint_id=self.id, now=now, since=since, until=until)
+            self.lanes.make_due({row["id"] for row in rows}, now)
+            self.wake()
 
     def _headers(self, ready: Ready) -> dict[str, str]:
         now = datetime.now(UTC)
@@ -410,30 +426,8 @@ class Endpoint:
     def _has_failed_alone(self) -> bool:
         """Whether nothing at all was delivered for so long that the endpoint is disabled: then nothing is given up."""
         days = timedelta(days=self._tools.settings.webhook_disable_days)
-        return self._failing_since is not None and self._tools.now() - self._failing_since >= days
-
-    def _health(self, outcome: Outcome) -> Health | None:
-        """What an attempt says of the endpoint; None where that need not be stored."""
-        now = self._tools.now()
-        if outcome.is_success:
-            was_failing = self._failures > 0
-            self._failures, self._failing_since = 0, None
-            # What was under way takes back no pause that its receiver has asked for meanwhile.
-            asked = self._asked_until
-            self._paused_until = asked if asked is not None and asked > now else None
-            moment = asyncio.get_running_loop().time()
-            if not was_failing and moment < self._noted_at + _NOTED_SECONDS:
-                return None
-            self._noted_at = moment
-            return Health(0, None, self._paused_until, outcome.started_at)
-        self._failures += 1
-        self._failing_since = self._failing_since or now
-        if outcome.pause is not None:
-            asked = now + timedelta(seconds=outcome.pause)
-            self._asked_until = max(asked, self._asked_until or asked)
-        probe = now + timedelta(seconds=_PROBE_SECONDS) if self.is_away else None
-        self._paused_until = max(filter(None, (self._paused_until, self._asked_until, probe)), default=None)
-        return Health(self._failures, self._failing_since, self._paused_until, None)
+        since = self._health.failing_since
+        return since is not None and self._tools.now() - since >= days
 
     async def _conclude(self, outcome: Outcome) -> None:
         """Disables the endpoint where its receiver wants no more, or has not been there for days."""

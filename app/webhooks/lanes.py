@@ -1,10 +1,10 @@
 """What an endpoint has waiting, in memory: lanes in which one delivery is made after the other."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from uuid import UUID
 
@@ -54,10 +54,23 @@ class Lanes:
         """Those that are due, the longest due first, for as long as somebody asks for more."""
         while self._heads and self._heads[0][0] <= now:
             due, *_, delivery = heappop(self._heads)
-            if delivery.id in self._taken or due != delivery.next_attempt_at or not self._is_first(delivery):
-                continue
-            self._taken.add(delivery.id)
-            yield delivery
+            if self._is_offered(due, delivery):
+                self._taken.add(delivery.id)
+                yield delivery
+
+    def probe(self, now: datetime) -> Iterator[Delivery]:
+        """One of those that are due, by which to see whether the receiver is there: one that it has not failed for yet,
+        if there is any.
+        """
+        self._heads = [each for each in self._heads if self._is_offered(each[0], each[-1])]
+        due = [each for each in self._heads if each[0] <= now]
+        chosen = min(due, key=lambda each: (each[-1].attempts > 0, *each[:3]), default=None)
+        if chosen is not None:
+            self._heads.remove(chosen)
+        heapify(self._heads)
+        if chosen is not None:
+            self._taken.add(chosen[-1].id)
+            yield chosen[-1]
 
     def end(self, delivery: Delivery) -> None:
         """It is over, and the next one of its lane can be taken."""
@@ -75,10 +88,10 @@ class Lanes:
         self._taken.discard(delivery.id)
         self._offer(delivery)
 
-    def make_due(self, now: datetime) -> None:
-        """All that were put off are due."""
+    def make_due(self, ids: Collection[UUID], now: datetime) -> None:
+        """Those of them are due that were put off."""
         for lane in self._lanes.values():
-            if lane[0].next_attempt_at > now and lane[0].id not in self._taken:
+            if lane[0].id in ids and lane[0].next_attempt_at > now and lane[0].id not in self._taken:
                 lane[0].next_attempt_at = now
                 self._offer(lane[0])
 
@@ -90,6 +103,8 @@ class Lanes:
     def _offer(self, delivery: Delivery) -> None:
         heappush(self._heads, (delivery.next_attempt_at, delivery.place, next(self._serial), delivery))
 
-    def _is_first(self, delivery: Delivery) -> bool:
+    def _is_offered(self, due: datetime, delivery: Delivery) -> bool:
+        if delivery.id in self._taken or due != delivery.next_attempt_at:
+            return False
         lane = self._lanes.get(delivery.lane)
         return lane is not None and lane[0] is delivery

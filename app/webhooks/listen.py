@@ -11,6 +11,7 @@ from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 
 _LARGEST_BYTES = 1_000_000
+_SHOWN_BYTES = 1_000
 
 
 @asynccontextmanager
@@ -52,5 +53,5 @@ def _told(headers: Mapping[str, str], body: bytes, is_good: bool) -> str:
         type_ = message["type"]
         text = json.dumps(message.get("data"), indent=2, ensure_ascii=False)
     except (ValueError, TypeError, KeyError, AttributeError):
-        type_, text = "?", repr(body[:1_000])
+        type_, text = "?", body[:_SHOWN_BYTES].decode(errors="replace")
     return f"{datetime.now():%H:%M:%S} {word} {headers.get('webhook-id')} {type_}\n{text}"

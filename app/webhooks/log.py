@@ -13,6 +13,7 @@ import orjson
 import sql
 from app.errors import ServiceUnavailable
 from app.postgres.database import Database
+from app.webhooks.health import Noted
 from app.webhooks.sender import Outcome
 from sql import Visibility
 
@@ -40,16 +41,6 @@ class Entry:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How an endpoint is."""
-
-    failures: int
-    failing_since: datetime | None
-    paused_until: datetime | None
-    delivered_at: datetime | None
-
-
 class Log:
     """Writes that of one process, from `start` to `close`."""
 
@@ -58,7 +49,7 @@ class Log:
         self._db = db
         self._deliverer = deliverer
         self._entries: list[Entry] = []
-        self._health: dict[UUID, Health] = {}
+        self._health: dict[UUID, Noted] = {}
         self._written: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -73,7 +64,7 @@ class Log:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    def note(self, entry: Entry, endpoint_id: UUID, health: Health | None) -> asyncio.Future[None]:
+    def note(self, entry: Entry, endpoint_id: UUID, health: Noted | None) -> asyncio.Future[None]:
         """A future that is done when the entry is stored. `health` is None where nothing need be said of it."""
         self._entries.append(entry)
         self.counts["success" if entry.outcome.is_success else "failure"] += 1
@@ -102,7 +93,7 @@ class Log:
             if not written.done():
                 written.set_result(None)
 
-    async def _write(self, entries: Sequence[Entry], health: Mapping[UUID, Health]) -> None:
+    async def _write(self, entries: Sequence[Entry], health: Mapping[UUID, Noted]) -> None:
         outcomes = [entry.outcome for entry in entries]
         columns: Any = {
             "ids": [entry.id for entry in entries],
@@ -127,5 +118,6 @@ class Log:
                 failures=[each.failures for each in health.values()],
                 failing_since=[each.failing_since for each in health.values()],
                 paused_until=[each.paused_until for each in health.values()],
+                asked_until=[each.asked_until for each in health.values()],
                 delivered_at=[each.delivered_at for each in health.values()],
             )

@@ -19,11 +19,11 @@ from app.errors import NotAuthenticated
 from app.postgres.events import Tables
 from app.resolvers.feed import Change, end_of
 from app.resolvers.place import Place
-from app.resolvers.webhook import LATE, Event, delivery_id, event_of, lane_of, late_event, told
+from app.resolvers.webhook import LATE, Event, add_recorded, delivery_id, event_of, lane_of, late_event, seen_then, told
 from app.webhooks.endpoint import Endpoint, Tools
 from app.webhooks.lanes import Delivery
 from loaders.rows import Row
-from sql import Visibility
+from sql import Statement, Visibility
 
 FEED, CHANGE = sql.load("feed"), sql.load("change")
 SQL = sql.load("webhook_delivery")
@@ -82,8 +82,12 @@ class Reader:
             if begins_after is not None and each.place.position <= begins_after and each.place != end_of(begins_after):
                 place = end_of(begins_after)
                 where: Any = place._asdict()
-                await self._db.fetch(ENDPOINT.lose, _OURS, id=each.id, deliverer=self._tools.id, **where)
-                each.place = each.stored = place
+                with _held([each]):
+                    where |= {"id": each.id, "deliverer": self._tools.id, "revision": each.revision}
+                    if await self._fetch(ENDPOINT.lose, **where):
+                        each.place = each.stored = place
+                    else:
+                        each.reload()
 
     async def _changes(self, place: Place) -> Sequence[Change]:
         rows = await self._db.fetch(FEED.after, _OURS, position=place.position, number=place.number, scan=_SCAN)
@@ -102,19 +106,20 @@ class Reader:
         found: list[Found] = []
         for endpoint in group:
             owner = await self._owner(endpoint)
-            if owner is not None and endpoint.place == place and not endpoint.needs_reload:
-                found.append(_told(endpoint, owner, changes, endpoint.held, place))
-        await self._add_recorded([event for each in found for event in each.events])
+            if owner is not None and endpoint.place == place:
+                found.append(await self._seen_then(_told(endpoint, owner, changes, endpoint.held, place), owner))
+        await add_recorded(self._fetch, [event for each in found for event in each.events])
         has_more = len(changes) == _SCAN
+        found = [each for each in found if each.endpoint.may_advance and each.endpoint.place == place]
         # Only what has been stored has been read: a place that went ahead of a store that fails would skip events.
-        revisions = [each.endpoint.revision for each in found]
-        await self._store(found)
-        for each, revision in zip(found, revisions, strict=True):
-            if each.endpoint.needs_reload or each.endpoint.revision != revision:
-                continue
-            is_whole = not changes or each.place == changes[-1].place
-            each.endpoint.place = each.place
-            each.endpoint.is_behind = has_more or not is_whole
+        with _held([each.endpoint for each in found]):
+            await self._store(found)
+            for each in found:
+                if each.endpoint.needs_reload:
+                    continue
+                is_whole = not changes or each.place == changes[-1].place
+                each.endpoint.place = each.place
+                each.endpoint.is_behind = has_more or not is_whole
         return has_more
 
     async def _owner(self, endpoint: Endpoint) -> Viewer | None:
@@ -125,9 +130,9 @@ class Reader:
             return None
 
     async def _store(self, found: Iterable[Found], late_until: datetime | None = None) -> None:
-        """Stores the places of those that have events, and of those whose place was stored a while ago.
+        """Stores the places of those that have events, and of those whose place was stored a while ago, all `_held`.
 
-        Raises `ServiceUnavailable`; whether anything was stored is not known then, and is read anew.
+        Raises `ServiceUnavailable`.
         """
         now, moment = self._tools.now(), time.monotonic()
         due = [
@@ -139,24 +144,21 @@ class Reader:
         ]
         if not due:
             return
-        with _reloaded_if_it_fails([each.endpoint for each in due]):
-            rows = await self._db.fetch(
-                SQL.advance,
-                _OURS,
-                deliverer=self._tools.id,
-                now=now,
-                ids=[each.endpoint.id for each in due],
-                revisions=[each.endpoint.revision for each in due],
-                positions=[each.place.position for each in due],
-                numbers=[each.place.number for each in due],
-                late_until=[late_until for _ in due],
-                **_columns((each.endpoint.id, each.events) for each in due),
-            )
-        stored: dict[UUID, dict[UUID, int]] = defaultdict(dict)
+        rows = await self._db.fetch(
+            SQL.advance,
+            _OURS,
+            deliverer=self._tools.id,
+            now=now,
+            ids=[each.endpoint.id for each in due],
+            revisions=[each.endpoint.revision for each in due],
+            positions=[each.place.position for each in due],
+            numbers=[each.place.number for each in due],
+            late_until=[late_until for _ in due],
+            **_columns((each.endpoint.id, each.events) for each in due),
+        )
+        stored: dict[UUID, list[Row]] = defaultdict(list)
         for row in rows:
-            places = stored[UUID(row["endpoint_id"])]
-            if row["id"] is not None:
-                places[row["id"]] = row["place"]
+            stored[UUID(row["endpoint_id"])].append(row)
         for each in due:
             endpoint = each.endpoint
             if endpoint.id not in stored:  # it was changed meanwhile, or somebody else serves it
@@ -169,14 +171,11 @@ class Reader:
                 endpoint.lanes.add(added)
                 endpoint.wake()
 
-    async def _add_recorded(self, events: Sequence[Event]) -> None:
-        """Adds what the changes of events recorded, as far as it is told."""
-        own = [event for event in events if event["old"] is not None]
-        if own:
-            rows = await self._db.fetch(SQL.recorded, _OURS, numbers=[event["number"] for event in own])
-            recorded = {row["number"]: row["new"] for row in rows}
-            for event in own:
-                event["new"] = orjson.loads(recorded.get(event["number"]) or "{}")
+    async def _seen_then(self, found: Found, owner: Viewer) -> Found:
+        return found._replace(events=await seen_then(self._fetch, found.events, owner.visibility))
+
+    async def _fetch(self, statement: Statement, **values: Any) -> list[Row]:
+        return await self._db.fetch(statement, _OURS, **values)
 
     # ------------------------------------------------------------------------------------------------ replays
 
@@ -189,13 +188,15 @@ class Reader:
             return False
         changes = await self._changes(place)
         within = [change for change in changes if change.place.position <= row["replay_end"]]
-        found = _told(endpoint, owner, within, frozenset(), place)
+        found = await self._seen_then(_told(endpoint, owner, within, frozenset(), place), owner)
         events = [event for event in found.events if row["replay_from"] <= _moment(event) <= row["replay_until"]]
-        await self._add_recorded(events)
+        await add_recorded(self._fetch, events)
+        if not endpoint.may_advance or endpoint.replay != place:
+            return True
         is_over = (not within or found.place == within[-1].place) and (len(within) < _SCAN)
         reached = None if is_over else found.place
         now = self._tools.now()
-        with _reloaded_if_it_fails([endpoint]):
+        with _held([endpoint]):
             rows = await self._db.fetch(
                 SQL.advance_replay,
                 _OURS,
@@ -207,18 +208,12 @@ class Reader:
                 number=None if reached is None else reached.number,
                 **_columns([(endpoint.id, events)]),
             )
-        if not rows:  # it was changed meanwhile, or somebody else serves it
-            endpoint.replay = None
-            endpoint.reload()
-            return False
-        endpoint.replay = reached
-        places = {row["id"]: row["place"] for row in rows if row["id"] is not None}
-        frozen = {row["id"] for row in rows if row["is_frozen"]}
-        added = _deliveries(endpoint.id, events, places, now)
-        for delivery in added:
-            delivery.is_frozen = delivery.id in frozen
-        endpoint.lanes.add(added)
-        endpoint.wake()
+            if not rows:  # it was changed meanwhile, or somebody else serves it
+                endpoint.replay = None
+                endpoint.reload()
+                return False
+            endpoint.replay = reached
+            endpoint.lanes.add(_deliveries(endpoint.id, events, rows, now))
         return reached is not None
 
     # ------------------------------------------------------------------------------------------------ what is late
@@ -249,18 +244,29 @@ class Reader:
                 since, after_id = rows[-1]["late_from"], UUID(rows[-1]["id"])
             events = [late_event(row) for row in rows if _wants_late(endpoint, row)]
             late_until = until if is_over else endpoint.late_until
-            await self._store([Found(endpoint, events, endpoint.place)], late_until)
+            if not endpoint.may_advance:
+                return
+            with _held([endpoint]):
+                await self._store([Found(endpoint, events, endpoint.place)], late_until)
 
 
 @contextmanager
-def _reloaded_if_it_fails(endpoints: Iterable[Endpoint]) -> Iterator[None]:
-    """Has endpoints read what is stored where storing fails: it may have been stored all the same."""
+def _held(endpoints: Sequence[Endpoint]) -> Iterator[None]:
+    """Keeps endpoints from reading what is stored while it is stored anew, and what is known of it follows.
+
+    Where storing fails they read it afterwards: it may have been stored all the same.
+    """
+    for endpoint in endpoints:
+        endpoint.hold()
     try:
         yield
-    except Exception:
+    except BaseException:
         for endpoint in endpoints:
             endpoint.reload()
         raise
+    finally:
+        for endpoint in endpoints:
+            endpoint.let_go()
 
 
 def _told(endpoint: Endpoint, owner: Viewer, changes: Sequence[Change], held: Collection[int], place: Place) -> Found:
@@ -304,12 +310,13 @@ def _columns(found: Iterable[tuple[UUID, Sequence[Event]]]) -> Any:
     return {name: [row[place] for row in rows] for place, name in enumerate(names)}
 
 
-def _deliveries(endpoint_id: UUID, events: Iterable[Event], places: dict[UUID, int], now: datetime) -> list[Delivery]:
-    """Those of the events that were stored, in their order."""
+def _deliveries(endpoint_id: UUID, events: Iterable[Event], rows: Iterable[Row], now: datetime) -> list[Delivery]:
+    """Those of the events that were stored as `rows`, in their order."""
+    stored = {row["id"]: row for row in rows}
     made = [
-        Delivery(id_, places[id_], lane_of(event), event, now)
+        Delivery(id_, stored[id_]["place"], lane_of(event), event, now, is_frozen=stored[id_]["is_frozen"])
         for event in events
-        if (id_ := delivery_id(endpoint_id, event)) in places
+        if (id_ := delivery_id(endpoint_id, event)) in stored
     ]
     return sorted(made, key=lambda delivery: delivery.place)
 

@@ -4,19 +4,17 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import BadHttpMessage
 from yarl import URL
 
@@ -29,6 +27,8 @@ LONGEST_PAUSE_SECONDS = 86_400.0
 _MOST_INTERIM = 8
 _KEEP_ALIVE_SECONDS = 15.0
 _LONGEST_ERROR = 200
+# The part of an attempt's time that the connection may take: so one that does not come is told from a slow answer.
+_CONNECTING = 0.5
 
 # By what asyncio, ssl and aiohttp raise; the first that fits.
 _REASONS: Sequence[tuple[type[BaseException], str]] = (
@@ -45,11 +45,18 @@ _REASONS: Sequence[tuple[type[BaseException], str]] = (
 )
 
 
+_UNREACHED = (Refused, aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What has come of a request: `status` is None without an answer, `error` says why it is no success.
 
-    `pause` are the seconds that the receiver asks to be left alone for.
+    `pause` are the seconds that the receiver asks to be left alone for. One that `is_unreached` was not connected to.
     """
 
     started_at: datetime
@@ -58,6 +65,7 @@ class Outcome:
     error: str | None
     answer: bytes
     pause: float | None = None
+    is_unreached: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -94,37 +102,64 @@ async def _resolve(host: str, port: int) -> Sequence[str]:
     return [str(info[4][0]) for info in infos]
 
 
-class _Connection(ResponseHandler):
-    """Ends where interim answers do not: they would be kept, without bound, until the time is over."""
+class _Response(aiohttp.ClientResponse):
+    """Ends where interim answers do not: they would be read until the time is over."""
 
-    _interim = 0
-
-    def feed_data(self, data: Any, size: int = 0) -> None:
-        self._interim = self._interim + 1 if 100 <= data[0].code < 200 else 0
-        if self._interim <= _MOST_INTERIM:
-            super().feed_data(data, size)
-        elif not self.is_eof():
-            self.abort()
-            self.set_exception(BadHttpMessage("too many interim answers"))
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        bounded: Any = _BoundedConnection(connection)
+        return await super().start(bounded)
 
 
-class _Connector(aiohttp.TCPConnector):
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._factory: Any = partial(_Connection, loop=self._loop)
+class _BoundedConnection:
+    """A connection in all but what its protocol reads."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._protocol = _BoundedProtocol(connection.protocol)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    @property
+    def protocol(self) -> Any:
+        return None if self._connection.protocol is None else self._protocol
+
+
+class _BoundedProtocol:
+    """Reads the heads of a few interim answers and of the one that counts, and no more."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self._left = _MOST_INTERIM + 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._protocol, name)
+
+    async def read(self) -> Any:
+        if not self._left:
+            raise BadHttpMessage("too many interim answers")
+        self._left -= 1
+        return await self._protocol.read()
 
 
 class Sender:
     """The connections of one process to all receivers, within `async with`."""
 
-    def __init__(self, targets: Targets, seconds: float, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self,
+        targets: Targets,
+        seconds: float,
+        resolve: Resolve | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._targets = targets
         self._seconds = seconds
         self._resolve = resolve
+        self._now = now
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = _Connector(
+        connector = aiohttp.TCPConnector(
             limit=0,  # each endpoint has its own
             ssl=ssl.create_default_context(),
             resolver=VettedResolver(self._targets, self._resolve),
@@ -134,8 +169,9 @@ class Sender:
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
+            response_class=_Response,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=self._seconds),
+            timeout=aiohttp.ClientTimeout(total=self._seconds, sock_connect=self._seconds * _CONNECTING),
             trust_env=False,  # a proxy would dial what nobody has vetted
             auto_decompress=False,
             read_bufsize=MOST_ANSWER_BYTES,
@@ -161,8 +197,8 @@ class Sender:
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         """Never raises for what the receiver, or the way to it, does."""
         assert self._session is not None  # noqa: S101  it was entered
-        started_at, begun = datetime.now(UTC), time.perf_counter()
-        status, answer, pause = None, b"", None
+        started_at, begun = self._now(), time.perf_counter()
+        status, answer, pause, is_unreached = None, b"", None, False
         try:
             # What the operator opens and closes holds for endpoints that were written before.
             if fault := self._targets.fault(url):
@@ -180,8 +216,9 @@ class Sender:
             # An answer of which only the body fails to come is an answer all the same.
             is_answered = status is not None and 200 <= status < 300
             error = None if is_answered else _reason(raised)
+            is_unreached = any(isinstance(each, _UNREACHED) for each in _causes(raised))
         milliseconds = round(1000 * (time.perf_counter() - begun))
-        return Outcome(started_at, milliseconds, status, error, answer, pause)
+        return Outcome(started_at, milliseconds, status, error, answer, pause, is_unreached)
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:

@@ -149,7 +149,7 @@ def test_every_command_says_that_the_database_cannot_be_reached(
         ("{server}/{name}", "lacks the migrations 0001_"),
         ("{server}/{name}?sslmode=require", "does not speak TLS"),
         ("postgresql://nobody:s3cr3t@no-such-host.invalid/waybill", "The host in DATABASE_URL is unknown"),
-        ("postgresql://nobody:s3cr3t/@127.0.0.1/waybill", "DATABASE_URL is no URL of PostgreSQL."),
+        ("postgresql://nobody:s3cr3t/@127.0.0.1/waybill", "percent-encoded: @ is %40, / is %2F"),
     ],
 )
 def test_serve_says_in_one_line_what_is_wrong_with_the_database(

@@ -7,7 +7,17 @@ import asyncpg
 import pytest
 
 from app.resolvers.tracking import template_fault
-from app.rules import key_fault, line_fault, normalized_code, promise_fault, slug, url_fault, year_fault
+from app.rules import (
+    code_fault,
+    key_fault,
+    line_fault,
+    normalized_code,
+    promise_fault,
+    server_urls,
+    slug,
+    url_fault,
+    year_fault,
+)
 from tests.conftest import ConnectionTo
 
 LINES = ["A-1", " a ", "é", "日本", "Big anvil", "a\u00a0b", "👩\u200d🚒"]
@@ -25,6 +35,9 @@ FAULTY_LINES = [
     "a\x85",
     "a\u2028b",
 ]
+# What says something else than it seems to.
+TURNED = ["a\u202eb", "\u202aa\u202c", "\u202d", "a\u2066b\u2069", "\u2067a"]
+LINES += ["\u200f\u05d0", "a\u200eb"]
 
 TEMPLATES = [
     "https://swift.example/{code}",
@@ -110,6 +123,31 @@ CODES = {
     "\ufdfa" * 255: "\u0635\u0644\u0649\u0627\u0644\u0644\u0647\u0639\u0644\u064a\u0647\u0648\u0633\u0644\u0645" * 17,
     "\u0130\u0131i": "\u0130\u0131I",
 }
+
+
+async def test_text_that_turns_is_no_line_for_the_store_and_us(store: asyncpg.Connection) -> None:
+    for texts, is_sound in ((LINES, True), (FAULTY_LINES, False), (TURNED, False)):
+        for text in texts:
+            assert (text, line_fault(text) is None) == (text, is_sound)
+            assert (text, await store.fetchval("SELECT is_plain_line($1)", text)) == (text, is_sound)
+    assert "turn the direction" in (line_fault("a\u202eb") or "")
+
+
+async def test_code_holds_a_letter_or_a_digit(store: asyncpg.Connection) -> None:
+    for code in ("---", "...", "#", "*/\\|", "\u2014", "\uff0d", "\u30fc \u00b7", "`~", "a\u202eb"):
+        assert code_fault(code)
+        assert (code, await store.fetchval("SELECT is_code($1)", code)) == (code, False)
+    for code in ("a", "-1-", "\u00e9", "\u65e5", "\u0660", "\uff11", "https://swift.example/1"):
+        assert code_fault(code) is None
+        assert (code, await store.fetchval("SELECT is_code($1)", code)) == (code, True)
+
+
+async def test_every_character_is_in_a_code_for_the_store_and_us_alike(store: asyncpg.Connection) -> None:
+    texts = [chr(point) for point in range(1, 0x3100) if unicodedata.category(chr(point)) != "Cn"]
+    said = await store.fetchval(
+        "SELECT array_agg(is_code(t) ORDER BY n) FROM unnest($1::text[]) WITH ORDINALITY AS w (t, n)", texts
+    )
+    assert [text for text, is_code in zip(texts, said, strict=True) if is_code != (code_fault(text) is None)] == []
 
 
 async def test_codes_are_compared_without_blanks_separators_and_case(store: asyncpg.Connection) -> None:
@@ -207,6 +245,19 @@ async def test_sql_lets_a_shipment_be_late_from_the_start(store: asyncpg.Connect
             "INSERT INTO track_and_traces (shipment_id, order_id, channel_id, code) SELECT id, 1, 1, '' FROM shipments",
             "track_and_traces_code_new",
         ),
+        ("UPDATE track_and_traces SET code = '---'", "track_and_traces_code_other"),
+        ("UPDATE carriers SET name = U&'a\\202Eb'", "carriers_name_other"),
+        ("UPDATE order_items SET name = U&'a\\2066b'", "order_items_name_other"),
+        ("INSERT INTO companies (name, external_id) VALUES (U&'a\\202Eb', 'x')", "companies_name_new"),
+        (
+            "INSERT INTO customers (channel_id, email, first_name, last_name) VALUES (1, 'a@b.example', E'A\\nB', '')",
+            "customers_first_name_new",
+        ),
+        (
+            "INSERT INTO order_addresses (order_id, channel_id, type, street, postal_code, city, country)"
+            " VALUES (1, 1, 'delivery', E'Main St\\n1', '1', 'Town', 'NL')",
+            "order_addresses_street_new",
+        ),
         ("UPDATE order_items SET sku = ' '", "order_items_sku_other"),
         ("UPDATE order_items SET name = E'\\n'", "order_items_name_other"),
         ("UPDATE shipments SET expected_delivery_at = now() - interval '2 days'", "shipments_promise_other"),
@@ -264,3 +315,26 @@ async def test_sql_gives_carriers_keys_and_holds_them_to_the_rules(store: asyncp
             await store.fetchval(add, "More", key, None)
     with pytest.raises(asyncpg.UniqueViolationError, match="carriers_key_unique"):
         await store.fetchval(add, "More", "SWIFT", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ("postgresql://r:p@one/db", ["postgresql://r:p@one/db"]),
+        ("postgres://one:5433,two/db?a=b", ["postgres://one:5433/db?a=b", "postgres://two/db?a=b"]),
+        (
+            "postgresql://r:p@[::1]:5432,two/db,postgresql://q@three/other",
+            ["postgresql://r:p@[::1]:5432/db", "postgresql://r:p@two/db", "postgresql://q@three/other"],
+        ),
+    ],
+)
+def test_servers_are_named_by_urls_of_one_or_of_several(text: str, urls: list[str]) -> None:
+    assert server_urls(text) == tuple(urls)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "one,two", "postgresql:///db?host=one", "postgresql://r@one,/db", "mysql://one/db"]
+)
+def test_what_names_no_servers_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must "):
+        server_urls(text)

@@ -195,3 +195,23 @@ def test_secret_that_cannot_be_had_is_named(given: dict[str, str], said: str, tm
         Settings.from_env({"DATABASE_URL": GOOD["DATABASE_URL"], **named})
     assert said in str(refused.value)
     assert str(tmp_path) not in str(refused.value)
+
+
+def test_replicas_are_named_in_one_url_or_several() -> None:
+    text = "postgresql://user:secret@one.test,two.test/waybill,postgresql://user:secret@three.test/waybill"
+    settings = Settings.from_env({**GOOD, "READ_DATABASE_URL": text, "READ_LAG_SECONDS": "0.5"})
+    assert (settings.read_database_url, settings.read_lag_seconds) == (text, 0.5)
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("db.test", "must start with postgresql://"),
+        ("postgresql://one.test,/waybill", "must name each server before the path, with commas between"),
+        (f"postgresql://{','.join(map(str, range(17)))}/waybill", "must name 16 servers at most, not 17"),
+    ],
+)
+def test_what_names_no_replicas_is_refused(text: str, fault: str) -> None:
+    with pytest.raises(SettingsError, match=f"READ_DATABASE_URL {fault}"):
+        Settings.from_env({**GOOD, "READ_DATABASE_URL": text})

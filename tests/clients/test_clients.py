@@ -4,6 +4,7 @@ Run by `make clients`: the clients come from package registries, so the tests ar
 client that cannot be installed here is skipped, and says why.
 """
 
+import asyncio
 import os
 import re
 import shutil
@@ -15,10 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from app.demo import fixtures
-from tests.conftest import TOKEN_SECRET, reserved_port
+from tests.conftest import TOKEN_SECRET, Databases, reserved_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -51,13 +53,42 @@ def _sections() -> list[Section]:
     return [Section.of(name, text) for name, text in zip(parts[::2], parts[1::2], strict=True)]
 
 
+BUILD_KEY = "pk_of_what_builds_the_webshop"
+# An application whose build registers with a key of its own.
+WEBSHOP = """
+WITH build AS (
+  INSERT INTO api_keys (name, key_hash, scopes)
+  VALUES ('build', sha256(convert_to($1, 'UTF8')), '{documents:write}') RETURNING id
+), webshop AS (
+  INSERT INTO applications (name) VALUES ('webshop') RETURNING id
+)
+INSERT INTO application_callers (application_id, caller)
+SELECT w.id, c.caller FROM webshop w, build b, unnest(ARRAY['api_key:1', 'api_key:' || b.id]) AS c (caller)
+"""
+
+
 @pytest.fixture(scope="module")
-def site(demo_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def webshop_dsn(databases: Databases, demo_template: str) -> Iterator[str]:
+    """A demo database with the application of the page."""
+
+    async def add(dsn: str) -> None:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute(WEBSHOP, BUILD_KEY)
+        await connection.close()
+
+    dsn = databases.create(demo_template)
+    asyncio.run(add(dsn))
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture(scope="module")
+def site(webshop_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a service on the demo data."""
     log = tmp_path_factory.mktemp("service") / "log"
     with reserved_port() as port, log.open("wb") as output:
         address = {"HOST": "127.0.0.1", "PORT": str(port)}
-        environment = {**os.environ, "DATABASE_URL": demo_dsn, "TOKEN_SECRET": TOKEN_SECRET, **address}
+        environment = {**os.environ, "DATABASE_URL": webshop_dsn, "TOKEN_SECRET": TOKEN_SECRET, **address}
         process = subprocess.Popen(
             [sys.executable, "-m", "app", "serve"], cwd=ROOT, env=environment, stdout=output, stderr=output
         )
@@ -124,7 +155,8 @@ def test_section_prints_what_it_says(
     (tmp_path / "schema.graphql").symlink_to(ROOT / "schema.graphql")
     for name, text in section.files.items():
         (tmp_path / name).write_text(text, "utf-8")
-    ours = {"WAYBILL_URL": f"{site}/graphql", "WAYBILL_KEY": fixtures.PARTNER_KEY, "PATH": path}
+    keys = {"WAYBILL_KEY": fixtures.PARTNER_KEY, "WAYBILL_BUILD": BUILD_KEY}
+    ours = {"WAYBILL_URL": f"{site}/graphql", **keys, "PATH": path}
     done = subprocess.run(
         ["bash", "-euc", section.commands], cwd=tmp_path, env={**os.environ, **ours}, capture_output=True, text=True
     )

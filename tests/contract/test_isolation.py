@@ -36,6 +36,7 @@ SINGLE = {
     "order": ("query($key: String!) { order(orderUUID: $key) { id } }", ORDER, NO_UUID),
     "orderAddress": ("query($key: Int!) { orderAddress(id: $key, orderId: 2075) { id } }", ADDRESS, NO_ID),
     "orderAddresses": ("query($key: Int!) { orderAddresses(orderId: $key) { id } }", "SELECT 2075", NO_ID),
+    "trackedOrder": ("query($key: Int!) { trackedOrder(orderId: $key) { number } }", "SELECT 2075", NO_ID),
 }
 # Lists filtered by keys that only the contact's company has.
 FILTERED = [
@@ -52,7 +53,7 @@ FILTERED = [
     ("orders", "status: [String!]", "SELECT code FROM order_statuses WHERE NOT is_public"),
 ]
 # Configuration and carriers belong to no company.
-EVERYBODYS = {"carrier", "carriers", "orderStatus", "orderStatuses", "trackingCodeCheck"}
+EVERYBODYS = {"carrier", "carriers", "orderStatus", "orderStatuses", "shop", "trackingCodeCheck"}
 # For staff alone.
 REFUSED = {"auditTrail"}
 # What belongs to no order: tests/app/resolvers/customer/test_password.py asks it.

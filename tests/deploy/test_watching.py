@@ -4,15 +4,15 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
-from tests.conftest import FAR_TOO_LONG, calling, credentials, settings_for
+from tests.conftest import FAR_TOO_LONG, calling, credentials, running, settings_for
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAME = re.compile(r"\b(?:waybill|http|db|process)_[a-z_]+[a-z]\b")
@@ -29,12 +29,14 @@ def queries() -> list[str]:
 
 
 @pytest.fixture
-async def told(client: httpx.AsyncClient, demo_dsn: str) -> dict[str, set[str]]:
-    """The labels of each series, by its name, after some requests."""
-    headers = credentials("staff", settings_for(demo_dsn))
-    await client.post("/graphql", json={"query": "{ carriers { itemsFound } }"}, headers=headers)
-    await client.get("/export/orders.ndjson", headers=headers)
-    text = (await client.get("/metrics")).text
+async def told(demo_copy_dsn: str) -> dict[str, set[str]]:
+    """The labels of each series of a service that delivers, by its name, after some requests."""
+    settings = replace(settings_for(demo_copy_dsn), deliver=True)
+    headers = credentials("staff", settings)
+    async with running(settings) as app, calling(app) as client:
+        await client.post("/graphql", json={"query": "{ carriers { itemsFound } }"}, headers=headers)
+        await client.get("/export/orders.ndjson", headers=headers)
+        text = (await client.get("/metrics")).text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     found: dict[str, set[str]] = {}
     for sample in samples:

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from app.admin import channel_page
+from app.auth import linked_order, order_link
+from app.documents import ahead, application, identifier, manifest, registry, upload
 from app.execution import compile as compile_
 from app.execution import planner
 from app.http import body, graphql
+from app.pages import visit
 from app.postgres import gathering
 from app.resolvers import field_plan
 from app.resolvers.b2b import webhook_write
-from app.rest import shop
+from app.rest import documents, shop
 from app.settings import Limits, Settings
 from app.webhooks import endpoint, message, sender
 from loaders import selection
@@ -54,7 +58,25 @@ def test_every_bound_is_named_with_its_default() -> None:
         (sender.MOST_ANSWER_BYTES, "bytes of an answer that are read"),
         (message.LARGEST_BYTES, "bytes of a message"),
         (endpoint.MOST_WAITING, "messages of an endpoint that wait"),
+        (order_link.ATTEMPTS, "tries in 15 minutes"),
+        (linked_order.LIFETIME.days, "days for which a link"),
+        (visit.MOST_FIELDS, "fields of a form"),
+        (channel_page.LARGEST_LOGO, "bytes of a logo"),
+        (documents.MOST_UPLOADED, "documents of one upload over HTTP"),
+        (manifest.MOST_FAULTS, "faults that are told of an upload"),
+        (identifier.LONGEST_ID, "characters of a document's id"),
+        (registry.MOST_KEPT, "documents that a process keeps with their ids"),
     ],
 )
 def test_bound_of_the_code_is_named_with_its_value(value: int, of: str) -> None:
     assert f"\n| | {value:,} | {of}" in PAGE
+
+
+def test_bounds_of_applications_are_named_with_their_values() -> None:
+    for row in (
+        f"{upload.MOST_DOCUMENTS:,}, {upload.MOST_BYTES:,} bytes | documents of an application",
+        f"{upload.MOST_VERSIONS}, {upload.LONGEST_VERSION} | versions that a document remembers",
+        f"{application.MOST_APPLICATIONS:,}, {application.MOST_CALLERS:,} | applications",
+        f"{ahead.MOST_AHEAD:,}, half of `CACHE_BYTES` | documents whose plans",
+    ):
+        assert f"\n| | {row}" in PAGE

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -44,8 +44,14 @@ def test_every_block_can_be_run_as_it_stands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By a shell; a command that asks nothing of the shell is run in this process, as Python takes long to start."""
+    way = urlsplit(demo_copy_dsn)
     given = {
         "DATABASE_URL": demo_copy_dsn,
+        "PGHOST": way.hostname or parse_qs(way.query)["host"][0],
+        "PGPORT": str(way.port or parse_qs(way.query).get("port", ["5432"])[0]),
+        "PGUSER": unquote(way.username or ""),
+        "PGPASSWORD": unquote(way.password or ""),
+        "PGDATABASE": way.path[1:],
         "TOKEN_SECRET": TOKEN_SECRET,
         "TARGET": target,
         "TARGET_NAME": urlsplit(target).path[1:],

@@ -56,6 +56,20 @@ CHANGES = {
         "UPDATE order_items SET parent_order_item_id = 20153 WHERE id = 20154",
         "order_items_parent_other",
     ),
+    "a bundle of what has been shipped": (
+        "UPDATE order_items SET parent_order_item_id = 20151 WHERE id = 20154",
+        "order_items_bundle_other",
+    ),
+    "a new part of what has been shipped": (
+        "INSERT INTO order_items (order_id, channel_id, parent_order_item_id, sku, name, quantity, price, price_net,"
+        " price_total, price_total_net, tax) VALUES (2075, 1, 20151, 'a', 'A', 1, 0, 0, 0, 0, 0)",
+        "order_items_bundle_new",
+    ),
+    "a part of a charge that becomes goods": (
+        "UPDATE order_items SET class = 'service', parent_order_item_id = 20151 WHERE id = 20154;"
+        " UPDATE order_items SET class = 'product' WHERE id = 20154",
+        "order_items_bundle_other",
+    ),
     "other goods that have been shipped": (
         "UPDATE order_items SET sku = 'other' WHERE id = 20151",
         "order_items_sku_stays",
@@ -147,12 +161,18 @@ async def test_bundle_follows_its_parts_whatever_becomes_of_them(store: Store) -
         "UPDATE order_items SET parent_order_item_id = 20154 WHERE id = 20155",
         f"UPDATE shipments SET status = 'DELIVERED' WHERE id = '{SHIPMENT}'",
         "UPDATE order_items SET quantity = 1 WHERE id = 20154",
-        "UPDATE order_items SET parent_order_item_id = 20151 WHERE id = 20154",
     ):
         await store.execute(change)
         told.append(await counts(store))
-    assert told == [(1, 0), (2, 0), (1, 0), (2, 0), (1, 0), (2, 0), (1, 0), (1, 1), (0, 0), (0, 0)]
-    assert await store.fetch("SELECT * FROM order_progress(2075, 1)") == [(5, 0, 8, 7, 7)]
+    assert told == [(1, 0), (2, 0), (1, 0), (2, 0), (1, 0), (2, 0), (1, 0), (1, 1), (0, 0)]
+    assert await store.fetch("SELECT * FROM order_progress(2075, 1)") == [(5, 0, 12, 11, 11)]
+
+
+async def test_line_may_become_a_bundle_by_what_takes_it_out_of_its_shipments(store: Store) -> None:
+    async with store.transaction():
+        await store.execute("UPDATE order_items SET parent_order_item_id = 20151 WHERE id = 20154")
+        await store.execute("DELETE FROM shipment_items WHERE order_item_id = 20151")
+    assert await counts(store, 20151) == (0, 0)
 
 
 async def test_writers_of_bundles_and_cancellations_leave_a_store_without_contradictions(

@@ -40,6 +40,8 @@ WITHOUT_VIEWER = {
 WITHOUT_VIEWER |= {"waiting_report", "password_link", "customer_account"}
 # What operators do by command.
 WITHOUT_VIEWER |= {"api_key", "audit_entry", "channel_setting", "contact", "doctor", "restore", "person"}
+# Documents are their applications', by which the registry asks: tests/app/documents holds it to them.
+WITHOUT_VIEWER |= {"trusted_document"}
 # How pages look is for everybody to see. An order is found by what proves that somebody may have a link to it.
 WITHOUT_VIEWER |= {"shop", "channel_page", "order_link"}
 # Changes are read once for all who listen, and judged viewer by viewer: tests/sql/test_owner.py holds that to the
@@ -47,6 +49,8 @@ WITHOUT_VIEWER |= {"shop", "channel_page", "order_link"}
 WITHOUT_VIEWER |= {"feed"}
 # An endpoint is its owner's, whom each statement for callers compares with: tests/sql/test_webhook.py holds them to it.
 WITHOUT_VIEWER |= {"webhook_endpoint", "webhook_delivery"}
+# Where servers are in the log of what is written: rows of nobody's.
+WITHOUT_VIEWER |= {"replica"}
 TABLE = re.compile(r"(?:\b(?:FROM|JOIN)|^\s*UPDATE)\s+([a-z_]+)\s+(?:AS\s+)?([a-z]+)\b", re.IGNORECASE | re.MULTILINE)
 # What a statement names itself, from tables that are judged where it reads them.
 NAMED_HERE = re.compile(r"\b([a-z_]+) AS \(")

@@ -18,6 +18,7 @@ FOR_DELIVERERS = {
             "waiting",
             "bodies",
             "freeze",
+            "companies_then",
             "hasten",
             "withhold",
             "note_attempts",

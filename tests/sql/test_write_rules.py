@@ -477,6 +477,15 @@ MOMENTS = {
 }
 
 
+# Moments of what has happened already.
+PAST = {
+    "orders": ("created_at", "source_modified_at"),
+    "shipments": ("created_at", "status_set_at"),
+    "tracking_events": ("occurred_at",),
+    "refunds": ("created_at",),
+}
+
+
 @pytest.mark.parametrize(("table", "column"), [(t, column) for t, columns in MOMENTS.items() for column in columns])
 async def test_moment_of_a_year_that_no_client_knows_is_refused(store: Store, table: str, column: str) -> None:
     """And one that is there does not keep its row from being written."""
@@ -489,13 +498,48 @@ async def test_moment_of_a_year_that_no_client_knows_is_refused(store: Store, ta
     for moment in ("294276-01-01", "0044-03-15 BC", "infinity", "-infinity", "1899-12-30", "9999-01-03"):
         change = store.execute(f"UPDATE {table} SET {column} = '{moment}'::timestamptz WHERE {one}")
         assert await refused(change) == f"{table}_moments_other", moment
-    await store.execute(f"UPDATE {table} SET {column} = '9998-12-31' WHERE {one}")
+    if column not in PAST.get(table, ()):
+        await store.execute(f"UPDATE {table} SET {column} = '9998-12-31' WHERE {one}")
     await store.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_moments_other")
+    if column in PAST.get(table, ()):
+        await store.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_past_other")
     await store.execute(f"UPDATE {table} SET {column} = '294276-01-01' WHERE {one}")
-    await store.execute(f"ALTER TABLE {table} ENABLE TRIGGER {table}_moments_other")
+    await store.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
     assert await refused(store.execute(f"UPDATE {table} SET {column} = {column} WHERE {one}")) is None
     with pytest.raises(asyncpg.CheckViolationError, match=f"^{column} of {table} is of no year between 1900 and 9998$"):
         await store.execute(f"UPDATE {table} SET {column} = '294275-01-01' WHERE {one}")
+
+
+@pytest.mark.parametrize(("table", "column"), [(t, column) for t, columns in PAST.items() for column in columns])
+async def test_what_has_happened_lies_not_in_the_future(store: Store, table: str, column: str) -> None:
+    await store.execute(
+        "INSERT INTO tracking_events (track_and_trace_id, channel_id, status, occurred_at)"
+        " SELECT id, channel_id, 'IN_TRANSIT', now() FROM track_and_traces LIMIT 1"
+    )
+    await store.execute("INSERT INTO refunds (order_id, channel_id, amount) VALUES (2075, 1, 0)")
+    one = f"(id, channel_id) = (SELECT id, channel_id FROM {table} ORDER BY id LIMIT 1)"
+    await store.execute(f"UPDATE {table} SET {column} = now() + interval '23 hours' WHERE {one}")
+    with pytest.raises(asyncpg.CheckViolationError, match=f"^{column} of {table} lies more than a day in the future$"):
+        await store.execute(f"UPDATE {table} SET {column} = now() + interval '25 hours' WHERE {one}")
+    await store.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_past_other")
+    await store.execute(f"UPDATE {table} SET {column} = '2099-01-01' WHERE {one}")
+    await store.execute(f"ALTER TABLE {table} ENABLE TRIGGER {table}_past_other")
+    assert await refused(store.execute(f"UPDATE {table} SET {column} = {column} WHERE {one}")) is None
+
+
+@pytest.mark.parametrize(
+    "insert",
+    [
+        "INSERT INTO shipments (order_id, channel_id, created_at) VALUES (2075, 1, '2099-01-01')",
+        "INSERT INTO refunds (order_id, channel_id, amount, created_at) VALUES (2075, 1, 0, '2099-01-01')",
+        "INSERT INTO tracking_events (track_and_trace_id, channel_id, status, occurred_at)"
+        " SELECT id, channel_id, 'IN_TRANSIT', '2099-01-01' FROM track_and_traces LIMIT 1",
+        "INSERT INTO orders (channel_id, status, email, currency, total_gross, total_net, total_tax, sub_total,"
+        " source_modified_at) VALUES (1, 'NEW', '', 'EUR', 0, 0, 0, 0, '2099-01-01')",
+    ],
+)
+async def test_new_row_of_what_has_happened_lies_not_in_the_future(store: Store, insert: str) -> None:
+    assert await refused(store.execute(insert)) == f"{insert.split()[2]}_past_new"
 
 
 async def test_new_row_of_a_year_that_no_client_knows_is_refused(store: Store) -> None:

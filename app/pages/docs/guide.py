@@ -15,10 +15,17 @@ from markupsafe import Markup
 ROOT = "/docs"
 # Group by group, in the sequence in which they are read; files below the root of the sources, without their ending.
 GROUPS = {
-    "Begin": ("docs/getting-started", "docs/viewers", "docs/clients", "docs/from-propeller", "docs/from-bagisto"),
+    "Begin": (
+        "docs/getting-started",
+        "docs/viewers",
+        "docs/clients",
+        "docs/documents",
+        "docs/from-propeller",
+        "docs/from-bagisto",
+    ),
     "Orders and parcels": (*("docs/lines", "docs/parcels", "docs/days", "docs/money", "docs/keys", "docs/customers"),),
     "What happens": ("docs/feed", "docs/webhooks"),
-    "Running it": (*("docs/running", "docs/operating", "docs/growing", "docs/limits", "docs/executor"),),
+    "Running it": (*("docs/running", "docs/operating", "docs/growing", "docs/limits", "docs/cost", "docs/executor"),),
     "What callers may rely on": (
         *("docs/contract/README", "docs/contract/b2b", "docs/contract/customer", "docs/contract/decisions"),
     ),

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from app.errors import ValidationError, VersionConflict
-from app.rules import line_fault, moment_of, normalized_code, year_fault
+from app.rules import code_fault, line_fault, moment_of, normalized_code, year_fault
 
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -81,6 +81,13 @@ def as_value(value: Any) -> Any:
 def as_text(text: str, argument: str) -> str:
     """One line that says something. Raises `ValidationError`. How long it may be, the SDL says (`@constraint`)."""
     if fault := line_fault(text):
+        raise ValidationError(argument, fault)
+    return text
+
+
+def as_code_text(text: str, argument: str) -> str:
+    """A carrier's code, or the address of its page, as it was given. Raises `ValidationError`."""
+    if fault := code_fault(text):
         raise ValidationError(argument, fault)
     return text
 

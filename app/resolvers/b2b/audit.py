@@ -49,6 +49,7 @@ async def resolve_audit_trail(
     size = size_of(context, first)
     if after is None:
         await context.db.feed.go_on()  # what has no position yet has no place in a trail
+        context.read_newest()
     if orderId is None:
         return await _trail_of_shipment(context, shipmentId or "", size, after)
     context.require("orders:read")

@@ -14,6 +14,7 @@ import sql
 from app.auth.viewer import Kind
 from app.context import Context, Info
 from app.errors import Forbidden, ValidationError
+from app.postgres.consistency import Consistency
 from app.resolvers.feed import Mark, cursor_at, mark_of, refuse_pruned, refuse_unknown
 from app.resolvers.place import BEGINNING, Place
 from app.resolvers.query import GuardedQuery, holding
@@ -41,13 +42,15 @@ change_page = ObjectType("ChangePage")
 @dataclass(frozen=True)
 class ChangePage:
     """`reached` is the place of the last change that was looked at, be it among the rows or not the viewer's, and
-    `held` are the transactions behind it that are left out. Up to the position `begins_after` changes are not kept."""
+    `held` are the transactions behind it that are left out. Up to the position `begins_after` changes are not kept.
+    `state` is one that shows all of the page, where somebody keeps account."""
 
     rows: list[Row]
     reached: Place
     has_more: bool
     held: tuple[int, ...] = ()
     begins_after: int | None = None
+    state: Consistency | None = None
 
 
 @query.field("changes", holding("orders:read", "shipments:read"))
@@ -59,7 +62,9 @@ async def resolve_changes(
     if context.viewer.kind not in (Kind.STAFF, Kind.PARTNER):
         raise Forbidden("The feed of changes is for staff and partners.")
     size = size_of(context, first)
-    place, held, _told = Mark(BEGINNING) if after is None else mark_of(after)
+    place, held, _told, state = Mark(BEGINNING) if after is None else mark_of(after)
+    if after is not None:
+        await context.read_from(state)
     page = await _read(context, place, size, types, held)
     if after is not None:
         refuse_pruned(place, page.begins_after)
@@ -68,6 +73,8 @@ async def resolve_changes(
     if held:
         left = await context.fetch(SQL.still_held, held=held, position=page.reached.position)
         page = replace(page, held=tuple(row["id"] for row in left))
+    if context.reading is not None:
+        page = replace(page, state=await context.state_read())
     return page
 
 
@@ -106,6 +113,7 @@ async def _read(
         if not rows or rows[-1]["scanned"] < scan:
             if not is_moved and await context.db.feed.go_on() > place.position:
                 is_moved = True
+                context.read_newest()
                 continue
             return ChangePage(found, place, has_more=False, begins_after=begins_after)
         left -= scan
@@ -121,7 +129,7 @@ def resolve_change_page_changes(page: ChangePage, _info: Info) -> list[Row]:
 
 @change_page.field("nextCursor")
 def resolve_change_page_next_cursor(page: ChangePage, _info: Info) -> str:
-    return cursor_at(page.reached, page.held)
+    return cursor_at(page.reached, page.held, page.state)
 
 
 @change_page.field("hasMore")

@@ -1,6 +1,7 @@
 """Which goods of a shipment are in which of its parcels, read and written."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -49,8 +50,10 @@ class _Left:
         for row in rows:
             self._by_line.setdefault(row["order_item_id"], []).append(row["id"])
 
-    def item(self, input: Mapping[str, Any], path: str) -> UUID:
-        """Raises `ShipmentItemNotFound`, `OrderItemNotFound` or `ValidationError`."""
+    def items(self, input: Mapping[str, Any], path: str) -> Sequence[UUID]:
+        """Those of an order line may be several. Raises `ShipmentItemNotFound`, `OrderItemNotFound` or
+        `ValidationError`.
+        """
         text, line = input.get("shipmentItemId"), input.get("orderItemId")
         if (text is None) == (line is None):
             raise ValidationError(path, "must have exactly one of shipmentItemId and orderItemId")
@@ -58,38 +61,41 @@ class _Left:
             key = as_uuid(text)
             if key is None or key not in self._quantities:
                 raise ShipmentItemNotFound(text, f"{path}.shipmentItemId")
-            return key
+            return [key]
         keys = self._by_line.get(line or 0, [])
         if not keys:
             raise OrderItemNotFound(line, f"{path}.orderItemId")
-        if len(keys) > 1:
-            rule = "is a line of which the shipment holds several items: name one in shipmentItemId"
-            raise ValidationError(f"{path}.orderItemId", rule)
-        return keys[0]
+        return keys
 
-    def take(self, key: UUID, quantity: int | None, path: str) -> int:
-        """Raises `ValidationError`."""
-        left = self._quantities[key]
-        wanted = left if quantity is None else quantity
-        if wanted is None or (quantity is not None and quantity < 1):
+    def take(self, keys: Sequence[UUID], quantity: int | None, path: str) -> Iterator[tuple[UUID, int]]:
+        """How many of which, the first ones first; all that are left without a quantity. Raises `ValidationError`."""
+        if quantity is not None and quantity < 1:
             raise ValidationError(path, "must be at least 1")
-        if left is not None and (wanted > left or not left):
+        unbounded = next((key for key in keys if self._quantities[key] is None), None)
+        if unbounded is not None:
+            if quantity is None:
+                raise ValidationError(path, "must be at least 1")
+            yield unbounded, quantity
+            return
+        left = sum(self._quantities[key] for key in keys)
+        wanted = left if quantity is None else quantity
+        if wanted > left or not left:
             raise ValidationError(path, f"must be at most {left}, which is what of the item is in no other parcel")
-        if left is not None:
-            self._quantities[key] = left - wanted
-        return int(wanted)
+        for key in keys:
+            if taken := min(wanted, self._quantities[key]):
+                self._quantities[key] -= taken
+                wanted -= taken
+                yield key, taken
 
 
-def _items_of(inputs: Sequence[Mapping[str, Any]], path: str, left: _Left) -> Iterator[tuple[UUID, int]]:
-    """Raises what `_Left.item` raises."""
-    met: set[UUID] = set()
+def _items_of(inputs: Sequence[Mapping[str, Any]], path: str, left: _Left) -> Iterable[tuple[UUID, int]]:
+    """What is listed several times is the sum of that. Raises what `_Left.items` raises."""
+    held: Counter[UUID] = Counter()
     for place, given in enumerate(inputs):
         here = f"{path}.{place}"
-        key = left.item(given, here)
-        if key in met:
-            raise ValidationError(here, "must not be repeated")
-        met.add(key)
-        yield key, left.take(key, given.get("quantity"), f"{here}.quantity")
+        for key, quantity in left.take(left.items(given, here), given.get("quantity"), f"{here}.quantity"):
+            held[key] += quantity
+    return held.items()
 
 
 track_and_trace.set_plan("items", relation(parcel_items_by_track_and_trace, "id", WITH_PARENT))

@@ -8,8 +8,9 @@ from app.errors import ShipmentNotFound, ValidationError
 from app.resolvers.b2b.argument import as_codes, as_uuid_text, as_uuids
 from app.resolvers.b2b.page import Page, page_type, search
 from app.resolvers.b2b.tracking_code import with_codes
-from app.resolvers.field_plan import WITH_PARENT, PlannedType, beside, lookahead, relation
+from app.resolvers.field_plan import WITH_PARENT, Access, PlannedType, beside, lookahead, relation
 from app.resolvers.query import GuardedQuery, holding
+from loaders.order import order_by_id
 from loaders.shipment import promise_by_shipment, shipment_by_id
 from loaders.shipment_item import shipment_items_by_shipment
 from loaders.source import sources_by_shipment
@@ -39,6 +40,7 @@ async def resolve_shipments(_root: None, info: Info, input: dict[str, Any] | Non
     return await search(info, SQL, arguments, ids=as_uuids, codes=as_codes)
 
 
+shipment.set_plan("order", relation(order_by_id, "order_id", Access("orders:read")))
 shipment.set_plan("items", relation(shipment_items_by_shipment, "id", WITH_PARENT))
 shipment.set_plan("trackAndTraces", relation(track_and_traces_by_shipment, "id", WITH_PARENT))
 

@@ -11,11 +11,11 @@ from ariadne import MutationType, ObjectType
 import sql
 from app.context import Context, Info
 from app.errors import Conflict, TrackAndTraceNotFound, ValidationError, WaybillError
-from app.resolvers.b2b.argument import as_external_id, as_text, as_written_moment
+from app.resolvers.b2b.argument import as_code_text, as_external_id, as_written_moment
 from app.resolvers.b2b.shipment_lock import require_uuid, writing
 from app.resolvers.b2b.tracking_code import pages_of
 from app.resolvers.tracking import code_of, is_address
-from app.rules import by_offset, normalized_code, words_of
+from app.rules import MOST_AHEAD, by_offset, normalized_code, words_of
 from loaders.shipment import shipment_by_id
 from sql import Reach
 
@@ -24,9 +24,8 @@ WAITING = sql.load("waiting_report")
 SHIPMENT = sql.load("shipment")
 CARRIER = sql.load("carrier")
 
-# How far the clock of a carrier may be ahead of ours, and a clock of another time zone.
+# How far the clock of a carrier may be ahead of ours.
 CLOCK_SKEW = timedelta(minutes=5)
-_FURTHEST_ZONE = timedelta(hours=14)
 # How many reports of one teller wait for their codes, and how many of these for a carrier that has the page which they
 # name: whoever writes one reads them all again.
 MOST_WAITING = 100_000
@@ -88,17 +87,23 @@ async def resolve_shipment_status_report(_root: None, info: Info, input: dict[st
 
 
 @mutation.field("shipmentStatusReports")
-async def resolve_shipment_status_reports(_root: None, info: Info, inputs: list[dict[str, Any]]) -> list[Outcome]:
+async def resolve_shipment_status_reports(
+    _root: None, info: Info, inputs: list[dict[str, Any] | ValidationError]
+) -> list[Outcome]:
+    """An input with a text that may not be comes as its refusal (`@itemwise`)."""
     return await _take(await writing(info), inputs, "inputs.{}")
 
 
-async def _take(context: Context, inputs: Sequence[Mapping[str, Any]], path: str) -> list[Outcome]:
+async def _take(context: Context, inputs: Sequence[Mapping[str, Any] | ValidationError], path: str) -> list[Outcome]:
     """The outcomes of reports, in their order. The codes and their shipments follow as events are recorded: the
     database sees to that."""
     outcomes: dict[int, Outcome] = {}
     told: dict[int, News] = {}
-    read = await _code_reader(context, inputs)
+    read = await _code_reader(context, [given for given in inputs if not isinstance(given, ValidationError)])
     for place, given in enumerate(inputs):
+        if isinstance(given, ValidationError):
+            outcomes[place] = Refusal(given)
+            continue
         try:
             told[place] = _read(given, path.format(place), read)
         except ValidationError as error:
@@ -137,7 +142,7 @@ async def _code_reader(context: Context, inputs: Sequence[Mapping[str, Any]]) ->
 
 def _read(input: Mapping[str, Any], path: str, read_code: Callable[[Mapping[str, Any]], str]) -> News:
     """Raises `ValidationError`."""
-    as_text(input["code"], f"{path}.code")
+    as_code_text(input["code"], f"{path}.code")
     occurred = as_written_moment(input["occurredAt"], f"{path}.occurredAt")
     _refuse_future(occurred, path)
     expected = input.get("expectedDeliveryAt")
@@ -165,7 +170,7 @@ def _read(input: Mapping[str, Any], path: str, read_code: Callable[[Mapping[str,
 def _refuse_future(moment: datetime, path: str) -> None:
     """Raises `ValidationError`. One without an offset may be of any zone yet."""
     latest = datetime.now(UTC) + CLOCK_SKEW
-    if moment > (latest if moment.tzinfo else (latest + _FURTHEST_ZONE).replace(tzinfo=None)):
+    if moment > (latest if moment.tzinfo else (latest + MOST_AHEAD).replace(tzinfo=None)):
         raise ValidationError(f"{path}.occurredAt", "must not lie more than five minutes in the future")
 
 

@@ -10,7 +10,7 @@ from ariadne import MutationType
 import sql
 from app.context import Context, Info
 from app.errors import TrackAndTraceNotFound
-from app.resolvers.b2b.argument import as_external_id, as_text, as_written_moment, refuse_nulls, require_version
+from app.resolvers.b2b.argument import as_code_text, as_external_id, as_written_moment, refuse_nulls, require_version
 from app.resolvers.b2b.carrier_lock import require_carriers
 from app.resolvers.b2b.parcel_item import Contents, pack
 from app.resolvers.b2b.shipment_lock import lock_shipment, writing
@@ -98,7 +98,7 @@ async def resolve_track_and_trace_update(
     values = {
         "shipment_id": part.shipment["id"],
         "carrier_id": input.get("carrierId", present["carrier_id"]),
-        "code": as_text(input["code"], "input.code") if "code" in input else present["code"],
+        "code": as_code_text(input["code"], "input.code") if "code" in input else present["code"],
         "expected_delivery_at": present["expected_delivery_at"],
         "external_id": as_external_id(input, "input") if "externalId" in input else present["external_id"],
     }

@@ -8,7 +8,7 @@ from ariadne import ObjectType
 import sql
 from app.context import Context, Info
 from app.errors import CarrierNotFound
-from app.resolvers.b2b.argument import as_text
+from app.resolvers.b2b.argument import as_code_text
 from app.resolvers.query import GuardedQuery, holding
 from app.resolvers.tracking import TrackingPages, code_of, is_address, tracking_url
 from app.tracking_numbers.check import Candidate, candidates, couriers_of, faulty
@@ -58,7 +58,7 @@ def as_code(context: Context, text: str, path: str, carrier: Any, pages: Trackin
     Of none, `pages` tell what an address means. Raises `ValidationError`.
     """
     template, couriers = _of_carrier(carrier)
-    as_text(text, path)
+    as_code_text(text, path)
     code = pages.code_of(text) if carrier is None else code_of(text, template)
     if faulty(candidates(code), couriers):
         context.warn("CHECK_DIGIT", path, "The check digit of the code is wrong: it may have been mistyped.")
@@ -81,7 +81,7 @@ async def resolve_tracking_code_check(
     if carrierId is not None and carrier is None:
         raise CarrierNotFound(carrierId, "carrierId")
     template, couriers = _of_carrier(carrier)
-    as_text(code, "code")
+    as_code_text(code, "code")
     text = (await pages_of(info.context, [code])).code_of(code) if carrier is None else code_of(code, template)
     found = candidates(text)
     own = [made for made in found if made.courier in couriers]

@@ -15,7 +15,7 @@ from app.resolvers.feed import Change, cursor_at, mark_of
 from app.resolvers.field_plan import WITH_PARENT, PlannedType, relation
 from app.resolvers.place import END, Place, cursor_of, place_of
 from app.resolvers.query import GuardedQuery, holding
-from app.resolvers.webhook import Event, Wanted, delivery_id, event_of, message_id, told
+from app.resolvers.webhook import Wanted, add_recorded, delivery_id, event_of, message_id, seen_then, told
 from app.webhooks.signature import verification_key, written
 from loaders.rows import Row
 from loaders.webhook_delivery import attempts_by_delivery, waiting_by_endpoint
@@ -122,7 +122,8 @@ async def resolve_webhook_dry_run(_root: None, info: Info, endpointId: str, curs
     owner = await owner_viewer(context, endpoint)
     change = await _change_at(context, cursor)
     events = [event_of(change, each) for each in told(change, owner.visibility, Wanted.of(endpoint))]
-    await add_recorded(context, events)
+    events = await seen_then(context.fetch, events, owner.visibility)
+    await add_recorded(context.fetch, events)
     try:
         messages = await context.messages.of(endpoint, owner, events)
     except NotAuthenticated:
@@ -141,22 +142,13 @@ async def _change_at(context: Context, cursor: str) -> Change:
         mark = mark_of(cursor)
     except InvalidCursor:
         raise InvalidCursor("cursor") from None
+    await context.read_from(mark.state)
     place = Place(mark.place.position, mark.place.number + (mark.told > 0))
     rows = await context.fetch(FEED.after, position=place.position, number=place.number - 1, scan=1)
     if not rows or Place.of(rows[0]) != place:
         raise InvalidCursor("cursor")
     public = {row["code"] for row in await context.fetch(FEED.public_statuses)}
     return Change(rows[0], public)
-
-
-async def add_recorded(context: Context, events: list[Event]) -> None:
-    """Adds to events what their changes recorded, as far as it is told."""
-    numbers = [event["number"] for event in events if event["old"] is not None]
-    if numbers:
-        recorded = {row["number"]: row["new"] for row in await context.fetch(DELIVERY.recorded, numbers=numbers)}
-        for event in events:
-            if event["old"] is not None:
-                event["new"] = orjson.loads(recorded.get(event["number"]) or "{}")
 
 
 @endpoint_type.field("cursor")

@@ -93,7 +93,11 @@ async def resolve_webhook_endpoint_update(
     owner = owned_by(context.viewer)
     if columns["enabled"] and not present["enabled"]:
         await context.fetch(SQL.make_due, id=key, owner=owner, now=datetime.now(UTC))
-    [row] = await context.fetch(SQL.update, id=key, owner=owner, **columns)
+    is_moved = "after" in input
+    if is_moved:
+        where = {name: columns[name] for name in ("position", "number", "held")}
+        await context.fetch(SQL.take_back, id=key, owner=owner, now=datetime.now(UTC), **where)
+    [row] = await context.fetch(SQL.update, id=key, owner=owner, is_moved=is_moved, **columns)
     return row
 
 

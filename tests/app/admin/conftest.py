@@ -16,6 +16,7 @@ import pytest
 
 from app.__main__ import _parser
 from app.admin.command import Answer, perform
+from app.asgi import executable_schema
 from app.demo.embedded import MAJOR
 from tests.conftest import settings_for
 
@@ -33,6 +34,7 @@ def operate(demo_copy_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Operate:
         given = [str(argument) for argument in arguments]
         options = _parser(given[0]).parse_args(given)
         options.settings = lambda: settings_for(demo_copy_dsn)
+        options.schema = executable_schema
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         answer: Answer = await perform(demo_copy_dsn, options)
         return answer if whole else answer.value

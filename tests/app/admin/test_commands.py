@@ -1,9 +1,11 @@
 """Contacts, channels, tokens, settings and the audit trail by command."""
 
 import json
+import socket
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -13,7 +15,7 @@ from app.admin.command import Refused
 from app.admin.config import unknown
 from app.auth.token import Tokens
 from tests.app.admin.conftest import Operate
-from tests.conftest import TOKEN_SECRET, settings_for
+from tests.conftest import TOKEN_SECRET, reserved_port, settings_for
 
 
 async def test_contact_is_made_of_companies_and_disabled(operate: Operate, copy_connection: asyncpg.Connection) -> None:
@@ -85,7 +87,6 @@ async def test_channel_has_a_zone_and_rates(operate: Operate) -> None:
         (("zone", "outlet", "Europe/Atlantis"), "time zone"),
         (("show", "nowhere"), "no channel 'nowhere'"),
         (("create", "outlet", "--name", "x", "--currency", "EUR"), "already"),
-        (("create", "other", "--name", "x", "--currency", "EURO"), "ISO 4217"),
         (("create", "other", "--name", "x", "--currency", "XYZ"), "ISO 4217"),
         (("create", "other", "--name", "x", "--currency", "EUR", "--time-zone", "here"), "time zone"),
     ):
@@ -182,6 +183,62 @@ def test_config_check_tells_settings_and_no_secret(
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"TOKEN_SECRET_PREVIOUS": TOKEN_SECRET}, "TOKEN_SECRET_PREVIOUS"),
+        ({"METRICS_TOKEN": TOKEN_SECRET}, "METRICS_TOKEN"),
+        ({"LISTEN_URL": "postgresql://db.test/other"}, "LISTEN_URL"),
+        ({"POOL_WAIT_SECONDS": "20"}, "POOL_WAIT_SECONDS"),
+        ({"SLOW_STATEMENT": "15"}, "SLOW_STATEMENT"),
+        ({"RETENTION_DAYS": "30", "WEBHOOK_DISABLE_DAYS": "40", "WEBHOOK_LOG_DAYS": "40"}, "RETENTION_DAYS_CHANGES"),
+        ({"WEBHOOK_LOG_DAYS": "3"}, "WEBHOOK_LOG_DAYS"),
+        ({"DATABASE_URL": "postgresql://db.test:99999/waybill"}, "DATABASE_URL"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], key: str
+) -> None:
+    given = {"DATABASE_URL": "postgresql://db.test/waybill", "TOKEN_SECRET": TOKEN_SECRET, **changes}
+    monkeypatch.delenv("WAYBILL_TEST_RUN", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert main(["config", "check"]) == 1
+    [said] = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"{key} ")
+    assert TOKEN_SECRET not in said
+
+
+def test_config_check_sees_who_listens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_SECRET", TOKEN_SECRET)
+    monkeypatch.delenv("WAYBILL_TEST_RUN", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listening, reserved_port() as port:
+        monkeypatch.setenv("DATABASE_URL", f"postgresql://127.0.0.1:{listening.getsockname()[1]}/waybill")
+        monkeypatch.setenv("REDIS_URL", f"redis://:s3cr3t@127.0.0.1:{port}/0")
+        assert main(["config", "check"]) == 0
+        capsys.readouterr()
+        assert main(["config", "check", "--connect"]) == 1
+    assert capsys.readouterr().err == "REDIS_URL leads to where nobody listens: Connection refused\n"
+
+
+def test_arguments_that_cannot_be_any_are_wrong_usage(
+    demo_dsn: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", demo_dsn)
+    for arguments in (
+        ("create", "x", "--name", "X", "--currency", "EURO"),
+        ("create", "x", "--name", "X", "--currency", "EUR", "--language", "e1"),
+        ("zone", "default", "Europe Amsterdam"),
+        ("rate", "default", "US", "2"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["channels", *arguments])
+        assert ended.value.code == 2
+    assert main(["channels", "zone", "default", "Europe/Nowhere"]) == 1
+    assert main(["keys", "create", "x", "--permission", "shipments:override", "--channel", "default"]) == 1
+    assert "allows nothing without shipments:write" in capsys.readouterr().err
+
+
 def test_commands_print_for_programs_and_say_what_was_refused(
     demo_dsn: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,3 +253,44 @@ def test_commands_print_for_programs_and_say_what_was_refused(
     with pytest.raises(SystemExit) as usage:
         main(["keys"])
     assert usage.value.code == 2
+
+
+async def test_pages_of_a_channel_look_as_is_said(
+    operate: Operate, copy_connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    logo = tmp_path / "logo.svg"
+    logo.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    shown = await operate("channels", "page", "northwind", "--accent", "FF8800", "--logo", logo, "--languages", "nl,en")
+    assert (shown["accent"], shown["languages"], shown["logo"]) == ("#ff8800", ["nl", "en"], logo.stat().st_size)
+    # What is not given stays; what is given empty goes.
+    shown = await operate("channels", "page", "northwind", "--name", "Wind", "--languages", "")
+    assert (shown["name"], shown["accent"], shown["languages"]) == ("Wind", "#ff8800", None)
+    assert (await operate("channels", "page", "northwind", "--logo", ""))["logo"] is None
+    assert await copy_connection.fetchval("SELECT logo_type IS NULL FROM channel_pages WHERE channel_id = 2")
+    large = tmp_path / "large.svg"
+    large.write_bytes(b"<svg" + b" " * 65_536)
+    for arguments in (
+        ("--accent", "red"),
+        ("--help-url", "javascript:alert(1)"),
+        ("--picture-origin", "http://media.example.com"),
+        ("--picture-origin", "https://media.example.com/path"),
+        ("--languages", "nl en"),
+        ("--logo", tmp_path / "missing.svg"),
+        ("--logo", large),
+        ("--logo", __file__),
+    ):
+        with pytest.raises(SystemExit):
+            await operate("channels", "page", "northwind", *arguments)
+    with pytest.raises(Refused, match="no channel 'nowhere'"):
+        await operate("channels", "page", "nowhere")
+
+
+async def test_a_link_to_an_order_is_made_and_ended(operate: Operate, audited: Callable[[], Awaitable[Any]]) -> None:
+    first = await operate("track-link", 2075)
+    assert (first["order"], first["link"][:7]) == (2075, "/track/")
+    assert await operate("track-link", 2075, "--channel", "default") == first
+    assert (await operate("track-link", 2075, "--revoke"))["link"] != first["link"]
+    assert ("track-link", "order:1.2075") in await audited()
+    for arguments, words in (((999_999_999,), "no order"), ((2075, "--channel", "nowhere"), "no channel")):
+        with pytest.raises(Refused, match=words):
+            await operate("track-link", *arguments)

@@ -2,20 +2,26 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
 import pytest
 
+import sql
 from app.__main__ import _parser, main
 from app.admin.command import Answer, Refused, perform
 from app.admin.doctor import schema_objects
+from app.demo.embedded import Server
+from app.postgres.direct import fetch
+from app.postgres.migrate import migrate
 from sql.advisory_lock import AdvisoryLock
 from tests.app.admin.conftest import Operate
 from tests.conftest import TOKEN_SECRET, Databases, settings_for
 from tests.pooler import needs_pgbouncer, pooler
-from tests.server import administer
+from tests.server import administer, temporary
+from tests.standby import standby_of
 
 # Written as a restore would that goes wrong: no trigger sees it.
 UNSEEN = "SET session_replication_role = replica"
@@ -161,15 +167,50 @@ async def test_more_connections_than_the_server_has_are_told(operate: Operate, d
 
 
 @needs_pgbouncer
-async def test_pooler_is_recognised_with_what_to_set(demo_copy_dsn: str) -> None:
-    with pooler(demo_copy_dsn, "transaction", 10) as dsn:
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_pooler_is_recognised_with_what_to_set(demo_copy_dsn: str, allowed: bool) -> None:
+    with pooler(demo_copy_dsn, "transaction", 10, console=allowed) as dsn:
         answer = await examined(dsn)
     states = {row["check"]: row for row in answer.value}
     assert states["pooler"]["state"] == "warning"
-    for word in ("LISTEN_URL", "STATEMENT_CACHE=0", "SET statement_timeout"):
+    assert re.match(r"PgBouncer [0-9]+\.[0-9.]+, which" if allowed else "PgBouncer, which", states["pooler"]["says"])
+    for word in ("LISTEN_URL", "STATEMENT_CACHE=0", "max_prepared_statements", "SET statement_timeout"):
         assert word in states["pooler"]["remedy"]
     assert states["notifications"]["state"] == "warning"
     assert not answer.failed
+
+
+@needs_pgbouncer
+async def test_pooler_that_keeps_sessions_is_told_from_none(demo_copy_dsn: str) -> None:
+    with pooler(demo_copy_dsn, "session", 10) as dsn:
+        answer = await examined(dsn)
+    states = {row["check"]: row for row in answer.value}
+    assert states["pooler"]["says"].endswith("which keeps sessions")
+    assert "ALTER ROLE" in states["pooler"]["remedy"]
+    assert states["notifications"]["state"] == "ok"
+
+
+async def test_replicas_are_looked_at(own: Server, demo_copy_dsn: str) -> None:
+    """One that follows, the primary itself, one of another server, and one that is not there."""
+    with standby_of(own) as standby:
+        gone = "postgresql://127.0.0.1:1/waybill"
+        urls = ",".join((standby.dsn, own.dsn, gone))
+        states = {row["check"]: row for row in (await examined(own.dsn, read_database_url=urls)).value}
+        assert states["replica 1"]["state"] == "ok"
+        assert states["replica 1"]["says"].endswith("MB of the log behind")
+        assert "hot_standby_feedback" in states["replica 1"]["remedy"]
+        assert states["replica 2"]["says"] == "takes writes: it is left out"
+        assert states["replica 3"]["says"].startswith("No PostgreSQL answers")
+        answer = await examined(demo_copy_dsn, read_database_url=standby.dsn)
+        [found] = [row for row in answer.value if row["check"] == "replica 1"]
+        assert (found["state"], found["says"]) == ("FAULT", "a standby of another server")
+
+
+@pytest.fixture
+def own() -> Iterator[Server]:
+    with temporary() as own:
+        asyncio.run(migrate(own.dsn))
+        yield own
 
 
 def test_doctor_ends_with_1_where_something_is_wrong(
@@ -181,21 +222,46 @@ def test_doctor_ends_with_1_where_something_is_wrong(
     assert {row["state"] for row in json.loads(capsys.readouterr().out)} == {"ok"}
     asyncio.run(administer(fresh_dsn, "DROP INDEX order_words_words"))
     assert main(["doctor"]) == 1
-    assert "lacks index order_words_words" in capsys.readouterr().out
+    assert "index order_words_words (missing)" in capsys.readouterr().out
 
 
 async def test_every_object_of_the_schema_is_looked_for(connection: asyncpg.Connection) -> None:
-    """What schema.sql makes and what there is are the same names, of every kind."""
-    made = {(kind, name) for kind, name, _ in schema_objects()}
-    there = await connection.fetch(
-        """
-        SELECT 'trigger' AS kind, tgname::text AS name FROM pg_trigger WHERE NOT tgisinternal
-        UNION SELECT 'constraint', conname::text FROM pg_constraint
-          WHERE connamespace = 'public'::regnamespace AND contype IN ('f', 'p', 'u') AND conrelid <> 0
-        UNION SELECT 'index', indexname::text FROM pg_indexes i WHERE schemaname = 'public' AND NOT EXISTS (
-          SELECT FROM pg_constraint c WHERE c.conname = i.indexname)
-        UNION SELECT 'table', tablename::text FROM pg_tables WHERE schemaname = 'public'
-        UNION SELECT 'function', proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-        """
-    )
-    assert {tuple(row) for row in there} - made == set()
+    """What `make schema` has written and what the migrations make is the same, on every version of the server."""
+    rows = await fetch(connection, sql.load("doctor").schema_objects)
+    assert {(row["kind"], row["name"]): row["definition"] for row in rows} == schema_objects()
+    assert all(row["is_good"] for row in rows)
+    kinds = {kind for kind, _ in schema_objects()}
+    assert kinds == {"table", "column", "index", "constraint", "trigger", "function"}
+
+
+# By what the doctor says of it: what an operator did to the schema by hand.
+CHANGED = {
+    "constraint orders.orders_currency_iso (missing)": "ALTER TABLE orders DROP CONSTRAINT orders_currency_iso",
+    "column orders.status (another one)": "ALTER TABLE orders ALTER status DROP NOT NULL",
+    "column audit_entries.action (another one)": "ALTER TABLE audit_entries ALTER action TYPE varchar(255)",
+    "column orders.reference (missing)": "ALTER TABLE orders DROP COLUMN reference CASCADE",
+    "function utc_day(moment timestamp with time zone) (another one)": """
+        CREATE OR REPLACE FUNCTION utc_day(moment timestamptz) RETURNS date LANGUAGE sql IMMUTABLE
+        AS $$ SELECT '2000-01-01'::date $$
+    """,
+    "trigger orders.orders_version (another one)": """
+        DROP TRIGGER orders_version ON orders;
+        CREATE TRIGGER orders_version BEFORE UPDATE ON orders FOR EACH STATEMENT
+        EXECUTE FUNCTION suppress_redundant_updates_trigger()
+    """,
+}
+
+
+@pytest.mark.parametrize("says", CHANGED)
+async def test_schema_that_was_changed_by_hand_is_found(
+    operate: Operate, copy_connection: asyncpg.Connection, says: str
+) -> None:
+    await copy_connection.execute(CHANGED[says])
+    [finding] = [row for row in await operate("doctor") if row["check"] == "schema"]
+    assert finding["state"] == "FAULT"
+    assert says in finding["says"]
+    [mended] = [row for row in await operate("doctor", "--mend") if row["check"] == "schema"]
+    is_made_again = says.startswith(("constraint", "trigger"))
+    assert mended["state"] == ("mended" if is_made_again else "FAULT")
+    [after] = [row for row in await operate("doctor") if row["check"] == "schema"]
+    assert after["state"] == ("ok" if is_made_again else "FAULT")

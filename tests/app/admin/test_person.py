@@ -19,21 +19,17 @@ COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = 'public' AND table_name = ANY ($1) AND data_type = 'text' AND generation_expression IS NULL
 """
-# Columns with words of a fixed set, or keys by which other systems name what was sold: they name nobody.
+# Columns that name nobody: words of a fixed set, words of a shop for what it sells and how, or keys by which other
+# systems name what was sold, paid and sent. What people write by themselves is none of them.
 KEPT = {
     "orders": {
-        *("external_id", "increment_id", "status", "type", "cart_id", "debtor_id", "source", "reference"),
-        *(
-            "coupon_code",
-            "language",
-            "currency",
-            "discount_type",
-            "shipping_method",
-            "shipping_title",
-            "postage_carrier",
-        ),
-        *("payment_method", "payment_status", "payment_accounting_id", "export_status", "export_message"),
+        *("external_id", "increment_id", "cart_id", "source", "payment_accounting_id"),  # keys of the order
+        *("status", "type", "language", "currency", "discount_type", "payment_status", "export_status"),  # fixed words
+        *("coupon_code", "shipping_method", "shipping_title", "postage_carrier", "payment_method"),  # words of the shop
     },
+    "shipments": {"external_id", "shipping_number", "status", "sub_status"},
+    "shipment_items": {"external_id", "name", "sku"},
+    "track_and_traces": {"external_id", "code", "status", "sub_status"},
     "order_addresses": {"type", "gender", "country"},
     "order_items": {
         *("class", "type", "sku", "name", "supplier", "supplier_code", "manufacturer", "manufacturer_code", "ean_code"),
@@ -44,10 +40,18 @@ KEPT = {
     "customers": {"gender", "password_hash"},
     "contacts": set(),
 }
-# The address of a contact is that of the company.
-OF_COMPANY = {*("code", "company", "street", "number", "number_extension", "postal_code", "city", "region", "vat_id")}
+# The address of a contact is that of the company, and so is its number in the books.
+OF_COMPANY = {
+    "order_addresses": {
+        *("code", "company", "street", "number", "number_extension", "postal_code", "city", "region", "vat_id")
+    },
+    "orders": {"debtor_id"},
+}
 FILTERS = {
     "orders": "id = $1",
+    "shipments": "order_id = $1",
+    "shipment_items": "order_id = $1",
+    "track_and_traces": "order_id = $1",
     "order_addresses": "order_id = $1",
     "order_items": "order_id = $1",
     "refunds": "order_id = $1",
@@ -91,7 +95,7 @@ async def haunt(store: asyncpg.Connection, who: str) -> set[tuple[str, str]]:
     filled = set()
     for row in await store.fetch(COLUMNS, tables):
         table, column = row["table_name"], row["column_name"]
-        if column in KEPT[table] or (who == "--contact" and table == "order_addresses" and column in OF_COMPANY):
+        if column in KEPT[table] or (who == "--contact" and column in OF_COMPANY.get(table, ())):
             continue
         filled.add((table, column))
         text = f"{CANARY}@example.com" if column == "email" else f"{CANARY} {column}"

@@ -43,6 +43,8 @@ def lengths_of(schema: GraphQLSchema, text: str) -> OperationLengths:
         ('query($l: String = "123456") { tree { name(language: $l) } }', True),
         ('query($n: String = "1234") { tree(input: {name: $n}) { name } }', True),
         ('query($n: String = "1234") { tree { name(id: "1") } }', False),
+        ('{ tree(input: {inner: {name: "\\u0000"}}) { name } }', True),
+        ('query($n: String = "\\u0000") { tree(input: {name: $n}) { name } }', True),
     ],
 )  # fmt: skip
 def test_literals_are_measured_where_they_stand(schema: GraphQLSchema, text: str, is_exceeded: bool) -> None:
@@ -61,6 +63,8 @@ def test_literals_are_measured_where_they_stand(schema: GraphQLSchema, text: str
         ({"name": "1234"}, True),
         ({"names": [["1"], ["1234"]]}, True),
         ({"names": "1234"}, True),
+        ({"input": {"inner": {"name": "a\0b"}}}, True),
+        ({"names": [["1"], ["\0"]]}, True),
         ({"input": {"unknown": "123456", "kind": "OAK"}}, False),
         ({"input": "123456", "name": 123456, "names": {"a": "123456"}}, False),
     ],

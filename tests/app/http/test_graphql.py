@@ -14,8 +14,11 @@ from starlette.applications import Starlette
 from starlette.types import Message, Scope
 
 from app.auth.storefront_key import Storefront
+from app.documents.policy import Mode
+from app.documents.registry import Identity, TrustedDocuments
 from app.execution.execute import Engine
 from app.execution.schema import build
+from app.http.budget import Budgets, Rate
 from app.http.graphql import PREFLIGHT_HEADERS, GraphQLEndpoint
 from app.http.middleware import Exchange
 from app.http.negotiation import GRAPHQL_RESPONSE
@@ -263,7 +266,8 @@ async def test_query_that_comes_with_its_hash_is_answered(client: httpx.AsyncCli
         {"query": [], "extensions": HASH},
         {"extensions": [HASH]},
         {"extensions": {"other": HASH}},
-        {"documentId": "sha256:0"},
+        {"documentId": 0},
+        {"doc_id": ["sha256:0"]},
     ],
 )
 async def test_other_requests_without_a_query_are_refused_as_before(
@@ -390,7 +394,11 @@ async def test_a_mutation_by_get_is_405_and_does_not_run() -> None:
     query.set_field("tree", lambda *_: "oak")
     schema = build("type Query { tree: String } type Mutation { cut: String }", [query, mutation], str)
     admission = Admission(no_key, RateLimits())
-    endpoint = GraphQLEndpoint(Engine(schema, Limits()), no_context, Telemetry(), admission, body_bytes=1000)
+    engine = Engine(schema, Limits())
+    trusted = TrustedDocuments(engine, Mode.OFF)
+    trusted.asks_for_nothing = True
+    budgets = Budgets(Rate(1_000, 1))
+    endpoint = GraphQLEndpoint(engine, trusted, nobody, no_context, Telemetry(), admission, budgets, body_bytes=1000)
     async with calling(Exchange(endpoint)) as client:
         response = await client.get("/", params={"query": "mutation { cut }"}, headers={"x-requested-with": "test"})
     assert response.status_code == 405
@@ -399,6 +407,10 @@ async def test_a_mutation_by_get_is_405_and_does_not_run() -> None:
 
 async def no_key(_keys: Sequence[str]) -> Storefront:
     return Storefront()
+
+
+async def nobody(_scope: Scope) -> Identity:
+    return Identity(None, None)
 
 
 async def no_context(_scope: Scope) -> None:

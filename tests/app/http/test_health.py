@@ -16,7 +16,8 @@ from tests.conftest import KEY_HEADER, calling, credentials, running, settings_f
 async def test_an_unknown_path_is_404_in_the_shape_of_all_errors(client: httpx.AsyncClient) -> None:
     response = await client.get("/nowhere")
     assert response.status_code == 404
-    assert response.json() == {"errors": [{"message": "Not Found", "extensions": {"code": "NOT_FOUND"}}]}
+    assert response.headers["content-type"].startswith("application/problem+json")
+    assert response.json()["errors"] == [{"message": "Not Found", "extensions": {"code": "NOT_FOUND"}}]
 
 
 async def test_it_is_ready_when_it_can_answer(client: httpx.AsyncClient) -> None:

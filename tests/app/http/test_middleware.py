@@ -104,7 +104,15 @@ async def test_a_defect_is_500_with_the_request_id(
     response = await client_of_broken.get("/broken", headers={"x-request-id": "r2"})
     error: dict[str, Any] = {"code": "INTERNAL_SERVER_ERROR", "requestId": "r2"}
     assert response.status_code == 500
-    assert response.json() == {"errors": [{"message": "Internal server error", "extensions": error}]}
+    assert response.json() == {
+        "type": "about:blank",
+        "title": "Internal Server Error",
+        "status": 500,
+        "detail": "Internal server error",
+        "instance": "/broken",
+        **error,
+        "errors": [{"message": "Internal server error", "extensions": error}],
+    }
     assert response.headers["x-content-type-options"] == "nosniff"
     assert [record.exc_info is not None for record in caplog.records if record.levelname == "ERROR"] == [True]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
+from redis.asyncio import Redis
 from starlette.applications import Starlette
 
 from app.demo import fixtures
@@ -124,6 +125,25 @@ async def test_workers_share_the_count_in_redis(redis: str) -> None:
 
     assert sum(not quota.is_exceeded for quota in quotas) == 10
     assert 0 < max(quota.resets_at for quota in quotas) - time.time() <= 60
+
+
+async def test_password_of_redis_is_replaced_while_it_counts(redis: str, caplog: pytest.LogCaptureFixture) -> None:
+    operator = Redis.from_url(redis)
+    await operator.execute_command("ACL", "SETUSER", "shop", "on", ">former:%", "~*", "+@all")
+    given = redis.replace("://", "://shop:former%3A%25@")
+    limits = RateLimits(given, current=lambda: given)
+    assert (await limits.take(1, 10)).used == 1
+    await operator.execute_command("ACL", "SETUSER", "shop", "resetpass", ">new")
+    assert (await limits.take(1, 10)).used == 2  # a connection that is open stays
+    given = redis.replace("://", "://shop:new@")
+    await operator.execute_command("CLIENT", "KILL", "USER", "shop")
+    assert [(await limits.take(1, 10)).used for _ in range(3)][-1] >= 4
+    await limits.close()
+    other = RateLimits(redis.replace("://", "://shop:former@"))
+    assert (await other.take(1, 10)).used == 1  # refused there, each counts alone
+    await other.close()
+    await operator.aclose()
+    assert "per machine" in caplog.text
 
 
 async def test_a_redis_that_does_not_answer_leaves_each_process_counting() -> None:

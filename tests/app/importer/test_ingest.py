@@ -346,6 +346,15 @@ async def test_record_that_is_older_than_what_is_there_changes_nothing(store: St
     assert await store.rows() == before
 
 
+async def test_moment_of_the_future_that_was_stored_outdates_nothing(store: Store) -> None:
+    """From before such moments were refused."""
+    await store.take(SHOP, SWIFT, order(sourceModifiedAt="2024-03-05T12:00:00Z"))
+    await store.fetch("ALTER TABLE orders DISABLE TRIGGER orders_past_other")
+    await store.fetch("UPDATE orders SET source_modified_at = '2099-01-01' RETURNING 1")
+    record = order(sourceModifiedAt="2024-03-06T12:00:00Z", reference="R-1")
+    assert await store.take(record) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+
+
 async def test_newer_record_wins_in_any_order_of_one_file(store: Store) -> None:
     tuesday, monday = exported(TUESDAY, 5, shipment(1), shipment(2)), exported(MONDAY, 3, shipment(1))
     now = "SELECT l.quantity, count(s) FROM order_items l JOIN shipments s USING (order_id) GROUP BY 1"
@@ -371,7 +380,7 @@ async def test_status_that_was_set_here_is_not_set_back_by_an_older_record(store
     older = exported(TUESDAY, 4, shipment(1, status="IN_TRANSIT"))
     assert await store.take(older) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
     assert await store.fetch(statuses) == [("COMPLETED", "DELIVERED", 4)]
-    newer = exported("2999-01-01T00:00:00Z", 4, shipment(1), status="ARCHIVED")
+    newer = exported(datetime.now(UTC).isoformat(), 4, shipment(1), status="ARCHIVED")
     assert await store.take(newer) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
     assert await store.fetch(statuses) == [("ARCHIVED", "DELIVERED", 4)]
 

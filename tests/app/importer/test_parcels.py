@@ -1,6 +1,7 @@
 """What an import brings of parcels: which goods are in them, and what carriers tell, with orders or on its own."""
 
 from datetime import UTC, datetime
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ async def test_record_says_what_is_in_its_parcels(store: Store) -> None:
             [{"line": 2, "quantity": 3}],
             ".items[0].quantity: more of line 2 is in parcels than in the shipment",
         ),
-        ([{"line": 1, "quantity": 1}] * 2, ".items[1].line: 1 is a duplicate"),
+        ([{"line": 1, "quantity": 2}] * 2, ".items[1].quantity: more of line 1 is in parcels than in the shipment"),
     ],
     ids=["no line", "too many", "twice"],
 )
@@ -86,6 +87,25 @@ async def test_parcel_holds_no_more_than_its_shipment(
     refused, summary = await store.take(record)
     assert refused == f"1: $.shipments[0].trackAndTraces[0]{refusal}"
     assert summary.endswith("1 refused")
+
+
+async def test_line_that_a_delivery_note_lists_several_times_is_the_sum(store: Store) -> None:
+    """As it does where it has a row for each serial number or batch."""
+    record = with_codes(
+        code(items=[{"line": 1, "quantity": 1}, {"line": 2, "quantity": 1}, {"line": 1, "quantity": 1}])
+    )
+    record["shipments"][0]["items"] = [
+        {"line": 1, "quantity": 1},
+        {"line": 2, "quantity": 2},
+        {"line": 1, "quantity": 2},
+    ]
+    assert (await store.take(SHOP, SWIFT, record))[-1].endswith("0 refused")
+    assert await store.fetch("SELECT quantity FROM shipment_items ORDER BY order_item_id") == [(3,), (2,)]
+    assert await store.fetch(HELD) == [("T-1", 1, 2), ("T-1", 2, 1)]
+    assert await store.take(record) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
+    record["shipments"][0]["items"].append({"line": 1, "quantity": 1})
+    refused, _ = await store.take(record)
+    assert refused == "1: $.shipments[0].items[3].quantity: more of line 1 is shipped than ordered"
 
 
 async def test_record_brings_the_news_of_its_codes(store: Store) -> None:
@@ -111,9 +131,92 @@ async def test_record_does_not_take_back_what_carriers_told(store: Store, moment
     record = {**with_codes(code(), status="IN_TRANSIT"), **moment}
     await store.take(SHOP, SWIFT, record, event("DELIVERED"))
     assert await store.take(record) == ["1 read, 0 created, 0 updated, 1 unchanged, 0 refused"]
-    later = {**record, "sourceModifiedAt": "2099-01-01T00:00:00Z"}
+    later = {**record, "sourceModifiedAt": datetime.now(UTC).isoformat()}
     assert (await store.take(later))[-1].endswith("0 refused")
     assert await store.fetch(STATUSES) == [("T-1", "DELIVERED", "DELIVERED")]
+
+
+def of_day(day: int, *codes: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """The order's record of a day in March."""
+    return {**with_codes(*(codes or [code()]), **fields), "sourceModifiedAt": f"2024-03-{day:02}T12:00:00Z"}
+
+
+def told_on(day: int, status: str, **fields: Any) -> dict[str, Any]:
+    return event(status, **{"occurredAt": f"2024-03-{day:02}T10:00:00Z", **fields})
+
+
+@pytest.mark.parametrize("told", ["EXCEPTION", "FAILED_DELIVERY", "OUT_FOR_DELIVERY"])
+@pytest.mark.parametrize("order_of_arrival", list(permutations(range(3))))
+async def test_record_that_repeats_a_status_does_not_hide_what_carriers_told_since(
+    store: Store, told: str, order_of_arrival: tuple[int, ...]
+) -> None:
+    """Whatever comes first, and however often. It hides nothing of what happened before it said so first."""
+    first, again = of_day(2, status="IN_TRANSIT"), of_day(6, status="IN_TRANSIT", subStatus="CUSTOMS")
+    await store.take(SHOP, SWIFT, first)
+    steps = [told_on(4, told), again, of_day(7, status="IN_TRANSIT")]
+    await store.take(*(steps[n] for n in order_of_arrival))
+    await store.take(*steps)
+    assert await store.fetch(STATUSES) == [("T-1", told, told)]
+
+
+async def test_record_that_says_another_status_than_before_is_news(store: Store) -> None:
+    record = of_day(2, status="IN_TRANSIT")
+    await store.take(SHOP, SWIFT, record, told_on(4, "EXCEPTION"), of_day(5, status="IN_TRANSIT"))
+    for day, status, shown in (
+        (6, "EXCEPTION", "EXCEPTION"),
+        (7, "IN_TRANSIT", "IN_TRANSIT"),
+        (8, "EXCEPTION", "EXCEPTION"),
+        (9, "DELIVERED", "DELIVERED"),
+    ):
+        await store.take(of_day(day, status=status))
+        assert await store.fetch(STATUSES) == [("T-1", "EXCEPTION", shown)]
+
+
+async def test_record_that_repeats_a_status_does_not_set_back_what_somebody_set(store: Store) -> None:
+    await store.take(SHOP, SWIFT, of_day(2, status="IN_TRANSIT"))
+    await store.fetch("UPDATE shipments SET status = 'EXCEPTION' RETURNING 1")
+    later = {**of_day(2, status="IN_TRANSIT"), "sourceModifiedAt": datetime.now(UTC).isoformat(), "reference": "R-1"}
+    await store.take(later)
+    assert await store.fetch(FINER) == [("EXCEPTION", None)]
+
+
+async def test_first_record_of_a_parcel_that_was_made_here_does_not_hide_what_carriers_told(store: Store) -> None:
+    await store.take(SHOP, SWIFT, {**order(shipments=[]), "sourceModifiedAt": "2024-03-01T12:00:00Z"})
+    await store.fetch("""
+        WITH own AS (INSERT INTO shipments (order_id, channel_id) SELECT id, channel_id FROM orders RETURNING *)
+        INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code)
+        SELECT own.id, own.order_id, own.channel_id, c.id, 'T-1' FROM own, carriers c RETURNING 1
+    """)
+    await store.take(told_on(4, "EXCEPTION"))
+    record = of_day(6, status="IN_TRANSIT")
+    assert await store.take(record) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch(STATUSES) == [("T-1", "EXCEPTION", "EXCEPTION")]
+    assert await store.take(record) == UNCHANGED
+
+
+async def test_events_of_an_outdated_record_are_recorded(store: Store) -> None:
+    """With the code that its shipment, or its order, has by now; and they wait where there is none."""
+    await store.take(SHOP, SWIFT, of_day(6, code("T-1"), code("T-3"), status="IN_TRANSIT"))
+    other = order(2, shipments=[shipment(2, trackAndTraces=[code("T-3")])])
+    await store.take(other)
+    events = [news("IN_TRANSIT", 1, externalId="e-1"), news("EXCEPTION", 2, occurredAt="2024-03-04T11:02:00")]
+    old = of_day(
+        5, code("T-1", events=events), code("T-2", events=[news("DELIVERED", 3)]), code("T-3", events=[news("CREATED")])
+    )
+    told = (
+        "1: $.sourceModifiedAt: older than what is there, of 2024-03-06T12:00:00.000Z: nothing is changed, "
+        "but for the events of its codes"
+    )
+    for _ in range(2):
+        assert await store.take(old) == [told, "1 read, 0 created, 0 updated, 0 unchanged, 0 refused, 1 outdated"]
+        assert await store.fetch("""
+            SELECT o.external_id, t.code, t.status FROM track_and_traces t JOIN orders o ON o.id = t.order_id
+            ORDER BY 1, 2
+        """) == [("O-1", "T-1", "EXCEPTION"), ("O-1", "T-3", "CREATED"), ("O-2", "T-3", None)]
+        assert await store.fetch("SELECT count(*) FROM tracking_events") == [(3,)]
+        assert await store.fetch("SELECT code, status FROM waiting_reports") == [("T-2", "DELIVERED")]
+    silent = of_day(5)
+    assert (await store.take(silent))[0].endswith("nothing is changed")
 
 
 async def test_news_is_a_record_of_its_own(store: Store) -> None:
@@ -308,6 +411,29 @@ async def test_code_that_was_recorded_as_an_address_keeps_its_news_when_its_carr
     assert await store.rows() == before
 
 
+async def test_news_that_waited_is_of_the_parcel_of_its_time(store: Store) -> None:
+    """Of two with the code, where both are there when the carrier comes to have the page."""
+    page = "https://late.example/t?c="
+    codes = [{"code": "T-1"}]
+    await store.take(SHOP, SWIFT, order(1, shipments=[shipment(1, trackAndTraces=codes)]))
+    await store.take(event("DELIVERED", carrier=None, code=f"{page}T-1"))
+    await store.take(order(2, customer={"email": "b@b.example"}, shipments=[shipment(2, trackAndTraces=codes)]))
+    await store.take({"kind": "carrier", "name": "Late", "trackAndTraceURL": f"{page}{{code}}"})
+    statuses = "SELECT external_id, status FROM shipments ORDER BY 1"
+    assert await store.fetch(statuses) == [("S-1", "DELIVERED"), ("S-2", "CREATED")]
+
+
+async def test_news_from_before_an_order_is_of_none_of_its_parcels(store: Store) -> None:
+    """A day is for clocks and zones."""
+    await store.take(SHOP, SWIFT)
+    old = event("DELIVERED", occurredAt="2024-02-28T09:00:00Z", externalId="e-1")
+    late = event("IN_TRANSIT", occurredAt="2024-02-29T23:00:00Z", externalId="e-2")
+    await store.take(old, late)
+    await store.take(with_codes(code()))
+    assert await store.fetch(STATUSES) == [("T-1", "IN_TRANSIT", "IN_TRANSIT")]
+    assert await store.fetch("SELECT external_id FROM waiting_reports") == [("e-1",)]
+
+
 async def test_news_waits_for_its_carrier(store: Store) -> None:
     """It is of no code of another one."""
     page = "https://late.example/t2"
@@ -441,7 +567,7 @@ async def test_what_a_record_says_beyond_the_status_gives_way_to_news(store: Sto
     assert await store.fetch(FINER) == [("IN_TRANSIT", "DELAYED")]
     assert await store.take(record) == UNCHANGED
     later = with_codes(code(), status="OUT_FOR_DELIVERY", subStatus="PAYMENT_DUE")
-    later["sourceModifiedAt"] = "2099-01-01T00:00:00Z"
+    later["sourceModifiedAt"] = datetime.now(UTC).isoformat()
     await store.take(later)
     assert await store.fetch(FINER) == [("OUT_FOR_DELIVERY", "PAYMENT_DUE")]
 

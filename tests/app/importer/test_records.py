@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -143,7 +143,7 @@ def test_channel_is_known_to_the_records_after_it() -> None:
         (lambda r: r["shipments"][0].update(status="SENT"), "$.shipments[0].status"),
         (lambda r: r["shipments"][0]["items"][0].update(line=9), "$.shipments[0].items[0].line"),
         (lambda r: r["shipments"][0]["items"][0].update(quantity=4), "$.shipments[0].items[0].quantity"),
-        (lambda r: r["shipments"][0]["items"].append({"line": 1, "quantity": 1}), "$.shipments[0].items[1].line"),
+        (lambda r: r["shipments"][0]["items"].append({"line": 1, "quantity": 3}), "$.shipments[0].items[1].quantity"),
         (
             lambda r: r["shipments"][0]["trackAndTraces"][0].update(carrier="Slow"),
             "$.shipments[0].trackAndTraces[0].carrier",
@@ -162,8 +162,50 @@ def test_order_is_refused_by_the_path_of_its_fault(change: Callable[[dict[str, A
     assert refusal(changed(change))[0] == path
 
 
-def test_address_may_have_several_lines_and_a_promise_be_of_the_same_day() -> None:
-    check(changed(lambda r: r["addresses"][0].update(street="Main St\n1")))
+@pytest.mark.parametrize("text", ["Main St\n1", "Main\tSt", "Main St\r", "Main \u202eSt", "\u2067Main", "\x07", " "])
+@pytest.mark.parametrize("field", ["street", "city"])
+def test_address_is_of_one_line_that_reads_as_it_stands(field: str, text: str) -> None:
+    path, reason = refusal(changed(lambda r: r["addresses"][0].update({field: text})))
+    assert path == f"$.addresses[0].{field}"
+    assert reason.startswith("expected a text that is not blank, without TAB")
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda r, text: r["items"][0].update(name=text), "$.items[0].name"),
+        (lambda r, text: r["items"][0].update(sku=text), "$.items[0].sku"),
+        (lambda r, text: r["customer"].update(lastName=text), "$.customer.lastName"),
+        (lambda r, text: r["customer"].update(email=f"{text}@a.example"), "$.customer.email"),
+        (lambda r, text: r["company"].update(name=text), "$.company.name"),
+        (lambda r, text: r["addresses"][0].update(company=text), "$.addresses[0].company"),
+        (lambda r, text: r["addresses"][0].update(phone=text), "$.addresses[0].phone"),
+        (lambda r, text: r.update(reference=text), "$.reference"),
+        (
+            lambda r, text: r["shipments"][0]["trackAndTraces"][0].update(code=text),
+            "$.shipments[0].trackAndTraces[0].code",
+        ),
+    ],
+)
+def test_text_of_one_line_that_turns_is_refused(change: Callable[[Any, str], Any], path: str) -> None:
+    assert refusal(changed(lambda r: change(r, "a\u202eb")))[0] == path
+
+
+def test_phone_may_come_as_telephones_copy_it() -> None:
+    phone = "\u202a+31 20 123 45 67\u202c"
+    check(changed(lambda r: (r["customer"].update(phone=phone), r["addresses"][0].update(phone=phone))))
+
+
+@pytest.mark.parametrize("code", ["---", "...", "#", "_"])
+def test_code_of_punctuation_alone_is_refused(code: str) -> None:
+    told = changed(lambda r: r["shipments"][0]["trackAndTraces"][0].update(code=code))
+    reason = "must hold a letter or a digit"
+    assert refusal(told) == ("$.shipments[0].trackAndTraces[0].code", reason)
+    event = {"kind": "event", "code": code, "status": "IN_TRANSIT", "occurredAt": "2024-03-04T10:00:00Z"}
+    assert refusal(json.dumps(event).encode()) == ("$.code", reason)
+
+
+def test_promise_may_be_of_the_same_day() -> None:
     check(changed(lambda r: r["shipments"][0].update(expectedDeliveryAt="2024-03-01T00:00:00Z")))
 
 
@@ -175,6 +217,27 @@ def test_day_that_the_order_asked_for_may_have_passed_when_it_is_shipped() -> No
 @pytest.mark.parametrize("moment", ["2024-01-02T10:00Z", "2024-01-02 10:00:00+01:00", "2024-01-02t10:00:00z"])
 def test_moment_may_be_written_as_iso_8601_has_it(moment: str) -> None:
     check(changed(lambda r: r.update(createdAt=moment, sourceModifiedAt=moment)))
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda r, moment: r.update(createdAt=moment), "$.createdAt"),
+        (lambda r, moment: r.update(sourceModifiedAt=moment), "$.sourceModifiedAt"),
+        (lambda r, moment: r.update(lastModifiedAt=moment), "$.lastModifiedAt"),
+        (lambda r, moment: r["shipments"][0].update(createdAt=moment), "$.shipments[0].createdAt"),
+        (
+            lambda r, moment: r.update(refunds=[{"externalId": "R-1", "amount": "1.00", "createdAt": moment}]),
+            "$.refunds[0].createdAt",
+        ),
+    ],
+)
+def test_what_has_happened_lies_not_in_the_future(change: Callable[[Any, str], Any], path: str) -> None:
+    """But a day, for those whose clock or zone is another."""
+    now = datetime.now(UTC)
+    soon, later = ((now + timedelta(hours=hours)).isoformat() for hours in (23, 25))
+    check(changed(lambda r: change(r, soon)))
+    assert refusal(changed(lambda r: change(r, later))) == (path, "must not lie more than a day in the future")
 
 
 def test_promise_without_an_offset_is_in_utc_as_a_mutation_has_it() -> None:

@@ -1,19 +1,24 @@
 """What all pages have in common: their headers, the words for what goes wrong, and how operations run for a visitor."""
 
+import re
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
+from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
 from starlette.responses import Response
 
+from app.asgi import Service
 from app.errors import Unavailable
 from app.pages import routes, visit
 from app.pages.asset import assets, path_of
 from app.pages.endpoint import Page
 from app.pages.language import LANGUAGES
+from app.pages.template import FOLDER
 from app.pages.visit import PageProblem, Refused, Visit
+from app.pages.visit import document as whole_document
 from tests.app.pages.conftest import WIDTHS, Open, at_a_port
 from tests.conftest import calling, credentials, running, settings_for
 
@@ -46,7 +51,7 @@ async def fail(visit: Visit) -> Response:
 async def app(demo_dsn: str) -> AsyncIterator[object]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(routes, "PAGES", (Page("/probe", fail, takes_forms=True),))
-        patch.setattr(visit, "document", {"count": COUNT}.__getitem__)
+        patch.setattr(visit, "document", lambda name: COUNT if name == "count" else whole_document(name))
         async with running(settings_for(demo_dsn)) as app:
             yield app
 
@@ -148,6 +153,14 @@ async def test_assets_never_change_under_their_names(client: httpx.AsyncClient) 
     assert packed.content == plain.content
     for unknown in ("/assets/page.css", "/assets/page-000000000000.css", "/assets/%2e%2e%2fasset.py", "/assets/"):
         assert (await client.get(unknown)).status_code == 404
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.rglob("*.graphql")), ids=lambda file: file.stem)
+async def test_every_document_is_of_the_schema(app: Service, file: Path) -> None:
+    name = str(file.relative_to(FOLDER).with_suffix(""))
+    text = whole_document(name)
+    for operation in re.findall(r"^(?:query|mutation|subscription) (\w+)", text, re.MULTILINE):
+        assert app.waybill.engine.prepare(text, operation).name == operation
 
 
 async def test_requests_to_pages_are_counted(client: httpx.AsyncClient, app: object) -> None:

@@ -46,10 +46,14 @@ async def until(condition: Callable[[], Any]) -> None:
             await asyncio.sleep(0.02)
 
 
-def events(service: Service) -> list[str]:
+def logged(service: Service) -> list[Any]:
     # The last line may be on its way.
     lines = [line for line in service.log.read_text().split("\n")[:-1] if line.startswith("{")]
-    return [line["event"] for line in map(json.loads, lines) if line["logger"] == "waybill.serve"]
+    return [line for line in map(json.loads, lines) if line["logger"] == "waybill.serve"]
+
+
+def events(service: Service) -> list[str]:
+    return [line["event"] for line in logged(service)]
 
 
 @asynccontextmanager
@@ -109,7 +113,9 @@ async def test_workers_are_killed_and_replaced_without_a_failed_answer(demo_dsn:
         await callers.end()
         assert set(callers.seen) <= {200, "broken", "not there"}
         assert callers.seen["broken"] == broken
-    assert any("ended by SIGKILL" in event for event in events(service))
+    ended = {(each["level"], how) for each in logged(service) if (how := each["event"].partition(" ended ")[2])}
+    assert ("info", "with status 0") in ended
+    assert {how.partition(" before ")[0] for level, how in ended if level == "error"} == {"by SIGKILL"}
 
 
 async def test_readiness_metrics_and_limits_are_those_of_all(

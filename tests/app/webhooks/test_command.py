@@ -1,6 +1,7 @@
 """`python -m app webhooks …` and `deliver`, as people run them."""
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -15,7 +16,8 @@ import asyncpg
 import pytest
 
 from app.__main__ import _parser
-from app.webhooks.command import Refused
+from app.admin.command import Refused, perform
+from app.admin.show import show
 from tests.app.webhooks.conftest import LOCAL, Receiver, World
 from tests.conftest import FAR_TOO_LONG, TOKEN_SECRET, reserved_port, settings_for
 
@@ -27,16 +29,17 @@ def environment(dsn: str, **settings: str) -> dict[str, str]:
     return {**os.environ, **given, **settings}
 
 
-async def run(dsn: str, *arguments: str) -> tuple[int, str, str]:
+async def run(dsn: str, *arguments: str | bytes, given: str = "") -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app", *arguments),
         cwd=ROOT,
         env=environment(dsn),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(FAR_TOO_LONG):
-        out, error = await process.communicate()
+        out, error = await process.communicate(given.encode())
     assert process.returncode is not None
     return process.returncode, out.decode(), error.decode()
 
@@ -44,7 +47,8 @@ async def run(dsn: str, *arguments: str) -> tuple[int, str, str]:
 async def done(dsn: str, *arguments: str) -> Any:
     """What a task prints, in this process: Python and the schema need not start for each. Raises `Refused`."""
     options = _parser("webhooks").parse_args(["webhooks", *arguments])
-    return json.loads(await options.task(options, replace(settings_for(dsn), webhook_allowed_networks=LOCAL)))
+    options.settings = lambda: replace(settings_for(dsn), webhook_allowed_networks=LOCAL)
+    return json.loads(show((await perform(dsn, options)).value, as_json=True))
 
 
 @asynccontextmanager
@@ -73,15 +77,15 @@ async def test_endpoint_is_written_and_read_by_command(demo_copy_dsn: str, recei
     status, out, error = await run(
         dsn,
         *("webhooks", "create", receiver.site, "--type", "shipment.created", "--type", "order.status_changed"),
-        *("--owner", "partner:1", "--header", "X-Own: value", "--channel", "1", "--document", str(document)),
-        *("--envelope", "cloud-events", "--rate", "7", "--signature", "v1a"),
+        *("--owner", "partner:1", "--headers", "-", "--channel", "1", "--document", str(document)),
+        *("--envelope", "cloud-events", "--rate", "7", "--signature", "v1a", "--by", "ann", "--json"),
+        given="X-Own: value\n\nX-Other: a: b\n",
     )
     assert status == 0, error
-    created = json.loads(out)
-    endpoint = created["endpoint"]
+    created = endpoint = json.loads(out)
     assert created["secret"].startswith("whsk_")
     assert (endpoint["owner"], endpoint["types"]) == ("partner:1", ["SHIPMENT_CREATED", "ORDER_STATUS_CHANGED"])
-    assert (endpoint["headerNames"], endpoint["channelIds"], endpoint["rate"]) == (["X-Own"], [1], 7)
+    assert (endpoint["headerNames"], endpoint["channelIds"], endpoint["rate"]) == (["X-Own", "X-Other"], [1], 7)
     assert (endpoint["document"], endpoint["envelope"]) == (document.read_text(), "CLOUD_EVENTS")
     key = endpoint["id"]
     assert (await done(dsn, "update", key, "--disable", "--rate", "9"))["enabled"] is False
@@ -93,15 +97,69 @@ async def test_endpoint_is_written_and_read_by_command(demo_copy_dsn: str, recei
     assert (await done(dsn, "rotate", key))["secret"] != created["secret"]
     assert [each["id"] for each in await done(dsn, "list")] == [key]
     assert (await done(dsn, "show", key))["id"] == key
-    assert await done(dsn, "delete", key) is True
+    assert await done(dsn, "delete", key) == {"id": key, "deleted": True}
     assert await done(dsn, "list") == []
+    trail = await connection_rows(dsn, "SELECT actor, action, subject, details::text FROM audit_entries ORDER BY id")
+    assert [row["action"].removeprefix("webhooks ") for row in trail] == [
+        *("create", "update", "update", "test", "redeliver", "replay", "rotate", "delete")
+    ]
+    subjects = {f"webhook_endpoint:{key}", f"webhook_delivery:{delivery['id']}"}
+    assert {row["subject"] for row in trail} == subjects
+    assert trail[0]["actor"] == "operator:ann"
+    assert "channelIds" in trail[0]["details"]
+    assert not any(receiver.site in row["details"] or "value" in row["details"] for row in trail)
+
+
+async def connection_rows(dsn: str, query: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetch(query)
+    finally:
+        await connection.close()
+
+
+async def test_secret_is_read_from_standard_input(demo_copy_dsn: str, receiver: Receiver) -> None:
+    secret = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
+    task = ("create", "-", "--type", "order.created", "--secret", "--json")
+    status, out, error = await run(demo_copy_dsn, "webhooks", *task, given=f"{receiver.site}/x\n{secret}\n")
+    assert status == 0, error
+    assert (json.loads(out)["secret"], json.loads(out)["url"]) == (secret, f"{receiver.site}/x")
+    task = ("create", receiver.site, *task[2:])
+    for arguments, given, words in (
+        (task, "whsec_short\n", "input.secret must be whsec_ and the base64 of 24 to 64 bytes"),
+        (task, "", "the secret is read from standard input, where there is none"),
+        (("listen", "--secret"), "nonsense\n", "the secret must be whsec_ and the base64 of 24 to 64 bytes"),
+    ):
+        status, out, error = await run(demo_copy_dsn, "webhooks", *arguments, given=given)
+        assert (status, out) == (1, "")
+        assert words in error
+        assert "Traceback" not in error
+
+
+async def test_odd_arguments_are_told(demo_copy_dsn: str, tmp_path: Path) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe")
+    site = "https://hooks.example.com/"
+    for arguments, wanted, words in (
+        (("listen", "--port", "99999"), 2, "must be a whole number from 1 to 65535"),
+        (("deliveries", "x", "--first", "-1"), 2, "must be a whole number from 1 to 1000"),
+        (("create", site, "--type", "order.created", "--rate", "9" * 30), 2, "must be a whole number"),
+        (("create", site, "--type", "order.created", "--document", str(tmp_path)), 2, "cannot be read: Is a directory"),
+        (("create", site, "--type", "order.created", "--headers", str(binary)), 2, "is not UTF-8"),
+        (("show", b"\xff"), 2, "an argument is not UTF-8"),
+        (("replay", "nothing", "now"), 1, 'Webhook endpoint "nothing" not found.'),
+    ):
+        status, out, error = await run(demo_copy_dsn, "webhooks", *arguments)  # type: ignore[arg-type]
+        assert (status, out) == (wanted, ""), error
+        assert words in error
+        assert "Traceback" not in error
 
 
 async def test_command_says_what_is_wrong(demo_copy_dsn: str) -> None:
     for arguments, words in {
         ("create", "https://10.0.0.1/", "--type", "order.created"): "input.url must not lead to an address",
         ("create", "https://hooks.example.com/", "--type", "order.exploded"): "ORDER_EXPLODED",
-        ("create", "https://hooks.example.com/", "--owner", "partner:99"): "There is no partner:99",
+        ("create", "https://hooks.example.com/", "--owner", "partner:99"): "there is no partner:99",
         ("create", "https://hooks.example.com/", "--owner", "contact:1"): "--owner must be",
         ("show", "nothing"): 'Webhook endpoint "nothing" not found.',
     }.items():

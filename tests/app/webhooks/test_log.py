@@ -45,9 +45,8 @@ async def test_service_that_delivers_tells_what_it_does(world: World, receiver: 
         await world.box()
         await receiver.until(1)
         async with asyncio.timeout(FAR_TOO_LONG):
-            text = ""
-            while 'waybill_webhook_attempts_total{outcome="success"} 1.0' not in text:
+            lines, text = ('waybill_webhook_attempts_total{outcome="success"} 1.0', "waybill_webhook_waiting 0.0"), ""
+            while not all(line in text for line in lines):
                 await asyncio.sleep(0.05)
                 text = (await client.get("/metrics")).text
     assert "waybill_webhook_endpoints 1.0" in text
-    assert "waybill_webhook_waiting 0.0" in text

@@ -75,6 +75,7 @@ async def test_carrier_is_written_by_who_may_read_no_shipments(written: GraphQL)
 
 
 REFUSALS = [
+    ({"name": "Sw\u202eift"}, "name", "VALIDATION_ERROR"),
     ({"name": ""}, "name", "VALIDATION_ERROR"),
     ({"name": "x" * 65}, "name", "VALIDATION_ERROR"),
     ({"name": "FedEx"}, "name", "CARRIER_ALREADY_EXISTS_ERROR"),

@@ -166,6 +166,20 @@ async def test_words_follow_what_is_written(write: GraphQL, store: asyncpg.Conne
     assert await store.fetchval("SELECT count(*) FROM orders_due") == 0
 
 
+@pytest.mark.parametrize("name", ["O'Brien", "O\u2019Brien", "O\u02bcBrien", "OBrien", "o`brien"])
+async def test_name_is_found_with_and_without_its_apostrophe(
+    write: GraphQL, store: asyncpg.Connection, name: str
+) -> None:
+    await store.execute("UPDATE orders SET last_name = $1 WHERE id = 2075", f"{name} d'Arcy")
+    terms = ["obrien", "OBRI", "o'brien", "O\u2019Brien", "o\u00b4brien darcy", "obrien d'arcy", "d'arcy o'brien"]
+    for term in terms if name != "OBrien" else terms[:4]:
+        assert (term, await found(write, term=term)) == (term, [2075])
+        assert await found(write, term=term, termFields=["CUSTOMER_NAME"]) == [2075]
+        assert await found(write, term=term, termFields=["CITY"]) == []
+    if name not in ("OBrien", "O\u02bcBrien"):
+        assert await found(write, term="brien") == [2075]
+
+
 async def test_words_are_of_their_fields(write: GraphQL, store: asyncpg.Connection) -> None:
     await store.execute("UPDATE orders SET reference = 'Quagga 77', extra3 = 'Okapi' WHERE id = 2075")
     for fields in (None, ["REFERENCE", "EXTRA3"]):

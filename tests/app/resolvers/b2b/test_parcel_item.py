@@ -56,6 +56,22 @@ async def test_shipment_is_created_with_what_is_in_its_parcels(
     ]
 
 
+async def test_line_that_is_listed_several_times_is_the_sum(
+    written: GraphQL, copy_connection: asyncpg.Connection
+) -> None:
+    """As of two serial numbers or batches: in the shipment two items, and in parcels what they hold together."""
+    await copy_connection.execute("UPDATE order_items SET quantity = 12 WHERE id = ANY($1)", LINES)
+    batch = {"orderItemId": LINES[0], "quantity": 2}
+    items = [{**batch, "externalId": "batch-1"}, {**batch, "externalId": "batch-2"}]
+    codes = [
+        {"code": "P1", "items": [{**batch, "quantity": 1}, batch]},
+        {"code": "P2", "items": [{"orderItemId": LINES[0]}]},
+    ]
+    created = await written(CREATE, input={"orderId": 2075, "items": items, "trackAndTraces": codes})
+    assert [item["quantity"] for item in created["items"]] == [2, 2]
+    assert [sorted(item["quantity"] for item in code["items"]) for code in created["trackAndTraces"]] == [[1, 2], [1]]
+
+
 async def test_promise_without_a_time_is_the_day_of_the_channel(
     written: GraphQL, copy_connection: asyncpg.Connection
 ) -> None:
@@ -91,7 +107,7 @@ async def test_what_is_in_a_parcel_is_replaced_and_is_a_write_to_its_code(
         ([{"shipmentItemId": "x"}], "items.0.shipmentItemId", "SHIPMENT_ITEM_NOT_FOUND_ERROR"),
         ([{}], "items.0", "VALIDATION_ERROR"),
         ([{"orderItemId": LINES[0], "shipmentItemId": MISSING}], "items.0", "VALIDATION_ERROR"),
-        ([{"orderItemId": LINES[0], "quantity": 1}] * 2, "items.1", "VALIDATION_ERROR"),
+        ([{"orderItemId": LINES[0], "quantity": 1}] * 3, "items.2.quantity", "VALIDATION_ERROR"),
         ([{"orderItemId": LINES[0], "quantity": 0}], "items.0.quantity", "VALIDATION_ERROR"),
         ([{"orderItemId": LINES[0], "quantity": 3}], "items.0.quantity", "VALIDATION_ERROR"),
     ],

@@ -229,3 +229,11 @@ async def test_shipments_nested_document_costs_the_same_statements_whatever_the_
         assert "errors" not in answer
         costs.append(db.statements - before)
     assert costs == [5, 5, 5]
+
+
+async def test_shipment_order_is_the_order_itself(graphql: GraphQL) -> None:
+    document = "query($id: String!) { shipment(id: $id) { orderId order { id externalId shipments { id } } } }"
+    answer = await graphql(document, {"id": SHIPMENT}, viewer="contact")
+    order = answer["data"]["shipment"]["order"]
+    assert order["id"] == answer["data"]["shipment"]["orderId"]
+    assert {"id": SHIPMENT} in order["shipments"]

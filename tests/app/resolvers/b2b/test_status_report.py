@@ -1,6 +1,8 @@
 """What carriers report, and how shipments follow, in whatever order the news comes, before its code too."""
 
 import asyncio
+import json
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -62,7 +64,7 @@ Refused = Callable[..., Awaitable[dict[str, Any]]]
 
 
 def at(minute: int) -> str:
-    return f"2025-11-04T10:{minute:02}:00.000Z"
+    return f"2025-11-14T10:{minute:02}:00.000Z"
 
 
 def news(**input: Any) -> dict[str, Any]:
@@ -442,6 +444,9 @@ async def test_report_on_a_code_that_is_moved_meanwhile_is_about_its_new_shipmen
         ({"location": "x" * 256}, "input.location"),
         ({"description": "x" * 1001}, "input.description"),
         ({"code": ""}, "input.code"),
+        ({"code": "---"}, "input.code"),
+        ({"code": "3S\u202e1"}, "input.code"),
+        ({"externalId": "e\u2066-1"}, "input.externalId"),
         ({"shipmentId": "17"}, "input.shipmentId"),
     ],
     ids=lambda value: str(value)[:40],
@@ -519,7 +524,7 @@ async def test_news_of_a_code_that_is_used_again_is_of_the_parcel_under_way(
           SELECT order_id, channel_id FROM shipments WHERE id = $1 RETURNING id, order_id, channel_id
         )
         INSERT INTO track_and_traces (shipment_id, order_id, channel_id, carrier_id, code, created_at)
-        SELECT twin.id, twin.order_id, twin.channel_id, t.carrier_id, t.code, '2025-11-04T10:00:00Z'
+        SELECT twin.id, twin.order_id, twin.channel_id, t.carrier_id, t.code, '2025-11-14T10:00:00Z'
         FROM twin, track_and_traces t WHERE t.id = $2
         RETURNING shipment_id::text
         """,
@@ -536,7 +541,7 @@ async def test_news_of_a_code_that_is_used_again_is_of_the_parcel_under_way(
             " SELECT id, channel_id, 'DELIVERED', now() - interval '91 days' FROM track_and_traces WHERE id = $1",
             CODE_ID,
         )
-    early = {"status": "EXCEPTION", "occurredAt": "2025-11-04T09:59:00.000Z", "externalId": "early"}
+    early = {"status": "EXCEPTION", "occurredAt": "2025-11-14T09:59:00.000Z", "externalId": "early"}
     for is_new in (True, False):
         told = await report(**early)
         assert (told["shipment"]["id"], told["isNew"]) == (SHIPMENT, is_new)
@@ -586,7 +591,7 @@ async def test_track_and_trace_events_are_the_newest_and_cost_one_statement(
 ) -> None:
     await copy_connection.execute(
         "INSERT INTO tracking_events (track_and_trace_id, channel_id, status, occurred_at, external_id)"
-        " SELECT t.id, t.channel_id, 'IN_TRANSIT', timestamptz '2025-11-04' + n * interval '1 second', n"
+        " SELECT t.id, t.channel_id, 'IN_TRANSIT', timestamptz '2025-11-14' + n * interval '1 second', n"
         " FROM (SELECT * FROM track_and_traces ORDER BY created_at DESC, id LIMIT 5) t, generate_series(1, $1) n",
         NEWEST_BY_TRACK_AND_TRACE + 1,
     )
@@ -683,18 +688,18 @@ async def test_moment_without_an_offset_is_that_of_the_carrier_or_else_of_the_ch
 ) -> None:
     await copy_connection.execute("UPDATE carriers SET time_zone = $1", carrier)
     await copy_connection.execute("UPDATE channels SET time_zone = $1", channel)
-    told = await report("IN_TRANSIT", occurredAt="2025-11-04T10:00:00")
-    assert told["event"]["occurredAt"] == f"2025-11-04T{moment}:00.000Z"
-    told = await report("IN_TRANSIT", occurredAt="2025-11-04T10:00:00+01:00")
-    assert told["event"]["occurredAt"] == "2025-11-04T09:00:00.000Z"
+    told = await report("IN_TRANSIT", occurredAt="2025-11-14T10:00:00")
+    assert told["event"]["occurredAt"] == f"2025-11-14T{moment}:00.000Z"
+    told = await report("IN_TRANSIT", occurredAt="2025-11-14T10:00:00+01:00")
+    assert told["event"]["occurredAt"] == "2025-11-14T09:00:00.000Z"
 
 
 async def test_date_without_a_time_is_its_midnight_there_and_the_refusal_of_others_says_that_it_is_taken(
     report: Report, refused: Refused, copy_connection: asyncpg.Connection
 ) -> None:
     await copy_connection.execute("UPDATE carriers SET time_zone = 'Europe/Amsterdam'")
-    told = await report("IN_TRANSIT", occurredAt="2025-11-04")
-    assert told["event"]["occurredAt"] == "2025-11-03T23:00:00.000Z"
+    told = await report("IN_TRANSIT", occurredAt="2025-11-14")
+    assert told["event"]["occurredAt"] == "2025-11-13T23:00:00.000Z"
     rule = (await refused(REPORT, input=news(occurredAt="yesterday")))["rule"]
     assert rule == "must be an ISO 8601 date-time such as 2024-01-15T10:30:00.000Z, or a date"
 
@@ -717,12 +722,12 @@ async def test_code_takes_the_promise_of_its_newest_event(report: Report, write:
         told: str | None = answer["data"]["trackAndTrace"]["expectedDeliveryAt"]
         return told
 
-    await report("IN_TRANSIT", 5, expectedDeliveryAt="2025-11-06T12:00:00Z")
-    await report("CREATED", 1, expectedDeliveryAt="2025-11-05T12:00:00Z")
+    await report("IN_TRANSIT", 5, expectedDeliveryAt="2025-11-16T12:00:00Z")
+    await report("CREATED", 1, expectedDeliveryAt="2025-11-15T12:00:00Z")
     await report("OUT_FOR_DELIVERY", 9)
-    assert await promise() == "2025-11-06T12:00:00.000Z"
-    await report("EXCEPTION", 10, expectedDeliveryAt="2025-11-08")
-    assert await promise() == "2025-11-08T00:00:00.000Z"
+    assert await promise() == "2025-11-16T12:00:00.000Z"
+    await report("EXCEPTION", 10, expectedDeliveryAt="2025-11-18")
+    assert await promise() == "2025-11-18T00:00:00.000Z"
 
 
 # ------------------------------------------------------------------------------------------------------- waiting
@@ -787,10 +792,10 @@ async def test_moment_of_a_report_that_waits_is_read_where_its_code_comes(
     report: Report, written: GraphQL, copy_connection: asyncpg.Connection
 ) -> None:
     await copy_connection.execute("UPDATE channels SET time_zone = 'Europe/Amsterdam'")
-    await report("IN_TRANSIT", code="EARLY1", occurredAt="2025-11-04T10:00", expectedDeliveryAt="2025-11-06")
+    await report("IN_TRANSIT", code="EARLY1", occurredAt="2025-11-14T10:00", expectedDeliveryAt="2025-11-16")
     code = await written(ADD_CODE, input=code_of())
-    assert code["events"] == [{"occurredAt": "2025-11-04T09:00:00.000Z"}]
-    assert code["expectedDeliveryAt"] == "2025-11-06T00:00:00.000Z"
+    assert code["events"] == [{"occurredAt": "2025-11-14T09:00:00.000Z"}]
+    assert code["expectedDeliveryAt"] == "2025-11-16T00:00:00.000Z"
 
 
 async def test_report_of_an_unknown_carrier_does_not_wait(refused: Refused) -> None:
@@ -954,6 +959,29 @@ async def test_reports_have_a_result_each_in_their_order(written: GraphQL, copy_
     assert await status_of(copy_connection) == "OUT_FOR_DELIVERY"
 
 
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        *(("location", "x" * 256), ("description", "x" * 1001), ("externalId", "x" * 256), ("code", "x" * 256)),
+        *(("code", "a\0b"), ("description", "a\0b"), ("occurredAt", "\0"), ("shipmentId", "x" * 201)),
+    ],
+)
+@pytest.mark.parametrize("is_written_out", [False, True])
+async def test_text_that_may_not_be_refuses_its_report_alone(
+    written: GraphQL, field: str, text: str, is_written_out: bool
+) -> None:
+    inputs = [news(), news(**{field: text}), news(code="early")]
+    if is_written_out:
+        literals = re.sub(r'"(\w+)": ', r"\1: ", json.dumps(inputs)).replace('"IN_TRANSIT"', "IN_TRANSIT")
+        document = REPORTS.replace("($inputs: [ShipmentStatusReportInput!]!)", "")
+        results = await written(document.replace("$inputs", literals))
+    else:
+        results = await written(REPORTS, inputs=inputs)
+    assert [bool(result["report"]) for result in results] == [True, False, True]
+    error = results[1]["error"]
+    assert (error["code"], error["path"]) == ("VALIDATION_ERROR", f"inputs.1.{field}")
+
+
 async def test_reports_cost_the_same_however_many_they_are(
     copy: Starlette, written: GraphQL, copy_connection: asyncpg.Connection
 ) -> None:
@@ -1004,8 +1032,8 @@ async def test_thousand_reports_with_the_longest_texts_arrive(
             description="d" * 1000,
             subStatus="LEFT_IN_SAFE_PLACE",
             status="PARTIALLY_DELIVERED",
-            occurredAt="2025-11-04T10:00:00.000000+01:00",
-            expectedDeliveryAt="2025-11-05T10:00:00.000000+01:00",
+            occurredAt="2025-11-14T10:00:00.000000+01:00",
+            expectedDeliveryAt="2025-11-15T10:00:00.000000+01:00",
         )
         for n in range(1000)
     ]

@@ -124,6 +124,8 @@ async def test_track_and_trace_update_moves_it_to_another_shipment_of_the_order(
         (MISSING, {}, "id", "TRACK_AND_TRACE_NOT_FOUND_ERROR"),
         (CODE_ID, {"code": None}, "input.code", "VALIDATION_ERROR"),
         (CODE_ID, {"code": " "}, "input.code", "VALIDATION_ERROR"),
+        (CODE_ID, {"code": "---"}, "input.code", "VALIDATION_ERROR"),
+        (CODE_ID, {"code": "3S\u202e1"}, "input.code", "VALIDATION_ERROR"),
         (CODE_ID, {"code": "x" * 256}, "input.code", "VALIDATION_ERROR"),
         (CODE_ID, {"carrierId": 4711}, "input.carrierId", "VALIDATION_ERROR"),
         (CODE_ID, {"shipmentId": None}, "input.shipmentId", "VALIDATION_ERROR"),

@@ -89,7 +89,7 @@ ELSEWHERE = {
     *("createCustomerLogin", "createLogout", "createVerifyToken", "customerPasswordRequest", "customerPasswordSet"),
     *("shipmentStatusReport", "shipmentStatusReports", "refundDelete", "outboxEventsAcknowledge"),
     *("webhookEndpointCreate", "webhookEndpointUpdate", "webhookEndpointDelete", "webhookEndpointRotateSecret"),
-    *("webhookRedeliver", "webhookReplay", "webhookTest"),
+    *("webhookRedeliver", "webhookReplay", "webhookTest", "orderLinkRequest"),
     *("login", "exchangeRefreshToken", "logout"),
 }
 

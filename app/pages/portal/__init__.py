@@ -1,0 +1,1 @@
+"""The portal, where contacts, partners and staff look at what they may see and write what they may write."""

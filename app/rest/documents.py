@@ -1,0 +1,180 @@
+"""Trusted documents over HTTP: what a build registers, reads and retires, with the permission `documents:write`.
+
+`GET`, `POST` (a manifest as the body) and `DELETE` of `/documents/<application>`. Staff may do so for all applications,
+a partner for those by which its own key calls: any other is not there.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import asyncpg
+import orjson
+from starlette.datastructures import QueryParams
+from starlette.types import Receive, Scope, Send
+
+from app.auth.viewer import Kind, Viewer
+from app.context import Context
+from app.documents.application import is_version, lock, retire
+from app.documents.manifest import ManifestRefused, read_manifest
+from app.documents.upload import check, register
+from app.errors import RequestRefused, WaybillError
+from app.execution.document import Documents
+from app.http.body import read_body, refusal_headers
+from app.http.reply import refusal, reply, retry_after
+from app.http.state import state_of
+from app.postgres.direct import fetch
+from sql import load
+
+PATH = "/documents/{application}"
+PERMISSION = "documents:write"
+# Of one request, which is answered within its deadline; a command takes more.
+MOST_UPLOADED = 1_000
+
+SQL = load("trusted_document")
+_AUDIT = load("audit_entry")
+
+Work = Callable[[asyncpg.Connection, asyncpg.Record], Awaitable[Any]]
+
+
+class DocumentsEndpoint:
+    """An ASGI application. `documents` are those of the service's schema."""
+
+    def __init__(
+        self, documents: Documents, open_context: Callable[[Scope], Awaitable[Context]], *, body_bytes: int
+    ) -> None:
+        self._documents = documents
+        self._open_context = open_context
+        self._body_bytes = body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state = state_of(scope)
+        state.outcome = "refused"
+        try:
+            response = reply(await self._answer(scope, receive))
+            state.outcome = "ok"
+        except ManifestRefused as refused:
+            code = {"code": "DOCUMENT_REFUSED"}
+            response = reply({"errors": [{"message": fault, "extensions": code} for fault in refused.faults]}, 422)
+        except RequestRefused as error:
+            allow = {"allow": error.extensions["allow"]} if "allow" in error.extensions else {}
+            response = refusal(error, {**refusal_headers(error), **allow})
+        except WaybillError as error:
+            errors = [{"message": error.message, "extensions": error.extensions}]
+            response = reply({"errors": errors}, error.status, headers=retry_after(error))
+        await response(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Any:
+        method, name = scope["method"], scope["path_params"]["application"]
+        if method not in ("GET", "POST", "DELETE"):
+            raise RequestRefused(
+                f"{method} is not supported.", status=405, code="METHOD_NOT_ALLOWED", allow="GET, POST, DELETE"
+            )
+        context = await self._open_context(scope)
+        viewer = context.require(PERMISSION)
+        parameters = _parameters(scope, {"GET": ("all",), "POST": ("version",), "DELETE": ("id", "version")}[method])
+        if method == "POST":
+            return await self._upload(scope, receive, context, name, parameters.get("version"))
+        state_of(scope).work.watch(scope, receive)
+        if method == "GET":
+            return await _within(context, viewer, name, partial(_list, everything=parameters.get("all") == "true"))
+        ids, version = parameters.getlist("id"), parameters.get("version")
+        if not ids and version is None:
+            raise RequestRefused('Say which: by "id", again for each, or by "version".')
+        return await _within(context, viewer, name, partial(_retire, ids=ids or None, version=version))
+
+    async def _upload(
+        self, scope: Scope, receive: Receive, context: Context, name: str, version: str | None
+    ) -> dict[str, Any]:
+        viewer = context.viewer
+        await _within(context, viewer, name, _nothing)  # before anything is read for whoever may not
+        body = await read_body(scope, receive, self._body_bytes)
+        state_of(scope).work.watch(scope, receive)
+        try:
+            given = read_manifest(orjson.loads(body))
+        except orjson.JSONDecodeError as error:
+            place = f"line {error.lineno}, column {error.colno}"
+            raise RequestRefused(f"The manifest cannot be read as JSON in UTF-8: {error.msg} ({place}).") from None
+        if len(given) > MOST_UPLOADED:
+            message = f"There are over {MOST_UPLOADED:,} documents: register them in parts, or by command."
+            raise RequestRefused(message, status=413, code="TOO_MANY_DOCUMENTS")
+        checked = await check(self._documents, given)
+
+        async def work(connection: asyncpg.Connection, application: asyncpg.Record) -> dict[str, Any]:
+            numbers = await register(partial(fetch, connection), application["id"], checked, version)
+            await _note(connection, "documents upload", application, {"version": version, **numbers})
+            return {"application": application["name"], "version": version, **numbers}
+
+        told: dict[str, Any] = await _within(context, viewer, name, work)
+        return told
+
+
+async def _within(context: Context, viewer: Viewer, name: str, work: Work) -> Any:
+    """What `work` makes of the application in a transaction that nobody disturbs. Raises `RequestRefused`."""
+
+    async def run(connection: asyncpg.Connection) -> Any:
+        async with connection.transaction():
+            await fetch(connection, _AUDIT.begin, actor=viewer.subject)
+            application = await lock(partial(fetch, connection), name)
+            if application is None or not _may_change(viewer, application["callers"]):
+                raise RequestRefused("There is no such application.", status=404, code="NOT_FOUND")
+            return await work(connection, application)
+
+    return await context.db.pool.run(run, is_read=False)
+
+
+def _may_change(viewer: Viewer, callers: Sequence[str]) -> bool:
+    return viewer.kind is Kind.STAFF or any(f"api_key:{key_id}" in callers for key_id in viewer.key_ids)
+
+
+async def _nothing(_connection: asyncpg.Connection, _application: asyncpg.Record) -> None:
+    pass
+
+
+async def _list(connection: asyncpg.Connection, application: asyncpg.Record, *, everything: bool) -> dict[str, Any]:
+    rows = await fetch(
+        connection, SQL.of_application, application_id=application["id"], all=everything, unused_since=None
+    )
+    return {"application": application["name"], "documents": [_told(row) for row in rows]}
+
+
+async def _retire(
+    connection: asyncpg.Connection, application: asyncpg.Record, *, ids: Sequence[str] | None, version: str | None
+) -> dict[str, Any]:
+    rows = await retire(partial(fetch, connection), application["id"], ids=ids, version=version, unused_since=None)
+    retired = [row["document_id"] for row in rows if row["retired_at"] is not None]
+    await _note(connection, "documents retire", application, {"ids": ids, "version": version, "retired": len(retired)})
+    return {"application": application["name"], "retired": len(retired), "documentIds": retired}
+
+
+async def _note(
+    connection: asyncpg.Connection, action: str, application: asyncpg.Record, details: Mapping[str, Any]
+) -> None:
+    """The same entry of the audit trail as the command's."""
+    text = orjson.dumps(details).decode()
+    await fetch(connection, _AUDIT.add, action=action, subject=f"application:{application['id']}", details=text)
+
+
+def _told(row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        "documentId": row["document_id"],
+        "hash": row["hash"],
+        "operations": row["operations"],
+        "versions": row["versions"],
+        "registeredAt": row["registered_at"],
+        "retiredAt": row["retired_at"],
+        "lastUsedAt": row["last_used_at"],
+    }
+
+
+def _parameters(scope: Scope, known: Sequence[str]) -> QueryParams:
+    """Raises `RequestRefused` for what is none, or comes twice though it may not."""
+    parameters = QueryParams(scope["query_string"])
+    for name, value in parameters.multi_items():
+        if name not in known:
+            raise RequestRefused(f"There is no such parameter; there are {', '.join(known)}.")
+        if name != "id" and len(parameters.getlist(name)) > 1:
+            raise RequestRefused(f'The parameter "{name}" is given twice.')
+        if name == "version" and not is_version(value):
+            raise RequestRefused("A version is 1 to 64 visible characters of ASCII.")
+    return parameters
