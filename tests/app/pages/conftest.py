@@ -60,9 +60,9 @@ class Tab:
         )
 
     async def bytes_transferred(self) -> int:
-        """What came over the wire for the page and all that it needs, heads aside."""
-        sizes = [(await response.request.sizes())["responseBodySize"] for response in self.responses]
-        return sum(sizes)
+        """What came over the wire for the page and all that it needs, heads aside, and streams, which have no end."""
+        whole = [response for response in self.responses if "event-stream" not in response.headers["content-type"]]
+        return sum([(await response.request.sizes())["responseBodySize"] for response in whole])
 
 
 def executable() -> str:
