@@ -347,7 +347,7 @@ async def test_news_is_there_without_a_reload_and_said_politely(demo_copy_dsn: s
         await until(lambda: any(response.url.endswith("/events") for response in tab.responses))
         await tell(connection, "OUT_FOR_DELIVERY", location="Depot Amsterdam")
         await tab.page.locator("#parcel-1 h2").get_by_text("Out for delivery").wait_for()
-        assert "brought up to date" in await tab.page.get_by_role("status").inner_text()
+        await tab.page.get_by_role("status").get_by_text("brought up to date").wait_for()
         assert await tab.page.get_by_role("status").get_attribute("aria-live") == "polite"
         # What somebody has closed stays so.
         await tab.page.locator("#parcel-1-events summary").click()
