@@ -13,6 +13,7 @@ from app.pages.portal.words import SHIPMENT_STATUSES, SUB_STATUSES
 from app.pages.visit import Visit
 from app.rest.export import PATH as EXPORT
 
+TABLE = "/export/shipments.csv"
 SORTS = ("ID", "CREATED_AT", "LAST_MODIFIED_AT", "EXPECTED_DELIVERY_AT", "STATUS", "ORDER_ID")
 COLUMNS = {
     "order": N_("Order"),
@@ -44,7 +45,7 @@ TITLES = {
 @signed_in
 async def show(visit: Visit, viewer: Viewer) -> Response:
     listing = Listing(visit, visit.site.exports[EXPORT].filters, SORTS, COLUMNS)
-    values: dict[str, Any] = {"listing": listing, "titles": TITLES, "export": EXPORT}
+    values: dict[str, Any] = {"listing": listing, "titles": TITLES, "export": EXPORT, "table": TABLE}
     values |= {"statuses": SHIPMENT_STATUSES, "sub_statuses": SUB_STATUSES}
     if listing.fault:
         return render(visit, viewer, "shipments/page", 400, found=None, carriers={}, **values)
