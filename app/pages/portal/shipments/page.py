@@ -8,6 +8,7 @@ from app.auth.viewer import Viewer
 from app.pages.endpoint import Page
 from app.pages.language import N_
 from app.pages.portal.listing import Listing
+from app.pages.portal.live.page import live_of
 from app.pages.portal.visitor import render, signed_in
 from app.pages.portal.words import SHIPMENT_STATUSES, SUB_STATUSES
 from app.pages.visit import Visit
@@ -50,9 +51,10 @@ async def show(visit: Visit, viewer: Viewer) -> Response:
     if listing.fault:
         return render(visit, viewer, "shipments/page", 400, found=None, carriers={}, **values)
     may_read_orders = "orders:read" in viewer.permissions
+    live = await live_of(visit, viewer, f"{visit.raw_path}/live")
     data = await visit.ask("portal/shipments/page", input=listing.input, withOrders=may_read_orders)
     carriers = {str(carrier["id"]): carrier["name"] for carrier in data["carriers"]["items"]}
-    return render(visit, viewer, "shipments/page", found=data["shipments"], carriers=carriers, **values)
+    return render(visit, viewer, "shipments/page", found=data["shipments"], live=live, carriers=carriers, **values)
 
 
 PAGES = (Page("/portal/shipments", show),)
