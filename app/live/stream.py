@@ -22,6 +22,7 @@ from app.http.state import State
 from app.live.operation import text_of
 from app.live.session import Ending, Session
 from app.live.subscription import Refused, Subscriptions
+from app.resolvers.feed import cursor_at
 
 # Proxies end connections on which nothing comes, most of them after a minute.
 _BEAT_SECONDS = 12.0
@@ -142,6 +143,10 @@ class HTTPStream(Stream):
         session = Session(scope["headers"], self.form.transport, peer_address(scope))
         await self._subscriptions.sessions.look_up(session)
         return await self.follow_as(session, request, operation, state)
+
+    async def now(self) -> str:
+        """The cursor of whoever knows all that is committed by now. Raises `ServiceUnavailable`."""
+        return cursor_at(await self._subscriptions.hub.newest())
 
     async def follow_as(
         self,

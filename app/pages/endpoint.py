@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import RequestRefused, ServiceUnavailable, TimedOut
+from app.errors import RateLimitExceeded, RequestRefused, ServiceUnavailable, TimedOut
 from app.execution.errors import log_defect, log_fault
 from app.http.body import refusal_headers
 from app.http.deadline import Ending
@@ -56,6 +56,9 @@ class PageEndpoint:
             outcome = "refused"
             status = error.http_status
             response = visit.render("shared/problem", status, refusal_headers(error))
+        except RateLimitExceeded as error:
+            outcome = "refused"
+            response = visit.render("shared/problem", error.status, {"retry-after": str(error.seconds)})
         except ServiceUnavailable as error:
             log_fault(error, state.request_id)
             outcome = "unavailable"

@@ -9,6 +9,7 @@ from app.pages import asset, shop
 from app.pages.account import page as account
 from app.pages.endpoint import Page, PageEndpoint, route
 from app.pages.portal import export
+from app.pages.portal.live import page as live
 from app.pages.portal.login import page as login
 from app.pages.portal.order import page as order
 from app.pages.portal.orders import page as orders
@@ -18,7 +19,8 @@ from app.pages.track import form
 from app.pages.track import page as track
 from app.pages.visit import Site
 
-_PORTAL = (*login.PAGES, *overview.PAGES, *shipments.PAGES, *orders.PAGES, *order.PAGES, *export.PAGES)
+_LISTS = (*overview.PAGES, *shipments.PAGES, *orders.PAGES)
+_PORTAL = (*login.PAGES, *_LISTS, *order.PAGES, *live.PAGES, *export.PAGES)
 PAGES: tuple[Page, ...] = (*shop.PAGES, *track.PAGES, *form.PAGES, *account.PAGES, *_PORTAL)
 
 

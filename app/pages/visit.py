@@ -215,7 +215,7 @@ class Visit:
     async def follow(self, name: str, operation: str, **variables: Any) -> Reply:
         """The news of a subscription of the document `name`, as server-sent events that a browser resumes by itself.
 
-        Raises `ServiceUnavailable`.
+        Raises `ServiceUnavailable` and `RateLimitExceeded`.
         """
         request = GraphQLRequest(document(name), operation, variables, {}, None)
         scope, state = self.credited()

@@ -35,7 +35,7 @@ from app.resolvers.b2b.tracking_code import with_codes
 from app.resolvers.feed import end_of_feed
 from app.rest.order_lines import OrderLines, OrderTable
 from app.rest.query_filters import QueryFilters
-from app.rest.shipment_lines import ShipmentLines
+from app.rest.shipment_lines import ShipmentLines, ShipmentTable
 from loaders.rows import Row
 from sql import Statement
 
@@ -93,17 +93,16 @@ def _order_filters(viewer: Viewer, arguments: Mapping[str, Any]) -> tuple[frozen
 _SHIPMENT = sql.load("shipment")
 _NDJSON = "application/x-ndjson; charset=utf-8"
 _CSV = "text/csv; charset=utf-8; header=present"
+_SHIPMENTS = ("shipments:read", "ShipmentSearchInput", _SHIPMENT.all, _shipment_filters)
 _ORDERS = ("orders:read", "OrderSearchArguments", order_search.SQL.all, _order_filters)
 SOURCES = (
+    Source(PATH, _NDJSON, "Shipments, one JSON object a line, with their items and codes.", *_SHIPMENTS, ShipmentLines),
     Source(
-        PATH,
-        _NDJSON,
-        "Shipments, one JSON object a line, with their items and codes.",
-        "shipments:read",
-        "ShipmentSearchInput",
-        _SHIPMENT.all,
-        _shipment_filters,
-        ShipmentLines,
+        "/export/shipments.csv",
+        _CSV,
+        "Shipments as a table, one row each, after one of names.",
+        *_SHIPMENTS,
+        ShipmentTable,
     ),
     Source("/export/orders.ndjson", _NDJSON, "Orders, a JSON object a line, with their lines.", *_ORDERS, OrderLines),
     Source("/export/orders.csv", _CSV, "Orders as a table, one row each, after one of names.", *_ORDERS, OrderTable),

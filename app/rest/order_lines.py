@@ -1,10 +1,7 @@
 """Orders as text: one JSON object a line, with addresses and lines in it, or one row of a table."""
 
-import csv
-import io
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from datetime import datetime
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -14,6 +11,7 @@ import sql
 from app.postgres.snapshot import Snapshot
 from app.resolvers.names import snake_case
 from app.resolvers.scalar import serialize_date_time
+from app.rest.table import cell, text
 from loaders.rows import Row
 
 if TYPE_CHECKING:
@@ -42,8 +40,6 @@ _ADDRESS_FIELDS = (
     "phone",
     "email",
 )
-# What spreadsheets take for a formula, in their full width too.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 # Members by name, each with its column, and whether that is one of the row of exact amounts (decision 23).
 Columns = list[tuple[str, str, bool]]
@@ -91,7 +87,7 @@ class OrderLines:
 class OrderTable:
     """A row for each order (RFC 4180): what its row holds, its two addresses, and its codes with blanks between them.
 
-    A text that a spreadsheet would take for a formula has an apostrophe before it, which spreadsheets do not show.
+    See `cell` of what a spreadsheet would take for a formula.
     """
 
     def __init__(self, schema: "GraphQLSchema") -> None:
@@ -104,7 +100,7 @@ class OrderTable:
         self._addresses = [(type_, field) for type_ in ("delivery", "invoice") for field in _ADDRESS_FIELDS]
         names = [name for name, _column, _is_exact in self._columns]
         names += [f"{type_}.{field}" for type_, field in self._addresses]
-        self.head = _text([[*names, "codes"]])
+        self.head = text([[*names, "codes"]])
 
     async def of(self, snapshot: Snapshot, batches: AsyncIterator[list[Row]]) -> AsyncGenerator[bytes, None]:
         """The rows of each batch of orders, in its sequence. Three statements a batch."""
@@ -113,7 +109,7 @@ class OrderTable:
             exact = await _exact(snapshot, ids)
             addresses = _by_order(await snapshot.fetch(_ADDRESSES, order_ids=ids))
             codes = _by_order(await snapshot.fetch(_CODES, order_ids=ids))
-            yield _text(
+            yield text(
                 self._row(order, exact[order["id"]], addresses[order["id"]], codes[order["id"]]) for order in orders
             )
 
@@ -123,23 +119,7 @@ class OrderTable:
         held += [
             address_of[type_][snake_case(field)] if type_ in address_of else None for type_, field in self._addresses
         ]
-        return [_cell(value) for value in [*held, " ".join(code["code"] for code in codes)]]
-
-
-def _text(rows: Iterable[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
-def _cell(value: Any) -> object:
-    if isinstance(value, datetime):
-        return serialize_date_time(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str) and value.lstrip(" \u00a0").startswith(_FORMULA):
-        return f"'{value}"
-    return value
+        return [cell(value) for value in [*held, " ".join(code["code"] for code in codes)]]
 
 
 async def _exact(snapshot: Snapshot, ids: list[int]) -> dict[int, Row]:

@@ -1,4 +1,4 @@
-"""Shipments as text, one JSON object a line, with their items and codes in them."""
+"""Shipments as text: one JSON object a line, with items and codes in it, or one row of a table."""
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
@@ -12,6 +12,7 @@ from app.postgres.snapshot import Snapshot
 from app.resolvers.names import snake_case
 from app.resolvers.scalar import serialize_date_time
 from app.resolvers.tracking import needs_destination, tracking_url
+from app.rest.table import cell, text
 from loaders.rows import Row
 
 if TYPE_CHECKING:
@@ -72,6 +73,34 @@ class ShipmentLines:
             for code in codes
         ]
         return orjson.dumps(value, serialize_date_time, _OPTIONS)
+
+
+class ShipmentTable:
+    """A row for each shipment: what its row holds, its pieces, and its codes and carriers with blanks between them.
+
+    See `cell` of what a spreadsheet would take for a formula.
+    """
+
+    def __init__(self, schema: "GraphQLSchema") -> None:
+        self._columns = _columns(schema, "Shipment")
+        self.head = text([[*(name for name, _column in self._columns), "pieces", "carriers", "codes"]])
+
+    async def of(self, snapshot: Snapshot, batches: AsyncIterator[list[Row]]) -> AsyncGenerator[bytes, None]:
+        """The rows of each batch of shipments, in its sequence. Three statements a batch."""
+        async for shipments in batches:
+            ids = [shipment["id"] for shipment in shipments]
+            items = _by_shipment(await snapshot.fetch(_ITEMS, shipment_ids=ids))
+            codes = await snapshot.fetch(_CODES, shipment_ids=ids)
+            carriers = await snapshot.fetch(_CARRIERS, ids=list({code["carrier_id"] for code in codes} - {None}))
+            name_of = {carrier["id"]: carrier["name"] for carrier in carriers}
+            codes_of = _by_shipment(codes)
+            yield text(self._row(each, items[each["id"]], codes_of[each["id"]], name_of) for each in shipments)
+
+    def _row(self, shipment: Row, items: list[Row], codes: list[Row], name_of: dict[int, str]) -> list[object]:
+        held = [shipment[column] for _name, column in self._columns]
+        pieces = sum(item["quantity"] or 0 for item in items)
+        names = dict.fromkeys(name_of[code["carrier_id"]] for code in codes if code["carrier_id"] in name_of)
+        return [cell(value) for value in [*held, pieces, " ".join(names), " ".join(code["code"] for code in codes)]]
 
 
 def _columns(schema: "GraphQLSchema", type_name: str, computed: str = "") -> Columns:

@@ -13,7 +13,7 @@ from app.errors import NotAuthenticated
 from app.http.reply import Reply
 from app.pages.language import N_
 from app.pages.session import Cookie, proof_of
-from app.pages.visit import Visit
+from app.pages.visit import PageProblem, Visit
 
 # A working day: the longest that a token of ours is good for by itself.
 SECONDS = 8 * 3600
@@ -28,6 +28,7 @@ PLACES = (
 # Customers have pages of their own.
 KINDS = frozenset({Kind.STAFF, Kind.PARTNER, Kind.CONTACT})
 
+_LARGEST_ID = 2**31 - 1
 _TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
 
 Handler = Callable[[Visit, Viewer], Awaitable[Response]]
@@ -64,6 +65,14 @@ def signed_in(handle: Handler) -> Callable[[Visit], Awaitable[Response]]:
         return await handle(visit, viewer)
 
     return handler
+
+
+def order_id_of(visit: Visit) -> int:
+    """The number of the order in the path. Raises `PageProblem` for what cannot be one."""
+    text = visit.parameters["id"]
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= _LARGEST_ID):
+        raise PageProblem(404)
+    return int(text)
 
 
 def _login_before(visit: Visit) -> str:

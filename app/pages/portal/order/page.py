@@ -6,13 +6,13 @@ from starlette.responses import Response
 
 from app.auth.viewer import Viewer
 from app.pages.endpoint import Page
+from app.pages.portal.live.page import live_of
 from app.pages.portal.order.write import Fault, write
-from app.pages.portal.visitor import COOKIE, render, signed_in
+from app.pages.portal.visitor import COOKIE, order_id_of, render, signed_in
 from app.pages.portal.words import FULFILLMENT_STATUSES, SHIPMENT_STATUSES, SUB_STATUSES
 from app.pages.session import check_proof
 from app.pages.visit import PageProblem, Refused, Visit
 
-_LARGEST_ID = 2**31 - 1
 _KEY_BYTES = 16
 
 
@@ -22,10 +22,7 @@ async def answer(visit: Visit, viewer: Viewer) -> Response:
 
     A form that was taken leads to the page as it is then, unless there is something to be said of it.
     """
-    text = visit.parameters["id"]
-    if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= _LARGEST_ID):
-        raise PageProblem(404)
-    order_id = int(text)
+    order_id = order_id_of(visit)
     if visit.method != "POST":
         return await _show(visit, viewer, order_id)
     fields = await visit.form()
@@ -46,6 +43,7 @@ async def _show(
 ) -> Response:
     may_read_shipments = "shipments:read" in viewer.permissions
     writes = "shipments:write" in viewer.permissions
+    live = await live_of(visit, viewer, f"{visit.raw_path}/live")
     try:
         data = await visit.ask("portal/order/page", id=order_id, withShipments=may_read_shipments, writes=writes)
     except Refused as refused:
@@ -58,6 +56,7 @@ async def _show(
         "order/page",
         status,
         order=data["order"],
+        live=live,
         carriers=data["carriers"]["items"] if writes else None,
         key=secrets.token_urlsafe(_KEY_BYTES),
         fault=fault,

@@ -117,6 +117,8 @@ async def test_an_export_is_of_exactly_the_filtered_list(at_portal: AtPortal, gr
     response = await client.get("/portal/export/shipments.ndjson?statuses=DELIVERED")
     assert response.status_code == 200
     assert len(response.text.splitlines()) == expected["itemsFound"] > 0
+    table = await client.get("/portal/export/shipments.csv?statuses=DELIVERED")
+    assert len(table.text.splitlines()) == 1 + expected["itemsFound"]
     assert (await client.get("/portal/export/orders.csv")).headers["content-type"].startswith("text/csv")
     assert (await client.get("/portal/export/carriers.csv")).status_code == 404
     del client.headers["cookie"]

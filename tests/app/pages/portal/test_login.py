@@ -1,13 +1,17 @@
 """Who gets into the portal, and where from there."""
 
+import asyncio
+
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from app.auth.token import Tokens
+from app.demo.fixtures import CONTACT_EMAIL, CONTACT_PASSWORD
 from app.pages.portal.visitor import way_back
 from app.pages.session import FIELD, proof_of
 from tests.app.pages.portal.conftest import AtPortal, credential_of
-from tests.conftest import settings_for
+from tests.conftest import FAR_TOO_LONG, calling, settings_for
 
 LOGIN = "/portal/login"
 
@@ -95,3 +99,36 @@ async def test_logout_takes_the_form_of_the_session(at_portal: AtPortal) -> None
     response = await client.post("/portal/logout", data={FIELD: proof_of(cookie)})
     assert (response.status_code, response.headers["location"]) == (303, "/portal")
     assert "Max-Age=0" in response.headers["set-cookie"]
+
+
+async def test_a_contact_logs_in_by_password_and_the_session_ends_at_the_logout(copy: Starlette) -> None:
+    async with calling(copy) as client:
+        who = {"email": f" {CONTACT_EMAIL.upper()}", "password": CONTACT_PASSWORD}
+        entered = await client.post(f"{LOGIN}?next=/portal/orders", data=who)
+        assert (entered.status_code, entered.headers["location"]) == (303, "/portal/orders")
+        cookie = {"cookie": entered.headers["set-cookie"].partition(";")[0]}
+        assert "contact:4" in (await client.get("/portal/orders", headers=cookie)).text
+        token = cookie["cookie"].partition("=")[2]
+        left = await client.post("/portal/logout", data={FIELD: proof_of(token)}, headers=cookie)
+        assert left.status_code == 303
+        # Whoever has copied the cookie has nothing.
+        async with asyncio.timeout(FAR_TOO_LONG):
+            while (await client.get("/portal/orders", headers=cookie)).status_code != 303:  # noqa: ASYNC110  nothing tells it
+                await asyncio.sleep(0.01)
+
+
+async def test_a_wrong_password_and_an_unknown_contact_are_told_alike(copy: Starlette) -> None:
+    async with calling(copy) as client:
+        answers = [
+            await client.post(LOGIN, data={"email": email, "password": password})
+            for email, password in (
+                (CONTACT_EMAIL, "wrong-password"),
+                ("nobody@example.com", CONTACT_PASSWORD),
+                (CONTACT_EMAIL, "x"),
+            )
+        ]
+        assert {answer.status_code for answer in answers} == {401}
+        assert len({answer.text for answer in answers}) == 1
+        for _ in range(5):
+            answer = await client.post(LOGIN, data={"email": CONTACT_EMAIL, "password": "wrong-password"})
+        assert answer.status_code == 429
