@@ -7,11 +7,12 @@ from enum import IntEnum
 import asyncpg
 
 from app.auth.storefront_key import Storefront
-from app.auth.viewer import Viewer
+from app.auth.viewer import Kind, Viewer
 from app.settings import DOCUMENT_MODES
 
 # What a caller without any credential is called beside the kinds of viewers.
 ANONYMOUS = "anonymous"
+_SHOP = "storefront_key:"
 
 
 class Mode(IntEnum):
@@ -39,8 +40,17 @@ class Caller:
     def of(cls, viewer: Viewer | None, storefront: Storefront) -> "Caller":
         keys = [] if viewer is None else [f"api_key:{key_id}" for key_id in viewer.key_ids]
         if storefront.key is not None:
-            keys.append(f"storefront_key:{storefront.key['id']}")
+            keys.append(f"{_SHOP}{storefront.key['id']}")
         return cls(tuple(keys), ANONYMOUS if viewer is None else viewer.kind.value)
+
+    @property
+    def known_by(self) -> str | None:
+        """The key that stands for who asks: a partner's own, and a shop's for its visitors and its customers."""
+        if self.kind == Kind.PARTNER.value:
+            return next(iter(self.keys), None)  # others come behind it
+        if self.kind in (ANONYMOUS, Kind.CUSTOMER.value):
+            return next((key for key in self.keys if key.startswith(_SHOP)), None)
+        return None
 
 
 @dataclass(frozen=True)
@@ -68,9 +78,13 @@ class Policy:
         return self.default is Mode.OFF and not any(self.modes.values())
 
     def mode_of(self, caller: Caller) -> Mode:
-        """The strictest of its keys' own modes, else that of its kind, else the default."""
-        own = [self.modes[key] for key in caller.keys if key in self.modes]
-        return max(own) if own else self.modes.get(caller.kind, self.default)
+        """The strictest of what holds for the viewer and of the own modes of all keys that came.
+
+        For a viewer holds the own mode of the key that it is known by, else that of its kind, else the default. A key
+        that somebody else's token comes with makes nothing looser: that of a shop is in its page for anybody.
+        """
+        held = self.modes.get(caller.known_by or caller.kind, self.modes.get(caller.kind, self.default))
+        return max([held, *(self.modes[key] for key in caller.keys if key in self.modes)])
 
     def applications_of(self, caller: Caller) -> frozenset[int]:
         none: frozenset[int] = frozenset()

@@ -24,6 +24,27 @@ def test_of_several_keys_the_strictest_counts() -> None:
     assert POLICY.mode_of(Caller(("api_key:1", "storefront_key:1"), "partner")) is Mode.OFF
 
 
+def test_key_of_a_shop_loosens_what_its_visitors_are_held_to_and_nobody_else() -> None:
+    """Anybody may read it in the page of the shop."""
+    kinds = ("anonymous", "customer", "contact", "partner", "staff", "link")
+    policy = Policy(Mode.OFF, {"storefront_key:1": Mode.LOG, **dict.fromkeys(kinds, Mode.ID_ONLY)})
+    for kind in kinds:
+        expected = Mode.LOG if kind in ("anonymous", "customer") else Mode.ID_ONLY
+        keys = ("api_key:1", "storefront_key:1") if kind == "partner" else ("storefront_key:1",)
+        assert policy.mode_of(Caller(keys, kind)) is expected, kind
+        assert policy.mode_of(Caller(keys[:-1], kind)) is Mode.ID_ONLY, kind
+
+
+def test_key_beside_a_token_tightens_alone() -> None:
+    policy = Policy(Mode.SAFELIST, {"api_key:1": Mode.OFF, "api_key:2": Mode.ID_ONLY, "storefront_key:1": Mode.LOG})
+    for kind in ("contact", "staff", "customer"):
+        assert policy.mode_of(Caller(("api_key:1",), kind)) is Mode.SAFELIST
+        assert policy.mode_of(Caller(("api_key:2",), kind)) is Mode.ID_ONLY
+    assert policy.mode_of(Caller(("api_key:3", "api_key:1"), "partner")) is Mode.SAFELIST  # a partner's token
+    assert policy.mode_of(Caller(("api_key:1", "api_key:1"), "partner")) is Mode.OFF
+    assert policy.mode_of(Caller(("api_key:2", "storefront_key:1"), "customer")) is Mode.ID_ONLY
+
+
 def test_applications_are_those_of_all_that_came() -> None:
     assert POLICY.applications_of(Caller(("api_key:1", "storefront_key:1"), "partner")) == {1, 2, 3}
     assert POLICY.applications_of(Caller((), "anonymous")) == frozenset()
