@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from app.auth.storefront_key import Storefront
 from app.auth.viewer import Viewer
 from app.documents.ahead import Ahead
-from app.documents.identifier import LONGEST_ID, hash_named_by, hash_of
+from app.documents.identifier import hash_named_by, hash_of, is_id
 from app.documents.policy import Caller, Mode, Policy
 from app.documents.refusal import (
     CallerUnknown,
@@ -165,7 +165,7 @@ class TrustedDocuments:
             self._told.popitem(last=False)
 
     async def _by_id(self, document_id: str, applications: frozenset[int]) -> Found:
-        if not applications or len(document_id) > LONGEST_ID:
+        if not applications or not is_id(document_id):
             return _NONE
         values = {"document_id": document_id, "hash": hash_named_by(document_id)}
         return await self._find(document_id, applications, SQL.by_document_id, lambda: values)

@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from app.errors import ServiceUnavailable, TimedOut, WaybillError
 from app.execution.document import RequestErrors
-from app.execution.errors import render
+from app.execution.errors import internal, log_defect, render
 from app.execution.execute import Answer, refuse
 from app.http.deadline import Deadlines, Ending, Work
 from app.http.graphql import GraphQLEndpoint, GraphQLRequest
@@ -123,5 +123,9 @@ class Operations:
 
 
 def _told(error: Exception, request_id: str) -> Answer:
+    if not isinstance(error, WaybillError):  # its words are for the log
+        log_defect(error, request_id)
+        defect = {"message": "Internal server error", "extensions": internal(request_id)}
+        return Answer({"errors": [defect]}, ran=False, defects=1)
     errors, defects = render([GraphQLError(str(error), original_error=error)], request_id)
     return Answer({"errors": errors}, ran=False, defects=defects)

@@ -15,7 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from app.auth.viewer import Kind, Viewer
 from app.context import Context
-from app.documents.application import is_version, lock, retire
+from app.documents.application import is_name, is_version, lock, retire
+from app.documents.identifier import is_id
 from app.documents.manifest import ManifestRefused, read_manifest
 from app.documents.upload import check, register
 from app.errors import RequestRefused, WaybillError
@@ -81,7 +82,8 @@ class DocumentsEndpoint:
         ids, version = parameters.getlist("id"), parameters.get("version")
         if not ids and version is None:
             raise RequestRefused('Say which: by "id", again for each, or by "version".')
-        return await _within(context, viewer, name, partial(_retire, ids=ids or None, version=version))
+        known = [each for each in ids if is_id(each)]  # nothing is registered by what is none
+        return await _within(context, viewer, name, partial(_retire, ids=known if ids else None, version=version))
 
     async def _upload(
         self, scope: Scope, receive: Receive, context: Context, name: str, version: str | None
@@ -112,12 +114,16 @@ class DocumentsEndpoint:
 async def _within(context: Context, viewer: Viewer, name: str, work: Work) -> Any:
     """What `work` makes of the application in a transaction that nobody disturbs. Raises `RequestRefused`."""
 
+    none = RequestRefused("There is no such application.", status=404, code="NOT_FOUND")
+    if not is_name(name):
+        raise none
+
     async def run(connection: asyncpg.Connection) -> Any:
         async with connection.transaction():
             await fetch(connection, _AUDIT.begin, actor=viewer.subject)
             application = await lock(partial(fetch, connection), name)
             if application is None or not _may_change(viewer, application["callers"]):
-                raise RequestRefused("There is no such application.", status=404, code="NOT_FOUND")
+                raise none
             return await work(connection, application)
 
     return await context.db.pool.run(run, is_read=False)

@@ -106,11 +106,23 @@ async def test_id_is_refused_where_it_is_no_text(caller: httpx.AsyncClient) -> N
         assert (answer.status_code, code_of(answer.json())) == (400, "BAD_REQUEST")
 
 
-async def test_longest_id_is_not_looked_for(ask: Ask, upload: Upload, service: Service) -> None:
+@pytest.mark.parametrize("document_id", ["x" * 201, "\0", "order\0", "order ", "ördér", "\n", ""], ids=repr)
+async def test_what_is_no_id_is_not_looked_for(
+    ask: Ask, caller: httpx.AsyncClient, demo_copy_dsn: str, upload: Upload, service: Service, document_id: str
+) -> None:
     await upload("portal", (PARTNER,), order=ORDER)
     await answers(ask, None, documentId="order", variables=ID)
     before = service.waybill.db.statements
-    assert code_of(await ask(documentId="x" * 201)) == NOT_FOUND
+    for named in ({"documentId": document_id}, {"doc_id": document_id}):
+        assert code_of(await ask(**named)) == NOT_FOUND
+    if document_id:
+        assert code_of(await ask(**apollo(document_id))) == NOT_FOUND
+        headers = credentials("apikey", settings_for(demo_copy_dsn))
+        for accept in ("application/json", "text/event-stream"):
+            answer = await caller.get(
+                "/graphql", params={"documentId": document_id}, headers={**headers, "accept": accept}
+            )
+            assert NOT_FOUND in answer.text
     assert service.waybill.db.statements == before
 
 
@@ -356,6 +368,8 @@ async def test_socket_takes_ids_and_keeps_to_the_mode(
             "PERSISTED_QUERY_ID_REQUIRED",
         )
         await socket.send(type="subscribe", id="3", payload=apollo("0" * 64))
+        assert (await socket.receive())["payload"][0]["extensions"]["code"] == NOT_FOUND
+        await socket.send(type="subscribe", id="5", payload={"documentId": "\0"})
         assert (await socket.receive())["payload"][0]["extensions"]["code"] == NOT_FOUND
         await socket.send(type="subscribe", id="4", payload={"doc_id": "order", "variables": ID})
         assert (await socket.event("4"))["id"] == 2075

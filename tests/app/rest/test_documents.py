@@ -58,10 +58,12 @@ async def test_manifest_is_registered_read_used_and_retired(
     answer = await client.delete(f"{URL}?version=1.4", headers=key)
     assert answer.json() == {"application": "portal", "retired": 1, "documentIds": ["order"]}
     assert len((await client.get(f"{URL}?all=true", headers=key)).json()["documents"]) == 2
-    answer = await client.delete(f"{URL}?id=before&id=order", headers=key)
+    nothing = await client.delete(f"{URL}?id=%00&id=%C3%A9", headers=key)
+    assert nothing.json() == {"application": "portal", "retired": 0, "documentIds": []}
+    answer = await client.delete(f"{URL}?id=before&id=order&id=%00", headers=key)
     assert answer.json()["documentIds"] == ["before"]
     trail = await copy_connection.fetch("SELECT actor, action, subject FROM audit_entries WHERE actor = 'partner:2'")
-    actions = ["documents upload", "documents retire", "documents retire"]
+    actions = ["documents upload", *["documents retire"] * 3]
     assert [tuple(row) for row in trail] == [("partner:2", action, "application:1") for action in actions]
 
 
@@ -119,6 +121,9 @@ async def test_what_is_asked_wrongly_is_refused(
         ("GET", f"{URL}?all=true&all=true", (400, "BAD_REQUEST")),
         ("POST", f"{URL}?version=a%20b", (400, "BAD_REQUEST")),
         ("POST", URL, (400, "BAD_REQUEST")),
+        ("GET", "/documents/%00", (404, "NOT_FOUND")),
+        ("POST", "/documents/%00", (404, "NOT_FOUND")),
+        ("DELETE", "/documents/%00?id=a", (404, "NOT_FOUND")),
     ):
         assert code_of(await client.request(method, url, headers=key)) == code, (method, url)
     assert code_of(await client.post(URL, json=[], headers=key)) == (422, "DOCUMENT_REFUSED")
