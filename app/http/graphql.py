@@ -264,7 +264,7 @@ class GraphQLEndpoint(Answering):
             operation = self._prepare(request, state, scope["method"], streams=stream is not None)
         except RequestErrors as errors:
             return refuse(errors, state.request_id)
-        if stream is not None and operation.kind is OperationType.SUBSCRIPTION:
+        if stream is not None and operation.kind is OperationType.SUBSCRIPTION and not self.is_validated(state):
             return await stream.follow(request, operation, scope, state)
         try:
             return await self.run(request, operation, scope, state)
@@ -307,6 +307,11 @@ class GraphQLEndpoint(Answering):
             state.storefront.require()
         return operation
 
+    @staticmethod
+    def is_validated(state: State) -> bool:
+        """Whether a request is to be told its cost alone, by `run`, of a subscription too. Raises `RequestRefused`."""
+        return _report(state) is Report.VALIDATE
+
     async def run(self, request: GraphQLRequest, operation: Operation, scope: Scope, state: State) -> Answer:
         """The answer to a query, or a mutation.
 
@@ -314,7 +319,7 @@ class GraphQLEndpoint(Answering):
         `RequestRefused` for a header that is none.
         """
         estimate = self._engine.estimate(operation, request.variables)
-        report = report_of(state.fields[COST_HEADER]) if COST_HEADER in state.fields else None
+        report = _report(state)
         budgets, request_id = self._budgets, state.request_id
         if report is Report.VALIDATE:
             left = await budgets.left((await self._open_context(scope)).payer)
@@ -356,6 +361,10 @@ class GraphQLEndpoint(Answering):
         state.idempotency_key = read_key(scope["headers"], request.extensions, *asked)
         answer = await run_mutation(partial(self._open_context, scope), run, state.request_id, state.work)
         return payer, answer
+
+
+def _report(state: State) -> Report | None:
+    return report_of(state.fields[COST_HEADER]) if COST_HEADER in state.fields else None
 
 
 def _check_type(headers: Fields) -> None:

@@ -114,7 +114,7 @@ class Operations:
             errors = orjson.loads(bytes(one_too_many.body))["errors"]
             raise Refused(Answer({"errors": errors}, ran=False))
         operation = await endpoint.prepare(request, scope, state)
-        if operation.kind is OperationType.SUBSCRIPTION:
+        if operation.kind is OperationType.SUBSCRIPTION and not endpoint.is_validated(state):
             return await self.subscriptions.open(request, operation, session, state)
         answer = await endpoint.run(request, operation, scope, state)
         if not answer.ran:

@@ -146,6 +146,8 @@ class Reservations(Streams):
         state.storefront, state.identity = session.storefront, Identity(session.viewer, session.refused)
         try:
             operation = await endpoint.prepare(request, scope, state, "GET")
+            if operation.kind is OperationType.SUBSCRIPTION and endpoint.is_validated(state):
+                return self._events.whole(await endpoint.run(request, operation, scope, state))
         except RequestErrors as errors:
             return self._events.whole(refuse(errors, state.request_id))
         if operation.kind is not OperationType.SUBSCRIPTION:

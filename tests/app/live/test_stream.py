@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -102,6 +103,28 @@ async def test_what_is_no_subscription_is_one_event(
 async def test_a_plain_answer_says_how_to_subscribe(http: httpx.AsyncClient) -> None:
     response = await http.post("/graphql", json={"query": SHIPMENTS}, headers=credentials("apikey", SETTINGS))
     assert "text/event-stream" in response.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("accept", [EVENTS, PARTS, {"Accept": "multipart/mixed;subscriptionSpec=1.0"}], ids=str)
+async def test_validating_runs_no_subscription_and_costs_nothing(
+    http: httpx.AsyncClient, accept: dict[str, str]
+) -> None:
+    viewer = credentials("apikey", SETTINGS)
+    for ask in ({}, {"token": (await http.put("/graphql", headers=viewer)).text}):
+        if ask:
+            by_token = {**EVENTS, "GraphQL-Cost": "validate"}
+            answer = await http.get("/graphql", params={**ask, "query": SHIPMENTS}, headers=by_token)
+        else:
+            headers = {**viewer, **accept, "GraphQL-Cost": "validate"}
+            answer = await http.post("/graphql", json={"query": SHIPMENTS}, headers=headers)
+        [text] = re.findall(r'\{.*"cost".*\}', answer.text)
+        told = json.loads(text)
+        told = told.get("payload", told)
+        cost = told["extensions"]["cost"]
+        assert told["data"] is None
+        assert cost["requested"] > 0
+        assert "actual" not in cost
+        assert cost["remaining"] == cost["capacity"]
 
 
 async def test_a_revoked_key_ends_its_streams(http: httpx.AsyncClient, copy_connection: asyncpg.Connection) -> None:

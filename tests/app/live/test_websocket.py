@@ -120,6 +120,18 @@ async def test_credentials_may_come_with_the_upgrade_or_with_the_first_message(c
         assert (await socket.receive())["payload"] == {"data": {"__typename": "Query"}}
 
 
+async def test_validating_runs_no_subscription_and_costs_nothing(site: str) -> None:
+    async with connected(site, additional_headers={"GraphQL-Cost": "validate"}) as socket:
+        await socket.begin(credentials("apikey", settings_for("postgresql://")))
+        await socket.subscribe("1", SHIPMENTS)
+        told = (await socket.receive())["payload"]
+        cost = told["extensions"]["cost"]
+        assert told["data"] is None
+        assert cost["requested"] > 0
+        assert cost["remaining"] == cost["capacity"]
+        assert await socket.receive() == {"type": "complete", "id": "1"}
+
+
 async def test_pages_of_other_origins_may_not_connect(demo_dsn: str) -> None:
     settings = settings_for(demo_dsn, allowed_origins=("https://shop.example",))
     async with running(settings) as app, served(app, "whole") as client:
