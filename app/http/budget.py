@@ -1,6 +1,7 @@
 """What requests cost is paid from a bucket of points that each viewer has, and which fills again as time goes by.
 
-What a request may cost is taken before it runs; what it did not cost is given back when it has its answer. The buckets
+What a request may cost is taken before it runs; what it did not cost is given back when it has its answer. What it
+cost beyond that is owed: a bucket goes below zero, at most by what it holds, and fills from there. The buckets
 are kept in Redis where the settings name one, in a file where there are several workers, and in memory otherwise, like
 the counts of `app.http.rate_limit`.
 """
@@ -44,10 +45,10 @@ class OwnBuckets(Protocol):
     """Buckets that are here; `take` and `give` tell what is left then."""
 
     def take(self, name: str, points: int, now: float) -> tuple[bool, float]:
-        """Whether there were so many. A bucket that has fewer keeps them."""
+        """Whether there were so many. A bucket that has fewer keeps them; what costs nothing is always paid."""
 
     def give(self, name: str, points: int) -> float:
-        """Takes so many where they are negative, and all where there are fewer."""
+        """Takes so many where they are negative, down to a debt of a whole bucket."""
 
 
 class Buckets:
@@ -64,7 +65,7 @@ class Buckets:
         left, since = bucket
         if now > since:  # a clock that was set back takes nothing away
             left = min(self._capacity, left + (now - since) * self._restored)
-        is_enough = points <= left
+        is_enough = points <= max(0.0, left)
         if is_enough:
             left -= points
         bucket[0], bucket[1] = left, now
@@ -74,7 +75,7 @@ class Buckets:
         bucket = self._buckets.get(name)
         if bucket is None:
             bucket = self._new(name, time.time())
-        left = bucket[0] = max(0.0, min(self._capacity, bucket[0] + points))
+        left = bucket[0] = max(-self._capacity, min(self._capacity, bucket[0] + points))
         return left
 
     def _new(self, name: str, now: float) -> list[float]:
@@ -154,11 +155,11 @@ class Budgets:
         return (await self._take(name, 0))[1]
 
     async def spend(self, name: str, points: int) -> None:
-        """Takes what is done already, and all that is left where it is more."""
+        """Takes what is done already, which may be more than is left."""
         await self._give(name, -points)
 
     def balance(self, left: float) -> dict[str, int]:
-        return {"remaining": int(left), "capacity": self.rate.capacity, "restoreRate": self.rate.restored}
+        return {"remaining": max(0, int(left)), "capacity": self.rate.capacity, "restoreRate": self.rate.restored}
 
     def tell(self, state: State, left: float) -> None:
         """In the headers of the answer."""
@@ -190,4 +191,4 @@ class Budgets:
 # A bucket that fills at once is left with the same by each request of the same cost.
 @lru_cache(1_000)
 def _limit(rate: Rate, left: int) -> Header:
-    return LIMIT, b'"points";r=%d;t=%d' % (left, ceil((rate.capacity - left) / rate.restored))
+    return LIMIT, b'"points";r=%d;t=%d' % (max(0, left), ceil((rate.capacity - left) / rate.restored))

@@ -41,7 +41,7 @@ class MappedBuckets:
         try:
             place, left, since = self._find(name, now)
             left = min(self._capacity, left + max(0.0, now - since) * self._restored)
-            is_enough = points <= left
+            is_enough = points <= max(0.0, left)
             if is_enough:
                 left -= points
             _ROW.pack_into(self._rows, place, _digest(name), left, now)
@@ -53,7 +53,7 @@ class MappedBuckets:
         flock(self._file, LOCK_EX)
         try:
             place, left, since = self._find(name, time.time())
-            left = max(0.0, min(self._capacity, left + points))
+            left = max(-self._capacity, min(self._capacity, left + points))
             _ROW.pack_into(self._rows, place, _digest(name), left, since)
             return left
         finally:

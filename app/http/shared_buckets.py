@@ -20,10 +20,10 @@ local left = capacity
 if held[1] then
   left = math.min(capacity, tonumber(held[1]) + math.max(0, now - tonumber(held[2])) * restored)
 end
-if points > left and not force then
+if points > math.max(0, left) and not force then
   return {0, string.format('%.3f', left)}
 end
-left = math.max(0, math.min(capacity, left - points))
+left = math.max(-capacity, math.min(capacity, left - points))
 redis.call('HSET', KEYS[1], 'left', string.format('%.3f', left), 'at', string.format('%.6f', now))
 redis.call('EXPIRE', KEYS[1], math.ceil((capacity - left) / restored) + 1)
 return {1, string.format('%.3f', left)}

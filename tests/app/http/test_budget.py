@@ -164,8 +164,36 @@ async def test_points_come_back_as_time_goes_by(monkeypatch: pytest.MonkeyPatch)
     assert await budgets.left("staff:1") == 0
     clock.now += 10_000
     assert await budgets.left("staff:1") == 100
+
+
+async def owes(budgets: Budgets) -> None:
+    """What was spent beyond what there was is paid, with what comes back, before anything else is; what is free is."""
+    assert await take(budgets, 90)
+    state = State({"headers": []}, None)  # type: ignore[arg-type]
+    await budgets.take("staff:1", 5, state)
+    await budgets.settle("staff:1", 45, state)
+    assert -35 <= await budgets.left("staff:1") < -30
+    assert re.search(rb'"points";r=0;t=13[0-9]', dict(state.answer_headers)[b"ratelimit"])
+    assert await take(budgets, 0)
+    with pytest.raises(PointsSpent) as refused:
+        await budgets.take("staff:1", 1, state)
+    assert refused.value.extensions["cost"]["remaining"] == 0
+    assert refused.value.seconds in range(31, 37)
     await budgets.spend("staff:1", 1_000)
-    assert await budgets.left("staff:1") == 0
+    assert -100 <= await budgets.left("staff:1") < -95
+    await budgets.close()
+
+
+async def test_debt_is_paid_in_memory() -> None:
+    await owes(Budgets(Rate(100, 1)))
+
+
+async def test_debt_is_paid_in_a_file(tmp_path: Path) -> None:
+    await owes(Budgets(Rate(100, 1), worker=Worker(1, tmp_path)))
+
+
+async def test_debt_is_paid_in_redis(redis: str) -> None:
+    await owes(Budgets(Rate(100, 1), redis))
 
 
 async def test_refusal_says_when_there_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
