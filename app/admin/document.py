@@ -245,7 +245,8 @@ async def _retire(connection: asyncpg.Connection, options: Options) -> Answer:
     if missing and options.version is None and options.unused is None:
         raise Refused(f"{options.application} has no document {', '.join(map(quoted, sorted(missing)))}")
     retired = [each["document_id"] for each in rows if each["retired_at"] is not None]
-    which = {"ids": options.ids, "version": options.version, "unused": options.unused and str(options.unused)}
+    unused = None if options.unused is None else str(options.unused)
+    which = {"ids": options.ids, "version": options.version, "unused": unused}
     await note(connection, "documents retire", f"application:{row['id']}", retired=len(retired), **which)
     return Answer({"application": options.application, "retired": len(retired), "document_ids": retired})
 

@@ -209,6 +209,7 @@ async def test_what_nobody_has_asked_for_is_listed_and_retired(
     assert [row["document_id"] for row in listed] == ["total"]
     retired = await operate("documents", "retire", portal, "--unused", "90d")
     assert retired == {"application": "portal", "retired": 1, "document_ids": ["total"]}
+    assert (await operate("documents", "retire", portal, "--unused", "0d"))["retired"] == 2
 
 
 async def test_using_tells_which_documents_of_which_applications_select_a_field(
