@@ -180,7 +180,7 @@ def _given(path: str, longest: int) -> Sequence[Given]:
         content = sys.stdin.read(_MOST_MANIFEST_BYTES + 1) if path == "-" else _content(Path(path))
         if len(content) > _MOST_MANIFEST_BYTES:
             raise Refused(f"the manifest has over {_MOST_MANIFEST_BYTES:,} bytes")
-        return read_manifest(orjson.loads(content))
+        return read_manifest(content)
     except OSError as error:
         raise Refused(f"{quoted(path)} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

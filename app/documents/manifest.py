@@ -7,12 +7,15 @@
 - a folder of files, each of one document
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.documents.identifier import LONGEST_ID, PREFIX, hash_of, is_id
+import orjson
+
+from app.documents.identifier import LONGEST_ID, PREFIX, hash_named_by, hash_of, is_id
 
 APOLLO = "apollo-persisted-query-manifest"
 SUFFIXES = (".graphql", ".gql")
@@ -38,13 +41,17 @@ class Given:
     place: str
 
 
-def read_manifest(value: Any) -> Sequence[Given]:
-    """The documents of a JSON value of Apollo's or Relay's form. Raises `ManifestRefused`."""
+def read_manifest(content: bytes | str) -> Sequence[Given]:
+    """The documents of a JSON text of Apollo's or Relay's form. Raises `ManifestRefused`, `orjson.JSONDecodeError`."""
+    value = orjson.loads(content)
     if not isinstance(value, dict):
         raise ManifestRefused("A manifest is a JSON object: Apollo's with operations, or Relay's of ids and texts.")
     if "format" in value or isinstance(value.get("operations"), list):
         return _checked(_of_apollo(value))
-    return _checked(_of_relay(value))
+    faults = [f"{_shown(id_)} must be the text of a document." for id_, text in value.items() if type(text) is not str]
+    if faults:
+        raise ManifestRefused(*faults[:MOST_FAULTS])
+    return _checked(_of_relay(content))
 
 
 def _of_apollo(value: dict[str, Any]) -> Iterator[Given]:
@@ -63,11 +70,17 @@ def _of_apollo(value: dict[str, Any]) -> Iterator[Given]:
         yield Given(id_, body, f"{place}, {_shown(id_)}{f' ({_shown(name)})' if isinstance(name, str) else ''}")
 
 
-def _of_relay(value: dict[str, Any]) -> Iterator[Given]:
-    for id_, text in value.items():
-        if not isinstance(text, str):
+def _of_relay(content: bytes | str) -> Iterator[Given]:
+    """`content` is JSON that was read already; here all of its pairs come, of one name the earlier ones, too."""
+    text = content if isinstance(content, str) else content.decode()
+    try:
+        pairs = json.loads(text, object_pairs_hook=list)
+    except RecursionError:  # in a value that another one of the same name hides
+        raise ManifestRefused("An id is given twice, once without the text of a document.") from None
+    for id_, body in pairs:
+        if not isinstance(body, str):
             raise ManifestRefused(f"{_shown(id_)} must be the text of a document.")
-        yield Given(id_, text, _shown(id_))
+        yield Given(id_, body, _shown(id_))
 
 
 def read_folder(folder: Path, longest: int) -> Sequence[Given]:
@@ -114,11 +127,14 @@ def _checked(given: Iterator[Given] | Sequence[Given]) -> Sequence[Given]:
 def _fault_of_id(each: Given) -> str | None:
     if not is_id(each.document_id):
         return f"an id is 1 to {LONGEST_ID} visible characters of ASCII."
+    named = hash_named_by(each.document_id)
+    if named is not None and named != hash_of(each.text):
+        return "it has the form of a SHA-256, and is not that of the text."
     prefix, colon, _ = each.document_id.partition(":")
     if not colon or prefix.startswith("x-"):
         return None
     if each.document_id.startswith(PREFIX):
-        return None if each.document_id == PREFIX + hash_of(each.text).hex() else "sha256: is not that of the text."
+        return None if named is not None else "sha256: is not that of the text."
     return "of ids with a colon, those alone are free that begin with x-."
 
 

@@ -93,7 +93,7 @@ class DocumentsEndpoint:
         body = await read_body(scope, receive, self._body_bytes)
         state_of(scope).work.watch(scope, receive)
         try:
-            given = read_manifest(orjson.loads(body))
+            given = read_manifest(body)
         except orjson.JSONDecodeError as error:
             place = f"line {error.lineno}, column {error.colno}"
             raise RequestRefused(f"The manifest cannot be read as JSON in UTF-8: {error.msg} ({place}).") from None

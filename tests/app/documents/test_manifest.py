@@ -1,15 +1,22 @@
 """Manifests of build tools, and folders: what is read of them, and what is refused with its place."""
 
 import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.documents.manifest import APOLLO, ManifestRefused, read_folder, read_manifest
+from app.documents import manifest
+from app.documents.manifest import APOLLO, Given, ManifestRefused, read_folder
 
 TEXT = "query Order { __typename }"
 HASH = hashlib.sha256(TEXT.encode()).hexdigest()
+
+
+def read_manifest(value: Any) -> Sequence[Given]:
+    return manifest.read_manifest(value if isinstance(value, bytes) else json.dumps(value))
 
 
 def apollo(*operations: Any) -> dict[str, Any]:
@@ -33,6 +40,7 @@ def test_relays_manifest_is_read() -> None:
 
 def test_what_comes_twice_alike_is_one() -> None:
     assert len(read_manifest(apollo({"id": "a", "body": TEXT}, {"id": "a", "body": TEXT}))) == 1
+    assert len(read_manifest(b'{"a": "{x}", "a": "{x}"}')) == 1
 
 
 @pytest.mark.parametrize(
@@ -57,6 +65,12 @@ def test_what_comes_twice_alike_is_one() -> None:
         ({"": TEXT}, "an id is 1 to 200 visible"),
         ({"x" * 201: TEXT}, "an id is 1 to 200 visible"),
         ({"sha256:00": TEXT}, "sha256:00: sha256: is not that of the text."),
+        ({f"sha256:{'0' * 64}": TEXT}, "is not that of the text."),
+        ({"0" * 64: TEXT}, f"{'0' * 64}: it has the form of a SHA-256, and is not that of the text."),
+        (apollo({"id": "0" * 64, "body": TEXT}), "it has the form of a SHA-256, and is not that of the text."),
+        (b'{"a": "{x}", "b": "{x}", "a": "{y}"}', "a: the same id as of a, and another text."),
+        (b'{"a": 1, "a": "{y}"}', "a must be the text of a document."),
+        (b'{"a": %b1%b, "a": "{y}"}' % (b"[" * 1_000, b"]" * 1_000), "a"),
         ({"md5:00": TEXT}, "md5:00: of ids with a colon"),
     ],
 )

@@ -271,6 +271,17 @@ async def test_id_that_two_applications_of_a_caller_give_to_different_texts_name
     assert "errors" not in await ask(documentId=f"sha256:{HASH}", variables=ID)
 
 
+async def test_hash_names_its_text_whatever_was_registered_by_it(
+    ask: Ask, upload: Upload, copy_connection: asyncpg.Connection
+) -> None:
+    """As ids of this form once could be."""
+    await upload("portal", (PARTNER,), order=ORDER, other=SHIPMENTS)
+    await copy_connection.execute("UPDATE trusted_documents SET document_id = $1 WHERE document_id = 'other'", HASH)
+    for named in ({"documentId": HASH}, {"documentId": f"sha256:{HASH}"}, apollo(HASH)):
+        await answers(ask, None, **named, variables=ID)
+        assert (await ask(**named, variables=ID))["data"]["order"]["id"] == 2075
+
+
 async def test_uses_are_written_together(
     ask: Ask, upload: Upload, service: Service, copy_connection: asyncpg.Connection, operate: Operate
 ) -> None:
