@@ -7,6 +7,7 @@ GraphQL as well: they were all that there was.
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from starlette.types import Scope
 
@@ -44,7 +45,7 @@ def answer(
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": message,
-        "instance": scope["path"],
+        "instance": _reference(scope["path"]),
         **{name: value for name, value in extensions.items() if name != "requestId"},
         "requestId": state_of(scope).request_id,
         "errors": errors,
@@ -52,3 +53,9 @@ def answer(
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         body["violated-policies"] = ["points" if "cost" in extensions else "requests"]
     return reply(body, status, PROBLEM, headers)
+
+
+def _reference(path: str) -> str:
+    """A path as a URI reference: https://www.rfc-editor.org/rfc/rfc3986#section-3.3"""
+    quoted = quote(path, safe="/:@!$&'()*+,;=", errors="replace")
+    return f"/.{quoted}" if quoted.startswith("//") else quoted  # which would begin with a host

@@ -34,6 +34,21 @@ async def test_paths_without_a_contract_answer_problems(
     assert problem["errors"][0]["extensions"]["code"] == code
 
 
+@pytest.mark.parametrize(
+    ("path", "instance"),
+    [
+        ("/a%20b%22%3C%3E%5C%7B%7D%0A", "/a%20b%22%3C%3E%5C%7B%7D%0A"),
+        ("/%C3%A9%25%3F%23", "/%C3%A9%25%3F%23"),
+        ("/a:b@c;d=1,2/$", "/a:b@c;d=1,2/$"),
+        ("//other.example/a", "/.//other.example/a"),
+    ],
+)
+async def test_instance_is_a_reference_to_the_path(client: httpx.AsyncClient, path: str, instance: str) -> None:
+    url = client.base_url.copy_with(raw_path=path.encode())
+    answer = await client.request("PATCH", url)
+    assert answer.json()["instance"] == instance
+
+
 async def test_paths_of_contracts_keep_their_words(client: httpx.AsyncClient) -> None:
     by_graphql = await client.post("/graphql", content=b"what", headers={"content-type": "text/plain"})
     assert by_graphql.status_code == 415
