@@ -34,6 +34,7 @@ ALLOWED_HEADERS = (
     IDEMPOTENCY_HEADER.lower(),
     "if-none-match",
     "last-event-id",
+    "prefer",
     "traceparent",
     "tracestate",
     CONSISTENCY_HEADER.lower(),

@@ -91,6 +91,7 @@ async def test_preflight_permits_every_header_that_has_a_meaning(shop: httpx.Asy
     permitted = names(told(await preflight(shop, "/graphql"))["allow-headers"])
     assert permitted >= set(PREFLIGHT_HEADERS)
     assert permitted >= {"authorization", "apikey", "content-type", "content-encoding", "accept", "x-storefront-key"}
+    assert permitted >= {"prefer", "graphql-cost", "idempotency-key"}
     assert permitted >= {"idempotency-key", "x-request-id", "traceparent", "tracestate", "x-client-id"}
     assert "*" not in permitted
 
