@@ -182,6 +182,11 @@ async def test_versions_go_one_by_one_and_the_last_takes_the_document(
     assert (await operate("documents", "retire", portal, "--version", "2"))["document_ids"] == ["order"]
     assert await versions() == {}
     assert {row["document_id"] for row in await operate("documents", "list", portal, "--all")} == {"order", "total"}
+    # What was there without a version is that of the first that has it.
+    await operate("documents", "upload", portal, manifest(order=ORDER, total=TOTAL))
+    await operate("documents", "upload", portal, manifest(order=ORDER), "--version", "3")
+    assert (await operate("documents", "retire", portal, "--version", "3"))["document_ids"] == ["order"]
+    assert await versions() == {"total": []}
 
 
 async def test_versions_that_a_document_remembers_are_bounded(
