@@ -394,7 +394,10 @@ def create_app(settings: Settings, worker: Worker | None = None) -> "Service":
             Route(
                 documents.PATH,
                 counted(
-                    DocumentsEndpoint(waybill.engine.documents, waybill.open_context, body_bytes=body_bytes), "rest"
+                    DocumentsEndpoint(
+                        waybill.engine.documents, waybill.open_context, waybill.budgets, body_bytes=body_bytes
+                    ),
+                    "rest",
                 ),
             ),
             Route(openapi.PATH, rest),

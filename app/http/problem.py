@@ -4,7 +4,7 @@ GraphQL's paths answer `{"errors": […]}` (decision 7), those of the shop `{"me
 GraphQL as well: they were all that there was.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -34,10 +34,15 @@ def refuse(error: WaybillError, scope: Scope, headers: Mapping[str, str] | None 
 
 
 def answer(
-    message: str, extensions: Mapping[str, Any], status: int, scope: Scope, headers: Mapping[str, str] | None = None
+    message: str,
+    extensions: Mapping[str, Any],
+    status: int,
+    scope: Scope,
+    headers: Mapping[str, str] | None = None,
+    others: Sequence[str] = (),
 ) -> Reply:
-    """`extensions` have the `code`, and what else there is to know."""
-    errors = [{"message": message, "extensions": extensions}]
+    """`extensions` have the `code`, and what else there is to know; `others` are messages of more errors like it."""
+    errors = [{"message": each, "extensions": extensions} for each in (message, *others)]
     if scope["path"] in GRAPHQL_PATHS:
         return reply({"errors": errors}, status, headers=headers)
     body = {

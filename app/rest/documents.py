@@ -22,7 +22,9 @@ from app.documents.upload import check, register
 from app.errors import RequestRefused, WaybillError
 from app.execution.document import Documents
 from app.http.body import read_body, refusal_headers
-from app.http.reply import refusal, reply, retry_after
+from app.http.budget import Budgets
+from app.http.problem import answer, refuse
+from app.http.reply import reply
 from app.http.state import state_of
 from app.postgres.direct import fetch
 from sql import load
@@ -31,6 +33,8 @@ PATH = "/documents/{application}"
 PERMISSION = "documents:write"
 # Of one request, which is answered within its deadline; a command takes more.
 MOST_UPLOADED = 1_000
+# Of each document that is registered or retired by its id, as a mutation, and of a request without any.
+_POINTS = 100
 
 SQL = load("trusted_document")
 _AUDIT = load("audit_entry")
@@ -42,8 +46,14 @@ class DocumentsEndpoint:
     """An ASGI application. `documents` are those of the service's schema."""
 
     def __init__(
-        self, documents: Documents, open_context: Callable[[Scope], Awaitable[Context]], *, body_bytes: int
+        self,
+        documents: Documents,
+        open_context: Callable[[Scope], Awaitable[Context]],
+        budgets: Budgets,
+        *,
+        body_bytes: int,
     ) -> None:
+        self._budgets = budgets
         self._documents = documents
         self._open_context = open_context
         self._body_bytes = body_bytes
@@ -55,14 +65,13 @@ class DocumentsEndpoint:
             response = reply(await self._answer(scope, receive))
             state.outcome = "ok"
         except ManifestRefused as refused:
-            code = {"code": "DOCUMENT_REFUSED"}
-            response = reply({"errors": [{"message": fault, "extensions": code} for fault in refused.faults]}, 422)
+            first, *others = refused.faults
+            response = answer(first, {"code": "DOCUMENT_REFUSED"}, 422, scope, others=others)
         except RequestRefused as error:
             allow = {"allow": error.extensions["allow"]} if "allow" in error.extensions else {}
-            response = refusal(error, {**refusal_headers(error), **allow})
+            response = refuse(error, scope, {**refusal_headers(error), **allow})
         except WaybillError as error:
-            errors = [{"message": error.message, "extensions": error.extensions}]
-            response = reply({"errors": errors}, error.status, headers=retry_after(error))
+            response = refuse(error, scope)
         await response(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Any:
@@ -77,6 +86,7 @@ class DocumentsEndpoint:
         if method == "POST":
             return await self._upload(scope, receive, context, name, parameters.get("version"))
         state_of(scope).work.watch(scope, receive)
+        await self._pay(scope, context, len(parameters.getlist("id")))
         if method == "GET":
             return await _within(context, viewer, name, partial(_list, everything=parameters.get("all") == "true"))
         ids, version = parameters.getlist("id"), parameters.get("version")
@@ -84,6 +94,11 @@ class DocumentsEndpoint:
             raise RequestRefused('Say which: by "id", again for each, or by "version".')
         known = [each for each in ids if is_id(each)]  # nothing is registered by what is none
         return await _within(context, viewer, name, partial(_retire, ids=known if ids else None, version=version))
+
+    async def _pay(self, scope: Scope, context: Context, documents: int) -> None:
+        """Raises `PointsSpent`. More than a bucket holds nobody could ever pay."""
+        points = min(_POINTS * max(1, documents), self._budgets.rate.capacity)
+        await self._budgets.pay(context.payer, points, state_of(scope))
 
     async def _upload(
         self, scope: Scope, receive: Receive, context: Context, name: str, version: str | None
@@ -100,6 +115,7 @@ class DocumentsEndpoint:
         if len(given) > MOST_UPLOADED:
             message = f"There are over {MOST_UPLOADED:,} documents: register them in parts, or by command."
             raise RequestRefused(message, status=413, code="TOO_MANY_DOCUMENTS")
+        await self._pay(scope, context, len(given))
         checked = await check(self._documents, given)
 
         async def work(connection: asyncpg.Connection, application: asyncpg.Record) -> dict[str, Any]:

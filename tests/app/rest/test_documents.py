@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -43,7 +44,12 @@ def staff() -> dict[str, str]:
 
 
 def code_of(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["errors"][0]["extensions"]["code"]
+    """Of a refusal, which is a problem of RFC 9457."""
+    problem = answer.json()
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert (problem["status"], problem["detail"]) == (answer.status_code, problem["errors"][0]["message"])
+    assert problem["code"] == problem["errors"][0]["extensions"]["code"]
+    return answer.status_code, problem["code"]
 
 
 async def test_manifest_is_registered_read_used_and_retired(
@@ -107,7 +113,8 @@ async def test_who_may_not_is_refused_and_learns_of_no_application(
         await client.request(method, f"/documents/{name}{query}", headers=key, **asked) for name in ("other", "none")
     ]
     assert code_of(there) == (404, "NOT_FOUND")
-    assert there.json() == nowhere.json()
+    told = [{**answer.json(), "instance": None, "requestId": None} for answer in (there, nowhere)]
+    assert told[0] == told[1]
     assert await ask("other", staff) == await ask("portal", key) == (200, "")
 
 
@@ -128,5 +135,25 @@ async def test_what_is_asked_wrongly_is_refused(
         assert code_of(await client.request(method, url, headers=key)) == code, (method, url)
     assert code_of(await client.post(URL, json=[], headers=key)) == (422, "DOCUMENT_REFUSED")
     monkeypatch.setattr(documents, "MOST_UPLOADED", 1)
+    refused = await client.put(URL, headers=key)
+    assert refused.headers["allow"] == "GET, POST, DELETE"
     two = {"a": ORDER, "b": "{ __typename }"}
     assert code_of(await client.post(URL, json=two, headers=key)) == (413, "TOO_MANY_DOCUMENTS")
+
+
+async def test_each_document_is_paid_for(demo_copy_dsn: str, upload: Upload, key: dict[str, str]) -> None:
+    await upload("portal", ("api_key:2",), before="{ __typename }")
+    settings = settings_for(demo_copy_dsn, cost_capacity=1_000, cost_restore_rate=1)
+    three = {name: f"query {name} {{ __typename }}" for name in "abc"}
+    async with running(settings) as app, calling(app) as client:
+        answers = [
+            await client.post(URL, json=three, headers=key),
+            await client.delete(f"{URL}?id=a&id=b", headers=key),
+            await client.get(URL, headers=key),
+        ]
+        left = [re.findall(r'"points";r=(\d+)', answer.headers["ratelimit"]) for answer in answers]
+        assert [round(int(points), -2) for [points] in left] == [700, 500, 400]
+        for _ in range(2):
+            refused = await client.post(URL, json=three, headers=key)
+        assert code_of(refused) == (429, "RATE_LIMIT_EXCEEDED")
+        assert int(refused.headers["retry-after"]) >= 100
