@@ -156,7 +156,14 @@ def welcome(settings: Settings, customer: str) -> str:
     """What a newcomer reads: where it is, who to be, what to paste. `customer` is the customer's token."""
     from app.auth.linked_order import LinkedOrder, LinkSigner
     from app.auth.token import Tokens
-    from app.demo.fixtures import CUSTOMER_EMAIL, CUSTOMER_PASSWORD, PARTNER_KEY, STOREFRONT_KEY
+    from app.demo.fixtures import (
+        CONTACT_EMAIL,
+        CONTACT_PASSWORD,
+        CUSTOMER_EMAIL,
+        CUSTOMER_PASSWORD,
+        PARTNER_KEY,
+        STOREFRONT_KEY,
+    )
 
     site = _site({"HOST": settings.host, "PORT": str(settings.port)})
     link = LinkSigner(Tokens(settings), settings).token(LinkedOrder(1, 2075, 1))
@@ -172,6 +179,7 @@ def welcome(settings: Settings, customer: str) -> str:
             f"order page  {site}/track/{link}",
             f"            {site}/shops/default/track, {site}/account/default",
             f"            ({CUSTOMER_EMAIL}, {CUSTOMER_PASSWORD})",
+            f"portal      {site}/portal ({CONTACT_EMAIL}, {CONTACT_PASSWORD}, or a token from below)",
             "",
             *(f"{viewer:11} {text}\n" for viewer, text in {**tokens, "customer": customer}.items()),
             f"curl --silent {url} \\",

@@ -27,7 +27,7 @@ KEPT = {
         *("status", "type", "language", "currency", "discount_type", "payment_status", "export_status"),  # fixed words
         *("coupon_code", "shipping_method", "shipping_title", "postage_carrier", "payment_method"),  # words of the shop
     },
-    "shipments": {"external_id", "shipping_number", "status", "sub_status"},
+    "shipments": {"external_id", "shipping_number", "status", "sub_status", "source_status"},
     "shipment_items": {"external_id", "name", "sku"},
     "track_and_traces": {"external_id", "code", "status", "sub_status"},
     "order_addresses": {"type", "gender", "country"},

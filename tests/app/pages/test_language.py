@@ -42,10 +42,10 @@ def test_nothing_is_translated_that_nobody_says(language: str) -> None:
 
 @pytest.mark.parametrize("language", OTHERS)
 def test_each_plural_has_all_the_forms_of_the_language(language: str) -> None:
-    known = catalogue(language)
+    known, spoken = catalogue(language), said()
     for message in _messages(known):
         forms = message.string if isinstance(message.string, tuple) else (message.string,)
-        plural = said().get(message.id, message.context)
+        plural = spoken.get(message.id, message.context)
         assert isinstance(message.id, tuple) == isinstance(plural.id, tuple), message.id
         assert len(forms) == (known.num_plurals if message.pluralizable else 1), message.id
         assert all(forms), message.id
