@@ -17,7 +17,7 @@ from tests.app.admin.conftest import Operate
 from tests.app.documents.conftest import FEED, ORDER, SET_STATUS, SHIPMENTS, Ask, Upload, code_of
 from tests.app.http.serving import served
 from tests.app.live.conftest import following
-from tests.conftest import FAR_TOO_LONG, credentials, running, settings_for
+from tests.conftest import FAR_TOO_LONG, KEY_HEADER, credentials, running, settings_for
 
 HASH = hashlib.sha256(ORDER.encode()).hexdigest()
 ID = {"id": 2075}
@@ -229,6 +229,21 @@ async def test_shop_is_held_to_its_key(ask: Ask, upload: Upload, operate: Operat
     await answers(ask, "PERSISTED_QUERY_ID_REQUIRED", "john", path=path, query=orders)
     assert (await ask("john", path=path, documentId="orders"))["data"]["customerOrders"]["totalCount"] > 0
     assert code_of(await ask("stranger", path=path, documentId="orders")) == "UNAUTHENTICATED"
+
+
+async def test_key_of_a_shop_lets_nobody_else_out_of_a_mode(
+    caller: httpx.AsyncClient, demo_copy_dsn: str, ask: Ask, upload: Upload, operate: Operate
+) -> None:
+    await upload("portal", ("contact",), order=ORDER)
+    await operate("documents", "mode", "storefront_key:1", "log")
+    await operate("documents", "mode", "contact", "id-only")
+    await answers(ask, "PERSISTED_QUERY_ID_REQUIRED", "contact", query=ORDER, variables=ID)
+    settings = settings_for(demo_copy_dsn)
+    shop = {KEY_HEADER: credentials("john", settings)[KEY_HEADER]}
+    headers = {**credentials("contact", settings), **shop}
+    answer = await caller.post("/graphql", json={"query": ORDER, "variables": ID}, headers=headers)
+    assert code_of(answer.json()) == "PERSISTED_QUERY_ID_REQUIRED"
+    assert "errors" not in await ask("john", path="/api/graphql", query="{ customerOrders { totalCount } }")
 
 
 async def test_stranger_without_the_shops_key_is_told_of_it_first(caller: httpx.AsyncClient, upload: Upload) -> None:
