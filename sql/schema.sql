@@ -147,6 +147,8 @@ CREATE TABLE public.orders (
     version integer DEFAULT 1 NOT NULL,
     source_modified_at timestamp with time zone,
     status_changed_at timestamp with time zone,
+    source_status text,
+    source_payment_status text,
     CONSTRAINT orders_currency_iso CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT orders_currency_ratio_positive CHECK (((currency_ratio > (0)::numeric) AND (currency_ratio < '10000000000'::numeric))),
     CONSTRAINT orders_discount_type_known CHECK ((discount_type = ANY (ARRAY['N'::text, 'P'::text, 'A'::text]))),
@@ -170,6 +172,10 @@ COMMENT ON COLUMN public.orders.sub_total IS 'sum of the lines without tax';
 COMMENT ON COLUMN public.orders.source_modified_at IS 'when the source wrote the record that the order is of; null where that does not say';
 
 COMMENT ON COLUMN public.orders.status_changed_at IS 'when the status last changed here, not by a record; null where never';
+
+COMMENT ON COLUMN public.orders.source_status IS 'what the newest record says of the status, whether that counts or not; null where nobody noted it';
+
+COMMENT ON COLUMN public.orders.source_payment_status IS 'as source_status, of the payment; empty where the record says that there is none';
 
 CREATE FUNCTION public.are_of_one_consignee(first_order integer, second_order integer, of_channel integer) RETURNS boolean
     LANGUAGE sql STABLE
@@ -1877,6 +1883,17 @@ CREATE FUNCTION public.note_status() RETURNS trigger
     AS $$
 BEGIN
   NEW.status_changed_at := statement_timestamp();
+  RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.note_what_source_said() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF OLD.source_status IS NULL AND OLD.status_changed_at IS NULL THEN
+    NEW.source_status := OLD.status;
+  END IF;
+  NEW.source_payment_status := coalesce(OLD.source_payment_status, OLD.payment_status, '');
   RETURN NEW;
 END $$;
 
@@ -5098,6 +5115,8 @@ CREATE TRIGGER orders_record_created AFTER INSERT ON public.orders REFERENCING N
 CREATE TRIGGER orders_record_deleted AFTER DELETE ON public.orders REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_orders();
 
 CREATE TRIGGER orders_record_updated AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_orders();
+
+CREATE TRIGGER orders_source_said BEFORE UPDATE OF status, payment_status ON public.orders FOR EACH ROW WHEN (((old.external_id IS NOT NULL) AND ((old.source_status IS NULL) OR (old.source_payment_status IS NULL)) AND ((new.status IS DISTINCT FROM old.status) OR (new.payment_status IS DISTINCT FROM old.payment_status)) AND (current_setting('waybill.actor'::text, true) IS DISTINCT FROM 'import'::text))) EXECUTE FUNCTION public.note_what_source_said();
 
 CREATE TRIGGER orders_status_set BEFORE UPDATE OF status ON public.orders FOR EACH ROW WHEN (((new.status <> old.status) AND (current_setting('waybill.actor'::text, true) IS DISTINCT FROM 'import'::text))) EXECUTE FUNCTION public.note_status();
 
