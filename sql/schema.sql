@@ -1169,7 +1169,7 @@ DECLARE
   progress text[];
   told text;
 BEGIN
-  SELECT s.status, s.status_set_at INTO present
+  SELECT s.status, s.status_set_at, s.status_before_codes, s.status_before_codes_set_at INTO present
   FROM shipments s
   WHERE s.id = gone.shipment_id AND s.channel_id = gone.channel_id
   FOR NO KEY UPDATE;
@@ -1179,13 +1179,16 @@ BEGIN
   progress := ARRAY(
     SELECT progress_of_code(t.id, t.channel_id, ways) FROM track_and_traces t
     WHERE t.shipment_id = gone.shipment_id AND t.channel_id = gone.channel_id AND t.id <> gone.id);
-  told := coalesce(status_of_codes(progress), 'CREATED');
-  IF told = present.status OR present.status IS DISTINCT FROM
+  told := status_of_codes(progress);
+  IF coalesce(told, 'CREATED') = present.status OR present.status IS DISTINCT FROM
       status_of_codes(progress || coalesce(progress_of_code(gone.id, gone.channel_id, ways), gone.status)) THEN
     RETURN;
   END IF;
   PERFORM set_config('waybill.skipped_steps', 'codes', true), set_config('waybill.code_gone', 'yes', true);
-  UPDATE shipments s SET status = told, sub_status = NULL, sub_status_set_at = NULL, last_modified_at = statement_timestamp()
+  UPDATE shipments s
+  SET status = coalesce(present.status_before_codes, told, 'CREATED'), sub_status = NULL, sub_status_set_at = NULL,
+    status_set_at = present.status_before_codes_set_at, status_before_codes = NULL, status_before_codes_set_at = NULL,
+    last_modified_at = statement_timestamp()
   WHERE s.id = gone.shipment_id AND s.channel_id = gone.channel_id;
   PERFORM set_config('waybill.skipped_steps', former, true), set_config('waybill.code_gone', '', true);
 END $$;
@@ -1441,6 +1444,8 @@ CREATE TABLE public.shipments (
     is_made_here boolean DEFAULT false NOT NULL,
     sub_status_set_at timestamp with time zone,
     source_status text,
+    status_before_codes text,
+    status_before_codes_set_at timestamp with time zone,
     CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
     CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
 );
@@ -1460,6 +1465,10 @@ COMMENT ON COLUMN public.shipments.is_made_here IS 'made by a mutation, so that 
 COMMENT ON COLUMN public.shipments.sub_status_set_at IS 'when the record was made that says the sub-status; null where it follows the codes, or any news may';
 
 COMMENT ON COLUMN public.shipments.source_status IS 'what the newest record says of the status, whether that counts or not; null where nobody noted it';
+
+COMMENT ON COLUMN public.shipments.status_before_codes IS 'what a person or an import had set before the status followed the codes; null where nobody had';
+
+COMMENT ON COLUMN public.shipments.status_before_codes_set_at IS 'as status_set_at was then';
 
 CREATE FUNCTION public.is_code_canceled(t public.track_and_traces) RETURNS boolean
     LANGUAGE sql STABLE
@@ -1854,9 +1863,18 @@ CREATE FUNCTION public.note_setting_of_status() RETURNS trigger
     AS $$
 BEGIN
   IF current_setting('waybill.skipped_steps', true) = 'codes' THEN
-    NEW.status_set_at := NULL;
+    -- `forget_code` gives back what was set, and when.
+    IF current_setting('waybill.code_gone', true) IS DISTINCT FROM 'yes' THEN
+      IF OLD.status_set_at IS NOT NULL THEN
+        NEW.status_before_codes := OLD.status;
+        NEW.status_before_codes_set_at := OLD.status_set_at;
+      END IF;
+      NEW.status_set_at := NULL;
+    END IF;
     RETURN NEW;
   END IF;
+  NEW.status_before_codes := NULL;
+  NEW.status_before_codes_set_at := NULL;
   IF NEW.status_set_at IS NOT DISTINCT FROM OLD.status_set_at THEN
     NEW.status_set_at := clock_timestamp();
   END IF;
