@@ -1595,7 +1595,7 @@ END;
 
 CREATE FUNCTION public.is_tracking_template(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ((value ~ '^https://[^][\s/?#@:{}<>%\\]+(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?([/?#]|$)'::text) AND (value ~ '\{(code|postalCode|country|language|orderNumber)\}'::text) AND (value !~ '\$\{'::text) AND (regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}'::text, '~'::text, 'g'::text) !~* '[\s\\{}<>\u0001-\u001f\u007f-\u009f\u2028\u2029]|%s|%[0-9]+\$|%[du](?![0-9a-f])|%%?(?![0-9a-f]{2})[a-z_]\w*%|%(barcode|date|delivery|destination)\w*%|(?<=[/=])(:[a-z_]|\$[a-z_]|\[[^][]*\]|__[a-z]\w*__)|##'::text));
+    RETURN ((value ~ '^https://[^][\s/?#@:{}<>%\\]+(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?([/?#]|$)'::text) AND (value ~ '\{(code|postalCode|country|language|orderNumber)\}'::text) AND (value !~ '[$%]\{'::text) AND (regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}'::text, '~'::text, 'g'::text) !~* '[\s\\{}<>"`|^\u0001-\u001f\u007f-\u009f\u2028\u2029]|%(?![0-9a-f]{2})|%s|%[0-9]+\$|%[du](?![0-9a-f])|%%?(?![0-9a-f]{2})[a-z_]\w*%|%(barcode|date|delivery|destination)\w*%|(?<=[/=])(:[a-z_]|\$[a-z_]|\[[^][]*\]|__[a-z]\w*__)|##'::text));
 
 CREATE FUNCTION public.keep_currency() RETURNS trigger
     LANGUAGE plpgsql
