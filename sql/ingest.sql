@@ -25,7 +25,7 @@ SELECT to_regclass('pg_temp.import_orders') IS NOT NULL
 
 -- name: staging
 CREATE TEMPORARY TABLE import_orders (
-  n int PRIMARY KEY, channel text, external_id text, status text, type text, currency text,
+  n int PRIMARY KEY, channel text, external_id text, status text, source_status text, type text, currency text,
   company text, company_name text, company_parent text,
   customer_key text, email text, first_name text, last_name text, phone text, has_customer boolean,
   created_at timestamptz, source_modified_at timestamptz, requested_at timestamptz, shipping_method text, reference text,
@@ -33,7 +33,7 @@ CREATE TEMPORARY TABLE import_orders (
   sub_total numeric, discount_type text, discount_value numeric, discount_amount numeric, lines_tax numeric,
   postage numeric, postage_percentage numeric, postage_tax numeric,
   total_gross numeric, total_net numeric, total_tax numeric, own_gross numeric, own_net numeric, own_tax numeric,
-  coupon text, currency_ratio numeric, payment_method text, payment_status text,
+  coupon text, currency_ratio numeric, payment_method text, payment_status text, source_payment_status text,
   has_refunds boolean, refunded_total numeric DEFAULT 0,
   has_addresses boolean, has_shipments boolean,
   channel_id int, company_id int, customer_id int, order_id int,
@@ -607,6 +607,33 @@ WHERE EXISTS (
 (s.status_changed_at IS NOT NULL AND s.status_set_at IS NOT NULL AND g.status <> s.status AND NOT EXISTS (
     SELECT FROM shipment_status_followers f WHERE f.status = s.status AND f.next_status = g.status))
 
+-- What a record repeats of the one before it is no news, so that what was set here since stays. Where no record was noted,
+-- one without a moment may repeat another.
+-- fragment: repeats_status
+(i.status <> o.status AND o.status_changed_at IS NOT NULL AND (i.source_modified_at < o.status_changed_at) IS NOT TRUE
+  AND (i.status = o.source_status OR o.source_status IS NULL AND i.source_modified_at IS NULL))
+
+-- fragment: repeats_payment_status
+(i.source_payment_status = o.source_payment_status AND i.payment_status IS DISTINCT FROM o.payment_status)
+
+-- What an order finishes with follows from what is shipped of it, and is nothing to wonder at.
+-- name: warn_repeated
+SELECT i.n, w.path, w.reason
+FROM import_orders i
+JOIN orders o ON o.id = i.order_id AND o.channel_id = i.channel_id
+JOIN channels c ON c.id = i.channel_id
+CROSS JOIN LATERAL (
+  SELECT '$.status' AS path,
+    format('the order is %s here, and stays so: the record says %s again', o.status, i.status) AS reason
+  WHERE {repeats_status} AND (o.status IN (c.shipped_status, c.delivered_status)) IS NOT TRUE
+  UNION ALL
+  SELECT '$.payment.status',
+    format('the payment is %s here, and stays so: the record says %s again', to_json(o.payment_status),
+      to_json(i.payment_status))
+  WHERE {repeats_payment_status} AND (i.source_modified_at < o.payment_status_date) IS NOT TRUE
+) w
+ORDER BY i.n, w.path
+
 -- name: warn_statuses
 SELECT g.n, format('$.shipments[%s].status', g.position) AS path,
   format('the shipment was set to %s here, and stays so: it does not get to %s', s.status, g.status) AS reason
@@ -625,7 +652,8 @@ ORDER BY g.n, g.position
 WITH kept AS (
   UPDATE import_orders i SET status = o.status
   FROM orders o
-  WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at < o.status_changed_at
+  WHERE o.id = i.order_id AND o.channel_id = i.channel_id
+    AND (i.source_modified_at < o.status_changed_at OR {repeats_status})
 ), stored AS (
   SELECT g.n, g.external_id, s.status, s.source_status, s.is_made_here OR s.external_id IS NULL AS is_made_here,
     {leads_back} AS leads_back, e.told,
@@ -679,7 +707,8 @@ WHERE k.n = g.n AND k.external_id = g.external_id
 -- name: keep_payment_statuses
 UPDATE import_orders i SET payment_status = o.payment_status
 FROM orders o
-WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND i.source_modified_at < o.payment_status_date
+WHERE o.id = i.order_id AND o.channel_id = i.channel_id
+  AND (i.source_modified_at < o.payment_status_date OR {repeats_payment_status})
 
 -- Delivered is what came to its receiver as a whole or in part, also where a return was told later.
 -- fragment: is_delivered
@@ -1274,7 +1303,8 @@ INSERT INTO orders (
   id, channel_id, external_id, increment_id, status, type, company_id, customer_id, email, first_name, last_name,
   language, currency, currency_ratio, sub_total, discount_type, discount_value, discount_amount, coupon_code,
   postage_gross, postage_tax, postage_net, postage_tax_percentage, total_gross, total_net, total_tax, refunded_total,
-  payment_method, payment_status, payment_status_date, shipping_method, shipping_title, reference, postage_request_date, created_at, last_modified_at, source_modified_at
+  payment_method, payment_status, payment_status_date, shipping_method, shipping_title, reference, postage_request_date, created_at,
+  last_modified_at, source_modified_at, source_status, source_payment_status
 )
 SELECT i.order_id, i.channel_id, i.external_id, i.external_id, i.status, i.type, i.company_id, i.customer_id,
   coalesce(i.email, ''), coalesce(i.first_name, ''), coalesce(i.last_name, ''),
@@ -1282,7 +1312,7 @@ SELECT i.order_id, i.channel_id, i.external_id, i.external_id, i.status, i.type,
   i.postage, i.postage_tax, i.postage + i.postage_tax, i.postage_percentage, i.total_gross, i.total_net, i.total_tax,
   i.refunded_total, i.payment_method, i.payment_status,
   CASE WHEN i.payment_status IS NOT NULL THEN coalesce(i.source_modified_at, now()) END, i.shipping_method, i.shipping_method, i.reference, i.requested_at, i.created_at,
-  statement_timestamp(), i.source_modified_at
+  statement_timestamp(), i.source_modified_at, i.source_status, i.source_payment_status
 FROM import_orders i
 JOIN channels c ON c.id = i.channel_id
 WHERE i.is_new
@@ -1669,10 +1699,13 @@ WITH changed AS (
     shipping_method = i.shipping_method, shipping_title = i.shipping_method, reference = i.reference, postage_request_date = i.requested_at,
     created_at = i.created_at,
     last_modified_at = statement_timestamp(),
-    source_modified_at = coalesce(i.source_modified_at, o.source_modified_at)
+    source_modified_at = coalesce(i.source_modified_at, o.source_modified_at), source_status = i.source_status,
+    source_payment_status = coalesce(i.source_payment_status, o.source_payment_status)
   FROM import_orders i
   WHERE o.id = i.order_id AND o.channel_id = i.channel_id AND NOT i.is_new
     AND (i.is_changed OR o.source_modified_at IS DISTINCT FROM coalesce(i.source_modified_at, o.source_modified_at)
+      OR coalesce(o.source_status, o.status) <> i.source_status
+      OR coalesce(o.source_payment_status, o.payment_status, '') <> i.source_payment_status
       OR (o.status, o.type, o.company_id, o.customer_id, o.email, o.first_name, o.last_name, o.currency,
         o.currency_ratio, o.sub_total, o.discount_type, o.discount_value, o.discount_amount, o.coupon_code,
         o.postage_gross, o.postage_tax, o.postage_tax_percentage, o.total_gross, o.total_net, o.total_tax,

@@ -147,6 +147,8 @@ CREATE TABLE public.orders (
     version integer DEFAULT 1 NOT NULL,
     source_modified_at timestamp with time zone,
     status_changed_at timestamp with time zone,
+    source_status text,
+    source_payment_status text,
     CONSTRAINT orders_currency_iso CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT orders_currency_ratio_positive CHECK (((currency_ratio > (0)::numeric) AND (currency_ratio < '10000000000'::numeric))),
     CONSTRAINT orders_discount_type_known CHECK ((discount_type = ANY (ARRAY['N'::text, 'P'::text, 'A'::text]))),
@@ -170,6 +172,10 @@ COMMENT ON COLUMN public.orders.sub_total IS 'sum of the lines without tax';
 COMMENT ON COLUMN public.orders.source_modified_at IS 'when the source wrote the record that the order is of; null where that does not say';
 
 COMMENT ON COLUMN public.orders.status_changed_at IS 'when the status last changed here, not by a record; null where never';
+
+COMMENT ON COLUMN public.orders.source_status IS 'what the newest record says of the status, whether that counts or not; null where nobody noted it';
+
+COMMENT ON COLUMN public.orders.source_payment_status IS 'as source_status, of the payment; empty where the record says that there is none';
 
 CREATE FUNCTION public.are_of_one_consignee(first_order integer, second_order integer, of_channel integer) RETURNS boolean
     LANGUAGE sql STABLE
@@ -1163,7 +1169,7 @@ DECLARE
   progress text[];
   told text;
 BEGIN
-  SELECT s.status, s.status_set_at INTO present
+  SELECT s.status, s.status_set_at, s.status_before_codes, s.status_before_codes_set_at INTO present
   FROM shipments s
   WHERE s.id = gone.shipment_id AND s.channel_id = gone.channel_id
   FOR NO KEY UPDATE;
@@ -1173,13 +1179,16 @@ BEGIN
   progress := ARRAY(
     SELECT progress_of_code(t.id, t.channel_id, ways) FROM track_and_traces t
     WHERE t.shipment_id = gone.shipment_id AND t.channel_id = gone.channel_id AND t.id <> gone.id);
-  told := coalesce(status_of_codes(progress), 'CREATED');
-  IF told = present.status OR present.status IS DISTINCT FROM
+  told := status_of_codes(progress);
+  IF coalesce(told, 'CREATED') = present.status OR present.status IS DISTINCT FROM
       status_of_codes(progress || coalesce(progress_of_code(gone.id, gone.channel_id, ways), gone.status)) THEN
     RETURN;
   END IF;
   PERFORM set_config('waybill.skipped_steps', 'codes', true), set_config('waybill.code_gone', 'yes', true);
-  UPDATE shipments s SET status = told, sub_status = NULL, sub_status_set_at = NULL, last_modified_at = statement_timestamp()
+  UPDATE shipments s
+  SET status = coalesce(present.status_before_codes, told, 'CREATED'), sub_status = NULL, sub_status_set_at = NULL,
+    status_set_at = present.status_before_codes_set_at, status_before_codes = NULL, status_before_codes_set_at = NULL,
+    last_modified_at = statement_timestamp()
   WHERE s.id = gone.shipment_id AND s.channel_id = gone.channel_id;
   PERFORM set_config('waybill.skipped_steps', former, true), set_config('waybill.code_gone', '', true);
 END $$;
@@ -1435,6 +1444,8 @@ CREATE TABLE public.shipments (
     is_made_here boolean DEFAULT false NOT NULL,
     sub_status_set_at timestamp with time zone,
     source_status text,
+    status_before_codes text,
+    status_before_codes_set_at timestamp with time zone,
     CONSTRAINT shipments_status_known CHECK ((status = ANY (ARRAY['CREATED'::text, 'PROCESSING'::text, 'IN_TRANSIT'::text, 'OUT_FOR_DELIVERY'::text, 'DELIVERED'::text, 'CANCELED'::text, 'PARTIALLY_DELIVERED'::text, 'FAILED_DELIVERY'::text, 'EXCEPTION'::text]))),
     CONSTRAINT shipments_sub_status_known CHECK (public.is_shipment_sub_status(sub_status))
 );
@@ -1454,6 +1465,10 @@ COMMENT ON COLUMN public.shipments.is_made_here IS 'made by a mutation, so that 
 COMMENT ON COLUMN public.shipments.sub_status_set_at IS 'when the record was made that says the sub-status; null where it follows the codes, or any news may';
 
 COMMENT ON COLUMN public.shipments.source_status IS 'what the newest record says of the status, whether that counts or not; null where nobody noted it';
+
+COMMENT ON COLUMN public.shipments.status_before_codes IS 'what a person or an import had set before the status followed the codes; null where nobody had';
+
+COMMENT ON COLUMN public.shipments.status_before_codes_set_at IS 'as status_set_at was then';
 
 CREATE FUNCTION public.is_code_canceled(t public.track_and_traces) RETURNS boolean
     LANGUAGE sql STABLE
@@ -1580,7 +1595,7 @@ END;
 
 CREATE FUNCTION public.is_tracking_template(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ((value ~ '^https://[^][\s/?#@:{}<>%\\]+(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?([/?#]|$)'::text) AND (value ~ '\{(code|postalCode|country|language|orderNumber)\}'::text) AND (value !~ '\$\{'::text) AND (regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}'::text, '~'::text, 'g'::text) !~* '[\s\\{}<>\u0001-\u001f\u007f-\u009f\u2028\u2029]|%s|%[0-9]+\$|%[du](?![0-9a-f])|%%?(?![0-9a-f]{2})[a-z_]\w*%|%(barcode|date|delivery|destination)\w*%|(?<=[/=])(:[a-z_]|\$[a-z_]|\[[^][]*\]|__[a-z]\w*__)|##'::text));
+    RETURN ((value ~ '^https://[^][\s/?#@:{}<>%\\]+(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?([/?#]|$)'::text) AND (value ~ '\{(code|postalCode|country|language|orderNumber)\}'::text) AND (value !~ '[$%]\{'::text) AND (regexp_replace(value, '\{(code|postalCode|country|language|orderNumber)\}'::text, '~'::text, 'g'::text) !~* '[\s\\{}<>"`|^\u0001-\u001f\u007f-\u009f\u2028\u2029]|%(?![0-9a-f]{2})|%s|%[0-9]+\$|%[du](?![0-9a-f])|%%?(?![0-9a-f]{2})[a-z_]\w*%|%(barcode|date|delivery|destination)\w*%|(?<=[/=])(:[a-z_]|\$[a-z_]|\[[^][]*\]|__[a-z]\w*__)|##'::text));
 
 CREATE FUNCTION public.keep_currency() RETURNS trigger
     LANGUAGE plpgsql
@@ -1848,9 +1863,18 @@ CREATE FUNCTION public.note_setting_of_status() RETURNS trigger
     AS $$
 BEGIN
   IF current_setting('waybill.skipped_steps', true) = 'codes' THEN
-    NEW.status_set_at := NULL;
+    -- `forget_code` gives back what was set, and when.
+    IF current_setting('waybill.code_gone', true) IS DISTINCT FROM 'yes' THEN
+      IF OLD.status_set_at IS NOT NULL THEN
+        NEW.status_before_codes := OLD.status;
+        NEW.status_before_codes_set_at := OLD.status_set_at;
+      END IF;
+      NEW.status_set_at := NULL;
+    END IF;
     RETURN NEW;
   END IF;
+  NEW.status_before_codes := NULL;
+  NEW.status_before_codes_set_at := NULL;
   IF NEW.status_set_at IS NOT DISTINCT FROM OLD.status_set_at THEN
     NEW.status_set_at := clock_timestamp();
   END IF;
@@ -1877,6 +1901,17 @@ CREATE FUNCTION public.note_status() RETURNS trigger
     AS $$
 BEGIN
   NEW.status_changed_at := statement_timestamp();
+  RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.note_what_source_said() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF OLD.source_status IS NULL AND OLD.status_changed_at IS NULL THEN
+    NEW.source_status := OLD.status;
+  END IF;
+  NEW.source_payment_status := coalesce(OLD.source_payment_status, OLD.payment_status, '');
   RETURN NEW;
 END $$;
 
@@ -5098,6 +5133,8 @@ CREATE TRIGGER orders_record_created AFTER INSERT ON public.orders REFERENCING N
 CREATE TRIGGER orders_record_deleted AFTER DELETE ON public.orders REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_orders();
 
 CREATE TRIGGER orders_record_updated AFTER UPDATE ON public.orders REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_orders();
+
+CREATE TRIGGER orders_source_said BEFORE UPDATE OF status, payment_status ON public.orders FOR EACH ROW WHEN (((old.external_id IS NOT NULL) AND ((old.source_status IS NULL) OR (old.source_payment_status IS NULL)) AND ((new.status IS DISTINCT FROM old.status) OR (new.payment_status IS DISTINCT FROM old.payment_status)) AND (current_setting('waybill.actor'::text, true) IS DISTINCT FROM 'import'::text))) EXECUTE FUNCTION public.note_what_source_said();
 
 CREATE TRIGGER orders_status_set BEFORE UPDATE OF status ON public.orders FOR EACH ROW WHEN (((new.status <> old.status) AND (current_setting('waybill.actor'::text, true) IS DISTINCT FROM 'import'::text))) EXECUTE FUNCTION public.note_status();
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from sql.days import day_of, day_of_row, on_days, outside
 from sql.merge import branches, lists, sizes_of
-from sql.visibility import Reach, hidden, predicate
+from sql.visibility import Reach, hidden, of_seller, predicate
 
 _PLACE = re.compile(r"\{(\w+)(?: (\w+))?(?: (\w+))?\}")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
@@ -226,6 +226,8 @@ class Statement:
                     return f"({predicate(reach, name, alias, is_keyed=keyed, stays_in_order=stays_in_order)})"
                 if word == "hidden":
                     return f"({hidden(reach, alias)})"
+                if word == "of_seller":
+                    return of_seller(reach, f"{name}.{alias}")
                 if word == "filters":
                     return conditions + (part[0] if part else "")
                 if word == "only":

@@ -4,7 +4,7 @@ A statement marks a tenant-owned table that it reads with `{visible TABLE ALIAS}
 of the viewer's reach there, by the policy of the table. Only rows that are joined by their key to marked ones need no
 mark of their own; `tests/sql/test_visibility.py` holds each statement to it. Orders decide: whoever may see an order
 may see everything that hangs on it, so most child tables carry `order_id` beside `channel_id`. A row that may not be
-seen does not exist (decision 8).
+seen does not exist (decision 8). `{of_seller ALIAS COLUMN}` is a column that says nothing to those who buy.
 """
 
 import re
@@ -339,6 +339,9 @@ def stays_in_order(tables: Iterable[str], key: str, parameter: str) -> bool:
     return not owned or (by_own_key and owned <= _OF_ONE_ORDER)
 
 
+# Those who sell, or ship for who does.
+_OF_SELLER = frozenset({Reach.EVERYTHING, Reach.CHANNELS, Reach.COMPANIES})
+
 # Each sees orders of one channel, where an id is that of one row.
 _OF_ONE_CHANNEL = frozenset({Reach.CONTACT, Reach.CUSTOMER, Reach.ORDER})
 
@@ -365,6 +368,11 @@ def predicate(reach: Reach, table: str, alias: str, *, is_keyed: bool = False, s
     if reach in _OF_ONE_CHANNEL:  # of a list of any length ten values are expected, and a plan for one is made anew
         text = text.replace("= ANY(:visible_channel_ids)", "= (:visible_channel_ids::int[])[1]")
     return _COMPARED.sub(r"+\g<0>", text)
+
+
+def of_seller(reach: Reach, column: str) -> str:
+    """What a column of the seller's own says, a number: null for those who buy."""
+    return column if reach in _OF_SELLER else "NULL::numeric"
 
 
 def hidden(reach: Reach, alias: str) -> str:

@@ -18,7 +18,8 @@ What a record leaves open, and the import settles:
   no fault of the file: the exit status stays 0. A status that was set here (by a mutation, an operator) stays where the
   record is older than the setting, one that carriers told where it is older than their news. A record without a moment
   is taken for new. One of a shipment that was set here stays as well where it does not get to the record's: the report
-  warns of it, and the rest of the record is applied.
+  warns of it, and the rest of the record is applied. What a record repeats of the order's or the payment's status is no
+  news either: what was set here since stays, with a warning.
 - What an order owns becomes what the record says, and what the record does not mention stays: a value that is null is
   emptied, and lines, addresses, shipments, items and codes that are gone from their list are deleted; a code that
   another shipment of the record lists moves there. What lines and their order cost is mentioned as a whole: without a

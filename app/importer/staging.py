@@ -42,11 +42,11 @@ _ATTEMPTS = 4
 
 _TABLES = {
     "import_orders": (
-        "n channel external_id status type currency company company_name company_parent customer_key email first_name "
-        "last_name phone has_customer created_at source_modified_at requested_at shipping_method reference "
-        "left_out has_addresses has_shipments sub_total discount_type discount_value discount_amount lines_tax postage "
-        "postage_percentage "
-        "own_gross own_net own_tax coupon currency_ratio payment_method payment_status has_refunds"
+        "n channel external_id status source_status type currency company company_name company_parent customer_key "
+        "email first_name last_name phone has_customer created_at source_modified_at requested_at shipping_method "
+        "reference left_out has_addresses has_shipments sub_total discount_type discount_value discount_amount "
+        "lines_tax postage postage_percentage own_gross own_net own_tax coupon currency_ratio payment_method "
+        "payment_status source_payment_status has_refunds"
     ),
     "import_addresses": (
         "n position type company first_name last_name street number postal_code city region country phone"
@@ -113,6 +113,7 @@ STEPS = {
     "leave_known_items": "stored shipment",
     "leave_known_codes": "stored shipment",
     "leave_known_shipments": "stored shipment",
+    "warn_repeated": "stored",
     "warn_statuses": "stored shipment",
     "keep_statuses": "stored",
     "keep_sub_statuses": "stored shipment",
@@ -632,7 +633,7 @@ def _rows(order: Order, prices: _Prices) -> Iterator[tuple[str, tuple[object, ..
     yield (
         "import_orders",
         (
-            *(order.channel, order.external_id, order.status, order.type or "purchase", order.currency),
+            *(order.channel, order.external_id, order.status, order.status, order.type or "purchase", order.currency),
             *((company.external_id, company.name, company.parent_external_id) if company else (None,) * 3),
             *((customer.external_id, customer.email) if customer else (None,) * 2),
             *((customer.first_name, customer.last_name, customer.phone) if customer else (None,) * 3),
@@ -737,7 +738,8 @@ def _costs(order: Order, prices: _Prices) -> Iterator[object]:
     yield decimal(order.currency_ratio) if order.currency_ratio else None
     payment = order.payment or None
     yield (payment and payment.method) or ""
-    yield (payment and payment.status) or None
+    status = (payment and payment.status) or None
+    yield from (status, None if "payment_status" in order.left_out else status or "")
     yield order.refunds is not None
 
 

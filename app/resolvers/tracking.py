@@ -24,7 +24,7 @@ _PLACES = re.compile(f"((?:{_OURS.pattern})+)")
 # What stands for a value in other systems' templates. A percent sign alone escapes a character, a colon and brackets
 # are parts of many an address: they are placeholders where a whole segment or value begins with them.
 _FOREIGN = re.compile(
-    r"\$?\{+[^{}]*\}+"
+    r"[$%]?\{+[^{}]*\}+"
     r"|%(?P<place>\d+)\$[a-z]|%s|%[du](?![0-9A-Fa-f])"
     r"|%%?(?![0-9A-Fa-f]{2})[A-Za-z_]\w*%"
     r"|%(?:barcode|date|delivery|destination)\w*%"
@@ -32,6 +32,8 @@ _FOREIGN = re.compile(
     r"|<[^<>]*>|\#{2,}\w*\#*|[{}]",
     re.IGNORECASE,
 )
+# An escape that is none, and what an address holds escaped alone (RFC 3986).
+_NO_ADDRESS = re.compile(r"%(?![0-9A-Fa-f]{2})|[\"`|^]")
 _PORT = re.compile("[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]")
 _HALVES = re.compile("[\ud800-\udfff]")
 _BLANK_ENDS = re.compile(rf"\A[{BLANKS}]+|[{BLANKS}]+\Z")
@@ -222,13 +224,15 @@ def template_fault(template: str) -> str | None:
     for found in _FOREIGN.finditer(rest):
         if not found[0].startswith("@") or rest == template:
             return f"must say {_meant(found)} in place of {found[0]}"
+    if _NO_ADDRESS.search(rest):
+        return 'must be a URL: % stands before two hexadecimal digits, and ", `, | and ^ stand nowhere'
     return url_fault(template) or (f"must say {PLACE} where the code goes" if rest == template else None)
 
 
 def _known(place: re.Match[str]) -> str:
-    """Hides a place of ours from the search for others, unless it stands in a form of theirs: `{{code}}`, `${code}`."""
+    """Hides a place of ours from the search for others, unless it stands in one of theirs: `{{code}}`, `%{code}`."""
     before, after = place.string[place.start() - 1], place.string[place.end() : place.end() + 1]
-    return place[0] if before in "{$" or after == "}" else "~"
+    return place[0] if before in "{$%" or after == "}" else "~"
 
 
 def _meant(found: re.Match[str]) -> str:

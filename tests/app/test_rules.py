@@ -84,6 +84,11 @@ FAULTY_TEMPLATES = [
     "https://swift.example/?c={code}&p=##zip##",
     "https://swift.example/?c={code}&p=%d",
     "https://swift.example/{code}/%barcode%",
+    "https://swift.example/?c=%{code}",
+    "https://swift.example/{code}%",
+    "https://swift.example/%zz/{code}",
+    'https://swift.example/{code}"onclick=',
+    "https://swift.example/{code}|x",
 ]
 
 

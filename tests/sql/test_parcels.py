@@ -260,6 +260,23 @@ async def test_shipment_follows_the_codes_that_stay_when_one_is_deleted(store: a
     await store.execute("DELETE FROM shipments WHERE id = $1", shipment.id)
 
 
+@pytest.mark.parametrize("other", [None, "PROCESSING", "EXCEPTION"])
+async def test_what_somebody_had_set_is_there_again_when_the_code_goes_that_told_more(
+    store: asyncpg.Connection, other: str | None
+) -> None:
+    """Unless another code has told more, too."""
+    shipment, set_at = await Shipment.with_codes(store, 2), datetime(2025, 11, 4, 12, tzinfo=UTC)
+    await store.execute("SELECT set_config('waybill.skipped_steps', 'allowed', false)")
+    of_shipment = "UPDATE shipments SET status = 'IN_TRANSIT', status_set_at = $2 WHERE id = $1"
+    await store.execute(of_shipment, shipment.id, set_at)
+    if other is not None:
+        await shipment.tell(1, event(set_at + timedelta(hours=1), other))
+    await shipment.tell(0, event(set_at + timedelta(hours=2), "OUT_FOR_DELIVERY"))
+    await store.execute("DELETE FROM track_and_traces WHERE id = $1", shipment.codes[0])
+    held = await store.fetchrow("SELECT status, status_set_at FROM shipments WHERE id = $1", shipment.id)
+    assert tuple(held) == (("EXCEPTION", None) if other == "EXCEPTION" else ("IN_TRANSIT", set_at))
+
+
 async def test_shipments_follow_the_code_that_is_moved(store: asyncpg.Connection) -> None:
     left, joined = await Shipment.with_codes(store, 2), await Shipment.with_codes(store, 0)
     now = datetime.now(UTC)

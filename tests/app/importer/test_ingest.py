@@ -620,6 +620,39 @@ async def test_record_with_the_status_of_before_somebody_set_another_is_applied_
         assert await store.fetch(statuses) == [(status, quantity)]
 
 
+async def test_record_that_repeats_what_it_said_of_an_order_takes_back_nothing_that_was_set_here(store: Store) -> None:
+    """However often, dated or not. Another word of it is news."""
+    record = {**order(), "payment": {"method": "card", "status": "open"}}
+    await store.take(SHOP, SWIFT, record)
+    await store.fetch("UPDATE orders SET status = 'CANCELED', payment_status = 'PAID', payment_status_date = now()")
+    statuses = "SELECT status, payment_status, version FROM orders"
+    warnings = [
+        '1: warning: $.payment.status: the payment is "PAID" here, and stays so: the record says "open" again',
+        "1: warning: $.status: the order is CANCELED here, and stays so: the record says CONFIRMED again",
+    ]
+    for _ in range(2):
+        told = await store.take(record)
+        assert told == [*warnings, "1 read, 0 created, 0 updated, 1 unchanged, 0 refused, 1 with a warning"]
+        assert await store.fetch(statuses) == [("CANCELED", "PAID", 2)]
+    later = {**record, "sourceModifiedAt": datetime.now(UTC).isoformat()}
+    assert await store.take(later) == [
+        *warnings,
+        "1 read, 0 created, 1 updated, 0 unchanged, 0 refused, 1 with a warning",
+    ]
+    other = {**record, "status": "VALIDATED", "payment": {"method": "card", "status": "refunded"}}
+    assert await store.take(other) == ["1 read, 0 created, 1 updated, 0 unchanged, 0 refused"]
+    assert await store.fetch("SELECT status, payment_status FROM orders") == [("VALIDATED", "refunded")]
+
+
+async def test_order_from_before_records_were_noted_keeps_what_is_set_here(store: Store) -> None:
+    record = {**order(), "payment": {"method": "card", "status": "open"}}
+    await store.take(SHOP, SWIFT, record)
+    await store.fetch("UPDATE orders SET source_status = NULL, source_payment_status = NULL")
+    await store.fetch("UPDATE orders SET status = 'CANCELED', payment_status = 'PAID', payment_status_date = now()")
+    assert (await store.take(record))[-1] == "1 read, 0 created, 0 updated, 1 unchanged, 0 refused, 1 with a warning"
+    assert await store.fetch("SELECT status, payment_status FROM orders") == [("CANCELED", "PAID")]
+
+
 async def test_records_that_break_rules_are_refused_one_by_one_and_the_others_of_their_batch_load(store: Store) -> None:
     await store.take(SHOP, SWIFT, *(order(n) for n in (1, 2, 4)), order(5, **BEN))
     await store.take(order(3, shipments=[shipment(3, status="IN_TRANSIT")]))

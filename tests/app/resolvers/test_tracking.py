@@ -43,7 +43,7 @@ PUROLATOR = "https://www.purolator.com/en/shipping/tracker?searchValue="
         ),
         *(
             (foreign, "{code}")
-            for foreign in ("{{tracking_number}}", "{{code}}", "{{ code }}", "${code}", "<code>", "##NR##")
+            for foreign in ("{{tracking_number}}", "{{code}}", "{{ code }}", "${code}", "%{code}", "<code>", "##NR##")
         ),
         *((foreign, "{postalCode}") for foreign in ("%2$s", "{zip}", "{{postal_code}}", "%postcode%", ":zipCode")),
         *((foreign, "{country}") for foreign in ("%3$s", "{countryCode}")),

@@ -156,3 +156,28 @@ async def test_table_holds_nothing_that_a_spreadsheet_runs(
     assert row["delivery.city"] == 'a"b,c'
     assert row["codes"] == "3STEST1234567890"
     assert not any(value.lstrip().startswith(("=", "+", "-", "@")) for value in row.values() if value)
+
+
+@pytest.mark.parametrize(
+    ("viewer", "cost"), [("staff", 7.5), ("apikey", 7.5), ("hofstra-writer", 7.5), ("contact", None), ("john", None)]
+)
+async def test_what_a_line_costs_the_seller_is_not_for_who_buys(
+    copy: Starlette, demo_copy_dsn: str, copy_connection: asyncpg.Connection, viewer: str, cost: float | None
+) -> None:
+    """By no way: not by the list, one object or a line of the export."""
+    await copy_connection.execute("UPDATE order_items SET cost_price = 7.5")
+    document = "{ orders(input: {offset: 1}) { items { id items { costPrice costPriceExact } } } }"
+    single = "query ($id: Int!) { order(orderId: $id) { items { costPrice costPriceExact } } }"
+    headers = credentials(viewer, settings_for(demo_copy_dsn))
+    async with calling(copy) as client:
+        listed = await client.post("/graphql", json={"query": document}, headers=headers)
+        [order] = listed.json()["data"]["orders"]["items"]
+        body = {"query": single, "variables": {"id": order["id"]}}
+        alone = (await client.post("/graphql", json=body, headers=headers)).json()["data"]["order"]
+        response = await client.get("/export/orders.ndjson", headers=headers)
+        text = (await client.get("/export/orders.csv", headers=headers)).text
+    exported = [json.loads(line) for line in response.text.splitlines()]
+    lines = [line for whole in (order, alone, *exported) for line in whole["items"]]
+    told = {(line["costPrice"], line["costPriceExact"]) for line in lines}
+    assert told == {(cost, None if cost is None else "7.50")}
+    assert "costPrice" not in text
