@@ -16,7 +16,13 @@ from sql import Reach, Statement, Variant
 from tests.statements import nouns
 
 SHAPED = [statement for noun in nouns() for statement in sql.load(noun).statements.values() if statement.variants]
-VISIBLE = {"visible_channel_ids": [1, 12], "visible_company_ids": [3, 4, 5, 6], "visible_customer_id": 1}
+VISIBLE = {
+    "visible_channel_ids": [1, 12],
+    "visible_company_ids": [3, 4, 5, 6],
+    "visible_customer_id": 1,
+    "visible_order_id": 2075,
+    "visible_link_generation": 1,
+}
 BOUNDS = {
     f"{column}_{bound}": datetime(year, 6, 1, tzinfo=UTC)
     for column in ("created_at", "last_modified_at", "expected_delivery_at", "exported_at")
