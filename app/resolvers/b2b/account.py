@@ -7,7 +7,7 @@ page, as in `app.resolvers.b2b.product`.
 from collections.abc import Sequence
 from typing import Any
 
-from ariadne import InterfaceType, MutationType, ObjectType, QueryType
+from ariadne import InterfaceType, MutationType, ObjectType
 
 from app.auth.contact_login import Grant
 from app.auth.credentials import faults_of_email, faults_of_password
@@ -16,10 +16,11 @@ from app.context import Context, Info
 from app.errors import Forbidden, MalformedInput, NotAuthenticated, ValidationError
 from app.resolvers.b2b.page import Page, cut, page_type
 from app.resolvers.b2b.unrecorded import empty, null, read
+from app.resolvers.query import GuardedQuery, holding
 from app.resolvers.scalar import serialize_date_time
 from loaders.account import account, companies_by_contact
 
-query = QueryType()
+query = GuardedQuery()
 mutation = MutationType()
 contact = ObjectType("Contact")
 customer = ObjectType("Customer")
@@ -59,7 +60,7 @@ async def resolve_logout(_root: None, info: Info) -> dict[str, Any]:
     return {"success": ended, "message": "Logged out successfully" if ended else _NO_SESSION}
 
 
-@query.field("viewer")
+@query.field("viewer", holding())
 async def resolve_viewer(_root: None, info: Info) -> Any:
     """The row of the contact or the customer who asks."""
     viewer = info.context.viewer

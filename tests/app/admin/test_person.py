@@ -25,9 +25,10 @@ KEPT = {
     "orders": {
         *("external_id", "increment_id", "cart_id", "source", "payment_accounting_id"),  # keys of the order
         *("status", "type", "language", "currency", "discount_type", "payment_status", "export_status"),  # fixed words
+        *("source_status", "source_payment_status"),  # the same
         *("coupon_code", "shipping_method", "shipping_title", "postage_carrier", "payment_method"),  # words of the shop
     },
-    "shipments": {"external_id", "shipping_number", "status", "sub_status", "source_status"},
+    "shipments": {"external_id", "shipping_number", "status", "sub_status", "source_status", "status_before_codes"},
     "shipment_items": {"external_id", "name", "sku"},
     "track_and_traces": {"external_id", "code", "status", "sub_status"},
     "order_addresses": {"type", "gender", "country"},
