@@ -112,8 +112,7 @@ class Context:
         if self._viewer is not None:
             return self._viewer.subject
         key = self.storefront.key
-        key_id = None if key is None else key.get("id")  # a page of the shop needs no key
-        return f"address:{self.address}" if key_id is None else f"storefront:{key_id}"
+        return f"address:{self.address}" if key is None or key["id"] is None else f"storefront:{key['id']}"
 
     @property
     def viewer(self) -> Viewer:

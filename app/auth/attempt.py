@@ -162,8 +162,7 @@ class Attempts:
         return hmac.digest(self._secret, _text_of(*parts), "sha256")
 
     async def _row(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
-        rows = await self._db.fetch(statement, _EVERYTHING, **values)
-        return rows[0] if rows else None
+        return await self._db.fetch_first(statement, _EVERYTHING, **values)
 
 
 def account_key(whose: str, email: str) -> bytes:

@@ -132,8 +132,7 @@ class ContactLogins:
         return self._tokens.issue(f"{_REFRESH}:{contact_id}", lifetime, contact_session=str(session_id))
 
     async def _row(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
-        rows = await self._db.fetch(statement, _EVERYTHING, **values)
-        return rows[0] if rows else None
+        return await self._db.fetch_first(statement, _EVERYTHING, **values)
 
 
 def _digest(token: str) -> bytes:

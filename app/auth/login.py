@@ -107,5 +107,4 @@ class Logins:
         return Session(customer["id"], f"{session_id}|{token}", api_token)
 
     async def _row(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
-        rows = await self._db.fetch(statement, _EVERYTHING, **values)
-        return rows[0] if rows else None
+        return await self._db.fetch_first(statement, _EVERYTHING, **values)

@@ -26,7 +26,8 @@ class Storefront(NamedTuple):
     """The shop that a request comes from, as far as its key tells.
 
     `key` is the row of a good key: `id`, `requests_per_minute`, and of its channel `channel_id`, `code`, `name` and
-    `currency`. `refusal` says what is wrong with another one; without any, both are None.
+    `currency`; of a page of the shop's, which needs no key, `id` is None and `channel_id` is all else. `refusal` says
+    what is wrong with another one; without any, both are None.
     """
 
     key: asyncpg.Record | None = None

@@ -1,13 +1,13 @@
 """Buckets of points that the workers of one machine share, in a file that each has in its memory."""
 
-import mmap
 import time
-from fcntl import LOCK_EX, LOCK_UN, flock
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING
+
+from app.http.mapped_file import MappedFile
 
 if TYPE_CHECKING:
     from app.http.budget import Rate
@@ -27,37 +27,25 @@ class MappedBuckets:
 
     def __init__(self, path: Path, rate: "Rate") -> None:
         self._capacity, self._restored = rate
-        self._file = path.open("a+b")
-        size = _ROW.size * _WAYS * _SETS
-        self._file.truncate(size)
-        self._rows = mmap.mmap(self._file.fileno(), size)
-
-    def close(self) -> None:
-        self._rows.close()
-        self._file.close()
+        self._file = MappedFile(path, _ROW.size * _WAYS * _SETS)
+        self.close = self._file.close
 
     def take(self, name: str, points: int, now: float) -> tuple[bool, float]:
-        flock(self._file, LOCK_EX)
-        try:
+        with self._file:
             place, left, since = self._find(name, now)
             left = min(self._capacity, left + max(0.0, now - since) * self._restored)
             is_enough = points <= max(0.0, left)
             if is_enough:
                 left -= points
-            _ROW.pack_into(self._rows, place, _digest(name), left, now)
-            return is_enough, left
-        finally:
-            flock(self._file, LOCK_UN)
+            _ROW.pack_into(self._file.rows, place, _digest(name), left, now)
+        return is_enough, left
 
     def give(self, name: str, points: int) -> float:
-        flock(self._file, LOCK_EX)
-        try:
+        with self._file:
             place, left, since = self._find(name, time.time())
             left = max(-self._capacity, min(self._capacity, left + points))
-            _ROW.pack_into(self._rows, place, _digest(name), left, since)
-            return left
-        finally:
-            flock(self._file, LOCK_UN)
+            _ROW.pack_into(self._file.rows, place, _digest(name), left, since)
+        return left
 
     def _find(self, name: str, now: float) -> tuple[int, float, float]:
         """Where the row of a name is, or will be, what was left to it, and when."""
@@ -65,7 +53,7 @@ class MappedBuckets:
         start = digest % _SETS * _WAYS * _ROW.size
         oldest, oldest_at = start, now
         for place in range(start, start + _WAYS * _ROW.size, _ROW.size):
-            found, left, since = _ROW.unpack_from(self._rows, place)
+            found, left, since = _ROW.unpack_from(self._file.rows, place)
             if found == digest:
                 return place, left, since
             if since < oldest_at:

@@ -1,45 +1,36 @@
 """Counts of requests that the workers of one machine share, in a file that each has in its memory."""
 
-import mmap
 import time
-from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
 from struct import Struct
 
+from app.http.mapped_file import MappedFile
+
 # The key's id, the requests of its window, and when that is over. A row of zeros is free.
 _ROW = Struct("=qqd")
-# More than any installation has keys. The file has holes where there are none.
+# More than any installation has keys.
 _ROWS = 1 << 16
 
 
 class MappedWindows:
     """Windows of so many `seconds`, as `app.http.rate_limit.Windows` has them.
 
-    The rows are an open hash table. Whoever counts has the lock of the file, which the system takes away from a process
-    that ends; what it was writing then is at worst one count.
+    The rows are an open hash table.
     """
 
     def __init__(self, path: Path, seconds: int) -> None:
         self._seconds = seconds
-        self._file = path.open("a+b")
-        self._file.truncate(_ROW.size * _ROWS)
-        self._rows = mmap.mmap(self._file.fileno(), _ROW.size * _ROWS)
-
-    def close(self) -> None:
-        self._rows.close()
-        self._file.close()
+        self._file = MappedFile(path, _ROW.size * _ROWS)
+        self.close = self._file.close
 
     def count(self, key_id: int) -> tuple[int, float]:
         """The number of this request within its window, and when that is over."""
         now = time.time()
-        flock(self._file, LOCK_EX)
-        try:
+        with self._file:
             place, used, resets_at = self._find(key_id)
             if resets_at <= now:
                 used, resets_at = 0, now + self._seconds
-            _ROW.pack_into(self._rows, place, key_id, used + 1, resets_at)
-        finally:
-            flock(self._file, LOCK_UN)
+            _ROW.pack_into(self._file.rows, place, key_id, used + 1, resets_at)
         return used + 1, resets_at
 
     def _find(self, key_id: int) -> tuple[int, int, float]:
@@ -47,7 +38,7 @@ class MappedWindows:
         start = key_id % _ROWS
         for step in range(_ROWS):
             place = (start + step) % _ROWS * _ROW.size
-            found, used, resets_at = _ROW.unpack_from(self._rows, place)
+            found, used, resets_at = _ROW.unpack_from(self._file.rows, place)
             if found in (key_id, 0):
                 return place, used, resets_at
         return start * _ROW.size, used, resets_at

@@ -21,7 +21,7 @@ async def enter(visit: Visit) -> dict[str, Any]:
     shop: dict[str, Any] = data["shop"]
     visit.dress(shop)
     visit.worded(fallback=shop["language"])
-    key: Any = {"channel_id": shop["channelId"]}
+    key: Any = {"id": None, "channel_id": shop["channelId"]}
     visit.storefront = Storefront(key)
     return shop
 

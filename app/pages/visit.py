@@ -273,6 +273,3 @@ class Visit:
         raw = [(b"location", address.encode("ascii")), (b"content-length", b"0")]
         raw += [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
         return Reply(b"", 303, raw)
-
-
-Handler = Callable[[Visit], Any]

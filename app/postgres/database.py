@@ -82,6 +82,11 @@ class Server:
             self._tell(f"{statement.noun}.{statement.name}", began, error)
             del error  # whose traceback holds this frame: a circle
 
+    async def fetch_first(self, statement: Statement, visibility: Visibility, **values: Any) -> asyncpg.Record | None:
+        """The first row, None where there is none. Raises what `fetch` does."""
+        rows = await self.fetch(statement, visibility, **values)
+        return rows[0] if rows else None
+
     async def fetch_combined(self, combined: CombinedStatement, values: Sequence[Mapping[str, Any]]) -> asyncpg.Record:
         """The one row of several statements in one; see `sql.combine`.
 
