@@ -4,11 +4,10 @@
 -- that anybody has, of which some may wait for the next flush. A standby refuses to say.
 -- name: primary
 SELECT s.system_identifier, l.timeline,
-  (
-    CASE current_setting('synchronous_commit') WHEN 'off' THEN pg_current_wal_insert_lsn() ELSE pg_current_wal_flush_lsn() END
-    - '0/0'::pg_lsn
-  )::bigint AS lsn,
-  (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint AS begun,
+  CASE current_setting('synchronous_commit')
+    WHEN 'off' THEN log_end() ELSE (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint
+  END AS lsn,
+  log_end() AS begun,
   EXISTS (
     SELECT FROM timelines t WHERE t.system_identifier = s.system_identifier AND t.timeline = l.timeline
   ) AS is_noted
@@ -30,6 +29,6 @@ SELECT pg_is_in_recovery() AS is_standby, pg_postmaster_start_time() AS started_
 
 -- No earlier than what was read on the same server before.
 -- name: place
-SELECT (
-  CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END - '0/0'::pg_lsn
-)::bigint AS lsn;
+SELECT CASE
+  WHEN pg_is_in_recovery() THEN (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint ELSE log_end()
+END AS lsn;

@@ -1620,6 +1620,17 @@ CREATE FUNCTION public.last_end(day date) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((((day + 1))::timestamp without time zone AT TIME ZONE 'UTC'::text) + '12:00:00'::interval);
 
+CREATE FUNCTION public.log_end() RETURNS bigint
+    LANGUAGE sql
+    AS $$
+  SELECT next.byte - CASE
+    WHEN next.byte % pg_size_bytes(current_setting('wal_segment_size')) = 40 THEN 40
+    WHEN next.byte % current_setting('wal_block_size')::bigint = 24 THEN 24
+    ELSE 0
+  END
+  FROM (SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint AS byte) next
+$$;
+
 CREATE FUNCTION public.look_for_news_of_carrier() RETURNS trigger
     LANGUAGE plpgsql
     AS $$

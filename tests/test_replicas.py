@@ -47,12 +47,14 @@ query ($after: String) { changes(after: $after, first: 20) {
 } }
 """
 HEADER = "Waybill-Consistency"
+# Nothing else has a primary keep what a standby has not yet.
+KEPT = {"wal_keep_size": "1GB"}
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
 def primary() -> Iterator[Server]:
-    with server.temporary() as primary:
+    with server.temporary(**KEPT) as primary:
         fill(primary)
         yield primary
 
@@ -67,7 +69,7 @@ def delayed(primary: Server) -> Iterator[Server]:
 @pytest.fixture
 def own() -> Iterator[Server]:
     """A primary that one test may kill."""
-    with server.temporary() as primary:
+    with server.temporary(**KEPT) as primary:
         fill(primary)
         yield primary
 
@@ -248,6 +250,28 @@ async def test_the_feed_goes_on_from_page_to_page_wherever_it_is_read(primary: S
                             assert change["shipment"]["version"] >= change["version"]
                             versions[change["id"]] = change["version"]
                 over.set()
+
+
+FILL_A_PAGE = """
+DO $$ BEGIN
+  WHILE (pg_current_wal_insert_lsn() - '0/0')::bigint % current_setting('wal_block_size')::int <> 24 LOOP
+    PERFORM pg_logical_emit_message(false, '', '');
+  END LOOP;
+END $$
+"""
+
+
+@pytest.mark.parametrize("rest", ["SELECT pg_switch_wal()", FILL_A_PAGE], ids=["a file", "a page"])
+async def test_a_replica_that_has_all_of_a_quiet_primary_is_read_from_at_once(primary: Server, rest: str) -> None:
+    """Where the primary's log rests at the end of a file or a page: the byte that it writes next is behind a header."""
+    with standby_of(primary) as standby:
+        async with gateway(primary.dsn, standby):
+            pass  # which notes the timeline
+        await server.administer(primary.dsn, "SELECT pg_logical_emit_message(false, '', '')", rest)
+        async with asyncio.timeout(5), gateway(primary.dsn, standby) as each:
+            state = (await each.data(1, CHANGES))["changes"]["nextCursor"]
+            await each.data(1, CHANGES, after=state)
+            assert each.share > 0
 
 
 async def test_a_replica_that_lags_too_far_behind_or_is_gone_is_left_out_and_taken_back(primary: Server) -> None:

@@ -9,3 +9,15 @@ CREATE TABLE timelines (
   noted_at          timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT timelines_pk PRIMARY KEY (system_identifier, timeline)
 );
+
+-- step: tell where the log ends
+-- A server names the byte that it writes next. Behind a page's header, as after a switch of files, the last record ended
+-- before the header: there a standby is that has everything.
+CREATE FUNCTION log_end() RETURNS bigint LANGUAGE sql AS $$
+  SELECT next.byte - CASE
+    WHEN next.byte % pg_size_bytes(current_setting('wal_segment_size')) = 40 THEN 40
+    WHEN next.byte % current_setting('wal_block_size')::bigint = 24 THEN 24
+    ELSE 0
+  END
+  FROM (SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint AS byte) next
+$$;
