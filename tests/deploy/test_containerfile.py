@@ -1,6 +1,7 @@
 """What can be said of the image without making it; `make packages` makes it."""
 
 import re
+import tomllib
 from pathlib import Path
 
 from tests.deploy.containerfile import stages
@@ -22,15 +23,21 @@ def test_it_is_of_two_stages_and_runs_as_nobody() -> None:
     assert int(group) > 0
 
 
-def test_it_copies_what_is_there() -> None:
+def copied() -> set[str]:
     build, _ = stages(DEPLOY / "Containerfile")
+    return {source for step, words in build.steps if step == "COPY" for source in words.split()[:-1]}
+
+
+def test_it_copies_what_is_there() -> None:
     ignored = (ROOT / ".containerignore").read_text().splitlines()
-    for step, words in build.steps:
-        if step == "COPY":
-            *sources, _ = words.split()
-            for source in sources:
-                assert (ROOT / source).exists()
-                assert f"!{source}" in ignored
+    for source in copied():
+        assert (ROOT / source).exists()
+        assert f"!{source}" in ignored
+
+
+def test_it_copies_all_that_the_wheel_is_made_of() -> None:
+    hatch = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {*hatch["packages"], *hatch["force-include"]} <= copied()
 
 
 def test_it_installs_what_the_tests_run_with() -> None:

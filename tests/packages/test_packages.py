@@ -70,7 +70,7 @@ def test_the_wheel_holds_all_that_is_read(wheel: Path, tree: Path) -> None:
         str(path.relative_to(tree)) for package in PACKAGES for path in (tree / package).rglob("*") if path.is_file()
     }
     assert wanted | {"schema.graphql"} <= names
-    assert {"sql/order.sql", "app/http/index.html", "app/demo/fixtures.sql"} <= wanted
+    assert {"sql/order.sql", "app/pages/start/page.html", "app/demo/fixtures.sql"} <= wanted
     assert "waybill = app.__main__:main" in points
 
 
@@ -172,8 +172,8 @@ def _build(stage: Stage, root: Path, tree: Path, python: str, made: Mapping[str,
 
 
 def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target, symlinks=True)
     else:
         shutil.copy2(source, target)
