@@ -5,8 +5,9 @@ a partner for those by which its own key calls: any other is not there.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 
 import asyncpg
 import orjson
@@ -39,7 +40,45 @@ _POINTS = 100
 SQL = load("trusted_document")
 _AUDIT = load("audit_entry")
 
-Work = Callable[[asyncpg.Connection, asyncpg.Record], Awaitable[Any]]
+T = TypeVar("T")
+Work = Callable[[asyncpg.Connection, asyncpg.Record], Awaitable[T]]
+
+
+class RegisteredDocument(TypedDict):
+    """`versions` are those that have it, the last 50."""
+
+    documentId: str
+    hash: str
+    operations: list[str]
+    versions: list[str]
+    registeredAt: datetime
+    retiredAt: datetime | None
+    lastUsedAt: datetime | None
+
+
+class Registered(TypedDict):
+    """What an application may ask by id; with `all` what has retired as well."""
+
+    application: str
+    documents: list[RegisteredDocument]
+
+
+class Uploaded(TypedDict):
+    """How many documents are new, were there as they are, and had retired."""
+
+    application: str
+    version: str | None
+    added: int
+    kept: int
+    restored: int
+
+
+class Retired(TypedDict):
+    """How many documents have retired by this request, and which."""
+
+    application: str
+    retired: int
+    documentIds: list[str]
 
 
 class DocumentsEndpoint:
@@ -102,7 +141,7 @@ class DocumentsEndpoint:
 
     async def _upload(
         self, scope: Scope, receive: Receive, context: Context, name: str, version: str | None
-    ) -> dict[str, Any]:
+    ) -> Uploaded:
         viewer = context.viewer
         await _within(context, viewer, name, _nothing)  # before anything is read for whoever may not
         body = await read_body(scope, receive, self._body_bytes)
@@ -118,23 +157,22 @@ class DocumentsEndpoint:
         await self._pay(scope, context, len(given))
         checked = await check(self._documents, given)
 
-        async def work(connection: asyncpg.Connection, application: asyncpg.Record) -> dict[str, Any]:
+        async def work(connection: asyncpg.Connection, application: asyncpg.Record) -> Uploaded:
             numbers = await register(partial(fetch, connection), application["id"], checked, version)
             await _note(connection, "documents upload", application, {"version": version, **numbers})
-            return {"application": application["name"], "version": version, **numbers}
+            return {"application": application["name"], "version": version, **numbers}  # type: ignore[typeddict-item]
 
-        told: dict[str, Any] = await _within(context, viewer, name, work)
-        return told
+        return await _within(context, viewer, name, work)
 
 
-async def _within(context: Context, viewer: Viewer, name: str, work: Work) -> Any:
+async def _within(context: Context, viewer: Viewer, name: str, work: Work[T]) -> T:
     """What `work` makes of the application in a transaction that nobody disturbs. Raises `RequestRefused`."""
 
     none = RequestRefused("There is no such application.", status=404, code="NOT_FOUND")
     if not is_name(name):
         raise none
 
-    async def run(connection: asyncpg.Connection) -> Any:
+    async def run(connection: asyncpg.Connection) -> T:
         async with connection.transaction():
             await fetch(connection, _AUDIT.begin, actor=viewer.subject)
             application = await lock(partial(fetch, connection), name)
@@ -153,7 +191,7 @@ async def _nothing(_connection: asyncpg.Connection, _application: asyncpg.Record
     pass
 
 
-async def _list(connection: asyncpg.Connection, application: asyncpg.Record, *, everything: bool) -> dict[str, Any]:
+async def _list(connection: asyncpg.Connection, application: asyncpg.Record, *, everything: bool) -> Registered:
     rows = await fetch(
         connection, SQL.of_application, application_id=application["id"], all=everything, unused_since=None
     )
@@ -162,7 +200,7 @@ async def _list(connection: asyncpg.Connection, application: asyncpg.Record, *, 
 
 async def _retire(
     connection: asyncpg.Connection, application: asyncpg.Record, *, ids: Sequence[str] | None, version: str | None
-) -> dict[str, Any]:
+) -> Retired:
     rows = await retire(partial(fetch, connection), application["id"], ids=ids, version=version, unused_since=None)
     retired = [row["document_id"] for row in rows if row["retired_at"] is not None]
     await _note(connection, "documents retire", application, {"ids": ids, "version": version, "retired": len(retired)})
@@ -177,7 +215,7 @@ async def _note(
     await fetch(connection, _AUDIT.add, action=action, subject=f"application:{application['id']}", details=text)
 
 
-def _told(row: asyncpg.Record) -> dict[str, Any]:
+def _told(row: asyncpg.Record) -> RegisteredDocument:
     return {
         "documentId": row["document_id"],
         "hash": row["hash"],

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the REST endpoints and the exports.
+"""The OpenAPI 3.1 document of the REST endpoints, the exports and the trusted documents.
 
 It is made of the table of endpoints and the types that they answer with, and of the filters that the SDL has for lists.
 """
@@ -11,9 +11,11 @@ from typing import Any, get_args
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from app.documents.upload import LONGEST_VERSION
 from app.http.problem import PROBLEM
 from app.http.reply import reply
 from app.resolvers.customer.identifier import LARGEST
+from app.rest import documents
 from app.rest.export import Export
 from app.rest.shop import DEFAULT_PER_PAGE, ENDPOINTS, LARGEST_PER_PAGE, ROOT, Endpoint, not_allowed
 from app.rest.shop_answer import Credentials, KeyProblem, Login, Outage, Problem, RateProblem
@@ -49,6 +51,17 @@ _TEXTS = {"Allow", "RateLimit", "RateLimit-Policy", "Accept-Encoding", "X-Change
 _BUDGET = ("RateLimit", "RateLimit-Policy")
 _RATE = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", *_BUDGET)
 _PAGING = ("X-Total-Count", "X-Page", "X-Per-Page", "X-Total-Pages")
+_PROBLEM_TEXTS = ("type", "title", "detail", "instance", "code", "requestId")
+_PROBLEM_DETAILS = {
+    "type": "object",
+    "description": "A problem of RFC 9457.",
+    "properties": {
+        **{name: {"type": "string"} for name in _PROBLEM_TEXTS},
+        "status": {"type": "integer"},
+        "errors": {"type": "array"},
+    },
+    "required": [*_PROBLEM_TEXTS, "status", "errors"],
+}
 
 
 class PublicDocument:
@@ -74,18 +87,26 @@ class OpenAPI(PublicDocument):
 
 
 def document(exports: Sequence[Export]) -> dict[str, Any]:
-    types = [endpoint.answer for endpoint in ENDPOINTS] + [Credentials, KeyProblem, Outage, Problem, RateProblem]
+    types = [
+        *(endpoint.answer for endpoint in ENDPOINTS),
+        *(Credentials, KeyProblem, Outage, Problem, RateProblem),
+        *(documents.Registered, documents.Uploaded, documents.Retired),
+    ]
     _schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     paths: dict[str, Any] = {}
     for endpoint in ENDPOINTS:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
     for export in exports:
         paths[export.source.path] = {"get": _export(export)}
+    paths[documents.PATH] = _trusted_documents()
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Waybill over REST",
-            "summary": "One customer's own orders and shipments for storefronts, and exports for partners and staff.",
+            "summary": (
+                "One customer's own orders and shipments for storefronts; exports and trusted documents for partners"
+                " and staff."
+            ),
             "version": service_version(),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -93,7 +114,7 @@ def document(exports: Sequence[Export]) -> dict[str, Any]:
         "security": [{"storefrontKey": []}],
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": {**components, "ProblemDetails": _PROBLEM_DETAILS},
             "parameters": {
                 name: {"name": name, "in": "query", "required": False, **parameter}
                 for name, parameter in _PARAMETERS.items()
@@ -144,17 +165,6 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 def _export(export: Export) -> dict[str, Any]:
     source = export.source
     shape = {"type": "string", "description": source.summary}
-    texts = ("type", "title", "detail", "instance", "code", "requestId")
-    refused: dict[str, Any] = {
-        "type": "object",
-        "description": "A problem of RFC 9457.",
-        "properties": {
-            **{name: {"type": "string"} for name in texts},
-            "status": {"type": "integer"},
-            "errors": {"type": "array"},
-        },
-        "required": [*texts, "status", "errors"],
-    }
     return {
         "operationId": f"Export{''.join(part.capitalize() for part in source.file_name.split('.'))}",
         "summary": source.summary,
@@ -171,13 +181,67 @@ def _export(export: Export) -> dict[str, Any]:
                 "headers": {"X-Changes-Cursor": {"$ref": "#/components/headers/X-Changes-Cursor"}},
                 "content": {source.media_type: {"schema": shape}},
             },
-            "400": _problem("A parameter is not as described.", refused),
-            "401": _problem("The key or the token is wrong.", refused),
-            "403": _problem("The caller may not have this.", refused),
-            "405": _problem("The path has another method.", refused, "Allow"),
-            "429": _problem("Too many requests of one key, or too few points.", refused, *_BUDGET, "Retry-After"),
-            "503": _problem("Too many exports are running, or the database is not available.", refused, "Retry-After"),
+            "400": _problem("A parameter is not as described."),
+            **_refused(),
+            "503": _problem("Too many exports are running, or the database is not available.", "Retry-After"),
         },
+    }
+
+
+def _trusted_documents() -> dict[str, Any]:
+    """The operations of a path. What they take is told in docs/documents.md."""
+    name = {"name": "application", "in": "path", "required": True, "schema": {"type": "string"}}
+    version = {"name": "version", "in": "query", "schema": {"type": "string", "maxLength": LONGEST_VERSION}}
+    ids = {"name": "id", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}}
+    everything = {"name": "all", "in": "query", "schema": {"type": "string", "enum": ["true"]}}
+    manifest = {"type": "object", "description": "Relay's or Apollo's manifest: ids and texts."}
+
+    def operation(name_: str, summary: str, answer: type, *parameters: dict[str, Any], **more: Any) -> dict[str, Any]:
+        responses = {
+            "200": _response("As asked.", _reference(answer), *_BUDGET),
+            "400": _problem("A parameter or the body is not as described."),
+            **_refused(),
+            "404": _problem("Not there, or not the caller's: nobody can tell which."),
+            "503": _problem("The database is not available, or this took too long.", "Retry-After"),
+            **more.pop("responses", {}),
+        }
+        return {
+            "operationId": name_,
+            "summary": summary,
+            "security": [{"partner": []}, {"staff": []}],
+            "parameters": [name, *parameters],
+            "responses": dict(sorted(responses.items())),
+            **more,
+        }
+
+    return {
+        "get": operation("RegisteredDocuments", "What an application may ask by id.", documents.Registered, everything),
+        "post": operation(
+            "RegisterDocuments",
+            f"Registers the documents of a manifest, all or none, up to {documents.MOST_UPLOADED:,}.",
+            documents.Uploaded,
+            version,
+            requestBody={"required": True, "content": {"application/json": {"schema": manifest}}},
+            responses={
+                "408": _problem("The body did not arrive in time."),
+                "413": _problem("The body is too large, or there are too many documents."),
+                "415": _problem("The body has an encoding that is not taken.", "Accept-Encoding"),
+                "422": _problem("A document cannot run: `errors` tell which, and where in it."),
+            },
+        ),
+        "delete": operation(
+            "RetireDocuments", "Retires documents by their ids or by a version.", documents.Retired, ids, version
+        ),
+    }
+
+
+def _refused() -> dict[str, Any]:
+    """By what all have that partners and staff may ask."""
+    return {
+        "401": _problem("The key or the token is wrong."),
+        "403": _problem("The caller may not have this."),
+        "405": _problem("The path has another method.", "Allow"),
+        "429": _problem("Too many requests of one key, or too few points.", *_BUDGET, "Retry-After"),
     }
 
 
@@ -214,8 +278,8 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     return dict(sorted(responses.items()))
 
 
-def _problem(description: str, schema: dict[str, Any], *headers: str) -> dict[str, Any]:
-    return _response(description, schema, *headers, media_type=PROBLEM)
+def _problem(description: str, *headers: str) -> dict[str, Any]:
+    return _response(description, {"$ref": "#/components/schemas/ProblemDetails"}, *headers, media_type=PROBLEM)
 
 
 def _response(

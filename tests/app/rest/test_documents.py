@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 
 from app.asgi import Service
@@ -57,11 +58,15 @@ async def test_manifest_is_registered_read_used_and_retired(
 ) -> None:
     answer = await client.post(f"{URL}?version=1.4", json={"order": ORDER}, headers=key)
     assert answer.json() == {"application": "portal", "version": "1.4", "added": 1, "kept": 0, "restored": 0}
-    told = (await client.get(URL, headers=key)).json()
+    msgspec.json.decode(answer.content, type=documents.Uploaded)
+    registered = await client.get(URL, headers=key)
+    msgspec.json.decode(registered.content, type=documents.Registered)
+    told = registered.json()
     by_id = {each["documentId"]: each for each in told["documents"]}
     assert set(by_id) == {"before", "order"}
     assert by_id["order"]["versions"] == ["1.4"]
     answer = await client.delete(f"{URL}?version=1.4", headers=key)
+    msgspec.json.decode(answer.content, type=documents.Retired)
     assert answer.json() == {"application": "portal", "retired": 1, "documentIds": ["order"]}
     assert len((await client.get(f"{URL}?all=true", headers=key)).json()["documents"]) == 2
     nothing = await client.delete(f"{URL}?id=%00&id=%C3%A9", headers=key)
