@@ -199,6 +199,13 @@ class Formula:
         return written(data)
 
 
+class _Read(NamedTuple):
+    """What an argument is by the variables; fixed is what they have no part in."""
+
+    value: Callable[[Variables], Any]
+    is_fixed: bool
+
+
 class _Compiler:
     def __init__(
         self, costs: Costs, document: DocumentNode, conditions: Conditions, defaults: Mapping[str, Any]
@@ -293,10 +300,11 @@ class _Compiler:
             given = {argument.name.value: argument.value for argument in node.arguments or ()}
             _check_slicing(node, declared, given)
             reads = [self._read(field.args[path[0]], given.get(path[0]), path[1:]) for path in declared.slicing]
-            size = self._quantity(_largest(reads, declared.assumed, self._costs.page))
+            largest = _largest([each.value for each in reads], declared.assumed, self._costs.page)
+            size = {(): largest({})} if all(each.is_fixed for each in reads) else self._quantity(largest)
         return size, dict.fromkeys(declared.sized, size)
 
-    def _read(self, definition: Weighable, node: ValueNode | None, path: Sequence[str]) -> Callable[[Variables], Any]:
+    def _read(self, definition: Weighable, node: ValueNode | None, path: Sequence[str]) -> "_Read":
         """What is given for an argument, or for a field of its input at `path`."""
         steps = self._weights.steps(definition, path)
         if isinstance(node, VariableNode):
@@ -307,7 +315,7 @@ class _Compiler:
                 value = variables.get(name, default)
                 return otherwise if value is MISSING else _walk(value, steps)
 
-            return read
+            return _Read(read, is_fixed=False)
         if node is None:
             value = _walk(default_of(definition), steps)
         elif isinstance(node, ObjectValueNode) and path:
@@ -315,7 +323,7 @@ class _Compiler:
             return self._read(self._weights.input_field(definition, path[0]), inner, path[1:])
         else:
             value = None if path else value_from_ast_untyped(node)
-        return lambda _variables: value
+        return _Read(lambda _variables: value, is_fixed=True)
 
     def _given(self, definition: Weighable, node: ValueNode) -> Sum:
         """The weight of what is given for an argument."""

@@ -20,7 +20,7 @@ from graphql import (
 
 from app.cache import Cache
 from app.execution.circles import Circles
-from app.execution.cost import Costs, OperationCost
+from app.execution.cost import Costs, Estimate, OperationCost, Variables
 from app.execution.limits import LimitExceeded, Limits, check_document
 from app.execution.nodes import fragments_of
 from app.execution.planner import Planner
@@ -190,8 +190,32 @@ class Documents:
         return document
 
     def check(self, text: str) -> DocumentNode:
-        """What it says, where it may run, without any of it being kept. Raises `RequestErrors`."""
-        return self._read(text)
+        """What it says, where it may run, without any of it being kept.
+
+        Raises `RequestErrors`, also where an operation is too dear whatever its variables are.
+        """
+        document = self._made_of(text)
+        for name in document.names:
+            operation = document.choose(name)
+            try:
+                self.estimate(operation, {})
+            except RequestErrors:
+                if operation.cost.known:
+                    raise
+        return document.node
+
+    def estimate(self, operation: Operation, variables: Variables) -> Estimate:
+        """What it may cost. Raises `RequestErrors` where that is more than any request may."""
+        try:
+            estimate = operation.cost.known or operation.cost.estimate(variables)
+        except GraphQLError as error:
+            raise RequestErrors(error) from None
+        if estimate.points > self._limits.cost:
+            message = (
+                f"The {operation.kind.value} may cost {estimate.points} points, and {self._limits.cost} is the limit."
+            )
+            raise RequestErrors(LimitExceeded(message, cost={"requested": estimate.points, "limit": self._limits.cost}))
+        return estimate
 
     def _made_of(self, text: str) -> Document:
         return Document(self._costs, self.lengths, text, self._read(text))

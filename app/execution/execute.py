@@ -23,7 +23,6 @@ from graphql.pyutils import AwaitableOrValue, Path, gather_with_cancel, is_await
 
 from app.cache import Cache
 from app.errors import ServiceUnavailable
-from app.execution.cost import Estimate
 from app.execution.document import Documents, Operation, RequestErrors
 from app.execution.errors import render
 from app.execution.limits import LimitExceeded, Limits, check_variables
@@ -77,16 +76,6 @@ class Engine:
     def prepare(self, text: str, operation_name: str | None = None) -> Operation:
         """Raises `RequestErrors`."""
         return self.documents.read(text).choose(operation_name)
-
-    def estimate(self, operation: Operation, variables: dict[str, Any]) -> Estimate:
-        """What it may cost. Raises `RequestErrors` where that is more than any request may."""
-        try:
-            estimate = operation.cost.known or operation.cost.estimate(variables)
-            if estimate.points > self._limits.cost:
-                raise _too_dear(operation, estimate.points, self._limits.cost)
-        except GraphQLError as error:
-            raise RequestErrors(error) from None
-        return estimate
 
     async def run(self, operation: Operation, variables: dict[str, Any], context: Any, request_id: str) -> Answer:
         """Never raises for what the request or a resolver does; `refuse` renders what `prepare` raises."""
@@ -200,11 +189,6 @@ def refuse(refusal: RequestErrors, request_id: str) -> Answer:
     """The answer to a request that did not run."""
     errors, _ = render(list(refusal.errors), request_id)
     return Answer({"errors": errors}, ran=False)
-
-
-def _too_dear(operation: Operation, points: int, limit: int) -> LimitExceeded:
-    message = f"The {operation.kind.value} may cost {points} points, and {limit} is the limit."
-    return LimitExceeded(message, cost={"requested": points, "limit": limit})
 
 
 def execute_by_plan(

@@ -318,7 +318,7 @@ class GraphQLEndpoint(Answering):
         Raises `RequestErrors` for one that costs too much, `RateLimitExceeded` where the viewer has not the points, and
         `RequestRefused` for a header that is none.
         """
-        estimate = self._engine.estimate(operation, request.variables)
+        estimate = self._engine.documents.estimate(operation, request.variables)
         report = _report(state)
         budgets, request_id = self._budgets, state.request_id
         if report is Report.VALIDATE:

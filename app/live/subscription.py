@@ -71,7 +71,7 @@ class Subscriptions:
         It costs what one of its events may, once. Raises `Refused`, and `RateLimitExceeded` for lack of points.
         """
         try:
-            points = self.engine.estimate(operation, request.variables).points
+            points = self.engine.documents.estimate(operation, request.variables).points
         except RequestErrors as refusal:
             raise Refused(refuse(refusal, state.request_id)) from None
         watch, mark = await self.ask(request, operation, session)

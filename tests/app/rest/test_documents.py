@@ -14,6 +14,7 @@ import pytest
 from app.asgi import Service
 from app.auth.token import Tokens
 from app.rest import documents
+from app.settings import Limits
 from tests.app.documents.conftest import Upload, operate, upload
 from tests.conftest import calling, credentials, running, settings_for
 
@@ -95,6 +96,26 @@ async def test_bad_documents_are_refused_with_their_places(client: httpx.AsyncCl
         )
     ]
     assert len((await client.get(URL, headers=key)).json()["documents"]) == 1
+
+
+async def test_what_costs_too_much_whatever_its_variables_are_is_refused(
+    demo_copy_dsn: str, upload: Upload, key: dict[str, str]
+) -> None:
+    await upload("portal", ("api_key:2",), before="{ __typename }")
+    orders = "orders(input: {{offset: {}}}) {{ items {{ id }} }}"
+    given = {
+        "fixed": f"{{ {orders.format(100)} }}",
+        "chosen": f"query ($offset: Int) {{ {orders.format('$offset')} }}",
+        "skipped": "query ($no: Boolean!) { orders(input: {offset: 1}) @skip(if: $no) { items { id } } __typename }",
+    }
+    async with running(settings_for(demo_copy_dsn, limits=Limits(cost=20))) as app, calling(app) as client:
+        refused = await client.post(URL, json=given, headers=key)
+        assert refused.status_code == 422
+        assert [error["message"] for error in refused.json()["errors"]] == [
+            "fixed: The query may cost 105 points, and 20 is the limit."
+        ]
+        del given["fixed"]
+        assert (await client.post(URL, json=given, headers=key)).json()["added"] == 2
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
